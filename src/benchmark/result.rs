@@ -1,0 +1,200 @@
+//! `result.json`: everything that a run measured, in one versioned schema. The report is made of it and nothing else.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version of the schema. A reader refuses a higher one.
+pub const SCHEMA: u32 = 1;
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    pub schema: u32,
+    /// `20261121-214512`: the folder's name.
+    pub run: String,
+    pub stack: String,
+    pub provider: String,
+    pub region: String,
+    pub scenario: String,
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    pub verdict: Verdict,
+    pub targets: Vec<TargetResult>,
+    pub thresholds: Vec<ThresholdResult>,
+    pub metrics: Metrics,
+    pub cost: Option<Cost>,
+    pub client: Client,
+    pub setup: Setup,
+    pub environment: Environment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every threshold held.
+    Passed,
+    /// A threshold was missed.
+    Missed,
+    /// Stopped before the end.
+    Interrupted,
+}
+
+/// What one target (a cluster's route) did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetResult {
+    /// The cluster.
+    pub name: String,
+    pub url: String,
+    pub requests: u64,
+    pub errors: u64,
+    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`.
+    pub errors_by_kind: BTreeMap<String, u64>,
+    /// Answers by status code.
+    pub status: BTreeMap<u16, u64>,
+    /// Answers per second while requests were being sent: pauses do not count.
+    pub rate: f64,
+    pub latency_ms: Latency,
+    /// Answers by instance id.
+    pub instances: BTreeMap<String, u64>,
+    pub phases: Vec<Phase>,
+    /// One row a second of the run.
+    pub timeline: Vec<Second>,
+    /// The latency distribution: (quantile 0–1, milliseconds), rising.
+    pub distribution: Vec<(f64, f64)>,
+}
+
+/// Milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub min: f64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+/// A step of one thread: requests or a pause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub thread: String,
+    /// `500 requests`, `pause 60 s`
+    pub label: String,
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    /// 0 for a pause.
+    pub requests: u64,
+    pub errors: u64,
+}
+
+/// One second of a target's run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Second {
+    /// Seconds since the start of the run.
+    pub at: u32,
+    pub requests: u64,
+    pub errors: u64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdResult {
+    /// As written in the scenario: `errors < 1 %`.
+    pub threshold: String,
+    pub target: String,
+    pub measured: f64,
+    pub held: bool,
+}
+
+/// What CloudWatch had to say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Whether CloudWatch's data covered the whole run before the cap.
+    pub complete: bool,
+    /// Why not, or what was waited for; one sentence.
+    pub note: String,
+    pub images: Vec<MetricImage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricImage {
+    /// `metrics/light-requests.png`, relative to the run's folder.
+    pub file: String,
+    pub title: String,
+    /// The cluster, or `None` where it shows all.
+    pub cluster: Option<String>,
+    /// `Sum of RequestCount, 60 s`: what exactly is shown.
+    pub caption: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// US dollars an hour while the stack is up.
+    pub hourly_min: f64,
+    pub hourly_max: f64,
+    /// US dollars for the run's own time.
+    pub run: f64,
+    /// Where the prices are from, with their date.
+    pub source: String,
+}
+
+/// The load generator's own health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Client {
+    /// CPU of this process, in percent of one core.
+    pub cpu: f64,
+    /// Requests that started later than planned (open loop only).
+    pub late: u64,
+    /// Whether the client was probably the bottleneck.
+    pub limited: bool,
+}
+
+/// Proof that the stack stood as declared when the load began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    pub url: String,
+    pub clusters: Vec<ClusterSetup>,
+    /// One request a route, and where it went.
+    pub routes: Vec<RouteProof>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSetup {
+    pub name: String,
+    pub instance_type: String,
+    /// `fleet` or `group`
+    pub kind: String,
+    pub targets: Vec<TargetSetup>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetSetup {
+    pub instance: String,
+    pub zone: String,
+    pub health: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RouteProof {
+    pub path: String,
+    pub expected: String,
+    pub status: u16,
+    /// The instance or `fixed response` that answered.
+    pub answered_by: String,
+    pub ok: bool,
+}
+
+/// What the run can be repeated with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub cloudscale: String,
+    pub os: String,
+    pub cpus: u32,
+    /// The exact commands, in order.
+    pub commands: Vec<String>,
+}

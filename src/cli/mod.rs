@@ -1,0 +1,110 @@
+//! The command line: one file per command.
+//!
+//! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::problem::{Problem, Problems};
+use crate::stack::model::Provider;
+use crate::ui::Printer;
+
+/// Rehearse autoscaling on a laptop, ship it to AWS, prove it with load.
+#[derive(Debug, Parser)]
+#[command(name = "cloudscale", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Globals {
+    /// Where the stack runs: overrides the stack's `provider`.
+    #[arg(long, global = true, value_enum)]
+    pub provider: Option<ProviderArg>,
+    /// AWS region: overrides the stack's `region`.
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// Profile of the shared AWS configuration.
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
+    /// Overrides a variable of the stack; may be repeated.
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Plain output.
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Problems only.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Tell what is called; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ProviderArg {
+    Local,
+    Aws,
+}
+
+impl From<ProviderArg> for Provider {
+    fn from(provider: ProviderArg) -> Self {
+        match provider {
+            ProviderArg::Local => Provider::Local,
+            ProviderArg::Aws => Provider::Aws,
+        }
+    }
+}
+
+/// The STACK argument of the commands that take one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StackArg {
+    /// The stack file [default: ./stack.yaml, else the stack last used in this folder]
+    pub stack: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Session {
+    pub globals: Globals,
+    pub printer: Printer,
+}
+
+/// What a command answers: an exit code, or everything that went wrong.
+pub type Outcome = Result<Exit, Problems>;
+
+/// Parses, runs, prints the problems; returns the exit code.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // Nothing to be done where even the message cannot be written.
+            let _ = error.print();
+            return code;
+        }
+    };
+    let printer = Printer::new(&cli.globals);
+    let session = Session { globals: cli.globals, printer };
+    let outcome = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(run(cli.command, &session)),
+        Err(error) => Err(Problem::new("No runtime", error.to_string()).into()),
+    };
+    outcome.unwrap_or_else(|problems| {
+        session.printer.problems(&problems);
+        problems.exit()
+    })
+}
+
+async fn run(command: Command, _session: &Session) -> Outcome {
+    match command {}
+}

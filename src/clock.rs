@@ -1,0 +1,31 @@
+//! The only file that reads the operating system's clock or sleeps.
+//!
+//! Models take a [`Timestamp`] and return what to do; shells ask this file for the time and pass it on. A clippy lint
+//! (`clippy.toml`) forbids the same calls elsewhere, so that every decision can be tested, and simulated, at any time.
+#![allow(clippy::disallowed_methods)]
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// The wall-clock time now, in UTC.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A monotonic instant now, for measuring how long something took.
+pub fn instant() -> Instant {
+    Instant::now()
+}
+
+/// Sleeps without blocking the thread.
+pub async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Sleeps until the wall-clock time `deadline`; returns at once where it has passed.
+pub async fn sleep_until(deadline: Timestamp) {
+    if let Ok(left) = Duration::try_from(deadline.duration_since(now())) {
+        sleep(left).await;
+    }
+}

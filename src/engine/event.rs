@@ -1,0 +1,92 @@
+//! What the engine and the benchmark tell while they work. Sinks (`src/ui/`) turn events into bars, lines or JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::plan::Action;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// `total` actions are about to run.
+    ApplyStarted {
+        total: usize,
+    },
+    ActionStarted {
+        address: String,
+        action: Action,
+    },
+    /// The action waits for the cloud; `reason` is live: "i-0ab…: 502 from /health, 2 of 5".
+    ActionWaiting {
+        address: String,
+        reason: String,
+    },
+    ActionFinished {
+        address: String,
+        action: Action,
+        seconds: f64,
+    },
+    ActionFailed {
+        address: String,
+        action: Action,
+        summary: String,
+    },
+    /// Not tried, because what it stands on failed.
+    ActionSkipped {
+        address: String,
+        because: String,
+    },
+    /// A wait that belongs to no single resource: targets, routes, CloudWatch.
+    Waiting {
+        what: String,
+        reason: String,
+    },
+    Ready {
+        what: String,
+    },
+    /// Something worth a line of its own.
+    Note {
+        text: String,
+    },
+    /// The benchmark's load is about to start; `requests` over all targets.
+    BenchStarted {
+        scenario: String,
+        targets: Vec<String>,
+        requests: u64,
+    },
+    /// About four times a second for each target.
+    BenchProgress {
+        target: String,
+        progress: Progress,
+    },
+    BenchFinished {
+        seconds: f64,
+    },
+}
+
+/// How one target of the benchmark is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// Requests answered so far.
+    pub done: u64,
+    pub planned: u64,
+    pub errors: u64,
+    /// Requests per second over the last second.
+    pub rate: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    /// `step 2 of 3: pause 60 s`
+    pub phase: String,
+}
+
+/// Takes events. Called from many tasks; must not block for long.
+pub trait Sink: Send + Sync {
+    fn event(&self, event: Event);
+}
+
+/// Times an action for its `ActionFinished`.
+pub fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}

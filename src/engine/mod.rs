@@ -1,0 +1,4 @@
+//! From a stack to the cloud: discover what is live, compare, order, apply.
+
+pub mod event;
+pub mod plan;

@@ -1,0 +1,100 @@
+//! What `up` would do: the changes, with reasons, and what the stack will cost.
+
+use serde::Serialize;
+
+/// What happens to one resource. The symbol is part of the value, so that the output cannot drift from its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Create,
+    Update,
+    Replace,
+    Delete,
+    Unchanged,
+}
+
+impl Action {
+    pub fn symbol(self) -> char {
+        match self {
+            Action::Create => '+',
+            Action::Update => '~',
+            Action::Replace => '±',
+            Action::Delete => '-',
+            Action::Unchanged => ' ',
+        }
+    }
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// `health_check.path`
+    pub path: String,
+    /// `None` where the cloud has nothing.
+    pub live: Option<String>,
+    /// `None` where nothing is wanted.
+    pub wanted: Option<String>,
+    /// Whether this field is why the resource must be replaced.
+    #[serde(skip)]
+    pub forces_replacement: bool,
+}
+
+/// What happens to one resource, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `cluster.light.target_group`
+    pub address: String,
+    /// `target_group`: the name of the file in `src/resources/`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub action: Action,
+    /// In a few words: "not there yet", "changed in the stack", "drift: edited outside cloudscale".
+    pub reason: String,
+    pub fields: Vec<FieldChange>,
+}
+
+/// The running cost in US dollars per hour; `min == max` where nothing scales.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HourlyCost {
+    pub min: f64,
+    pub max: f64,
+}
+
+/// How many changes of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    pub create: usize,
+    pub update: usize,
+    pub replace: usize,
+    pub delete: usize,
+    pub unchanged: usize,
+}
+
+impl Summary {
+    pub fn of(changes: &[Change]) -> Self {
+        let count = |action| changes.iter().filter(|change| change.action == action).count();
+        Self {
+            create: count(Action::Create),
+            update: count(Action::Update),
+            replace: count(Action::Replace),
+            delete: count(Action::Delete),
+            unchanged: count(Action::Unchanged),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.create + self.update + self.replace + self.delete == 0
+    }
+}
+
+/// `diff --json` is this, as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub stack: String,
+    pub provider: String,
+    pub summary: Summary,
+    /// In the order of the addresses; unchanged resources are among them.
+    pub changes: Vec<Change>,
+    /// `None` where an instance type is not in the price table.
+    pub hourly_cost: Option<HourlyCost>,
+}

@@ -1,0 +1,10 @@
+//! cloudscale: rehearse autoscaling on a laptop, ship it to AWS, prove it with load.
+pub mod benchmark;
+pub mod cli;
+pub mod clock;
+pub mod engine;
+pub mod exit;
+pub mod problem;
+pub mod region;
+pub mod stack;
+pub mod ui;

@@ -1,0 +1,105 @@
+//! What a service may ask about its neighbours: read-only, answered by `world.rs`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+use super::signal::{InstanceState, TargetState};
+
+/// Questions that cross the border between two services.
+pub trait Facts {
+    // answered by EC2
+    fn instance(&self, id: &str) -> Option<InstanceFacts>;
+    fn instances(&self) -> Vec<InstanceFacts>;
+    fn subnet(&self, id: &str) -> Option<SubnetFacts>;
+    fn vpc_exists(&self, id: &str) -> bool;
+    fn security_group_exists(&self, id: &str) -> bool;
+    /// By id or name; the version is a number, `$Latest` or `$Default`.
+    fn launch_template(&self, id_or_name: &str, version: &str) -> Option<LaunchTemplateFacts>;
+
+    // answered by Elastic Load Balancing
+    fn target_group(&self, arn: &str) -> Option<TargetGroupFacts>;
+    /// The health of a registered target; `None` where it is not registered.
+    fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState>;
+    /// Every load balancer's and target group's CloudWatch identity.
+    fn load_balancers(&self) -> Vec<LoadBalancerFacts>;
+    /// Security groups in use by load balancers, which may not be deleted.
+    fn security_groups_of_load_balancers(&self) -> Vec<String>;
+
+    // answered by Auto Scaling
+    /// The group that an instance belongs to.
+    fn group_of(&self, instance: &str) -> Option<String>;
+    /// Whether the instance counts in the group's aggregated metrics: it is in service and past its warm-up.
+    fn counts_in_group_metrics(&self, instance: &str, now: Timestamp) -> bool;
+    /// Target groups that a group registers with.
+    fn target_groups_of_groups(&self) -> Vec<String>;
+    /// Launch templates in use by groups.
+    fn launch_templates_of_groups(&self) -> Vec<String>;
+
+    // answered by CloudWatch
+    /// The statistic of a metric over `[start, end)`, e.g. for a step policy; `None` without data.
+    fn statistic(&self, query: &StatisticQuery) -> Option<f64>;
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceFacts {
+    pub id: String,
+    pub state: InstanceState,
+    pub instance_type: String,
+    pub image: String,
+    pub address: Ipv4Addr,
+    pub subnet: String,
+    pub vpc: String,
+    pub zone: String,
+    pub launched: Timestamp,
+    /// `false` while EC2's own status check fails: its process tree is gone.
+    pub status_ok: bool,
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubnetFacts {
+    pub id: String,
+    pub vpc: String,
+    pub zone: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchTemplateFacts {
+    pub id: String,
+    pub name: String,
+    pub version: i64,
+    pub instance_type: Option<String>,
+    pub image: Option<String>,
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetGroupFacts {
+    pub arn: String,
+    pub port: u16,
+    /// CloudWatch's dimension value: `targetgroup/name/0123456789abcdef`.
+    pub full_name: String,
+    /// `app/name/0123456789abcdef` of every load balancer that routes to it.
+    pub load_balancers: Vec<String>,
+    pub targets: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancerFacts {
+    /// `app/name/0123456789abcdef`
+    pub full_name: String,
+    pub target_groups: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatisticQuery {
+    pub namespace: String,
+    pub metric: String,
+    pub dimensions: Vec<(String, String)>,
+    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`.
+    pub statistic: String,
+    pub start: Timestamp,
+    pub end: Timestamp,
+}

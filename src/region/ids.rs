@@ -1,0 +1,32 @@
+//! Identifiers as AWS writes them, from a seeded sequence: the same seed gives the same ids, so a run can be replayed.
+
+/// A source of identifiers.
+#[derive(Debug)]
+pub struct Ids(fastrand::Rng);
+
+impl Ids {
+    pub fn with_seed(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
+    /// `count` lower-case hexadecimal digits.
+    pub fn hex(&mut self, count: usize) -> String {
+        (0..count).map(|_| char::from(b"0123456789abcdef"[self.0.usize(..16)])).collect()
+    }
+
+    /// `i-0123456789abcdef0` for the prefix `i`.
+    pub fn resource(&mut self, prefix: &str) -> String {
+        format!("{prefix}-0{}", self.hex(16))
+    }
+
+    /// A version-4 UUID, as in alarm and activity ids.
+    pub fn uuid(&mut self) -> String {
+        let variant = ['8', '9', 'a', 'b'][self.0.usize(..4)];
+        format!("{}-{}-4{}-{variant}{}-{}", self.hex(8), self.hex(4), self.hex(3), self.hex(3), self.hex(12))
+    }
+
+    /// A number below `bound`, for the random choices that AWS documents (ties).
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0.usize(..bound)
+    }
+}

@@ -1,0 +1,17 @@
+//! The embedded region: an AWS-compatible endpoint whose instances are processes and whose load balancer proxies.
+//!
+//! `world.rs` holds every service's pure model and routes signals between them; around it stand the shells: `server.rs`
+//! (HTTP), `driver.rs` (time), the processes of EC2, the proxy and prober of Elastic Load Balancing, and the collector
+//! of CloudWatch.
+
+pub mod autoscaling;
+pub mod cloudwatch;
+pub mod context;
+pub mod driver;
+pub mod ec2;
+pub mod elbv2;
+pub mod facts;
+pub mod ids;
+pub mod signal;
+pub mod wire;
+pub mod world;

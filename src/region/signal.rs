@@ -1,0 +1,192 @@
+//! What the services tell each other and the shells, and what the shells tell them.
+//!
+//! Services never import each other. A service that wants something of another pushes a [`Signal`]; `world.rs` hands
+//! every signal to every service, and each takes those that concern it. Signals for the shells (processes, the data
+//! plane) leave the world through the driver. The variants are grouped by who sends them.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+
+/// A message between services, or between a service and a shell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal {
+    // Auto Scaling → EC2
+    /// Launch one instance for a group; EC2 answers with `InstanceLaunched` or `LaunchFailed`.
+    LaunchInstance {
+        group: String,
+        activity: String,
+        launch: Launch,
+    },
+    /// Terminate an instance; EC2 reports each step as `InstanceState`.
+    TerminateInstance {
+        instance: String,
+    },
+
+    // Auto Scaling → Elastic Load Balancing
+    RegisterTargets {
+        target_group: String,
+        instances: Vec<String>,
+    },
+    DeregisterTargets {
+        target_group: String,
+        instances: Vec<String>,
+    },
+
+    // Auto Scaling → CloudWatch
+    /// Create or change an alarm that a policy owns: the parameters of `PutMetricAlarm`.
+    PutAlarm {
+        params: crate::region::wire::Params,
+    },
+    DeleteAlarms {
+        names: Vec<String>,
+    },
+
+    // EC2 → Auto Scaling, Elastic Load Balancing, CloudWatch
+    InstanceLaunched {
+        group: String,
+        activity: String,
+        instance: String,
+    },
+    LaunchFailed {
+        group: String,
+        activity: String,
+        code: String,
+        message: String,
+    },
+    InstanceState {
+        instance: String,
+        state: InstanceState,
+    },
+
+    // Elastic Load Balancing → Auto Scaling
+    TargetHealth {
+        target_group: String,
+        instance: String,
+        health: TargetState,
+    },
+
+    // CloudWatch → Auto Scaling
+    /// An alarm's action: on the change of state, and again each minute while it stays in ALARM.
+    AlarmAction {
+        policy_arn: String,
+        alarm: AlarmState,
+    },
+
+    // EC2 → processes (shell)
+    Boot(Boot),
+    /// End the process tree. The shell answers with `ProcessEnded`.
+    EndProcess {
+        instance: String,
+    },
+
+    // processes (shell) → EC2
+    ProcessStarted {
+        instance: String,
+    },
+    /// The instance's process tree is gone: asked for, or by itself.
+    ProcessEnded {
+        instance: String,
+    },
+
+    // prober (shell) → Elastic Load Balancing
+    ProbeResult {
+        target_group: String,
+        instance: String,
+        port: u16,
+        outcome: ProbeOutcome,
+    },
+
+    // proxy (shell) → Elastic Load Balancing
+    /// A draining target has no request in flight any more.
+    TargetIdle {
+        target_group: String,
+        instance: String,
+    },
+
+    // collector (shell) → CloudWatch
+    Measurements(Vec<Measurement>),
+}
+
+/// What to launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    pub launch_template_id: String,
+    /// A number, `$Latest` or `$Default`.
+    pub version: String,
+    pub subnet: String,
+    /// Overrides the template's instance type.
+    pub instance_type: Option<String>,
+    /// Tags of the instance, among them `aws:autoscaling:groupName`.
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceState {
+    Pending,
+    Running,
+    Stopping,
+    Stopped,
+    ShuttingDown,
+    Terminated,
+}
+
+/// A target's state, with AWS's reason code and description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetState {
+    /// `initial`, `healthy`, `unhealthy`, `unused`, `draining`, `unavailable`.
+    pub state: String,
+    pub reason: Option<String>,
+    pub description: Option<String>,
+}
+
+/// What an alarm tells the policy it acts on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmState {
+    pub name: String,
+    /// `OK`, `ALARM`, `INSUFFICIENT_DATA`.
+    pub state: String,
+    pub threshold: f64,
+    /// The most recent datapoint that was evaluated.
+    pub value: Option<f64>,
+    pub since: Timestamp,
+}
+
+/// Everything that the process shell needs to start an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    pub instance: String,
+    pub address: Ipv4Addr,
+    /// Decoded; empty where the instance has none.
+    pub user_data: Vec<u8>,
+}
+
+/// The outcome of one health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// The target answered with this status.
+    Status(u16),
+    /// No connection, or the connection broke.
+    Failed(String),
+    Timeout,
+}
+
+/// A value measured by a shell, before it becomes a CloudWatch datapoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    pub namespace: String,
+    pub metric: String,
+    pub dimensions: Vec<(String, String)>,
+    pub time: Timestamp,
+    pub values: Statistics,
+    /// CloudWatch's unit: `Count`, `Percent`, `Bytes`, `Seconds`.
+    pub unit: String,
+}
+
+/// A set of samples in one place, with enough detail for percentiles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// Distinct values and how often each occurred.
+    pub samples: Vec<(f64, f64)>,
+}

@@ -1,0 +1,173 @@
+//! The region's whole state: every service's model, and the routing of signals between them.
+//!
+//! `call` runs an operation, `signal` takes what a shell has to say, `advance` lets time pass. Each returns the signals
+//! that leave for the shells. Nothing here does I/O or reads a clock.
+
+use jiff::Timestamp;
+
+use super::autoscaling::model::Autoscaling;
+use super::cloudwatch::model::Cloudwatch;
+use super::context::Context;
+use super::ec2::model::Ec2;
+use super::elbv2::model::Elbv2;
+use super::facts::{
+    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, StatisticQuery, SubnetFacts, TargetGroupFacts,
+};
+use super::ids::Ids;
+use super::signal::{Signal, TargetState};
+use super::wire::{Answer, ApiError, Request, Service};
+
+/// A chain of signals longer than this is a mistake in a model, not work.
+const SIGNALS_MAX: usize = 100_000;
+
+/// The services' models. A service that asks its own facts while it runs finds none: it looks at itself instead.
+#[derive(Debug, Default)]
+pub struct Services {
+    pub ec2: Ec2,
+    pub elbv2: Elbv2,
+    pub autoscaling: Autoscaling,
+    pub cloudwatch: Cloudwatch,
+}
+
+/// Everything that the region knows.
+#[derive(Debug)]
+pub struct World {
+    pub services: Services,
+    region: String,
+    ids: Ids,
+}
+
+impl World {
+    pub fn new(region: &str, seed: u64) -> Self {
+        Self { services: Services::default(), region: region.to_owned(), ids: Ids::with_seed(seed) }
+    }
+
+    /// Runs one operation; also returns the signals for the shells.
+    pub fn call(&mut self, now: Timestamp, request: &Request) -> (Answer, Vec<Signal>) {
+        let mut signals = Vec::new();
+        let answer = match request.service {
+            Service::Ec2 => self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.call(cx, request)),
+            Service::Elbv2 => self.with(now, &mut signals, |s| &mut s.elbv2, |elbv2, cx| elbv2.call(cx, request)),
+            Service::Autoscaling => {
+                self.with(now, &mut signals, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.call(cx, request))
+            }
+            Service::Cloudwatch => {
+                self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.call(cx, request))
+            }
+            Service::Sts | Service::Ssm => Err(ApiError::unknown_operation(&request.operation)),
+        };
+        (answer, self.route(now, signals))
+    }
+
+    /// Takes what a shell says; returns the signals for the shells.
+    pub fn signal(&mut self, now: Timestamp, signal: Signal) -> Vec<Signal> {
+        self.route(now, vec![signal])
+    }
+
+    /// Lets time pass up to `now`; returns the signals for the shells.
+    pub fn advance(&mut self, now: Timestamp) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.advance(cx));
+        self.with(now, &mut signals, |s| &mut s.elbv2, |elbv2, cx| elbv2.advance(cx));
+        self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.advance(cx));
+        self.with(now, &mut signals, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.advance(cx));
+        self.route(now, signals)
+    }
+
+    /// When `advance` next has something to do.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let services = &self.services;
+        [
+            services.ec2.next_deadline(),
+            services.elbv2.next_deadline(),
+            services.autoscaling.next_deadline(),
+            services.cloudwatch.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Hands every signal to every service until none is left; keeps those that the shells act on.
+    fn route(&mut self, now: Timestamp, mut queue: Vec<Signal>) -> Vec<Signal> {
+        let mut outward = Vec::new();
+        let mut next = 0;
+        while next < queue.len() {
+            assert!(next < SIGNALS_MAX, "the services' signals do not come to an end: {:?}", queue[next]);
+            let signal = queue[next].clone();
+            next += 1;
+            if matches!(signal, Signal::Boot(_) | Signal::EndProcess { .. }) {
+                outward.push(signal);
+                continue;
+            }
+            self.with(now, &mut queue, |s| &mut s.ec2, |ec2, cx| ec2.signal(cx, &signal));
+            self.with(now, &mut queue, |s| &mut s.elbv2, |elbv2, cx| elbv2.signal(cx, &signal));
+            self.with(now, &mut queue, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.signal(cx, &signal));
+            self.with(now, &mut queue, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.signal(cx, &signal));
+        }
+        outward
+    }
+
+    /// Takes one service out of the world, so that it may change while the others answer its questions.
+    fn with<S: Default, R>(
+        &mut self,
+        now: Timestamp,
+        signals: &mut Vec<Signal>,
+        service: fn(&mut Services) -> &mut S,
+        run: impl FnOnce(&mut S, &mut Context) -> R,
+    ) -> R {
+        let mut taken = std::mem::take(service(&mut self.services));
+        let mut context = Context { now, region: &self.region, facts: &self.services, ids: &mut self.ids, signals };
+        let result = run(&mut taken, &mut context);
+        *service(&mut self.services) = taken;
+        result
+    }
+}
+
+impl Facts for Services {
+    fn instance(&self, id: &str) -> Option<InstanceFacts> {
+        self.ec2.instance_facts(id)
+    }
+    fn instances(&self) -> Vec<InstanceFacts> {
+        self.ec2.instances_facts()
+    }
+    fn subnet(&self, id: &str) -> Option<SubnetFacts> {
+        self.ec2.subnet_facts(id)
+    }
+    fn vpc_exists(&self, id: &str) -> bool {
+        self.ec2.vpc_exists(id)
+    }
+    fn security_group_exists(&self, id: &str) -> bool {
+        self.ec2.security_group_exists(id)
+    }
+    fn launch_template(&self, id_or_name: &str, version: &str) -> Option<LaunchTemplateFacts> {
+        self.ec2.launch_template_facts(id_or_name, version)
+    }
+    fn target_group(&self, arn: &str) -> Option<TargetGroupFacts> {
+        self.elbv2.target_group_facts(arn)
+    }
+    fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
+        self.elbv2.target_health(target_group, instance)
+    }
+    fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
+        self.elbv2.load_balancer_facts()
+    }
+    fn security_groups_of_load_balancers(&self) -> Vec<String> {
+        self.elbv2.security_groups()
+    }
+    fn group_of(&self, instance: &str) -> Option<String> {
+        self.autoscaling.group_of(instance)
+    }
+    fn counts_in_group_metrics(&self, instance: &str, now: Timestamp) -> bool {
+        self.autoscaling.counts_in_group_metrics(instance, now)
+    }
+    fn target_groups_of_groups(&self) -> Vec<String> {
+        self.autoscaling.target_groups()
+    }
+    fn launch_templates_of_groups(&self) -> Vec<String> {
+        self.autoscaling.launch_templates()
+    }
+    fn statistic(&self, query: &StatisticQuery) -> Option<f64> {
+        self.cloudwatch.statistic(query)
+    }
+}

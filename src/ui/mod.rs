@@ -1,0 +1,55 @@
+//! The only code that prints.
+
+use std::io::{IsTerminal, Write};
+
+use crate::cli::Globals;
+use crate::problem::{Problems, Severity};
+
+/// Decides what is printed where: results to standard output, progress and problems to standard error.
+#[derive(Debug)]
+pub struct Printer {
+    pub color: bool,
+    pub quiet: bool,
+    /// Standard error is a terminal: bars are welcome.
+    pub live: bool,
+}
+
+impl Printer {
+    pub fn new(globals: &Globals) -> Self {
+        let plain = globals.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            color: !plain && std::io::stdout().is_terminal(),
+            quiet: globals.quiet,
+            live: !globals.quiet && std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// A line of the command's result, to standard output. `--quiet` does not silence results.
+    pub fn result(&self, line: &str) {
+        // A closed pipe (`| head`) is not a failure of the command.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+
+    /// A line about what is going on, to standard error.
+    pub fn note(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// A result as JSON, to standard output.
+    pub fn json(&self, value: &impl serde::Serialize) {
+        let text = serde_json::to_string_pretty(value).expect("results serialise: their maps have text keys");
+        self.result(&text);
+    }
+
+    /// Every problem, in order, to standard error.
+    pub fn problems(&self, problems: &Problems) {
+        for problem in &problems.0 {
+            if self.quiet && problem.severity == Severity::Warning {
+                continue;
+            }
+            let _ = writeln!(std::io::stderr().lock(), "{problem}");
+        }
+    }
+}
