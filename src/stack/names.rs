@@ -1,0 +1,82 @@
+//! The names of what a stack creates: deterministic, so that a run that was killed finds its work again, and within AWS's limits.
+//!
+//! `cs-STACK` and `cs-STACK--CLUSTER`. The names of stacks and clusters hold no `--`, so no two stacks can mean the same name.
+//! What does not fit is cut and ends in a short hash of the whole name.
+
+use sha2::{Digest, Sha256};
+
+/// Load balancer and target group names: 32 characters of `[A-Za-z0-9-]`, no hyphen at either end (ELBv2 API).
+pub const ELB_NAME_CHARACTERS_MAX: usize = 32;
+/// Launch template names: 3–128 characters (EC2 API). Groups and security groups take 255.
+pub const EC2_NAME_CHARACTERS_MAX: usize = 128;
+const HASH_CHARACTERS: usize = 6;
+
+/// The load balancer of a stack.
+pub fn load_balancer(stack: &str) -> String {
+    fit(format!("cs-{stack}"), ELB_NAME_CHARACTERS_MAX)
+}
+
+/// The target group of a cluster.
+pub fn target_group(stack: &str, cluster: &str) -> String {
+    fit(format!("cs-{stack}--{cluster}"), ELB_NAME_CHARACTERS_MAX)
+}
+
+/// The Auto Scaling group of a cluster.
+pub fn group(stack: &str, cluster: &str) -> String {
+    fit(format!("cs-{stack}--{cluster}"), EC2_NAME_CHARACTERS_MAX)
+}
+
+/// The launch template of a cluster.
+pub fn launch_template(stack: &str, cluster: &str) -> String {
+    group(stack, cluster)
+}
+
+/// The security group of the load balancer: open on the listener's port.
+pub fn load_balancer_security_group(stack: &str) -> String {
+    fit(format!("cs-{stack}--load-balancer"), EC2_NAME_CHARACTERS_MAX)
+}
+
+/// The security group of the instances: reachable from the load balancer only.
+pub fn instances_security_group(stack: &str) -> String {
+    fit(format!("cs-{stack}--instances"), EC2_NAME_CHARACTERS_MAX)
+}
+
+/// The `Name` tag of an instance of a fleet; `index` counts from 1.
+pub fn instance(stack: &str, cluster: &str, index: u32) -> String {
+    format!("{stack}-{cluster}-{index}")
+}
+
+fn fit(name: String, characters_max: usize) -> String {
+    if name.len() <= characters_max {
+        return name;
+    }
+    let digest = Sha256::digest(name.as_bytes());
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let kept = name[..characters_max - HASH_CHARACTERS - 1].trim_end_matches('-');
+    format!("{kept}-{}", &hash[..HASH_CHARACTERS])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_fit_are_readable() {
+        assert_eq!(load_balancer("two-clusters"), "cs-two-clusters");
+        assert_eq!(target_group("two-clusters", "light"), "cs-two-clusters--light");
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_distinct() {
+        let one = target_group("a-rather-long-stack-name", "cluster-number-one");
+        let two = target_group("a-rather-long-stack-name", "cluster-number-two");
+        assert_eq!(one.len(), ELB_NAME_CHARACTERS_MAX);
+        assert_ne!(one, two);
+        assert_eq!(one, target_group("a-rather-long-stack-name", "cluster-number-one"));
+    }
+
+    #[test]
+    fn stacks_whose_names_run_together_do_not_share_a_target_group() {
+        assert_ne!(target_group("a-b", "c"), target_group("a", "b-c"));
+    }
+}
