@@ -1,0 +1,93 @@
+//! What a stack looks like right now: the answer of `status`, and what the benchmark measures against.
+
+use serde::Serialize;
+
+/// A stack, live. `status --json` is this, as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    pub stack: String,
+    pub provider: String,
+    /// `http://DNSName`, with the port unless it is 80; `None` while there is no load balancer.
+    pub url: Option<String>,
+    pub load_balancer: Option<LoadBalancerStatus>,
+    /// In the stack's order.
+    pub clusters: Vec<ClusterStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoadBalancerStatus {
+    pub dns_name: String,
+    /// `provisioning`, `active`, `active_impaired` or `failed`.
+    pub state: String,
+    pub arn: String,
+    /// CloudWatch's dimension `LoadBalancer`: `app/name/0123456789abcdef`.
+    pub full_name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterStatus {
+    pub name: String,
+    /// `fleet` or `group`
+    pub kind: String,
+    pub instance_type: String,
+    /// A fleet has one figure for the three.
+    pub min: u32,
+    pub max: u32,
+    pub desired: u32,
+    /// The Auto Scaling group's name: CloudWatch's dimension `AutoScalingGroupName`.
+    pub group: Option<String>,
+    pub target_group: Option<TargetGroupStatus>,
+    /// In the order of their ids; terminated ones are left out.
+    pub instances: Vec<InstanceStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetGroupStatus {
+    pub arn: String,
+    /// CloudWatch's dimension `TargetGroup`: `targetgroup/name/0123456789abcdef`.
+    pub full_name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstanceStatus {
+    pub id: String,
+    pub az: String,
+    /// EC2's word: `pending`, `running`, `shutting-down`, `stopping` or `stopped`.
+    pub state: String,
+    /// Elastic Load Balancing's word: `healthy`, `unhealthy`, `initial`, `draining`, `unused`; `unregistered` where the
+    /// target group does not know the instance.
+    pub health: String,
+    /// Why it is not healthy, as the load balancer tells it.
+    pub reason: Option<String>,
+    /// The private IPv4 address.
+    pub address: Option<String>,
+}
+
+impl ClusterStatus {
+    pub fn healthy(&self) -> usize {
+        self.instances.iter().filter(|instance| instance.health == "healthy").count()
+    }
+}
+
+/// CloudWatch's dimension value out of an ARN of Elastic Load Balancing:
+/// `…:loadbalancer/app/web/50dc6c495c0c9188` is `app/web/50dc6c495c0c9188`,
+/// `…:targetgroup/web/73e2d6bc24d8a067` is `targetgroup/web/73e2d6bc24d8a067`.
+pub fn full_name(arn: &str) -> String {
+    let resource = arn.rsplit(':').next().unwrap_or(arn);
+    resource.strip_prefix("loadbalancer/").unwrap_or(resource).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dimension_values_are_the_tails_of_the_arns() {
+        let prefix = "arn:aws:elasticloadbalancing:us-east-1:123456789012";
+        assert_eq!(full_name(&format!("{prefix}:loadbalancer/app/web/50dc6c495c0c9188")), "app/web/50dc6c495c0c9188");
+        assert_eq!(
+            full_name(&format!("{prefix}:targetgroup/web/73e2d6bc24d8a067")),
+            "targetgroup/web/73e2d6bc24d8a067"
+        );
+    }
+}
