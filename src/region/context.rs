@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::addresses::Addresses;
 use super::facts::Facts;
 use super::ids::Ids;
 use super::signal::Signal;
@@ -16,6 +17,8 @@ pub struct Context<'a> {
     pub region: &'a str,
     pub facts: &'a dyn Facts,
     pub ids: &'a mut Ids,
+    /// Instances and load balancers take their addresses here, so that no two are the same.
+    pub addresses: &'a mut Addresses,
     /// Signals to send, in order.
     pub signals: &'a mut Vec<Signal>,
 }

@@ -4,6 +4,7 @@
 //! (HTTP), `driver.rs` (time), the processes of EC2, the proxy and prober of Elastic Load Balancing, and the collector
 //! of CloudWatch.
 
+pub mod addresses;
 pub mod autoscaling;
 pub mod cloudwatch;
 pub mod context;
@@ -12,6 +13,10 @@ pub mod ec2;
 pub mod elbv2;
 pub mod facts;
 pub mod ids;
+pub mod images;
+pub mod server;
 pub mod signal;
+pub mod ssm;
+pub mod sts;
 pub mod wire;
 pub mod world;

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::addresses::Addresses;
 use super::autoscaling::model::Autoscaling;
 use super::cloudwatch::model::Cloudwatch;
 use super::context::Context;
@@ -15,7 +16,8 @@ use super::facts::{
 };
 use super::ids::Ids;
 use super::signal::{Signal, TargetState};
-use super::wire::{Answer, ApiError, Request, Service};
+use super::wire::{Answer, Request, Service};
+use super::{ssm, sts};
 
 /// A chain of signals longer than this is a mistake in a model, not work.
 const SIGNALS_MAX: usize = 100_000;
@@ -35,11 +37,28 @@ pub struct World {
     pub services: Services,
     region: String,
     ids: Ids,
+    addresses: Addresses,
 }
 
 impl World {
     pub fn new(region: &str, seed: u64) -> Self {
-        Self { services: Services::default(), region: region.to_owned(), ids: Ids::with_seed(seed) }
+        Self {
+            services: Services::default(),
+            region: region.to_owned(),
+            ids: Ids::with_seed(seed),
+            addresses: Addresses::in_block(0),
+        }
+    }
+
+    /// The block of addresses that the region has claimed; 0 unless said otherwise.
+    #[must_use]
+    pub fn in_block(self, block: u8) -> Self {
+        Self { addresses: Addresses::in_block(block), ..self }
+    }
+
+    /// An id for a request, as every answer carries one.
+    pub fn request_id(&mut self) -> String {
+        self.ids.uuid()
     }
 
     /// Runs one operation; also returns the signals for the shells.
@@ -54,7 +73,8 @@ impl World {
             Service::Cloudwatch => {
                 self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.call(cx, request))
             }
-            Service::Sts | Service::Ssm => Err(ApiError::unknown_operation(&request.operation)),
+            Service::Sts => sts::call(&mut self.context(now, &mut signals), request),
+            Service::Ssm => ssm::call(&mut self.context(now, &mut signals), request),
         };
         (answer, self.route(now, signals))
     }
@@ -117,10 +137,20 @@ impl World {
         run: impl FnOnce(&mut S, &mut Context) -> R,
     ) -> R {
         let mut taken = std::mem::take(service(&mut self.services));
-        let mut context = Context { now, region: &self.region, facts: &self.services, ids: &mut self.ids, signals };
-        let result = run(&mut taken, &mut context);
+        let result = run(&mut taken, &mut self.context(now, signals));
         *service(&mut self.services) = taken;
         result
+    }
+
+    fn context<'a>(&'a mut self, now: Timestamp, signals: &'a mut Vec<Signal>) -> Context<'a> {
+        Context {
+            now,
+            region: &self.region,
+            facts: &self.services,
+            ids: &mut self.ids,
+            addresses: &mut self.addresses,
+            signals,
+        }
     }
 }
 

@@ -4,6 +4,12 @@
 //! `json.rs`) turns its bytes into [`Params`]. An operation answers with a [`Value`], which the matching writer turns
 //! back. So an operation is written once, whatever the client speaks.
 
+pub mod cbor;
+pub mod json;
+pub mod protocol;
+pub mod query;
+pub mod xml;
+
 use jiff::Timestamp;
 
 /// A tree of values, as protocol-neutral as possible.
@@ -226,6 +232,11 @@ impl ApiError {
 
     pub fn invalid(parameter: &str, value: &str) -> Self {
         Self::new("InvalidParameterValue", format!("Value ({value}) for parameter {parameter} is invalid."))
+    }
+
+    /// Whose fault it is, in the words of AWS Query.
+    pub fn sender_or_receiver(&self) -> &'static str {
+        if self.status < 500 { "Sender" } else { "Receiver" }
     }
 
     /// An operation that the region does not have.

@@ -1,0 +1,260 @@
+//! The region's endpoint: HTTP/1.1 in, one operation of the world, HTTP/1.1 out.
+//!
+//! Only this machine may call. A page in the user's browser is on this machine too, so a request whose Host is not a
+//! loopback name (DNS rebinding) or that carries an Origin (a script of a page) is refused.
+
+use std::convert::Infallible;
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::Region;
+use super::wire::protocol::{self, Protocol};
+use super::wire::{Answer, ApiError};
+
+/// The largest body that is read, before and after decompression. AWS's own largest, PutMetricData's, is 1 MB.
+const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Connections served at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long a client may take to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the endpoint serves.
+pub struct Endpoint {
+    pub region: Arc<Region>,
+    /// What `GET /_cloudscale/health` answers, as JSON.
+    pub health: serde_json::Value,
+}
+
+/// Serves until `stop` is cancelled.
+pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, stop: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, or a client that left before it was accepted: the next may do better.
+                    tracing::warn!(%error, "accept failed");
+                    crate::clock::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
+            },
+            () = stop.cancelled() => return,
+        };
+        let endpoint = Arc::clone(&endpoint);
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let service = service_fn(|request| {
+                let endpoint = Arc::clone(&endpoint);
+                async move { Ok::<_, Infallible>(endpoint.respond(request).await) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                result = connection => if let Err(error) = result { tracing::debug!(%error, "connection ended") },
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+impl Endpoint {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        if let Err(reason) = from_this_machine(&head) {
+            return text(StatusCode::FORBIDDEN, reason);
+        }
+        if head.method == Method::GET {
+            return match head.uri.path() {
+                "/_cloudscale/health" | "/_localstack/health" => json(&self.health),
+                _ => text(StatusCode::NOT_FOUND, "this is cloudscale's embedded region: an AWS endpoint"),
+            };
+        }
+        let protocol = protocol::protocol(&head);
+        let request_id = self.region.read(super::world::World::request_id);
+        let request = match body_of(&head, body).await {
+            Ok(body) => protocol::read(protocol, &head, &body),
+            Err(error) => Err(error),
+        };
+        let answer = request.as_ref().map_err(ApiError::clone).and_then(|request| self.region.call(request));
+        if let (Ok(request), Err(error)) = (&request, &answer) {
+            tracing::debug!(operation = request.operation, code = error.code, message = error.message, "refused");
+        }
+        http(protocol, request.as_ref().ok(), &answer, &request_id)
+    }
+}
+
+fn http(
+    protocol: Protocol,
+    request: Option<&super::wire::Request>,
+    answer: &Answer,
+    request_id: &str,
+) -> Response<Full<Bytes>> {
+    let written = protocol::write(protocol, request, answer, request_id);
+    let mut response = Response::new(Full::new(Bytes::from(written.body)));
+    *response.status_mut() = StatusCode::from_u16(written.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(written.content_type));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if protocol == Protocol::Cbor {
+        headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    }
+    if let (Err(error), Protocol::Cbor | Protocol::Json10) = (answer, protocol)
+        && let Ok(value) = HeaderValue::from_str(&format!("{};{}", error.code, error.sender_or_receiver()))
+    {
+        headers.insert("x-amzn-query-error", value);
+    }
+    response
+}
+
+/// The whole body, uncompressed.
+async fn body_of(head: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError {
+        status: 413,
+        ..ApiError::new("RequestEntityTooLarge", format!("The request is larger than {BODY_BYTES_MAX} bytes."))
+    };
+    let bytes = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| too_large())?.to_bytes();
+    match head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Ok(bytes),
+        Some(b"gzip") => {
+            let mut plain = Vec::new();
+            let bound = BODY_BYTES_MAX as u64 + 1;
+            flate2::read::GzDecoder::new(&bytes[..]).take(bound).read_to_end(&mut plain).map_err(|error| {
+                ApiError::new("SerializationException", format!("The gzip body cannot be read: {error}"))
+            })?;
+            if plain.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(plain.into()) }
+        }
+        Some(other) => Err(ApiError::new(
+            "SerializationException",
+            format!("The content encoding {} is not supported.", String::from_utf8_lossy(other)),
+        )),
+    }
+}
+
+/// Refuses what a web page could have sent.
+fn from_this_machine(head: &Parts) -> Result<(), &'static str> {
+    if head.headers.contains_key(ORIGIN) {
+        return Err("requests of web pages (Origin) are refused");
+    }
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    if is_loopback(host) { Ok(()) } else { Err("only loopback names are served: the Host header names another") }
+}
+
+/// Whether `host[:port]` names this machine and cannot be made to name another by DNS.
+pub fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<hyper::http::uri::Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn text(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(reason.as_bytes())));
+    *response.status_mut() = status;
+    response
+}
+
+fn json(value: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(value.to_string())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::region::world::World;
+
+    /// Sends one raw request to a fresh region; returns the raw response.
+    async fn send(head: &str, body: &[u8]) -> String {
+        let (region, _signals) = Region::new(World::new("us-east-1", 1));
+        let health = serde_json::json!({"status": "running"});
+        let endpoint = Arc::new(Endpoint { region: Arc::new(region), health });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, endpoint, stop.clone()));
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // A server that refuses a large body may close before it was sent.
+        let _ = stream.write_all(body).await;
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response).await;
+        stop.cancel();
+        server.await.unwrap();
+        String::from_utf8_lossy(&response).into_owned()
+    }
+
+    const IDENTITY: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
+
+    #[tokio::test]
+    async fn health_answers_without_a_signature() {
+        let response = send("GET /_cloudscale/health HTTP/1.1\r\nHost: localhost\r\n", b"").await;
+        assert!(response.starts_with("HTTP/1.1 200") && response.ends_with(r#"{"status":"running"}"#), "{response}");
+    }
+
+    #[tokio::test]
+    async fn an_operation_is_answered_in_its_protocol() {
+        let response = send("POST / HTTP/1.1\r\nHost: 127.0.0.1:4566\r\n", IDENTITY).await;
+        assert!(response.contains("<GetCallerIdentityResult>"), "{response}");
+        assert!(response.contains("<Account>000000000000</Account>"), "{response}");
+    }
+
+    #[tokio::test]
+    async fn a_gzipped_body_is_unpacked() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(IDENTITY).unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\n";
+        assert!(send(head, &gzip.finish().unwrap()).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_bound_is_refused_packed_or_not() {
+        let zeros = vec![b'0'; BODY_BYTES_MAX + 1];
+        assert!(send("POST / HTTP/1.1\r\nHost: localhost\r\n", &zeros).await.starts_with("HTTP/1.1 413"));
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&zeros).unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\n";
+        assert!(send(head, &gzip.finish().unwrap()).await.starts_with("HTTP/1.1 413"));
+    }
+
+    #[tokio::test]
+    async fn web_pages_and_foreign_hosts_are_refused() {
+        let foreign = "POST / HTTP/1.1\r\nHost: rebound.example.com\r\n";
+        assert!(send(foreign, IDENTITY).await.starts_with("HTTP/1.1 403"));
+        let page = "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n";
+        assert!(send(page, IDENTITY).await.starts_with("HTTP/1.1 403"));
+    }
+
+    #[test]
+    fn only_loopback_names_are_loopback() {
+        let cases = [("127.31.0.4:80", true), ("[::1]:4566", true), ("LOCALHOST", true), ("", false)];
+        for (host, expected) in cases.into_iter().chain([("127.0.0.1.evil.com", false), ("10.0.0.1", false)]) {
+            assert_eq!(is_loopback(host), expected, "{host}");
+        }
+    }
+}
