@@ -1,4 +1,5 @@
 //! cloudscale: rehearse autoscaling on a laptop, ship it to AWS, prove it with load.
+pub mod aws;
 pub mod benchmark;
 pub mod cli;
 pub mod clock;
