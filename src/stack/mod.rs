@@ -5,8 +5,14 @@ use std::path::Path;
 
 use crate::problem::{Problem, Problems};
 
+mod check;
+pub mod document;
+pub mod grammar;
+pub mod language;
 pub mod model;
 pub mod names;
+pub mod suggest;
+pub mod yaml;
 
 use model::{Provider, Stack};
 

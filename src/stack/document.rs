@@ -1,0 +1,168 @@
+//! A file of one of our languages: its values, and their defaults where nothing is written.
+//!
+//! [`Document::read`] collects what is wrong with the file's shape and goes on. What is missing or malformed then reads as its
+//! default, so that the rules about meaning can find their own mistakes in the same pass.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::{check, duration_ms};
+use super::grammar::{Key, Kind, Object, Presence};
+use super::yaml::{self, Entry, Node, Value};
+use crate::problem::{Place, Problem, Problems, Source};
+
+/// A file that was read and checked against its language.
+#[derive(Debug)]
+pub struct Document {
+    pub source: Arc<Source>,
+    root: Node,
+    object: &'static Object,
+    /// What is wrong with it.
+    pub problems: Problems,
+}
+
+impl Document {
+    /// # Errors
+    /// A file without YAML in it. One whose YAML does not fit `object` is read, with its problems.
+    pub fn read(path: &Path, object: &'static Object) -> Result<Self, Problems> {
+        Self::parse(yaml::source(path)?, object)
+    }
+
+    /// As [`Document::read`], of a text.
+    pub fn parse(source: Arc<Source>, object: &'static Object) -> Result<Self, Problems> {
+        let root = yaml::parse(&source)?;
+        let problems = check(&source, &root, &Kind::Object(object));
+        Ok(Self { source, root, object, problems })
+    }
+
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::of(&self.source, &self.root, self.object)
+    }
+}
+
+/// The values of one object.
+#[derive(Clone, Debug)]
+pub struct Fields<'d> {
+    source: &'d Arc<Source>,
+    object: &'static Object,
+    entries: &'d [Entry],
+    place: Place,
+}
+
+impl<'d> Fields<'d> {
+    /// The fields of a node, e.g. of an item of a list.
+    pub fn of(source: &'d Arc<Source>, node: &'d Node, object: &'static Object) -> Self {
+        let entries: &[Entry] = if let Value::Map(entries) = &node.value { entries } else { &[] };
+        let place = Place { source: Arc::clone(source), bytes: node.bytes.clone() };
+        Self { source, object, entries, place }
+    }
+
+    /// What is written for a key of the language.
+    pub fn node(&self, name: &str) -> Option<&'d Node> {
+        debug_assert!(self.object.key(name).is_some(), "`{name}` is no key of a {}", self.object.name);
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value).filter(|node| !node.is_null())
+    }
+
+    pub fn is_written(&self, name: &str) -> bool {
+        self.node(name).is_some()
+    }
+
+    /// Where the value of a key is written, else where the object is.
+    pub fn place(&self, name: &str) -> Place {
+        self.node(name).map_or_else(|| self.place.clone(), |node| self.place_of(node))
+    }
+
+    pub fn own_place(&self) -> Place {
+        self.place.clone()
+    }
+
+    pub fn place_of(&self, node: &Node) -> Place {
+        Place { source: Arc::clone(self.source), bytes: node.bytes.clone() }
+    }
+
+    /// An error in what stands at a key.
+    pub fn problem(&self, name: &str, summary: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::usage(summary, detail).at(self.place(name))
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.text_written(name).unwrap_or_else(|| self.default(name).to_owned())
+    }
+
+    pub fn text_written(&self, name: &str) -> Option<String> {
+        self.node(name).and_then(scalar_text).map(str::to_owned)
+    }
+
+    /// A whole number; 0 where the language has no default.
+    pub fn integer<T: TryFrom<i64> + Default>(&self, name: &str) -> T {
+        self.integer_written(name).or_else(|| integer(self.default(name))).unwrap_or_default()
+    }
+
+    pub fn integer_written<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
+        self.node(name).and_then(scalar_text).and_then(integer)
+    }
+
+    pub fn number_written(&self, name: &str) -> Option<f64> {
+        self.node(name)
+            .and_then(scalar_text)
+            .and_then(|text| text.parse().ok())
+            .filter(|number: &f64| number.is_finite())
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    pub fn duration(&self, name: &str) -> Duration {
+        self.duration_written(name).or_else(|| duration(self.default(name))).unwrap_or_default()
+    }
+
+    pub fn duration_written(&self, name: &str) -> Option<Duration> {
+        self.node(name).and_then(scalar_text).and_then(duration)
+    }
+
+    /// The fields of an inner object; all at their defaults where it is not written.
+    pub fn object(&self, name: &str, object: &'static Object) -> Fields<'d> {
+        let unwritten = || Fields { source: self.source, object, entries: &[], place: self.place.clone() };
+        self.object_written(name, object).unwrap_or_else(unwritten)
+    }
+
+    pub fn object_written(&self, name: &str, object: &'static Object) -> Option<Fields<'d>> {
+        self.node(name).map(|node| Fields::of(self.source, node, object))
+    }
+
+    pub fn list(&self, name: &str) -> &'d [Node] {
+        if let Some(Node { value: Value::List(items), .. }) = self.node(name) { items } else { &[] }
+    }
+
+    /// The fields of every map in a list.
+    pub fn objects(&self, name: &str, object: &'static Object) -> Vec<Fields<'d>> {
+        self.list(name).iter().map(|node| Fields::of(self.source, node, object)).collect()
+    }
+
+    /// The entries of a map with the user's own keys.
+    pub fn map(&self, name: &str) -> &'d [Entry] {
+        if let Some(Node { value: Value::Map(entries), .. }) = self.node(name) { entries } else { &[] }
+    }
+
+    fn default(&self, name: &str) -> &'static str {
+        match self.object.key(name) {
+            Some(Key { presence: Presence::Default(text), .. }) => text,
+            _ => "",
+        }
+    }
+}
+
+/// The text of a scalar; `None` for lists and maps.
+pub fn scalar_text(node: &Node) -> Option<&str> {
+    if let Value::Scalar(scalar) = &node.value { Some(&scalar.text) } else { None }
+}
+
+fn integer<T: TryFrom<i64>>(text: &str) -> Option<T> {
+    text.parse::<i64>().ok().and_then(|number| T::try_from(number).ok())
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    duration_ms(text).map(Duration::from_millis)
+}
