@@ -58,6 +58,9 @@ pub struct Change {
 pub struct HourlyCost {
     pub min: f64,
     pub max: f64,
+    /// Where the prices are from, with their date.
+    #[serde(skip)]
+    pub source: &'static str,
 }
 
 /// How many changes of each kind.

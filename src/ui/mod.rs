@@ -1,14 +1,26 @@
 //! The only code that prints.
 
+pub mod plan;
+pub mod progress;
+pub mod style;
+pub mod table;
+
 use std::io::{IsTerminal, Write};
 
 use crate::cli::Globals;
 use crate::problem::{Problems, Severity};
+use style::Paint;
+
+/// The width of what is not written to a terminal.
+const PLAIN_WIDTH: u16 = 80;
 
 /// Decides what is printed where: results to standard output, progress and problems to standard error.
 #[derive(Debug)]
 pub struct Printer {
+    /// Colour on standard output.
     pub color: bool,
+    /// Colour on standard error.
+    pub color_problems: bool,
     pub quiet: bool,
     /// Standard error is a terminal: bars are welcome.
     pub live: bool,
@@ -19,9 +31,20 @@ impl Printer {
         let plain = globals.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             color: !plain && std::io::stdout().is_terminal(),
+            color_problems: !plain && std::io::stderr().is_terminal(),
             quiet: globals.quiet,
             live: !globals.quiet && std::io::stderr().is_terminal(),
         }
+    }
+
+    /// Paints what goes to standard output.
+    pub fn paint(&self) -> Paint {
+        Paint { color: self.color }
+    }
+
+    /// Columns of the terminal, or 80 where there is none.
+    pub fn width(&self) -> u16 {
+        console::Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_rows, columns)| columns)
     }
 
     /// A line of the command's result, to standard output. `--quiet` does not silence results.
@@ -33,7 +56,7 @@ impl Printer {
     /// A line about what is going on, to standard error.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            write_error_line(line);
         }
     }
 
@@ -52,4 +75,9 @@ impl Printer {
             let _ = writeln!(std::io::stderr().lock(), "{problem}");
         }
     }
+}
+
+/// Writes a line to standard error. Where even that is gone there is nobody left to tell.
+fn write_error_line(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,0 +1,264 @@
+//! Sinks for [`Event`]s: bars on a terminal, plain lines elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Printer;
+use super::style::Paint;
+use crate::clock;
+use crate::engine::event::{Event, Progress, Sink};
+use crate::engine::plan::Action;
+
+/// How often a spinner moves.
+const TICK: Duration = Duration::from_millis(100);
+/// Plain lines tell of a wait no oftener than this, unless its reason is new.
+const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// The sink that suits the printer: nothing when quiet, bars on a terminal, lines elsewhere.
+pub fn sink(printer: &Printer) -> Box<dyn Sink> {
+    if printer.quiet {
+        Box::new(Silent)
+    } else if printer.live {
+        Box::new(Bars::new(Paint { color: printer.color_problems }))
+    } else {
+        Box::new(Lines::default())
+    }
+}
+
+struct Silent;
+
+impl Sink for Silent {
+    fn event(&self, _event: Event) {}
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Create => "created",
+        Action::Update => "updated",
+        Action::Replace => "replaced",
+        Action::Delete => "deleted",
+        Action::Unchanged => "unchanged",
+    }
+}
+
+/// `1,204 of 2,500, 812/s, p50 1.2 ms, p99 4.0 ms, 0 errors`
+fn progress_line(progress: &Progress) -> String {
+    let errors = if progress.errors == 1 { "1 error".to_owned() } else { format!("{} errors", progress.errors) };
+    format!(
+        "{} of {}  {:.0}/s  p50 {:.1} ms  p99 {:.1} ms  {errors}",
+        progress.done, progress.planned, progress.rate, progress.p50_ms, progress.p99_ms
+    )
+}
+
+/// Bars on a terminal: one for the whole, a line for everything that runs or waits.
+struct Bars {
+    paint: Paint,
+    multi: MultiProgress,
+    state: Mutex<BarsState>,
+}
+
+#[derive(Default)]
+struct BarsState {
+    overall: Option<ProgressBar>,
+    lines: HashMap<String, ProgressBar>,
+}
+
+impl Bars {
+    fn new(paint: Paint) -> Self {
+        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { paint, multi, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, BarsState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line that stays above the bars.
+    fn say(&self, line: &str) {
+        // The terminal went away: nothing left to draw on.
+        let _ = self.multi.println(line);
+    }
+
+    fn spin(&self, key: &str, message: String) {
+        let mut state = self.state();
+        let bar = state.lines.entry(key.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("  {spinner} {wide_msg}").expect("the template is fixed");
+            let bar = self.multi.add(ProgressBar::new_spinner().with_style(style));
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        bar.set_message(message);
+    }
+
+    fn stop(&self, key: &str) {
+        if let Some(bar) = self.state().lines.remove(key) {
+            bar.finish_and_clear();
+            self.multi.remove(&bar);
+        }
+    }
+
+    fn advance(&self) {
+        let mut state = self.state();
+        let done = state.overall.as_ref().is_some_and(|bar| {
+            bar.inc(1);
+            Some(bar.position()) == bar.length()
+        });
+        if done && let Some(bar) = state.overall.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn start_overall(&self, total: usize) {
+        let style = ProgressStyle::with_template("  {bar:30} {pos}/{len}  {elapsed}").expect("the template is fixed");
+        let bar = self.multi.add(ProgressBar::new(total as u64).with_style(style.progress_chars("━╸─")));
+        bar.enable_steady_tick(TICK);
+        self.state().overall = Some(bar);
+    }
+
+    fn bench(&self, target: &str, progress: &Progress) {
+        let key = format!("bench {target}");
+        let mut state = self.state();
+        let bar = state.lines.entry(key).or_insert_with(|| {
+            let style =
+                ProgressStyle::with_template("  {prefix:10} {bar:16} {wide_msg}").expect("the template is fixed");
+            let bar = ProgressBar::new(progress.planned).with_style(style.progress_chars("━╸─"));
+            self.multi.add(bar.with_prefix(target.to_owned()))
+        });
+        bar.set_position(progress.done);
+        bar.set_message(format!(
+            "{:.0}/s  p50 {:.1} ms  p99 {:.1} ms  {} err  {}",
+            progress.rate, progress.p50_ms, progress.p99_ms, progress.errors, progress.phase
+        ));
+    }
+}
+
+impl Sink for Bars {
+    fn event(&self, event: Event) {
+        let paint = self.paint;
+        match event {
+            Event::ApplyStarted { total } => self.start_overall(total),
+            Event::ActionStarted { address, .. } => self.spin(&address, address.clone()),
+            Event::ActionWaiting { address, reason } => {
+                self.spin(&address, format!("{address}  {}", paint.dim(&reason)));
+            }
+            Event::ActionFinished { address, action, seconds } => {
+                self.stop(&address);
+                let took = paint.dim(&format!("{} in {seconds:.1} s", verb(action)));
+                self.say(&format!("  {} {address}  {took}", paint.good("✓")));
+                self.advance();
+            }
+            Event::ActionFailed { address, summary, .. } => {
+                self.stop(&address);
+                self.say(&format!("  {} {address}  {summary}", paint.bad("✗")));
+                self.advance();
+            }
+            Event::ActionSkipped { address, because } => {
+                self.say(&format!("  {} {address}  {}", paint.warn("·"), paint.dim(&format!("skipped: {because}"))));
+                self.advance();
+            }
+            Event::Waiting { what, reason } => self.spin(&what, format!("{what}  {}", paint.dim(&reason))),
+            Event::Ready { what } => {
+                self.stop(&what);
+                self.say(&format!("  {} {what}", paint.good("✓")));
+            }
+            Event::Note { text } => self.say(&format!("  {text}")),
+            Event::BenchStarted { scenario, targets, requests } => {
+                self.say(&format!("  {requests} requests to {} ({scenario})", targets.join(", ")));
+            }
+            Event::BenchProgress { target, progress } => self.bench(&target, &progress),
+            Event::BenchFinished { .. } => {
+                let keys: Vec<String> =
+                    self.state().lines.keys().filter(|key| key.starts_with("bench ")).cloned().collect();
+                keys.iter().for_each(|key| self.stop(key));
+            }
+        }
+    }
+}
+
+/// Plain lines for logs and pipes: no control codes, repeated waits told once.
+#[derive(Default)]
+struct Lines {
+    state: Mutex<LinesState>,
+}
+
+#[derive(Default)]
+struct LinesState {
+    /// The last reason told for each wait.
+    waits: HashMap<String, String>,
+    /// When a target's progress was told last.
+    told: BTreeMap<String, std::time::Instant>,
+}
+
+impl Lines {
+    fn wait(&self, what: &str, reason: &str) -> Option<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.waits.insert(what.to_owned(), reason.to_owned());
+        (before.as_deref() != Some(reason)).then(|| format!("{what}: {reason}"))
+    }
+
+    fn progress(&self, target: &str, progress: &Progress) -> Option<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::instant();
+        let last = state.told.entry(target.to_owned()).or_insert(now);
+        if now.duration_since(*last) < PLAIN_PROGRESS_EVERY {
+            return None;
+        }
+        *last = now;
+        Some(format!("{target}: {}", progress_line(progress)))
+    }
+
+    fn line(&self, event: Event) -> Option<String> {
+        match event {
+            Event::ApplyStarted { .. } | Event::ActionStarted { .. } | Event::BenchFinished { .. } => None,
+            Event::ActionWaiting { address, reason } => self.wait(&address, &reason),
+            Event::ActionFinished { address, action, seconds } => {
+                Some(format!("{address}: {} in {seconds:.1} s", verb(action)))
+            }
+            Event::ActionFailed { address, summary, .. } => Some(format!("{address}: failed: {summary}")),
+            Event::ActionSkipped { address, because } => Some(format!("{address}: skipped: {because}")),
+            Event::Waiting { what, reason } => self.wait(&what, &reason),
+            Event::Ready { what } => Some(what),
+            Event::Note { text } => Some(text),
+            Event::BenchStarted { scenario, targets, requests } => {
+                Some(format!("{requests} requests to {} ({scenario})", targets.join(", ")))
+            }
+            Event::BenchProgress { target, progress } => self.progress(&target, &progress),
+        }
+    }
+}
+
+impl Sink for Lines {
+    fn event(&self, event: Event) {
+        if let Some(line) = self.line(event) {
+            super::write_error_line(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_lines_tell_a_wait_once_for_each_reason() {
+        let lines = Lines::default();
+        let wait =
+            |reason: &str| lines.line(Event::ActionWaiting { address: "cluster.light".into(), reason: reason.into() });
+        assert_eq!(wait("0 of 4 healthy").as_deref(), Some("cluster.light: 0 of 4 healthy"));
+        assert_eq!(wait("0 of 4 healthy"), None);
+        assert_eq!(wait("3 of 4 healthy").as_deref(), Some("cluster.light: 3 of 4 healthy"));
+    }
+
+    #[test]
+    fn plain_lines_hold_no_control_codes() {
+        let lines = Lines::default();
+        let line = lines
+            .line(Event::ActionFinished { address: "load_balancer".into(), action: Action::Create, seconds: 1.25 })
+            .expect("a finished action is told");
+        assert_eq!(line, "load_balancer: created in 1.2 s");
+        assert!(!line.chars().any(char::is_control));
+    }
+}
