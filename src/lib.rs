@@ -1,6 +1,7 @@
 //! cloudscale: rehearse autoscaling on a laptop, ship it to AWS, prove it with load.
 pub mod aws;
 pub mod benchmark;
+pub mod chart;
 pub mod cli;
 pub mod clock;
 pub mod engine;

@@ -1,0 +1,229 @@
+//! The data along x: lines with gaps, dots, bars and stacked areas, all kept inside the plot.
+
+use super::canvas::{Area, Point, Surface};
+use super::paint::{Frame, color};
+use super::{Chart, Color, Mark, Series, Side};
+
+const LINE: f64 = 1.8;
+const DOT: f64 = 3.0;
+/// How strongly stacked areas are filled.
+const FILL: f64 = 0.55;
+/// Neighbours further apart than this many steps are a gap.
+const GAP_STEPS: f64 = 1.5;
+
+/// Draws every series: areas and bars first, so that they cover no line; among equals the first one at the bottom.
+pub(super) fn series(surface: &mut dyn Surface, chart: &Chart, frame: &Frame) {
+    let shapes = shapes(chart, frame);
+    for shape in &shapes {
+        let Shape { series, color, lower, upper } = shape;
+        match series.mark {
+            Mark::Bars => {
+                let width = series.step.or_else(|| smallest_step(upper)).unwrap_or((frame.x.1 - frame.x.0) / 20.0);
+                for edges in lower.iter().zip(upper) {
+                    bar(surface, frame, series.side, (*edges.0, *edges.1), width, *color);
+                }
+            }
+            Mark::Line if chart.stacked => {
+                for run in runs(upper, series.step) {
+                    area(surface, frame, series.side, (&lower[run.clone()], &upper[run]), *color);
+                }
+            }
+            Mark::Line | Mark::Points => {}
+        }
+    }
+    for Shape { series, color, upper, .. } in &shapes {
+        match series.mark {
+            Mark::Bars => {}
+            Mark::Points => upper.iter().for_each(|point| dot(surface, frame, series.side, *point, *color)),
+            Mark::Line => {
+                for run in runs(upper, series.step) {
+                    line(surface, frame, series.side, &upper[run], *color);
+                }
+            }
+        }
+    }
+}
+
+/// A series as it is drawn: between a lower and an upper edge.
+struct Shape<'a> {
+    series: &'a Series,
+    color: Color,
+    lower: Vec<Point>,
+    upper: Vec<Point>,
+}
+
+fn shapes<'a>(chart: &'a Chart, frame: &Frame) -> Vec<Shape<'a>> {
+    let mut stacks = [Stack::default(), Stack::default()];
+    let shape = |(index, series): (usize, &'a Series)| {
+        let points: Vec<Point> = finite(series).filter(|(x, _)| (frame.x.0..=frame.x.1).contains(x)).collect();
+        let (lower, upper) = if chart.stacked {
+            stacks[usize::from(series.side == Side::Right)].put(&points)
+        } else {
+            (points.iter().map(|(x, _)| (*x, 0.0)).collect(), points)
+        };
+        Shape { series, color: color(chart, index), lower, upper }
+    };
+    chart.series.iter().enumerate().map(shape).collect()
+}
+
+fn finite(series: &Series) -> impl Iterator<Item = Point> {
+    series.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
+}
+
+/// The heights that stacked series have reached, by x.
+#[derive(Default)]
+struct Stack(Vec<Point>);
+
+impl Stack {
+    /// Puts a series on top; returns its lower and upper edge.
+    fn put(&mut self, points: &[Point]) -> (Vec<Point>, Vec<Point>) {
+        let (mut lower, mut upper) = (Vec::new(), Vec::new());
+        for &(x, y) in points {
+            let index = match self.0.binary_search_by(|(at, _)| at.total_cmp(&x)) {
+                Ok(index) => index,
+                Err(index) => {
+                    self.0.insert(index, (x, 0.0));
+                    index
+                }
+            };
+            lower.push((x, self.0[index].1));
+            self.0[index].1 += y;
+            upper.push((x, self.0[index].1));
+        }
+        (lower, upper)
+    }
+}
+
+/// Every height that stacked series reach, for the scale.
+pub(super) fn stacked_extremes(chart: &Chart, side: Side) -> Vec<f64> {
+    let mut stack = Stack::default();
+    let of_side = chart.series.iter().filter(|series| series.side == side);
+    of_side.flat_map(|series| stack.put(&finite(series).collect::<Vec<_>>()).1).map(|(_, height)| height).collect()
+}
+
+fn smallest_step(points: &[Point]) -> Option<f64> {
+    points.windows(2).map(|pair| pair[1].0 - pair[0].0).filter(|step| *step > 0.0).reduce(f64::min)
+}
+
+/// The stretches without a gap, as ranges of indices.
+fn runs(points: &[Point], step: Option<f64>) -> Vec<std::ops::Range<usize>> {
+    let mut runs = Vec::new();
+    let mut start = 0;
+    for index in 1..=points.len() {
+        let is_gap = |step: f64| points[index].0 - points[index - 1].0 > step * GAP_STEPS;
+        if index == points.len() || step.is_some_and(is_gap) {
+            runs.push(start..index);
+            start = index;
+        }
+    }
+    runs
+}
+
+/// One run of a line: clipped to the plot; a dot where it is a single point.
+fn line(surface: &mut dyn Surface, frame: &Frame, side: Side, run: &[Point], color: Color) {
+    if let [point] = run {
+        dot(surface, frame, side, *point, color);
+        return;
+    }
+    let mut pixels: Vec<Point> = run.iter().map(|point| frame.point(*point, side)).collect();
+    thin(&mut pixels);
+    let mut path: Vec<Point> = Vec::new();
+    for pair in pixels.windows(2) {
+        let Some((from, to)) = clip(pair[0], pair[1], frame.plot) else { continue };
+        if path.last() != Some(&from) {
+            surface.line(&path, color, LINE);
+            path = vec![from];
+        }
+        path.push(to);
+    }
+    surface.line(&path, color, LINE);
+}
+
+/// Leaves out points that come too close to their neighbour to be told apart: they would only roughen the line.
+fn thin(pixels: &mut Vec<Point>) {
+    let last = pixels.len() - 1;
+    let (mut index, mut kept) = (0, (f64::NEG_INFINITY, 0.0));
+    pixels.retain(|point| {
+        let keep = index == 0 || index == last || (point.0 - kept.0).hypot(point.1 - kept.1) >= 1.8;
+        index += 1;
+        if keep {
+            kept = *point;
+        }
+        keep
+    });
+}
+
+fn dot(surface: &mut dyn Surface, frame: &Frame, side: Side, point: Point, color: Color) {
+    let (x, y) = frame.point(point, side);
+    if (frame.plot.top - 0.5..=frame.plot.bottom + 0.5).contains(&y) {
+        surface.circle((x, y), DOT, color);
+    }
+}
+
+fn bar(surface: &mut dyn Surface, frame: &Frame, side: Side, (low, high): (Point, Point), width: f64, color: Color) {
+    let (left, right) = (frame.x(low.0), frame.x((low.0 + width * 0.86).min(frame.x.1)));
+    let inside = |y: f64| frame.y(y, side).clamp(frame.plot.top, frame.plot.bottom);
+    let (top, bottom) = (inside(low.1.max(high.1)), inside(low.1.min(high.1)));
+    surface.rectangle(Area { left, top, right: right.max(left + 1.0), bottom }, color, 0.9);
+}
+
+fn area(surface: &mut dyn Surface, frame: &Frame, side: Side, (lower, upper): (&[Point], &[Point]), color: Color) {
+    let inside = |point: &Point| {
+        let (x, y) = frame.point(*point, side);
+        (x, y.clamp(frame.plot.top, frame.plot.bottom))
+    };
+    let outline: Vec<Point> = upper.iter().map(inside).chain(lower.iter().rev().map(inside)).collect();
+    if outline.len() > 3 {
+        surface.polygon(&outline, color, FILL);
+    }
+}
+
+/// The part of a segment that lies inside the area (Liang and Barsky's algorithm).
+fn clip(from: Point, to: Point, area: Area) -> Option<(Point, Point)> {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
+    let edges =
+        [(-dx, from.0 - area.left), (dx, area.right - from.0), (-dy, from.1 - area.top), (dy, area.bottom - from.1)];
+    for (direction, distance) in edges {
+        if direction == 0.0 {
+            if distance < 0.0 {
+                return None;
+            }
+        } else if direction < 0.0 {
+            enter = enter.max(distance / direction);
+        } else {
+            leave = leave.min(distance / direction);
+        }
+    }
+    let at = |part: f64| (from.0 + part * dx, from.1 + part * dy);
+    (enter <= leave).then(|| (at(enter), at(leave)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_point_makes_a_gap() {
+        let points = [(0.0, 1.0), (60.0, 1.0), (180.0, 1.0)];
+        assert_eq!(runs(&points, Some(60.0)), [0..2, 2..3]);
+        assert_eq!(runs(&points, None).first(), Some(&(0..3)));
+        assert!(runs(&[], Some(60.0)).is_empty());
+    }
+
+    #[test]
+    fn segments_are_cut_at_the_plots_edge() {
+        let area = Area { left: 0.0, top: 0.0, right: 10.0, bottom: 10.0 };
+        assert_eq!(clip((5.0, 5.0), (5.0, 25.0), area), Some(((5.0, 5.0), (5.0, 10.0))));
+        assert_eq!(clip((-5.0, -5.0), (-1.0, 30.0), area), None);
+    }
+
+    #[test]
+    fn a_stack_grows_where_series_share_their_x() {
+        let mut stack = Stack::default();
+        stack.put(&[(0.0, 1.0), (60.0, 2.0)]);
+        let (lower, upper) = stack.put(&[(60.0, 3.0), (120.0, 4.0)]);
+        assert_eq!(lower, [(60.0, 2.0), (120.0, 0.0)]);
+        assert_eq!(upper, [(60.0, 5.0), (120.0, 4.0)]);
+    }
+}

@@ -1,0 +1,190 @@
+//! Charts: one description, drawn as PNG (CloudWatch's widget images) or as SVG (the report).
+//!
+//! A [`Chart`] says what to show; `layout.rs` finds room for titles, axes and legend; `paint.rs` draws onto a `canvas.rs`,
+//! which is pixels or SVG. Coordinates along x are plain numbers: seconds since 1970 on a time axis (see [`seconds`]),
+//! anything else on a number axis.
+
+mod axis;
+mod canvas;
+mod compare;
+mod font;
+mod layout;
+mod lines;
+mod output;
+mod paint;
+mod theme;
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+pub use output::{png, svg};
+pub use theme::{Color, Theme};
+
+/// The side of a picture, in pixels: what `GetMetricWidgetImage` allows.
+pub const SIZE_MAX: u32 = 2000;
+
+/// What to draw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// Empty for none.
+    pub title: String,
+    /// Pixels; clamped to 1–[`SIZE_MAX`].
+    pub width: u32,
+    pub height: u32,
+    pub theme: Theme,
+    pub kind: Kind,
+    pub x: XAxis,
+    pub left: YAxis,
+    pub right: YAxis,
+    pub series: Vec<Series>,
+    /// Areas on top of each other instead of lines.
+    pub stacked: bool,
+    pub horizontal: Vec<Horizontal>,
+    pub vertical: Vec<Vertical>,
+    pub legend: Legend,
+}
+
+impl Chart {
+    /// An empty light 600 × 400 chart along `x`.
+    pub fn new(title: impl Into<String>, x: XAxis) -> Self {
+        Self {
+            title: title.into(),
+            width: 600,
+            height: 400,
+            theme: Theme::Light,
+            kind: Kind::Along,
+            x,
+            left: YAxis::default(),
+            right: YAxis::default(),
+            series: Vec::new(),
+            stacked: false,
+            horizontal: Vec::new(),
+            vertical: Vec::new(),
+            legend: Legend::Bottom,
+        }
+    }
+}
+
+/// The shape of the whole chart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Values along x.
+    #[default]
+    Along,
+    /// One bar a series, of its last value.
+    Bars,
+    /// One wedge a series, of its last value.
+    Pie,
+}
+
+/// The horizontal axis.
+#[derive(Clone, Debug, PartialEq)]
+pub enum XAxis {
+    /// Labels are times of day, or dates, at `offset` from UTC.
+    Time { start: Timestamp, end: Timestamp, offset: Offset },
+    /// Labels are numbers, or `ticks` where there are any: for a scale of one's own, such as 90 %, 99 %, 99.9 %.
+    Number { min: f64, max: f64, label: String, ticks: Vec<(f64, String)> },
+}
+
+impl XAxis {
+    /// A time axis in UTC.
+    pub fn utc(start: Timestamp, end: Timestamp) -> Self {
+        Self::Time { start, end, offset: Offset::UTC }
+    }
+}
+
+/// A place on a time axis.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit into 53 bits")]
+pub fn seconds(time: Timestamp) -> f64 {
+    time.as_millisecond() as f64 / 1000.0
+}
+
+/// A vertical axis. What is not set follows from the data; it then starts at zero unless a value is negative.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct YAxis {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// The unit or name, shown above the axis.
+    pub label: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    #[default]
+    Left,
+    Right,
+}
+
+/// How a series is drawn along x.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mark {
+    #[default]
+    Line,
+    /// From zero to the value, as wide as the series' `step`.
+    Bars,
+    Points,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    pub label: String,
+    /// By default the next one of the palette.
+    pub color: Option<Color>,
+    pub side: Side,
+    pub mark: Mark,
+    /// (x, y), x rising.
+    pub points: Vec<(f64, f64)>,
+    /// The distance of neighbours: a larger one is a gap in the line. `None` joins all.
+    pub step: Option<f64>,
+    /// Marked with an orange triangle in the legend: its data could not be had.
+    pub failed: bool,
+}
+
+/// A horizontal line, or a band up to `to`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Horizontal {
+    pub value: f64,
+    pub to: Option<f64>,
+    pub label: String,
+    pub color: Option<Color>,
+    pub side: Side,
+    /// Shades one side of the line. A band is always shaded inside.
+    pub fill: HorizontalFill,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HorizontalFill {
+    #[default]
+    None,
+    Above,
+    Below,
+}
+
+/// A vertical line, or a band up to `to`; its label stands above the plot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vertical {
+    pub at: f64,
+    pub to: Option<f64>,
+    pub label: String,
+    pub color: Option<Color>,
+    pub fill: VerticalFill,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerticalFill {
+    #[default]
+    None,
+    Before,
+    After,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Legend {
+    #[default]
+    Bottom,
+    Right,
+    Hidden,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The two formats: PNG bytes and an SVG text.
+
+use plotters_backend::DrawingBackend;
+use plotters_bitmap::BitMapBackend;
+use plotters_svg::SVGBackend;
+
+use super::canvas::Canvas;
+use super::font::SVG_SLACK;
+use super::{Chart, SIZE_MAX, paint};
+
+/// The picture as a PNG file.
+pub fn png(chart: &Chart) -> Vec<u8> {
+    let (width, height) = size(chart);
+    // Large pictures are smoothed less: the memory for them stays below 50 MB.
+    let scale: u8 = if width * height <= 1_000_000 { 3 } else { 2 };
+    let large = (width * u32::from(scale), height * u32::from(scale));
+    let mut pixels = vec![0; large.0 as usize * large.1 as usize * 3];
+    {
+        let mut backend = BitMapBackend::with_buffer(&mut pixels, large);
+        backend.ensure_prepared().expect("a bitmap in memory needs no preparation");
+        let mut canvas = Canvas { backend, scale: f64::from(scale), slack: 1.0 };
+        paint::paint(&mut canvas, chart, width, height);
+    }
+    let small = averaged(&pixels, large.0 as usize, usize::from(scale));
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().expect("the header of a picture that is not empty");
+    writer.write_image_data(&small).expect("the pixels of the size in the header");
+    writer.finish().expect("writing into memory");
+    bytes
+}
+
+/// Each pixel the mean of `scale` × `scale` larger ones.
+fn averaged(pixels: &[u8], width: usize, scale: usize) -> Vec<u8> {
+    let rows = pixels.chunks_exact(width * 3 * scale);
+    let mut small = Vec::with_capacity(pixels.len() / (scale * scale));
+    let mut sums = vec![0u16; width / scale * 3];
+    for row in rows {
+        sums.fill(0);
+        for line in row.chunks_exact(width * 3) {
+            for (pixel, sums) in line.chunks_exact(3 * scale).zip(sums.chunks_exact_mut(3)) {
+                for part in pixel.chunks_exact(3) {
+                    sums.iter_mut().zip(part).for_each(|(sum, byte)| *sum += u16::from(*byte));
+                }
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the mean of bytes is a byte")]
+        small.extend(sums.iter().map(|sum| (sum / (scale * scale) as u16) as u8));
+    }
+    small
+}
+
+/// How much finer than a pixel an SVG's coordinates are.
+const SVG_SCALE: u32 = 8;
+
+/// The picture as an `<svg>` element, to stand in a page by itself.
+pub fn svg(chart: &Chart) -> String {
+    let (width, height) = size(chart);
+    let large = (width * SVG_SCALE, height * SVG_SCALE);
+    let mut text = String::new();
+    {
+        let backend = SVGBackend::with_string(&mut text, large);
+        let mut canvas = Canvas { backend, scale: f64::from(SVG_SCALE), slack: SVG_SLACK };
+        paint::paint(&mut canvas, chart, width, height);
+        canvas.backend.present().expect("an SVG in memory");
+    }
+    let opened = format!(r#"<svg width="{}" height="{}""#, large.0, large.1);
+    text.replacen(&opened, &format!(r#"<svg role="img" width="{width}" height="{height}""#), 1)
+}
+
+fn size(chart: &Chart) -> (u32, u32) {
+    (chart.width.clamp(1, SIZE_MAX), chart.height.clamp(1, SIZE_MAX))
+}
