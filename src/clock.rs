@@ -29,3 +29,18 @@ pub async fn sleep_until(deadline: Timestamp) {
         sleep(left).await;
     }
 }
+
+/// CPU time that this process has used so far.
+pub fn process_cpu() -> Duration {
+    cpu(rustix::time::ClockId::ProcessCPUTime)
+}
+
+/// CPU time that the calling thread has used so far.
+pub fn thread_cpu() -> Duration {
+    cpu(rustix::time::ClockId::ThreadCPUTime)
+}
+
+fn cpu(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}

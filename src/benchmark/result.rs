@@ -49,20 +49,43 @@ pub struct TargetResult {
     pub url: String,
     pub requests: u64,
     pub errors: u64,
-    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`.
+    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`.
     pub errors_by_kind: BTreeMap<String, u64>,
     /// Answers by status code.
     pub status: BTreeMap<u16, u64>,
-    /// Answers per second while requests were being sent: pauses do not count.
+    /// Correct answers per second while requests were being sent: pauses do not count.
     pub rate: f64,
+    /// Connections that were opened.
+    #[serde(default)]
+    pub connections: u64,
+    /// Of correct answers; from the moment a request was due to the last byte of its answer.
     pub latency_ms: Latency,
-    /// Answers by instance id.
+    /// Answers by instance id; instances that were healthy at the start and answered nothing are here with 0.
     pub instances: BTreeMap<String, u64>,
     pub phases: Vec<Phase>,
     /// One row a second of the run.
     pub timeline: Vec<Second>,
     /// The latency distribution: (quantile 0–1, milliseconds), rising.
     pub distribution: Vec<(f64, f64)>,
+}
+
+impl TargetResult {
+    /// How evenly the instances were used, in percent: 100 less the largest deviation from an even share, in percent of
+    /// that share. `None` where no instance named itself.
+    pub fn evenness(&self) -> Option<f64> {
+        let total: u64 = self.instances.values().sum();
+        if total == 0 {
+            return None;
+        }
+        let even = total as f64 / self.instances.len() as f64;
+        let deviation = self.instances.values().map(|count| (*count as f64 - even).abs() / even).fold(0.0, f64::max);
+        Some((100.0 * (1.0 - deviation)).max(0.0))
+    }
+
+    /// Errors in percent of the requests.
+    pub fn error_percent(&self) -> f64 {
+        if self.requests == 0 { 0.0 } else { 100.0 * self.errors as f64 / self.requests as f64 }
+    }
 }
 
 /// Milliseconds.
@@ -107,7 +130,10 @@ pub struct ThresholdResult {
     /// As written in the scenario: `errors < 1 %`.
     pub threshold: String,
     pub target: String,
-    pub measured: f64,
+    /// In `unit`; `None` where there was nothing to measure.
+    pub measured: Option<f64>,
+    /// `%`, `ms` or `/s`
+    pub unit: String,
     pub held: bool,
 }
 
@@ -146,8 +172,11 @@ pub struct Cost {
 /// The load generator's own health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
-    /// CPU of this process, in percent of one core.
+    /// CPU of this process during the load, in percent of one core.
     pub cpu: f64,
+    /// CPU of the busiest load thread while it was sending, in percent of one core.
+    #[serde(default)]
+    pub busiest_thread: f64,
     /// Requests that started later than planned (open loop only).
     pub late: u64,
     /// Whether the client was probably the bottleneck.
