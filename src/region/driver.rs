@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::signal::Signal;
+use super::signal::{Probe, Signal};
 use super::wire::{Answer, Request};
 use super::world::World;
 use crate::clock;
@@ -17,17 +17,32 @@ pub struct Region {
     changed: Notify,
     /// Counts changes of the world: the data plane's shells look again when it moves.
     generation: watch::Sender<u64>,
-    /// Signals for the processes' shell.
-    outward: mpsc::UnboundedSender<Signal>,
+    processes: mpsc::UnboundedSender<Signal>,
+    probes: mpsc::UnboundedSender<Probe>,
+}
+
+/// What leaves the world, by the shell that acts on it.
+#[derive(Debug)]
+pub struct Outward {
+    /// `Boot` and `EndProcess`, for EC2's processes.
+    pub processes: mpsc::UnboundedReceiver<Signal>,
+    /// Health checks, for Elastic Load Balancing's prober.
+    pub probes: mpsc::UnboundedReceiver<Probe>,
 }
 
 impl Region {
-    /// A region around `world`; signals for the processes' shell come out of the receiver.
-    pub fn new(world: World) -> (Self, mpsc::UnboundedReceiver<Signal>) {
-        let (outward, receiver) = mpsc::unbounded_channel();
-        let region =
-            Self { world: Mutex::new(world), changed: Notify::new(), generation: watch::Sender::new(0), outward };
-        (region, receiver)
+    /// A region around `world`; signals for the shells come out of [`Outward`].
+    pub fn new(world: World) -> (Self, Outward) {
+        let (processes, for_processes) = mpsc::unbounded_channel();
+        let (probes, for_prober) = mpsc::unbounded_channel();
+        let region = Self {
+            world: Mutex::new(world),
+            changed: Notify::new(),
+            generation: watch::Sender::new(0),
+            processes,
+            probes,
+        };
+        (region, Outward { processes: for_processes, probes: for_prober })
     }
 
     /// Runs one operation.
@@ -75,8 +90,11 @@ impl Region {
 
     fn after(&self, signals: Vec<Signal>) {
         for signal in signals {
-            // The receiver is gone only while the region stops.
-            let _ = self.outward.send(signal);
+            // A receiver is gone only while the region stops.
+            let _ = match signal {
+                Signal::Probe(probe) => self.probes.send(probe).is_ok(),
+                other => self.processes.send(other).is_ok(),
+            };
         }
         self.generation.send_modify(|generation| *generation += 1);
         self.changed.notify_one();

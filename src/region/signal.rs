@@ -5,7 +5,8 @@
 //! plane) leave the world through the driver. The variants are grouped by who sends them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -90,6 +91,10 @@ pub enum Signal {
         instance: String,
     },
 
+    // Elastic Load Balancing → prober (shell)
+    /// Make one health check; the shell answers with `ProbeResult`.
+    Probe(Probe),
+
     // prober (shell) → Elastic Load Balancing
     ProbeResult {
         target_group: String,
@@ -103,6 +108,18 @@ pub enum Signal {
     TargetIdle {
         target_group: String,
         instance: String,
+        port: u16,
+    },
+    /// Where load balancers live on this machine: the first address of the block that this region took, and whether
+    /// ports below 1024 may be bound.
+    DataPlane {
+        block: Ipv4Addr,
+        low_ports: bool,
+    },
+    /// Whether a listener is served; the problem where it cannot be.
+    ListenerServed {
+        listener: String,
+        problem: Option<String>,
     },
 
     // collector (shell) → CloudWatch
@@ -160,6 +177,19 @@ pub struct Boot {
     pub address: Ipv4Addr,
     /// Decoded; empty where the instance has none.
     pub user_data: Vec<u8>,
+}
+
+/// One health check to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    pub target_group: String,
+    pub instance: String,
+    /// The target's port, which together with the instance names the target.
+    pub port: u16,
+    /// Where to ask; its port may be another one.
+    pub address: SocketAddrV4,
+    pub path: String,
+    pub timeout: Duration,
 }
 
 /// The outcome of one health check.

@@ -116,7 +116,7 @@ impl World {
             assert!(next < SIGNALS_MAX, "the services' signals do not come to an end: {:?}", queue[next]);
             let signal = queue[next].clone();
             next += 1;
-            if matches!(signal, Signal::Boot(_) | Signal::EndProcess { .. }) {
+            if matches!(signal, Signal::Boot(_) | Signal::EndProcess { .. } | Signal::Probe(_)) {
                 outward.push(signal);
                 continue;
             }

@@ -1,40 +1,237 @@
+//! Elastic Load Balancing's state, and what moves it: calls, signals and time.
+//!
+//! The nouns have a file each (`load_balancers.rs`, `target_groups.rs`, …) with their operations. After every change
+//! [`Elbv2::settle`] brings the targets in line; [`Elbv2::revision`] then tells the proxy to look again.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use crate::region::context::Context;
+use super::listeners::Listener;
+use super::load_balancers::LoadBalancer;
+use super::target_groups::TargetGroup;
+use super::targets::TargetId;
+use crate::region::context::{Context, LOAD_BALANCER_NETWORK};
 use crate::region::facts::{LoadBalancerFacts, TargetGroupFacts};
-use crate::region::signal::{Signal, TargetState};
+use crate::region::signal::{Measurement, Signal, Statistics, TargetState};
 use crate::region::wire::{Answer, ApiError, Request};
 
+/// How often the number of healthy and unhealthy hosts is measured. AWS has a sample from each of its nodes every few
+/// seconds; the statistic of a minute wants more than one.
+const HOST_COUNT_PERIOD: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Default)]
-pub struct Elbv2 {}
+pub struct Elbv2 {
+    /// By ARN, as are the others.
+    pub(super) load_balancers: BTreeMap<String, LoadBalancer>,
+    pub(super) target_groups: BTreeMap<String, TargetGroup>,
+    pub(super) listeners: BTreeMap<String, Listener>,
+    pub(super) place: Place,
+    revision: u64,
+    next_host_count: Option<Timestamp>,
+}
+
+/// Where load balancers live on this machine: what the data plane found out when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The block's first address; load balancers take those after it.
+    pub block: Ipv4Addr,
+    /// Whether ports below 1024 may be bound.
+    pub low_ports: bool,
+}
+
+/// Addresses in one region's block: the first marks the block as taken, the others are for load balancers.
+pub const BLOCK_SIZE: u32 = 64;
+/// What is added to a port below 1024 where those may not be bound.
+const LOW_PORT_SHIFT: u16 = 8000;
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { block: LOAD_BALANCER_NETWORK, low_ports: false }
+    }
+}
+
+impl Place {
+    /// The port on which a listener's port is served.
+    pub fn served(&self, port: u16) -> u16 {
+        if port < 1024 && !self.low_ports { port + LOW_PORT_SHIFT } else { port }
+    }
+
+    /// The addresses for load balancers.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
+        let block = self.block.to_bits();
+        (1..BLOCK_SIZE).map(move |offset| Ipv4Addr::from_bits(block + offset))
+    }
+}
 
 impl Elbv2 {
     /// Runs one operation.
-    pub fn call(&mut self, _cx: &mut Context, request: &Request) -> Answer {
-        Err(ApiError::unknown_operation(&request.operation))
+    pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
+        let answer = self.dispatch(cx, request);
+        if answer.is_ok() && !request.operation.starts_with("Describe") {
+            self.revision += 1;
+            self.changed(cx);
+        }
+        answer
     }
 
     /// Takes what another service or a shell says; ignores what does not concern it.
-    pub fn signal(&mut self, _cx: &mut Context, _signal: &Signal) {}
+    pub fn signal(&mut self, cx: &mut Context, signal: &Signal) {
+        match signal {
+            Signal::RegisterTargets { target_group, instances } => {
+                self.register_instances(cx, target_group, instances);
+            }
+            Signal::DeregisterTargets { target_group, instances } => {
+                self.deregister_instances(cx, target_group, instances);
+                self.revision += 1;
+            }
+            Signal::InstanceState { instance, state } => self.instance_state(cx.now, instance, *state),
+            Signal::ProbeResult { target_group, instance, port, outcome } => {
+                self.probed(cx.now, target_group, &TargetId { instance: instance.clone(), port: *port }, outcome);
+            }
+            Signal::TargetIdle { target_group, instance, port } => {
+                self.target_idle(target_group, &TargetId { instance: instance.clone(), port: *port });
+                self.revision += 1;
+            }
+            Signal::DataPlane { block, low_ports } => self.place = Place { block: *block, low_ports: *low_ports },
+            Signal::ListenerServed { listener, problem } => {
+                if let Some(there) = self.listeners.get_mut(listener) {
+                    there.problem.clone_from(problem);
+                }
+            }
+            _ => return,
+        }
+        self.changed(cx);
+    }
 
     /// Does what is due at `cx.now`.
-    pub fn advance(&mut self, _cx: &mut Context) {}
+    pub fn advance(&mut self, cx: &mut Context) {
+        self.changed(cx);
+        if self.next_host_count.is_some_and(|due| due <= cx.now) {
+            self.count_hosts(cx);
+            self.next_host_count = Some(cx.now + HOST_COUNT_PERIOD);
+        }
+    }
 
     /// When `advance` next has something to do.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        let targets = self.target_groups.values().flat_map(|group| group.targets.values());
+        targets.filter_map(|target| target.deadline()).chain(self.next_host_count).min()
     }
 
-    pub fn target_group_facts(&self, _arn: &str) -> Option<TargetGroupFacts> {
-        None
+    /// Moves with every change that the proxy must know of.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
-    pub fn target_health(&self, _target_group: &str, _instance: &str) -> Option<TargetState> {
-        None
+
+    fn changed(&mut self, cx: &mut Context) {
+        if self.settle(cx) {
+            self.revision += 1;
+        }
+        self.send_probes(cx);
+        // A probe that was sent turns "registration in progress" into "initial health checks".
+        self.settle(cx);
+        let checking =
+            self.target_groups.values().any(|group| group.targets.values().any(|target| target.health.is_usable()));
+        if checking {
+            self.next_host_count.get_or_insert(cx.now);
+        } else {
+            self.next_host_count = None;
+        }
     }
+
+    /// Measures `HealthyHostCount` and `UnHealthyHostCount`: for each target group with its load balancer, and again for
+    /// each zone; never for the load balancer alone, as on AWS. A target counts as healthy or unhealthy once health
+    /// checks have said so or still look for it.
+    fn count_hosts(&self, cx: &mut Context) {
+        let mut measured = Vec::new();
+        for (arn, load_balancers) in self.users() {
+            let Some(group) = self.target_groups.get(arn) else { continue };
+            let usable = || group.targets.values().filter(|target| target.health.is_usable());
+            if usable().next().is_none() {
+                continue;
+            }
+            let mut zones: Vec<&str> = usable().map(|target| target.zone.as_str()).collect();
+            zones.sort_unstable();
+            zones.dedup();
+            for load_balancer in load_balancers {
+                let Some(load_balancer) = self.load_balancers.get(load_balancer) else { continue };
+                for zone in std::iter::once(None).chain(zones.iter().map(|zone| Some(*zone))) {
+                    let mut dimensions = vec![
+                        ("TargetGroup".to_owned(), group.full_name().to_owned()),
+                        ("LoadBalancer".to_owned(), load_balancer.full_name().to_owned()),
+                    ];
+                    dimensions.extend(zone.map(|zone| ("AvailabilityZone".to_owned(), zone.to_owned())));
+                    for (metric, healthy) in [("HealthyHostCount", true), ("UnHealthyHostCount", false)] {
+                        let counts = usable().filter(|target| {
+                            zone.is_none_or(|zone| zone == target.zone) && target.health.is_healthy() == healthy
+                        });
+                        let count = u32::try_from(counts.count()).unwrap_or(u32::MAX);
+                        measured.push(Measurement {
+                            namespace: "AWS/ApplicationELB".to_owned(),
+                            metric: metric.to_owned(),
+                            dimensions: dimensions.clone(),
+                            time: cx.now,
+                            values: Statistics { samples: vec![(count.into(), 1.0)] },
+                            unit: "Count".to_owned(),
+                        });
+                    }
+                }
+            }
+        }
+        if !measured.is_empty() {
+            cx.send(Signal::Measurements(measured));
+        }
+    }
+
+    pub fn target_group_facts(&self, arn: &str) -> Option<TargetGroupFacts> {
+        let group = self.target_groups.get(arn)?;
+        let load_balancers = self.load_balancers_of(arn);
+        let full_names = load_balancers.iter().filter_map(|arn| self.load_balancers.get(*arn));
+        Some(TargetGroupFacts {
+            arn: arn.to_owned(),
+            port: group.port,
+            full_name: group.full_name().to_owned(),
+            load_balancers: full_names.map(|it| it.full_name().to_owned()).collect(),
+            targets: group.targets.keys().map(|id| id.instance.clone()).collect(),
+        })
+    }
+
+    pub fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
+        let targets = &self.target_groups.get(target_group)?.targets;
+        targets.iter().find(|(id, _)| id.instance == instance).map(|(_, target)| target.health.state())
+    }
+
     pub fn load_balancer_facts(&self) -> Vec<LoadBalancerFacts> {
-        Vec::new()
+        let users = self.users();
+        let facts = |it: &LoadBalancer| {
+            let groups = users.iter().filter(|(_, users)| users.contains(&it.arn.as_str()));
+            let groups = groups.filter_map(|(arn, _)| self.target_groups.get(*arn));
+            LoadBalancerFacts {
+                full_name: it.full_name().to_owned(),
+                target_groups: groups.map(|group| group.full_name().to_owned()).collect(),
+            }
+        };
+        self.load_balancers.values().map(facts).collect()
     }
+
     pub fn security_groups(&self) -> Vec<String> {
-        Vec::new()
+        self.load_balancers.values().flat_map(|it| it.security_groups.clone()).collect()
     }
+}
+
+/// AWS's rule for the names of load balancers and target groups.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
+    let problem = if name.is_empty() || name.len() > 32 {
+        format!("The {what} name '{name}' cannot be longer than '32' characters or empty")
+    } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        format!("The {what} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-)")
+    } else if name.starts_with('-') || name.ends_with('-') {
+        format!("The {what} name '{name}' cannot begin or end with a hyphen(-)")
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::new("ValidationError", problem))
 }

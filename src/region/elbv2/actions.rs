@@ -1,0 +1,244 @@
+//! Rule actions: what happens to a request that a listener's rule applies to.
+
+use crate::region::wire::{ApiError, Params, Value};
+
+/// AWS's quota for the target groups of one action.
+const TARGET_GROUPS_MAX: usize = 5;
+/// The longest body of a fixed response, in bytes.
+const BODY_MAX: usize = 1024;
+const CONTENT_TYPES: [&str; 5] = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Forward(Forward),
+    Redirect(Redirect),
+    FixedResponse(FixedResponse),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    pub target_groups: Vec<WeightedTargetGroup>,
+    /// Seconds for which a client stays with the target group it met first.
+    pub stickiness: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedTargetGroup {
+    pub arn: String,
+    /// 0–999; its share is its weight over the sum of all weights.
+    pub weight: u32,
+}
+
+/// Parts may hold `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    pub protocol: String,
+    pub host: String,
+    pub port: String,
+    pub path: String,
+    pub query: String,
+    /// 301 or 302.
+    pub status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedResponse {
+    pub status: u16,
+    pub content_type: String,
+    pub body: String,
+}
+
+impl Action {
+    /// The one action of a rule or of a listener's default.
+    ///
+    /// # Errors
+    /// AWS's codes for actions that are missing, too many, or not valid.
+    pub fn parse_one(params: &[Params]) -> Result<Self, ApiError> {
+        match params {
+            [] => Err(invalid("At least one action must be specified")),
+            [action] => Self::parse(action),
+            _ => Err(ApiError::new(
+                "InvalidLoadBalancerAction",
+                "Exactly one of forward, redirect and fixed-response is allowed; the embedded region does not authenticate",
+            )),
+        }
+    }
+
+    fn parse(params: &Params) -> Result<Self, ApiError> {
+        match params.required("Type")? {
+            "forward" => Forward::parse(params).map(Action::Forward),
+            "redirect" => {
+                Redirect::parse(&params.map("RedirectConfig").ok_or_else(|| ApiError::missing("RedirectConfig"))?)
+                    .map(Action::Redirect)
+            }
+            "fixed-response" => FixedResponse::parse(
+                &params.map("FixedResponseConfig").ok_or_else(|| ApiError::missing("FixedResponseConfig"))?,
+            )
+            .map(Action::FixedResponse),
+            other => Err(ApiError::new(
+                "InvalidLoadBalancerAction",
+                format!("The embedded region does not have the action type '{other}'"),
+            )),
+        }
+    }
+
+    /// ARNs of the target groups that the action may forward to.
+    pub fn target_groups(&self) -> impl Iterator<Item = &str> {
+        let groups = if let Action::Forward(forward) = self { forward.target_groups.as_slice() } else { &[] };
+        groups.iter().map(|group| group.arn.as_str())
+    }
+
+    pub fn show(&self) -> Value {
+        match self {
+            Action::Forward(forward) => forward.show(),
+            Action::Redirect(redirect) => Value::map()
+                .with("Type", Value::from("redirect"))
+                .with("Order", Value::Int(1))
+                .with("RedirectConfig", redirect.show()),
+            Action::FixedResponse(fixed) => {
+                Value::map().with("Type", Value::from("fixed-response")).with("Order", Value::Int(1)).with(
+                    "FixedResponseConfig",
+                    Value::map()
+                        .with("StatusCode", Value::from(fixed.status.to_string()))
+                        .with("ContentType", Value::from(fixed.content_type.as_str()))
+                        .with("MessageBody", Value::from(fixed.body.as_str())),
+                )
+            }
+        }
+    }
+}
+
+impl Forward {
+    fn parse(params: &Params) -> Result<Self, ApiError> {
+        let config = params.map("ForwardConfig").unwrap_or_default();
+        let mut target_groups = Vec::new();
+        for group in config.maps("TargetGroups") {
+            let weight = group.int("Weight")?.unwrap_or(1);
+            let weight = u32::try_from(weight)
+                .ok()
+                .filter(|weight| *weight <= 999)
+                .ok_or_else(|| invalid(format!("Weight '{weight}' must be between 0 and 999 inclusive")))?;
+            target_groups.push(WeightedTargetGroup { arn: group.required("TargetGroupArn")?.to_owned(), weight });
+        }
+        if target_groups.is_empty() {
+            target_groups.push(WeightedTargetGroup { arn: params.required("TargetGroupArn")?.to_owned(), weight: 1 });
+        }
+        if target_groups.len() > TARGET_GROUPS_MAX {
+            return Err(ApiError::new(
+                "TooManyTargetGroups",
+                format!("A forward action can only have '{TARGET_GROUPS_MAX}' target groups"),
+            ));
+        }
+        let sticky = config.map("TargetGroupStickinessConfig").unwrap_or_default();
+        let stickiness = if sticky.bool("Enabled")?.unwrap_or(false) {
+            let seconds = sticky.int("DurationSeconds")?.unwrap_or(3600);
+            let seconds = u32::try_from(seconds).ok().filter(|seconds| (1..=604_800).contains(seconds));
+            Some(seconds.ok_or_else(|| invalid("DurationSeconds must be between 1 and 604800 inclusive"))?)
+        } else {
+            None
+        };
+        Ok(Self { target_groups, stickiness })
+    }
+
+    fn show(&self) -> Value {
+        let group = |group: &WeightedTargetGroup| {
+            Value::map()
+                .with("TargetGroupArn", Value::from(group.arn.as_str()))
+                .with("Weight", Value::from(group.weight))
+        };
+        let stickiness = Value::map()
+            .with("Enabled", Value::from(self.stickiness.is_some()))
+            .with("DurationSeconds", self.stickiness.map(Value::from));
+        let only = if let [only] = self.target_groups.as_slice() { Some(Value::from(only.arn.as_str())) } else { None };
+        Value::map()
+            .with("Type", Value::from("forward"))
+            .with("TargetGroupArn", only)
+            .with("Order", Value::Int(1))
+            .with(
+                "ForwardConfig",
+                Value::map()
+                    .with("TargetGroups", Value::list(self.target_groups.iter().map(group)))
+                    .with("TargetGroupStickinessConfig", stickiness),
+            )
+    }
+}
+
+impl Redirect {
+    fn parse(params: &Params) -> Result<Self, ApiError> {
+        let part = |name: &str, default: &str| params.text(name).unwrap_or(default).to_owned();
+        let status = match params.required("StatusCode")? {
+            "HTTP_301" => 301,
+            "HTTP_302" => 302,
+            other => return Err(invalid(format!("StatusCode '{other}' must be one of '[HTTP_301, HTTP_302]'"))),
+        };
+        let redirect = Self {
+            protocol: part("Protocol", "#{protocol}"),
+            host: part("Host", "#{host}"),
+            port: part("Port", "#{port}"),
+            path: part("Path", "/#{path}"),
+            query: part("Query", "#{query}"),
+            status,
+        };
+        if !matches!(redirect.protocol.as_str(), "HTTP" | "HTTPS" | "#{protocol}") {
+            return Err(invalid(format!(
+                "Protocol '{}' must be one of '[HTTP, HTTPS, #{{protocol}}]'",
+                redirect.protocol
+            )));
+        }
+        let port_ok = redirect.port == "#{port}" || redirect.port.parse::<u16>().is_ok_and(|port| port > 0);
+        if !port_ok {
+            return Err(invalid(format!("Port '{}' must be between 1 and 65535 or #{{port}}", redirect.port)));
+        }
+        if !redirect.path.starts_with('/') {
+            return Err(invalid(format!("The path '{}' must start with '/'", redirect.path)));
+        }
+        if [&redirect.host, &redirect.path, &redirect.query].iter().any(|part| part.chars().count() > 128) {
+            return Err(invalid("The host, path and query of a redirect may have 128 characters at most"));
+        }
+        let same = redirect.protocol == "#{protocol}"
+            && redirect.host == "#{host}"
+            && redirect.port == "#{port}"
+            && redirect.path == "/#{path}";
+        if same {
+            return Err(ApiError::new(
+                "InvalidLoadBalancerAction",
+                "The redirect configuration is not valid because it creates a loop.",
+            ));
+        }
+        Ok(redirect)
+    }
+
+    fn show(&self) -> Value {
+        Value::map()
+            .with("Protocol", Value::from(self.protocol.as_str()))
+            .with("Port", Value::from(self.port.as_str()))
+            .with("Host", Value::from(self.host.as_str()))
+            .with("Path", Value::from(self.path.as_str()))
+            .with("Query", Value::from(self.query.as_str()))
+            .with("StatusCode", Value::from(format!("HTTP_{}", self.status)))
+    }
+}
+
+impl FixedResponse {
+    fn parse(params: &Params) -> Result<Self, ApiError> {
+        let text = params.required("StatusCode")?;
+        let status = text
+            .parse::<u16>()
+            .ok()
+            .filter(|status| matches!(status / 100, 2 | 4 | 5))
+            .ok_or_else(|| invalid(format!("StatusCode '{text}' must be a 2XX, 4XX or 5XX code")))?;
+        let content_type = params.text("ContentType").unwrap_or("text/plain").to_owned();
+        if !CONTENT_TYPES.contains(&content_type.as_str()) {
+            return Err(invalid(format!("ContentType '{content_type}' must be one of '{CONTENT_TYPES:?}'")));
+        }
+        let body = params.text("MessageBody").unwrap_or_default().to_owned();
+        if body.len() > BODY_MAX {
+            return Err(invalid(format!("MessageBody must have {BODY_MAX} bytes at most")));
+        }
+        Ok(Self { status, content_type, body })
+    }
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationError", message)
+}

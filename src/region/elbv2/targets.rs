@@ -1,0 +1,289 @@
+//! Targets: registration, deregistration, and what their health checks mean for them.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::health::{Health, Unused};
+use super::model::Elbv2;
+use super::target_groups::{TargetGroup, port_of};
+use crate::region::context::Context;
+use crate::region::facts::InstanceFacts;
+use crate::region::signal::{InstanceState, Probe, ProbeOutcome, Signal, TargetState};
+use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// AWS's quota for one target group.
+const TARGETS_MAX: usize = 1000;
+/// How long a target stays after its instance was terminated; then it is deregistered, as AWS does by itself.
+const TERMINATED_STAYS: Duration = Duration::from_secs(60);
+
+/// An instance may be registered several times, with different ports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetId {
+    pub instance: String,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Both stay the same as long as the instance lives.
+    pub address: Ipv4Addr,
+    pub zone: String,
+    pub instance_state: InstanceState,
+    pub health: Health,
+    /// The state that was last told to the other services.
+    announced: Option<TargetState>,
+    /// When its instance was terminated.
+    terminated: Option<Timestamp>,
+}
+
+impl Target {
+    fn new(instance: &InstanceFacts) -> Self {
+        Self {
+            address: instance.address,
+            zone: instance.zone.clone(),
+            instance_state: instance.state,
+            health: Health::default(),
+            announced: None,
+            terminated: None,
+        }
+    }
+
+    /// When this target next needs attention.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let gone = self.terminated.map(|at| at + TERMINATED_STAYS);
+        self.health.deadline().into_iter().chain(gone).min()
+    }
+}
+
+impl Elbv2 {
+    pub(super) fn register_targets(&mut self, cx: &mut Context, params: &Params) -> Answer {
+        let group = self.target_group_mut(params.required("TargetGroupArn")?)?;
+        let mut wanted = Vec::new();
+        for id in parse_targets(params, group.port)? {
+            let facts = cx.facts.instance(&id.instance).ok_or_else(|| {
+                ApiError::new(
+                    "InvalidTarget",
+                    format!("The following targets are not valid instances: '{}'", id.instance),
+                )
+            })?;
+            if facts.vpc != group.vpc {
+                return Err(ApiError::new(
+                    "InvalidTarget",
+                    format!("The following targets are not in the target group VPC '{}': '{}'", group.vpc, id.instance),
+                ));
+            }
+            if facts.state != InstanceState::Running {
+                return Err(ApiError::new(
+                    "InvalidTarget",
+                    format!(
+                        "The following targets are not in a running state and cannot be registered: '{}'",
+                        id.instance
+                    ),
+                ));
+            }
+            wanted.push((id, facts));
+        }
+        let new = wanted.iter().filter(|(id, _)| !group.targets.contains_key(id)).count();
+        if group.targets.len() + new > TARGETS_MAX {
+            return Err(ApiError::new(
+                "TooManyTargets",
+                format!("A target group can only have '{TARGETS_MAX}' targets"),
+            ));
+        }
+        for (id, facts) in wanted {
+            register(group, id, &facts);
+        }
+        Ok(Value::map())
+    }
+
+    pub(super) fn deregister_targets(&mut self, cx: &mut Context, params: &Params) -> Answer {
+        let group = self.target_group_mut(params.required("TargetGroupArn")?)?;
+        let given = params.maps("Targets");
+        if given.is_empty() {
+            return Err(ApiError::missing("Targets"));
+        }
+        for target in given {
+            let (instance, port) = (target.required("Id")?, port_of(&target, "Port")?);
+            deregister(cx, group, instance, port);
+        }
+        Ok(Value::map())
+    }
+
+    pub(super) fn describe_target_health(&self, params: &Params) -> Answer {
+        let group = self.target_group(params.required("TargetGroupArn")?)?;
+        let mut described = Vec::new();
+        if params.list("Targets").is_empty() {
+            for (id, target) in &group.targets {
+                described.push(show(group, id, &target.zone, &target.health.state()));
+            }
+        } else {
+            for id in parse_targets(params, group.port)? {
+                match group.targets.get(&id) {
+                    Some(target) => described.push(show(group, &id, &target.zone, &target.health.state())),
+                    None => described.push(show(group, &id, "", &not_registered())),
+                }
+            }
+        }
+        Ok(Value::map().with("TargetHealthDescriptions", Value::List(described)))
+    }
+
+    /// Auto Scaling registers instances on the group's port, also while they are pending.
+    pub(super) fn register_instances(&mut self, cx: &Context, target_group: &str, instances: &[String]) {
+        let Some(group) = self.target_groups.get_mut(target_group) else { return };
+        for instance in instances {
+            if let Some(facts) = cx.facts.instance(instance) {
+                register(group, TargetId { instance: instance.clone(), port: group.port }, &facts);
+            }
+        }
+    }
+
+    pub(super) fn deregister_instances(&mut self, cx: &mut Context, target_group: &str, instances: &[String]) {
+        let Some(group) = self.target_groups.get_mut(target_group) else { return };
+        for instance in instances {
+            deregister(cx, group, instance, None);
+        }
+    }
+
+    pub(super) fn instance_state(&mut self, now: Timestamp, instance: &str, state: InstanceState) {
+        let targets = self.target_groups.values_mut().flat_map(|group| &mut group.targets);
+        for (_, target) in targets.filter(|(id, _)| id.instance == instance) {
+            target.instance_state = state;
+            target.terminated = (state == InstanceState::Terminated).then_some(now);
+        }
+    }
+
+    pub(super) fn probed(&mut self, now: Timestamp, target_group: &str, id: &TargetId, outcome: &ProbeOutcome) {
+        if let Some(group) = self.target_groups.get_mut(target_group) {
+            if let Some(target) = group.targets.get_mut(id) {
+                target.health.probed(now, &group.check, outcome);
+            }
+        }
+    }
+
+    pub(super) fn target_idle(&mut self, target_group: &str, id: &TargetId) {
+        if let Some(group) = self.target_groups.get_mut(target_group) {
+            if group.targets.get(id).is_some_and(|target| target.health.is_draining()) {
+                group.targets.remove(id);
+            }
+        }
+    }
+
+    /// Brings every target in line with the use of its group and the state of its instance, drops those whose time is
+    /// over, and tells the others what changed. Returns whether anything did.
+    pub(super) fn settle(&mut self, cx: &mut Context) -> bool {
+        let used: Vec<String> = self.users().into_keys().map(str::to_owned).collect();
+        let mut changed = false;
+        for group in self.target_groups.values_mut() {
+            let in_use = used.binary_search(&group.arn).is_ok();
+            let before = group.targets.len();
+            group.targets.retain(|_, target| {
+                let gone = target.terminated.is_some_and(|at| at + TERMINATED_STAYS <= cx.now);
+                !gone && !target.health.drained(cx.now)
+            });
+            changed |= group.targets.len() != before;
+            for (id, target) in &mut group.targets {
+                let usable = match target.instance_state {
+                    _ if !in_use => Err(Unused::NotInUse),
+                    InstanceState::Running => Ok(()),
+                    // Its user data may still run; health checks tell when it is ready.
+                    InstanceState::Pending => Ok(()),
+                    other => Err(Unused::InvalidState(other)),
+                };
+                target.health.usable(cx.now, usable);
+                let state = target.health.state();
+                if target.announced.as_ref() != Some(&state) {
+                    changed = true;
+                    target.announced = Some(state.clone());
+                    let (target_group, instance) = (group.arn.clone(), id.instance.clone());
+                    cx.signals.push(Signal::TargetHealth { target_group, instance, health: state });
+                }
+            }
+        }
+        changed
+    }
+
+    /// Sends the health checks that are due.
+    pub(super) fn send_probes(&mut self, cx: &mut Context) {
+        for group in self.target_groups.values_mut() {
+            for (id, target) in &mut group.targets {
+                if target.health.take_probe(cx.now, &group.check, spread(id)) {
+                    cx.signals.push(Signal::Probe(Probe {
+                        target_group: group.arn.clone(),
+                        instance: id.instance.clone(),
+                        port: id.port,
+                        address: SocketAddrV4::new(target.address, group.check.port.unwrap_or(id.port)),
+                        path: group.check.path.clone(),
+                        timeout: group.check.timeout,
+                    }));
+                }
+            }
+        }
+    }
+}
+
+/// A number in 0–1 that is always the same for one target.
+fn spread(id: &TargetId) -> f64 {
+    let sum = id.instance.bytes().fold(u32::from(id.port), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    f64::from(sum % 1000) / 1000.0
+}
+
+/// Registering a target that drains brings it back; one that is there already stays as it is.
+fn register(group: &mut TargetGroup, id: TargetId, facts: &InstanceFacts) {
+    let there = group.targets.entry(id).or_insert_with(|| Target::new(facts));
+    if there.health.is_draining() {
+        *there = Target::new(facts);
+    }
+}
+
+/// Without a port, every registration of the instance goes. A target that is not there is no error.
+fn deregister(cx: &mut Context, group: &mut TargetGroup, instance: &str, port: Option<u16>) {
+    let delay = group.deregistration_delay();
+    group.targets.retain(|id, target| {
+        let meant = id.instance == instance && port.is_none_or(|port| port == id.port);
+        let stays = !meant || target.health.drain(cx.now, delay);
+        if !stays {
+            let (target_group, instance) = (group.arn.clone(), id.instance.clone());
+            cx.signals.push(Signal::TargetHealth { target_group, instance, health: not_registered() });
+        }
+        stays
+    });
+}
+
+fn parse_targets(params: &Params, default_port: u16) -> Result<Vec<TargetId>, ApiError> {
+    let targets = params.maps("Targets");
+    if targets.is_empty() {
+        return Err(ApiError::missing("Targets"));
+    }
+    targets
+        .iter()
+        .map(|target| {
+            let port = port_of(target, "Port")?.unwrap_or(default_port);
+            Ok(TargetId { instance: target.required("Id")?.to_owned(), port })
+        })
+        .collect()
+}
+
+fn not_registered() -> TargetState {
+    TargetState {
+        state: "unused".to_owned(),
+        reason: Some("Target.NotRegistered".to_owned()),
+        description: Some("Target is not registered to the target group".to_owned()),
+    }
+}
+
+fn show(group: &TargetGroup, id: &TargetId, zone: &str, state: &TargetState) -> Value {
+    let health = Value::map()
+        .with("State", Value::from(state.state.as_str()))
+        .with("Reason", state.reason.as_deref().map(Value::from))
+        .with("Description", state.description.as_deref().map(Value::from));
+    let target = Value::map()
+        .with("Id", Value::from(id.instance.as_str()))
+        .with("Port", Value::from(id.port))
+        .with("AvailabilityZone", Some(zone).filter(|zone| !zone.is_empty()).map(Value::from));
+    Value::map()
+        .with("Target", target)
+        .with("HealthCheckPort", Value::from(group.check.port.unwrap_or(id.port).to_string()))
+        .with("TargetHealth", health)
+}
