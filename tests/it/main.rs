@@ -1,0 +1,3 @@
+//! One integration binary: stories through the real binary, real AWS clients and real endpoints.
+
+mod tidy;
