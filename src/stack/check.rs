@@ -91,8 +91,14 @@ impl Checker<'_> {
                 }
             }
         }
+        let names = || object.keys.iter().map(|key| key.name);
+        // A key that is only misspelt is one mistake, not two.
+        let is_meant = |entry: &Entry, key: &Key| {
+            entry.key == key.name
+                || (object.key(&entry.key).is_none() && suggest::closest(&entry.key, names()) == Some(key.name))
+        };
         for key in object.keys.iter().filter(|key| key.presence == Presence::Required) {
-            if !entries.iter().any(|entry| entry.key == key.name) {
+            if !entries.iter().any(|entry| is_meant(entry, key)) {
                 self.missing(node, key, object);
             }
         }

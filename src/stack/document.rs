@@ -136,6 +136,11 @@ impl<'d> Fields<'d> {
         if let Some(Node { value: Value::List(items), .. }) = self.node(name) { items } else { &[] }
     }
 
+    /// The fields of a node within this object.
+    pub fn of_inner(&self, node: &'d Node, object: &'static Object) -> Fields<'d> {
+        Fields::of(self.source, node, object)
+    }
+
     /// The fields of every map in a list.
     pub fn objects(&self, name: &str, object: &'static Object) -> Vec<Fields<'d>> {
         self.list(name).iter().map(|node| Fields::of(self.source, node, object)).collect()

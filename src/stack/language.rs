@@ -45,7 +45,7 @@ pub static STACK: Object = Object {
     ],
 };
 
-static EXISTING_NETWORK: Object = Object {
+pub static EXISTING_NETWORK: Object = Object {
     name: "network",
     about: "An existing VPC.",
     keys: &[
@@ -68,7 +68,7 @@ static EXISTING_NETWORK: Object = Object {
     ],
 };
 
-static CREATED_NETWORK: Object = Object {
+pub static CREATED_NETWORK: Object = Object {
     name: "network",
     about: "A VPC that belongs to the stack, with one public subnet in each zone.",
     keys: &[
@@ -91,7 +91,7 @@ static CREATED_NETWORK: Object = Object {
     ],
 };
 
-static LOAD_BALANCER: Object = Object {
+pub static LOAD_BALANCER: Object = Object {
     name: "load balancer",
     about: "The application load balancer.",
     keys: &[
@@ -100,7 +100,7 @@ static LOAD_BALANCER: Object = Object {
     ],
 };
 
-static FIXED_RESPONSE: Object = Object {
+pub static FIXED_RESPONSE: Object = Object {
     name: "fixed response",
     about: "An answer that the load balancer gives by itself.",
     keys: &[
@@ -115,7 +115,7 @@ static FIXED_RESPONSE: Object = Object {
     ],
 };
 
-static CLUSTER: Object = Object {
+pub static CLUSTER: Object = Object {
     name: "cluster",
     about: "Instances of one type behind one target group: a fleet (`instances`) or a group (`autoscaling`).",
     keys: &[
@@ -159,7 +159,7 @@ static CLUSTER: Object = Object {
     ],
 };
 
-static IMAGE_PARAMETER: Object = Object {
+pub static IMAGE_PARAMETER: Object = Object {
     name: "image",
     about: "An image whose id is the value of an SSM parameter.",
     keys: &[key(
@@ -170,7 +170,7 @@ static IMAGE_PARAMETER: Object = Object {
     )],
 };
 
-static HEALTH_CHECK: Object = Object {
+pub static HEALTH_CHECK: Object = Object {
     name: "health check",
     about: "When the load balancer takes an instance for healthy.",
     keys: &[
@@ -202,7 +202,7 @@ static HEALTH_CHECK: Object = Object {
     ],
 };
 
-static AUTOSCALING: Object = Object {
+pub static AUTOSCALING: Object = Object {
     name: "group",
     about: "An Auto Scaling group.",
     keys: &[
@@ -222,7 +222,7 @@ static AUTOSCALING: Object = Object {
     ],
 };
 
-static POLICY: Object = Object {
+pub static POLICY: Object = Object {
     name: "policy",
     about: "What changes the capacity.",
     keys: &[
@@ -236,7 +236,7 @@ static POLICY: Object = Object {
     ],
 };
 
-static TARGET_TRACKING: Object = Object {
+pub static TARGET_TRACKING: Object = Object {
     name: "target tracking policy",
     about: "Keeps a metric near a target.",
     keys: &[
@@ -251,7 +251,7 @@ static TARGET_TRACKING: Object = Object {
     ],
 };
 
-static STEP_POLICY: Object = Object {
+pub static STEP_POLICY: Object = Object {
     name: "step policy",
     about: "Adds or removes instances by how far a metric is beyond a threshold: exactly one of `above` and `below`.",
     keys: &[
@@ -270,7 +270,7 @@ static STEP_POLICY: Object = Object {
     ],
 };
 
-static STEP: Object = Object {
+pub static STEP: Object = Object {
     name: "step",
     about: "The bounds are relative to the threshold; without one the step has no end on that side.",
     keys: &[
@@ -280,13 +280,13 @@ static STEP: Object = Object {
     ],
 };
 
-static CUSTOM: Object = Object {
+pub static CUSTOM: Object = Object {
     name: "metric",
     about: "A metric of your own.",
     keys: &[key("custom", Kind::Object(&CUSTOM_METRIC), Required, "A metric of your own.")],
 };
 
-static CUSTOM_METRIC: Object = Object {
+pub static CUSTOM_METRIC: Object = Object {
     name: "custom metric",
     about: "A CloudWatch metric that rises when instances are short and falls when they are many.",
     keys: &[
@@ -316,7 +316,7 @@ static CUSTOM_METRIC: Object = Object {
     ],
 };
 
-static SCHEDULED_ACTION: Object = Object {
+pub static SCHEDULED_ACTION: Object = Object {
     name: "scheduled action",
     about: "Changes the capacity at set times: at least one of `min`, `max` and `desired`.",
     keys: &[
@@ -329,7 +329,7 @@ static SCHEDULED_ACTION: Object = Object {
     ],
 };
 
-static ROLLOUT: Object = Object {
+pub static ROLLOUT: Object = Object {
     name: "rollout",
     about: "In percent of the desired capacity; the two differ by at most 100.",
     keys: &[
@@ -349,7 +349,7 @@ static VARIABLE: Kind = Kind::Pattern {
     characters_max: 64,
     form: "a name (letters, digits and underscores)",
 };
-const REGION: Kind =
+pub const REGION: Kind =
     Kind::Pattern { regex: "^[a-z]{2}(-[a-z]+)+-[0-9]$", characters_max: 32, form: "a region such as `us-east-1`" };
 const POLICY_NAME: Kind = Kind::Pattern {
     regex: "^[A-Za-z0-9_.-]+$",

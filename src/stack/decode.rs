@@ -1,0 +1,355 @@
+//! From a document to the model, with the rules that one value or one cluster can break.
+//!
+//! Ranges and forms are in [`language`](super::language); here are the rules of AWS that need more than one value.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::autoscaling;
+use super::document::{Document, Fields, scalar_text};
+use super::language::{
+    AUTOSCALING, CLUSTER, CREATED_NETWORK, EXISTING_NETWORK, FIXED_RESPONSE, HEALTH_CHECK, IMAGE_PARAMETER,
+    LOAD_BALANCER,
+};
+use super::model::{Capacity, Cluster, FixedResponse, HealthCheck, Image, LoadBalancer, Network, Provider, Stack};
+use super::routes::{self, Route};
+use super::yaml::Entry;
+use super::{Overrides, suggest, userdata};
+use crate::problem::{Problem, Problems};
+
+/// The text of a fixed response (ELBv2 API).
+const BODY_BYTES_MAX: usize = 1024;
+/// Every subnet of a load balancer needs at least a /27 (ELB user guide).
+const SUBNET_PREFIX_MAX: u32 = 27;
+/// A resource takes 50 tags; some are ours.
+const TAGS_MAX: usize = 45;
+const TAG_KEY_CHARACTERS_MAX: usize = 128;
+const TAG_VALUE_CHARACTERS_MAX: usize = 256;
+
+/// Names under which images are known, with the public SSM parameter; `ARCH` is the instance type's.
+const IMAGE_ALIASES: [(&str, &str); 5] = [
+    ("amazon-linux-2023", "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-ARCH"),
+    ("amazon-linux-2", "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-ARCH-gp2"),
+    ("ubuntu-24.04", "/aws/service/canonical/ubuntu/server/24.04/stable/current/ARCH/hvm/ebs-gp3/ami-id"),
+    ("ubuntu-22.04", "/aws/service/canonical/ubuntu/server/22.04/stable/current/ARCH/hvm/ebs-gp2/ami-id"),
+    ("debian-12", "/aws/service/debian/release/12/latest/ARCH"),
+];
+
+/// The stack that a document describes. It is only of use when `problems` has no error afterwards.
+pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: &mut Problems) -> (Stack, Vec<Route>) {
+    let fields = document.fields();
+    let name = fields.text("name");
+    let variables = variables(&fields, overrides, problems);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut decoder = Decoder { stack: &name, variables: &variables, folder, routes: Vec::new(), problems };
+    let clusters: Vec<Cluster> = fields
+        .map("clusters")
+        .iter()
+        .map(|entry| decoder.cluster(&entry.key, &Fields::of(&document.source, &entry.value, &CLUSTER)))
+        .collect();
+    let routes = decoder.routes;
+    if clusters.is_empty() && fields.is_written("clusters") {
+        let problem = fields.problem("clusters", "No clusters", "a stack needs at least one cluster");
+        problems.push(problem.hint("add one, e.g. `web: {instance_type: t3.micro}`"));
+    }
+    let provider = match fields.text("provider").as_str() {
+        "aws" => Provider::Aws,
+        _ => Provider::Local,
+    };
+    let stack = Stack {
+        provider: overrides.provider.unwrap_or(provider),
+        region: overrides.region.clone().unwrap_or_else(|| fields.text("region")),
+        network: network(&fields, problems),
+        load_balancer: load_balancer(&fields, problems),
+        clusters,
+        benchmark: benchmark(&fields, folder, problems),
+        tags: tags(&fields, problems),
+        file: file.to_owned(),
+        variables,
+        name,
+    };
+    (stack, routes)
+}
+
+/// The scalars of a map with free keys.
+pub(super) fn texts(entries: &[Entry]) -> BTreeMap<String, String> {
+    let text = |entry: &Entry| Some((entry.key.clone(), scalar_text(&entry.value)?.to_owned()));
+    entries.iter().filter_map(text).collect()
+}
+
+fn variables(fields: &Fields, overrides: &Overrides, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut variables = texts(fields.map("variables"));
+    for (name, value) in &overrides.vars {
+        if let Some(variable) = variables.get_mut(name) {
+            variable.clone_from(value);
+        } else {
+            let detail = format!("`--var {name}=…`: the stack has no variable `{name}`");
+            let hint = suggest::hint(name, variables.keys().map(String::as_str));
+            problems.push(Problem::usage("Unknown variable", detail).hint(hint));
+        }
+    }
+    variables
+}
+
+fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
+    let entries = fields.map("tags");
+    for entry in entries {
+        let value = scalar_text(&entry.value).unwrap_or_default();
+        let reserved = ["aws:", "cloudscale:"].into_iter().find(|prefix| entry.key.to_lowercase().starts_with(prefix));
+        let mistake = if let Some(prefix) = reserved {
+            format!("tags that start with `{prefix}` are not for users")
+        } else if entry.key.is_empty() || entry.key.chars().count() > TAG_KEY_CHARACTERS_MAX {
+            format!("a tag's key has 1 to {TAG_KEY_CHARACTERS_MAX} characters")
+        } else if value.chars().count() > TAG_VALUE_CHARACTERS_MAX {
+            format!("a tag's value has at most {TAG_VALUE_CHARACTERS_MAX} characters")
+        } else {
+            continue;
+        };
+        problems.push(Problem::usage("Invalid tag", mistake).at(fields.place_of(&entry.value)));
+    }
+    if entries.len() > TAGS_MAX {
+        problems.push(fields.problem(
+            "tags",
+            "Too many tags",
+            format!("{} tags, but {TAGS_MAX} are possible", entries.len()),
+        ));
+    }
+    texts(entries)
+}
+
+fn benchmark(fields: &Fields, folder: &Path, problems: &mut Problems) -> Option<PathBuf> {
+    let path = folder.join(fields.text_written("benchmark")?);
+    if !path.is_file() {
+        let detail = format!("there is no file {}", path.display());
+        let problem = Problem::warning("The scenario is missing", detail).at(fields.place("benchmark"));
+        problems.push(problem.hint("paths are relative to the stack file"));
+    }
+    Some(path)
+}
+
+fn network(fields: &Fields, problems: &mut Problems) -> Network {
+    let existing = fields.object("network", &EXISTING_NETWORK);
+    let created = fields.object("network", &CREATED_NETWORK);
+    if created.is_written("cidr") || created.is_written("zones") {
+        let (cidr, zones) = (created.text("cidr"), created.integer("zones"));
+        if let Err(mistake) = check_cidr(&cidr, zones) {
+            problems.push(created.problem("cidr", "Invalid address range", mistake));
+        }
+        return Network::Created { cidr, zones };
+    }
+    if !(existing.is_written("vpc") || existing.is_written("subnets")) {
+        return Network::Default;
+    }
+    let subnets: Vec<String> = existing.list("subnets").iter().filter_map(scalar_text).map(str::to_owned).collect();
+    let mut distinct = subnets.clone();
+    distinct.sort();
+    distinct.dedup();
+    if existing.is_written("subnets") && (distinct.len() < 2 || distinct.len() < subnets.len()) {
+        let problem =
+            existing.problem("subnets", "Too few subnets", "a load balancer needs two different subnets or more");
+        problems.push(problem.hint("name subnets in at least two availability zones"));
+    }
+    Network::Existing { vpc: existing.text("vpc"), subnets }
+}
+
+fn check_cidr(cidr: &str, zones: u8) -> Result<(), String> {
+    let parts = cidr.split_once('/').and_then(|(address, prefix)| {
+        Some((address.parse::<Ipv4Addr>().ok()?, prefix.parse::<u32>().ok().filter(|prefix| *prefix <= 32)?))
+    });
+    let Some((address, prefix)) = parts else { return Err(format!("`{cidr}` is no IPv4 address range")) };
+    if !(16..=28).contains(&prefix) {
+        return Err(format!("a VPC has a prefix from /16 to /28, but here is /{prefix}"));
+    }
+    if u32::from(address) << prefix != 0 {
+        let network = Ipv4Addr::from(u32::from(address) >> (32 - prefix) << (32 - prefix));
+        return Err(format!("`{cidr}` does not start at its first address: write `{network}/{prefix}`"));
+    }
+    let subnet_prefix = prefix + u32::from(zones.max(1)).next_power_of_two().ilog2();
+    if subnet_prefix > SUBNET_PREFIX_MAX {
+        return Err(format!(
+            "{zones} subnets of /{subnet_prefix} are too small: a load balancer needs /{SUBNET_PREFIX_MAX}"
+        ));
+    }
+    Ok(())
+}
+
+fn load_balancer(fields: &Fields, problems: &mut Problems) -> LoadBalancer {
+    let load_balancer = fields.object("load_balancer", &LOAD_BALANCER);
+    let response = load_balancer.object("default", &FIXED_RESPONSE);
+    let default = FixedResponse {
+        status: response.integer("status"),
+        body: response.text("body"),
+        content_type: response.text("content_type"),
+    };
+    if (300..400).contains(&default.status) {
+        let detail = format!("a fixed response is 2xx, 4xx or 5xx, but here is {}", default.status);
+        problems.push(response.problem("status", "Invalid status code", detail));
+    }
+    if default.body.len() > BODY_BYTES_MAX {
+        let detail =
+            format!("a fixed response has at most {BODY_BYTES_MAX} bytes, but here are {}", default.body.len());
+        problems.push(response.problem("body", "The body is too long", detail));
+    }
+    LoadBalancer { port: load_balancer.integer("port"), default }
+}
+
+/// What clusters share while they are decoded.
+struct Decoder<'a> {
+    stack: &'a str,
+    variables: &'a BTreeMap<String, String>,
+    folder: &'a Path,
+    routes: Vec<Route>,
+    problems: &'a mut Problems,
+}
+
+impl Decoder<'_> {
+    fn cluster(&mut self, name: &str, fields: &Fields) -> Cluster {
+        let instance_type = fields.text("instance_type");
+        let port = fields.integer("port");
+        let routes = self.routes(name, fields);
+        let capacity = self.capacity(fields, !routes.is_empty());
+        Cluster {
+            name: name.to_owned(),
+            image: self.image(fields, &instance_type),
+            user_data: self.user_data(name, fields, port),
+            port,
+            routes,
+            health_check: self.health_check(fields),
+            capacity,
+            instance_type,
+        }
+    }
+
+    fn routes(&mut self, cluster: &str, fields: &Fields) -> Vec<String> {
+        if !fields.is_written("routes") {
+            let patterns = [format!("/{cluster}"), format!("/{cluster}/*")];
+            let place = fields.own_place();
+            let route = |pattern: &String| Route {
+                cluster: cluster.to_owned(),
+                pattern: pattern.clone(),
+                place: place.clone(),
+            };
+            self.routes.extend(patterns.iter().map(route));
+            return patterns.into();
+        }
+        let mut patterns = Vec::new();
+        for node in fields.list("routes") {
+            let Some(pattern) = scalar_text(node) else { continue };
+            let place = fields.place_of(node);
+            if let Err(mistake) = routes::check_pattern(pattern) {
+                let problem = Problem::usage("Invalid route", format!("`{pattern}`: {mistake}"));
+                self.problems.push(problem.at(place).hint("for example `/cluster1` and `/cluster1/*`"));
+                continue;
+            }
+            self.routes.push(Route { cluster: cluster.to_owned(), pattern: pattern.to_owned(), place });
+            patterns.push(pattern.to_owned());
+        }
+        let wildcards: usize = patterns.iter().map(|pattern| routes::wildcards(pattern)).sum();
+        let limits = [
+            (patterns.len(), routes::PATTERNS_PER_RULE_MAX, "patterns"),
+            (wildcards, routes::WILDCARDS_PER_RULE_MAX, "wildcards"),
+        ];
+        for (count, max, what) in limits {
+            if count > max {
+                let detail = format!(
+                    "a rule of the load balancer holds {max} {what}, but the routes of `{cluster}` have {count}"
+                );
+                let problem = fields.problem("routes", "Too many routes", detail);
+                self.problems.push(problem.hint("let one pattern with a wildcard stand for several"));
+            }
+        }
+        patterns
+    }
+
+    fn capacity(&mut self, fields: &Fields, routed: bool) -> Capacity {
+        let Some(group) = fields.object_written("autoscaling", &AUTOSCALING) else {
+            return Capacity::Fleet { instances: fields.integer_written("instances").unwrap_or(1) };
+        };
+        if fields.is_written("instances") {
+            let detail = "a cluster has either `instances` (a fleet) or `autoscaling` (a group)";
+            let problem = fields.problem("instances", "Both a fleet and a group", detail);
+            self.problems.push(problem.hint("remove `instances`; the group's `desired` says how many to start with"));
+        }
+        Capacity::Group(autoscaling::group(&group, routed, self.problems))
+    }
+
+    fn image(&mut self, fields: &Fields, instance_type: &str) -> Image {
+        if let Some(parameter) = fields.object("image", &IMAGE_PARAMETER).text_written("ssm") {
+            return Image::Parameter(parameter);
+        }
+        let name = fields.text("image");
+        if name.starts_with("ami-") {
+            if name.len() < 12 || !name["ami-".len()..].chars().all(|character| character.is_ascii_hexdigit()) {
+                let problem = fields.problem("image", "Invalid image", format!("`{name}` is no id of an image"));
+                self.problems.push(problem.hint("an id is `ami-` and 8 or 17 hexadecimal digits"));
+            }
+            return Image::Id(name);
+        }
+        let Some((alias, parameter)) = IMAGE_ALIASES.iter().find(|(alias, _)| *alias == name) else {
+            let detail = format!("`{name}` is neither an id (`ami-…`) nor an image that cloudscale knows");
+            let hint = suggest::hint(&name, IMAGE_ALIASES.iter().map(|(alias, _)| *alias));
+            self.problems.push(fields.problem("image", "Unknown image", detail).hint(hint));
+            return Image::Id(name);
+        };
+        let architecture = match (is_arm(instance_type), alias.starts_with("amazon")) {
+            (true, _) => "arm64",
+            (false, true) => "x86_64",
+            (false, false) => "amd64",
+        };
+        Image::Alias { parameter: parameter.replace("ARCH", architecture), name }
+    }
+
+    fn user_data(&mut self, cluster: &str, fields: &Fields, port: u16) -> Option<super::model::UserData> {
+        let written = fields.text_written("user_data")?;
+        let file = self.folder.join(&written);
+        if !file.is_file() {
+            let problem =
+                fields.problem("user_data", "The script is missing", format!("there is no file {}", file.display()));
+            self.problems.push(problem.hint("paths are relative to the stack file"));
+            return None;
+        }
+        let values = userdata::Values { stack: self.stack, cluster, port, variables: self.variables };
+        userdata::read(&file, &values, self.problems)
+    }
+
+    fn health_check(&mut self, fields: &Fields) -> HealthCheck {
+        let fields = fields.object("health_check", &HEALTH_CHECK);
+        let interval = fields.duration("interval");
+        // AWS's default, shortened where the interval leaves less time.
+        let timeout = Duration::from_secs(5).min(interval.saturating_sub(Duration::from_secs(1)));
+        let check = HealthCheck {
+            path: fields.text("path"),
+            interval,
+            timeout: fields.duration_written("timeout").unwrap_or(timeout),
+            healthy: fields.integer("healthy"),
+            unhealthy: fields.integer("unhealthy"),
+            codes: fields.text("codes"),
+        };
+        let interval_is_sound = !fields.is_written("interval") || fields.duration_written("interval").is_some();
+        if interval_is_sound && check.timeout >= check.interval {
+            let detail =
+                format!("`timeout` ({:?}) must be shorter than `interval` ({:?})", check.timeout, check.interval);
+            self.problems.push(fields.problem("timeout", "The time limit is too long", detail));
+        }
+        if !check.path.starts_with('/') || check.path.len() > 1024 || check.path.contains(char::is_whitespace) {
+            let detail = format!("`{}` is no path of at most 1024 characters", check.path);
+            self.problems.push(fields.problem("path", "Invalid path", detail).hint("for example `/health`"));
+        }
+        let bounds = check.codes.split([',', '-']).filter_map(|code| code.parse::<u16>().ok());
+        let ranges_fall = check.codes.split(',').filter_map(|range| range.split_once('-')).any(|(from, to)| from > to);
+        if bounds.into_iter().any(|code| !(200..500).contains(&code)) || ranges_fall {
+            let detail = format!("`{}`: codes are from 200 to 499, and ranges rise", check.codes);
+            self.problems.push(fields.problem("codes", "Invalid status codes", detail).hint("for example `200-299`"));
+        }
+        check
+    }
+}
+
+/// Whether an instance type has an ARM processor: a `g` behind the generation (`t4g`, `m6gd`), or `a1`.
+fn is_arm(instance_type: &str) -> bool {
+    let family = instance_type.split('.').next().unwrap_or_default();
+    let attributes = family.trim_start_matches(|character: char| character.is_ascii_alphabetic());
+    family == "a1" || attributes.trim_start_matches(|character: char| character.is_ascii_digit()).starts_with('g')
+}
