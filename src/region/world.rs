@@ -42,10 +42,12 @@ pub struct World {
 
 impl World {
     pub fn new(region: &str, seed: u64) -> Self {
+        let mut ids = Ids::with_seed(seed);
+        let ec2 = Ec2::with_default_network(region, &mut ids);
         Self {
-            services: Services::default(),
+            services: Services { ec2, ..Services::default() },
             region: region.to_owned(),
-            ids: Ids::with_seed(seed),
+            ids,
             addresses: Addresses::in_block(0),
         }
     }

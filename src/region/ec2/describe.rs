@@ -1,0 +1,309 @@
+//! How instances are shown: DescribeInstances, DescribeInstanceStatus, DescribeInstanceAttribute.
+
+use super::instances::{Instance, requested};
+use super::listing::{self, Filters};
+use super::model::Ec2;
+use super::{images, instance_types, tags};
+use crate::region::context::{ACCOUNT, Context};
+use crate::region::signal::InstanceState;
+use crate::region::wire::xml::time_text;
+use crate::region::wire::{Answer, ApiError, Params, Value};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// The state's code and name.
+pub fn state_value(state: InstanceState) -> Value {
+    let code: i64 = match state {
+        InstanceState::Pending => 0,
+        InstanceState::Running => 16,
+        InstanceState::ShuttingDown => 32,
+        InstanceState::Terminated => 48,
+        InstanceState::Stopping => 64,
+        InstanceState::Stopped => 80,
+    };
+    Value::map().with("code", Value::from(code)).with("name", Value::from(state_name(state)))
+}
+
+fn state_name(state: InstanceState) -> &'static str {
+    match state {
+        InstanceState::Pending => "pending",
+        InstanceState::Running => "running",
+        InstanceState::ShuttingDown => "shutting-down",
+        InstanceState::Terminated => "terminated",
+        InstanceState::Stopping => "stopping",
+        InstanceState::Stopped => "stopped",
+    }
+}
+
+/// A private DNS name as the VPC's resolver would know it: `ip-127-31-0-4.ec2.internal`.
+pub fn private_dns_name(instance: &Instance, region: &str) -> String {
+    let host = format!("ip-{}", instance.address.to_string().replace('.', "-"));
+    if region == "us-east-1" { format!("{host}.ec2.internal") } else { format!("{host}.{region}.compute.internal") }
+}
+
+pub fn describe_instances(ec2: &Ec2, cx: &Context, params: &Params) -> Answer {
+    let found = matching(ec2, cx, params)?;
+    let (page, token) = listing::page(params, found, |instance| instance.id.clone())?;
+    let mut reservations: Vec<(&str, Vec<Value>)> = Vec::new();
+    for instance in page {
+        let value = instance_value(ec2, cx, instance);
+        match reservations.iter_mut().find(|(id, _)| *id == instance.reservation) {
+            Some((_, instances)) => instances.push(value),
+            None => reservations.push((&instance.reservation, vec![value])),
+        }
+    }
+    let row = |(id, instances): (&str, Vec<Value>)| {
+        Value::map()
+            .with("reservationId", Value::from(id))
+            .with("ownerId", Value::from(ACCOUNT))
+            .with("groupSet", Value::list([]))
+            .with("instancesSet", Value::List(instances))
+    };
+    Ok(listing::answer("reservationSet", reservations.into_iter().map(row).collect(), token))
+}
+
+/// The instances that a request names and its filters let through.
+fn matching<'a>(ec2: &'a Ec2, cx: &Context, params: &Params) -> Result<Vec<&'a Instance>, ApiError> {
+    let filters = Filters::of(params)?;
+    let ids = requested(ec2, params, false)?;
+    let mut found = Vec::new();
+    for instance in ec2.instances.all.values() {
+        let named = ids.is_empty() || ids.contains(&instance.id.as_str());
+        if named && filters.keep(&instance.tags, |name| field(ec2, cx, instance, name))? {
+            found.push(instance);
+        }
+    }
+    Ok(found)
+}
+
+fn field(ec2: &Ec2, cx: &Context, instance: &Instance, name: &str) -> Option<Vec<String>> {
+    let value = match name {
+        "instance-id" => instance.id.clone(),
+        "instance-state-name" => state_name(instance.state).to_owned(),
+        "instance-state-code" => match state_value(instance.state) {
+            Value::Map(fields) => Params(fields).int("code").ok()??.to_string(),
+            _ => return None,
+        },
+        "instance-type" => instance.instance_type.clone(),
+        "image-id" => instance.image.clone(),
+        "vpc-id" | "network-interface.vpc-id" => instance.vpc.clone(),
+        "subnet-id" | "network-interface.subnet-id" => instance.subnet.clone(),
+        "availability-zone" => instance.zone.clone(),
+        "reservation-id" => instance.reservation.clone(),
+        "owner-id" => ACCOUNT.to_owned(),
+        "key-name" => return Some(instance.key_name.clone().into_iter().collect()),
+        "private-ip-address" | "ip-address" | "network-interface.addresses.private-ip-address" => {
+            instance.address.to_string()
+        }
+        "private-dns-name" => private_dns_name(instance, cx.region),
+        "launch-time" => time_text(instance.launched),
+        "monitoring-state" => if instance.monitoring { "enabled" } else { "disabled" }.to_owned(),
+        "architecture" => architecture(instance).to_owned(),
+        "root-device-type" => "ebs".to_owned(),
+        "virtualization-type" => "hvm".to_owned(),
+        "tenancy" => "default".to_owned(),
+        "instance.group-id" | "group-id" | "network-interface.group-id" => return Some(instance.groups.clone()),
+        "instance.group-name" | "group-name" => {
+            let groups = instance.groups.iter().filter_map(|id| ec2.security_groups.get(id));
+            return Some(groups.map(|group| group.name.clone()).collect());
+        }
+        _ => return None,
+    };
+    Some(vec![value])
+}
+
+fn architecture(instance: &Instance) -> &'static str {
+    instance_types::find(&instance.instance_type).map_or("x86_64", instance_types::InstanceType::architecture)
+}
+
+/// The instance as DescribeInstances and RunInstances show it. Its public address is its private one: every program of
+/// this machine reaches it there.
+pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
+    let on_off = |on: bool| Value::from(if on { "enabled" } else { "disabled" });
+    let live = instance.occupies();
+    let address = instance.address.to_string();
+    let groups = groups_value(ec2, instance);
+    let root_device = images::find(&instance.image).map_or("/dev/xvda", |image| image.root_device);
+    let volume = Value::map().with("deviceName", Value::from(root_device)).with(
+        "ebs",
+        Value::map()
+            .with("volumeId", Value::from(&*instance.volume))
+            .with("status", Value::from("attached"))
+            .with("attachTime", Value::from(instance.launched))
+            .with("deleteOnTermination", Value::from(true)),
+    );
+    let options = &instance.metadata_options;
+    let metadata = Value::map()
+        .with("state", Value::from("applied"))
+        .with("httpTokens", Value::from(if options.tokens_required { "required" } else { "optional" }))
+        .with("httpPutResponseHopLimit", Value::from(options.hop_limit))
+        .with("httpEndpoint", on_off(options.enabled))
+        .with("httpProtocolIpv6", Value::from("disabled"))
+        .with("instanceMetadataTags", on_off(options.tags));
+    let reason = instance.reason.as_ref().map(|(code, message)| {
+        Value::map().with("code", Value::from(&**code)).with("message", Value::from(&**message))
+    });
+    let transition = instance
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |(_, message)| message.rsplit(": ").next().unwrap_or_default().to_owned());
+    let base = Value::map()
+        .with("instanceId", Value::from(&*instance.id))
+        .with("imageId", Value::from(&*instance.image))
+        .with("instanceState", state_value(instance.state))
+        .with("privateDnsName", Value::from(if live { private_dns_name(instance, cx.region) } else { String::new() }))
+        .with("dnsName", Value::from(if live { address.clone() } else { String::new() }))
+        .with("reason", Value::from(transition))
+        .with("stateReason", reason)
+        .with("keyName", instance.key_name.as_deref().map(Value::from))
+        .with("amiLaunchIndex", Value::from(i64::try_from(instance.launch_index).unwrap_or(0)))
+        .with("productCodes", Value::list([]))
+        .with("instanceType", Value::from(&*instance.instance_type))
+        .with("launchTime", Value::from(instance.launched))
+        .with(
+            "placement",
+            Value::map()
+                .with("availabilityZone", Value::from(&*instance.zone))
+                .with("groupName", Value::from(""))
+                .with("tenancy", Value::from("default")),
+        )
+        .with("monitoring", Value::map().with("state", on_off(instance.monitoring)));
+    let network = base
+        .with("subnetId", live.then(|| Value::from(&*instance.subnet)))
+        .with("vpcId", live.then(|| Value::from(&*instance.vpc)))
+        .with("privateIpAddress", live.then(|| Value::from(&*address)))
+        .with("ipAddress", live.then(|| Value::from(&*address)))
+        .with("sourceDestCheck", Value::from(true))
+        .with("groupSet", if live { groups.clone() } else { Value::list([]) })
+        .with("networkInterfaceSet", Value::list(live.then(|| interface_value(instance, cx, groups))));
+    network
+        .with("architecture", Value::from(architecture(instance)))
+        .with("rootDeviceType", Value::from("ebs"))
+        .with("rootDeviceName", Value::from(root_device))
+        .with("blockDeviceMapping", Value::list(live.then_some(volume)))
+        .with("virtualizationType", Value::from("hvm"))
+        .with("hypervisor", Value::from("xen"))
+        .with("iamInstanceProfile", instance.profile.as_deref().map(profile_value))
+        .with("ebsOptimized", Value::from(instance.ebs_optimized))
+        .with("enaSupport", Value::from(true))
+        .with("metadataOptions", metadata)
+        .with("platformDetails", Value::from("Linux/UNIX"))
+        .with("tagSet", tags::value(&instance.tags))
+}
+
+fn profile_value(profile: &str) -> Value {
+    let arn = if profile.starts_with("arn:") {
+        profile.to_owned()
+    } else {
+        format!("arn:aws:iam::{ACCOUNT}:instance-profile/{profile}")
+    };
+    Value::map().with("arn", Value::from(arn))
+}
+
+fn groups_value(ec2: &Ec2, instance: &Instance) -> Value {
+    Value::list(instance.groups.iter().map(|id| {
+        let name = ec2.security_groups.get(id).map_or("", |group| &*group.name);
+        Value::map().with("groupId", Value::from(&**id)).with("groupName", Value::from(name))
+    }))
+}
+
+fn interface_value(instance: &Instance, cx: &Context, groups: Value) -> Value {
+    let address = instance.address.to_string();
+    let attachment = Value::map()
+        .with("attachmentId", Value::from(instance.interface.replace("eni-", "eni-attach-")))
+        .with("deviceIndex", Value::from(0i64))
+        .with("status", Value::from("attached"))
+        .with("attachTime", Value::from(instance.launched))
+        .with("deleteOnTermination", Value::from(true));
+    Value::map()
+        .with("networkInterfaceId", Value::from(&*instance.interface))
+        .with("subnetId", Value::from(&*instance.subnet))
+        .with("vpcId", Value::from(&*instance.vpc))
+        .with("ownerId", Value::from(ACCOUNT))
+        .with("status", Value::from("in-use"))
+        .with("macAddress", Value::from(&*instance.mac))
+        .with("privateIpAddress", Value::from(&*address))
+        .with("privateDnsName", Value::from(private_dns_name(instance, cx.region)))
+        .with("sourceDestCheck", Value::from(true))
+        .with("groupSet", groups)
+        .with("attachment", attachment)
+        .with(
+            "privateIpAddressesSet",
+            Value::list([Value::map()
+                .with("privateIpAddress", Value::from(address))
+                .with("primary", Value::from(true))]),
+        )
+        .with("interfaceType", Value::from("interface"))
+}
+
+/// Running instances, or with `IncludeAllInstances` all.
+pub fn describe_instance_status(ec2: &Ec2, cx: &Context, params: &Params) -> Answer {
+    let filters = Filters::of(params)?;
+    let ids = requested(ec2, params, false)?;
+    let all = params.bool("IncludeAllInstances")?.unwrap_or(false);
+    let mut found = Vec::new();
+    for instance in ec2.instances.all.values() {
+        let status = status_of(instance);
+        let keep = filters.keep(&instance.tags, |name| match name {
+            "instance-status.status" | "instance-status.reachability" => Some(vec![status.to_owned()]),
+            "system-status.status" => Some(vec!["ok".to_owned()]),
+            other => field(ec2, cx, instance, other),
+        })?;
+        let named = ids.is_empty() || ids.contains(&instance.id.as_str());
+        if keep && named && (all || instance.state == InstanceState::Running) {
+            found.push(instance);
+        }
+    }
+    let (page, token) = listing::page(params, found, |instance| instance.id.clone())?;
+    let row = |instance: &Instance| {
+        let summary = |status: &str, passed: &str, since: Option<jiff::Timestamp>| {
+            let detail = Value::map()
+                .with("name", Value::from("reachability"))
+                .with("status", Value::from(passed))
+                .with("impairedSince", since.map(Value::from));
+            Value::map().with("status", Value::from(status)).with("details", Value::list([detail]))
+        };
+        let (own, system) = match status_of(instance) {
+            "ok" => (summary("ok", "passed", None), summary("ok", "passed", None)),
+            "impaired" => (summary("impaired", "failed", instance.impaired_since), summary("ok", "passed", None)),
+            other => (summary(other, "insufficient-data", None), summary(other, "insufficient-data", None)),
+        };
+        Value::map()
+            .with("instanceId", Value::from(&*instance.id))
+            .with("availabilityZone", Value::from(&*instance.zone))
+            .with("instanceState", state_value(instance.state))
+            .with("instanceStatus", own)
+            .with("systemStatus", system)
+    };
+    Ok(listing::answer("instanceStatusSet", page.into_iter().map(row).collect(), token))
+}
+
+fn status_of(instance: &Instance) -> &'static str {
+    match instance.state {
+        InstanceState::Running if instance.impaired_since.is_some() => "impaired",
+        InstanceState::Running => "ok",
+        InstanceState::Pending => "initializing",
+        _ => "not-applicable",
+    }
+}
+
+pub fn describe_instance_attribute(ec2: &Ec2, params: &Params) -> Answer {
+    let instance = ec2.instances.get(params.required("InstanceId")?)?;
+    let attribute = params.required("Attribute")?;
+    let value = |value: Value| Value::map().with("value", value);
+    let shown = match attribute {
+        "userData" if instance.user_data.is_empty() => Value::map(),
+        "userData" => value(Value::from(BASE64.encode(&instance.user_data))),
+        "disableApiTermination" => value(Value::from(instance.termination_protection)),
+        "disableApiStop" => value(Value::from(false)),
+        "instanceType" => value(Value::from(&*instance.instance_type)),
+        "ebsOptimized" => value(Value::from(instance.ebs_optimized)),
+        "enaSupport" | "sourceDestCheck" => value(Value::from(true)),
+        "instanceInitiatedShutdownBehavior" => value(Value::from("stop")),
+        "rootDeviceName" => value(Value::from(images::find(&instance.image).map_or("/dev/xvda", |i| i.root_device))),
+        "groupSet" => groups_value(ec2, instance),
+        "kernel" | "ramdisk" | "sriovNetSupport" => Value::map(),
+        other => return Err(ApiError::invalid("attribute", other)),
+    };
+    Ok(Value::map().with("instanceId", Value::from(&*instance.id)).with(attribute, shown))
+}

@@ -1,0 +1,94 @@
+//! DescribeImages: the public images of the region.
+
+use super::listing::{self, Filters};
+use super::tags::Tags;
+use crate::region::images::{IMAGES, Image};
+use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// When every image was made, as far as anybody here knows.
+const CREATED: &str = "2026-11-10T00:00:00.000Z";
+
+/// The image of that id, or AWS's error.
+pub fn find(id: &str) -> Result<&'static Image, ApiError> {
+    check(id)?;
+    let not_found = || ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"));
+    IMAGES.iter().find(|image| image.id == id).ok_or_else(not_found)
+}
+
+/// Whether an instance may name this image. Ids of AWS's own images are welcome too: a stack that names one runs here
+/// unchanged, since every instance is a process tree of this machine whatever its image.
+pub fn check(id: &str) -> Result<(), ApiError> {
+    let hex = id.strip_prefix("ami-").unwrap_or("");
+    if matches!(hex.len(), 8 | 17) && hex.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(ApiError::new("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")))
+}
+
+pub fn describe_images(params: &Params) -> Answer {
+    let filters = Filters::of(params)?;
+    let (ids, owners) = (params.texts("ImageId"), params.texts("Owner"));
+    for id in &ids {
+        find(id)?;
+    }
+    let mut found = Vec::new();
+    for image in &IMAGES {
+        let keep = filters.keep(&Tags::new(), |name| {
+            let value = match name {
+                "image-id" => image.id,
+                "name" => image.name,
+                "description" => image.description,
+                "architecture" => image.architecture,
+                "state" => "available",
+                "owner-id" => image.owner,
+                "owner-alias" => "amazon",
+                "root-device-type" | "block-device-mapping.volume-type" => "ebs",
+                "virtualization-type" => "hvm",
+                "image-type" => "machine",
+                "hypervisor" => "xen",
+                "is-public" => "true",
+                _ => return None,
+            };
+            Some(vec![value.to_owned()])
+        })?;
+        let owned = owners.is_empty() || owners.iter().any(|owner| *owner == image.owner || *owner == "amazon");
+        if keep && owned && (ids.is_empty() || ids.contains(&image.id)) {
+            found.push(image);
+        }
+    }
+    let (page, token) = listing::page(params, found, |image| image.id.to_owned())?;
+    let rows = page.into_iter().map(value).collect();
+    Ok(listing::answer("imagesSet", rows, token))
+}
+
+fn value(image: &Image) -> Value {
+    let root = Value::map().with("deviceName", Value::from(image.root_device)).with(
+        "ebs",
+        Value::map()
+            .with("deleteOnTermination", Value::from(true))
+            .with("snapshotId", Value::from(image.id.replace("ami-", "snap-")))
+            .with("volumeSize", Value::from(8i64))
+            .with("volumeType", Value::from("gp3"))
+            .with("encrypted", Value::from(false)),
+    );
+    Value::map()
+        .with("imageId", Value::from(image.id))
+        .with("imageLocation", Value::from(format!("{}/{}", image.owner, image.name)))
+        .with("imageState", Value::from("available"))
+        .with("imageOwnerId", Value::from(image.owner))
+        .with("imageOwnerAlias", Value::from("amazon"))
+        .with("creationDate", Value::from(CREATED))
+        .with("isPublic", Value::from(true))
+        .with("architecture", Value::from(image.architecture))
+        .with("imageType", Value::from("machine"))
+        .with("name", Value::from(image.name))
+        .with("description", Value::from(image.description))
+        .with("rootDeviceType", Value::from("ebs"))
+        .with("rootDeviceName", Value::from(image.root_device))
+        .with("blockDeviceMapping", Value::list([root]))
+        .with("virtualizationType", Value::from("hvm"))
+        .with("hypervisor", Value::from("xen"))
+        .with("enaSupport", Value::from(true))
+        .with("platformDetails", Value::from("Linux/UNIX"))
+        .with("usageOperation", Value::from("RunInstances"))
+}

@@ -1,0 +1,250 @@
+//! RunInstances, and what Auto Scaling launches: parameters over a template's data, checked, become instances.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::instances::{Instance, MetadataOptions};
+use super::launch_templates::{USER_DATA_BYTES_MAX, overlaid, resolve};
+use super::listing::dry_run;
+use super::model::Ec2;
+use super::rules::groups_for_launch;
+use super::tags::{self, Tags};
+use super::{describe, images, instance_types};
+use crate::region::context::{ACCOUNT, Context};
+use crate::region::signal::{InstanceState, Launch, Signal};
+use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// Instances that may run at once: each is a tree of processes of this machine.
+pub const INSTANCES_MAX: usize = 250;
+
+/// A launch whose parameters have been checked.
+#[derive(Clone, Debug)]
+struct Plan {
+    image: String,
+    instance_type: String,
+    key_name: Option<String>,
+    user_data: Vec<u8>,
+    subnet: String,
+    groups: Vec<String>,
+    profile: Option<String>,
+    monitoring: bool,
+    metadata_options: MetadataOptions,
+    root_encrypted: bool,
+    termination_protection: bool,
+    ebs_optimized: bool,
+    tags: Tags,
+    volume_tags: Tags,
+}
+
+/// `RunInstances`.
+pub fn run_instances(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer {
+    let (min, max) = counts(params)?;
+    let token = params.text("ClientToken").filter(|token| !token.is_empty());
+    if let Some(token) = token
+        && let Some((reservation, before)) = ec2.instances.client_tokens.get(token)
+    {
+        return if before == params {
+            Ok(reservation_of(ec2, cx, &reservation.clone()))
+        } else {
+            let message = "The specified client token is already used with different request parameters.";
+            Err(ApiError::new("IdempotentParameterMismatch", message))
+        };
+    }
+    let data = match params.map("LaunchTemplate") {
+        Some(specification) => {
+            let (template, version) = resolve(&ec2.launch_templates, &specification)?;
+            let mut data = overlaid(&version.data, params);
+            // Tags of the template and of the call both count; a key in both is the call's.
+            let both = [&version.data, params].map(|source| source.list("TagSpecification")).concat();
+            data.0.retain(|(name, _)| name != "TagSpecification");
+            data.0.push(("TagSpecification".to_owned(), Value::List(both)));
+            data.0.push(("TemplateId".to_owned(), Value::from(&*template.id)));
+            data.0.push(("TemplateVersion".to_owned(), Value::from(version.number)));
+            data
+        }
+        None => params.clone(),
+    };
+    let plan = plan(ec2, &data)?;
+    let count = max.min(room(ec2, cx, &plan, min)?);
+    dry_run(params)?;
+    let reservation = cx.ids.resource("r");
+    for index in 0..count {
+        start(ec2, cx, plan.clone(), &reservation, index)?;
+    }
+    if let Some(token) = token {
+        ec2.instances.client_tokens.insert(token.to_owned(), (reservation.clone(), params.clone()));
+    }
+    Ok(reservation_of(ec2, cx, &reservation))
+}
+
+/// Launches one instance for an Auto Scaling group.
+pub fn launch_for_group(ec2: &mut Ec2, cx: &mut Context, launch: &Launch) -> Result<String, ApiError> {
+    let specification = Params(vec![
+        ("LaunchTemplateId".to_owned(), Value::from(&*launch.launch_template_id)),
+        ("Version".to_owned(), Value::from(&*launch.version)),
+    ]);
+    let (template, version) = resolve(&ec2.launch_templates, &specification)?;
+    let mut own = Params(vec![("SubnetId".to_owned(), Value::from(&*launch.subnet))]);
+    own.0.extend(launch.instance_type.as_deref().map(|name| ("InstanceType".to_owned(), Value::from(name))));
+    let from_template = [
+        ("aws:ec2launchtemplate:id".to_owned(), template.id.clone()),
+        ("aws:ec2launchtemplate:version".to_owned(), version.number.to_string()),
+    ];
+    let mut plan = plan(ec2, &overlaid(&version.data, &own))?;
+    plan.tags.extend(from_template);
+    plan.tags.extend(launch.tags.clone());
+    room(ec2, cx, &plan, 1)?;
+    let reservation = cx.ids.resource("r");
+    start(ec2, cx, plan, &reservation, 0)
+}
+
+fn counts(params: &Params) -> Result<(usize, usize), ApiError> {
+    let count = |name: &str| -> Result<usize, ApiError> {
+        let value = params.int(name)?.ok_or_else(|| ApiError::missing(name))?;
+        usize::try_from(value)
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(|| ApiError::invalid(name, &value.to_string()))
+    };
+    let (min, max) = (count("MinCount")?, count("MaxCount")?);
+    if min > max {
+        return Err(ApiError::invalid("minCount", &min.to_string()));
+    }
+    Ok((min, max))
+}
+
+/// The decoded user data of a launch or of a template.
+pub fn user_data(data: &Params) -> Result<Vec<u8>, ApiError> {
+    let Some(text) = data.text("UserData") else { return Ok(Vec::new()) };
+    let compact: String = text.split_ascii_whitespace().collect();
+    let decoded = BASE64
+        .decode(compact)
+        .map_err(|_| ApiError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."))?;
+    if decoded.len() > USER_DATA_BYTES_MAX {
+        let message = format!("User data is limited to {USER_DATA_BYTES_MAX} bytes");
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    Ok(decoded)
+}
+
+/// Checks the parameters of a launch and fills in what they leave open.
+fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
+    let image = data.required("ImageId")?;
+    images::check(image)?;
+    let instance_type = data.text("InstanceType").unwrap_or("m1.small");
+    if instance_types::find(instance_type).is_none() {
+        let message = format!("Invalid value '{instance_type}' for InstanceType.");
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    // With a network interface in the request, its subnet and groups count.
+    let interface = data.maps("NetworkInterface").into_iter().next().unwrap_or_default();
+    let placement = data.map("Placement").unwrap_or_default();
+    let subnet = match interface.text("SubnetId").or(data.text("SubnetId")) {
+        Some(id) => ec2.network.subnet(id)?,
+        None => ec2.network.default_subnet(placement.text("AvailabilityZone")).ok_or_else(|| {
+            ApiError::new("InvalidParameterValue", "Invalid availability zone: no default subnet there")
+        })?,
+    };
+    let ids = [data.texts("SecurityGroupId"), interface.texts("SecurityGroupId")].concat();
+    let groups = groups_for_launch(ec2, &ids, &data.texts("SecurityGroup"), &subnet.vpc)?;
+    let profile = data.map("IamInstanceProfile").unwrap_or_default();
+    let root = data.maps("BlockDeviceMapping").into_iter().next().and_then(|mapping| mapping.map("Ebs"));
+    let mut tags = tags::specified(data, "instance")?;
+    if let Some(template) = data.text("TemplateId") {
+        let version = data.int("TemplateVersion")?.unwrap_or(1);
+        tags.insert("aws:ec2launchtemplate:id".to_owned(), template.to_owned());
+        tags.insert("aws:ec2launchtemplate:version".to_owned(), version.to_string());
+    }
+    Ok(Plan {
+        image: image.to_owned(),
+        instance_type: instance_type.to_owned(),
+        key_name: data.text("KeyName").map(str::to_owned),
+        user_data: user_data(data)?,
+        subnet: subnet.id.clone(),
+        groups,
+        profile: profile.text("Arn").or(profile.text("Name")).map(str::to_owned),
+        monitoring: data.map("Monitoring").unwrap_or_default().bool("Enabled")?.unwrap_or(false),
+        metadata_options: MetadataOptions::of(&data.map("MetadataOptions").unwrap_or_default())?,
+        root_encrypted: root.unwrap_or_default().bool("Encrypted")?.unwrap_or(false),
+        termination_protection: data.bool("DisableApiTermination")?.unwrap_or(false),
+        ebs_optimized: data.bool("EbsOptimized")?.unwrap_or(false),
+        tags,
+        volume_tags: tags::specified(data, "volume")?,
+    })
+}
+
+/// How many instances there is room for, at least `min`.
+fn room(ec2: &Ec2, cx: &Context, plan: &Plan, min: usize) -> Result<usize, ApiError> {
+    let quota = INSTANCES_MAX.saturating_sub(ec2.instances.all.values().filter(|i| i.occupies()).count());
+    if quota < min {
+        let message = format!(
+            "You have requested more instances ({min}) than the embedded region's limit of {INSTANCES_MAX} allows."
+        );
+        return Err(ApiError::new("InstanceLimitExceeded", message));
+    }
+    let free = cx.addresses.free(ec2.network.subnet(&plan.subnet)?.net);
+    if free < min {
+        let message = format!(
+            "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.",
+            plan.subnet
+        );
+        return Err(ApiError::new("InsufficientFreeAddressesInSubnet", message));
+    }
+    Ok(quota.min(free))
+}
+
+/// Makes one instance, `pending`, and has it booted.
+fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: usize) -> Result<String, ApiError> {
+    let subnet = ec2.network.subnet(&plan.subnet)?;
+    let address = cx.addresses.take(subnet.net).ok_or_else(|| {
+        ApiError::new("InsufficientFreeAddressesInSubnet", format!("No address is left in {}.", subnet.id))
+    })?;
+    let id = cx.ids.resource("i");
+    let octets = address.octets();
+    let instance = Instance {
+        id: id.clone(),
+        reservation: reservation.to_owned(),
+        launch_index: index,
+        state: InstanceState::Pending,
+        reason: None,
+        image: plan.image,
+        instance_type: plan.instance_type,
+        key_name: plan.key_name,
+        user_data: plan.user_data,
+        address,
+        mac: format!("0a:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", octets[0], octets[1], octets[2], octets[3], 0x1f),
+        interface: cx.ids.resource("eni"),
+        volume: cx.ids.resource("vol"),
+        volume_encrypted: plan.root_encrypted,
+        volume_tags: plan.volume_tags,
+        subnet: subnet.id.clone(),
+        vpc: subnet.vpc.clone(),
+        zone: subnet.zone.clone(),
+        groups: plan.groups,
+        profile: plan.profile,
+        monitoring: plan.monitoring,
+        metadata_options: plan.metadata_options,
+        termination_protection: plan.termination_protection,
+        ebs_optimized: plan.ebs_optimized,
+        launched: cx.now,
+        ended: None,
+        impaired_since: None,
+        rebooting: false,
+        tags: plan.tags,
+    };
+    cx.send(Signal::InstanceState { instance: id.clone(), state: InstanceState::Pending });
+    cx.send(Signal::Boot(instance.boot()));
+    ec2.instances.all.insert(id.clone(), instance);
+    Ok(id)
+}
+
+fn reservation_of(ec2: &Ec2, cx: &Context, reservation: &str) -> Value {
+    let of_it = ec2.instances.all.values().filter(|instance| instance.reservation == reservation);
+    let mut instances: Vec<&Instance> = of_it.collect();
+    instances.sort_by_key(|instance| instance.launch_index);
+    Value::map()
+        .with("reservationId", Value::from(reservation))
+        .with("ownerId", Value::from(ACCOUNT))
+        .with("groupSet", Value::list([]))
+        .with("instancesSet", Value::list(instances.into_iter().map(|i| describe::instance_value(ec2, cx, i))))
+}

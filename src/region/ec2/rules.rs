@@ -1,0 +1,346 @@
+//! Rules of security groups: one protocol, one range of ports, one source.
+
+use super::listing::{self, Filters, dry_run, known_ids};
+use super::model::Ec2;
+use super::security_groups::{by_name, named, not_found};
+use super::tags::{self, Tags};
+use crate::region::context::{ACCOUNT, Context};
+use crate::region::ids::Ids;
+use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// AWS's default quota of rules in a group, each direction.
+const RULES_MAX: usize = 60;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub id: String,
+    pub egress: bool,
+    /// `tcp`, `udp`, `icmp`, a protocol's number, or `-1` for all.
+    pub protocol: String,
+    /// Neither port where the protocol is all.
+    pub from_port: Option<i64>,
+    pub to_port: Option<i64>,
+    pub source: Source,
+    pub description: Option<String>,
+    pub tags: Tags,
+}
+
+/// Whom a rule lets in, or for egress out to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Ipv4(String),
+    Ipv6(String),
+    PrefixList(String),
+    /// The members of a group.
+    Group(String),
+}
+
+impl Rule {
+    pub fn all_traffic(ids: &mut Ids, egress: bool, source: Source) -> Self {
+        let protocol = "-1".to_owned();
+        let id = ids.resource("sgr");
+        Self { id, egress, protocol, from_port: None, to_port: None, source, description: None, tags: Tags::new() }
+    }
+
+    /// Whether both let the same through.
+    fn same_as(&self, other: &Rule) -> bool {
+        let key = |rule: &Rule| (rule.egress, rule.protocol.clone(), rule.from_port, rule.to_port, rule.source.clone());
+        key(self) == key(other)
+    }
+
+    /// In AWS's words: `peer: 0.0.0.0/0, TCP, from port: 80, to port: 80, ALLOW`.
+    fn text(&self) -> String {
+        let peer = match &self.source {
+            Source::Ipv4(peer) | Source::Ipv6(peer) | Source::PrefixList(peer) | Source::Group(peer) => peer,
+        };
+        match (self.protocol.as_str(), self.from_port, self.to_port) {
+            ("-1", ..) => format!("peer: {peer}, ALL, ALLOW"),
+            (protocol, Some(from), Some(to)) => {
+                format!("peer: {peer}, {}, from port: {from}, to port: {to}, ALLOW", protocol.to_uppercase())
+            }
+            (protocol, ..) => format!("peer: {peer}, {}, ALLOW", protocol.to_uppercase()),
+        }
+    }
+
+    fn value(&self, group: &str, cx: &Context) -> Value {
+        let base = Value::map()
+            .with("securityGroupRuleId", Value::from(&*self.id))
+            .with("securityGroupRuleArn", Value::from(cx.arn("ec2", &format!("security-group-rule/{}", self.id))))
+            .with("groupId", Value::from(group))
+            .with("groupOwnerId", Value::from(ACCOUNT))
+            .with("isEgress", Value::from(self.egress))
+            .with("ipProtocol", Value::from(&*self.protocol))
+            .with("fromPort", Value::from(self.from_port.unwrap_or(-1)))
+            .with("toPort", Value::from(self.to_port.unwrap_or(-1)))
+            .with("description", self.description.as_deref().map(Value::from))
+            .with("tagSet", tags::value(&self.tags));
+        match &self.source {
+            Source::Ipv4(cidr) => base.with("cidrIpv4", Value::from(&**cidr)),
+            Source::Ipv6(cidr) => base.with("cidrIpv6", Value::from(&**cidr)),
+            Source::PrefixList(id) => base.with("prefixListId", Value::from(&**id)),
+            Source::Group(id) => {
+                let group = Value::map().with("groupId", Value::from(&**id)).with("userId", Value::from(ACCOUNT));
+                base.with("referencedGroupInfo", group)
+            }
+        }
+    }
+}
+
+/// Rules as `IpPermission`s: one for each protocol and range of ports, in the order of their first rule.
+pub fn permissions_value<'a>(rules: impl Iterator<Item = &'a Rule>) -> Value {
+    let mut grouped: Vec<Vec<&Rule>> = Vec::new();
+    for rule in rules {
+        let key = |rule: &Rule| (rule.protocol.clone(), rule.from_port, rule.to_port);
+        match grouped.iter_mut().find(|group| key(group[0]) == key(rule)) {
+            Some(group) => group.push(rule),
+            None => grouped.push(vec![rule]),
+        }
+    }
+    Value::list(grouped.into_iter().map(|rules| {
+        let mut lists = [vec![], vec![], vec![], vec![]];
+        for rule in &rules {
+            let (list, entry) = match &rule.source {
+                Source::Group(id) => {
+                    (0, Value::map().with("userId", Value::from(ACCOUNT)).with("groupId", Value::from(&**id)))
+                }
+                Source::Ipv4(cidr) => (1, Value::map().with("cidrIp", Value::from(&**cidr))),
+                Source::Ipv6(cidr) => (2, Value::map().with("cidrIpv6", Value::from(&**cidr))),
+                Source::PrefixList(id) => (3, Value::map().with("prefixListId", Value::from(&**id))),
+            };
+            lists[list].push(entry.with("description", rule.description.as_deref().map(Value::from)));
+        }
+        let [groups, ipv4, ipv6, prefixes] = lists;
+        Value::map()
+            .with("ipProtocol", Value::from(&*rules[0].protocol))
+            .with("fromPort", rules[0].from_port.map(Value::from))
+            .with("toPort", rules[0].to_port.map(Value::from))
+            .with("groups", Value::List(groups))
+            .with("ipRanges", Value::List(ipv4))
+            .with("ipv6Ranges", Value::List(ipv6))
+            .with("prefixListIds", Value::List(prefixes))
+    }))
+}
+
+/// The rules that a request names, by `IpPermissions.N` or by the older single parameters. They have no ids yet.
+fn requested(ec2: &Ec2, params: &Params, egress: bool) -> Result<Vec<Rule>, ApiError> {
+    let mut rules = Vec::new();
+    for permission in params.maps("IpPermissions") {
+        for range in permission.maps("IpRanges") {
+            rules.push(rule(&permission, egress, Source::Ipv4(ipv4_cidr(range.required("CidrIp")?)?), &range)?);
+        }
+        for range in permission.maps("Ipv6Ranges") {
+            rules.push(rule(&permission, egress, Source::Ipv6(ipv6_cidr(range.required("CidrIpv6")?)?), &range)?);
+        }
+        for list in permission.maps("PrefixListIds") {
+            rules.push(rule(
+                &permission,
+                egress,
+                Source::PrefixList(list.required("PrefixListId")?.to_owned()),
+                &list,
+            )?);
+        }
+        for pair in permission.maps("Groups") {
+            let id = named(ec2, &pair)?;
+            rules.push(rule(&permission, egress, Source::Group(id), &pair)?);
+        }
+    }
+    if let Some(cidr) = params.text("CidrIp") {
+        rules.push(rule(params, egress, Source::Ipv4(ipv4_cidr(cidr)?), &Params::default())?);
+    }
+    if let Some(name) = params.text("SourceSecurityGroupName") {
+        rules.push(rule(params, egress, Source::Group(by_name(ec2, name)?), &Params::default())?);
+    }
+    if rules.is_empty() {
+        return Err(ApiError::new(
+            "MissingParameter",
+            "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided.",
+        ));
+    }
+    Ok(rules)
+}
+
+fn rule(permission: &Params, egress: bool, source: Source, peer: &Params) -> Result<Rule, ApiError> {
+    let protocol = match permission.required("IpProtocol")?.to_ascii_lowercase().as_str() {
+        "6" => "tcp".to_owned(),
+        "17" => "udp".to_owned(),
+        "1" => "icmp".to_owned(),
+        "-1" | "all" => "-1".to_owned(),
+        name @ ("tcp" | "udp" | "icmp" | "icmpv6") => name.to_owned(),
+        number if number.parse::<u8>().is_ok() => number.to_owned(),
+        other => {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                format!("Invalid value '{other}' for IP protocol. Unknown protocol."),
+            ));
+        }
+    };
+    let (mut from_port, mut to_port) = (permission.int("FromPort")?, permission.int("ToPort")?);
+    match protocol.as_str() {
+        "-1" => (from_port, to_port) = (None, None),
+        "tcp" | "udp" => {
+            let (Some(from), Some(to)) = (from_port, to_port) else {
+                return Err(ApiError::new(
+                    "InvalidParameterValue",
+                    "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.",
+                ));
+            };
+            if !(0..=65535).contains(&from) || !(0..=65535).contains(&to) || from > to {
+                let message = format!("Invalid TCP/UDP port range ({from}:{to})");
+                return Err(ApiError::new("InvalidParameterValue", message));
+            }
+        }
+        _ => {}
+    }
+    let description = peer.text("Description").filter(|text| !text.is_empty()).map(str::to_owned);
+    Ok(Rule { id: String::new(), egress, protocol, from_port, to_port, source, description, tags: Tags::new() })
+}
+
+fn malformed_cidr(cidr: &str) -> ApiError {
+    ApiError::new("InvalidParameterValue", format!("CIDR block {cidr} is malformed"))
+}
+
+/// The block with its host bits cleared, as AWS stores it.
+fn ipv4_cidr(cidr: &str) -> Result<String, ApiError> {
+    let (address, length) = cidr.split_once('/').ok_or_else(|| malformed_cidr(cidr))?;
+    let address: std::net::Ipv4Addr = address.parse().map_err(|_| malformed_cidr(cidr))?;
+    let length: u32 = length.parse().ok().filter(|length| *length <= 32).ok_or_else(|| malformed_cidr(cidr))?;
+    let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+    Ok(format!("{}/{length}", std::net::Ipv4Addr::from(u32::from(address) & mask)))
+}
+
+fn ipv6_cidr(cidr: &str) -> Result<String, ApiError> {
+    let (address, length) = cidr.split_once('/').ok_or_else(|| malformed_cidr(cidr))?;
+    let address: std::net::Ipv6Addr = address.parse().map_err(|_| malformed_cidr(cidr))?;
+    let length: u32 = length.parse().ok().filter(|length| *length <= 128).ok_or_else(|| malformed_cidr(cidr))?;
+    let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+    Ok(format!("{}/{length}", std::net::Ipv6Addr::from(u128::from(address) & mask)))
+}
+
+/// AuthorizeSecurityGroupIngress and -Egress: all rules or none.
+pub fn authorize(ec2: &mut Ec2, cx: &mut Context, params: &Params, egress: bool) -> Answer {
+    let id = named(ec2, params)?;
+    let mut rules = requested(ec2, params, egress)?;
+    let tags = tags::specified(params, "security-group-rule")?;
+    let group = &ec2.security_groups[&id];
+    for (index, rule) in rules.iter().enumerate() {
+        if group.rules.iter().chain(&rules[..index]).any(|existing| existing.same_as(rule)) {
+            let message = format!("the specified rule \"{}\" already exists", rule.text());
+            return Err(ApiError::new("InvalidPermission.Duplicate", message));
+        }
+    }
+    let count = group.rules.iter().filter(|rule| rule.egress == egress).count() + rules.len();
+    if count > RULES_MAX {
+        let message = "The maximum number of rules per security group has been reached.";
+        return Err(ApiError::new("RulesPerSecurityGroupLimitExceeded", message));
+    }
+    dry_run(params)?;
+    for rule in &mut rules {
+        rule.id = cx.ids.resource("sgr");
+        rule.tags.clone_from(&tags);
+    }
+    let shown = Value::list(rules.iter().map(|rule| rule.value(&id, cx)));
+    if let Some(group) = ec2.security_groups.get_mut(&id) {
+        group.rules.extend(rules);
+    }
+    Ok(Value::map().with("return", Value::from(true)).with("securityGroupRuleSet", shown))
+}
+
+/// RevokeSecurityGroupIngress and -Egress: by id, or by the same words that authorised.
+pub fn revoke(ec2: &mut Ec2, cx: &Context, params: &Params, egress: bool) -> Answer {
+    let id = named(ec2, params)?;
+    let group = &ec2.security_groups[&id];
+    let mut gone = Vec::new();
+    let ids = params.texts("SecurityGroupRuleId");
+    for rule_id in &ids {
+        match group.rules.iter().find(|rule| rule.id == *rule_id && rule.egress == egress) {
+            Some(rule) => gone.push(rule.clone()),
+            None => return Err(rule_not_found(rule_id)),
+        }
+    }
+    if ids.is_empty() {
+        for wanted in requested(ec2, params, egress)? {
+            match group.rules.iter().find(|rule| rule.same_as(&wanted)) {
+                Some(rule) => gone.push(rule.clone()),
+                None => {
+                    let message = "The specified rule does not exist in this security group.";
+                    return Err(ApiError::new("InvalidPermission.NotFound", message));
+                }
+            }
+        }
+    }
+    dry_run(params)?;
+    let shown = Value::list(gone.iter().map(|rule| rule.value(&id, cx)));
+    if let Some(group) = ec2.security_groups.get_mut(&id) {
+        group.rules.retain(|rule| !gone.iter().any(|gone| gone.id == rule.id));
+    }
+    Ok(Value::map().with("return", Value::from(true)).with("revokedSecurityGroupRuleSet", shown))
+}
+
+fn rule_not_found(id: &str) -> ApiError {
+    let message = format!("The security group rule ID '{id}' does not exist");
+    ApiError::new("InvalidSecurityGroupRuleId.NotFound", message)
+}
+
+pub fn describe_security_group_rules(ec2: &Ec2, cx: &Context, params: &Params) -> Answer {
+    let filters = Filters::of(params)?;
+    let all: Vec<(&str, &Rule)> = ec2
+        .security_groups
+        .values()
+        .flat_map(|group| group.rules.iter().map(move |rule| (group.id.as_str(), rule)))
+        .collect();
+    let known = |id: &str| all.iter().any(|(_, rule)| rule.id == id);
+    let code = "InvalidSecurityGroupRuleId.NotFound";
+    let ids = known_ids(params, "SecurityGroupRuleId", code, "security group rule ID", known)?;
+    let mut found = Vec::new();
+    for (group, rule) in all {
+        let keep = filters.keep(&rule.tags, |name| match name {
+            "group-id" => Some(vec![group.to_owned()]),
+            "security-group-rule-id" => Some(vec![rule.id.clone()]),
+            _ => None,
+        })?;
+        if keep && (ids.is_empty() || ids.contains(&rule.id.as_str())) {
+            found.push((group, rule));
+        }
+    }
+    found.sort_by(|a, b| a.1.id.cmp(&b.1.id));
+    let (page, token) = listing::page(params, found, |(_, rule)| rule.id.clone())?;
+    let rows = page.into_iter().map(|(group, rule)| rule.value(group, cx)).collect();
+    Ok(listing::answer("securityGroupRuleSet", rows, token))
+}
+
+/// The groups that a launch names, by id or by name; the VPC's default group where it names none.
+pub fn groups_for_launch(ec2: &Ec2, ids: &[&str], names: &[&str], vpc: &str) -> Result<Vec<String>, ApiError> {
+    let mut groups = Vec::new();
+    for id in ids {
+        let group = ec2.security_groups.get(*id).ok_or_else(|| not_found(id))?;
+        if group.vpc != vpc {
+            let message = format!("Security group {id} and the subnet belong to different networks.");
+            return Err(ApiError::new("InvalidParameter", message));
+        }
+        groups.push(group.id.clone());
+    }
+    for name in names {
+        groups.push(by_name(ec2, name)?);
+    }
+    if groups.is_empty() {
+        let default = ec2.security_groups.values().find(|group| group.vpc == vpc && group.name == "default");
+        groups.extend(default.map(|group| group.id.clone()));
+    }
+    groups.dedup();
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cidr_blocks_are_checked_and_their_host_bits_cleared() {
+        assert_eq!(ipv4_cidr("10.1.2.3/8").as_deref(), Ok("10.0.0.0/8"));
+        assert_eq!(ipv4_cidr("1.2.3.4/0").as_deref(), Ok("0.0.0.0/0"));
+        assert_eq!(ipv6_cidr("fe80::1/64").as_deref(), Ok("fe80::/64"));
+        for bad in ["10.0.0.0", "10.0.0.0/33", "x/8", "::/0"] {
+            assert_eq!(ipv4_cidr(bad).unwrap_err().message, format!("CIDR block {bad} is malformed"));
+        }
+    }
+}
