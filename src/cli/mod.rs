@@ -2,6 +2,10 @@
 //!
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
+mod schema;
+pub mod stack_file;
+mod validate;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -70,7 +74,10 @@ pub struct StackArg {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Validate(validate::Args),
+    Schema(schema::Args),
+}
 
 /// What every command is given.
 #[derive(Debug)]
@@ -105,6 +112,9 @@ pub fn main() -> Exit {
     })
 }
 
-async fn run(command: Command, _session: &Session) -> Outcome {
-    match command {}
+async fn run(command: Command, session: &Session) -> Outcome {
+    match command {
+        Command::Validate(args) => validate::run(&args, session),
+        Command::Schema(args) => schema::run(&args, session),
+    }
 }

@@ -1,10 +1,10 @@
 //! Whether a file has the shape that its language asks for. Finds every mistake, and says nothing about meaning.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
-use super::grammar::{Key, Kind, Object, Presence, duration_text};
+use super::grammar::{DURATION_PATTERN, Key, Kind, Object, Presence, duration_text};
 use super::suggest;
 use super::yaml::{Entry, Node, Scalar, Value};
 use crate::problem::{Place, Problem, Problems, Source};
@@ -18,8 +18,11 @@ pub fn check(source: &Arc<Source>, node: &Node, kind: &Kind) -> Problems {
 
 /// A duration as written, in milliseconds.
 pub fn duration_ms(text: &str) -> Option<u64> {
-    if text == "0" {
-        return Some(0);
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(DURATION_PATTERN).expect("a regular expression: every test of a duration compiles it")
+    });
+    if !PATTERN.is_match(text) {
+        return None;
     }
     let duration: jiff::SignedDuration = text.parse().ok()?;
     u64::try_from(duration.as_millis()).ok()

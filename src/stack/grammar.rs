@@ -65,6 +65,9 @@ pub enum Kind {
     Tagged(&'static Object),
 }
 
+/// One or more numbers with units, without spaces.
+pub const DURATION_PATTERN: &str = "^([0-9]+(h|ms|m|s))+$";
+
 /// A duration in whole seconds.
 pub const fn seconds(min: u64, max: u64) -> Kind {
     Kind::Duration { min_ms: min * 1000, max_ms: max * 1000, step_ms: 1000 }

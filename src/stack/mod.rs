@@ -21,6 +21,7 @@ pub mod model;
 pub mod names;
 mod quotas;
 pub mod routes;
+pub mod schema;
 pub mod suggest;
 pub mod userdata;
 pub mod yaml;

@@ -1,6 +1,7 @@
 //! The only code that prints.
 
 pub mod plan;
+pub mod problem;
 pub mod progress;
 pub mod style;
 pub mod table;
@@ -8,7 +9,7 @@ pub mod table;
 use std::io::{IsTerminal, Write};
 
 use crate::cli::Globals;
-use crate::problem::{Problems, Severity};
+use crate::problem::{Problem, Problems, Severity};
 use style::Paint;
 
 /// The width of what is not written to a terminal.
@@ -68,16 +69,20 @@ impl Printer {
 
     /// Every problem, in order, to standard error.
     pub fn problems(&self, problems: &Problems) {
-        for problem in &problems.0 {
-            if self.quiet && problem.severity == Severity::Warning {
-                continue;
-            }
-            let _ = writeln!(std::io::stderr().lock(), "{problem}");
-        }
+        let is_shown = |problem: &&Problem| !self.quiet || problem.severity == Severity::Error;
+        let shown = Problems(problems.0.iter().filter(is_shown).cloned().collect());
+        let columns = console::Term::stderr().size_checked().map_or(PLAIN_WIDTH, |(_rows, columns)| columns);
+        let style = problem::Style { width: usize::from(columns), rich: self.color_problems };
+        write_error(&problem::render(&shown, style));
     }
 }
 
-/// Writes a line to standard error. Where even that is gone there is nobody left to tell.
+/// Writes a line to standard error.
 fn write_error_line(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    write_error(&format!("{line}\n"));
+}
+
+/// Writes to standard error. Where even that is gone there is nobody left to tell.
+fn write_error(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
