@@ -1,10 +1,11 @@
 //! Load: a scenario against the stack's routes, measured at the client, joined with CloudWatch.
 //!
-//! `scenario.rs` says what to send, `schedule.rs` what a thread does next, `client.rs` sends and checks, `recorder.rs`
+//! `scenario.rs` (read by `language.rs`) says what to send, `schedule.rs` what a thread does next, `client.rs` sends and checks, `recorder.rs`
 //! counts, `load.rs` drives them and answers what was measured; `threshold.rs` judges it. `result.rs` is what is kept.
 
 pub mod client;
 pub mod framing;
+pub mod language;
 pub mod load;
 pub mod recorder;
 pub mod result;
