@@ -8,5 +8,6 @@ pub mod engine;
 pub mod exit;
 pub mod problem;
 pub mod region;
+pub mod report;
 pub mod stack;
 pub mod ui;

@@ -11,6 +11,7 @@ pub mod recorder;
 pub mod result;
 pub mod scenario;
 pub mod schedule;
+pub mod store;
 pub mod threshold;
 
 #[cfg(test)]

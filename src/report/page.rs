@@ -1,0 +1,346 @@
+//! The report's page: sections from the verdict to the downloads.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{chart, words};
+use crate::benchmark::result::{ClusterSetup, MetricImage, RunResult, TargetResult, Verdict};
+
+/// The widget images: PNG bytes by the file name that `result.json` gives them.
+pub type Images = BTreeMap<String, Vec<u8>>;
+
+/// Instances shown one by one; more are summed up.
+const SHARES_MAX: usize = 60;
+
+/// The whole report of a run.
+pub fn render(run: &RunResult, images: &Images) -> String {
+    let title = format!("{} · {} · {}", run.stack, run.scenario, words::verdict(run.verdict));
+    document(
+        &title,
+        html! {
+            (header(run))
+            (thresholds(run))
+            (setup(run))
+            (latency(run))
+            @for (index, target) in run.targets.iter().enumerate() { (cluster(run, target, index)) }
+            (cloudwatch(run, images))
+            (cost(run))
+            (environment(run))
+            (downloads(run))
+        },
+    )
+    .into_string()
+}
+
+/// The frame that every page of ours has: styles inside, nothing from elsewhere.
+pub fn document(title: &str, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="generator" content=(concat!("cloudscale ", env!("CARGO_PKG_VERSION")));
+                title { (title) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body { main { (body) } }
+        }
+    }
+}
+
+fn header(run: &RunResult) -> Markup {
+    let class = match run.verdict {
+        Verdict::Passed => "pill good",
+        Verdict::Missed => "pill bad",
+        Verdict::Interrupted => "pill warn",
+    };
+    let place = if run.provider == "local" { "the embedded region" } else { "AWS" };
+    html! {
+        header {
+            p.kicker { (words::time(run.started)) " · " (words::duration(words::elapsed_seconds(run))) " · " (place) ", " (run.region) }
+            div.title { h1 { (run.stack) " under " (run.scenario) } span class=(class) { (words::verdict(run.verdict)) } }
+            p.lead { (words::summary(run)) }
+            @if let Some(sentence) = words::between_clusters(run) { p.muted style="margin-top:10px" { (sentence) } }
+            @for caveat in words::caveats(run) { p.caveat { (caveat) } }
+        }
+        div.cards { @for (index, target) in run.targets.iter().enumerate() { (figures(run, target, index)) } }
+    }
+}
+
+fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
+    let errors = if target.errors == 0 {
+        html! { span.pill.good { "no errors" } }
+    } else {
+        html! { span.pill.bad { (words::percent(target.error_percent())) " errors" } }
+    };
+    let kind = run.setup.clusters.iter().find(|cluster| cluster.name == target.name);
+    html! {
+        section.card {
+            div.name {
+                (swatch(index)) h3 { (target.name) }
+                @if let Some(cluster) = kind { span.muted.small { (cluster.targets.len()) " × " (cluster.instance_type) } }
+                (errors)
+            }
+            dl.figures {
+                div { dt { "requests" } dd { (words::count(target.requests)) } }
+                div { dt { "rate" } dd { (words::rate(target.rate)) "/s" } }
+                div { dt { "evenness" } dd { (target.evenness().map_or_else(|| "–".to_owned(), words::percent)) } }
+                div { dt { "p50" } dd { (words::ms(target.latency_ms.p50)) } }
+                div { dt { "p95" } dd { (words::ms(target.latency_ms.p95)) } }
+                div { dt { "p99" } dd { (words::ms(target.latency_ms.p99)) } }
+            }
+        }
+    }
+}
+
+fn swatch(index: usize) -> Markup {
+    html! { span class=(format!("swatch s{}", index % 6)) {} }
+}
+
+fn thresholds(run: &RunResult) -> Markup {
+    if run.thresholds.is_empty() {
+        return html! {};
+    }
+    html! {
+        h2 { "Thresholds" }
+        div.card { div.scroll { table {
+            thead { tr { th { "Threshold" } th { "Cluster" } th.n { "Measured" } th.n { "Verdict" } } }
+            tbody { @for result in &run.thresholds {
+                tr {
+                    td { (result.threshold) } td.wrap { (result.target) }
+                    td.n { (measured(result.measured, &result.unit)) }
+                    td.n { @if result.held { span.good-text { "held" } } @else { span.bad-text { "missed" } } }
+                }
+            } }
+        } } }
+    }
+}
+
+fn measured(value: Option<f64>, unit: &str) -> String {
+    match (value, unit) {
+        (None, _) => "nothing to measure".to_owned(),
+        (Some(value), "ms") => words::ms(value),
+        (Some(value), "%") => words::percent(value),
+        (Some(value), unit) => format!("{}{unit}", words::rate(value)),
+    }
+}
+
+fn setup(run: &RunResult) -> Markup {
+    let setup = &run.setup;
+    if setup.clusters.is_empty() && setup.routes.is_empty() {
+        return html! {};
+    }
+    let total: usize = setup.clusters.iter().map(|cluster| cluster.targets.len()).sum();
+    let healthy: usize = setup.clusters.iter().map(healthy).sum();
+    html! {
+        h2 { "Setup" }
+        p { "When the load began, " (healthy) " of " (total) " targets were healthy behind " code { (setup.url) } "." }
+        @if !setup.clusters.is_empty() {
+            div.card { div.scroll { table {
+                thead { tr { th { "Cluster" } th { "Instance" } th { "Zone" } th.n { "Health" } } }
+                tbody { @for cluster in &setup.clusters { (targets(cluster)) } }
+            } } }
+        }
+        @if !setup.routes.is_empty() {
+            div.card {
+                h3 style="margin-bottom:8px" { "Where each route went" }
+                div.scroll { table {
+                    thead { tr { th { "Path" } th { "Expected" } th.n { "Status" } th { "Answered by" } th.n { "" } } }
+                    tbody { @for route in &setup.routes {
+                        tr {
+                            td.wrap { code { (route.path) } } td.wrap { (route.expected) } td.n { (route.status) }
+                            td.wrap.mono { (route.answered_by) }
+                            td.n { @if route.ok { span.good-text { "as declared" } } @else { span.bad-text { "not as declared" } } }
+                        }
+                    } }
+                } }
+            }
+        }
+    }
+}
+
+fn healthy(cluster: &ClusterSetup) -> usize {
+    cluster.targets.iter().filter(|target| target.health == "healthy").count()
+}
+
+fn targets(cluster: &ClusterSetup) -> Markup {
+    html! {
+        @for (index, target) in cluster.targets.iter().enumerate() {
+            tr {
+                td.wrap { @if index == 0 {
+                    (cluster.name) br; span.muted.small { (cluster.kind) " of " (cluster.instance_type) }
+                } }
+                td.mono { (target.instance) } td { (target.zone) }
+                td.n { span class=(if target.health == "healthy" { "good-text" } else { "bad-text" }) { (target.health) } }
+            }
+        }
+    }
+}
+
+fn latency(run: &RunResult) -> Markup {
+    html! {
+        h2 { "Latency" }
+        div.card {
+            div.scroll { table {
+                thead { tr {
+                    th { "Cluster" } th.n { "min" } th.n { "mean" } th.n { "p50" } th.n { "p90" } th.n { "p95" } th.n { "p99" }
+                    th.n { "p99.9" } th.n { "max" }
+                } }
+                tbody { @for (index, target) in run.targets.iter().enumerate() {
+                    @let latency = &target.latency_ms;
+                    tr {
+                        td.wrap { (swatch(index)) " " (target.name) }
+                        @for value in [latency.min, latency.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max] {
+                            td.n { (words::ms(value)) }
+                        }
+                    }
+                } }
+            } }
+            p.muted.small style="margin:10px 0 0" {
+                "Measured at the client over correct answers: from the moment a request was due to the last byte of its answer."
+            }
+            (chart::percentiles(&run.targets))
+            div.legend { @for (index, target) in run.targets.iter().enumerate() { span { (swatch(index)) (target.name) } } }
+        }
+    }
+}
+
+fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
+    html! {
+        h2 { (target.name) }
+        div.card {
+            p { "Loaded at " code { (target.url) } " over " (words::count(target.connections)) " "
+                (if target.connections == 1 { "connection" } else { "connections" }) "." }
+            div.scroll { table {
+                thead { tr { th { "Requests" } th { "Errors" } th { "Rate" } th { "Answers by status" } th { "Errors by kind" } } }
+                tbody { tr {
+                    td { (words::count(target.requests)) } td { (words::count(target.errors)) } td { (words::rate(target.rate)) "/s" }
+                    td { (pairs(target.status.iter())) } td { (pairs(target.errors_by_kind.iter())) }
+                } }
+            } }
+            (chart::timeline(run, target, index))
+            @if !target.distribution.is_empty() { (chart::histogram(target, index)) }
+            (shares(target, index))
+        }
+    }
+}
+
+fn pairs<'a, K: std::fmt::Display + 'a>(pairs: impl Iterator<Item = (&'a K, &'a u64)>) -> Markup {
+    let pairs: Vec<_> = pairs.collect();
+    html! {
+        @if pairs.is_empty() { span.muted { "none" } }
+        @for (index, (key, count)) in pairs.iter().enumerate() {
+            @if index > 0 { ", " } span style="white-space:nowrap" { (key) ": " (words::count(**count)) }
+        }
+    }
+}
+
+fn shares(target: &TargetResult, index: usize) -> Markup {
+    let total: u64 = target.instances.values().sum();
+    let Some(evenness) = target.evenness() else {
+        return html! { figure.chart { figcaption { strong { "Share of each instance" } " " span.muted { "no answer named its instance" } } } };
+    };
+    let count = target.instances.len();
+    let even = total as f64 / count as f64;
+    let most = target.instances.values().copied().max().unwrap_or(1).max(1) as f64;
+    let deviation =
+        target.instances.values().map(|share| 100.0 * (*share as f64 - even).abs() / even).fold(0.0, f64::max);
+    html! {
+        figure.chart {
+            figcaption {
+                strong { "Share of each instance" } " "
+                span.muted {
+                    "evenness " (words::percent(evenness)) ": no instance is further than " (words::percent(deviation))
+                    " from an even share of " (words::count(even.round() as u64)) " (the mark)"
+                }
+            }
+            div.shares { @for (instance, share) in target.instances.iter().take(SHARES_MAX) {
+                div.share {
+                    span.mono title=(instance) { (instance) }
+                    span.bar {
+                        span class=(format!("fill s{}", index % 6)) style=(format!("width:{:.2}%", 100.0 * *share as f64 / most)) {}
+                        span.even style=(format!("left:{:.2}%", 100.0 * even / most)) {}
+                    }
+                    span.n { (words::count(*share)) span.muted { " · " (words::percent(100.0 * *share as f64 / total as f64)) } }
+                }
+            } }
+            @if count > SHARES_MAX { p.muted.small { "and " (count - SHARES_MAX) " more instances, all in result.json" } }
+        }
+    }
+}
+
+fn cloudwatch(run: &RunResult, images: &Images) -> Markup {
+    html! {
+        h2 { "CloudWatch" }
+        p {
+            @if run.metrics.complete { span.pill.good { "complete" } " " } @else { span.pill.warn { "incomplete" } " " }
+            (run.metrics.note)
+        }
+        div.images { @for image in &run.metrics.images { (metric_image(image, images)) } }
+    }
+}
+
+fn metric_image(image: &MetricImage, images: &Images) -> Markup {
+    html! {
+        figure.card {
+            @if let Some(bytes) = images.get(&image.file) {
+                img alt=(image.title) src=(format!("data:image/png;base64,{}", base64::prelude::BASE64_STANDARD.encode(bytes)));
+            } @else {
+                p.muted { "The file " code { (image.file) } " is missing." }
+            }
+            figcaption { strong { (image.title) } br; span.muted { (image.caption) } }
+        }
+    }
+}
+
+fn cost(run: &RunResult) -> Markup {
+    let Some(cost) = &run.cost else { return html! {} };
+    let hourly = if (cost.hourly_min - cost.hourly_max).abs() < f64::EPSILON {
+        words::dollars(cost.hourly_min)
+    } else {
+        format!("{} to {}", words::dollars(cost.hourly_min), words::dollars(cost.hourly_max))
+    };
+    let local = run.provider == "local";
+    html! {
+        h2 { "Cost" }
+        p {
+            @if local { "Nothing was spent: the embedded region is free. On AWS the same stack would cost " } @else { "The stack costs " }
+            strong { (hourly) } " an hour while it is up, and " strong { (words::dollars(cost.run)) } " for the time of this run."
+        }
+        p.muted.small { (cost.source) }
+    }
+}
+
+fn environment(run: &RunResult) -> Markup {
+    let environment = &run.environment;
+    html! {
+        h2 { "Environment" }
+        div.card {
+            p {
+                "cloudscale " (environment.cloudscale) " on " (environment.os) " with " (environment.cpus)
+                (if environment.cpus == 1 { " processor" } else { " processors" })
+                ". The load generator used " (words::percent(run.client.cpu)) " of one processor; its busiest thread "
+                (words::percent(run.client.busiest_thread)) " while sending."
+            }
+            @if !environment.commands.is_empty() {
+                p style="margin:0" { "To repeat the run:" }
+                pre { (environment.commands.join("\n")) }
+            }
+        }
+    }
+}
+
+fn downloads(run: &RunResult) -> Markup {
+    html! {
+        h2 { "Files" }
+        ul {
+            li { a href="result.json" { "result.json" } ": everything above as data" }
+            li { a href="latency.csv" { "latency.csv" } ": the latency distributions" }
+            @for image in &run.metrics.images { li { a href=(image.file) { (image.file) } ": " (image.title) } }
+        }
+        footer { "Run " (run.run) ", written by cloudscale " (run.environment.cloudscale) "." }
+    }
+}

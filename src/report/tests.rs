@@ -1,0 +1,146 @@
+//! The page is safe with hostile names, complete and self-contained.
+
+use super::*;
+use crate::benchmark::result::*;
+
+const HOSTILE: &str = "</style><script>alert('x')</script>\"&<b>";
+
+fn run(name: &str) -> RunResult {
+    let started: jiff::Timestamp = "2026-11-21T21:45:12Z".parse().expect("a timestamp");
+    let after = |seconds: i64| started + jiff::SignedDuration::from_secs(seconds);
+    let target = TargetResult {
+        name: name.into(),
+        url: format!("http://127.31.0.2:8080/{name}"),
+        requests: 2500,
+        errors: 3,
+        errors_by_kind: [("status".to_owned(), 3)].into(),
+        status: [(200, 2497), (502, 3)].into(),
+        rate: 412.5,
+        connections: 2,
+        latency_ms: Latency { min: 0.4, mean: 1.2, p50: 1.0, p90: 2.0, p95: 3.0, p99: 8.0, p999: 15.0, max: 20.0 },
+        instances: [(format!("{name}-1"), 1250), (format!("{name}-2"), 1247)].into(),
+        phases: vec![
+            Phase {
+                thread: name.into(),
+                label: "500 requests".into(),
+                started,
+                ended: after(2),
+                requests: 500,
+                errors: 0,
+            },
+            Phase {
+                thread: name.into(),
+                label: "pause 5 s".into(),
+                started: after(2),
+                ended: after(7),
+                requests: 0,
+                errors: 0,
+            },
+        ],
+        timeline: (0..8).map(|at| Second { at, requests: 300, errors: 0, p50_ms: 1.0, p99_ms: 8.0 }).collect(),
+        distribution: vec![(0.0, 0.4), (0.5, 1.0), (0.9, 2.0), (0.99, 8.0), (1.0, 20.0)],
+    };
+    let image = MetricImage {
+        file: "metrics/light-requests.png".into(),
+        title: name.into(),
+        cluster: Some(name.into()),
+        caption: format!("Sum of RequestCount, {name}"),
+    };
+    RunResult {
+        schema: SCHEMA,
+        run: "20261121-214512".into(),
+        stack: name.into(),
+        provider: "aws".into(),
+        region: "us-east-1".into(),
+        scenario: name.into(),
+        started,
+        ended: after(8),
+        verdict: Verdict::Missed,
+        targets: vec![target.clone(), TargetResult { name: "heavy".into(), ..target }],
+        thresholds: vec![ThresholdResult {
+            threshold: "errors < 0.1%".into(),
+            target: name.into(),
+            measured: Some(0.12),
+            unit: "%".into(),
+            held: false,
+        }],
+        metrics: Metrics { complete: true, note: name.into(), images: vec![image] },
+        cost: Some(Cost { hourly_min: 1.04, hourly_max: 1.04, run: 0.0023, source: name.into() }),
+        client: Client::default(),
+        setup: Setup {
+            url: format!("http://{name}"),
+            clusters: vec![ClusterSetup {
+                name: name.into(),
+                instance_type: name.into(),
+                kind: "fleet".into(),
+                targets: vec![TargetSetup { instance: name.into(), zone: name.into(), health: name.into() }],
+            }],
+            routes: vec![RouteProof {
+                path: name.into(),
+                expected: name.into(),
+                status: 404,
+                answered_by: name.into(),
+                ok: true,
+            }],
+        },
+        environment: Environment {
+            cloudscale: "0.1.0".into(),
+            os: name.into(),
+            cpus: 2,
+            commands: vec![format!("cloudscale up {name}")],
+        },
+    }
+}
+
+fn page(name: &str) -> String {
+    render(&run(name), &[("metrics/light-requests.png".to_owned(), b"\x89PNG".to_vec())].into())
+}
+
+#[test]
+fn hostile_names_stay_text_wherever_they_are_shown() {
+    let page = page(HOSTILE);
+    assert!(page.matches("&lt;script&gt;").count() > 15, "the name is shown all over the page");
+    assert!(!page.contains("<script") && !page.contains("<b>"));
+    assert_eq!(page.matches("</style>").count(), 1, "only the page's own style sheet ends");
+    let comparison = compare::page(&compare::compare(&run(HOSTILE), &run(HOSTILE)));
+    assert!(!comparison.contains("<script") && comparison.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_script() {
+    let page = page("light");
+    for forbidden in ["<script", "<link", "@import", "url(", "<iframe", "src=\"http", "javascript:"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    assert!(page.contains("src=\"data:image/png;base64,iVBORw==\""));
+}
+
+#[test]
+fn every_section_is_there_in_order() {
+    let page = page("light");
+    let headings: Vec<&str> = page.split("<h2>").skip(1).filter_map(|rest| rest.split("</h2>").next()).collect();
+    let expected = ["Thresholds", "Setup", "Latency", "light", "heavy", "CloudWatch", "Cost", "Environment", "Files"];
+    assert_eq!(headings, expected);
+    assert!(!page.contains("NaN"));
+    assert_eq!(page.matches("<svg").count(), 2 * (1 + 2 * 2), "each chart is drawn for wide and for narrow screens");
+}
+
+#[test]
+fn the_summary_says_what_happened() {
+    assert_eq!(
+        words::summary(&run("light")),
+        "The run sent 5,000 requests to light and heavy in 8.0 s; 6 of them failed. Half of light’s answers took 1.00 ms \
+         or less, 99 in 100 took 8.00 ms or less. Half of heavy’s answers took 1.00 ms or less, 99 in 100 took 8.00 ms or less."
+    );
+}
+
+#[test]
+fn a_run_without_a_single_answer_still_has_a_report() {
+    let mut run = run("light");
+    for target in &mut run.targets {
+        *target = TargetResult { name: target.name.clone(), requests: 10, errors: 10, ..TargetResult::default() };
+    }
+    let page = render(&run, &Images::new());
+    assert!(page.contains("no answer named its instance") && page.contains("is missing"));
+    assert!(!page.contains("NaN") && !page.contains("\"inf"), "no figure is computed from nothing");
+}
