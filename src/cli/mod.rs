@@ -2,6 +2,7 @@
 //!
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
+mod report;
 mod schema;
 pub mod stack_file;
 mod validate;
@@ -77,6 +78,7 @@ pub struct StackArg {
 enum Command {
     Validate(validate::Args),
     Schema(schema::Args),
+    Report(report::Args),
 }
 
 /// What every command is given.
@@ -116,5 +118,6 @@ async fn run(command: Command, session: &Session) -> Outcome {
     match command {
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),
+        Command::Report(args) => report::run(&args, session).await,
     }
 }

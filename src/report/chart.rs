@@ -5,7 +5,6 @@
 
 use maud::{Markup, html};
 
-use super::compare::value_at;
 use super::words;
 use crate::benchmark::result::{Phase, RunResult, TargetResult};
 
@@ -366,6 +365,7 @@ fn share_below(target: &TargetResult, ms: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compare::value_at;
     use super::*;
 
     #[test]

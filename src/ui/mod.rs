@@ -1,5 +1,6 @@
 //! The only code that prints.
 
+pub mod bench;
 pub mod plan;
 pub mod problem;
 pub mod progress;

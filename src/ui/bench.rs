@@ -1,0 +1,130 @@
+//! What a benchmark measured, for the terminal: a table that fits in 80 columns, and the comparison of two runs.
+
+use super::style::Paint;
+use super::table::table;
+use crate::benchmark::result::{RunResult, Verdict};
+use crate::report::compare::Comparison;
+use crate::report::words;
+
+/// The end of `bench` and `run`: a row for each target, missed thresholds, caveats and the report's path.
+pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> String {
+    let rows = run.targets.iter().map(|target| {
+        vec![
+            target.name.clone(),
+            words::count(target.requests),
+            words::count(target.errors),
+            format!("{}/s", words::rate(target.rate)),
+            words::ms(target.latency_ms.p50),
+            words::ms(target.latency_ms.p99),
+            target.evenness().map_or_else(|| "–".to_owned(), words::percent),
+        ]
+    });
+    let header = ["cluster", "requests", "errors", "rate", "p50", "p99", "even"];
+    let mut lines = vec![table(&header, &[1, 2, 3, 4, 5, 6], rows.collect(), width), String::new()];
+    for missed in run.thresholds.iter().filter(|result| !result.held) {
+        let measured = missed.measured.map_or("nothing".to_owned(), |value| format!("{value} {}", missed.unit));
+        lines.push(paint.bad(&format!("missed: {} for {}, measured {measured}", missed.threshold, missed.target)));
+    }
+    if run.client.limited {
+        lines.push(paint.warn("The load generator was probably the bottleneck; the clusters may be faster."));
+    }
+    if !run.metrics.complete && !run.metrics.note.is_empty() {
+        lines.push(paint.dim(&run.metrics.note));
+    }
+    let verdict = words::verdict(run.verdict);
+    let verdict = match run.verdict {
+        Verdict::Passed => paint.good(verdict),
+        Verdict::Missed => paint.bad(verdict),
+        Verdict::Interrupted => paint.warn(verdict),
+    };
+    lines.push(format!("{verdict} in {}. Report: {report}", words::duration(words::elapsed_seconds(run))));
+    lines.join("\n")
+}
+
+/// Two runs, target by target.
+pub fn comparison(comparison: &Comparison, paint: Paint, width: u16) -> String {
+    let mut blocks: Vec<String> = comparison.notes.iter().map(|note| paint.warn(note)).collect();
+    for target in &comparison.targets {
+        let rows = target
+            .rows
+            .iter()
+            .map(|row| vec![row.figure.to_owned(), row.value(row.before), row.value(row.after), row.change()]);
+        let header = [target.name.as_str(), &comparison.before, &comparison.after, "change"];
+        let table = table(&header, &[1, 2, 3], rows.collect(), width);
+        blocks.push(format!("{table}\n\n{}\n", target.sentence));
+    }
+    blocks.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmark::result::{Latency, TargetResult, ThresholdResult};
+
+    const PLAIN: Paint = Paint { color: false };
+
+    fn run() -> RunResult {
+        let started: jiff::Timestamp = "2026-11-21T21:45:12Z".parse().expect("a timestamp");
+        let mut run = RunResult::empty("web", started);
+        run.run = "20261121-214512".into();
+        run.ended = started + jiff::SignedDuration::from_secs(66);
+        run.verdict = Verdict::Missed;
+        for (name, errors) in [("light", 0), ("heavy", 125)] {
+            run.targets.push(TargetResult {
+                name: name.into(),
+                requests: 2500,
+                errors,
+                rate: 1234.5,
+                latency_ms: Latency { p50: 0.81, p99: 12.34, ..Latency::default() },
+                instances: [("i-1".into(), 1250), ("i-2".into(), 1250)].into(),
+                ..TargetResult::default()
+            });
+        }
+        run.thresholds.push(ThresholdResult {
+            threshold: "errors < 1%".into(),
+            target: "heavy".into(),
+            measured: Some(5.0),
+            unit: "%".into(),
+            held: false,
+        });
+        run
+    }
+
+    #[test]
+    fn the_summary_fits_in_eighty_columns() {
+        let text = summary(&run(), ".cloudscale/web/runs/1/report.html", PLAIN, 80);
+        insta::assert_snapshot!(text, @r"
+        CLUSTER  REQUESTS  ERRORS     RATE      P50      P99   EVEN
+        light       2,500       0  1,235/s  0.81 ms  12.3 ms  100 %
+        heavy       2,500     125  1,235/s  0.81 ms  12.3 ms  100 %
+
+        missed: errors < 1% for heavy, measured 5 %
+        Missed in 1 min 6 s. Report: .cloudscale/web/runs/1/report.html
+        ");
+        assert!(text.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn a_comparison_shows_both_runs_and_the_change() {
+        let (before, mut after) = (run(), run());
+        after.run = "20261121-220000".into();
+        after.targets[0].latency_ms.p50 = 1.62;
+        after.targets.pop();
+        let text = comparison(&crate::report::compare::compare(&before, &after), PLAIN, 80);
+        insta::assert_snapshot!(text, @r"
+        Only 20261121-214512 loads heavy.
+        LIGHT     20261121-214512  20261121-220000    CHANGE
+        requests            2,500            2,500    +0.0 %
+        errors                0 %              0 %         –
+        rate              1,235/s          1,235/s    +0.0 %
+        mean              0.00 ms          0.00 ms         –
+        p50               0.81 ms          1.62 ms  +100.0 %
+        p90               0.00 ms          0.00 ms         –
+        p99               12.3 ms          12.3 ms    +0.0 %
+        max               0.00 ms          0.00 ms         –
+        evenness            100 %            100 %    +0.0 %
+
+        Too few correct answers to compare.
+        ");
+    }
+}
