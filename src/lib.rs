@@ -11,3 +11,4 @@ pub mod region;
 pub mod report;
 pub mod stack;
 pub mod ui;
+pub mod workload;

@@ -6,10 +6,12 @@ mod report;
 mod schema;
 pub mod stack_file;
 mod validate;
+mod workload;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
@@ -79,6 +81,7 @@ enum Command {
     Validate(validate::Args),
     Schema(schema::Args),
     Report(report::Args),
+    Workload(workload::Args),
 }
 
 /// What every command is given.
@@ -104,7 +107,7 @@ pub fn main() -> Exit {
     };
     let printer = Printer::new(&cli.globals);
     let session = Session { globals: cli.globals, printer };
-    let outcome = match tokio::runtime::Runtime::new() {
+    let outcome = match runtime(&cli.command) {
         Ok(runtime) => runtime.block_on(run(cli.command, &session)),
         Err(error) => Err(Problem::new("No runtime", error.to_string()).into()),
     };
@@ -114,10 +117,19 @@ pub fn main() -> Exit {
     })
 }
 
+/// The sample application has one thread, as nine of them run on a laptop.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    match command {
+        Command::Workload(_) => Builder::new_current_thread().enable_all().build(),
+        _ => Runtime::new(),
+    }
+}
+
 async fn run(command: Command, session: &Session) -> Outcome {
     match command {
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),
         Command::Report(args) => report::run(&args, session).await,
+        Command::Workload(args) => workload::run(args, session).await,
     }
 }

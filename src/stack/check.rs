@@ -1,10 +1,10 @@
 //! Whether a file has the shape that its language asks for. Finds every mistake, and says nothing about meaning.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use regex::Regex;
 
-use super::grammar::{DURATION_PATTERN, Key, Kind, Object, Presence, duration_text};
+use super::grammar::{Key, Kind, Object, Presence, duration_ms, duration_text};
 use super::suggest;
 use super::yaml::{Entry, Node, Scalar, Value};
 use crate::problem::{Place, Problem, Problems, Source};
@@ -14,18 +14,6 @@ pub fn check(source: &Arc<Source>, node: &Node, kind: &Kind) -> Problems {
     let mut checker = Checker { source, problems: Problems::default() };
     checker.value(node, kind, "the file");
     checker.problems
-}
-
-/// A duration as written, in milliseconds.
-pub fn duration_ms(text: &str) -> Option<u64> {
-    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(DURATION_PATTERN).expect("a regular expression: every test of a duration compiles it")
-    });
-    if !PATTERN.is_match(text) {
-        return None;
-    }
-    let duration: jiff::SignedDuration = text.parse().ok()?;
-    u64::try_from(duration.as_millis()).ok()
 }
 
 struct Checker<'s> {

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::{check, duration_ms};
-use super::grammar::{Key, Kind, Object, Presence};
+use super::check::check;
+use super::grammar::{Key, Kind, Object, Presence, duration_ms};
 use super::yaml::{self, Entry, Node, Value};
 use crate::problem::{Place, Problem, Problems, Source};
 

@@ -3,6 +3,10 @@
 //! One description serves all: the reader checks a file against it ([`check`](super::check)), takes defaults from it
 //! ([`fields`](super::fields)) and `cloudscale schema` prints it as JSON Schema ([`schema`](super::schema)). So they cannot drift.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// A map with known keys.
 #[derive(Debug)]
 pub struct Object {
@@ -118,4 +122,16 @@ pub fn duration_text(milliseconds: u64) -> String {
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// A duration as written, in milliseconds.
+pub fn duration_ms(text: &str) -> Option<u64> {
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(DURATION_PATTERN).expect("a regular expression: every test of a duration compiles it")
+    });
+    if !PATTERN.is_match(text) {
+        return None;
+    }
+    let duration: jiff::SignedDuration = text.parse().ok()?;
+    u64::try_from(duration.as_millis()).ok()
 }
