@@ -1,39 +1,174 @@
+//! The service: its groups, and who gets which signal.
+
+use std::collections::{BTreeMap, VecDeque};
+
 use jiff::Timestamp;
 
+use super::activity::Activity;
+use super::group::Group;
+use super::settings::invalid;
 use crate::region::context::Context;
 use crate::region::signal::Signal;
 use crate::region::wire::{Answer, ApiError, Request};
 
+/// Activities kept of groups that are deleted, over all groups.
+const DELETED_ACTIVITIES_MAX: usize = 2_000;
+
+/// An activity of a group that is gone.
+#[derive(Debug)]
+pub struct DeletedActivity {
+    pub group: String,
+    pub group_arn: String,
+    pub activity: Activity,
+}
+
 #[derive(Debug, Default)]
-pub struct Autoscaling {}
+pub struct Autoscaling {
+    pub(super) groups: BTreeMap<String, Group>,
+    /// Newest last.
+    pub(super) deleted: VecDeque<DeletedActivity>,
+}
 
 impl Autoscaling {
     /// Runs one operation.
-    pub fn call(&mut self, _cx: &mut Context, request: &Request) -> Answer {
-        Err(ApiError::unknown_operation(&request.operation))
+    pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
+        let answer = super::calls::call(self, cx, &request.operation, &request.params);
+        self.bury(cx.now);
+        answer
     }
 
     /// Takes what another service or a shell says; ignores what does not concern it.
-    pub fn signal(&mut self, _cx: &mut Context, _signal: &Signal) {}
+    pub fn signal(&mut self, cx: &mut Context, signal: &Signal) {
+        match signal {
+            Signal::InstanceLaunched { group, activity, instance } => match self.groups.get_mut(group) {
+                Some(group) => group.launched(cx, activity, instance),
+                None => cx.send(Signal::TerminateInstance { instance: instance.clone() }),
+            },
+            Signal::LaunchFailed { group, activity, message, .. } => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.launch_refused(cx, activity, message);
+                }
+            }
+            Signal::InstanceState { instance, state } => {
+                if let Some(group) = self.group_with(instance) {
+                    group.instance_state(cx, instance, *state);
+                    group.turn(cx);
+                }
+            }
+            // Its status checks fail from now on, or it is about to be reported as stopped.
+            Signal::ProcessEnded { instance } => {
+                if let Some(group) = self.group_with(instance) {
+                    group.look_soon(cx.now);
+                }
+            }
+            Signal::TargetHealth { instance, health, .. } => {
+                if let Some(group) = self.group_with(instance) {
+                    // Drains end, and replacements prove themselves, without delay; what is unhealthy is judged by the
+                    // next health check. Not here: signals of the same moment may still be under way.
+                    if ["unhealthy", "draining", "initial"].contains(&health.state.as_str()) {
+                        group.look_soon(cx.now);
+                    } else {
+                        group.look_at(cx.now);
+                    }
+                }
+            }
+            Signal::AlarmAction { policy_arn, alarm } => {
+                let found = self.groups.values_mut().find_map(|group| {
+                    let name = group.policies.values().find(|policy| policy.arn == *policy_arn)?.name.clone();
+                    Some((group, name))
+                });
+                if let Some((group, policy)) = found {
+                    group.alarm(cx, &policy, alarm);
+                }
+            }
+            _ => return,
+        }
+        self.bury(cx.now);
+    }
 
     /// Does what is due at `cx.now`.
-    pub fn advance(&mut self, _cx: &mut Context) {}
+    pub fn advance(&mut self, cx: &mut Context) {
+        for group in self.groups.values_mut() {
+            if group.next_deadline().is_some_and(|due| due <= cx.now) {
+                group.advance(cx);
+            }
+        }
+        self.bury(cx.now);
+    }
 
     /// When `advance` next has something to do.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.groups.values().filter_map(Group::next_deadline).min()
     }
 
-    pub fn group_of(&self, _instance: &str) -> Option<String> {
-        None
+    /// Removes deleted groups whose last instance has ended; their activities stay.
+    fn bury(&mut self, now: Timestamp) {
+        let gone: Vec<String> =
+            self.groups.values().filter(|group| group.is_gone()).map(|group| group.name.clone()).collect();
+        for name in gone {
+            let Some(group) = self.groups.remove(&name) else { continue };
+            let mut activities: Vec<Activity> = group.history.newest_first().cloned().collect();
+            activities.reverse();
+            for mut activity in activities {
+                activity.end.get_or_insert(now);
+                self.deleted.push_back(DeletedActivity {
+                    group: group.name.clone(),
+                    group_arn: group.arn.clone(),
+                    activity,
+                });
+            }
+        }
+        while self.deleted.len() > DELETED_ACTIVITIES_MAX {
+            self.deleted.pop_front();
+        }
     }
-    pub fn counts_in_group_metrics(&self, _instance: &str, _now: Timestamp) -> bool {
-        false
+
+    pub(super) fn group_with(&mut self, instance: &str) -> Option<&mut Group> {
+        self.groups.values_mut().find(|group| group.member(instance).is_some())
     }
+
+    /// The group of that name.
+    ///
+    /// # Errors
+    /// `ValidationError` without one.
+    pub(super) fn group(&self, name: &str) -> Result<&Group, ApiError> {
+        self.groups.get(name).ok_or_else(|| no_such_group(name))
+    }
+
+    /// The group of that name, to change it.
+    ///
+    /// # Errors
+    /// `ValidationError` without one, `ScalingActivityInProgress` where it is being deleted.
+    pub(super) fn group_mut(&mut self, name: &str) -> Result<&mut Group, ApiError> {
+        let group = self.groups.get_mut(name).ok_or_else(|| no_such_group(name))?;
+        if group.deleting {
+            return Err(ApiError::new("ScalingActivityInProgress", format!("The group {name} is being deleted.")));
+        }
+        Ok(group)
+    }
+
+    // ---- what the neighbours ask ----
+
+    pub fn group_of(&self, instance: &str) -> Option<String> {
+        self.groups.values().find(|group| group.member(instance).is_some()).map(|group| group.name.clone())
+    }
+
+    /// In service, and past the warm-up that the group or one of its policies sets.
+    pub fn counts_in_group_metrics(&self, instance: &str, now: Timestamp) -> bool {
+        self.groups
+            .values()
+            .any(|group| group.member(instance).is_some_and(|member| member.is_warm(now, group.metrics_warmup())))
+    }
+
     pub fn target_groups(&self) -> Vec<String> {
-        Vec::new()
+        self.groups.values().flat_map(|group| group.settings.target_groups.clone()).collect()
     }
+
     pub fn launch_templates(&self) -> Vec<String> {
-        Vec::new()
+        self.groups.values().map(|group| group.settings.template.id.clone()).collect()
     }
+}
+
+fn no_such_group(name: &str) -> ApiError {
+    invalid(format!("AutoScalingGroup name not found - no such group: {name}"))
 }

@@ -1,0 +1,168 @@
+//! Instance refreshes.
+
+use std::collections::BTreeSet;
+
+use super::super::group::Group;
+use super::super::member::{Member, Template};
+use super::super::model::Autoscaling;
+use super::super::refresh::{Preferences, Refresh, RefreshStatus};
+use super::super::settings::{self, invalid};
+use super::super::wire;
+use crate::region::context::Context;
+use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// Refreshes kept per group, as a bound; AWS keeps six weeks.
+const REFRESHES_MAX: usize = 100;
+
+pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
+    let group = service.group_mut(params.required("AutoScalingGroupName")?)?;
+    if params.text("Strategy").is_some_and(|strategy| strategy != "Rolling") {
+        return Err(invalid("The embedded region supports the strategy Rolling only"));
+    }
+    if let Some(active) = group.active_refresh() {
+        let message = format!(
+            "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh. ({})",
+            active.id
+        );
+        return Err(ApiError::new("InstanceRefreshInProgress", message));
+    }
+    let preferences = preferences(&params.map("Preferences").unwrap_or_default())?;
+    let wanted = match params.map("DesiredConfiguration") {
+        None => None,
+        Some(configuration) if configuration.get("MixedInstancesPolicy").is_some() => {
+            return Err(invalid("The embedded region does not support MixedInstancesPolicy."));
+        }
+        Some(configuration) => {
+            let specification = configuration
+                .map("LaunchTemplate")
+                .ok_or_else(|| invalid("DesiredConfiguration must have a LaunchTemplate"))?;
+            Some(settings::template(cx.facts, &specification)?)
+        }
+    };
+    if preferences.auto_rollback {
+        check_rollback(wanted.as_ref(), &group.settings.template)?;
+    }
+    let old = outdated(group, cx, wanted.as_ref().unwrap_or(&group.settings.template), preferences.skip_matching);
+    let id = cx.ids.uuid();
+    if group.refreshes.len() == REFRESHES_MAX {
+        group.refreshes.remove(0);
+    }
+    group.refreshes.push(Refresh {
+        id: id.clone(),
+        status: RefreshStatus::InProgress,
+        reason: None,
+        start: cx.now,
+        end: None,
+        preferences,
+        wanted,
+        total: old.len(),
+        old,
+        progressed: cx.now,
+        rollback: None,
+    });
+    group.look_at(cx.now);
+    Ok(Value::map().with("InstanceRefreshId", Value::from(id)))
+}
+
+/// A roll-back needs two fixed versions to go between.
+fn check_rollback(wanted: Option<&Template>, current: &Template) -> Result<(), ApiError> {
+    let Some(wanted) = wanted else {
+        return Err(invalid("AutoRollback requires a DesiredConfiguration"));
+    };
+    if wanted.version.starts_with('$') || current.version.starts_with('$') {
+        return Err(invalid("Rollback is not possible with the launch template versions $Latest and $Default"));
+    }
+    Ok(())
+}
+
+/// The instances to replace: all, or those that are not made of the wanted template already.
+fn outdated(group: &Group, cx: &Context, wanted: &Template, skip_matching: bool) -> BTreeSet<String> {
+    let version = cx.facts.launch_template(&wanted.id, &wanted.version).map(|found| found.version.to_string());
+    let matches = |member: &Member| {
+        member.template.as_ref().is_some_and(|made| made.id == wanted.id && Some(&made.version) == version.as_ref())
+    };
+    let members = group.members.iter().filter(|member| member.is_active());
+    members.filter(|member| !(skip_matching && matches(member))).map(|member| member.id.clone()).collect()
+}
+
+fn preferences(params: &Params) -> Result<Preferences, ApiError> {
+    for name in ["CheckpointPercentages", "AlarmSpecification", "BakeTime", "StandbyInstances"] {
+        let is_default = match params.get(name) {
+            None => true,
+            Some(Value::Text(text)) => ["0", "Ignore", "Wait"].contains(&text.as_str()),
+            Some(Value::List(items)) => items.is_empty(),
+            Some(_) => false,
+        };
+        if !is_default {
+            return Err(invalid(format!("The embedded region does not support the refresh preference {name}.")));
+        }
+    }
+    let percent = |name: &str, range| settings::seconds(params, name, range);
+    let min_healthy = percent("MinHealthyPercentage", 0..=100)?.unwrap_or(90);
+    let max_healthy = percent("MaxHealthyPercentage", 100..=200)?;
+    if max_healthy.is_some_and(|max| max - min_healthy > 100) {
+        return Err(invalid(
+            "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.",
+        ));
+    }
+    let protected = params.text("ScaleInProtectedInstances").unwrap_or("Wait");
+    if !["Wait", "Ignore", "Refresh"].contains(&protected) {
+        return Err(invalid(format!("Invalid ScaleInProtectedInstances: {protected}")));
+    }
+    Ok(Preferences {
+        min_healthy,
+        max_healthy,
+        warmup: settings::seconds(params, "InstanceWarmup", 0..=86_400)?,
+        skip_matching: params.bool("SkipMatching")?.unwrap_or(false),
+        auto_rollback: params.bool("AutoRollback")?.unwrap_or(false),
+        protected: protected.to_owned(),
+    })
+}
+
+fn no_active(group: &str) -> ApiError {
+    ApiError::new(
+        "ActiveInstanceRefreshNotFound",
+        format!("No in progress or pending Instance Refresh found for Auto Scaling group {group}"),
+    )
+}
+
+pub fn cancel(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
+    let name = params.required("AutoScalingGroupName")?;
+    let group = service.group_mut(name)?;
+    let refresh = group.active_refresh_mut().ok_or_else(|| no_active(name))?;
+    refresh.status = RefreshStatus::Cancelling;
+    refresh.reason = Some("Cancelled by user.".to_owned());
+    let id = refresh.id.clone();
+    group.look_at(cx.now);
+    Ok(Value::map().with("InstanceRefreshId", Value::from(id)))
+}
+
+pub fn roll_back(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
+    let name = params.required("AutoScalingGroupName")?;
+    let group = service.group_mut(name)?;
+    let current = group.settings.template.clone();
+    let refresh = group.active_refresh().ok_or_else(|| no_active(name))?;
+    check_rollback(refresh.wanted.as_ref(), &current)
+        .map_err(|error| ApiError::new("IrreversibleInstanceRefresh", error.message))?;
+    let id = refresh.id.clone();
+    if refresh.status != RefreshStatus::RollbackInProgress {
+        group.roll_back(cx.now, "Rolled back by user.");
+    }
+    group.look_at(cx.now);
+    Ok(Value::map().with("InstanceRefreshId", Value::from(id)))
+}
+
+pub fn describe(service: &Autoscaling, params: &Params) -> Answer {
+    let group = service.group(params.required("AutoScalingGroupName")?)?;
+    let ids = params.texts("InstanceRefreshIds");
+    let newest_first: Vec<&Refresh> =
+        group.refreshes.iter().rev().filter(|refresh| ids.is_empty() || ids.contains(&refresh.id.as_str())).collect();
+    wire::page(
+        params,
+        "InstanceRefreshes",
+        100,
+        &newest_first,
+        |refresh| refresh.id.clone(),
+        |refresh| wire::refresh(group, refresh),
+    )
+}

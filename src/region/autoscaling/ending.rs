@@ -1,0 +1,243 @@
+//! How a group shrinks, and how one of its instances ends: out of the target groups, drained, terminated
+//! (aws-semantics §1, §8).
+
+use jiff::Timestamp;
+
+use super::activity::{self, Activity, Status, stamp};
+use super::group::Group;
+use super::member::{Lifecycle, Member, Sickness};
+use super::process::Process;
+use super::termination;
+use crate::region::context::Context;
+use crate::region::signal::{InstanceState, Signal};
+
+impl Group {
+    pub(super) fn shrink(&mut self, cx: &mut Context, surplus: i64) {
+        if self.is_suspended(Process::Terminate) {
+            return;
+        }
+        // What still starts is counted, but only what serves can go: a group in motion never falls below what it wants.
+        let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
+        let spare = i64::try_from(in_service).unwrap_or(i64::MAX) - self.wanted();
+        let victims = self.choose_victims(cx, surplus.min(spare));
+        self.end_together(cx, &victims, true);
+        let is_candidate = |member: &Member| member.is_active() && !(member.is_in_service() && member.protected);
+        if self.active() > self.wanted()
+            && !self.protection_noted
+            && self.launches.is_empty()
+            && !self.members.iter().any(is_candidate)
+        {
+            self.protection_noted = true;
+            self.note_protection(cx);
+        }
+    }
+
+    /// Ends instances for being too many, in one activity each with one cause.
+    fn end_together(&mut self, cx: &mut Context, victims: &[String], drain: bool) {
+        if victims.is_empty() {
+            return;
+        }
+        let from = self.active();
+        let ending_active = victims.iter().filter(|id| self.member(id).is_some_and(Member::is_active)).count();
+        let to = from - i64::try_from(ending_active).unwrap_or(0);
+        let reasons = std::mem::take(&mut self.reasons);
+        let difference = format!(
+            "At {} an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from {from} to {to}.",
+            stamp(cx.now)
+        );
+        let selected = victims
+            .iter()
+            .map(|victim| format!("At {} instance {victim} was selected for termination.", stamp(cx.now)));
+        let cause = activity::cause(reasons.into_iter().chain([difference]).chain(selected));
+        for victim in victims {
+            self.end(cx, victim, cause.clone(), drain);
+        }
+    }
+
+    /// Ends every instance of a group that is being deleted, without waiting for drains.
+    pub(super) fn end_all(&mut self, cx: &mut Context) {
+        let is_left = |member: &&Member| !matches!(member.lifecycle, Lifecycle::Terminating | Lifecycle::Detaching);
+        let left: Vec<String> = self.members.iter().filter(is_left).map(|member| member.id.clone()).collect();
+        self.end_together(cx, &left, false);
+    }
+
+    /// Instances in service that are not protected, in the order of the termination policies.
+    fn choose_victims(&self, cx: &mut Context, surplus: i64) -> Vec<String> {
+        let mut candidates: Vec<&Member> =
+            self.members.iter().filter(|member| member.is_in_service() && !member.protected).collect();
+        let mut zones = self.zones();
+        let mut victims = Vec::new();
+        let (policies, template, ids) = (&self.settings.termination, &self.settings.template, &mut *cx.ids);
+        for _ in 0..surplus {
+            let pick = |bound| ids.below(bound);
+            let Some(victim) = termination::choose(&candidates, &zones, policies, template, cx.now, pick) else {
+                break;
+            };
+            if let Some(count) = zones.get_mut(&victim.zone) {
+                *count -= 1;
+            }
+            victims.push(victim.id.clone());
+            candidates.retain(|candidate| candidate.id != victim.id);
+        }
+        victims
+    }
+
+    fn note_protection(&mut self, cx: &mut Context) {
+        let text = "Could not scale to desired capacity because all remaining instances are protected from scale-in.";
+        let cause = activity::cause(std::mem::take(&mut self.reasons).into_iter().chain([format!(
+            "At {} an instance was taken out of service in response to a difference between desired and actual capacity.",
+            stamp(cx.now)
+        )]));
+        self.history.add(Activity {
+            id: cx.ids.uuid(),
+            description: text.to_owned(),
+            cause,
+            start: cx.now,
+            end: Some(cx.now),
+            status: Status::Failed,
+            message: Some(text.to_owned()),
+            details: "{}".to_owned(),
+        });
+    }
+
+    /// Begins the end of an instance: out of its target groups, and terminated after the drain when `drain`.
+    /// Returns the activity.
+    pub fn end(&mut self, cx: &mut Context, instance: &str, cause: String, drain: bool) -> Option<String> {
+        let member = self.members.iter_mut().find(|member| member.id == instance)?;
+        if let Some(launching) = member.activity.take() {
+            self.history.finish(&launching, cx.now, Status::Cancelled, Some("The instance was ended".to_owned()));
+        }
+        let id = cx.ids.uuid();
+        member.lifecycle = Lifecycle::Terminating;
+        member.activity = Some(id.clone());
+        let registered = leave_target_groups(cx, member);
+        let waits = drain && !registered.is_empty();
+        if waits {
+            member.draining = registered;
+        } else {
+            member.draining.clear();
+            cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
+        }
+        self.history.add(Activity {
+            id: id.clone(),
+            description: format!("Terminating EC2 instance: {instance}"),
+            cause,
+            start: cx.now,
+            end: None,
+            status: if waits { Status::WaitingForConnectionDraining } else { Status::InProgress },
+            message: None,
+            details: activity::details(&member.subnet, &member.zone),
+        });
+        self.look_soon(cx.now);
+        Some(id)
+    }
+
+    /// Terminates, parks or lets go the instances whose targets have drained.
+    pub(super) fn follow_drains(&mut self, cx: &mut Context) {
+        let mut drained = Vec::new();
+        let mut waiting = false;
+        for member in &mut self.members {
+            if member.draining.is_empty() {
+                continue;
+            }
+            let id = &member.id;
+            let is_draining =
+                |arn: &String| cx.facts.target_health(arn, id).is_some_and(|health| health.state == "draining");
+            member.draining.retain(is_draining);
+            if member.draining.is_empty() {
+                drained.push((member.id.clone(), member.lifecycle));
+            } else {
+                waiting = true;
+            }
+        }
+        for (instance, lifecycle) in drained {
+            self.drained(cx, instance, lifecycle);
+        }
+        if waiting {
+            self.look_soon(cx.now);
+        }
+    }
+
+    pub(super) fn drained(&mut self, cx: &mut Context, instance: String, lifecycle: Lifecycle) {
+        match lifecycle {
+            Lifecycle::Terminating => {
+                let activity = self.member(&instance).and_then(|member| member.activity.clone());
+                if let Some(entry) = activity.and_then(|id| self.history.get_mut(&id)) {
+                    entry.status = Status::InProgress;
+                }
+                cx.send(Signal::TerminateInstance { instance });
+            }
+            Lifecycle::EnteringStandby => {
+                if let Some(member) = self.member_mut(&instance) {
+                    member.lifecycle = Lifecycle::Standby;
+                }
+                self.finish_move(cx.now, &instance);
+            }
+            Lifecycle::Detaching => {
+                self.finish_move(cx.now, &instance);
+                self.members.retain(|member| member.id != instance);
+            }
+            Lifecycle::Pending | Lifecycle::InService | Lifecycle::Standby => {}
+        }
+    }
+
+    fn finish_move(&mut self, now: Timestamp, instance: &str) {
+        if let Some(activity) = self.member_mut(instance).and_then(|member| member.activity.take()) {
+            self.history.finish(&activity, now, Status::Successful, None);
+        }
+    }
+
+    /// EC2 reports an instance's state.
+    pub fn instance_state(&mut self, cx: &mut Context, instance: &str, state: InstanceState) {
+        let Some(member) = self.member(instance) else { return };
+        match (state, member.lifecycle) {
+            (InstanceState::Running, Lifecycle::Pending) => self.enter_service(cx, instance),
+            (InstanceState::Terminated, _) => self.terminated(cx, instance),
+            (InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped, Lifecycle::Pending) => {
+                self.died_pending(cx, instance);
+            }
+            (InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped, Lifecycle::InService) => {
+                // Acted on at the next look, as every health check is: by then it may be gone altogether.
+                self.look_soon(cx.now);
+            }
+            _ => {}
+        }
+    }
+
+    /// An instance that dies before it is in service is a failed launch.
+    fn died_pending(&mut self, cx: &mut Context, instance: &str) {
+        let Some(member) = self.member_mut(instance) else { return };
+        let zone = member.zone.clone();
+        if let Some(activity) = member.activity.take() {
+            let message = "Instance became unhealthy while waiting for instance to be in InService state.";
+            self.history.finish(&activity, cx.now, Status::Cancelled, Some(message.to_owned()));
+        }
+        self.back_off(cx.now, &zone);
+        let cause = format!(
+            "At {} an instance was taken out of service in response to {}.",
+            stamp(cx.now),
+            Sickness::Gone.words()
+        );
+        self.end(cx, instance, cause, false);
+    }
+
+    fn terminated(&mut self, cx: &mut Context, instance: &str) {
+        match self.member(instance).map(|member| member.lifecycle) {
+            Some(Lifecycle::Pending) => self.died_pending(cx, instance),
+            Some(Lifecycle::InService) => self.end_unhealthy(cx, instance, Sickness::Gone),
+            _ => {}
+        }
+        self.finish_move(cx.now, instance);
+        self.members.retain(|member| member.id != instance);
+    }
+}
+
+/// Deregisters an instance from everything it was registered with; returns those target groups.
+pub fn leave_target_groups(cx: &mut Context, member: &mut Member) -> Vec<String> {
+    let registered = std::mem::take(&mut member.registered);
+    for target_group in &registered {
+        let instances = vec![member.id.clone()];
+        cx.send(Signal::DeregisterTargets { target_group: target_group.clone(), instances });
+    }
+    registered
+}

@@ -1,0 +1,233 @@
+//! One Auto Scaling group: it launches and ends instances until as many are active as it desires.
+//!
+//! Every input ends in [`Group::turn`], which compares desired with actual and acts; what waits for time (drains, health,
+//! back-off) is looked at in [`Group::advance`]. Ending an instance: leave the target groups → wait for the drain →
+//! terminate (aws-semantics §1). An instance is a member from the answer of EC2 until it is terminated or detached.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::activity::{History, stamp};
+use super::health::HEALTH_INTERVAL_SECONDS;
+use super::member::{Member, Template};
+use super::policy::Policy;
+use super::process::Process;
+use super::refresh::Refresh;
+use super::schedule::ScheduledAction;
+use super::settings::Settings;
+use crate::region::context::Context;
+use crate::region::facts::SubnetFacts;
+
+/// A launch that EC2 has not answered yet.
+#[derive(Clone, Debug)]
+pub struct PendingLaunch {
+    pub activity: String,
+    pub subnet: SubnetFacts,
+    /// Resolved to a version number.
+    pub template: Template,
+}
+
+/// Why an active instance is missing, for the cause of its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vacancy {
+    Unhealthy,
+    Refresh,
+}
+
+impl Vacancy {
+    /// The second half of AWS's cause.
+    pub fn words(self) -> &'static str {
+        match self {
+            Vacancy::Unhealthy => "an unhealthy instance needing to be replaced",
+            Vacancy::Refresh => "an instance refresh",
+        }
+    }
+}
+
+/// Failed launches in a row.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failures {
+    pub count: u32,
+    pub retry_at: Option<Timestamp>,
+    /// Where the last one failed.
+    pub zone: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    pub value: String,
+    pub propagate: bool,
+}
+
+/// A cooldown starts when the last instance of its activity is done (aws-semantics §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cooldown {
+    Waiting { seconds: i64 },
+    Until(Timestamp),
+}
+
+#[derive(Debug)]
+pub struct Group {
+    pub name: String,
+    pub arn: String,
+    pub created: Timestamp,
+    pub settings: Settings,
+    pub desired: i64,
+    pub tags: BTreeMap<String, Tag>,
+    pub members: Vec<Member>,
+    pub launches: Vec<PendingLaunch>,
+    pub history: History,
+    pub policies: BTreeMap<String, Policy>,
+    pub schedule: BTreeMap<String, ScheduledAction>,
+    pub refreshes: Vec<Refresh>,
+    /// With AWS's reason.
+    pub suspended: BTreeMap<Process, String>,
+    /// Names of the group metrics that are collected.
+    pub metrics: BTreeSet<&'static str>,
+    pub metrics_due: Option<Timestamp>,
+    pub deleting: bool,
+    pub cooldown: Option<Cooldown>,
+    /// The capacity from which policies scale out while instances of an earlier scale-out still warm up.
+    pub growth_base: Option<i64>,
+    /// When to look at the instances again.
+    pub(super) check_due: Option<Timestamp>,
+    pub(super) vacancies: VecDeque<Vacancy>,
+    pub(super) failures: Failures,
+    /// Why the desired capacity changed since the last launch or termination.
+    pub(super) reasons: Vec<String>,
+    /// Said already that every remaining instance is protected.
+    pub(super) protection_noted: bool,
+}
+
+impl Group {
+    pub fn new(name: &str, arn: String, created: Timestamp, settings: Settings) -> Self {
+        Self {
+            name: name.to_owned(),
+            arn,
+            created,
+            settings,
+            desired: 0,
+            tags: BTreeMap::new(),
+            members: Vec::new(),
+            launches: Vec::new(),
+            history: History::default(),
+            policies: BTreeMap::new(),
+            schedule: BTreeMap::new(),
+            refreshes: Vec::new(),
+            suspended: BTreeMap::new(),
+            metrics: BTreeSet::new(),
+            metrics_due: None,
+            deleting: false,
+            cooldown: None,
+            growth_base: None,
+            check_due: None,
+            vacancies: VecDeque::new(),
+            failures: Failures::default(),
+            reasons: Vec::new(),
+            protection_noted: false,
+        }
+    }
+
+    /// Sets the desired capacity within the bounds. `reason` completes "At … ⟨reason⟩ changing the desired capacity".
+    pub fn set_desired(&mut self, now: Timestamp, desired: i64, reason: &str) {
+        let desired = desired.clamp(self.settings.min, self.settings.max);
+        if desired != self.desired {
+            let sentence =
+                format!("At {} {reason} changing the desired capacity from {} to {desired}.", stamp(now), self.desired);
+            self.reasons.push(sentence);
+            self.desired = desired;
+            self.growth_base = None;
+            self.protection_noted = false;
+        }
+    }
+
+    pub fn is_suspended(&self, process: Process) -> bool {
+        self.suspended.contains_key(&process)
+    }
+
+    pub fn member(&self, instance: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == instance)
+    }
+
+    pub fn member_mut(&mut self, instance: &str) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id == instance)
+    }
+
+    /// Instances that count towards the desired capacity, those being launched among them.
+    pub fn active(&self) -> i64 {
+        let members = self.members.iter().filter(|member| member.is_active()).count();
+        i64::try_from(members + self.launches.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Nothing is left of it.
+    pub fn is_gone(&self) -> bool {
+        self.deleting && self.members.is_empty() && self.launches.is_empty()
+    }
+
+    /// Looks at the instances after the health interval, unless that happens sooner anyway.
+    pub fn look_soon(&mut self, now: Timestamp) {
+        self.look_at(now + SignedDuration::from_secs(HEALTH_INTERVAL_SECONDS));
+    }
+
+    /// Looks at the instances at `time`, unless that happens sooner anyway.
+    pub fn look_at(&mut self, time: Timestamp) {
+        self.check_due = Some(self.check_due.map_or(time, |due| due.min(time)));
+    }
+
+    /// When time alone next changes something.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let retry = self.failures.retry_at.filter(|_| self.active() < self.wanted());
+        let scheduled = self.schedule.values().filter_map(|action| action.next).min();
+        [self.check_due, retry, scheduled, self.metrics_due].into_iter().flatten().min()
+    }
+
+    /// Does what is due at `cx.now`.
+    pub fn advance(&mut self, cx: &mut Context) {
+        if self.check_due.is_some_and(|due| due <= cx.now) {
+            self.check_due = None;
+            self.follow_drains(cx);
+            self.examine_members(cx);
+        }
+        self.run_schedule(cx);
+        self.measure(cx);
+        self.turn(cx);
+    }
+
+    /// Compares desired with actual, and acts.
+    pub fn turn(&mut self, cx: &mut Context) {
+        if self.deleting {
+            return self.end_all(cx);
+        }
+        self.replace_unhealthy(cx);
+        self.turn_refresh(cx);
+        let wanted = self.wanted();
+        let active = self.active();
+        if active < wanted {
+            self.launch(cx, wanted - active);
+        } else {
+            self.vacancies.clear();
+            if active > wanted {
+                self.shrink(cx, active - wanted);
+            } else {
+                self.reasons.clear();
+            }
+        }
+        self.settle_cooldown(cx.now);
+    }
+
+    /// How many instances shall be active: what is desired, and what an instance refresh adds for a while.
+    pub(super) fn wanted(&self) -> i64 {
+        self.desired + self.refresh_surge()
+    }
+
+    fn settle_cooldown(&mut self, now: Timestamp) {
+        match self.cooldown {
+            Some(Cooldown::Waiting { seconds }) if self.history.in_progress().is_none() => {
+                self.cooldown = Some(Cooldown::Until(now + SignedDuration::from_secs(seconds)));
+            }
+            Some(Cooldown::Until(end)) if end <= now => self.cooldown = None,
+            _ => {}
+        }
+    }
+}

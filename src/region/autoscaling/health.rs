@@ -1,0 +1,152 @@
+//! Health checks: what makes an instance unhealthy, and how fast unhealthy ones are replaced (aws-semantics §7).
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::activity::stamp;
+use super::group::{Group, Vacancy};
+use super::member::{Lifecycle, Member, Sickness};
+use super::process::Process;
+use crate::region::context::Context;
+use crate::region::facts::Facts;
+use crate::region::signal::InstanceState;
+
+/// How long after a change a group looks at its instances again, in seconds. AWS does not publish its interval
+/// (observed 30–60 s); a rehearsal should not wait that long.
+pub const HEALTH_INTERVAL_SECONDS: i64 = 2;
+
+/// A look at one instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Healthy,
+    Unhealthy(Sickness),
+    /// It fails a check, but its grace period lasts until then.
+    InGrace(Timestamp),
+}
+
+/// Looks at an instance in service. `load_balancer` says whether the group's health check type includes ELB.
+pub fn examine(member: &Member, facts: &dyn Facts, now: Timestamp, grace_seconds: i64, load_balancer: bool) -> Verdict {
+    let Some(instance) = facts.instance(&member.id) else { return Verdict::Unhealthy(Sickness::Gone) };
+    // Not running is a failure even during the grace period.
+    if instance.state != InstanceState::Running {
+        return Verdict::Unhealthy(Sickness::Gone);
+    }
+    let is_unhealthy_target =
+        |arn: &String| facts.target_health(arn, &member.id).is_some_and(|health| health.state == "unhealthy");
+    let sickness = if !instance.status_ok {
+        Sickness::StatusCheck
+    } else if load_balancer && member.registered.iter().any(is_unhealthy_target) {
+        Sickness::LoadBalancer
+    } else {
+        return Verdict::Healthy;
+    };
+    match member.in_service.map(|since| since + SignedDuration::from_secs(grace_seconds)) {
+        Some(end) if end > now => Verdict::InGrace(end),
+        _ => Verdict::Unhealthy(sickness),
+    }
+}
+
+/// Whether a new instance has proved itself: warm, and healthy for the load balancer where that counts.
+pub fn is_proven(member: &Member, facts: &dyn Facts, now: Timestamp, warmup_seconds: i64, load_balancer: bool) -> bool {
+    let serves = |arn: &String| {
+        facts
+            .target_health(arn, &member.id)
+            .is_some_and(|health| !["initial", "unhealthy"].contains(&health.state.as_str()))
+    };
+    member.is_warm(now, warmup_seconds) && (!load_balancer || member.registered.iter().all(serves))
+}
+
+/// How many of the waiting unhealthy instances may be replaced now: 10 % of the desired capacity at a time, at least
+/// one, less those whose replacement is under way.
+pub fn replaceable(desired: i64, under_way: usize) -> usize {
+    let at_a_time = usize::try_from(desired / 10).unwrap_or(0).max(1);
+    at_a_time.saturating_sub(under_way)
+}
+
+impl Group {
+    /// Looks at every instance and marks those that are unhealthy.
+    pub(super) fn examine_members(&mut self, cx: &mut Context) {
+        let mut look_again = None;
+        let mut gone = Vec::new();
+        for member in &mut self.members {
+            match member.lifecycle {
+                Lifecycle::InService
+                    if member.sickness.is_none() && !self.suspended.contains_key(&Process::HealthCheck) =>
+                {
+                    let load_balancer = self.settings.checks_load_balancer();
+                    match examine(member, cx.facts, cx.now, self.settings.grace_seconds, load_balancer) {
+                        Verdict::Healthy => {}
+                        Verdict::Unhealthy(sickness) => member.sickness = Some(sickness),
+                        Verdict::InGrace(end) => {
+                            look_again = Some(look_again.map_or(end, |first: Timestamp| first.min(end)))
+                        }
+                    }
+                }
+                // What EC2 does not know any more will not report its end.
+                _ if cx.facts.instance(&member.id).is_none_or(|facts| facts.state == InstanceState::Terminated) => {
+                    gone.push(member.id.clone());
+                }
+                _ => {}
+            }
+        }
+        for instance in gone {
+            self.instance_state(cx, &instance, InstanceState::Terminated);
+        }
+        if let Some(end) = look_again {
+            self.look_at(end);
+        }
+    }
+
+    /// Ends unhealthy instances, so that `turn` launches their successors: urgent ones at once, others at AWS's pace.
+    pub(super) fn replace_unhealthy(&mut self, cx: &mut Context) {
+        if self.is_suspended(Process::ReplaceUnhealthy) || self.is_suspended(Process::Terminate) {
+            return;
+        }
+        let sick = self.members.iter().filter(|member| member.is_in_service());
+        let sick = sick.filter_map(|member| member.sickness.map(|sickness| (member.id.clone(), sickness)));
+        let (urgent, mut waiting): (Vec<_>, Vec<_>) = sick.partition(|(_, sickness)| sickness.is_urgent());
+        for (instance, sickness) in urgent {
+            self.end_unhealthy(cx, &instance, sickness);
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let room = replaceable(self.desired, self.replacements_under_way(cx));
+        let now = waiting.drain(..room.min(waiting.len())).collect::<Vec<_>>();
+        for (instance, sickness) in now {
+            self.end_unhealthy(cx, &instance, sickness);
+        }
+        if !waiting.is_empty() {
+            self.look_soon(cx.now);
+        }
+    }
+
+    fn replacements_under_way(&self, cx: &Context) -> usize {
+        let warmup = self.settings.warmup_seconds.unwrap_or(0);
+        let load_balancer = self.settings.checks_load_balancer();
+        let is_new = |member: &&Member| {
+            member.is_active()
+                && member.sickness.is_none()
+                && !is_proven(member, cx.facts, cx.now, warmup, load_balancer)
+        };
+        self.launches.len() + self.members.iter().filter(is_new).count()
+    }
+
+    pub(super) fn end_unhealthy(&mut self, cx: &mut Context, instance: &str, sickness: Sickness) {
+        let cause =
+            format!("At {} an instance was taken out of service in response to {}.", stamp(cx.now), sickness.words());
+        self.end(cx, instance, cause, sickness != Sickness::Gone);
+        self.vacancies.push_back(Vacancy::Unhealthy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_the_group_is_replaced_at_a_time_but_at_least_one() {
+        assert_eq!(replaceable(4, 0), 1);
+        assert_eq!(replaceable(4, 1), 0);
+        assert_eq!(replaceable(30, 1), 2);
+    }
+}

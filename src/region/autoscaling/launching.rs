@@ -1,0 +1,208 @@
+//! How a group grows: into the emptiest zone, registered with its target groups before it is in service, backing off
+//! after a failed launch (aws-semantics §1, §8).
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::activity::{self, Activity, Status, stamp};
+use super::group::{Failures, Group, PendingLaunch, Vacancy};
+use super::member::{Lifecycle, Member, Template};
+use super::process::Process;
+use crate::region::context::Context;
+use crate::region::facts::SubnetFacts;
+use crate::region::signal::{Launch, Signal};
+
+/// Instances that a group starts at the same time: the rest waits until these run.
+const LAUNCHING_MAX: usize = 50;
+/// The wait after a failed launch, in seconds, doubled with each failure in a row. AWS backs off too, without figures.
+const BACKOFF_SECONDS_FIRST: i64 = 5;
+const BACKOFF_SECONDS_MAX: i64 = 300;
+
+impl Group {
+    pub(super) fn launch(&mut self, cx: &mut Context, missing: i64) {
+        if self.deleting
+            || self.is_suspended(Process::Launch)
+            || self.failures.retry_at.is_some_and(|retry| retry > cx.now)
+        {
+            return;
+        }
+        let starting =
+            self.launches.len() + self.members.iter().filter(|member| member.lifecycle == Lifecycle::Pending).count();
+        let room = LAUNCHING_MAX.saturating_sub(starting);
+        let count = usize::try_from(missing).unwrap_or(0).min(room);
+        let reasons = if count > 0 { std::mem::take(&mut self.reasons) } else { Vec::new() };
+        let from = self.active();
+        let to = from + i64::try_from(count).unwrap_or(0);
+        for _ in 0..count {
+            // What an instance refresh launches ahead of its terminations has no vacancy yet.
+            let ahead = (reasons.is_empty() && self.active_refresh().is_some()).then_some(Vacancy::Refresh);
+            let cause = match self.vacancies.pop_front().or(ahead) {
+                Some(vacancy) => {
+                    format!("At {} an instance was launched in response to {}.", stamp(cx.now), vacancy.words())
+                }
+                None => activity::cause(reasons.iter().cloned().chain([format!(
+                    "At {} an instance was started in response to a difference between desired and actual capacity, increasing the capacity from {from} to {to}.",
+                    stamp(cx.now)
+                )])),
+            };
+            if !self.launch_one(cx, cause) {
+                return;
+            }
+        }
+    }
+
+    /// Launches one instance; `false` when that failed at once.
+    fn launch_one(&mut self, cx: &mut Context, cause: String) -> bool {
+        let subnet = self.emptiest_subnet(cx);
+        let activity = Activity {
+            id: cx.ids.uuid(),
+            description: "Launching a new EC2 instance".to_owned(),
+            cause,
+            start: cx.now,
+            end: None,
+            status: Status::PreInService,
+            message: None,
+            details: activity::details(&subnet.id, &subnet.zone),
+        };
+        let id = activity.id.clone();
+        self.history.add(activity);
+        let wanted = self.template_to_launch().clone();
+        let Some(found) = cx.facts.launch_template(&wanted.id, &wanted.version) else {
+            let message =
+                format!("The launch template {} ({}) has no version {}", wanted.name, wanted.id, wanted.version);
+            self.launch_failed(cx.now, &id, &message, &subnet.zone);
+            return false;
+        };
+        let template = Template { version: found.version.to_string(), ..wanted };
+        let mut tags: BTreeMap<String, String> = self
+            .tags
+            .iter()
+            .filter(|(_, tag)| tag.propagate)
+            .map(|(key, tag)| (key.clone(), tag.value.clone()))
+            .collect();
+        tags.insert("aws:autoscaling:groupName".to_owned(), self.name.clone());
+        cx.send(Signal::LaunchInstance {
+            group: self.name.clone(),
+            activity: id.clone(),
+            launch: Launch {
+                launch_template_id: template.id.clone(),
+                version: template.version.clone(),
+                subnet: subnet.id.clone(),
+                instance_type: None,
+                tags,
+            },
+        });
+        self.launches.push(PendingLaunch { activity: id, subnet, template });
+        true
+    }
+
+    /// The zone with the fewest active instances, and a random subnet in it. A zone where the last launch failed comes last.
+    fn emptiest_subnet(&self, cx: &mut Context) -> SubnetFacts {
+        let zones = self.zones();
+        let load = |zone: &str| (self.failures.zone.as_deref() == Some(zone), zones.get(zone).copied().unwrap_or(0));
+        let least = self.settings.subnets.iter().map(|subnet| load(&subnet.zone)).min();
+        let best: Vec<&SubnetFacts> =
+            self.settings.subnets.iter().filter(|subnet| Some(load(&subnet.zone)) == least).collect();
+        best[cx.ids.below(best.len())].clone()
+    }
+
+    /// Active instances per zone.
+    pub(super) fn zones(&self) -> BTreeMap<String, usize> {
+        let mut zones = BTreeMap::new();
+        let members = self.members.iter().filter(|member| member.is_active()).map(|member| &member.zone);
+        for zone in members.chain(self.launches.iter().map(|launch| &launch.subnet.zone)) {
+            *zones.entry(zone.clone()).or_insert(0) += 1;
+        }
+        zones
+    }
+
+    /// EC2 has launched an instance for `activity`.
+    pub fn launched(&mut self, cx: &mut Context, activity: &str, instance: &str) {
+        let Some(index) = self.launches.iter().position(|launch| launch.activity == activity) else {
+            return cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
+        };
+        let launch = self.launches.swap_remove(index);
+        let facts = cx.facts.instance(instance);
+        if let Some(entry) = self.history.get_mut(activity) {
+            entry.description = format!("Launching a new EC2 instance: {instance}");
+        }
+        self.members.push(Member {
+            id: instance.to_owned(),
+            subnet: launch.subnet.id,
+            zone: launch.subnet.zone,
+            instance_type: facts.as_ref().map(|facts| facts.instance_type.clone()).unwrap_or_default(),
+            image: facts.as_ref().map(|facts| facts.image.clone()).unwrap_or_default(),
+            template: Some(launch.template),
+            lifecycle: Lifecycle::Pending,
+            activity: Some(activity.to_owned()),
+            launched: cx.now,
+            in_service: None,
+            sickness: None,
+            protected: self.settings.protect_new,
+            registered: Vec::new(),
+            draining: Vec::new(),
+        });
+        match facts.map(|facts| facts.state) {
+            Some(state) if !self.deleting => self.instance_state(cx, instance, state),
+            _ => {
+                let cause = format!(
+                    "At {} an instance was taken out of service in response to a difference between desired and actual capacity.",
+                    stamp(cx.now)
+                );
+                self.end(cx, instance, cause, false);
+            }
+        }
+        self.turn(cx);
+    }
+
+    /// EC2 could not launch an instance for `activity`.
+    pub fn launch_refused(&mut self, cx: &mut Context, activity: &str, message: &str) {
+        if let Some(index) = self.launches.iter().position(|launch| launch.activity == activity) {
+            let launch = self.launches.swap_remove(index);
+            self.launch_failed(cx.now, activity, message, &launch.subnet.zone);
+            self.turn(cx);
+        }
+    }
+
+    fn launch_failed(&mut self, now: Timestamp, activity: &str, message: &str, zone: &str) {
+        let message = format!("{message}.  Launching EC2 instance failed.");
+        if let Some(entry) = self.history.get_mut(activity) {
+            entry.description = format!("Launching a new EC2 instance.  Status Reason: {message}");
+        }
+        self.history.finish(activity, now, Status::Failed, Some(message));
+        self.back_off(now, zone);
+    }
+
+    pub(super) fn back_off(&mut self, now: Timestamp, zone: &str) {
+        // Launches of one batch that fail together are one failure.
+        if self.failures.retry_at.is_none_or(|retry| retry <= now) {
+            let doubled = BACKOFF_SECONDS_FIRST.saturating_mul(1 << self.failures.count.min(10));
+            self.failures.retry_at = Some(now + SignedDuration::from_secs(doubled.min(BACKOFF_SECONDS_MAX)));
+            self.failures.count += 1;
+        }
+        self.failures.zone = Some(zone.to_owned());
+    }
+
+    /// Registers a running instance with the target groups and puts it into service.
+    pub(super) fn enter_service(&mut self, cx: &mut Context, instance: &str) {
+        let target_groups = if self.is_suspended(Process::AddToLoadBalancer) {
+            Vec::new()
+        } else {
+            self.settings.target_groups.clone()
+        };
+        for target_group in &target_groups {
+            let instances = vec![instance.to_owned()];
+            cx.send(Signal::RegisterTargets { target_group: target_group.clone(), instances });
+        }
+        let Some(member) = self.member_mut(instance) else { return };
+        member.registered = target_groups;
+        member.lifecycle = Lifecycle::InService;
+        member.in_service = Some(cx.now);
+        if let Some(activity) = member.activity.take() {
+            self.history.finish(&activity, cx.now, Status::Successful, None);
+        }
+        self.failures = Failures::default();
+        self.look_soon(cx.now);
+    }
+}

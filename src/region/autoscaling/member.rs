@@ -1,0 +1,108 @@
+//! One instance of a group, and where it is in its life.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A launch template and its version: as asked for (`$Latest`) in a group, resolved to a number in a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+}
+
+/// Where an instance is in its life (aws-semantics §1). A terminated or detached instance is no member any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    Pending,
+    InService,
+    EnteringStandby,
+    Standby,
+    Detaching,
+    Terminating,
+}
+
+impl Lifecycle {
+    /// AWS's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lifecycle::Pending => "Pending",
+            Lifecycle::InService => "InService",
+            Lifecycle::EnteringStandby => "EnteringStandby",
+            Lifecycle::Standby => "Standby",
+            Lifecycle::Detaching => "Detaching",
+            Lifecycle::Terminating => "Terminating",
+        }
+    }
+}
+
+/// Why an instance is unhealthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sickness {
+    /// Stopped or terminated behind the group's back.
+    Gone,
+    /// EC2's status checks fail.
+    StatusCheck,
+    /// A target group reports its target unhealthy.
+    LoadBalancer,
+    /// `SetInstanceHealth`.
+    User,
+}
+
+impl Sickness {
+    /// The second half of AWS's cause.
+    pub fn words(self) -> &'static str {
+        match self {
+            Sickness::Gone => "an EC2 health check indicating it has been terminated or stopped",
+            Sickness::StatusCheck => "an EC2 instance status checks failure",
+            Sickness::LoadBalancer => "an ELB system health check failure",
+            Sickness::User => "a user health-check",
+        }
+    }
+
+    /// Replaced at once, without pacing (aws-semantics §7).
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Sickness::Gone | Sickness::User)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub id: String,
+    pub subnet: String,
+    pub zone: String,
+    pub instance_type: String,
+    pub image: String,
+    pub template: Option<Template>,
+    pub lifecycle: Lifecycle,
+    /// The unfinished activity that moves it.
+    pub activity: Option<String>,
+    pub launched: Timestamp,
+    /// When it came into service; grace period and warm-up start here.
+    pub in_service: Option<Timestamp>,
+    pub sickness: Option<Sickness>,
+    pub protected: bool,
+    /// Target groups that it was registered with.
+    pub registered: Vec<String>,
+    /// Target groups whose drain it still waits for.
+    pub draining: Vec<String>,
+}
+
+impl Member {
+    /// Counts towards the desired capacity.
+    pub fn is_active(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Pending | Lifecycle::InService)
+    }
+
+    pub fn is_in_service(&self) -> bool {
+        self.lifecycle == Lifecycle::InService
+    }
+
+    /// When its warm-up of so many seconds ends; `None` before it came into service.
+    pub fn warm_at(&self, warmup_seconds: i64) -> Option<Timestamp> {
+        self.in_service.map(|since| since + SignedDuration::from_secs(warmup_seconds))
+    }
+
+    pub fn is_warm(&self, now: Timestamp, warmup_seconds: i64) -> bool {
+        self.is_in_service() && self.warm_at(warmup_seconds).is_some_and(|at| at <= now)
+    }
+}

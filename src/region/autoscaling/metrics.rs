@@ -1,0 +1,75 @@
+//! The group metrics of AWS/AutoScaling, off until `EnableMetricsCollection` (aws-semantics §14).
+
+use jiff::SignedDuration;
+
+use super::group::Group;
+use super::member::Lifecycle;
+use crate::region::context::Context;
+use crate::region::signal::{Measurement, Signal, Statistics};
+
+/// How often the metrics are measured, in seconds; CloudWatch makes one-minute datapoints of them. AWS measures each minute.
+const METRICS_INTERVAL_SECONDS: i64 = 5;
+
+/// The metrics that exist without warm pools and weights. Instances count one unit of capacity each.
+pub const METRICS: [&str; 13] = [
+    "GroupMinSize",
+    "GroupMaxSize",
+    "GroupDesiredCapacity",
+    "GroupInServiceInstances",
+    "GroupPendingInstances",
+    "GroupStandbyInstances",
+    "GroupTerminatingInstances",
+    "GroupTotalInstances",
+    "GroupInServiceCapacity",
+    "GroupPendingCapacity",
+    "GroupStandbyCapacity",
+    "GroupTerminatingCapacity",
+    "GroupTotalCapacity",
+];
+
+impl Group {
+    /// Sends the enabled metrics when they are due.
+    pub(super) fn measure(&mut self, cx: &mut Context) {
+        if self.metrics.is_empty() {
+            self.metrics_due = None;
+            return;
+        }
+        if self.metrics_due.is_some_and(|due| due > cx.now) {
+            return;
+        }
+        self.metrics_due = Some(cx.now + SignedDuration::from_secs(METRICS_INTERVAL_SECONDS));
+        let measurements = self.metrics.iter().map(|metric| Measurement {
+            namespace: "AWS/AutoScaling".to_owned(),
+            metric: (*metric).to_owned(),
+            dimensions: vec![("AutoScalingGroupName".to_owned(), self.name.clone())],
+            time: cx.now,
+            values: Statistics { samples: vec![(self.metric_value(metric), 1.0)] },
+            unit: "None".to_owned(),
+        });
+        let measurements = measurements.collect();
+        cx.send(Signal::Measurements(measurements));
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "capacities are small")]
+    fn metric_value(&self, metric: &str) -> f64 {
+        let count = |lifecycles: &[Lifecycle]| {
+            self.members.iter().filter(|member| lifecycles.contains(&member.lifecycle)).count()
+        };
+        match metric {
+            "GroupMinSize" => self.settings.min as f64,
+            "GroupMaxSize" => self.settings.max as f64,
+            "GroupDesiredCapacity" => self.desired as f64,
+            "GroupInServiceInstances" | "GroupInServiceCapacity" => count(&[Lifecycle::InService]) as f64,
+            "GroupPendingInstances" | "GroupPendingCapacity" => {
+                (count(&[Lifecycle::Pending]) + self.launches.len()) as f64
+            }
+            "GroupStandbyInstances" | "GroupStandbyCapacity" => {
+                count(&[Lifecycle::Standby, Lifecycle::EnteringStandby]) as f64
+            }
+            "GroupTerminatingInstances" | "GroupTerminatingCapacity" => {
+                count(&[Lifecycle::Terminating, Lifecycle::Detaching]) as f64
+            }
+            _ => (self.members.len() + self.launches.len()) as f64,
+        }
+    }
+}

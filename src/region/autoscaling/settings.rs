@@ -1,0 +1,242 @@
+//! What a user sets on a group: the parameters that `CreateAutoScalingGroup` and `UpdateAutoScalingGroup` share.
+
+use super::member::Template;
+use super::termination::TerminationPolicy;
+use crate::region::context::Context;
+use crate::region::facts::{Facts, SubnetFacts};
+use crate::region::wire::{ApiError, Params, Value};
+
+/// AWS's default cooldown, in seconds.
+const DEFAULT_COOLDOWN_SECONDS: i64 = 300;
+/// The longest default instance warm-up, in seconds.
+const WARMUP_SECONDS_MAX: i64 = 3_600;
+/// A bound on every other duration, a year in seconds: far beyond use, and no overflow.
+const DURATION_SECONDS_MAX: i64 = 31_536_000;
+/// AWS's quota of target groups per group.
+const TARGET_GROUPS_MAX: usize = 50;
+
+/// What the embedded region does not do, and says so, instead of taking it and doing nothing.
+const UNSUPPORTED: [&str; 11] = [
+    "MixedInstancesPolicy",
+    "LaunchConfigurationName",
+    "InstanceId",
+    "LoadBalancerNames",
+    "PlacementGroup",
+    "LifecycleHookSpecificationList",
+    "InstanceMaintenancePolicy",
+    "CapacityReservationSpecification",
+    "AvailabilityZoneImpairmentPolicy",
+    "InstanceLifecyclePolicy",
+    "DeletionProtection",
+];
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub min: i64,
+    pub max: i64,
+    /// With the version as the user gave it: a number, `$Latest` or `$Default`.
+    pub template: Template,
+    pub subnets: Vec<SubnetFacts>,
+    pub target_groups: Vec<String>,
+    /// As given: `EC2`, `ELB`, or a list with commas.
+    pub health_check_type: String,
+    pub grace_seconds: i64,
+    /// `DefaultInstanceWarmup`.
+    pub warmup_seconds: Option<i64>,
+    pub cooldown_seconds: i64,
+    pub protect_new: bool,
+    pub termination: Vec<TerminationPolicy>,
+    pub capacity_rebalance: bool,
+}
+
+pub fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationError", message)
+}
+
+/// `Err` where `name` is there and out of range.
+pub fn seconds(params: &Params, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
+    match params.int(name)? {
+        Some(value) if !range.contains(&value) => {
+            Err(invalid(format!("{name} must be between {} and {}", range.start(), range.end())))
+        }
+        value => Ok(value),
+    }
+}
+
+/// A capacity: not negative.
+pub fn capacity(params: &Params, name: &str) -> Result<Option<i64>, ApiError> {
+    match params.int(name)? {
+        Some(value) if value < 0 || value > i64::from(i32::MAX) => {
+            Err(invalid(format!("{name} must be a number from 0 to {}, not {value}", i32::MAX)))
+        }
+        value => Ok(value),
+    }
+}
+
+impl Settings {
+    /// The settings of a new group.
+    pub fn create(cx: &Context, params: &Params) -> Result<Self, ApiError> {
+        for name in ["MinSize", "MaxSize"] {
+            params.required(name)?;
+        }
+        if params.get("LaunchTemplate").is_none() && UNSUPPORTED.iter().all(|name| params.get(name).is_none()) {
+            return Err(invalid(
+                "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
+            ));
+        }
+        let empty = Self {
+            min: 0,
+            max: 0,
+            template: Template { id: String::new(), name: String::new(), version: String::new() },
+            subnets: Vec::new(),
+            target_groups: Vec::new(),
+            health_check_type: "EC2".to_owned(),
+            grace_seconds: 0,
+            warmup_seconds: None,
+            cooldown_seconds: DEFAULT_COOLDOWN_SECONDS,
+            protect_new: false,
+            termination: vec![TerminationPolicy::Default],
+            capacity_rebalance: false,
+        };
+        let mut settings = empty.change(cx, params)?;
+        if settings.subnets.is_empty() {
+            return Err(invalid(
+                "At least one VPC subnet is required: the embedded region places groups by VPCZoneIdentifier.",
+            ));
+        }
+        settings.target_groups =
+            target_groups(cx.facts, &params.texts("TargetGroupARNs"), &params.maps("TrafficSources"))?;
+        Ok(settings)
+    }
+
+    /// These settings with the fields of `params` changed.
+    ///
+    /// # Errors
+    /// `ValidationError` in AWS's words, and for what the embedded region does not do.
+    pub fn change(&self, cx: &Context, params: &Params) -> Result<Self, ApiError> {
+        refuse_unsupported(params)?;
+        let mut new = self.clone();
+        new.min = capacity(params, "MinSize")?.unwrap_or(self.min);
+        new.max = capacity(params, "MaxSize")?.unwrap_or(self.max);
+        check_bounds(new.min, new.max)?;
+        if let Some(specification) = params.map("LaunchTemplate") {
+            new.template = template(cx.facts, &specification)?;
+        }
+        if let Some(list) = params.text("VPCZoneIdentifier") {
+            new.subnets = subnets(cx.facts, list)?;
+        }
+        if let Some(kind) = params.text("HealthCheckType") {
+            if kind.split(',').any(|kind| !["EC2", "ELB", "EBS", "VPC_LATTICE"].contains(&kind.trim())) {
+                return Err(invalid(format!("Invalid Health Check Type: {kind}")));
+            }
+            kind.clone_into(&mut new.health_check_type);
+        }
+        if let Some(grace) = seconds(params, "HealthCheckGracePeriod", 0..=DURATION_SECONDS_MAX)? {
+            new.grace_seconds = grace;
+        }
+        if let Some(warmup) = seconds(params, "DefaultInstanceWarmup", -1..=WARMUP_SECONDS_MAX)? {
+            new.warmup_seconds = (warmup >= 0).then_some(warmup);
+        }
+        if let Some(cooldown) = seconds(params, "DefaultCooldown", 0..=DURATION_SECONDS_MAX)? {
+            new.cooldown_seconds = cooldown;
+        }
+        if let Some(protect) = params.bool("NewInstancesProtectedFromScaleIn")? {
+            new.protect_new = protect;
+        }
+        if let Some(rebalance) = params.bool("CapacityRebalance")? {
+            new.capacity_rebalance = rebalance;
+        }
+        let policies = params.texts("TerminationPolicies");
+        if !policies.is_empty() {
+            new.termination = termination_policies(&policies)?;
+        }
+        Ok(new)
+    }
+
+    pub fn checks_load_balancer(&self) -> bool {
+        self.health_check_type.split(',').any(|kind| kind.trim() == "ELB")
+    }
+}
+
+pub fn check_bounds(min: i64, max: i64) -> Result<(), ApiError> {
+    if min > max {
+        return Err(invalid(format!("Max bound, {max}, must be greater than or equal to min bound, {min}")));
+    }
+    Ok(())
+}
+
+fn refuse_unsupported(params: &Params) -> Result<(), ApiError> {
+    let is_set = |name: &&str| match params.get(name) {
+        None => false,
+        Some(Value::Text(text)) => !["", "none"].contains(&text.as_str()),
+        Some(Value::List(items)) => !items.is_empty(),
+        Some(_) => true,
+    };
+    if let Some(name) = UNSUPPORTED.iter().find(|name| is_set(name)) {
+        return Err(invalid(format!("The embedded region does not support {name}.")));
+    }
+    if params.int("MaxInstanceLifetime")?.is_some_and(|lifetime| lifetime != 0) {
+        return Err(invalid("The embedded region does not support MaxInstanceLifetime."));
+    }
+    Ok(())
+}
+
+/// A launch template that exists, by id or name and version.
+pub fn template(facts: &dyn Facts, specification: &Params) -> Result<Template, ApiError> {
+    let id_or_name = specification.text("LaunchTemplateId").or_else(|| specification.text("LaunchTemplateName"));
+    let id_or_name = id_or_name
+        .ok_or_else(|| invalid("Valid requests must contain either launchTemplateId or LaunchTemplateName"))?;
+    let version = specification.text("Version").unwrap_or("$Default");
+    let found = facts.launch_template(id_or_name, version).ok_or_else(|| {
+        invalid(format!(
+            "You must use a valid fully-formed launch template. The specified launch template {id_or_name}, with version {version}, does not exist."
+        ))
+    })?;
+    Ok(Template { id: found.id, name: found.name, version: version.to_owned() })
+}
+
+fn subnets(facts: &dyn Facts, list: &str) -> Result<Vec<SubnetFacts>, ApiError> {
+    let ids = list.split(',').map(str::trim).filter(|id| !id.is_empty());
+    let found: Vec<SubnetFacts> = ids
+        .map(|id| facts.subnet(id).ok_or_else(|| invalid(format!("The subnet ID '{id}' does not exist"))))
+        .collect::<Result<_, _>>()?;
+    if found.is_empty() {
+        return Err(invalid("At least one Availability Zone or VPC Subnet is required."));
+    }
+    if found.iter().any(|subnet| subnet.vpc != found[0].vpc) {
+        return Err(invalid("The subnets of an Auto Scaling group must be in one VPC."));
+    }
+    Ok(found)
+}
+
+/// Target groups that exist, from ARNs and traffic sources, each once.
+pub fn target_groups(facts: &dyn Facts, arns: &[&str], sources: &[Params]) -> Result<Vec<String>, ApiError> {
+    let mut found: Vec<String> = Vec::new();
+    let sources = sources.iter().map(|source| source.required("Identifier")).collect::<Result<Vec<_>, _>>()?;
+    for arn in arns.iter().copied().chain(sources) {
+        if facts.target_group(arn).is_none() {
+            return Err(invalid(format!(
+                "Provided Target Groups may not be valid. Please ensure they exist and try again. ({arn})"
+            )));
+        }
+        if !found.iter().any(|known| known == arn) {
+            found.push(arn.to_owned());
+        }
+    }
+    if found.len() > TARGET_GROUPS_MAX {
+        return Err(ApiError::new("LimitExceeded", format!("A group may have {TARGET_GROUPS_MAX} target groups.")));
+    }
+    Ok(found)
+}
+
+fn termination_policies(names: &[&str]) -> Result<Vec<TerminationPolicy>, ApiError> {
+    let parse = |name: &&str| {
+        TerminationPolicy::parse(name).ok_or_else(|| invalid(format!("Termination policy {name} is not valid.")))
+    };
+    let policies: Vec<TerminationPolicy> = names.iter().map(parse).collect::<Result<_, _>>()?;
+    let is_default = |policy: &TerminationPolicy| *policy == TerminationPolicy::Default;
+    if policies.iter().rev().skip(1).any(is_default) {
+        return Err(invalid("The Default termination policy must be the last in the list."));
+    }
+    Ok(policies)
+}
