@@ -1,12 +1,15 @@
 //! Load: a scenario against the stack's routes, measured at the client, joined with CloudWatch.
 //!
 //! `scenario.rs` (read by `language.rs`) says what to send, `schedule.rs` what a thread does next, `client.rs` sends and checks, `recorder.rs`
-//! counts, `load.rs` drives them and answers what was measured; `threshold.rs` judges it. `result.rs` is what is kept.
+//! counts, `load.rs` drives them and answers what was measured; `threshold.rs` judges it. `metrics.rs` says what
+//! CloudWatch should show of a run and `cloudwatch.rs` waits for it. `result.rs` is what is kept, `store.rs` where.
 
 pub mod client;
+pub mod cloudwatch;
 pub mod framing;
 pub mod language;
 pub mod load;
+pub mod metrics;
 pub mod recorder;
 pub mod result;
 pub mod scenario;

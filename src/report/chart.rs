@@ -72,12 +72,10 @@ impl Axis {
     }
 
     fn log(top: f64, height: f64, min: f64, max: f64) -> Self {
-        let low = 10f64.powf(min.max(0.001).log10().floor());
-        let high = [1.0, 2.0, 5.0, 10.0]
-            .map(|factor| factor * 10f64.powf(max.max(0.002).log10().floor()))
-            .into_iter()
-            .find(|high| *high >= max && *high > low)
-            .unwrap_or(low * 10.0);
+        let steps: Vec<f64> =
+            (-3..=8).flat_map(|decade| [1.0, 2.0, 5.0].map(|factor| factor * 10f64.powi(decade))).collect();
+        let low = steps.iter().copied().rfind(|step| *step <= min).unwrap_or(steps[0]);
+        let high = steps.iter().copied().find(|step| *step >= max && *step > low).unwrap_or(low * 10.0);
         Self { top, height, low, high, log: true }
     }
 
@@ -94,11 +92,11 @@ impl Axis {
         if !self.log {
             return (0..=4).map(|step| self.high * f64::from(step) / 4.0).collect();
         }
-        let decades = (self.low.log10().round() as i32)..=(self.high.log10().floor() as i32);
-        let few = (self.high / self.low).log10() <= 2.5;
+        let decades = (self.low.log10().floor() as i32)..=(self.high.log10().floor() as i32);
+        let few = (self.high / self.low).log10() <= 3.0;
         let factors: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let all = decades.flat_map(|decade| factors.iter().map(move |factor| factor * 10f64.powi(decade)));
-        all.filter(|tick| *tick <= self.high * 1.001).collect()
+        all.filter(|tick| (self.low * 0.999..=self.high * 1.001).contains(tick)).collect()
     }
 
     fn draw(&self, canvas: Canvas, label: impl Fn(f64) -> String) -> Markup {
@@ -172,10 +170,10 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
     let busy: Vec<&Column> = columns.iter().filter(|column| column.requests > column.errors).collect();
     let slowest = busy.iter().map(|column| column.p99).fold(0.001, f64::max);
     let fastest = busy.iter().map(|column| column.p50).fold(slowest, f64::min);
-    let rates = Axis::linear(14.0, 150.0, top_rate);
-    let latencies = Axis::log(196.0, 84.0, fastest, slowest);
+    let rates = Axis::linear(24.0, 140.0, top_rate);
+    let latencies = Axis::log(202.0, 84.0, fastest, slowest);
     let threads = threads(target);
-    let strip = 296.0;
+    let strip = 300.0;
     let bottom = strip + ROW * threads.len() as f64;
     let gap = if columns.len() > 60 { 0.0 } else { 1.0 };
     svg(
@@ -183,7 +181,7 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
         bottom + 30.0,
         &format!("Requests of {} over time", target.name),
         html! {
-            (text("unit", 0.0, 10.0, "req/s"))
+            (text("unit", LEFT, 12.0, "requests per second"))
             (rates.draw(canvas, words::rate_tick))
             @for column in columns.iter().filter(|column| column.requests > 0) {
                 @let (left, right) = (x(column.from), x(column.from + column.seconds));
@@ -196,7 +194,7 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
                 (bar(&format!("s{}", index % 6), column.requests))
                 @if column.errors > 0 { (bar("bad", column.errors)) }
             }
-            (text("unit", 0.0, 188.0, "latency"))
+            (text("unit", LEFT, 190.0, "latency: p50 (dot) to p99"))
             (latencies.draw(canvas, plain_ms))
             @for column in &busy {
                 @let middle = x(column.from + column.seconds / 2.0);
@@ -395,7 +393,7 @@ mod tests {
             assert!(axis.high >= max && axis.high <= 2.6 * max, "{max}: {}", axis.high);
         }
         let axis = Axis::log(0.0, 100.0, 0.3, 45.0);
-        assert_eq!((axis.low, axis.high), (0.1, 50.0));
-        assert_eq!(axis.ticks().first().copied(), Some(0.1));
+        assert_eq!((axis.low, axis.high), (0.2, 50.0));
+        assert_eq!(axis.ticks(), [0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]);
     }
 }

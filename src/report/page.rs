@@ -148,11 +148,11 @@ fn setup(run: &RunResult) -> Markup {
             div.card {
                 h3 style="margin-bottom:8px" { "Where each route went" }
                 div.scroll { table {
-                    thead { tr { th { "Path" } th { "Expected" } th.n { "Status" } th { "Answered by" } th.n { "" } } }
+                    thead { tr { th { "Path" } th { "Expected" } th { "Status" } th { "Answered by" } th.n { "" } } }
                     tbody { @for route in &setup.routes {
                         tr {
-                            td.wrap { code { (route.path) } } td.wrap { (route.expected) } td.n { (route.status) }
-                            td.wrap.mono { (route.answered_by) }
+                            td.wrap { code { (route.path) } } td.wrap { (route.expected) } td { (route.status) }
+                            td.mono.one { (route.answered_by) }
                             td.n { @if route.ok { span.good-text { "as declared" } } @else { span.bad-text { "not as declared" } } }
                         }
                     } }
@@ -171,9 +171,9 @@ fn targets(cluster: &ClusterSetup) -> Markup {
         @for (index, target) in cluster.targets.iter().enumerate() {
             tr {
                 td.wrap { @if index == 0 {
-                    (cluster.name) br; span.muted.small { (cluster.kind) " of " (cluster.instance_type) }
+                    (cluster.name) " " span.muted.small { (cluster.kind) " of " (cluster.instance_type) }
                 } }
-                td.mono { (target.instance) } td { (target.zone) }
+                td.mono.one { (target.instance) } td.one { (target.zone) }
                 td.n { span class=(if target.health == "healthy" { "good-text" } else { "bad-text" }) { (target.health) } }
             }
         }
