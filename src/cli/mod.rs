@@ -2,6 +2,8 @@
 //!
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
+mod instance_init;
+mod local;
 mod report;
 mod schema;
 pub mod stack_file;
@@ -82,6 +84,9 @@ enum Command {
     Schema(schema::Args),
     Report(report::Args),
     Workload(workload::Args),
+    Local(local::Args),
+    #[command(hide = true)]
+    InstanceInit(instance_init::Args),
 }
 
 /// What every command is given.
@@ -117,10 +122,10 @@ pub fn main() -> Exit {
     })
 }
 
-/// The sample application has one thread, as nine of them run on a laptop.
+/// The sample application and the first process of its instance have one thread, as nine of them run on a laptop.
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     match command {
-        Command::Workload(_) => Builder::new_current_thread().enable_all().build(),
+        Command::Workload(_) | Command::InstanceInit(_) => Builder::new_current_thread().enable_all().build(),
         _ => Runtime::new(),
     }
 }
@@ -131,5 +136,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Schema(args) => schema::run(&args, session),
         Command::Report(args) => report::run(&args, session).await,
         Command::Workload(args) => workload::run(args, session).await,
+        Command::Local(args) => local::run(args, session).await,
+        Command::InstanceInit(args) => instance_init::run(&args),
     }
 }

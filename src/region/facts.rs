@@ -58,6 +58,26 @@ pub struct InstanceFacts {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What the metadata service tells an instance about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetadataFacts {
+    pub instance: InstanceFacts,
+    pub region: String,
+    pub architecture: String,
+    /// `ip-127-31-0-4.ec2.internal`
+    pub host_name: String,
+    pub mac: String,
+    pub reservation: String,
+    pub launch_index: usize,
+    /// Names.
+    pub security_groups: Vec<String>,
+    pub user_data: Vec<u8>,
+    /// Whether the service answers at all.
+    pub enabled: bool,
+    pub tokens_required: bool,
+    pub serves_tags: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubnetFacts {
     pub id: String,

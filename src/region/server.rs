@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Region;
+use super::ec2::processes::{self, console};
 use super::wire::protocol::{self, Protocol};
-use super::wire::{Answer, ApiError};
+use super::wire::{self, Answer, ApiError, Service, Value};
 
 /// The largest body that is read, before and after decompression. AWS's own largest, PutMetricData's, is 1 MB.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -35,6 +37,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the endpoint serves.
 pub struct Endpoint {
     pub region: Arc<Region>,
+    /// The region's folder, for the instances' consoles.
+    pub home: PathBuf,
     /// What `GET /_cloudscale/health` answers, as JSON.
     pub health: serde_json::Value,
 }
@@ -94,7 +98,7 @@ impl Endpoint {
             Ok(body) => protocol::read(protocol, &head, &body),
             Err(error) => Err(error),
         };
-        let answer = request.as_ref().map_err(ApiError::clone).and_then(|request| self.region.call(request));
+        let answer = request.as_ref().map_err(ApiError::clone).and_then(|request| self.call(request));
         if let (Ok(request), Err(error)) = (&request, &answer) {
             tracing::debug!(operation = request.operation, code = error.code, message = error.message, "refused");
         }
@@ -102,9 +106,25 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    fn call(&self, request: &wire::Request) -> Answer {
+        let answer = self.region.call(request)?;
+        if request.service != Service::Ec2 || request.operation != "GetConsoleOutput" {
+            return Ok(answer);
+        }
+        // The world has said that the instance exists; what it printed is in a file.
+        let instance = request.params.required("InstanceId")?;
+        let output = console::tail(&processes::folder(&self.home, instance)).map_err(|error| ApiError {
+            status: 500,
+            ..ApiError::new("InternalError", format!("The console of {instance} cannot be read: {error}"))
+        })?;
+        Ok(answer.with("output", Value::Bytes(output)))
+    }
+}
+
 fn http(
     protocol: Protocol,
-    request: Option<&super::wire::Request>,
+    request: Option<&wire::Request>,
     answer: &Answer,
     request_id: &str,
 ) -> Response<Full<Bytes>> {
@@ -192,7 +212,7 @@ mod tests {
     async fn send(head: &str, body: &[u8]) -> String {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));
         let health = serde_json::json!({"status": "running"});
-        let endpoint = Arc::new(Endpoint { region: Arc::new(region), health });
+        let endpoint = Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

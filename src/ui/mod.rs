@@ -62,6 +62,17 @@ impl Printer {
         }
     }
 
+    /// Bytes as they are, to standard output: a log.
+    pub fn text(&self, bytes: &[u8]) {
+        let mut output = std::io::stdout().lock();
+        let _ = output.write_all(bytes).and_then(|()| output.flush());
+    }
+
+    /// A value as one line of JSON, to standard output: for a program that reads line by line.
+    pub fn json_line(&self, value: &impl serde::Serialize) {
+        self.result(&serde_json::to_string(value).expect("results serialise: their maps have text keys"));
+    }
+
     /// A result as JSON, to standard output.
     pub fn json(&self, value: &impl serde::Serialize) {
         let text = serde_json::to_string_pretty(value).expect("results serialise: their maps have text keys");

@@ -112,7 +112,7 @@ fn field(ec2: &Ec2, cx: &Context, instance: &Instance, name: &str) -> Option<Vec
     Some(vec![value])
 }
 
-fn architecture(instance: &Instance) -> &'static str {
+pub fn architecture(instance: &Instance) -> &'static str {
     instance_types::find(&instance.instance_type).map_or("x86_64", instance_types::InstanceType::architecture)
 }
 

@@ -9,6 +9,7 @@ mod launch_templates;
 mod listing;
 pub mod model;
 mod network;
+pub mod processes;
 mod rules;
 mod security_groups;
 mod tags;

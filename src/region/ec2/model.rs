@@ -13,7 +13,7 @@ use super::security_groups::{self, SecurityGroups};
 use super::tags::{self, Tags};
 use super::{describe, images, instance_types, launch, rules};
 use crate::region::context::Context;
-use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, SubnetFacts};
+use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, SubnetFacts};
 use crate::region::ids::Ids;
 use crate::region::signal::{InstanceState, Signal};
 use crate::region::wire::{Answer, ApiError, Params, Request, Value};
@@ -124,6 +124,30 @@ impl Ec2 {
     }
     pub fn instances_facts(&self) -> Vec<InstanceFacts> {
         self.instances.all.values().map(instances::Instance::facts).collect()
+    }
+    /// What the instance's metadata service answers; nothing once it is terminated.
+    pub fn metadata_facts(&self, id: &str) -> Option<MetadataFacts> {
+        let instance = self.instances.all.get(id).filter(|instance| instance.occupies())?;
+        let region = instance.zone.trim_end_matches(char::is_alphabetic).to_owned();
+        let groups = instance.groups.iter().filter_map(|id| self.security_groups.get(id));
+        Some(MetadataFacts {
+            instance: instance.facts(),
+            architecture: describe::architecture(instance).to_owned(),
+            host_name: describe::private_dns_name(instance, &region),
+            region,
+            mac: instance.mac.clone(),
+            reservation: instance.reservation.clone(),
+            launch_index: instance.launch_index,
+            security_groups: groups.map(|group| group.name.clone()).collect(),
+            user_data: instance.user_data.clone(),
+            enabled: instance.metadata_options.enabled,
+            tokens_required: instance.metadata_options.tokens_required,
+            serves_tags: instance.metadata_options.tags,
+        })
+    }
+    /// The virtual CPUs of an instance's type.
+    pub fn vcpus_of(&self, id: &str) -> Option<u16> {
+        instance_types::find(&self.instances.all.get(id)?.instance_type).map(|row| row.vcpus)
     }
     pub fn subnet_facts(&self, id: &str) -> Option<SubnetFacts> {
         let subnet = self.network.subnets.get(id)?;

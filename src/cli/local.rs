@@ -1,0 +1,132 @@
+//! `cloudscale local`: the embedded region as a daemon.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::{Outcome, Session};
+use crate::clock;
+use crate::exit::Exit;
+use crate::problem::Problem;
+use crate::region::ec2::processes::{self, console};
+use crate::region::{daemon, serve};
+
+/// How often `logs --follow` looks for more.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+
+/// Start, stop and look at the embedded region.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the region, unless it runs.
+    Start {
+        /// Port of the endpoint [default: 4566 where free, else any]
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Stop the region and everything in it.
+    Stop,
+    /// Whether it runs, and where.
+    Status {
+        #[arg(long)]
+        json: bool,
+    },
+    /// What an instance's user data printed.
+    Logs {
+        instance: String,
+        /// Go on as more is printed.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Serve in the foreground.
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        home: Option<PathBuf>,
+        #[arg(long)]
+        port: Option<u16>,
+    },
+}
+
+pub async fn run(args: Args, session: &Session) -> Outcome {
+    let home = daemon::default_home();
+    match args.command {
+        Command::Start { port } => {
+            let daemon = daemon::ensure(&home?, port).await?;
+            let what = if daemon.started { "started" } else { "runs already" };
+            session
+                .printer
+                .result(&format!("The embedded region {what}: {} (process {}).", daemon.endpoint, daemon.pid));
+            session.printer.note(&format!("Other clients reach it with AWS_ENDPOINT_URL={}", daemon.endpoint));
+        }
+        Command::Stop => {
+            let stopped = daemon::stop(&home?).await?;
+            session.printer.result(if stopped {
+                "The embedded region stopped."
+            } else {
+                "The embedded region does not run."
+            });
+        }
+        Command::Status { json } => {
+            let status = daemon::status(&home?).await;
+            if json {
+                session.printer.json(&status);
+            } else if let (Some(endpoint), Some(pid)) = (&status.endpoint, status.pid) {
+                session.printer.result(&format!("The embedded region runs: {endpoint} (process {pid})."));
+                session.printer.result(&format!("Its files are in {}.", status.home.display()));
+            } else {
+                session.printer.result("The embedded region does not run.");
+            }
+        }
+        Command::Logs { instance, follow } => logs(&home?, &instance, follow, session).await?,
+        Command::Serve { home: given, port } => {
+            let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+            // Somebody may have set up logging already; then that is where the lines go.
+            let _ = subscriber.try_init();
+            let ready = |record: &daemon::Record| session.printer.json_line(record);
+            serve::serve(&given.map_or(home, Ok)?, port, ready).await?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Prints an instance's console, and with `follow` what is added until the process is interrupted.
+async fn logs(home: &Path, instance: &str, follow: bool, session: &Session) -> Result<(), Problem> {
+    let folder = processes::folder(home, instance);
+    let path = console::path(&folder);
+    let known = !instance.contains(['/', '\\']) && path.is_file();
+    if !known {
+        let detail = format!("the region of {} has no instance {instance}", home.display());
+        return Err(Problem::usage("No such instance", detail).hint("`cloudscale status` lists the instances"));
+    }
+    let unreadable =
+        |error: std::io::Error| Problem::new("The log cannot be read", format!("{}: {error}", path.display()));
+    let mut position = 0;
+    loop {
+        let (text, end) = added(&path, position).map_err(unreadable)?;
+        session.printer.text(&text);
+        position = end;
+        if !follow {
+            return Ok(());
+        }
+        clock::sleep(FOLLOW_EVERY).await;
+    }
+}
+
+/// What a file holds from `position` on, and where it ends; from its start where it was begun anew.
+fn added(path: &Path, position: u64) -> std::io::Result<(Vec<u8>, u64)> {
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    let from = if length < position { 0 } else { position };
+    file.seek(SeekFrom::Start(from))?;
+    let mut text = Vec::new();
+    let read = file.take(length - from).read_to_end(&mut text)?;
+    Ok((text, from + read as u64))
+}

@@ -1,0 +1,240 @@
+//! The region in the background: start it when it is not there, find it, stop it.
+//!
+//! The region's process holds a lock on its home as long as it lives, so its end can be waited for and a stale record
+//! does no harm. Whoever starts it holds a second lock meanwhile: of two starts at once, one finds the other's region.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use super::ec2::processes::{HOME_MARKER, INSTANCE_MARKER};
+use crate::clock;
+use crate::problem::Problem;
+
+/// How long a start may take before it counts as failed.
+const START_MAX: Duration = Duration::from_secs(20);
+/// How long a graceful stop may take: every instance has its own bound below.
+const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long a living region may take to answer.
+const HEALTH_MAX: Duration = Duration::from_secs(2);
+/// How much of the region's log a failed start shows.
+const LOG_LINES: usize = 10;
+
+/// `region.json`: where the region of a home is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// `http://127.0.0.1:4566`
+    pub endpoint: String,
+    pub pid: u32,
+    pub started: Timestamp,
+}
+
+/// A running region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    pub endpoint: String,
+    pub pid: u32,
+    /// Whether this call started it.
+    pub started: bool,
+}
+
+/// `local status --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub running: bool,
+    pub endpoint: Option<String>,
+    pub pid: Option<u32>,
+    pub home: PathBuf,
+    /// What holds instances apart.
+    pub isolation: &'static str,
+    /// How much faster than the wall clock time passes.
+    pub speed: u32,
+}
+
+/// `$CLOUDSCALE_HOME`, or `cloudscale` in the XDG state folder.
+pub fn default_home() -> Result<PathBuf, Problem> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = variable("CLOUDSCALE_HOME")
+        .or_else(|| variable("XDG_STATE_HOME").map(|state| state.join("cloudscale")))
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state/cloudscale")));
+    let absolute = home.and_then(|home| std::path::absolute(home).ok());
+    absolute.ok_or_else(|| {
+        Problem::usage("No home", "neither CLOUDSCALE_HOME nor HOME says where the embedded region keeps its files")
+            .hint("set CLOUDSCALE_HOME to a folder")
+    })
+}
+
+pub fn record_file(home: &Path) -> PathBuf {
+    home.join("region.json")
+}
+
+/// Locked while the region lives.
+pub fn lock_file(home: &Path) -> PathBuf {
+    home.join("region.lock")
+}
+
+/// The region's own log.
+pub fn log_file(home: &Path) -> PathBuf {
+    home.join("region.log")
+}
+
+impl Record {
+    /// Written whole or not at all.
+    pub fn write(&self, home: &Path) -> io::Result<()> {
+        let unfinished = home.join("region.json.new");
+        std::fs::write(&unfinished, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(unfinished, record_file(home))
+    }
+
+    /// What the endpoint says about its health.
+    pub fn health(&self, home: &Path) -> serde_json::Value {
+        serde_json::json!({
+            "status": "running",
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": self.pid,
+            "home": home,
+            "services": {
+                "autoscaling": "running", "cloudwatch": "running", "ec2": "running", "elbv2": "running",
+                "ssm": "running", "sts": "running",
+            },
+        })
+    }
+}
+
+/// The home's running region: the record is believed only when the endpoint says that it is that process.
+pub async fn find(home: &Path) -> Option<Record> {
+    let record: Record = serde_json::from_slice(&std::fs::read(record_file(home)).ok()?).ok()?;
+    let asked = tokio::select! {
+        pid = health_pid(&record.endpoint) => pid,
+        () = clock::sleep(HEALTH_MAX) => None,
+    };
+    (asked == Some(u64::from(record.pid))).then_some(record)
+}
+
+/// The process id that an endpoint's health names.
+async fn health_pid(endpoint: &str) -> Option<u64> {
+    let authority = endpoint.strip_prefix("http://")?;
+    let stream = TcpStream::connect(authority).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let connection = tokio::spawn(connection);
+    let request = hyper::Request::get("/_cloudscale/health").header("host", authority);
+    let response = sender.send_request(request.body(Empty::<Bytes>::new()).ok()?).await.ok()?;
+    let body = Limited::new(response.into_body(), 64 * 1024).collect().await.ok()?.to_bytes();
+    connection.abort();
+    serde_json::from_slice::<serde_json::Value>(&body).ok()?.get("pid")?.as_u64()
+}
+
+/// The home's region, started when it is not there.
+pub async fn ensure(home: &Path, port: Option<u16>) -> Result<Daemon, Problem> {
+    let failed = |path: &Path, error: io::Error| {
+        Problem::new("The region does not start", format!("{}: {error}", path.display()))
+    };
+    std::fs::create_dir_all(home).map_err(|error| failed(home, error))?;
+    let start_lock = home.join("start.lock");
+    let _starting = lock(&start_lock).await.map_err(|error| failed(&start_lock, error))?;
+    if let Some(record) = find(home).await {
+        return Ok(Daemon { endpoint: record.endpoint, pid: record.pid, started: false });
+    }
+    let record = start(home, port).await?;
+    Ok(Daemon { endpoint: record.endpoint, pid: record.pid, started: true })
+}
+
+/// Starts this program as the region, detached, and waits until it says where it serves.
+async fn start(home: &Path, port: Option<u16>) -> Result<Record, Problem> {
+    let failed = |detail: String| Problem::new("The region does not start", detail);
+    let log = log_file(home);
+    let output = File::create(&log).map_err(|error| failed(format!("{}: {error}", log.display())))?;
+    let program = std::env::current_exe().map_err(|error| failed(format!("this program's path: {error}")))?;
+    let mut command = Command::new(&program);
+    command.args(["local", "serve", "--home"]).arg(home);
+    if let Some(port) = port {
+        command.args(["--port", &port.to_string()]);
+    }
+    // A region is no part of an instance, even when a program on an instance starts it.
+    command.env_remove(INSTANCE_MARKER).env_remove(HOME_MARKER);
+    // Its own process group: Ctrl-C at the terminal that started it is not meant for it.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).current_dir("/");
+    let mut child = command.spawn().map_err(|error| failed(format!("{}: {error}", program.display())))?;
+    let mut line = String::new();
+    let mut lines = child.stdout.take().map(BufReader::new);
+    let said = async {
+        match &mut lines {
+            Some(lines) => lines.read_line(&mut line).await,
+            None => Ok(0),
+        }
+    };
+    let in_time = tokio::select! {
+        said = said => said.is_ok(),
+        () = clock::sleep(START_MAX) => false,
+    };
+    if let Ok(record) = serde_json::from_str(&line) {
+        return Ok(record);
+    }
+    let _ = child.start_kill();
+    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<&str> = said.lines().rev().take(LOG_LINES).collect();
+    let lines = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
+    let why = if in_time { "it ended at once" } else { "it is not ready in time" };
+    Err(failed(format!("{why}:\n{lines}")).hint(format!("its log is {}", log.display())))
+}
+
+/// Stops the home's region and waits until it and all its instances are gone; `false` when there was none.
+pub async fn stop(home: &Path) -> Result<bool, Problem> {
+    let Some(record) = find(home).await else { return Ok(false) };
+    let pid = i32::try_from(record.pid).ok().and_then(Pid::from_raw);
+    let signal = |signal| pid.map(|pid| kill_process(pid, signal));
+    let failed = |detail: String| Problem::new("The region does not stop", detail);
+    if let Some(Err(error)) = signal(Signal::TERM) {
+        return Err(failed(format!("process {}: {error}", record.pid)));
+    }
+    let path = lock_file(home);
+    let mut ended = std::pin::pin!(lock(&path));
+    let graceful = tokio::select! {
+        lock = &mut ended => Some(lock),
+        () = clock::sleep(STOP_MAX) => None,
+    };
+    let lock = match graceful {
+        Some(lock) => lock,
+        None => {
+            // Its instances end with it: each one's first process sees its input close.
+            signal(Signal::KILL);
+            ended.await
+        }
+    };
+    lock.map(|_| true).map_err(|error| failed(format!("{}: {error}", path.display())))
+}
+
+/// Takes a lock, however long it takes.
+async fn lock(path: &Path) -> io::Result<File> {
+    let path = path.to_owned();
+    let take = move || {
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    tokio::task::spawn_blocking(take).await.map_err(io::Error::other)?
+}
+
+pub async fn status(home: &Path) -> Status {
+    let record = find(home).await;
+    Status {
+        running: record.is_some(),
+        endpoint: record.as_ref().map(|record| record.endpoint.clone()),
+        pid: record.map(|record| record.pid),
+        home: home.to_owned(),
+        isolation: "process-tree",
+        speed: 1,
+    }
+}

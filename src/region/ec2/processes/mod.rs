@@ -1,0 +1,239 @@
+//! The shell around EC2's instances: starts a process tree when the model says `Boot`, ends it on `EndProcess`, and
+//! tells the model what became of it.
+//!
+//! An instance is a tree below our own first process (`init.rs`). Ending it means closing the pipe to that process; where
+//! the process itself was killed, its tree is found by the markers in its environment. So nothing outlives its instance,
+//! and nothing outlives the region.
+
+pub mod console;
+mod cpu;
+pub mod init;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::region::driver::Region;
+use crate::region::metadata;
+use crate::region::signal::{Boot, InstanceState, Signal};
+
+/// How long the first process has for ending its tree before it is killed itself: its own grace and kills, and some more.
+const END_MAX: Duration = Duration::from_secs(15);
+/// How often, and how many times, leftovers are killed before they count as unkillable.
+const SWEEP_EVERY: Duration = Duration::from_millis(20);
+const SWEEPS_MAX: u32 = 250;
+/// The environment variables that mark an instance's processes.
+pub const INSTANCE_MARKER: &str = "CLOUDSCALE_INSTANCE";
+/// Not `CLOUDSCALE_HOME`: users export that one, and what carries the markers is killed.
+pub const HOME_MARKER: &str = "CLOUDSCALE_INSTANCE_HOME";
+/// Where an instance looks for programs, after the folder of `cloudscale` itself.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The instances' process trees of one region.
+#[derive(Debug)]
+pub struct Processes {
+    region: Arc<Region>,
+    home: PathBuf,
+    /// This program, which is also each instance's first process.
+    program: PathBuf,
+    trees: Mutex<BTreeMap<String, Tree>>,
+    /// A tree has gone.
+    gone: Notify,
+}
+
+#[derive(Debug)]
+struct Tree {
+    end: CancellationToken,
+    /// `None` until it has started.
+    pid: Option<i32>,
+}
+
+/// The folder of an instance below the region's home.
+pub fn folder(home: &Path, instance: &str) -> PathBuf {
+    home.join("instances").join(instance)
+}
+
+impl Processes {
+    pub fn new(region: Arc<Region>, home: &Path, program: PathBuf) -> Self {
+        let (trees, gone) = (Mutex::default(), Notify::new());
+        Self { region, home: home.to_owned(), program, trees, gone }
+    }
+
+    /// Acts on the model's signals until `stop`; then ends every tree and returns when none is left.
+    pub async fn run(self: Arc<Self>, mut signals: mpsc::UnboundedReceiver<Signal>, stop: CancellationToken) {
+        // Trees that an earlier region of this home left when even their first process was killed.
+        sweep(&[&self.home_marker()]).await;
+        let measuring = tokio::spawn(Arc::clone(&self).measure());
+        loop {
+            let signal = tokio::select! {
+                signal = signals.recv() => signal,
+                () = stop.cancelled() => break,
+            };
+            match signal {
+                Some(Signal::Boot(boot)) if self.is_wanted(&boot.instance) => {
+                    let end = CancellationToken::new();
+                    let tree = Tree { end: end.clone(), pid: None };
+                    self.trees().insert(boot.instance.clone(), tree);
+                    tokio::spawn(Arc::clone(&self).live(boot, end));
+                }
+                Some(Signal::EndProcess { instance }) => {
+                    let known = self.trees().get(&instance).map(|tree| tree.end.cancel());
+                    if known.is_none() {
+                        self.region.signal(Signal::ProcessEnded { instance });
+                    }
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        measuring.abort();
+        self.trees().values().for_each(|tree| tree.end.cancel());
+        loop {
+            let gone = self.gone.notified();
+            if self.trees().is_empty() {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    fn trees(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Tree>> {
+        self.trees.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the model still wants a tree for the instance: two calls at once may have sent the end before the boot.
+    fn is_wanted(&self, instance: &str) -> bool {
+        let facts = self.region.read(|world| world.services.ec2.instance_facts(instance));
+        facts.is_some_and(|facts| matches!(facts.state, InstanceState::Pending | InstanceState::Running))
+    }
+
+    fn home_marker(&self) -> String {
+        format!("{HOME_MARKER}={}", self.home.display())
+    }
+
+    /// One tree, from its start to its end.
+    async fn live(self: Arc<Self>, boot: Boot, end: CancellationToken) {
+        let instance = boot.instance.clone();
+        let metadata = end.child_token();
+        match self.start(&boot, metadata.clone()).await {
+            Ok(mut child) => {
+                // Held open as long as the tree shall live; `wait` would close it.
+                let life = child.stdin.take();
+                let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+                if let Some(tree) = self.trees().get_mut(&instance) {
+                    tree.pid = pid;
+                }
+                self.region.signal(Signal::ProcessStarted { instance: instance.clone() });
+                tokio::select! {
+                    status = child.wait() => tracing::warn!(instance, ?status, "the tree ended by itself"),
+                    () = end.cancelled() => {
+                        drop(life);
+                        wait_or_kill(&instance, &mut child).await;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(instance, %error, "the instance does not start"),
+        }
+        metadata.cancel();
+        let instance_marker = format!("{INSTANCE_MARKER}={instance}");
+        sweep(&[&instance_marker, &self.home_marker()]).await;
+        self.trees().remove(&instance);
+        self.region.signal(Signal::ProcessEnded { instance });
+        self.gone.notify_waiters();
+    }
+
+    async fn start(&self, boot: &Boot, stop: CancellationToken) -> io::Result<Child> {
+        let folder = folder(&self.home, &boot.instance);
+        std::fs::create_dir_all(&folder)?;
+        init::write_user_data(&folder, &boot.user_data)?;
+        let listener = TcpListener::bind((boot.address, 0)).await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(metadata::serve(listener, Arc::clone(&self.region), boot.instance.clone(), stop));
+        let programs = self.program.parent().map_or_else(String::new, |folder| format!("{}:", folder.display()));
+        Command::new(&self.program)
+            .arg("instance-init")
+            .arg(&folder)
+            .env_clear()
+            .env("PATH", format!("{programs}{SYSTEM_PATH}"))
+            .env("HOME", &folder)
+            .env("LANG", "C.UTF-8")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)
+            .env(INSTANCE_MARKER, &boot.instance)
+            .env(HOME_MARKER, &self.home)
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    }
+
+    /// Measures the trees' CPU time, for ever.
+    async fn measure(self: Arc<Self>) {
+        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        let mut meter = cpu::Meter::default();
+        loop {
+            clock::sleep(cpu::PERIOD).await;
+            let trees = self.measurable();
+            if trees.is_empty() {
+                continue;
+            }
+            let Ok(all) = tokio::task::spawn_blocking(tree::snapshot).await else { return };
+            let measurements = meter.measure(clock::instant(), clock::now(), &all, ticks_per_second, &trees);
+            if !measurements.is_empty() {
+                self.region.signal(Signal::Measurements(measurements));
+            }
+        }
+    }
+
+    /// The trees that have started.
+    fn measurable(&self) -> Vec<cpu::Tree> {
+        let started: Vec<(String, i32)> =
+            self.trees().iter().filter_map(|(instance, tree)| Some((instance.clone(), tree.pid?))).collect();
+        self.region.read(|world| {
+            let tree = |(instance, pid): (String, i32)| {
+                Some(cpu::Tree { vcpus: world.services.ec2.vcpus_of(&instance)?, instance, pid })
+            };
+            started.into_iter().filter_map(tree).collect()
+        })
+    }
+}
+
+/// Waits until a first process whose input was closed has ended its tree and itself.
+async fn wait_or_kill(instance: &str, child: &mut Child) {
+    tokio::select! {
+        _ = child.wait() => {}
+        () = clock::sleep(END_MAX) => {
+            tracing::error!(instance, "the tree does not end; it is killed");
+            let _ = child.kill().await;
+        }
+    }
+}
+
+/// Kills every process that carries the markers, until none is left.
+async fn sweep(markers: &[&str]) {
+    let markers: Vec<String> = markers.iter().map(|marker| (*marker).to_owned()).collect();
+    for _ in 0..SWEEPS_MAX {
+        let markers = markers.clone();
+        let kill = move || {
+            let markers: Vec<&str> = markers.iter().map(String::as_str).collect();
+            let left = tree::marked(&markers);
+            tree::signal_all(left.iter().copied(), rustix::process::Signal::KILL);
+            left.is_empty()
+        };
+        if !matches!(tokio::task::spawn_blocking(kill).await, Ok(false)) {
+            return;
+        }
+        clock::sleep(SWEEP_EVERY).await;
+    }
+    tracing::error!(?markers, "processes survive SIGKILL");
+}

@@ -1,0 +1,127 @@
+//! The region as a process: claims its home, its port and its block of addresses, starts every shell, and on SIGTERM or
+//! Ctrl-C ends every instance before itself.
+
+use std::fs::{File, TryLockError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::addresses::{BLOCKS, claim_address};
+use super::daemon::{Record, lock_file, record_file};
+use super::driver::Region;
+use super::ec2::processes::Processes;
+use super::server::{self, Endpoint};
+use super::world::World;
+use crate::clock;
+use crate::problem::Problem;
+
+/// Where the endpoint is when the port is free: the port of other emulators, which users know.
+pub const PORT: u16 = 4566;
+/// The UDP port that a block of addresses is claimed by.
+const CLAIM_PORT: u16 = 4566;
+/// The one region's name. Clients that name another are served all the same.
+const REGION: &str = "us-east-1";
+
+/// Serves until SIGTERM or Ctrl-C; calls `ready` as soon as clients may come.
+pub async fn serve(home: &Path, port: Option<u16>, ready: impl FnOnce(&Record)) -> Result<(), Problem> {
+    let failed =
+        |what: &str, error: std::io::Error| Problem::new("The region does not start", format!("{what}: {error}"));
+    std::fs::create_dir_all(home).map_err(|error| failed(&home.display().to_string(), error))?;
+    let home = &home.canonicalize().map_err(|error| failed(&home.display().to_string(), error))?;
+    // Held until the process ends, however it ends: whoever waits for this lock waits for our end.
+    let _lock = claim_home(home)?;
+    let (block, _claim) = claim_block().await?;
+    let listener = listen(port).await?;
+    let address = listener.local_addr().map_err(|error| failed("the endpoint's address", error))?;
+    let program = std::env::current_exe().map_err(|error| failed("this program's path", error))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed("SIGTERM", error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("SIGINT", error))?;
+
+    let world = World::new(REGION, fastrand::u64(..)).in_block(block);
+    let (region, outward) = Region::new(world);
+    let region = Arc::new(region);
+    let stop = CancellationToken::new();
+    let processes = Arc::new(Processes::new(Arc::clone(&region), home, program));
+    let instances = tokio::spawn(Arc::clone(&processes).run(outward.processes, stop.clone()));
+    let time = {
+        let region = Arc::clone(&region);
+        tokio::spawn(async move { region.run().await })
+    };
+    let record = Record { endpoint: format!("http://{address}"), pid: std::process::id(), started: clock::now() };
+    let health = record.health(home);
+    let endpoint = Arc::new(Endpoint { region: Arc::clone(&region), home: home.clone(), health });
+    let endpoint = tokio::spawn(server::serve(listener, endpoint, stop.clone()));
+
+    record.write(home).map_err(|error| failed(&record_file(home).display().to_string(), error))?;
+    ready(&record);
+    tracing::info!(endpoint = record.endpoint, block, "serving");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    let _ = instances.await;
+    let _ = endpoint.await;
+    time.abort();
+    // A record that cannot be removed is stale: readers ask the endpoint.
+    let _ = std::fs::remove_file(record_file(home));
+    Ok(())
+}
+
+/// The lock of the home: one region each.
+fn claim_home(home: &Path) -> Result<File, Problem> {
+    let path = lock_file(home);
+    let file = File::create(&path)
+        .map_err(|error| Problem::new("The region does not start", format!("{}: {error}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let detail = format!("another region of {} is running", home.display());
+            Err(Problem::new("The region runs already", detail).hint("`cloudscale local status` shows it"))
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(Problem::new("The region does not start", format!("{}: {error}", path.display())))
+        }
+    }
+}
+
+/// A block of addresses that no other region of this machine has: the kernel gives a UDP port to one process only, and
+/// takes it back when the process ends.
+async fn claim_block() -> Result<(u8, UdpSocket), Problem> {
+    for block in 0..BLOCKS {
+        if let Ok(claim) = UdpSocket::bind((claim_address(block), CLAIM_PORT)).await {
+            return Ok((block, claim));
+        }
+    }
+    let detail = format!("{BLOCKS} embedded regions run on this machine; there are addresses for no more");
+    Err(Problem::new("Too many regions", detail).hint("stop one: `CLOUDSCALE_HOME=… cloudscale local stop`"))
+}
+
+/// The wanted port; without one, [`PORT`] or any that is free.
+async fn listen(port: Option<u16>) -> Result<TcpListener, Problem> {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(PORT)));
+    match (TcpListener::bind(wanted).await, port) {
+        (Ok(listener), _) => Ok(listener),
+        (Err(error), Some(_)) => {
+            let detail = format!("{wanted} cannot be bound: {error}");
+            Err(Problem::new("The port is taken", detail).hint("leave out --port to take any that is free"))
+        }
+        (Err(_), None) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(|error| Problem::new("The region does not start", format!("no port is free: {error}"))),
+    }
+}
+
+/// Whether this process may bind ports below 1024. Asks the kernel, since capabilities and sysctls both decide.
+pub fn can_bind_privileged() -> bool {
+    // The block's own address: no instance and no load balancer ever has it.
+    match std::net::TcpListener::bind((claim_address(0), 80)) {
+        Ok(_) => true,
+        Err(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
+    }
+}
