@@ -1,1 +1,25 @@
+//! CloudWatch: metrics, alarms and widget images.
+//!
+//! `store.rs` holds samples and `statistics.rs` what is made of them; `query.rs` and `math/` answer questions; `alarm.rs`
+//! decides an alarm's state, `alarm_config.rs` is what it was told,
+//! `alarms.rs` holds them all and lets time pass; `widget.rs` reads the widget language and has `crate::chart`
+//! draw. `model.rs` ties them together.
+
+pub mod alarm;
+pub mod alarm_config;
+mod alarm_operations;
+pub mod alarms;
+pub mod math;
 pub mod model;
+pub mod put;
+pub mod query;
+mod search;
+pub mod statistics;
+pub mod store;
+pub mod widget;
+mod widget_chart;
+mod widget_metrics;
+mod wire;
+
+#[cfg(test)]
+mod tests;

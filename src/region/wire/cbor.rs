@@ -84,7 +84,7 @@ fn to_cbor(value: &Value) -> Cbor {
         Value::Bytes(bytes) => Cbor::Bytes(bytes.clone()),
         Value::Time(time) => Cbor::Tag(TAG_TIME, Box::new(Cbor::Float(time.as_duration().as_secs_f64()))),
         Value::List(items) => Cbor::Array(items.iter().map(to_cbor).collect()),
-        Value::Map(fields) => {
+        Value::Map(fields) | Value::Entries(fields) => {
             Cbor::Map(fields.iter().map(|(name, value)| (Cbor::Text(name.clone()), to_cbor(value))).collect())
         }
     }

@@ -58,7 +58,9 @@ fn to_json(value: &Value) -> Json {
         Value::Bytes(bytes) => Json::String(BASE64.encode(bytes)),
         Value::Time(time) => Number::from_f64(time.as_duration().as_secs_f64()).map_or(Json::Null, Json::Number),
         Value::List(items) => Json::Array(items.iter().map(to_json).collect()),
-        Value::Map(fields) => Json::Object(fields.iter().map(|(name, value)| (name.clone(), to_json(value))).collect()),
+        Value::Map(fields) | Value::Entries(fields) => {
+            Json::Object(fields.iter().map(|(name, value)| (name.clone(), to_json(value))).collect())
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Value {
     List(Vec<Value>),
     /// In the order in which XML shall show it.
     Map(Vec<(String, Value)>),
+    /// A map whose keys are data: `<entry><key>` and `<value>` in Query, an ordinary map elsewhere.
+    Entries(Vec<(String, Value)>),
 }
 
 impl Value {

@@ -97,6 +97,12 @@ impl Xml {
             Value::Time(time) => self.text(&time_text(*time)),
             Value::List(items) => items.iter().for_each(|item| self.element(self.item, item)),
             Value::Map(fields) => fields.iter().for_each(|(name, value)| self.element(name, value)),
+            Value::Entries(entries) => {
+                for (key, value) in entries {
+                    let entry = Value::map().with("key", Value::from(&**key)).with("value", value.clone());
+                    self.element("entry", &entry);
+                }
+            }
         }
     }
 
@@ -117,7 +123,7 @@ fn is_empty(value: &Value) -> bool {
         Value::Text(text) => text.is_empty(),
         Value::Bytes(bytes) => bytes.is_empty(),
         Value::List(items) => items.is_empty(),
-        Value::Map(fields) => fields.is_empty(),
+        Value::Map(fields) | Value::Entries(fields) => fields.is_empty(),
         Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Time(_) => false,
     }
 }

@@ -1,0 +1,224 @@
+//! One alarm: a state machine over breaching, harmless and missing datapoints.
+//!
+//! Every minute (every ten seconds for periods below a minute) the last periods are looked at through a sliding window.
+//! The window is longer than the `N` evaluation periods, so that late data can be made up for by older data:
+//! with at least `N` real points the last `N` of them decide; with fewer, all of them and as few fills as possible.
+
+/// How far beyond the evaluation periods the window reaches: the user guide's example looks at 5 points for N = 3.
+pub const EXTRA_PERIODS: usize = 2;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    Ok,
+    Alarm,
+    #[default]
+    InsufficientData,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Ok => "OK",
+            State::Alarm => "ALARM",
+            State::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [State::Ok, State::Alarm, State::InsufficientData].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// How a missing datapoint counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    #[default]
+    Missing,
+    Ignore,
+    Breaching,
+    NotBreaching,
+}
+
+impl Missing {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Missing::Missing => "missing",
+            Missing::Ignore => "ignore",
+            Missing::Breaching => "breaching",
+            Missing::NotBreaching => "notBreaching",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching];
+        all.into_iter().find(|missing| missing.as_str() == text)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    GreaterThanOrEqualToThreshold,
+    GreaterThanThreshold,
+    LessThanThreshold,
+    LessThanOrEqualToThreshold,
+}
+
+impl Comparison {
+    const ALL: [Self; 4] = [
+        Self::GreaterThanOrEqualToThreshold,
+        Self::GreaterThanThreshold,
+        Self::LessThanThreshold,
+        Self::LessThanOrEqualToThreshold,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GreaterThanOrEqualToThreshold => "GreaterThanOrEqualToThreshold",
+            Self::GreaterThanThreshold => "GreaterThanThreshold",
+            Self::LessThanThreshold => "LessThanThreshold",
+            Self::LessThanOrEqualToThreshold => "LessThanOrEqualToThreshold",
+        }
+    }
+
+    /// As the reason of a state says it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GreaterThanOrEqualToThreshold => "greater than or equal to",
+            Self::GreaterThanThreshold => "greater than",
+            Self::LessThanThreshold => "less than",
+            Self::LessThanOrEqualToThreshold => "less than or equal to",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|comparison| comparison.as_str() == text)
+    }
+
+    pub fn breaches(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::GreaterThanOrEqualToThreshold => value >= threshold,
+            Self::GreaterThanThreshold => value > threshold,
+            Self::LessThanThreshold => value < threshold,
+            Self::LessThanOrEqualToThreshold => value <= threshold,
+        }
+    }
+}
+
+/// How many points decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// `EvaluationPeriods`: N.
+    pub periods: usize,
+    /// `DatapointsToAlarm`: M of N.
+    pub to_alarm: usize,
+    pub missing: Missing,
+}
+
+impl Rule {
+    /// How many periods must be looked at.
+    pub fn range(&self) -> usize {
+        self.periods + EXTRA_PERIODS
+    }
+
+    /// The new state, or `None` to keep the current one. `points` stand from the oldest to the newest: whether each
+    /// breaches, `None` where it is missing.
+    pub fn state(&self, points: &[Option<bool>]) -> Option<State> {
+        let real: Vec<bool> = points.iter().copied().flatten().collect();
+        let decided = |breaching: usize| Some(if breaching >= self.to_alarm { State::Alarm } else { State::Ok });
+        let breaching = |points: &[bool]| points.iter().filter(|breaches| **breaches).count();
+        if real.len() >= self.periods {
+            return decided(breaching(&real[real.len() - self.periods..]));
+        }
+        let fills = self.periods - real.len();
+        match self.missing {
+            Missing::Breaching => decided(breaching(&real) + fills),
+            Missing::NotBreaching => decided(breaching(&real)),
+            Missing::Missing if real.is_empty() => Some(State::InsufficientData),
+            Missing::Missing | Missing::Ignore => self.state_with_unknowns(points, &real),
+        }
+    }
+
+    /// Some points are not known, and none may be assumed.
+    fn state_with_unknowns(&self, points: &[Option<bool>], real: &[bool]) -> Option<State> {
+        if real.is_empty() {
+            return None;
+        }
+        if real.iter().filter(|breaches| **breaches).count() >= self.to_alarm {
+            return Some(State::Alarm);
+        }
+        if real.contains(&false) {
+            return Some(State::Ok);
+        }
+        // Too few points, all of them breaching. A recent one may be a false alarm: the next may be harmless. But once
+        // the oldest of them is as old as M, nothing harmless has come since for long enough.
+        let last = &points[points.len().saturating_sub(self.periods)..];
+        let age = last.iter().position(Option::is_some).map_or(0, |oldest| last.len() - oldest);
+        (self.missing == Missing::Missing && age >= self.to_alarm).then_some(State::Alarm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `0` harmless, `X` breaching, `-` missing.
+    fn points(text: &str) -> Vec<Option<bool>> {
+        text.chars().map(|letter| (letter != '-').then_some(letter == 'X')).collect()
+    }
+
+    fn states(text: &str, periods: usize, to_alarm: usize) -> [Option<State>; 4] {
+        [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching]
+            .map(|missing| Rule { periods, to_alarm, missing }.state(&points(text)))
+    }
+
+    const OK: Option<State> = Some(State::Ok);
+    const ALARM: Option<State> = Some(State::Alarm);
+    const INSUFFICIENT: Option<State> = Some(State::InsufficientData);
+    const KEEP: Option<State> = None;
+
+    #[test]
+    fn the_user_guides_table_for_three_of_three_holds() {
+        for (text, expected) in [
+            ("0-X-X", [OK, OK, OK, OK]),
+            ("0----", [OK, OK, OK, OK]),
+            ("-----", [INSUFFICIENT, KEEP, ALARM, OK]),
+            ("0XX-X", [ALARM, ALARM, ALARM, ALARM]),
+            ("--X--", [ALARM, KEEP, ALARM, OK]),
+        ] {
+            assert_eq!(states(text, 3, 3), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_user_guides_table_for_two_of_three_holds() {
+        for (text, expected) in [
+            ("0-X-X", [ALARM, ALARM, ALARM, ALARM]),
+            ("00X0X", [ALARM, ALARM, ALARM, ALARM]),
+            ("0-X--", [OK, OK, ALARM, OK]),
+            ("----0", [OK, OK, ALARM, OK]),
+            ("---X-", [ALARM, KEEP, ALARM, OK]),
+        ] {
+            assert_eq!(states(text, 3, 2), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lone_recent_breach_is_no_alarm_yet() {
+        for text in ["----X", "---X-"] {
+            assert_eq!(states(text, 3, 3)[0], KEEP, "{text}");
+        }
+    }
+
+    #[test]
+    fn without_gaps_the_last_points_decide() {
+        assert_eq!(states("XXX00", 3, 2), [OK; 4]);
+        assert_eq!(states("000XX", 3, 2), [ALARM; 4]);
+        assert_eq!(states("00X", 1, 1), [ALARM; 4]);
+    }
+
+    #[test]
+    fn comparisons_include_the_threshold_where_they_say_so() {
+        let at_threshold = Comparison::ALL.map(|comparison| comparison.breaches(5.0, 5.0));
+        assert_eq!(at_threshold, [true, false, false, true]);
+    }
+}

@@ -1,0 +1,203 @@
+//! What PutMetricAlarm says: what an alarm watches, when it breaches, and what it then does.
+
+use super::alarm::{Comparison, Missing, Rule};
+use super::query::{Query, Source};
+use super::statistics::Statistic;
+use super::store::MetricId;
+use super::wire::{bounded, dimensions_value, metric, statistic, validation};
+use crate::region::wire::{ApiError, Params, Value};
+
+const ACTIONS_MAX: usize = 5;
+/// The longest window: a day, or a week with periods of at least an hour.
+const WINDOW_SECONDS: i64 = 86_400;
+const LONG_WINDOW_SECONDS: i64 = 7 * WINDOW_SECONDS;
+/// Below this many samples a percentile says nothing, for `EvaluateLowSampleCountPercentile: ignore`: 10 ÷ (1 − p).
+const LOW_SAMPLES: f64 = 10.0;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub name: String,
+    pub description: Option<String>,
+    pub actions_enabled: bool,
+    pub ok_actions: Vec<String>,
+    pub alarm_actions: Vec<String>,
+    pub insufficient_data_actions: Vec<String>,
+    pub watched: Watched,
+    /// Seconds.
+    pub period: i64,
+    pub rule: Rule,
+    pub comparison: Comparison,
+    pub threshold: f64,
+    /// Only what was said is shown again.
+    datapoints_to_alarm: Option<i64>,
+    treat_missing_data: Option<String>,
+    evaluate_low_sample_count_percentile: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Watched {
+    /// `text` is the statistic as it was written.
+    Metric { id: MetricId, statistic: Statistic, text: String, unit: Option<String> },
+    /// The query that returns data decides; `request` is `Metrics` as it came.
+    Math { queries: Vec<Query>, request: Value },
+}
+
+impl Config {
+    pub fn parse(params: &Params) -> Result<Self, ApiError> {
+        let name = bounded(params, "AlarmName", 255)?;
+        let comparison = params.required("ComparisonOperator")?;
+        let comparison = Comparison::parse(comparison).ok_or_else(|| {
+            validation(format!("Value '{comparison}' at 'comparisonOperator' failed to satisfy constraint: the embedded region has no anomaly detection; it compares with a threshold."))
+        })?;
+        let threshold = params.float("Threshold")?.ok_or_else(|| ApiError::missing("Threshold"))?;
+        let (watched, period) = watched(params)?;
+        let config = Self {
+            name,
+            description: params.text("AlarmDescription").map(str::to_owned),
+            actions_enabled: params.bool("ActionsEnabled")?.unwrap_or(true),
+            ok_actions: actions(params, "OKActions")?,
+            alarm_actions: actions(params, "AlarmActions")?,
+            insufficient_data_actions: actions(params, "InsufficientDataActions")?,
+            watched,
+            period,
+            rule: rule(params)?,
+            comparison,
+            threshold,
+            datapoints_to_alarm: params.int("DatapointsToAlarm")?,
+            treat_missing_data: params.text("TreatMissingData").map(str::to_owned),
+            evaluate_low_sample_count_percentile: low_samples(params)?,
+        };
+        let window = i64::try_from(config.rule.periods).unwrap_or(i64::MAX).saturating_mul(period);
+        let window_max = if period >= 3600 { LONG_WINDOW_SECONDS } else { WINDOW_SECONDS };
+        if window > window_max {
+            return Err(validation(format!(
+                "Metrics cannot be checked across more than {window_max} seconds (EvaluationPeriods * Period must be <= {window_max})."
+            )));
+        }
+        Ok(config)
+    }
+
+    /// The actions of a state.
+    pub fn actions(&self, state: super::alarm::State) -> &[String] {
+        use super::alarm::State;
+        match state {
+            State::Ok => &self.ok_actions,
+            State::Alarm => &self.alarm_actions,
+            State::InsufficientData => &self.insufficient_data_actions,
+        }
+    }
+
+    /// How many samples a percentile needs before the alarm may change, where the alarm asks for that.
+    pub fn samples_min(&self) -> Option<f64> {
+        let is_asked = self.evaluate_low_sample_count_percentile.as_deref() == Some("ignore");
+        match &self.watched {
+            Watched::Metric { statistic: Statistic::Percentile(percent), .. } if is_asked => {
+                let part = percent / 100.0;
+                Some(LOW_SAMPLES / if part >= 0.5 { 1.0 - part } else { part })
+            }
+            _ => None,
+        }
+    }
+
+    /// The fields of `MetricAlarm` that come from the configuration.
+    pub fn value(&self) -> Value {
+        let texts = |items: &[String]| Value::list(items.iter().map(|item| Value::from(&**item)));
+        let text = |text: &Option<String>| text.as_deref().map(Value::from);
+        let mut value = Value::map()
+            .with("AlarmName", Value::from(&*self.name))
+            .with("AlarmDescription", text(&self.description))
+            .with("ActionsEnabled", Value::from(self.actions_enabled))
+            .with("OKActions", texts(&self.ok_actions))
+            .with("AlarmActions", texts(&self.alarm_actions))
+            .with("InsufficientDataActions", texts(&self.insufficient_data_actions));
+        value = match &self.watched {
+            Watched::Metric { id, statistic, text: written, unit } => {
+                let is_extended = matches!(statistic, Statistic::Percentile(_) | Statistic::TrimmedMean(_));
+                let name = if is_extended { "ExtendedStatistic" } else { "Statistic" };
+                value
+                    .with("MetricName", Value::from(&*id.name))
+                    .with("Namespace", Value::from(&*id.namespace))
+                    .with(name, Value::from(&**written))
+                    .with("Dimensions", dimensions_value(id))
+                    .with("Period", Value::Int(self.period))
+                    .with("Unit", text(unit))
+            }
+            Watched::Math { request, .. } => value.with("Metrics", request.clone()),
+        };
+        value
+            .with("EvaluationPeriods", Value::Int(i64::try_from(self.rule.periods).unwrap_or(i64::MAX)))
+            .with("DatapointsToAlarm", self.datapoints_to_alarm.map(Value::Int))
+            .with("Threshold", Value::Float(self.threshold))
+            .with("ComparisonOperator", Value::from(self.comparison.as_str()))
+            .with("TreatMissingData", text(&self.treat_missing_data))
+            .with("EvaluateLowSampleCountPercentile", text(&self.evaluate_low_sample_count_percentile))
+    }
+}
+
+fn rule(params: &Params) -> Result<Rule, ApiError> {
+    let periods = params.int("EvaluationPeriods")?.ok_or_else(|| ApiError::missing("EvaluationPeriods"))?;
+    let to_alarm = params.int("DatapointsToAlarm")?.unwrap_or(periods);
+    if periods < 1 || to_alarm < 1 || to_alarm > periods {
+        return Err(validation(
+            "EvaluationPeriods and DatapointsToAlarm must be at least 1, and DatapointsToAlarm at most EvaluationPeriods.",
+        ));
+    }
+    let missing = match params.text("TreatMissingData") {
+        None => Missing::default(),
+        Some(text) => {
+            Missing::parse(text).ok_or_else(|| validation(format!("Value '{text}' at 'treatMissingData' is invalid: it is one of missing, ignore, breaching and notBreaching.")))?
+        }
+    };
+    // A window is at most a week of seconds.
+    let bounded = |number: i64| usize::try_from(number.min(LONG_WINDOW_SECONDS)).unwrap_or(1);
+    Ok(Rule { periods: bounded(periods), to_alarm: bounded(to_alarm), missing })
+}
+
+/// What is watched, and its period.
+fn watched(params: &Params) -> Result<(Watched, i64), ApiError> {
+    let list = params.maps("Metrics");
+    if !list.is_empty() {
+        let queries = Query::parse_all(&list)?;
+        if queries.iter().filter(|query| query.returned).count() != 1 {
+            return Err(validation("Exactly one element of the metrics list should return data."));
+        }
+        let period_of = |query: &Query| match &query.source {
+            Source::Metric { period, .. } => Some(*period),
+            Source::Math { .. } => None,
+        };
+        let period = queries.iter().find_map(period_of).ok_or_else(|| validation("The metrics list has no metric."))?;
+        let request = params.get("Metrics").cloned().unwrap_or(Value::List(Vec::new()));
+        return Ok((Watched::Math { queries, request }, period));
+    }
+    let period = params.int("Period")?.ok_or_else(|| ApiError::missing("Period"))?;
+    if !([10, 20, 30].contains(&period) || (period > 0 && period % 60 == 0)) {
+        return Err(validation(format!("Invalid period {period}: it must be 10, 20, 30 or a multiple of 60.")));
+    }
+    let text = match (params.text("Statistic"), params.text("ExtendedStatistic")) {
+        (Some(text), None) | (None, Some(text)) => text,
+        _ => return Err(validation("Exactly one of Statistic and ExtendedStatistic must be specified.")),
+    };
+    let unit = params.text("Unit").map(str::to_owned);
+    Ok((Watched::Metric { id: metric(params)?, statistic: statistic(text)?, text: text.to_owned(), unit }, period))
+}
+
+fn actions(params: &Params, name: &str) -> Result<Vec<String>, ApiError> {
+    let actions: Vec<String> = params.texts(name).into_iter().map(str::to_owned).collect();
+    if actions.len() > ACTIONS_MAX {
+        return Err(validation(format!("The collection {name} must not have a size greater than {ACTIONS_MAX}.")));
+    }
+    match actions.iter().find(|action| !action.starts_with("arn:")) {
+        Some(action) => Err(validation(format!("Invalid arn syntax: {action}"))),
+        None => Ok(actions),
+    }
+}
+
+fn low_samples(params: &Params) -> Result<Option<String>, ApiError> {
+    match params.text("EvaluateLowSampleCountPercentile") {
+        None => Ok(None),
+        Some(text @ ("evaluate" | "ignore")) => Ok(Some(text.to_owned())),
+        Some(other) => Err(validation(format!(
+            "Option {other} is not supported. Supported options for parameter EvaluateLowSampleCountPercentile are evaluate and ignore."
+        ))),
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+
+fn series(points: &[(i64, f64)]) -> Value {
+    Value::Series(Series { label: String::new(), period: 60, points: points.iter().copied().collect() })
+}
+
+/// `m1` is 1, 2, –, 4 and `m2` is 10, 0, 30, – at 0, 60, 120, 180 seconds.
+fn result(text: &str) -> Result<Value, String> {
+    let search = |_: &str, _: &str, _: i64| Ok(Vec::new());
+    let mut scope = Scope::new(0..240, false, &search);
+    scope.results = vec![
+        ("m1".to_owned(), series(&[(0, 1.0), (60, 2.0), (180, 4.0)])),
+        ("m2".to_owned(), series(&[(0, 10.0), (60, 0.0), (120, 30.0)])),
+    ];
+    scope.metrics = vec!["m1".to_owned(), "m2".to_owned()];
+    evaluate(&parse(text)?, &scope)
+}
+
+fn points(text: &str) -> Vec<(i64, f64)> {
+    match result(text) {
+        Ok(Value::Series(series)) => series.points.into_iter().collect(),
+        other => panic!("{text} gives {other:?}"),
+    }
+}
+
+#[test]
+fn operators_bind_as_in_arithmetic() {
+    for (text, value) in [
+        ("1 + 2 * 3", 7.0),
+        ("(1 + 2) * 3", 9.0),
+        ("2 ^ 3 ^ 2", 512.0),
+        ("-2 ^ 2", -4.0),
+        ("10 - 4 - 3", 3.0),
+        ("1 < 2 && 3 != 3 || 1 == 1", 1.0),
+        ("4 / -2", -2.0),
+        ("1 > 0 AND 0 > 1", 0.0),
+        (".5 * 4", 2.0),
+    ] {
+        assert_eq!(result(text), Ok(Value::Number(value)), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_value_is_zero_between_series_and_a_division_by_zero_is_left_out() {
+    assert_eq!(points("m1 + m2"), [(0, 11.0), (60, 2.0), (120, 30.0), (180, 4.0)]);
+    assert_eq!(points("m1 / m2"), [(0, 0.1), (120, 0.0)]);
+    assert_eq!(points("m1 * 100"), [(0, 100.0), (60, 200.0), (180, 400.0)]);
+    assert_eq!(points("m2 >= 10"), [(0, 1.0), (60, 0.0), (120, 1.0)]);
+}
+
+#[test]
+fn functions_of_a_series_are_numbers_and_of_an_array_series() {
+    assert_eq!(result("SUM(m1)"), Ok(Value::Number(7.0)));
+    assert_eq!(result("MAX(m2)"), Ok(Value::Number(30.0)));
+    assert_eq!(result("METRIC_COUNT(METRICS())"), Ok(Value::Number(2.0)));
+    assert_eq!(result("PERIOD(m1)"), Ok(Value::Number(60.0)));
+    assert_eq!(points("SUM(METRICS())"), [(0, 11.0), (60, 2.0), (120, 30.0), (180, 4.0)]);
+    assert_eq!(points("AVG([m1, m2])"), [(0, 5.5), (60, 1.0), (120, 30.0), (180, 4.0)]);
+    assert_eq!(points("SUM(METRICS('m2'))"), [(0, 10.0), (60, 0.0), (120, 30.0)]);
+}
+
+#[test]
+fn gaps_are_filled_as_asked() {
+    assert_eq!(points("FILL(m1, 0)"), [(0, 1.0), (60, 2.0), (120, 0.0), (180, 4.0)]);
+    assert_eq!(points("FILL(m1, LINEAR)"), [(0, 1.0), (60, 2.0), (120, 3.0), (180, 4.0)]);
+    assert_eq!(points("FILL(m2, REPEAT)"), [(0, 10.0), (60, 0.0), (120, 30.0), (180, 30.0)]);
+}
+
+#[test]
+fn changes_and_sums_run_along_a_series() {
+    assert_eq!(points("DIFF(m1)"), [(60, 1.0), (180, 2.0)]);
+    assert_eq!(points("RATE(m2)"), [(60, -10.0 / 60.0), (120, 0.5)]);
+    assert_eq!(points("RUNNING_SUM(m1)"), [(0, 1.0), (60, 3.0), (180, 7.0)]);
+}
+
+#[test]
+fn a_condition_chooses_time_by_time() {
+    assert_eq!(points("IF(m2 > 5, m1, 0)"), [(0, 1.0), (60, 0.0)]);
+    assert_eq!(points("IF(m2 > 5, 1)"), [(0, 1.0), (120, 1.0)]);
+    assert_eq!(result("IF(1, 2, 3)"), Ok(Value::Number(2.0)));
+}
+
+#[test]
+fn nonsense_is_explained() {
+    for (text, part) in [
+        ("m1 +", "too early"),
+        ("m1 + m3", "m3 is not known"),
+        ("SUM(m1", "')' is missing"),
+        ("m1 m2", "unexpected 'm' at character 4"),
+        ("FOO(m1)", "FOO"),
+        ("'a' + 1", "'a' is not a metric"),
+        ("1.2.3", "not a number"),
+        ("é", "unexpected"),
+        (&"(".repeat(1000), "nested"),
+        ("SUM()", "needs an argument"),
+        ("ABS(m1, 2)", "2 argument"),
+    ] {
+        let error = result(text).unwrap_err();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}

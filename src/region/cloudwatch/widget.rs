@@ -1,0 +1,292 @@
+//! GetMetricWidgetImage: the documented widget language, from its JSON to a [`Widget`]; `widget_chart.rs` draws it.
+//!
+//! Everything that is wrong is reported at once, each with its path, as AWS does.
+
+use jiff::tz::Offset;
+use jiff::{Span, Timestamp};
+use serde_json::{Map, Value as Json, json};
+
+use super::query::Query;
+use super::statistics::Statistic;
+use super::store::Store;
+use super::wire::{invalid, is_period};
+use super::{widget_chart, widget_metrics};
+use crate::chart::{Color, Kind, Legend, Side, Theme};
+use crate::region::wire::{Answer, Params, Value};
+
+const BYTES_MAX: usize = 100 * 1024;
+const SIZE_MAX: u64 = 2000;
+
+/// Keys that dashboards have and that change nothing in a picture.
+const IGNORED: [&str; 8] =
+    ["liveData", "sparkline", "trend", "singleValueFullPrecision", "labels", "table", "accountId", "type"];
+const KNOWN: [&str; 16] = [
+    "metrics",
+    "annotations",
+    "start",
+    "end",
+    "width",
+    "height",
+    "period",
+    "stat",
+    "view",
+    "stacked",
+    "yAxis",
+    "legend",
+    "timezone",
+    "theme",
+    "title",
+    "region",
+];
+
+/// What to show.
+#[derive(Debug)]
+pub struct Widget {
+    pub title: String,
+    pub width: u32,
+    pub height: u32,
+    pub theme: Theme,
+    pub view: Kind,
+    pub stacked: bool,
+    /// One value over the whole range instead of one a period: for bars and pies.
+    pub whole_range: bool,
+    pub legend: Legend,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub offset: Offset,
+    pub left: Axis,
+    pub right: Axis,
+    pub rows: Vec<Row>,
+    pub horizontal: Vec<crate::chart::Horizontal>,
+    pub vertical: Vec<crate::chart::Vertical>,
+}
+
+#[derive(Debug, Default)]
+pub struct Axis {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub label: Option<String>,
+    pub hides_units: bool,
+}
+
+/// One entry of `metrics`.
+#[derive(Debug)]
+pub struct Row {
+    pub query: Query,
+    /// As it was written; for labels.
+    pub stat: String,
+    pub color: Option<Color>,
+    pub side: Side,
+    pub visible: bool,
+}
+
+/// `GetMetricWidgetImage`
+pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, params: &Params) -> Answer {
+    let text = params.required("MetricWidget")?;
+    if text.len() > BYTES_MAX {
+        return Err(invalid(format!("The parameter MetricWidget must not be larger than {BYTES_MAX} bytes.")));
+    }
+    if let Some(format) = params.text("OutputFormat").filter(|format| *format != "png") {
+        return Err(invalid(format!(
+            "The value {format} for parameter OutputFormat is invalid: the image is always png."
+        )));
+    }
+    let Ok(Json::Object(fields)) = serde_json::from_str::<Json>(text) else {
+        return Err(invalid("The parameter MetricWidget is invalid: it must be a valid JSON object."));
+    };
+    let mut reader = Reader::default();
+    let widget = reader.widget(&fields, region, now);
+    if !reader.messages.is_empty() {
+        let count = reader.messages.len();
+        let list = Json::Array(reader.messages);
+        return Err(invalid(format!(
+            "The parameter MetricWidget is invalid, there are {count} validation errors: {list}"
+        )));
+    }
+    let chart = widget_chart::chart(store, &widget, now).map_err(invalid)?;
+    Ok(Value::map().with("MetricWidgetImage", Value::Bytes(crate::chart::png(&chart))))
+}
+
+/// Reads JSON and collects what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    messages: Vec<Json>,
+}
+
+impl Reader {
+    /// Notes a mistake; gives `None`, so that reading can go on.
+    pub fn wrong<T>(&mut self, path: &str, message: impl Into<String>) -> Option<T> {
+        self.messages.push(json!({"dataPath": path, "message": message.into()}));
+        None
+    }
+
+    pub fn unknown_keys(&mut self, path: &str, fields: &Map<String, Json>, known: &[&str]) {
+        for key in fields.keys().filter(|key| !known.contains(&key.as_str())) {
+            self.wrong::<()>(&format!("{path}/{key}"), "Should NOT have additional properties");
+        }
+    }
+
+    pub fn text(&mut self, path: &str, fields: &Map<String, Json>, key: &str) -> Option<String> {
+        match fields.get(key)? {
+            Json::String(text) => Some(text.clone()),
+            _ => self.wrong(&format!("{path}/{key}"), "Should be string"),
+        }
+    }
+
+    pub fn number(&mut self, path: &str, fields: &Map<String, Json>, key: &str) -> Option<f64> {
+        let value = fields.get(key)?;
+        match value.as_f64() {
+            Some(number) => Some(number),
+            None => self.wrong(&format!("{path}/{key}"), "Should be number"),
+        }
+    }
+
+    pub fn flag(&mut self, path: &str, fields: &Map<String, Json>, key: &str) -> Option<bool> {
+        match fields.get(key)? {
+            Json::Bool(flag) => Some(*flag),
+            _ => self.wrong(&format!("{path}/{key}"), "Should be boolean"),
+        }
+    }
+
+    /// One of several words.
+    pub fn word<T: Copy>(
+        &mut self,
+        path: &str,
+        fields: &Map<String, Json>,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(path, fields, key)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        found.or_else(|| self.wrong(&format!("{path}/{key}"), format!("Should be one of: {}", names.join(", "))))
+    }
+
+    pub fn color(&mut self, path: &str, fields: &Map<String, Json>) -> Option<Color> {
+        let text = self.text(path, fields, "color")?;
+        Color::parse(&text).or_else(|| self.wrong(&format!("{path}/color"), "Should be a colour such as #1f77b4"))
+    }
+
+    pub fn period(&mut self, path: &str, fields: &Map<String, Json>) -> Option<i64> {
+        let number = self.number(path, fields, "period")?;
+        #[expect(clippy::cast_possible_truncation, reason = "the cast saturates; what is no whole number is refused")]
+        let period = number as i64;
+        if number.fract() == 0.0 && is_period(period) {
+            return Some(period);
+        }
+        self.wrong(&format!("{path}/period"), "Should be 1, 5, 10, 20, 30 or a multiple of 60")
+    }
+
+    pub fn statistic(&mut self, path: &str, fields: &Map<String, Json>) -> Option<(Statistic, String)> {
+        let text = self.text(path, fields, "stat")?;
+        match Statistic::parse(&text) {
+            Some(statistic) => Some((statistic, text)),
+            None => self
+                .wrong(&format!("{path}/stat"), "Should be Average, Sum, Minimum, Maximum, SampleCount, pNN or tmNN"),
+        }
+    }
+
+    fn object<'a>(&mut self, path: &str, value: Option<&'a Json>, known: &[&str]) -> Option<&'a Map<String, Json>> {
+        match value? {
+            Json::Object(fields) => {
+                self.unknown_keys(path, fields, known);
+                Some(fields)
+            }
+            _ => self.wrong(path, "Should be object"),
+        }
+    }
+
+    fn widget(&mut self, fields: &Map<String, Json>, region: &str, now: Timestamp) -> Widget {
+        let known: Vec<&str> = KNOWN.into_iter().chain(IGNORED).chain(["setPeriodToTimeRange"]).collect();
+        self.unknown_keys("", fields, &known);
+        if self.text("", fields, "region").is_some_and(|wanted| wanted != region) {
+            self.wrong::<()>("/region", format!("Should be {region}"));
+        }
+        let period = self.period("", fields).unwrap_or(300);
+        let stat = self.statistic("", fields).unwrap_or((Statistic::Average, "Average".to_owned()));
+        let end = self.time(fields, "end", now).unwrap_or(now);
+        let start = self.time(fields, "start", now).unwrap_or(now - jiff::SignedDuration::from_hours(3));
+        if start >= end {
+            self.wrong::<()>("/start", "Should be before end");
+        }
+        let legend = self.object("/legend", fields.get("legend"), &["position"]).cloned().unwrap_or_default();
+        let positions = [("bottom", Legend::Bottom), ("right", Legend::Right), ("hidden", Legend::Hidden)];
+        let axes = self.object("/yAxis", fields.get("yAxis"), &["left", "right"]).cloned().unwrap_or_default();
+        let notes = self
+            .object("/annotations", fields.get("annotations"), &["horizontal", "vertical"])
+            .cloned()
+            .unwrap_or_default();
+        let views = [("timeSeries", Kind::Along), ("bar", Kind::Bars), ("pie", Kind::Pie)];
+        Widget {
+            title: self.text("", fields, "title").unwrap_or_default(),
+            width: self.size(fields, "width").unwrap_or(600),
+            height: self.size(fields, "height").unwrap_or(400),
+            theme: self
+                .word("", fields, "theme", &[("light", Theme::Light), ("dark", Theme::Dark)])
+                .unwrap_or_default(),
+            view: self.word("", fields, "view", &views).unwrap_or_default(),
+            stacked: self.flag("", fields, "stacked").unwrap_or(false),
+            whole_range: self.flag("", fields, "setPeriodToTimeRange").unwrap_or(false),
+            legend: self.word("/legend", &legend, "position", &positions).unwrap_or_default(),
+            start,
+            end,
+            offset: self.offset(fields).unwrap_or(Offset::UTC),
+            left: self.axis("/yAxis/left", axes.get("left")),
+            right: self.axis("/yAxis/right", axes.get("right")),
+            rows: widget_metrics::rows(self, fields.get("metrics"), period, &stat),
+            horizontal: widget_metrics::horizontal(self, notes.get("horizontal")),
+            vertical: widget_metrics::vertical(self, notes.get("vertical")),
+        }
+    }
+
+    fn size(&mut self, fields: &Map<String, Json>, key: &str) -> Option<u32> {
+        let size = fields.get(key)?.as_u64().filter(|size| (1..=SIZE_MAX).contains(size));
+        let size = size.and_then(|size| u32::try_from(size).ok());
+        size.or_else(|| self.wrong(&format!("/{key}"), format!("Should be a whole number from 1 to {SIZE_MAX}")))
+    }
+
+    /// `-PT3H` before now, or an ISO 8601 time.
+    fn time(&mut self, fields: &Map<String, Json>, key: &str, now: Timestamp) -> Option<Timestamp> {
+        let text = self.text("", fields, key)?;
+        if let Ok(time) = text.parse() {
+            return Some(time);
+        }
+        let span = text.parse::<Span>().ok().filter(|_| text.starts_with(['-', 'P']));
+        let time = span.and_then(|span| now.to_zoned(jiff::tz::TimeZone::UTC).checked_add(span).ok());
+        let message = "Should be a time such as 2026-11-21T10:00:00Z, or relative to now such as -PT3H";
+        time.map(|time| time.timestamp()).or_else(|| self.wrong(&format!("/{key}"), message))
+    }
+
+    /// `+0130`
+    fn offset(&mut self, fields: &Map<String, Json>) -> Option<Offset> {
+        let text = self.text("", fields, "timezone")?;
+        let parse = || {
+            let sign = match text.as_bytes().first()? {
+                b'+' => 1,
+                b'-' => -1,
+                _ => return None,
+            };
+            let digits =
+                text.get(1..).filter(|digits| digits.len() == 4 && digits.bytes().all(|d| d.is_ascii_digit()))?;
+            let (hours, minutes): (i32, i32) = (digits[..2].parse().ok()?, digits[2..].parse().ok()?);
+            Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
+        };
+        parse().or_else(|| self.wrong("/timezone", "Should be an offset from UTC such as +0130"))
+    }
+
+    fn axis(&mut self, path: &str, value: Option<&Json>) -> Axis {
+        let Some(fields) = self.object(path, value, &["min", "max", "label", "showUnits"]) else {
+            return Axis::default();
+        };
+        Axis {
+            min: self.number(path, fields, "min"),
+            max: self.number(path, fields, "max"),
+            label: self.text(path, fields, "label"),
+            hides_units: self.flag(path, fields, "showUnits") == Some(false),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "widget_tests.rs"]
+mod tests;
