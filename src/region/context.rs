@@ -1,7 +1,5 @@
 //! What a service's model is given with every call: the time, its neighbours, ids, and a place for its signals.
 
-use std::net::Ipv4Addr;
-
 use jiff::Timestamp;
 
 use super::addresses::Addresses;
@@ -11,11 +9,6 @@ use super::signal::Signal;
 
 /// The region's one account.
 pub const ACCOUNT: &str = "000000000000";
-
-/// The first address of 127.31.240.0/20, which is for load balancers: no subnet of a VPC may reach into it.
-pub const LOAD_BALANCER_NETWORK: Ipv4Addr = Ipv4Addr::new(127, 31, 240, 0);
-/// Addresses in that network.
-pub const LOAD_BALANCER_NETWORK_SIZE: u32 = 1 << 12;
 
 /// Handed to a model; everything that it may see of the outside.
 pub struct Context<'a> {

@@ -110,11 +110,9 @@ pub enum Signal {
         instance: String,
         port: u16,
     },
-    /// Where load balancers live on this machine: the first address of the block that this region took, and whether
-    /// ports below 1024 may be bound.
-    DataPlane {
-        block: Ipv4Addr,
-        low_ports: bool,
+    /// Whether this process may bind ports below 1024; found out once, when the data plane starts.
+    LowPorts {
+        allowed: bool,
     },
     /// Whether a listener is served; the problem where it cannot be.
     ListenerServed {

@@ -161,8 +161,8 @@ impl Elbv2 {
                     "A listener already exists on this port for this load balancer",
                 ));
             }
-            let served = self.place.served(port);
-            if self.place.served(there.port) == served {
+            let served = self.served(port);
+            if self.served(there.port) == served {
                 return Err(ApiError::new(
                     "DuplicateListener",
                     format!(

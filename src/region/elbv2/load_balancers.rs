@@ -82,7 +82,8 @@ impl Elbv2 {
                 format!("A load balancer with the same name '{name}' exists, but with different settings"),
             ));
         }
-        let free = self.free_address().filter(|_| self.load_balancers.len() < LOAD_BALANCERS_MAX);
+        let free =
+            if self.load_balancers.len() < LOAD_BALANCERS_MAX { cx.addresses.take_for_load_balancer() } else { None };
         let address = free.ok_or_else(|| {
             ApiError::new(
                 "TooManyLoadBalancers",
@@ -128,7 +129,7 @@ impl Elbv2 {
     }
 
     /// Deletes the load balancer with its listeners and rules; one that is not there is no error.
-    pub(super) fn delete_load_balancer(&mut self, params: &Params) -> Answer {
+    pub(super) fn delete_load_balancer(&mut self, cx: &mut Context, params: &Params) -> Answer {
         let arn = params.required("LoadBalancerArn")?;
         if let Some(there) = self.load_balancers.get(arn) {
             if there.attributes.is_on("deletion_protection.enabled") {
@@ -137,6 +138,7 @@ impl Elbv2 {
                     format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled"),
                 ));
             }
+            cx.addresses.release(there.address);
             self.load_balancers.remove(arn);
             self.listeners.retain(|_, listener| listener.load_balancer != arn);
         }
@@ -189,11 +191,6 @@ impl Elbv2 {
         self.load_balancers.get_mut(arn).ok_or_else(|| missing(arn))
     }
 
-    /// The lowest address of the region's block that no load balancer has.
-    fn free_address(&self) -> Option<Ipv4Addr> {
-        self.place.addresses().find(|address| self.load_balancers.values().all(|there| there.address != *address))
-    }
-
     fn show_load_balancer(&self, now: Timestamp, it: &LoadBalancer) -> Value {
         let problem = self
             .listeners
@@ -228,9 +225,9 @@ impl Elbv2 {
     fn dns_name(&self, it: &LoadBalancer) -> String {
         let ports =
             self.listeners.values().filter(|listener| listener.load_balancer == it.arn).map(|listener| listener.port);
-        let moved = ports.filter(|port| self.place.served(*port) != *port).min_by_key(|port| (*port != 80, *port));
+        let moved = ports.filter(|port| self.served(*port) != *port).min_by_key(|port| (*port != 80, *port));
         match moved {
-            Some(port) => format!("{}:{}", it.address, self.place.served(port)),
+            Some(port) => format!("{}:{}", it.address, self.served(port)),
             None => it.address.to_string(),
         }
     }

@@ -11,8 +11,14 @@ mod listeners;
 mod load_balancers;
 pub mod model;
 mod page;
+pub mod prober;
+pub mod proxy;
+pub mod routing;
 mod rules;
 mod tags;
 mod target_groups;
 mod targets;
 mod wire;
+
+#[cfg(test)]
+mod tests;

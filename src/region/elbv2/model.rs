@@ -4,7 +4,6 @@
 //! [`Elbv2::settle`] brings the targets in line; [`Elbv2::revision`] then tells the proxy to look again.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +12,7 @@ use super::listeners::Listener;
 use super::load_balancers::LoadBalancer;
 use super::target_groups::TargetGroup;
 use super::targets::TargetId;
-use crate::region::context::{Context, LOAD_BALANCER_NETWORK};
+use crate::region::context::Context;
 use crate::region::facts::{LoadBalancerFacts, TargetGroupFacts};
 use crate::region::signal::{Measurement, Signal, Statistics, TargetState};
 use crate::region::wire::{Answer, ApiError, Request};
@@ -28,43 +27,14 @@ pub struct Elbv2 {
     pub(super) load_balancers: BTreeMap<String, LoadBalancer>,
     pub(super) target_groups: BTreeMap<String, TargetGroup>,
     pub(super) listeners: BTreeMap<String, Listener>,
-    pub(super) place: Place,
+    /// Whether ports below 1024 may be bound on this machine.
+    low_ports: bool,
     revision: u64,
     next_host_count: Option<Timestamp>,
 }
 
-/// Where load balancers live on this machine: what the data plane found out when it started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The block's first address; load balancers take those after it.
-    pub block: Ipv4Addr,
-    /// Whether ports below 1024 may be bound.
-    pub low_ports: bool,
-}
-
-/// Addresses in one region's block: the first marks the block as taken, the others are for load balancers.
-pub const BLOCK_SIZE: u32 = 64;
 /// What is added to a port below 1024 where those may not be bound.
 const LOW_PORT_SHIFT: u16 = 8000;
-
-impl Default for Place {
-    fn default() -> Self {
-        Self { block: LOAD_BALANCER_NETWORK, low_ports: false }
-    }
-}
-
-impl Place {
-    /// The port on which a listener's port is served.
-    pub fn served(&self, port: u16) -> u16 {
-        if port < 1024 && !self.low_ports { port + LOW_PORT_SHIFT } else { port }
-    }
-
-    /// The addresses for load balancers.
-    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
-        let block = self.block.to_bits();
-        (1..BLOCK_SIZE).map(move |offset| Ipv4Addr::from_bits(block + offset))
-    }
-}
 
 impl Elbv2 {
     /// Runs one operation.
@@ -95,7 +65,7 @@ impl Elbv2 {
                 self.target_idle(target_group, &TargetId { instance: instance.clone(), port: *port });
                 self.revision += 1;
             }
-            Signal::DataPlane { block, low_ports } => self.place = Place { block: *block, low_ports: *low_ports },
+            Signal::LowPorts { allowed } => self.low_ports = *allowed,
             Signal::ListenerServed { listener, problem } => {
                 if let Some(there) = self.listeners.get_mut(listener) {
                     there.problem.clone_from(problem);
@@ -110,7 +80,10 @@ impl Elbv2 {
     pub fn advance(&mut self, cx: &mut Context) {
         self.changed(cx);
         if self.next_host_count.is_some_and(|due| due <= cx.now) {
-            self.count_hosts(cx);
+            let counts = self.host_counts(cx.now);
+            if !counts.is_empty() {
+                cx.send(Signal::Measurements(counts));
+            }
             self.next_host_count = Some(cx.now + HOST_COUNT_PERIOD);
         }
     }
@@ -119,6 +92,11 @@ impl Elbv2 {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let targets = self.target_groups.values().flat_map(|group| group.targets.values());
         targets.filter_map(|target| target.deadline()).chain(self.next_host_count).min()
+    }
+
+    /// The port on which a listener's port is served.
+    pub(super) fn served(&self, port: u16) -> u16 {
+        if port < 1024 && !self.low_ports { port + LOW_PORT_SHIFT } else { port }
     }
 
     /// Moves with every change that the proxy must know of.
@@ -142,10 +120,10 @@ impl Elbv2 {
         }
     }
 
-    /// Measures `HealthyHostCount` and `UnHealthyHostCount`: for each target group with its load balancer, and again for
+    /// `HealthyHostCount` and `UnHealthyHostCount`: for each target group with its load balancer, and again for
     /// each zone; never for the load balancer alone, as on AWS. A target counts as healthy or unhealthy once health
     /// checks have said so or still look for it.
-    fn count_hosts(&self, cx: &mut Context) {
+    pub(super) fn host_counts(&self, now: Timestamp) -> Vec<Measurement> {
         let mut measured = Vec::new();
         for (arn, load_balancers) in self.users() {
             let Some(group) = self.target_groups.get(arn) else { continue };
@@ -173,7 +151,7 @@ impl Elbv2 {
                             namespace: "AWS/ApplicationELB".to_owned(),
                             metric: metric.to_owned(),
                             dimensions: dimensions.clone(),
-                            time: cx.now,
+                            time: now,
                             values: Statistics { samples: vec![(count.into(), 1.0)] },
                             unit: "Count".to_owned(),
                         });
@@ -181,9 +159,7 @@ impl Elbv2 {
                 }
             }
         }
-        if !measured.is_empty() {
-            cx.send(Signal::Measurements(measured));
-        }
+        measured
     }
 
     pub fn target_group_facts(&self, arn: &str) -> Option<TargetGroupFacts> {

@@ -155,18 +155,16 @@ impl Elbv2 {
     }
 
     pub(super) fn probed(&mut self, now: Timestamp, target_group: &str, id: &TargetId, outcome: &ProbeOutcome) {
-        if let Some(group) = self.target_groups.get_mut(target_group) {
-            if let Some(target) = group.targets.get_mut(id) {
-                target.health.probed(now, &group.check, outcome);
-            }
+        let Some(group) = self.target_groups.get_mut(target_group) else { return };
+        if let Some(target) = group.targets.get_mut(id) {
+            target.health.probed(now, &group.check, outcome);
         }
     }
 
     pub(super) fn target_idle(&mut self, target_group: &str, id: &TargetId) {
-        if let Some(group) = self.target_groups.get_mut(target_group) {
-            if group.targets.get(id).is_some_and(|target| target.health.is_draining()) {
-                group.targets.remove(id);
-            }
+        let Some(group) = self.target_groups.get_mut(target_group) else { return };
+        if group.targets.get(id).is_some_and(|target| target.health.is_draining()) {
+            group.targets.remove(id);
         }
     }
 

@@ -10,7 +10,7 @@ impl Elbv2 {
         match request.operation.as_str() {
             "CreateLoadBalancer" => self.create_load_balancer(cx, params),
             "DescribeLoadBalancers" => self.describe_load_balancers(cx, params),
-            "DeleteLoadBalancer" => self.delete_load_balancer(params),
+            "DeleteLoadBalancer" => self.delete_load_balancer(cx, params),
             "DescribeLoadBalancerAttributes" => self.describe_load_balancer_attributes(params),
             "ModifyLoadBalancerAttributes" => self.modify_load_balancer_attributes(params),
             "SetSecurityGroups" => self.set_security_groups(cx, params),

@@ -1,0 +1,301 @@
+//! What the proxy counts: atomics that a request touches without a lock, drained every second into CloudWatch's
+//! measurements.
+//!
+//! | counted per | metrics (AWS/ApplicationELB) | dimensions |
+//! | --- | --- | --- |
+//! | target | RequestCount, HTTPCode_Target_NXX_Count, TargetResponseTime, TargetConnectionErrorCount | {LB}, {LB, AZ}, {TG, LB}, {TG, AZ, LB} |
+//! | target | RequestCountPerTarget (a Sum only) | {TG}, {TG, LB} |
+//! | target | AWS/EC2 NetworkIn, NetworkOut: one sample for each clock minute, as detailed monitoring has | {InstanceId} |
+//! | load balancer | HTTPCode_ELB_NXX_Count (and 502, 503, 504), NewConnectionCount, ActiveConnectionCount, ProcessedBytes, … | {LB}, {LB, AZ} |
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::region::signal::{Measurement, Statistics};
+
+/// Buckets of response times for each doubling: within 1/8 of each other.
+const BUCKETS_PER_OCTAVE: u32 = 8;
+/// From 1 µs to 2^26 µs (67 s); what is longer falls into the last.
+const BUCKETS: usize = 26 * BUCKETS_PER_OCTAVE as usize;
+
+/// Counts of one target.
+#[derive(Debug)]
+pub struct TargetMeter {
+    pub requests: AtomicU64,
+    /// 2XX, 3XX, 4XX, 5XX.
+    codes: [AtomicU64; 4],
+    pub connection_errors: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    /// Number and sum in microseconds of each bucket, so that averages stay exact.
+    response_times: Box<[(AtomicU64, AtomicU64)]>,
+}
+
+impl Default for TargetMeter {
+    fn default() -> Self {
+        Self {
+            requests: AtomicU64::default(),
+            codes: Default::default(),
+            connection_errors: AtomicU64::default(),
+            bytes_in: AtomicU64::default(),
+            bytes_out: AtomicU64::default(),
+            response_times: (0..BUCKETS).map(|_| Default::default()).collect(),
+        }
+    }
+}
+
+impl TargetMeter {
+    /// A target answered.
+    pub fn answered(&self, status: u16, after: Duration) {
+        if let Some(code) = usize::from(status / 100).checked_sub(2).and_then(|class| self.codes.get(class)) {
+            code.fetch_add(1, Relaxed);
+        }
+        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX).max(1);
+        let (count, sum) = &self.response_times[bucket(micros)];
+        count.fetch_add(1, Relaxed);
+        sum.fetch_add(micros, Relaxed);
+    }
+}
+
+/// The bucket of a time: its octave, and the three bits after the first.
+fn bucket(micros: u64) -> usize {
+    let octave = 63 - micros.leading_zeros();
+    let within = if octave >= 3 { (micros >> (octave - 3)) & 7 } else { (micros << (3 - octave)) & 7 };
+    let index = u64::from(octave * BUCKETS_PER_OCTAVE) + within;
+    usize::try_from(index).map_or(BUCKETS - 1, |index| index.min(BUCKETS - 1))
+}
+
+/// Counts of one load balancer.
+#[derive(Debug, Default)]
+pub struct FrontMeter {
+    pub new_connections: AtomicU64,
+    /// Open now.
+    pub active_connections: AtomicU64,
+    pub rejected_connections: AtomicU64,
+    pub processed_bytes: AtomicU64,
+    pub fixed_responses: AtomicU64,
+    pub redirects: AtomicU64,
+    pub rule_evaluations: AtomicU64,
+    pub fail_open_requests: AtomicU64,
+    /// Answers of the load balancer's own: 4XX, 5XX, and among those 500, 502, 503 and 504.
+    pub own_4xx: AtomicU64,
+    pub own_5xx: AtomicU64,
+    pub own_500: AtomicU64,
+    pub own_502: AtomicU64,
+    pub own_503: AtomicU64,
+    pub own_504: AtomicU64,
+}
+
+impl FrontMeter {
+    /// The load balancer answered by itself because something is wrong.
+    pub fn refused(&self, status: u16) {
+        let class = if status >= 500 { &self.own_5xx } else { &self.own_4xx };
+        class.fetch_add(1, Relaxed);
+        let exact = match status {
+            500 => &self.own_500,
+            502 => &self.own_502,
+            503 => &self.own_503,
+            504 => &self.own_504,
+            _ => return,
+        };
+        exact.fetch_add(1, Relaxed);
+    }
+}
+
+type Dimensions = Vec<(String, String)>;
+/// Values and how often each occurred.
+type Samples = Vec<(f64, f64)>;
+
+/// Collects what was drained, so that each metric goes out once for each set of dimensions.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// By dimensions and metric: the unit and the samples.
+    metrics: BTreeMap<(Dimensions, &'static str), (&'static str, Samples)>,
+    response_times: BTreeMap<Dimensions, Vec<(u64, u64)>>,
+}
+
+/// What a target's counts are filed under.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetLabels<'a> {
+    pub load_balancer: &'a str,
+    pub target_group: &'a str,
+    pub zone: &'a str,
+}
+
+fn dimensions(pairs: &[(&str, &str)]) -> Dimensions {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a second are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+impl Drained {
+    /// Empties a target's meter. Returns how many requests it had.
+    pub fn target(&mut self, meter: &TargetMeter, labels: TargetLabels) -> u64 {
+        let TargetLabels { load_balancer, target_group, zone } = labels;
+        let (lb, tg, az) = (("LoadBalancer", load_balancer), ("TargetGroup", target_group), ("AvailabilityZone", zone));
+        let sets = [dimensions(&[lb]), dimensions(&[az, lb]), dimensions(&[tg, lb]), dimensions(&[tg, az, lb])];
+        let requests = meter.requests.swap(0, Relaxed);
+        let codes = [
+            "HTTPCode_Target_2XX_Count",
+            "HTTPCode_Target_3XX_Count",
+            "HTTPCode_Target_4XX_Count",
+            "HTTPCode_Target_5XX_Count",
+        ];
+        let codes = codes.into_iter().zip(meter.codes.iter().map(|code| code.swap(0, Relaxed)));
+        let errors = meter.connection_errors.swap(0, Relaxed);
+        let counts = codes.chain([("RequestCount", requests), ("TargetConnectionErrorCount", errors)]);
+        for (metric, count) in counts.filter(|(_, count)| *count > 0) {
+            for set in &sets {
+                self.ones(set.clone(), metric, count);
+            }
+        }
+        for (index, (count, sum)) in meter.response_times.iter().enumerate() {
+            let count = count.swap(0, Relaxed);
+            if count == 0 {
+                continue;
+            }
+            let sum = sum.swap(0, Relaxed);
+            for set in &sets {
+                let buckets = self.response_times.entry(set.clone()).or_insert_with(|| vec![(0, 0); BUCKETS]);
+                buckets[index].0 += count;
+                buckets[index].1 += sum;
+            }
+        }
+        requests
+    }
+
+    /// The requests of a second, for each of the targets: the sum of a minute is the requests of one target.
+    pub fn per_target(&mut self, load_balancer: &str, target_group: &str, requests: u64, targets: usize) {
+        let value = float(requests) / float(targets.max(1) as u64);
+        let (lb, tg) = (("LoadBalancer", load_balancer), ("TargetGroup", target_group));
+        for set in [dimensions(&[tg]), dimensions(&[tg, lb])] {
+            self.sample(set, "RequestCountPerTarget", "Count", value);
+        }
+    }
+
+    /// Empties a load balancer's meter.
+    pub fn front(&mut self, meter: &FrontMeter, load_balancer: &str, zone: &str) {
+        let (lb, az) = (("LoadBalancer", load_balancer), ("AvailabilityZone", zone));
+        let counts = [
+            ("HTTPCode_ELB_4XX_Count", &meter.own_4xx),
+            ("HTTPCode_ELB_5XX_Count", &meter.own_5xx),
+            ("HTTPCode_ELB_500_Count", &meter.own_500),
+            ("HTTPCode_ELB_502_Count", &meter.own_502),
+            ("HTTPCode_ELB_503_Count", &meter.own_503),
+            ("HTTPCode_ELB_504_Count", &meter.own_504),
+            ("NewConnectionCount", &meter.new_connections),
+            ("RejectedConnectionCount", &meter.rejected_connections),
+            ("HTTP_Fixed_Response_Count", &meter.fixed_responses),
+            ("HTTP_Redirect_Count", &meter.redirects),
+            ("UnhealthyRoutingRequestCount", &meter.fail_open_requests),
+        ];
+        let sums = [
+            ("ProcessedBytes", "Bytes", &meter.processed_bytes),
+            ("RuleEvaluations", "Count", &meter.rule_evaluations),
+        ];
+        for (metric, count) in counts {
+            let count = count.swap(0, Relaxed);
+            if count > 0 {
+                self.ones(dimensions(&[lb]), metric, count);
+                self.ones(dimensions(&[az, lb]), metric, count);
+            }
+        }
+        for (metric, unit, sum) in sums {
+            let sum = sum.swap(0, Relaxed);
+            if sum > 0 {
+                self.sample(dimensions(&[lb]), metric, unit, float(sum));
+                self.sample(dimensions(&[az, lb]), metric, unit, float(sum));
+            }
+        }
+    }
+
+    /// The connections that are open, to be told once a minute: its statistic is the sum.
+    pub fn active_connections(&mut self, count: u64, load_balancer: &str, zone: &str) {
+        if count > 0 {
+            let (lb, az) = (("LoadBalancer", load_balancer), ("AvailabilityZone", zone));
+            for set in [dimensions(&[lb]), dimensions(&[az, lb])] {
+                self.sample(set, "ActiveConnectionCount", "Count", float(count));
+            }
+        }
+    }
+
+    /// `count` samples of the value 1: its sum counts, its average is 1.
+    fn ones(&mut self, set: Dimensions, metric: &'static str, count: u64) {
+        let (_, samples) = self.metrics.entry((set, metric)).or_insert(("Count", vec![(1.0, 0.0)]));
+        samples[0].1 += float(count);
+    }
+
+    fn sample(&mut self, set: Dimensions, metric: &'static str, unit: &'static str, value: f64) {
+        self.metrics.entry((set, metric)).or_insert((unit, Vec::new())).1.push((value, 1.0));
+    }
+
+    /// Everything that was drained.
+    pub fn measurements(self, time: Timestamp) -> Vec<Measurement> {
+        let measurement = |metric: &str, dimensions, unit: &str, samples| Measurement {
+            namespace: "AWS/ApplicationELB".to_owned(),
+            metric: metric.to_owned(),
+            dimensions,
+            time,
+            values: Statistics { samples },
+            unit: unit.to_owned(),
+        };
+        let counts =
+            self.metrics.into_iter().map(|((set, metric), (unit, samples))| measurement(metric, set, unit, samples));
+        let times = self.response_times.into_iter().map(|(set, buckets)| {
+            let used = buckets.into_iter().filter(|(count, _)| *count > 0);
+            let samples = used.map(|(count, sum)| (float(sum) / float(count) / 1e6, float(count)));
+            measurement("TargetResponseTime", set, "Seconds", samples.collect())
+        });
+        counts.chain(times).collect()
+    }
+}
+
+/// An instance's traffic of one clock minute.
+pub fn network(instance: &str, minute: Timestamp, bytes_in: u64, bytes_out: u64) -> [Measurement; 2] {
+    [("NetworkIn", bytes_in), ("NetworkOut", bytes_out)].map(|(metric, bytes)| Measurement {
+        namespace: "AWS/EC2".to_owned(),
+        metric: metric.to_owned(),
+        dimensions: dimensions(&[("InstanceId", instance)]),
+        time: minute,
+        values: Statistics { samples: vec![(float(bytes), 1.0)] },
+        unit: "Bytes".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_rise_with_the_time_and_end_at_the_last() {
+        let times = [1, 2, 3, 4, 7, 8, 9, 15, 16, 100, 110, 1000, 1_000_000, 60_000_000];
+        let buckets: Vec<usize> = times.into_iter().map(bucket).collect();
+        assert!(buckets.is_sorted_by(|a, b| a < b), "{buckets:?}");
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_request_is_counted_under_four_sets_of_dimensions_and_its_time_is_exact() {
+        let meter = TargetMeter::default();
+        meter.requests.fetch_add(2, Relaxed);
+        meter.answered(200, Duration::from_micros(1000));
+        meter.answered(200, Duration::from_micros(1001));
+        let mut drained = Drained::default();
+        let labels = TargetLabels { load_balancer: "app/a/1", target_group: "targetgroup/b/2", zone: "us-east-1a" };
+        assert_eq!(drained.target(&meter, labels), 2);
+        let measured = drained.measurements(Timestamp::UNIX_EPOCH);
+        let of = |metric: &str| measured.iter().filter(|it| it.metric == metric).collect::<Vec<_>>();
+        assert_eq!(of("RequestCount").len(), 4);
+        assert_eq!(of("HTTPCode_Target_2XX_Count")[0].values.samples, vec![(1.0, 2.0)]);
+        assert_eq!(of("TargetResponseTime")[0].values.samples, vec![(0.001_000_5, 2.0)]);
+        let mut again = Drained::default();
+        again.target(&meter, labels);
+        assert_eq!(again.measurements(Timestamp::UNIX_EPOCH), vec![], "a drained meter is empty");
+    }
+}

@@ -1,0 +1,302 @@
+//! The data plane of the load balancers: a real HTTP/1.1 reverse proxy.
+//!
+//! One loop follows the model: when its revision moves, it takes the new routing, opens and closes sockets, and swaps
+//! each listener's table. Requests are served on threads of their own, so that a busy region does not slow them, and
+//! touch nothing of the loop's but a table and atomics. Every second the loop empties the meters.
+
+mod answers;
+mod cookies;
+mod headers;
+mod meters;
+mod relay;
+mod serve;
+mod table;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddrV4, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::CancellationToken;
+
+use self::meters::{Drained, TargetLabels, network};
+use self::serve::Listening;
+use self::table::{Live, Table};
+use crate::clock;
+use crate::region::driver::Region;
+use crate::region::signal::Signal;
+
+/// Threads that serve requests, at most. One does tens of thousands of requests a second.
+const THREADS_MAX: usize = 4;
+/// How often meters are emptied, closed sockets are tried again and idle connections are looked through.
+const TICK: Duration = Duration::from_secs(1);
+/// A target group without requests tells so every so many ticks: scaling in needs to know.
+const IDLE_TICKS: u64 = 15;
+/// How soon a draining target is looked at again while a request may still be on its way to it.
+const SOON: Duration = Duration::from_millis(2);
+
+/// Whether this process may bind ports below 1024. Tried on an address of its own, which nobody else can have taken.
+pub fn low_ports_allowed() -> bool {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    TcpListener::bind(SocketAddrV4::new([127, 32, high, low].into(), 80)).is_ok()
+}
+
+/// Serves the region's listeners until `stop` is cancelled.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub async fn run(region: Arc<Region>, stop: CancellationToken) -> io::Result<()> {
+    region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
+    let threads = Threads::start(&stop)?;
+    let mut changes = region.subscribe();
+    let mut plane = Plane {
+        region,
+        stop: stop.clone(),
+        workers: threads.handles.clone(),
+        live: Live::default(),
+        open: HashMap::new(),
+        retired: Vec::new(),
+        revision: None,
+        ticks: 0,
+        minute: minute_of(clock::now()),
+        emptied: clock::now(),
+    };
+    let drained = Arc::clone(&plane.live.drained);
+    let mut next_tick = clock::now() + TICK;
+    loop {
+        plane.follow();
+        let wait_for = if plane.report_idle() { next_tick } else { (clock::now() + SOON).min(next_tick) };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = changes.changed() => if changed.is_err() { break },
+            () = drained.notified() => {}
+            () = clock::sleep_until(wait_for) => {}
+        }
+        if clock::now() >= next_tick {
+            plane.tick();
+            next_tick = clock::now() + TICK;
+        }
+    }
+    stop.cancel();
+    tokio::task::spawn_blocking(move || threads.join()).await?;
+    Ok(())
+}
+
+/// The threads that serve requests: each with its own loop, so that the two sides of a request stay together.
+struct Threads {
+    handles: Vec<Handle>,
+    joins: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    fn start(stop: &CancellationToken) -> io::Result<Self> {
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let mut threads = Self { handles: Vec::new(), joins: Vec::new() };
+        for index in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            threads.handles.push(runtime.handle().clone());
+            let stop = stop.clone();
+            let thread = std::thread::Builder::new().name(format!("proxy-{index}"));
+            threads.joins.push(thread.spawn(move || runtime.block_on(stop.cancelled()))?);
+        }
+        Ok(threads)
+    }
+
+    fn join(self) {
+        for join in self.joins {
+            if join.join().is_err() {
+                tracing::error!("a thread of the proxy had panicked");
+            }
+        }
+    }
+}
+
+/// The loop's state.
+struct Plane {
+    region: Arc<Region>,
+    stop: CancellationToken,
+    workers: Vec<Handle>,
+    live: Live,
+    /// By the listener's ARN.
+    open: HashMap<String, Socket>,
+    /// Tables that were replaced, while a request may still pick from them.
+    retired: Vec<Arc<Table>>,
+    revision: Option<u64>,
+    ticks: u64,
+    minute: Timestamp,
+    emptied: Timestamp,
+}
+
+/// A listener's socket; `None` while it cannot be bound.
+struct Socket {
+    address: SocketAddrV4,
+    listening: Option<Arc<Listening>>,
+}
+
+impl Plane {
+    /// Takes the routing, if it is a new one.
+    fn follow(&mut self) {
+        let known = self.revision;
+        let news = self.region.read(|world| {
+            let elbv2 = &world.services.elbv2;
+            (known != Some(elbv2.revision())).then(|| (elbv2.revision(), elbv2.routing()))
+        });
+        let Some((revision, routing)) = news else { return };
+        self.revision = Some(revision);
+        // What was counted for those that the new routing forgets would be lost.
+        self.empty_meters(false);
+        let mut before = std::mem::take(&mut self.open);
+        for table in self.live.tables(routing) {
+            let address = table.routes.address;
+            let arn = table.routes.arn.clone();
+            let same = before.remove(&arn).and_then(|socket| match socket.listening {
+                Some(listening) if socket.address == address => Some(listening),
+                moved => {
+                    moved.inspect(|listening| listening.stop.cancel());
+                    None
+                }
+            });
+            let listening = match same {
+                Some(listening) => {
+                    self.retired.push(listening.replace(table));
+                    Some(listening)
+                }
+                None => self.open_socket(address, table),
+            };
+            self.open.insert(arn, Socket { address, listening });
+        }
+        for removed in before.into_values().filter_map(|socket| socket.listening) {
+            removed.stop.cancel();
+            self.retired.push(removed.table());
+        }
+    }
+
+    /// Binds a listener's socket; tells the model where that fails.
+    fn open_socket(&self, address: SocketAddrV4, table: Arc<Table>) -> Option<Arc<Listening>> {
+        let listener = table.routes.arn.clone();
+        match self.bind(address, table) {
+            Ok(listening) => {
+                self.region.signal(Signal::ListenerServed { listener, problem: None });
+                Some(listening)
+            }
+            Err(error) => {
+                let problem = Some(format!("The embedded region cannot listen on {address}: {error}"));
+                self.region.signal(Signal::ListenerServed { listener, problem });
+                None
+            }
+        }
+    }
+
+    fn bind(&self, address: SocketAddrV4, table: Arc<Table>) -> io::Result<Arc<Listening>> {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let listening = Arc::new(Listening::new(table, self.stop.child_token()));
+        for worker in &self.workers {
+            let (socket, listening) = (socket.try_clone()?, Arc::clone(&listening));
+            worker.spawn(async move {
+                match tokio::net::TcpListener::from_std(socket) {
+                    Ok(socket) => listening.accept(socket).await,
+                    Err(error) => tracing::error!(%error, "a socket could not be watched"),
+                }
+            });
+        }
+        Ok(listening)
+    }
+
+    /// Tells the model which draining targets are idle. `false` while a request may still be on its way to one.
+    fn report_idle(&mut self) -> bool {
+        self.retired.retain(|table| Arc::strong_count(table) > 1);
+        if !self.retired.is_empty() {
+            return false;
+        }
+        for (target_group, id) in self.live.idle_draining() {
+            self.region.signal(Signal::TargetIdle { target_group, instance: id.instance, port: id.port });
+        }
+        true
+    }
+
+    fn tick(&mut self) {
+        self.ticks += 1;
+        self.empty_meters(true);
+        let now = clock::instant();
+        for target in self.live.targets() {
+            target.reap(now);
+        }
+        let closed: Vec<String> =
+            self.open.iter().filter(|(_, socket)| socket.listening.is_none()).map(|(arn, _)| arn.clone()).collect();
+        if !closed.is_empty() {
+            for arn in closed {
+                self.open.remove(&arn);
+            }
+            // The next look takes the routing again and tries to bind what is missing.
+            self.revision = None;
+        }
+    }
+
+    fn empty_meters(&mut self, at_tick: bool) {
+        let time = std::mem::replace(&mut self.emptied, clock::now());
+        let minute = minute_of(self.emptied);
+        let minute_ends = at_tick && minute != self.minute;
+        let mut drained = Drained::default();
+        let mut measured = Vec::new();
+        let mut requests: HashMap<&str, u64> = HashMap::new();
+        for target in self.live.targets() {
+            let Some(group) = self.live.group(&target.group) else { continue };
+            for (total, meter) in
+                [(&target.minute.0, &target.meter.bytes_in), (&target.minute.1, &target.meter.bytes_out)]
+            {
+                total.fetch_add(meter.swap(0, Relaxed), Relaxed);
+            }
+            let labels = TargetLabels {
+                load_balancer: &group.routes.load_balancer,
+                target_group: &group.routes.full_name,
+                zone: &target.route.zone,
+            };
+            *requests.entry(&target.group).or_default() += drained.target(&target.meter, labels);
+            if minute_ends {
+                let bytes = (target.minute.0.swap(0, Relaxed), target.minute.1.swap(0, Relaxed));
+                measured.extend(network(&target.id.instance, self.minute, bytes.0, bytes.1));
+            }
+        }
+        for group in self.live.groups() {
+            let of_group = requests.get(group.routes.arn.as_str()).copied().unwrap_or(0);
+            let tells = of_group > 0 || (at_tick && self.ticks.is_multiple_of(IDLE_TICKS));
+            if tells && group.rotation_size() > 0 {
+                drained.per_target(
+                    &group.routes.load_balancer,
+                    &group.routes.full_name,
+                    of_group,
+                    group.rotation_size(),
+                );
+            }
+        }
+        for front in self.live.fronts() {
+            drained.front(&front.meter, &front.load_balancer, &front.zone);
+            if minute_ends {
+                let open = front.meter.active_connections.load(Relaxed);
+                drained.active_connections(open, &front.load_balancer, &front.zone);
+            }
+        }
+        measured.extend(drained.measurements(time));
+        if minute_ends {
+            self.minute = minute;
+        }
+        if !measured.is_empty() {
+            self.region.signal(Signal::Measurements(measured));
+        }
+    }
+}
+
+/// The start of the clock minute.
+fn minute_of(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second().div_euclid(60) * 60).unwrap_or(time)
+}

@@ -1,0 +1,215 @@
+//! The routing as the proxy uses it: plain data joined with what lives on from one routing to the next — targets with
+//! their connections and meters, and whose turn it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::super::actions::Forward;
+use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, TargetGroupRoutes};
+use super::super::targets::TargetId;
+use super::meters::FrontMeter;
+use super::upstream::Target;
+use crate::clock;
+
+/// A load balancer, for its meters.
+#[derive(Debug)]
+pub struct Front {
+    pub load_balancer: String,
+    pub zone: String,
+    pub meter: FrontMeter,
+}
+
+/// One listener's routing; replaced as a whole when anything changes.
+#[derive(Debug)]
+pub struct Table {
+    pub routes: ListenerRoutes,
+    pub front: Arc<Front>,
+    pub groups: Arc<HashMap<String, Arc<Group>>>,
+}
+
+/// A target group's part in the routing.
+#[derive(Debug)]
+pub struct Group {
+    pub routes: TargetGroupRoutes,
+    /// Those that take new requests.
+    rotation: Vec<Member>,
+    turn: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Member {
+    target: Arc<Target>,
+    /// While slow start lasts: since when, for how long.
+    ramp: Option<(Instant, Duration)>,
+}
+
+/// What lives on from one routing to the next.
+#[derive(Debug, Default)]
+pub struct Live {
+    fronts: HashMap<String, Arc<Front>>,
+    targets: HashMap<(String, TargetId), Arc<Target>>,
+    groups: Arc<HashMap<String, Arc<Group>>>,
+    /// Told when a draining target is idle.
+    pub drained: Arc<Notify>,
+}
+
+impl Live {
+    /// The tables for a new routing, in the order of its listeners. What it does not name any more is forgotten.
+    pub fn tables(&mut self, routing: Routing) -> Vec<Arc<Table>> {
+        let mut targets = HashMap::new();
+        let mut groups = HashMap::new();
+        for routes in routing.target_groups {
+            let mut rotation = Vec::new();
+            for route in &routes.targets {
+                let key = (routes.arn.clone(), route.id.clone());
+                let known = self.targets.get(&key).filter(|known| known.route.address == route.address);
+                let target = known
+                    .cloned()
+                    .unwrap_or_else(|| Arc::new(Target::new(&routes.arn, route.clone(), Arc::clone(&self.drained))));
+                target.set_draining(matches!(route.standing, Standing::Draining | Standing::Unused));
+                let takes_part = match route.standing {
+                    Standing::Healthy => true,
+                    Standing::Doubtful => routes.fails_open,
+                    Standing::Draining | Standing::Unused => false,
+                };
+                if takes_part {
+                    let ramp = ramp(&routes, route.healthy_since);
+                    rotation.push(Member { target: Arc::clone(&target), ramp });
+                }
+                targets.insert(key, target);
+            }
+            // Slow start needs a target that is warm already.
+            if rotation.iter().all(|member| member.ramp.is_some()) {
+                rotation.iter_mut().for_each(|member| member.ramp = None);
+            }
+            let turn = self.groups.get(&routes.arn).map(|group| Arc::clone(&group.turn)).unwrap_or_default();
+            groups.insert(routes.arn.clone(), Arc::new(Group { routes, rotation, turn }));
+        }
+        self.targets = targets;
+        self.groups = Arc::new(groups);
+        let mut fronts = HashMap::new();
+        let tables = routing.listeners.into_iter().map(|routes| {
+            let name = routes.settings.load_balancer.clone();
+            let zone = routes.settings.zone.clone();
+            let known = self.fronts.get(&name).filter(|known| known.zone == zone);
+            let fresh = || Arc::new(Front { load_balancer: name.clone(), zone, meter: FrontMeter::default() });
+            let front = fronts.entry(name.clone()).or_insert_with(|| known.cloned().unwrap_or_else(fresh));
+            Arc::new(Table { front: Arc::clone(front), groups: Arc::clone(&self.groups), routes })
+        });
+        let tables = tables.collect();
+        self.fronts = fronts;
+        tables
+    }
+
+    pub fn fronts(&self) -> impl Iterator<Item = &Arc<Front>> {
+        self.fronts.values()
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.values()
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values()
+    }
+
+    pub fn group(&self, arn: &str) -> Option<&Arc<Group>> {
+        self.groups.get(arn)
+    }
+
+    /// Draining targets that have no request in flight.
+    pub fn idle_draining(&self) -> Vec<(String, TargetId)> {
+        let groups = self.groups.values();
+        let draining =
+            groups.flat_map(|group| group.routes.targets.iter().map(move |route| (&group.routes.arn, route)));
+        draining
+            .filter(|(_, route)| route.standing == Standing::Draining)
+            .map(|(arn, route)| (arn.clone(), route.id.clone()))
+            .filter(|key| self.targets.get(key).is_some_and(|target| target.in_flight() == 0))
+            .collect()
+    }
+}
+
+fn ramp(routes: &TargetGroupRoutes, healthy_since: Option<Timestamp>) -> Option<(Instant, Duration)> {
+    let warm_for = Duration::try_from(clock::now().duration_since(healthy_since?)).unwrap_or_default();
+    let left = routes.slow_start.checked_sub(warm_for).filter(|left| !left.is_zero())?;
+    Some((clock::instant().checked_sub(routes.slow_start - left)?, routes.slow_start))
+}
+
+impl Table {
+    /// The target group for a request: by weight, or the one that the client met before.
+    pub fn group(&self, forward: &Forward, sticky: Option<&str>) -> Option<&Arc<Group>> {
+        if let [only] = forward.target_groups.as_slice() {
+            return self.groups.get(&only.arn);
+        }
+        let weighted = forward.target_groups.iter().filter(|group| group.weight > 0);
+        if let Some(met) = sticky.and_then(|sticky| weighted.clone().find(|group| tag(&group.arn) == sticky)) {
+            return self.groups.get(&met.arn);
+        }
+        let total: u32 = weighted.clone().map(|group| group.weight).sum();
+        let mut drawn = if total == 0 { return None } else { fastrand::u32(..total) };
+        for group in weighted {
+            if drawn < group.weight {
+                return self.groups.get(&group.arn);
+            }
+            drawn -= group.weight;
+        }
+        None
+    }
+}
+
+impl Group {
+    /// The target whose turn it is, or the one that the client met before; `None` where none is registered.
+    pub fn pick(&self, sticky: Option<&str>) -> Option<&Arc<Target>> {
+        let count = self.rotation.len();
+        if count == 0 {
+            return None;
+        }
+        let met = |sticky: &str| self.rotation.iter().find(|member| target_tag(&member.target) == sticky);
+        if let Some(met) = sticky.and_then(met) {
+            return Some(&met.target);
+        }
+        let start = match self.routes.algorithm {
+            Algorithm::WeightedRandom => fastrand::usize(..count),
+            _ => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+        };
+        let in_order = (0..count).map(|step| &self.rotation[(start + step) % count]);
+        let chosen = match self.routes.algorithm {
+            Algorithm::LeastOutstandingRequests => in_order.min_by_key(|member| member.target.in_flight()),
+            _ => in_order.clone().find(|member| member.is_warm_enough()).or_else(|| in_order.clone().next()),
+        };
+        chosen.map(|member| &member.target)
+    }
+
+    /// Targets that take new requests.
+    pub fn rotation_size(&self) -> usize {
+        self.rotation.len()
+    }
+}
+
+impl Member {
+    /// During slow start a target takes its turn with a probability that rises in a line from 0 to 1.
+    fn is_warm_enough(&self) -> bool {
+        self.ramp.is_none_or(|(since, whole)| {
+            clock::instant().duration_since(since).as_secs_f64() >= whole.as_secs_f64() * fastrand::f64()
+        })
+    }
+}
+
+/// What a stickiness cookie says of a target.
+pub fn target_tag(target: &Target) -> String {
+    tag(&format!("{}:{}", target.id.instance, target.id.port))
+}
+
+/// FNV-1a: a cookie needs to tell targets apart, not to keep a secret.
+pub fn tag(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}

@@ -1,0 +1,192 @@
+//! What the data plane works by: every listener with its rules, every target group with its targets, as plain data.
+//!
+//! The proxy takes a new one whenever [`Elbv2::revision`] has moved.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::actions::Action;
+use super::conditions::{Asked, Condition};
+use super::load_balancers::LoadBalancer;
+use super::model::Elbv2;
+use super::target_groups::TargetGroup;
+use super::targets::TargetId;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routing {
+    pub listeners: Vec<ListenerRoutes>,
+    /// Those that a listener or a rule forwards to.
+    pub target_groups: Vec<TargetGroupRoutes>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerRoutes {
+    pub arn: String,
+    /// Where it is served.
+    pub address: SocketAddrV4,
+    pub settings: Arc<Settings>,
+    /// In the order of their priorities.
+    pub rules: Vec<(Vec<Condition>, Action)>,
+    pub default: Action,
+}
+
+/// The load balancer's part in serving a listener.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// CloudWatch's dimension value.
+    pub load_balancer: String,
+    pub zone: String,
+    /// The listener's own port, which may differ from the port where it is served.
+    pub port: u16,
+    pub idle_timeout: Duration,
+    pub forwarded_for: ForwardedFor,
+    pub forwarded_for_port: bool,
+    pub drop_invalid_headers: bool,
+}
+
+/// What happens to a client's X-Forwarded-For.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedFor {
+    Append,
+    Preserve,
+    Remove,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetGroupRoutes {
+    pub arn: String,
+    /// CloudWatch's dimension value.
+    pub full_name: String,
+    /// CloudWatch's dimension value of the load balancer that uses it.
+    pub load_balancer: String,
+    pub algorithm: Algorithm,
+    pub slow_start: Duration,
+    /// How long a client stays with its target.
+    pub stickiness: Option<Duration>,
+    pub targets: Vec<TargetRoute>,
+    /// Whether too few targets are healthy, so that requests go to all that could answer.
+    pub fails_open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    RoundRobin,
+    LeastOutstandingRequests,
+    WeightedRandom,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetRoute {
+    pub id: TargetId,
+    pub address: SocketAddrV4,
+    pub zone: String,
+    pub standing: Standing,
+    pub healthy_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Healthy,
+    /// Not healthy, but asked when the group fails open.
+    Doubtful,
+    Draining,
+    /// Its instance does not run.
+    Unused,
+}
+
+impl ListenerRoutes {
+    /// The action of the first rule that applies, or the default; and how many rules were looked at.
+    pub fn action(&self, asked: &Asked) -> (&Action, usize) {
+        let applies =
+            |(conditions, _): &(Vec<Condition>, Action)| conditions.iter().all(|condition| condition.holds(asked));
+        match self.rules.iter().position(applies) {
+            Some(index) => (&self.rules[index].1, index + 1),
+            None => (&self.default, self.rules.len()),
+        }
+    }
+}
+
+impl Elbv2 {
+    /// The routing as it is now.
+    pub fn routing(&self) -> Routing {
+        let listeners = self.listeners.values().filter_map(|listener| {
+            let load_balancer = self.load_balancers.get(&listener.load_balancer)?;
+            Some(ListenerRoutes {
+                arn: listener.arn.clone(),
+                address: SocketAddrV4::new(load_balancer.address, self.served(listener.port)),
+                settings: Arc::new(settings(load_balancer, listener.port)),
+                rules: listener.rules.values().map(|rule| (rule.conditions.clone(), rule.action.clone())).collect(),
+                default: listener.default.clone(),
+            })
+        });
+        let target_groups = self.users().into_iter().filter_map(|(arn, users)| {
+            let load_balancer = self.load_balancers.get(*users.first()?)?;
+            Some(target_group(self.target_groups.get(arn)?, load_balancer))
+        });
+        Routing { listeners: listeners.collect(), target_groups: target_groups.collect() }
+    }
+}
+
+fn settings(load_balancer: &LoadBalancer, port: u16) -> Settings {
+    let attributes = &load_balancer.attributes;
+    Settings {
+        load_balancer: load_balancer.full_name().to_owned(),
+        // The load balancer has one node here; it counts as that of the first zone.
+        zone: load_balancer.zones.first().map(|zone| zone.name.clone()).unwrap_or_default(),
+        port,
+        idle_timeout: Duration::from_secs(attributes.number("idle_timeout.timeout_seconds").into()),
+        forwarded_for: match attributes.get("routing.http.xff_header_processing.mode") {
+            "preserve" => ForwardedFor::Preserve,
+            "remove" => ForwardedFor::Remove,
+            _ => ForwardedFor::Append,
+        },
+        forwarded_for_port: attributes.is_on("routing.http.xff_client_port.enabled"),
+        drop_invalid_headers: attributes.is_on("routing.http.drop_invalid_header_fields.enabled"),
+    }
+}
+
+fn target_group(group: &TargetGroup, load_balancer: &LoadBalancer) -> TargetGroupRoutes {
+    let targets: Vec<TargetRoute> = group
+        .targets
+        .iter()
+        .map(|(id, target)| TargetRoute {
+            id: id.clone(),
+            address: SocketAddrV4::new(target.address, id.port),
+            zone: target.zone.clone(),
+            standing: if target.health.is_healthy() {
+                Standing::Healthy
+            } else if target.health.is_draining() {
+                Standing::Draining
+            } else if target.health.is_usable() {
+                Standing::Doubtful
+            } else {
+                Standing::Unused
+            },
+            healthy_since: target.health.healthy_since(),
+        })
+        .collect();
+    let attributes = &group.attributes;
+    let standing = |standing: Standing| targets.iter().filter(|target| target.standing == standing).count();
+    let (healthy, doubtful) = (standing(Standing::Healthy), standing(Standing::Doubtful));
+    let minimum = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
+    let count = attributes.number(&format!("{minimum}.count")) as usize;
+    let percentage = attributes.number(&format!("{minimum}.percentage")) as usize;
+    let stickiness = attributes.number("stickiness.lb_cookie.duration_seconds");
+    TargetGroupRoutes {
+        arn: group.arn.clone(),
+        full_name: group.full_name().to_owned(),
+        load_balancer: load_balancer.full_name().to_owned(),
+        algorithm: match attributes.get("load_balancing.algorithm.type") {
+            "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
+            "weighted_random" => Algorithm::WeightedRandom,
+            _ => Algorithm::RoundRobin,
+        },
+        slow_start: Duration::from_secs(attributes.number("slow_start.duration_seconds").into()),
+        stickiness: attributes.is_on("stickiness.enabled").then(|| Duration::from_secs(stickiness.into())),
+        fails_open: healthy < count || healthy * 100 < percentage * (healthy + doubtful),
+        targets,
+    }
+}

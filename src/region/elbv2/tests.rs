@@ -1,0 +1,393 @@
+//! The control plane through its operations, with EC2 as its neighbour.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::region::signal::{ProbeOutcome, Signal};
+use crate::region::wire::{Params, Request, Service, Value};
+use crate::region::world::World;
+
+const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn fields(pairs: &[(&str, Value)]) -> Value {
+    Value::Map(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+}
+
+fn texts(texts: &[&str]) -> Value {
+    Value::list(texts.iter().map(|text| Value::from(*text)))
+}
+
+/// A world, its default network, and a clock that the test moves.
+struct Cloud {
+    world: World,
+    now: Timestamp,
+    vpc: String,
+    subnets: Vec<String>,
+    outward: Vec<Signal>,
+}
+
+impl Cloud {
+    fn new() -> Self {
+        let mut cloud = Self {
+            world: World::new("us-east-1", 7),
+            now: START,
+            vpc: String::new(),
+            subnets: Vec::new(),
+            outward: Vec::new(),
+        };
+        let described = cloud.ask(Service::Ec2, "DescribeSubnets", &[]).unwrap();
+        for subnet in described.maps("subnetSet") {
+            cloud.vpc = subnet.text("vpcId").unwrap().to_owned();
+            cloud.subnets.push(subnet.text("subnetId").unwrap().to_owned());
+        }
+        cloud
+    }
+
+    fn ask(&mut self, service: Service, operation: &str, pairs: &[(&str, Value)]) -> Result<Params, String> {
+        let Value::Map(params) = fields(pairs) else { unreachable!() };
+        let request = Request { service, operation: operation.to_owned(), params: Params(params) };
+        let (answer, signals) = self.world.call(self.now, &request);
+        self.outward.extend(signals);
+        match answer {
+            Ok(Value::Map(fields)) => Ok(Params(fields)),
+            Ok(other) => panic!("{operation} answered {other:?}"),
+            Err(error) => Err(error.code),
+        }
+    }
+
+    fn elb(&mut self, operation: &str, pairs: &[(&str, Value)]) -> Result<Params, String> {
+        self.ask(Service::Elbv2, operation, pairs)
+    }
+
+    /// The named field of the one thing that was created or described.
+    fn one(&mut self, operation: &str, list: &str, field: &str, pairs: &[(&str, Value)]) -> String {
+        let answer = self.elb(operation, pairs).unwrap_or_else(|code| panic!("{operation}: {code}"));
+        answer.maps(list)[0].text(field).unwrap_or_else(|| panic!("{operation} without {field}")).to_owned()
+    }
+
+    fn load_balancer(&mut self, name: &str) -> String {
+        let subnets = Value::list(self.subnets[..2].iter().map(|subnet| Value::from(subnet.as_str())));
+        let params = [("Name", Value::from(name)), ("Subnets", subnets)];
+        self.one("CreateLoadBalancer", "LoadBalancers", "LoadBalancerArn", &params)
+    }
+
+    fn target_group(&mut self, name: &str) -> String {
+        let params = [
+            ("Name", Value::from(name)),
+            ("Protocol", Value::from("HTTP")),
+            ("Port", Value::from("8080")),
+            ("VpcId", Value::from(self.vpc.as_str())),
+            ("HealthCheckIntervalSeconds", Value::from("10")),
+            ("HealthyThresholdCount", Value::from("3")),
+        ];
+        self.one("CreateTargetGroup", "TargetGroups", "TargetGroupArn", &params)
+    }
+
+    fn listener(&mut self, load_balancer: &str, port: &str, action: Value) -> Result<String, String> {
+        let params = [
+            ("LoadBalancerArn", Value::from(load_balancer)),
+            ("Protocol", Value::from("HTTP")),
+            ("Port", Value::from(port)),
+            ("DefaultActions", Value::list([action])),
+        ];
+        self.elb("CreateListener", &params)
+            .map(|answer| answer.maps("Listeners")[0].text("ListenerArn").unwrap().to_owned())
+    }
+
+    fn rule(&mut self, listener: &str, priority: &str, path: &str, action: Value) -> Result<String, String> {
+        let condition = fields(&[("Field", Value::from("path-pattern")), ("Values", texts(&[path]))]);
+        let params = [
+            ("ListenerArn", Value::from(listener)),
+            ("Priority", Value::from(priority)),
+            ("Conditions", Value::list([condition])),
+            ("Actions", Value::list([action])),
+        ];
+        self.elb("CreateRule", &params).map(|answer| answer.maps("Rules")[0].text("RuleArn").unwrap().to_owned())
+    }
+
+    fn priorities(&mut self, listener: &str) -> Vec<(String, String)> {
+        let answer = self.elb("DescribeRules", &[("ListenerArn", Value::from(listener))]).unwrap();
+        let text = |rule: &Params, field: &str| rule.text(field).unwrap().to_owned();
+        answer.maps("Rules").iter().map(|rule| (text(rule, "Priority"), text(rule, "RuleArn"))).collect()
+    }
+
+    /// An instance that runs.
+    fn instance(&mut self) -> String {
+        let params = [
+            ("ImageId", Value::from("ami-0a1b2c3d4e5f60001")),
+            ("InstanceType", Value::from("t2.large")),
+            ("MinCount", Value::from("1")),
+            ("MaxCount", Value::from("1")),
+            ("SubnetId", Value::from(self.subnets[0].as_str())),
+        ];
+        let answer = self.ask(Service::Ec2, "RunInstances", &params).unwrap();
+        let instance = answer.maps("instancesSet")[0].text("instanceId").unwrap().to_owned();
+        self.tell(Signal::ProcessStarted { instance: instance.clone() });
+        instance
+    }
+
+    fn tell(&mut self, signal: Signal) {
+        let signals = self.world.signal(self.now, signal);
+        self.outward.extend(signals);
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        let until = self.now + Duration::from_secs(seconds);
+        while let Some(due) = self.world.next_deadline().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            let signals = self.world.advance(self.now);
+            self.outward.extend(signals);
+        }
+        self.now = until;
+    }
+
+    fn register(&mut self, group: &str, instance: &str) -> Result<Params, String> {
+        let targets = Value::list([fields(&[("Id", Value::from(instance))])]);
+        self.elb("RegisterTargets", &[("TargetGroupArn", Value::from(group)), ("Targets", targets)])
+    }
+
+    /// State and reason of the group's first target.
+    fn health(&mut self, group: &str) -> (String, String) {
+        let answer = self.elb("DescribeTargetHealth", &[("TargetGroupArn", Value::from(group))]).unwrap();
+        let Some(first) = answer.maps("TargetHealthDescriptions").first().cloned() else { return Default::default() };
+        let health = first.map("TargetHealth").unwrap();
+        let text = |field: &str| health.text(field).unwrap_or_default().to_owned();
+        (text("State"), text("Reason"))
+    }
+
+    fn probed(&mut self, group: &str, instance: &str, outcome: ProbeOutcome) {
+        let (target_group, instance) = (group.to_owned(), instance.to_owned());
+        self.tell(Signal::ProbeResult { target_group, instance, port: 8080, outcome });
+    }
+
+    fn probes(&mut self) -> usize {
+        let probes = self.outward.iter().filter(|signal| matches!(signal, Signal::Probe(_))).count();
+        self.outward.clear();
+        probes
+    }
+}
+
+fn forward(group: &str) -> Value {
+    fields(&[("Type", Value::from("forward")), ("TargetGroupArn", Value::from(group))])
+}
+
+fn not_found() -> Value {
+    let config = fields(&[("StatusCode", Value::from("404")), ("MessageBody", Value::from("no such cluster\n"))]);
+    fields(&[("Type", Value::from("fixed-response")), ("FixedResponseConfig", config)])
+}
+
+#[test]
+fn a_load_balancer_becomes_active_and_its_name_is_taken() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    assert!(arn.starts_with("arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/lab/"), "{arn}");
+    let state = |cloud: &mut Cloud| {
+        let answer = cloud.elb("DescribeLoadBalancers", &[("Names", texts(&["lab"]))]).unwrap();
+        answer.maps("LoadBalancers")[0].map("State").unwrap().text("Code").unwrap().to_owned()
+    };
+    assert_eq!(state(&mut cloud), "provisioning");
+    cloud.wait(1);
+    assert_eq!(state(&mut cloud), "active");
+    assert_eq!(cloud.load_balancer("lab"), arn, "the same settings are the same load balancer");
+    let subnets = texts(&[&cloud.subnets[0].clone(), &cloud.subnets[2].clone()]);
+    let other = cloud.elb("CreateLoadBalancer", &[("Name", Value::from("lab")), ("Subnets", subnets)]);
+    assert_eq!(other.unwrap_err(), "DuplicateLoadBalancerName");
+    let one = texts(&[&cloud.subnets[0].clone()]);
+    let one_zone = cloud.elb("CreateLoadBalancer", &[("Name", Value::from("one")), ("Subnets", one)]);
+    assert_eq!(one_zone.unwrap_err(), "ValidationError");
+    assert_eq!(cloud.elb("DescribeLoadBalancers", &[("Names", texts(&["none"]))]).unwrap_err(), "LoadBalancerNotFound");
+}
+
+#[test]
+fn the_dns_name_carries_the_port_where_low_ports_are_refused() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    let name = |cloud: &mut Cloud| cloud.one("DescribeLoadBalancers", "LoadBalancers", "DNSName", &[]);
+    assert!(!name(&mut cloud).contains(':'));
+    cloud.listener(&arn, "80", not_found()).unwrap();
+    assert!(name(&mut cloud).ends_with(":8080"));
+    assert_eq!(cloud.listener(&arn, "8080", not_found()).unwrap_err(), "DuplicateListener");
+    cloud.tell(Signal::LowPorts { allowed: true });
+    assert!(!name(&mut cloud).contains(':'));
+    cloud.listener(&arn, "8080", not_found()).unwrap();
+}
+
+#[test]
+fn a_listener_that_cannot_be_served_fails_its_load_balancer_with_the_reason() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    let listener = cloud.listener(&arn, "80", not_found()).unwrap();
+    cloud.tell(Signal::ListenerServed { listener, problem: Some("port taken".to_owned()) });
+    let answer = cloud.elb("DescribeLoadBalancers", &[]).unwrap();
+    let state = answer.maps("LoadBalancers")[0].map("State").unwrap();
+    assert_eq!((state.text("Code"), state.text("Reason")), (Some("failed"), Some("port taken")));
+}
+
+#[test]
+fn a_target_group_in_use_stays_and_serves_one_load_balancer_only() {
+    let mut cloud = Cloud::new();
+    let (first, second, group) = (cloud.load_balancer("a"), cloud.load_balancer("b"), cloud.target_group("light"));
+    let listener = cloud.listener(&first, "80", not_found()).unwrap();
+    let rule = cloud.rule(&listener, "1", "/cluster1", forward(&group)).unwrap();
+    let delete = [("TargetGroupArn", Value::from(group.as_str()))];
+    assert_eq!(cloud.elb("DeleteTargetGroup", &delete).unwrap_err(), "ResourceInUse");
+    assert_eq!(cloud.listener(&second, "80", forward(&group)).unwrap_err(), "TargetGroupAssociationLimit");
+    cloud.elb("DeleteRule", &[("RuleArn", Value::from(rule))]).unwrap();
+    cloud.elb("DeleteTargetGroup", &delete).unwrap();
+    assert_eq!(cloud.rule(&listener, "1", "/x", forward(&group)).unwrap_err(), "TargetGroupNotFound");
+}
+
+#[test]
+fn listeners_and_priorities_are_unique_and_go_with_their_load_balancer() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    let listener = cloud.listener(&arn, "80", not_found()).unwrap();
+    assert_eq!(cloud.listener(&arn, "80", not_found()).unwrap_err(), "DuplicateListener");
+    cloud.rule(&listener, "7", "/a", not_found()).unwrap();
+    assert_eq!(cloud.rule(&listener, "7", "/b", not_found()).unwrap_err(), "PriorityInUse");
+    assert_eq!(cloud.rule(&listener, "50001", "/b", not_found()).unwrap_err(), "ValidationError");
+    cloud.elb("DeleteLoadBalancer", &[("LoadBalancerArn", Value::from(arn))]).unwrap();
+    let gone = cloud.elb("DescribeListeners", &[("ListenerArns", texts(&[&listener]))]);
+    assert_eq!(gone.unwrap_err(), "ListenerNotFound");
+}
+
+#[test]
+fn two_rules_swap_their_priorities_in_one_call() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    let listener = cloud.listener(&arn, "80", not_found()).unwrap();
+    let first = cloud.rule(&listener, "1", "/a", not_found()).unwrap();
+    let second = cloud.rule(&listener, "2", "/b", not_found()).unwrap();
+    let third = cloud.rule(&listener, "3", "/c", not_found()).unwrap();
+    let pair = |rule: &str, to: &str| fields(&[("RuleArn", Value::from(rule)), ("Priority", Value::from(to))]);
+    let swap = Value::list([pair(&first, "2"), pair(&second, "1")]);
+    cloud.elb("SetRulePriorities", &[("RulePriorities", swap)]).unwrap();
+    let order: Vec<String> = cloud.priorities(&listener).into_iter().map(|(_, arn)| arn).collect();
+    assert_eq!(order[..3], [second.clone(), first.clone(), third.clone()]);
+    let before = cloud.priorities(&listener);
+    let clash = Value::list([pair(&first, "9"), pair(&second, "3")]);
+    assert_eq!(cloud.elb("SetRulePriorities", &[("RulePriorities", clash)]).unwrap_err(), "PriorityInUse");
+    assert_eq!(cloud.priorities(&listener), before, "all or nothing");
+    assert_eq!(before[3].0, "default");
+}
+
+#[test]
+fn health_follows_use_checks_and_deregistration() {
+    let mut cloud = Cloud::new();
+    let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    let instance = cloud.instance();
+    cloud.register(&group, &instance).unwrap();
+    assert_eq!(cloud.health(&group), ("unused".to_owned(), "Target.NotInUse".to_owned()));
+    cloud.wait(60);
+    assert_eq!(cloud.probes(), 0, "nothing is checked that nothing uses");
+
+    cloud.listener(&arn, "80", forward(&group)).unwrap();
+    assert_eq!(cloud.probes(), 1, "the first check is made at once");
+    assert_eq!(cloud.health(&group), ("initial".to_owned(), "Elb.InitialHealthChecking".to_owned()));
+    cloud.probed(&group, &instance, ProbeOutcome::Status(200));
+    assert_eq!(cloud.health(&group).0, "healthy");
+    cloud.wait(60);
+    assert!((6..=7).contains(&cloud.probes()));
+    cloud.probed(&group, &instance, ProbeOutcome::Status(502));
+    assert_eq!(cloud.health(&group).0, "healthy");
+    cloud.probed(&group, &instance, ProbeOutcome::Timeout);
+    assert_eq!(cloud.health(&group), ("unhealthy".to_owned(), "Target.Timeout".to_owned()));
+
+    let targets = Value::list([fields(&[("Id", Value::from(instance.as_str()))])]);
+    cloud.elb("DeregisterTargets", &[("TargetGroupArn", Value::from(group.as_str())), ("Targets", targets)]).unwrap();
+    assert_eq!(cloud.health(&group), ("draining".to_owned(), "Target.DeregistrationInProgress".to_owned()));
+    cloud.tell(Signal::TargetIdle { target_group: group.clone(), instance, port: 8080 });
+    assert_eq!(cloud.health(&group), Default::default(), "an idle target is gone before the delay");
+}
+
+#[test]
+fn a_target_that_stays_busy_is_gone_after_the_deregistration_delay() {
+    let mut cloud = Cloud::new();
+    let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    let instance = cloud.instance();
+    cloud.listener(&arn, "80", forward(&group)).unwrap();
+    cloud.register(&group, &instance).unwrap();
+    cloud.tell(Signal::DeregisterTargets { target_group: group.clone(), instances: vec![instance] });
+    cloud.wait(299);
+    assert_eq!(cloud.health(&group).0, "draining");
+    cloud.wait(1);
+    assert_eq!(cloud.health(&group).0, "");
+}
+
+#[test]
+fn targets_must_be_instances_that_run() {
+    let mut cloud = Cloud::new();
+    let group = cloud.target_group("light");
+    assert_eq!(cloud.register(&group, "i-00000000000000000").unwrap_err(), "InvalidTarget");
+    assert_eq!(cloud.register("arn:none", "i-00000000000000000").unwrap_err(), "TargetGroupNotFound");
+    let none = cloud.elb(
+        "DescribeTargetHealth",
+        &[
+            ("TargetGroupArn", Value::from(group.as_str())),
+            ("Targets", Value::list([fields(&[("Id", Value::from("i-1"))])])),
+        ],
+    );
+    let health = none.unwrap().maps("TargetHealthDescriptions")[0].map("TargetHealth").unwrap();
+    assert_eq!(health.text("Reason"), Some("Target.NotRegistered"));
+}
+
+#[test]
+fn a_target_whose_instance_is_terminated_is_unused_and_then_leaves() {
+    let mut cloud = Cloud::new();
+    let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    let instance = cloud.instance();
+    cloud.listener(&arn, "80", forward(&group)).unwrap();
+    cloud.register(&group, &instance).unwrap();
+    cloud.ask(Service::Ec2, "TerminateInstances", &[("InstanceId", texts(&[&instance]))]).unwrap();
+    assert_eq!(cloud.health(&group), ("unused".to_owned(), "Target.InvalidState".to_owned()));
+    cloud.tell(Signal::ProcessEnded { instance });
+    cloud.wait(600);
+    assert_eq!(cloud.health(&group).0, "");
+}
+
+#[test]
+fn hosts_are_counted_for_each_target_group_and_zone_but_never_for_the_load_balancer_alone() {
+    let mut cloud = Cloud::new();
+    let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    let instance = cloud.instance();
+    cloud.register(&group, &instance).unwrap();
+    cloud.listener(&arn, "80", forward(&group)).unwrap();
+    cloud.probed(&group, &instance, ProbeOutcome::Status(200));
+    let counts = cloud.world.services.elbv2.host_counts(cloud.now);
+    let shown = counts.iter().map(|count| {
+        let names: Vec<&str> = count.dimensions.iter().map(|(name, _)| name.as_str()).collect();
+        (count.metric.as_str(), names.join(" "), count.values.samples[0].0)
+    });
+    let (group, zone) = ("TargetGroup LoadBalancer".to_owned(), "TargetGroup LoadBalancer AvailabilityZone".to_owned());
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            ("HealthyHostCount", group.clone(), 1.0),
+            ("UnHealthyHostCount", group, 0.0),
+            ("HealthyHostCount", zone.clone(), 1.0),
+            ("UnHealthyHostCount", zone, 0.0),
+        ]
+    );
+}
+
+#[test]
+fn tags_come_with_the_creation_and_change_later() {
+    let mut cloud = Cloud::new();
+    let tag = |key: &str, value: &str| fields(&[("Key", Value::from(key)), ("Value", Value::from(value))]);
+    let params = [
+        ("Name", Value::from("light")),
+        ("Protocol", Value::from("HTTP")),
+        ("Port", Value::from("80")),
+        ("VpcId", Value::from(cloud.vpc.as_str())),
+        ("Tags", Value::list([tag("cloudscale:stack", "lab")])),
+    ];
+    let arn = cloud.one("CreateTargetGroup", "TargetGroups", "TargetGroupArn", &params);
+    let arns = ("ResourceArns", texts(&[&arn]));
+    cloud.elb("AddTags", &[arns.clone(), ("Tags", Value::list([tag("a", "1")]))]).unwrap();
+    cloud.elb("RemoveTags", &[arns.clone(), ("TagKeys", texts(&["cloudscale:stack"]))]).unwrap();
+    let described = cloud.elb("DescribeTags", std::slice::from_ref(&arns)).unwrap().maps("TagDescriptions")[0].clone();
+    assert_eq!(described.list("Tags"), [tag("a", "1")]);
+    let many = ("ResourceArns", texts(&[arn.as_str(); 21]));
+    assert_eq!(cloud.elb("DescribeTags", &[many]).unwrap_err(), "ValidationError");
+}
