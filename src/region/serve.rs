@@ -14,6 +14,7 @@ use super::addresses::{BLOCKS, claim_address};
 use super::daemon::{Record, lock_file, record_file};
 use super::driver::Region;
 use super::ec2::processes::Processes;
+use super::elbv2::{prober, proxy};
 use super::server::{self, Endpoint};
 use super::world::World;
 use crate::clock;
@@ -51,6 +52,8 @@ pub async fn serve(home: &Path, port: Option<u16>, ready: impl FnOnce(&Record)) 
         let region = Arc::clone(&region);
         tokio::spawn(async move { region.run().await })
     };
+    let prober = tokio::spawn(prober::run(Arc::clone(&region), outward.probes, stop.clone()));
+    let proxy = proxy::start(Arc::clone(&region), &stop).map_err(|error| failed("the load balancers' proxy", error))?;
     let record = Record { endpoint: format!("http://{address}"), pid: std::process::id(), started: clock::now() };
     let health = record.health(home);
     let endpoint = Arc::new(Endpoint { region: Arc::clone(&region), home: home.clone(), health });
@@ -67,6 +70,8 @@ pub async fn serve(home: &Path, port: Option<u16>, ready: impl FnOnce(&Record)) 
     stop.cancel();
     let _ = instances.await;
     let _ = endpoint.await;
+    let _ = prober.await;
+    let _ = proxy.await;
     time.abort();
     // A record that cannot be removed is stale: readers ask the endpoint.
     let _ = std::fs::remove_file(record_file(home));
@@ -114,14 +119,5 @@ async fn listen(port: Option<u16>) -> Result<TcpListener, Problem> {
         (Err(_), None) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(|error| Problem::new("The region does not start", format!("no port is free: {error}"))),
-    }
-}
-
-/// Whether this process may bind ports below 1024. Asks the kernel, since capabilities and sysctls both decide.
-pub fn can_bind_privileged() -> bool {
-    // The block's own address: no instance and no load balancer ever has it.
-    match std::net::TcpListener::bind((claim_address(0), 80)) {
-        Ok(_) => true,
-        Err(error) => error.kind() != std::io::ErrorKind::PermissionDenied,
     }
 }

@@ -50,13 +50,17 @@ pub fn low_ports_allowed() -> bool {
     TcpListener::bind(SocketAddrV4::new([127, 32, high, low].into(), 80)).is_ok()
 }
 
-/// Serves the region's listeners until `stop` is cancelled.
+/// Starts to serve the region's listeners, until `stop` is cancelled.
 ///
 /// # Errors
 /// When the threads cannot be started.
-pub async fn run(region: Arc<Region>, stop: CancellationToken) -> io::Result<()> {
+pub fn start(region: Arc<Region>, stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
     region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
-    let threads = Threads::start(&stop)?;
+    let threads = Threads::start(stop)?;
+    Ok(tokio::spawn(run(region, threads, stop.clone())))
+}
+
+async fn run(region: Arc<Region>, threads: Threads, stop: CancellationToken) {
     let mut changes = region.subscribe();
     let mut plane = Plane {
         region,
@@ -72,12 +76,13 @@ pub async fn run(region: Arc<Region>, stop: CancellationToken) -> io::Result<()>
     };
     let drained = Arc::clone(&plane.live.drained);
     let mut next_tick = clock::now() + TICK;
-    loop {
+    while !stop.is_cancelled() {
         plane.follow();
         let wait_for = if plane.report_idle() { next_tick } else { (clock::now() + SOON).min(next_tick) };
         tokio::select! {
-            () = stop.cancelled() => break,
-            changed = changes.changed() => if changed.is_err() { break },
+            () = stop.cancelled() => {}
+            // The region outlives the plane, which holds it; so the sender is never gone.
+            _ = changes.changed() => {}
             () = drained.notified() => {}
             () = clock::sleep_until(wait_for) => {}
         }
@@ -86,9 +91,9 @@ pub async fn run(region: Arc<Region>, stop: CancellationToken) -> io::Result<()>
             next_tick = clock::now() + TICK;
         }
     }
-    stop.cancel();
-    tokio::task::spawn_blocking(move || threads.join()).await?;
-    Ok(())
+    if tokio::task::spawn_blocking(move || threads.join()).await.is_err() {
+        tracing::error!("the proxy's threads could not be waited for");
+    }
 }
 
 /// The threads that serve requests: each with its own loop, so that the two sides of a request stay together.
