@@ -1,0 +1,286 @@
+//! One benchmark of a stack that is up, from the proof of its setup to the result: prove, load, wait for CloudWatch, judge.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::cloudwatch::{self, Collect};
+use super::load::{self, Measured, Target};
+use super::metrics::{MetricsTarget, load_bands};
+use super::result::{Cost, Environment, Metrics, RunResult, Setup, TargetResult, Verdict};
+use super::scenario::{Scenario, default_path};
+use super::setup;
+use crate::engine::event::Sink;
+use crate::engine::status::{ClusterStatus, Status};
+use crate::problem::{Problem, Problems};
+use crate::report::{Images, words};
+use crate::stack::model::{Provider, Stack};
+use crate::stack::suggest;
+
+/// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
+pub fn metrics_timeout(provider: Provider) -> Duration {
+    match provider {
+        Provider::Local => Duration::from_secs(30),
+        Provider::Aws => Duration::from_secs(300),
+    }
+}
+
+/// What a benchmark needs to know.
+pub struct Bench<'a> {
+    pub stack: &'a Stack,
+    pub status: &'a Status,
+    pub scenario: &'a Scenario,
+    pub cloudwatch: &'a aws_sdk_cloudwatch::Client,
+    /// Where the stack really runs: `--provider` may have overridden the file.
+    pub provider: Provider,
+    pub region: &'a str,
+    pub metrics_timeout: Duration,
+    /// US dollars an hour, at least and at most, and where the prices are from.
+    pub hourly: Option<(f64, f64, String)>,
+    /// What the run can be repeated with.
+    pub commands: Vec<String>,
+    pub sink: &'a dyn Sink,
+    pub cancel: &'a CancellationToken,
+}
+
+/// Runs the benchmark. Its result has no name yet: that is given where it is stored.
+///
+/// # Errors
+/// A stack that is not up, and a scenario that does not fit it. Failing requests are a result.
+pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
+    let url = url(bench.status)?;
+    let targets = targets(bench.stack, bench.status, bench.scenario, url)?;
+    let setup = setup::prove(bench.stack, bench.status, url).await?;
+    let mut measured = load::load(bench.scenario, &targets, bench.sink, bench.cancel).await?;
+    for target in &mut measured.targets {
+        add_idle_instances(target, bench.status);
+    }
+    let (metrics, images) = if measured.interrupted {
+        let note = "The run was interrupted: CloudWatch was not asked.".to_owned();
+        (Metrics { note, ..Metrics::default() }, Images::new())
+    } else {
+        cloudwatch::collect(bench.cloudwatch, &wanted(bench, &measured), bench.sink, bench.cancel).await
+    };
+    Ok((result(bench, measured, setup, metrics), images))
+}
+
+fn result(bench: &Bench<'_>, measured: Measured, setup: Setup, metrics: Metrics) -> RunResult {
+    let thresholds: Vec<_> = measured
+        .targets
+        .iter()
+        .flat_map(|target| bench.scenario.thresholds.iter().map(|threshold| threshold.check(target)))
+        .collect();
+    let verdict = if measured.interrupted {
+        Verdict::Interrupted
+    } else if thresholds.iter().all(|threshold| threshold.held) {
+        Verdict::Passed
+    } else {
+        Verdict::Missed
+    };
+    let mut result = RunResult::empty(&bench.stack.name, measured.started);
+    result.provider = bench.provider.name().to_owned();
+    result.region = bench.region.to_owned();
+    result.scenario = bench.scenario.name.clone();
+    result.ended = measured.ended;
+    result.verdict = verdict;
+    result.targets = measured.targets;
+    result.thresholds = thresholds;
+    result.metrics = metrics;
+    result.client = measured.client;
+    result.setup = setup;
+    result.environment = environment(bench.commands.clone());
+    let hours = words::elapsed_seconds(&result) / 3600.0;
+    result.cost = bench.hourly.clone().map(|(hourly_min, hourly_max, source)| Cost {
+        hourly_min,
+        hourly_max,
+        run: hourly_min * hours,
+        source,
+    });
+    result
+}
+
+fn url(status: &Status) -> Result<&str, Problem> {
+    status.url.as_deref().ok_or_else(|| {
+        Problem::new("The stack is not up", format!("{} has no load balancer", status.stack))
+            .hint("`cloudscale up` brings it up; `cloudscale run` does everything in one go")
+    })
+}
+
+/// The scenario's targets, or every cluster on its first route.
+fn targets(stack: &Stack, status: &Status, scenario: &Scenario, url: &str) -> Result<Vec<Target>, Problems> {
+    let mut problems = Problems::default();
+    let mut chosen: Vec<(&str, Option<String>)> =
+        scenario.targets.iter().map(|choice| (choice.cluster.as_str(), choice.path.clone())).collect();
+    if chosen.is_empty() {
+        chosen = stack.clusters.iter().map(|cluster| (cluster.name.as_str(), None)).collect();
+    }
+    let mut targets = Vec::new();
+    for (name, path) in chosen {
+        let Some(cluster) = stack.clusters.iter().find(|cluster| cluster.name == name) else {
+            let known = stack.clusters.iter().map(|cluster| cluster.name.as_str());
+            let detail = format!("the scenario loads `{name}`, which {} does not have", stack.name);
+            problems.push(Problem::usage("No such cluster", detail).hint(suggest::hint(name, known)));
+            continue;
+        };
+        let Some(path) = path.or_else(|| default_path(cluster)) else {
+            let detail = format!("cluster {name} has no route, and the scenario names no path for it");
+            problems
+                .push(Problem::usage("Nothing to load", detail).hint(format!("write `targets: {{{name}: /path}}`")));
+            continue;
+        };
+        if !live(status, name).is_some_and(|cluster| cluster.healthy() > 0) {
+            let detail = format!("cluster {name} has no healthy target");
+            problems.push(
+                Problem::new("The stack is not up", detail)
+                    .hint("`cloudscale status` tells why; `cloudscale up` mends"),
+            );
+            continue;
+        }
+        targets.push(Target { name: name.to_owned(), url: format!("{url}{path}") });
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(targets) }
+}
+
+fn live<'a>(status: &'a Status, cluster: &str) -> Option<&'a ClusterStatus> {
+    status.clusters.iter().find(|known| known.name == cluster)
+}
+
+/// A healthy instance that answered nothing has a share, too: none.
+fn add_idle_instances(target: &mut TargetResult, status: &Status) {
+    if target.instances.is_empty() {
+        return;
+    }
+    let instances = live(status, &target.name).map(|cluster| cluster.instances.as_slice()).unwrap_or_default();
+    for instance in instances.iter().filter(|instance| instance.health == "healthy") {
+        target.instances.entry(instance.id.clone()).or_default();
+    }
+}
+
+fn wanted(bench: &Bench<'_>, measured: &Measured) -> Collect {
+    let load_balancer = bench.status.load_balancer.as_ref().map(|load_balancer| load_balancer.full_name.clone());
+    let targets = measured.targets.iter().filter_map(|target| {
+        let cluster = live(bench.status, &target.name)?;
+        Some(MetricsTarget {
+            cluster: cluster.name.clone(),
+            load_balancer: load_balancer.clone()?,
+            target_group: cluster.target_group.as_ref()?.full_name.clone(),
+            instances: cluster.instances.iter().map(|instance| instance.id.clone()).collect(),
+            answers: answers(target),
+        })
+    });
+    Collect {
+        targets: targets.collect(),
+        started: measured.started,
+        ended: measured.ended,
+        bands: load_bands(&measured.targets),
+        cap: bench.metrics_timeout,
+        pauses: match bench.provider {
+            Provider::Local => (Duration::from_millis(200), Duration::from_secs(2)),
+            Provider::Aws => (Duration::from_secs(5), Duration::from_secs(20)),
+        },
+    }
+}
+
+/// Answers that came from an instance; where none is named, correct answers.
+fn answers(target: &TargetResult) -> u64 {
+    let named: u64 = target.instances.values().sum();
+    if named > 0 { named } else { target.requests - target.errors }
+}
+
+fn environment(commands: Vec<String>) -> Environment {
+    let system = rustix::system::uname();
+    let os = [system.sysname(), system.release(), system.machine()].map(std::ffi::CStr::to_string_lossy).join(" ");
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cloudscale = env!("CARGO_PKG_VERSION").to_owned();
+    Environment { cloudscale, os, cpus: u32::try_from(cpus).unwrap_or(u32::MAX), commands }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmark::scenario::{Expect, Step, TargetChoice, Thread};
+    use crate::engine::status::InstanceStatus;
+    use crate::stack::{self, Overrides};
+
+    fn the_stack() -> Stack {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/two-clusters.yaml");
+        stack::load(&path, &Overrides::default()).expect("the shipped stack is valid").0
+    }
+
+    fn instance(id: &str, health: &str) -> InstanceStatus {
+        InstanceStatus {
+            id: id.into(),
+            az: "us-east-1a".into(),
+            state: "running".into(),
+            health: health.into(),
+            reason: None,
+            address: None,
+        }
+    }
+
+    fn status(health: &str) -> Status {
+        let cluster = |name: &str| ClusterStatus {
+            name: name.into(),
+            kind: "fleet".into(),
+            instance_type: "t2.large".into(),
+            min: 2,
+            max: 2,
+            desired: 2,
+            group: None,
+            target_group: None,
+            instances: vec![instance(&format!("i-{name}1"), "healthy"), instance(&format!("i-{name}2"), health)],
+        };
+        Status {
+            stack: "two-clusters".into(),
+            provider: "local".into(),
+            url: Some("http://127.31.0.2:8080".into()),
+            load_balancer: None,
+            clusters: vec![cluster("light"), cluster("heavy")],
+        }
+    }
+
+    fn scenario(targets: Vec<TargetChoice>) -> Scenario {
+        Scenario {
+            name: "test".into(),
+            targets,
+            timeout: Duration::from_secs(1),
+            expect: Expect::default(),
+            threads: vec![Thread { name: "A".into(), connections: 1, steps: vec![Step::Requests(1)] }],
+            thresholds: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_cluster_is_loaded_on_its_first_route_where_the_scenario_names_none() {
+        let targets = targets(&the_stack(), &status("healthy"), &scenario(Vec::new()), "http://lb").expect("targets");
+        let urls: Vec<_> = targets.iter().map(|target| (target.name.as_str(), target.url.as_str())).collect();
+        assert_eq!(urls, [("light", "http://lb/cluster1"), ("heavy", "http://lb/cluster2")]);
+    }
+
+    #[test]
+    fn a_scenario_that_does_not_fit_the_stack_is_refused_with_all_reasons() {
+        let choice = |cluster: &str| TargetChoice { cluster: cluster.into(), path: None };
+        let wanted = scenario(vec![choice("lihgt"), choice("heavy")]);
+        let mut status = status("healthy");
+        status.clusters[1].instances.clear();
+        let problems = targets(&the_stack(), &status, &wanted, "http://lb").expect_err("refused").0;
+        assert_eq!(
+            problems.iter().map(|problem| problem.summary).collect::<Vec<_>>(),
+            ["No such cluster", "The stack is not up"]
+        );
+        assert_eq!(problems[0].hint.as_deref(), Some("did you mean `light`?"));
+    }
+
+    #[test]
+    fn a_healthy_instance_without_an_answer_makes_the_shares_uneven() {
+        let mut target = TargetResult {
+            name: "light".into(),
+            instances: [("i-light1".into(), 10)].into(),
+            ..TargetResult::default()
+        };
+        add_idle_instances(&mut target, &status("unhealthy"));
+        assert_eq!(target.evenness(), Some(100.0));
+        add_idle_instances(&mut target, &status("healthy"));
+        assert_eq!((target.instances.len(), target.evenness()), (2, Some(0.0)));
+    }
+}
