@@ -177,9 +177,8 @@ impl Group {
 
     /// When time alone next changes something.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let retry = self.failures.retry_at.filter(|_| self.active() < self.wanted());
         let scheduled = self.schedule.values().filter_map(|action| action.next).min();
-        [self.check_due, retry, scheduled, self.metrics_due].into_iter().flatten().min()
+        [self.check_due, self.failures.retry_at, scheduled, self.metrics_due].into_iter().flatten().min()
     }
 
     /// Does what is due at `cx.now`.
@@ -188,6 +187,9 @@ impl Group {
             self.check_due = None;
             self.follow_drains(cx);
             self.examine_members(cx);
+        }
+        if self.failures.retry_at.is_some_and(|retry| retry <= cx.now) {
+            self.failures.retry_at = None;
         }
         self.run_schedule(cx);
         self.measure(cx);

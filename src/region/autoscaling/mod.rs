@@ -14,6 +14,8 @@ pub mod metrics;
 pub mod model;
 pub mod policy;
 pub mod process;
+#[cfg(test)]
+mod properties;
 pub mod refresh;
 mod scaling;
 pub mod schedule;

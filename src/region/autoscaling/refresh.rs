@@ -99,7 +99,9 @@ struct View {
     candidates: Vec<String>,
     /// In service, and proven where new.
     ready: i64,
-    /// Everything that starts, warms up or ends has done so.
+    /// Some instance starts or ends.
+    moving: bool,
+    /// Nothing moves, none is missing, and all in service are ready.
     calm: bool,
 }
 
@@ -143,7 +145,7 @@ impl Group {
         let warmup = self.refresh_warmup(&refresh.preferences);
         let view = self.view(cx, &refresh, warmup);
         if refresh.status == RefreshStatus::Cancelling {
-            if view.calm {
+            if !view.moving {
                 self.finish_refresh(cx.now, RefreshStatus::Cancelled, None);
             }
             return;
@@ -207,13 +209,13 @@ impl Group {
         let mut candidates: Vec<&Member> = self.members.iter().filter(may_end).collect();
         candidates.sort_by_key(|member| (member.sickness.is_none(), member.launched));
         let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
-        let ending = self.members.iter().any(|member| member.lifecycle == Lifecycle::Terminating);
+        let moves = |member: &Member| matches!(member.lifecycle, Lifecycle::Pending | Lifecycle::Terminating);
+        let moving = !self.launches.is_empty() || self.members.iter().any(moves);
         View {
             candidates: candidates.into_iter().map(|member| member.id.clone()).collect(),
             ready: i64::try_from(ready).unwrap_or(i64::MAX),
-            calm: self.launches.is_empty() && !ending && self.active() >= self.wanted() && ready == in_service && {
-                !self.members.iter().any(|member| member.lifecycle == Lifecycle::Pending)
-            },
+            moving,
+            calm: !moving && self.active() >= self.wanted() && ready == in_service,
         }
     }
 

@@ -25,7 +25,7 @@ pub const HEALTHY_SECONDS: i64 = 5;
 pub const DRAIN_SECONDS: i64 = 20;
 pub const END_SECONDS: i64 = 3;
 /// More steps than any story needs: beyond, something keeps waking itself.
-const STEPS_MAX: usize = 200_000;
+const STEPS_MAX: usize = 50_000;
 
 pub const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/1";
 

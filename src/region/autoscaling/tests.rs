@@ -212,6 +212,17 @@ fn suspended_processes_do_nothing_until_they_are_resumed() {
 }
 
 #[test]
+fn a_back_off_that_ends_while_launches_are_suspended_wakes_nobody_again() {
+    let mut world = Scripted::default();
+    world.facts.refuses = Some("no capacity".to_owned());
+    world.create(&[("MinSize", "1"), ("MaxSize", "1")], false);
+    world.call("SuspendProcesses", &[]).unwrap();
+    world.run(60);
+    assert_eq!(world.service.next_deadline(), None);
+    assert_eq!(world.history().len(), 1);
+}
+
+#[test]
 fn standby_leaves_the_load_balancer_and_comes_back() {
     let mut world = Scripted::with_group(&[("MinSize", "1"), ("MaxSize", "3"), ("DesiredCapacity", "2")]);
     let id = world.in_service()[0].id.clone();
@@ -308,6 +319,19 @@ fn a_refresh_with_an_upper_bound_launches_first_and_a_cancelled_one_stops() {
     assert_eq!(world.group().refreshes[1].status.name(), "Cancelled");
     assert_eq!(world.in_service().len(), 2);
     assert_eq!(code(world.call("CancelInstanceRefresh", &[])), "ActiveInstanceRefreshNotFound");
+}
+
+#[test]
+fn a_cancelled_refresh_ends_although_an_instance_is_missing() {
+    let mut world = Scripted::with_group(&[("MinSize", "1"), ("MaxSize", "3")]);
+    let mut fields = params(&[("AutoScalingGroupName", "web")]);
+    fields.0.push(("ScalingProcesses".to_owned(), Value::list(["Launch".into()])));
+    world.call_with("SuspendProcesses", fields).unwrap();
+    world.call("SetDesiredCapacity", &[("DesiredCapacity", "2")]).unwrap();
+    world.call("StartInstanceRefresh", &[]).unwrap();
+    world.call("CancelInstanceRefresh", &[]).unwrap();
+    world.run(60);
+    assert_eq!(world.group().refreshes[0].status.name(), "Cancelled");
 }
 
 #[test]
