@@ -1,6 +1,7 @@
 //! A target's health: a state machine driven by registration, use, the instance's state and health checks.
 //!
-//! A new target is `initial` and needs one success; from then on `HealthyThresholdCount` successes or
+//! A new target is `initial` and needs one success, for which it is asked more often than the interval says: a rehearsal
+//! need not wait for the second check when the application came up right after the first. From then on `HealthyThresholdCount` successes or
 //! `UnhealthyThresholdCount` failures in a row move it. It is `unused` while no listener or rule uses its group or its
 //! instance does not run, and `draining` once it is deregistered.
 
@@ -53,6 +54,10 @@ impl Matcher {
     }
 }
 
+/// How often a new target is asked, where the interval is not shorter still. Its failures count only by the interval: it
+/// turns unhealthy no earlier than on AWS.
+const EAGER_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Why a target is not routed to at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unused {
@@ -73,8 +78,8 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Unused(Unused),
-    Registering,
-    Initial,
+    Registering { since: Timestamp },
+    Initial { since: Timestamp },
     Healthy,
     Unhealthy(Failure),
     Draining { until: Timestamp },
@@ -106,7 +111,7 @@ impl Health {
             (Stage::Draining { .. }, _) => {}
             (_, Err(why)) => *self = Self { stage: Stage::Unused(why), ..Self::default() },
             (Stage::Unused(_), Ok(())) => {
-                *self = Self { stage: Stage::Registering, next_probe: Some(now), ..Self::default() };
+                *self = Self { stage: Stage::Registering { since: now }, next_probe: Some(now), ..Self::default() };
             }
             (_, Ok(())) => {}
         }
@@ -118,10 +123,12 @@ impl Health {
         if self.next_probe.is_none_or(|due| due > now) {
             return false;
         }
-        self.next_probe = Some(now + check.interval.mul_f64(1.0 - 0.1 * spread));
-        if self.stage == Stage::Registering {
-            self.stage = Stage::Initial;
+        if let Stage::Registering { since } = self.stage {
+            self.stage = Stage::Initial { since };
         }
+        let eager = matches!(self.stage, Stage::Initial { .. });
+        let interval = if eager { check.interval.min(EAGER_INTERVAL) } else { check.interval };
+        self.next_probe = Some(now + interval.mul_f64(1.0 - 0.1 * spread));
         true
     }
 
@@ -134,8 +141,16 @@ impl Health {
             ProbeOutcome::Failed(_) => Some(Failure::Connection),
         };
         match (self.stage, failure) {
-            (Stage::Registering | Stage::Initial, None) => self.become_healthy(now),
-            (Stage::Registering | Stage::Initial | Stage::Healthy, Some(failure)) => {
+            (Stage::Registering { .. } | Stage::Initial { .. }, None) => {
+                self.become_healthy(now);
+                self.next_probe = Some(now + check.interval);
+            }
+            (Stage::Registering { since } | Stage::Initial { since }, Some(failure)) => {
+                if now >= since + check.interval * (check.unhealthy_threshold - 1) {
+                    self.stage = Stage::Unhealthy(failure);
+                }
+            }
+            (Stage::Healthy, Some(failure)) => {
                 self.streak += 1;
                 if self.streak >= check.unhealthy_threshold {
                     self.stage = Stage::Unhealthy(failure);
@@ -212,10 +227,10 @@ impl Health {
     pub fn state(&self) -> TargetState {
         let (state, reason, description) = match self.stage {
             Stage::Healthy => ("healthy", None, None),
-            Stage::Registering => {
+            Stage::Registering { .. } => {
                 ("initial", Some("Elb.RegistrationInProgress"), Some("Target registration is in progress".to_owned()))
             }
-            Stage::Initial => {
+            Stage::Initial { .. } => {
                 ("initial", Some("Elb.InitialHealthChecking"), Some("Initial health checks in progress".to_owned()))
             }
             Stage::Unhealthy(Failure::Code(code)) => (
@@ -301,9 +316,21 @@ mod tests {
     #[test]
     fn the_next_probe_comes_after_the_interval_or_up_to_a_tenth_earlier() {
         let mut health = usable();
-        assert!(health.take_probe(START, &check(), 0.5));
-        assert_eq!(health.deadline(), Some(START + Duration::from_millis(9500)));
-        assert!(!health.take_probe(START + Duration::from_millis(9499), &check(), 0.5));
+        after(&mut health, &[200]);
+        let second = START + check().interval;
+        assert!(health.take_probe(second, &check(), 0.5));
+        assert_eq!(health.deadline(), Some(second + Duration::from_millis(9500)));
+        assert!(!health.take_probe(second + Duration::from_millis(9499), &check(), 0.5));
+    }
+
+    #[test]
+    fn a_new_target_is_asked_often_but_fails_no_earlier_than_its_thresholds_say() {
+        let mut health = usable();
+        assert!(health.take_probe(START, &check(), 0.0));
+        assert_eq!(health.deadline(), Some(START + EAGER_INTERVAL));
+        assert_eq!(after(&mut health, &[500, 500, 500]), "initial");
+        health.probed(START + check().interval, &check(), &ProbeOutcome::Status(500));
+        assert_eq!(health.state().state, "unhealthy");
     }
 
     #[test]
@@ -318,7 +345,7 @@ mod tests {
     #[test]
     fn the_reason_is_that_of_the_last_failure() {
         let mut health = usable();
-        after(&mut health, &[500, 502]);
+        after(&mut health, &[200, 500, 502]);
         let state = health.state();
         assert_eq!(state.reason.as_deref(), Some("Target.ResponseCodeMismatch"));
         assert_eq!(state.description.as_deref(), Some("Health checks failed with these codes: [502]"));

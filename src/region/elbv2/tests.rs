@@ -288,7 +288,7 @@ fn health_follows_use_checks_and_deregistration() {
     cloud.probed(&group, &instance, ProbeOutcome::Status(200));
     assert_eq!(cloud.health(&group).0, "healthy");
     cloud.wait(60);
-    assert!((6..=7).contains(&cloud.probes()));
+    assert!((5..=7).contains(&cloud.probes()));
     cloud.probed(&group, &instance, ProbeOutcome::Status(502));
     assert_eq!(cloud.health(&group).0, "healthy");
     cloud.probed(&group, &instance, ProbeOutcome::Timeout);
