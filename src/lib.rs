@@ -9,6 +9,7 @@ pub mod exit;
 pub mod problem;
 pub mod region;
 pub mod report;
+pub mod resources;
 pub mod stack;
 pub mod ui;
 pub mod workload;

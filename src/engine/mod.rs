@@ -1,5 +1,210 @@
-//! From a stack to the cloud: discover what is live, compare, order, apply.
+//! From a stack to the cloud: discover what is live, compare, order, apply, wait.
+//!
+//! [`Engine`] is the door: commands and the benchmark ask it for a plan, apply the plan, wait until the stack serves, and
+//! take it down. There is no state file: every answer is made of what the cloud says now.
 
+pub mod apply;
+pub mod diff;
+pub mod discover;
+pub mod down;
 pub mod event;
+pub mod image;
+pub mod look;
 pub mod plan;
+pub mod price;
+pub mod scheduler;
+pub mod snapshot;
 pub mod status;
+pub mod task;
+pub mod wait;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio_util::sync::CancellationToken;
+
+use self::diff::Node;
+use self::discover::{Depth, discover};
+use self::event::Sink;
+use self::plan::{Action, Report, Summary};
+use self::snapshot::Snapshot;
+use self::status::Status;
+use self::task::Run;
+use self::wait::Wait;
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError;
+use crate::problem::{Problem, Problems};
+use crate::resources::{Scope, launch_template, network};
+use crate::stack::model::Stack;
+
+/// A stack and the cloud that it lives in.
+#[derive(Clone)]
+pub struct Engine {
+    pub stack: Arc<Stack>,
+    run: Run,
+}
+
+/// What `up` would do, ready to be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub report: Report,
+    nodes: Vec<Node>,
+    images: image::Images,
+    network: network::LiveNetwork,
+}
+
+impl Engine {
+    /// `limit` bounds every wait; `cancel` ends it early.
+    pub fn new(
+        stack: Stack,
+        clients: Clients,
+        sink: Arc<dyn Sink>,
+        cancel: CancellationToken,
+        limit: Duration,
+    ) -> Self {
+        let mut run = Run::new(clients, &stack.name, sink, cancel, limit);
+        run.tags = stack.tags.clone();
+        Self { stack: Arc::new(stack), run }
+    }
+
+    /// Compares the stack with the cloud. Reads only.
+    ///
+    /// # Errors
+    /// A call that fails; resources of our names that are not ours.
+    pub async fn plan(&self) -> Result<Plan, Problems> {
+        let clients = &self.run.clients;
+        let (network, mut cloud) = futures_util::try_join!(
+            network::look_up(clients, &self.stack.network),
+            discover(clients, &self.stack.name, Depth::Plan)
+        )?;
+        let scope = Scope { stack: &self.stack, network: &network };
+        cloud.template_versions = template_versions(clients, &scope, &cloud).await?;
+        let nodes = diff::diff(&scope, &cloud)?;
+        let images = self.images(&nodes).await?;
+        let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
+        let report = Report {
+            stack: self.stack.name.clone(),
+            provider: clients.provider.name().to_owned(),
+            summary: Summary::of(&changes),
+            changes,
+            hourly_cost: price::hourly(&self.stack),
+        };
+        Ok(Plan { report, nodes, images, network })
+    }
+
+    /// The images of those launch templates that get a new version; others keep theirs.
+    async fn images(&self, nodes: &[Node]) -> Result<image::Images, Problem> {
+        let changing = |cluster: &str| {
+            let address = crate::resources::in_cluster(cluster, "launch_template");
+            let node = nodes.iter().find(|node| node.change.address == address);
+            node.is_some_and(|node| !matches!(node.change.action, Action::Unchanged | Action::Delete))
+        };
+        let clusters = self.stack.clusters.iter().filter(|cluster| changing(&cluster.name));
+        let images: Vec<_> = clusters.map(|cluster| &cluster.image).collect();
+        image::resolve(&self.run.clients, &images).await
+    }
+
+    /// Does what the plan says.
+    ///
+    /// # Errors
+    /// Everything that failed; the next `up` continues.
+    pub async fn apply(&self, plan: Plan) -> Result<(), Problems> {
+        let mut run = self.run.clone();
+        (run.images, run.network) = (plan.images, plan.network);
+        apply::apply(&run, plan.nodes).await
+    }
+
+    /// Waits until the stack serves; returns how it looks.
+    ///
+    /// # Errors
+    /// What is not ready when time is up.
+    pub async fn wait(&self, wait: Wait) -> Result<Status, Problems> {
+        let status = self.status().await?;
+        let (Wait::All | Wait::Targets, Some(load_balancer)) = (wait, &status.load_balancer) else {
+            return Ok(status);
+        };
+        if load_balancer.state != "active" {
+            wait::load_balancer(&self.run, &load_balancer.arn).await?;
+        }
+        let clusters = status.clusters.iter().filter(|cluster| cluster.healthy() < wait::expected(cluster));
+        let waits = clusters.filter_map(|cluster| {
+            let group = cluster.target_group.as_ref()?;
+            Some(wait::targets(&self.run, &cluster.name, &group.arn, wait::expected(cluster)))
+        });
+        let waits: Vec<_> = waits.collect();
+        let waited = !waits.is_empty();
+        let failed: Vec<_> =
+            futures_util::future::join_all(waits).await.into_iter().filter_map(Result::err).collect();
+        if !failed.is_empty() {
+            return Err(Problems(failed));
+        }
+        if let (Wait::All, Some(host)) = (wait, wait::host(&status)) {
+            wait::routes(&self.run, &self.stack, host).await?;
+        }
+        if waited { Ok(self.status().await?) } else { Ok(status) }
+    }
+
+    /// How the stack looks now.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn status(&self) -> Result<Status, Problem> {
+        let cloud = discover(&self.run.clients, &self.stack.name, Depth::Status).await?;
+        Ok(look::status(&self.stack, self.run.clients.provider, &cloud))
+    }
+
+    /// Removes everything that carries the stack's tag, and proves it.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub async fn down(&self) -> Result<(), Problems> {
+        down::down(&self.run, down::plan(&self.run).await?).await
+    }
+
+    /// Sets a group's desired capacity by hand, within its range.
+    ///
+    /// # Errors
+    /// Where the cluster is a fleet, is not up, or the number is out of range.
+    pub async fn scale(&self, cluster: &str, instances: u32) -> Result<(), Problem> {
+        let status = self.status().await?;
+        let known = || self.stack.clusters.iter().map(|cluster| cluster.name.as_str()).collect::<Vec<_>>().join(", ");
+        let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
+            return Err(Problem::usage("No such cluster", format!("{} has the clusters {}", status.stack, known())));
+        };
+        if found.kind == "fleet" {
+            return Err(Problem::usage("A fleet has a fixed number", format!("{cluster} has {} instances", found.desired))
+                .hint(format!("write `instances: {instances}` into {} and run `cloudscale up`", self.stack.file.display())));
+        }
+        let Some(group) = &found.group else {
+            return Err(Problem::new("The group is not there", format!("{cluster} is not up")).hint("run `cloudscale up`"));
+        };
+        if !(found.min..=found.max).contains(&instances) {
+            return Err(Problem::usage(
+                "Out of the group's range",
+                format!("{cluster} takes {} to {} instances, not {instances}", found.min, found.max),
+            )
+            .hint("change `min` or `max` in the stack and run `cloudscale up`"));
+        }
+        let capacity = i32::try_from(instances).unwrap_or(i32::MAX);
+        let call = self.run.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(group);
+        let call = call.desired_capacity(capacity).honor_cooldown(false).send().await;
+        call.map(|_| ()).map_err(|error| error.problem("autoscaling:SetDesiredCapacity", group))
+    }
+}
+
+/// The latest versions of those templates whose tags do not tell that they are the wanted ones.
+async fn template_versions(
+    clients: &Clients,
+    scope: &Scope<'_>,
+    cloud: &Snapshot,
+) -> Result<BTreeMap<String, aws_sdk_ec2::types::LaunchTemplateVersion>, Problem> {
+    let stale = launch_template::stale(scope, cloud);
+    let calls = stale.iter().map(|id| async move {
+        let call = clients.ec2.describe_launch_template_versions().launch_template_id(id).versions("$Latest").send().await;
+        let answer = call.map_err(|error| error.problem("ec2:DescribeLaunchTemplateVersions", id))?;
+        Ok::<_, Problem>(answer.launch_template_versions().first().map(|version| (id.clone(), version.clone())))
+    });
+    Ok(try_join_all(calls).await?.into_iter().flatten().collect())
+}

@@ -1,0 +1,221 @@
+//! Runs a plan: steps in order, as many at once as may be, every wait visible, Ctrl-C at any time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use super::diff::Node;
+use super::event::{Event, seconds};
+use super::plan::Action;
+use super::scheduler::Schedule;
+use super::task::{Run, Task, interrupted};
+use crate::clock;
+use crate::problem::{Problem, Problems};
+
+/// Steps at once. AWS's token buckets for mutating calls hold at least this many (EC2 API throttling: 50–200).
+const RUNNING_MAX: usize = 16;
+
+/// One half of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    /// Create or update.
+    Forward,
+    /// Delete what is no longer needed.
+    Retire,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    node: usize,
+    half: Half,
+}
+
+/// Makes the cloud what the nodes say.
+///
+/// # Errors
+/// Everything that failed; what does not depend on a failure was done all the same.
+pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
+    for node in &nodes {
+        if let (Some(live), Action::Unchanged | Action::Update) = (&node.live, node.change.action) {
+            run.publish(&live.address, live.output.clone());
+        }
+    }
+    let steps = steps(&nodes);
+    let before = edges(&nodes, &steps);
+    let total = nodes.iter().enumerate().filter(|(index, _)| steps.iter().any(|step| step.node == *index)).count();
+    run.sink.event(Event::ApplyStarted { total });
+    Application { run, nodes: nodes.into(), steps, started: BTreeMap::new(), problems: Problems::default() }.go(before).await
+}
+
+/// The halves that each change has.
+fn steps(nodes: &[Node]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (node, content) in nodes.iter().enumerate() {
+        let halves: &[Half] = match content.change.action {
+            Action::Create => &[Half::Forward],
+            Action::Update | Action::Replace => &[Half::Forward, Half::Retire],
+            Action::Delete if goes_with_another(nodes, content) => &[],
+            Action::Delete => &[Half::Retire],
+            Action::Unchanged => &[],
+        };
+        steps.extend(halves.iter().map(|half| Step { node, half: *half }));
+    }
+    steps
+}
+
+/// Whether AWS deletes this by deleting something that it belongs to.
+fn goes_with_another(nodes: &[Node], node: &Node) -> bool {
+    let deleted = |address: &str| {
+        let owner = nodes.iter().find(|owner| owner.change.address == address && owner.change.action == Action::Delete);
+        owner.is_some_and(|owner| {
+            let kind = owner.face.kind();
+            node.face.goes_with().contains(&kind)
+        })
+    };
+    node.holds().any(deleted)
+}
+
+/// For each step, the steps before it.
+fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
+    let mut at = BTreeMap::<&str, Vec<usize>>::new();
+    for (index, step) in steps.iter().enumerate() {
+        at.entry(nodes[step.node].change.address.as_str()).or_default().push(index);
+    }
+    let mut before = vec![Vec::new(); steps.len()];
+    let steps_at = |address: &str| at.get(address).cloned().unwrap_or_default();
+    for (index, step) in steps.iter().enumerate() {
+        let node = &nodes[step.node];
+        if step.half == Half::Forward {
+            for needed in node.needs().flat_map(steps_at).filter(|other| steps[*other].half == Half::Forward) {
+                before[index].push(needed);
+            }
+        } else {
+            let own = steps_at(&node.change.address).into_iter();
+            before[index].extend(own.filter(|other| steps[*other].node == step.node && steps[*other].half == Half::Forward));
+        }
+        // What this one refers to is retired only when this one has let go of it.
+        for held in node.holds().chain(node.needs()).flat_map(steps_at) {
+            if steps[held].half == Half::Retire && held != index && steps[held].node != step.node {
+                before[held].push(index);
+            }
+        }
+    }
+    before
+}
+
+struct Application<'a> {
+    run: &'a Run,
+    nodes: Arc<[Node]>,
+    steps: Vec<Step>,
+    started: BTreeMap<usize, Instant>,
+    problems: Problems,
+}
+
+impl Application<'_> {
+    async fn go(mut self, before: Vec<Vec<usize>>) -> Result<(), Problems> {
+        let mut schedule = Schedule::new(before, RUNNING_MAX);
+        let mut running = JoinSet::new();
+        loop {
+            if !self.run.cancel.is_cancelled() {
+                for step in schedule.start() {
+                    self.announce(step);
+                    running.spawn(perform(self.run.clone(), Arc::clone(&self.nodes), self.steps[step], step));
+                }
+            }
+            let Some(ended) = running.join_next().await else {
+                break;
+            };
+            match ended {
+                Ok((step, Ok(()))) => {
+                    schedule.done(step);
+                    self.finish(step);
+                }
+                Ok((step, Err(problem))) => {
+                    let skipped = schedule.failed(step);
+                    self.fail(step, problem, &skipped);
+                }
+                Err(error) => self.problems.push(Problem::new("An action broke down", error.to_string())),
+            }
+        }
+        if self.run.cancel.is_cancelled() {
+            return Err(interrupted().into());
+        }
+        if schedule.is_stuck() && self.problems.0.is_empty() {
+            self.problems.push(Problem::new("The order of the actions has a circle", "please report the stack file"));
+        }
+        if self.problems.0.is_empty() { Ok(()) } else { Err(self.problems) }
+    }
+
+    fn node(&self, step: usize) -> &Node {
+        &self.nodes[self.steps[step].node]
+    }
+
+    fn announce(&mut self, step: usize) {
+        let index = self.steps[step].node;
+        if self.started.contains_key(&index) {
+            return;
+        }
+        self.started.insert(index, clock::instant());
+        let change = &self.node(step).change;
+        self.run.sink.event(Event::ActionStarted { address: change.address.clone(), action: change.action });
+    }
+
+    /// A change is finished with its last half.
+    fn finish(&self, step: usize) {
+        let index = self.steps[step].node;
+        let last = self.steps.iter().rposition(|other| other.node == index);
+        if last == Some(step) {
+            let change = &self.nodes[index].change;
+            let since = self.started.get(&index).map(|started| clock::instant().duration_since(*started));
+            let seconds = seconds(since.unwrap_or_default());
+            self.run.sink.event(Event::ActionFinished { address: change.address.clone(), action: change.action, seconds });
+        }
+    }
+
+    fn fail(&mut self, step: usize, problem: Problem, skipped: &[usize]) {
+        let change = &self.node(step).change;
+        let summary = problem.summary.to_owned();
+        self.run.sink.event(Event::ActionFailed { address: change.address.clone(), action: change.action, summary });
+        let because = change.address.clone();
+        for step in skipped {
+            let address = self.node(*step).change.address.clone();
+            if address != because {
+                self.run.sink.event(Event::ActionSkipped { address, because: because.clone() });
+            }
+        }
+        self.problems.push(problem);
+    }
+}
+
+async fn perform(run: Run, nodes: Arc<[Node]>, step: Step, index: usize) -> (usize, Result<(), Problem>) {
+    let node = &nodes[step.node];
+    let spec = node.wanted.as_ref().map(|wanted| wanted.spec.as_str()).unwrap_or_default();
+    let task = Task { run: &run, address: &node.change.address, spec };
+    let outcome = match step.half {
+        Half::Forward => forward(&task, node).await,
+        Half::Retire => retire(&task, node).await,
+    };
+    (index, outcome)
+}
+
+async fn forward(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
+    let Some(wanted) = &node.wanted else {
+        return Ok(());
+    };
+    let output = match (&node.live, node.change.action) {
+        (Some(live), Action::Update) => node.face.update(task, wanted, live, &node.change.fields).await?,
+        _ => node.face.create(task, wanted).await?,
+    };
+    task.run.publish(task.address, output);
+    Ok(())
+}
+
+async fn retire(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
+    let Some(live) = &node.live else {
+        return Ok(());
+    };
+    let kept = if node.change.action == Action::Delete { None } else { task.run.published(task.address) };
+    node.face.retire(task, live, kept.as_ref()).await
+}

@@ -1,0 +1,238 @@
+//! Wanted × live × spec tag → changes with reasons. Pure.
+//!
+//! A field that differs while the spec tag equals the wanted spec was changed behind our back: drift. Otherwise the stack
+//! changed. What refers to a resource that is made anew changes with it.
+
+use std::collections::BTreeMap;
+
+use super::plan::{Action, Change, FieldChange};
+use super::snapshot::Snapshot;
+use crate::problem::Problems;
+use crate::resources::face::{Face, Live, Wanted};
+use crate::resources::fields::{Fields, Value};
+use crate::resources::tags::{self, Tags};
+use crate::resources::{Scope, TYPES, foreign};
+use crate::stack::model::Capacity;
+use crate::stack::names;
+
+/// A resource of the stack, of the cloud, or of both, and what happens to it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub face: &'static dyn Face,
+    pub change: Change,
+    pub wanted: Option<Wanted>,
+    pub live: Option<Live>,
+}
+
+impl Node {
+    /// Addresses that must be there before this one.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let wanted = self.wanted.iter();
+        wanted.flat_map(|wanted| wanted.fields.references().chain(wanted.after.iter().map(String::as_str)))
+    }
+
+    /// Addresses that must stay while the live resource is there.
+    pub fn holds(&self) -> impl Iterator<Item = &str> {
+        let live = self.live.iter();
+        live.flat_map(|live| live.fields.references().chain(live.stands_on.iter().map(String::as_str)))
+    }
+
+    /// Whether dependents must take up something new.
+    fn is_new(&self) -> bool {
+        let content = || self.change.fields.iter().any(|field| !field.path.starts_with("tags."));
+        match self.change.action {
+            Action::Create | Action::Replace => true,
+            Action::Update => self.face.revises() && content(),
+            Action::Delete | Action::Unchanged => false,
+        }
+    }
+}
+
+/// Everything wanted and everything live, with what happens to each, by address.
+///
+/// # Errors
+/// Resources that have our names and are not ours.
+pub fn diff(scope: &Scope<'_>, cloud: &Snapshot) -> Result<Vec<Node>, Problems> {
+    let strangers = strangers(scope, cloud);
+    if strangers.has_errors() {
+        return Err(strangers);
+    }
+    let mut nodes = Vec::new();
+    for &face in TYPES {
+        let mut live = by_address(face.live(cloud));
+        for wanted in face.wanted(scope) {
+            let mut found = live.remove(&wanted.address).unwrap_or_default();
+            // A replacement that was interrupted leaves two: the one of the wanted spec stays.
+            let is_current = |live: &Live| spec_tag(live) == Some(&wanted.spec);
+            let keep = found.iter().position(is_current).unwrap_or_default();
+            let kept = (!found.is_empty()).then(|| found.remove(keep));
+            nodes.extend(found.into_iter().map(|live| deletion(face, live, "replaced by another")));
+            nodes.push(compare(face, wanted, kept, &scope.stack.tags));
+        }
+        let rest = live.into_values().flatten();
+        nodes.extend(rest.map(|live| deletion(face, live, "no longer in the stack")));
+    }
+    follow_references(&mut nodes);
+    nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
+    Ok(nodes)
+}
+
+/// Everything live, to be deleted.
+pub fn teardown(cloud: &Snapshot) -> Vec<Node> {
+    let live = TYPES.iter().flat_map(|face| face.live(cloud).into_iter().map(|live| (*face, live)));
+    live.map(|(face, live)| deletion(face, live, "the stack goes down")).collect()
+}
+
+fn strangers(scope: &Scope<'_>, cloud: &Snapshot) -> Problems {
+    let stack = scope.stack;
+    let mut names = vec![("load balancer", names::load_balancer(&stack.name))];
+    for cluster in &stack.clusters {
+        names.push(("target group", names::target_group(&stack.name, &cluster.name)));
+        if let Capacity::Group(_) = cluster.capacity {
+            names.push(("Auto Scaling group", names::group(&stack.name, &cluster.name)));
+        }
+    }
+    let taken = names.into_iter().filter(|(_, name)| cloud.strangers.contains(name));
+    Problems(taken.map(|(kind, name)| foreign(kind, &name)).collect())
+}
+
+fn by_address(live: Vec<Live>) -> BTreeMap<String, Vec<Live>> {
+    let mut found = BTreeMap::<String, Vec<Live>>::new();
+    for live in live {
+        found.entry(live.address.clone()).or_default().push(live);
+    }
+    found
+}
+
+fn spec_tag(live: &Live) -> Option<&String> {
+    live.tags.as_ref().and_then(|tags| tags.get(tags::SPEC))
+}
+
+fn deletion(face: &'static dyn Face, live: Live, reason: &str) -> Node {
+    let change = Change {
+        address: live.address.clone(),
+        kind: face.kind().to_owned(),
+        action: Action::Delete,
+        reason: reason.to_owned(),
+        fields: Vec::new(),
+    };
+    Node { face, change, wanted: None, live: Some(live) }
+}
+
+fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tags: &Tags) -> Node {
+    let change = |action, reason: String, fields| Change {
+        address: wanted.address.clone(),
+        kind: face.kind().to_owned(),
+        action,
+        reason,
+        fields,
+    };
+    let Some(live) = live else {
+        let fields = wanted.fields.iter().map(|(path, value)| field(path, None, Some(value)));
+        let change = change(Action::Create, "not there yet".to_owned(), fields.collect());
+        return Node { face, change, wanted: Some(wanted), live: None };
+    };
+    let mut fields = match face.in_sync(&live, &wanted.spec) {
+        true => Vec::new(),
+        false => differences(&live.fields, &wanted.fields, face.replace_on()),
+    };
+    fields.extend(live.tags.iter().flat_map(|tags| tag_differences(tags, user_tags)));
+    let action = action(&fields);
+    let reason = match action {
+        Action::Unchanged => live.remark.clone().unwrap_or_default(),
+        _ => face.reason(&wanted, &live).unwrap_or_else(|| reason(&live, &wanted)),
+    };
+    let change = change(action, reason, fields);
+    Node { face, change, wanted: Some(wanted), live: Some(live) }
+}
+
+fn reason(live: &Live, wanted: &Wanted) -> String {
+    match spec_tag(live) {
+        Some(spec) if *spec == wanted.spec => "drift: changed outside cloudscale".to_owned(),
+        Some(_) => "changed in the stack".to_owned(),
+        None => "differs from the stack".to_owned(),
+    }
+}
+
+fn action(fields: &[FieldChange]) -> Action {
+    if fields.iter().any(|field| field.forces_replacement) {
+        Action::Replace
+    } else if fields.is_empty() {
+        Action::Unchanged
+    } else {
+        Action::Update
+    }
+}
+
+fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChange {
+    FieldChange {
+        path: path.to_owned(),
+        live: live.map(ToString::to_string),
+        wanted: wanted.map(ToString::to_string),
+        forces_replacement: false,
+    }
+}
+
+fn differences(live: &Fields, wanted: &Fields, replace_on: &[&str]) -> Vec<FieldChange> {
+    let forces = |path: &str| replace_on.contains(&path);
+    let changed = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value)).map(|(path, value)| FieldChange {
+        forces_replacement: forces(path),
+        ..field(path, live.get(path), Some(value))
+    });
+    let surplus = live.iter().filter(|(path, _)| wanted.get(path).is_none()).map(|(path, value)| FieldChange {
+        forces_replacement: forces(path),
+        ..field(path, Some(value), None)
+    });
+    changed.chain(surplus).collect()
+}
+
+fn tag_differences(live: &Tags, wanted: &Tags) -> Vec<FieldChange> {
+    let differs = wanted.iter().filter(|(key, value)| live.get(*key) != Some(value));
+    let change = |(key, value): (&String, &String)| FieldChange {
+        path: format!("tags.{key}"),
+        live: live.get(key).cloned(),
+        wanted: Some(value.clone()),
+        forces_replacement: false,
+    };
+    differs.map(change).collect()
+}
+
+/// Whatever refers to something new has to take it up, and may become new by that itself.
+fn follow_references(nodes: &mut [Node]) {
+    loop {
+        let new: Vec<_> = nodes.iter().filter(|node| node.is_new()).map(|node| node.change.address.clone()).collect();
+        let mut moved = false;
+        for node in nodes.iter_mut() {
+            let (Some(wanted), Some(_)) = (&node.wanted, &node.live) else {
+                continue;
+            };
+            let taken_up = wanted.fields.iter().filter_map(|(path, value)| match value {
+                Value::Ref(address) if new.contains(address) => Some((path, address)),
+                _ => None,
+            });
+            let known = &node.change.fields;
+            let fresh: Vec<_> = taken_up
+                .filter(|(path, _)| !known.iter().any(|field| field.path == *path))
+                .map(|(path, address)| FieldChange {
+                    path: path.to_owned(),
+                    live: Some(address.clone()),
+                    wanted: Some(format!("{address} (new)")),
+                    forces_replacement: node.face.replace_on().contains(&path),
+                })
+                .collect();
+            if fresh.is_empty() {
+                continue;
+            }
+            moved = true;
+            if node.change.action == Action::Unchanged {
+                let names: Vec<_> = fresh.iter().filter_map(|field| field.live.as_deref()).collect();
+                node.change.reason = format!("follows {}", names.join(", "));
+            }
+            node.change.fields.extend(fresh);
+            node.change.action = action(&node.change.fields);
+        }
+        if !moved {
+            return;
+        }
+    }
+}

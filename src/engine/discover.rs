@@ -1,0 +1,282 @@
+//! Discovery: a fixed handful of paged calls, in parallel, for a stack of any size.
+//!
+//! EC2 filters by tag. Elastic Load Balancing cannot: its listings are narrowed to our names and then to our tags, twenty
+//! resources a call. What hangs below the load balancer follows in a second round.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use futures_util::try_join;
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_ec2::types::{Filter, Instance, LaunchTemplate, SecurityGroup};
+use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
+
+use super::snapshot::{Snapshot, is_present, tag};
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError;
+use crate::problem::Problem;
+use crate::resources::tags::{self, Tags};
+
+/// How many ARNs DescribeTags takes (ELBv2 API).
+const ARNS_PER_CALL: usize = 20;
+/// Every name starts with this (`stack/names.rs`).
+const NAME_PREFIX: &str = "cs-";
+/// A cut name keeps at least this much of the stack's (`stack/names.rs` cuts at 32 and adds a hash of 6).
+const NAME_CHARACTERS_KEPT: usize = 24;
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What exists at all: for `down` and its audit.
+    Existence,
+    /// With listeners, rules, policies, and the health of fleets: for `diff` and `up`. A group looks after its own health.
+    Plan,
+    /// With the health of every target: for `status`.
+    Status,
+}
+
+/// Lists everything that carries the tag of `stack`.
+///
+/// # Errors
+/// The first call that fails.
+pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Snapshot, Problem> {
+    let (instances, security_groups, launch_templates, load_balancers, target_groups, groups) = try_join!(
+        instances(clients, Some(stack)),
+        security_groups(clients, stack),
+        launch_templates(clients, stack),
+        load_balancers(clients),
+        target_groups(clients),
+        groups(clients),
+    )?;
+    let mut snapshot = Snapshot {
+        stack: stack.to_owned(),
+        instances,
+        security_groups,
+        launch_templates,
+        load_balancers,
+        target_groups,
+        ..Snapshot::default()
+    };
+    keep_our_groups(&mut snapshot, groups);
+    keep_our_names(&mut snapshot);
+    let arns = snapshot.load_balancers.iter().filter_map(|lb| lb.load_balancer_arn().map(str::to_owned));
+    let arns = arns.chain(snapshot.target_groups.iter().filter_map(|group| group.target_group_arn().map(str::to_owned)));
+    let arns = arns.collect();
+    snapshot.elb_tags = elb_tags(clients, arns).await?;
+    keep_our_tags(&mut snapshot);
+    if depth != Depth::Existence {
+        complete(clients, &mut snapshot, depth).await?;
+    }
+    Ok(snapshot)
+}
+
+/// What is asked only of what is known to be ours.
+async fn complete(clients: &Clients, snapshot: &mut Snapshot, depth: Depth) -> Result<(), Problem> {
+    let health = snapshot.target_groups.iter().filter(|group| depth == Depth::Status || has_fleet(snapshot, group));
+    let health = try_join_all(health.filter_map(|group| group.target_group_arn()).map(|arn| target_health(clients, arn)));
+    let (below, health, scaling) = try_join!(below_load_balancers(clients, snapshot), health, scaling(clients, snapshot))?;
+    let (listeners, rules, tags) = below;
+    (snapshot.listeners, snapshot.rules) = (listeners, rules);
+    snapshot.elb_tags.extend(tags);
+    snapshot.target_health = health.into_iter().collect();
+    (snapshot.policies, snapshot.schedules, snapshot.alarms) = scaling;
+    Ok(())
+}
+
+/// Whether instances of a fleet belong behind the target group: then nobody else watches over them.
+fn has_fleet(snapshot: &Snapshot, group: &TargetGroup) -> bool {
+    let address = group.target_group_arn().and_then(|arn| snapshot.address_of(arn)).unwrap_or_default();
+    let cluster = address.strip_suffix("target_group").unwrap_or(address);
+    let fleet = format!("{cluster}instances");
+    snapshot.instances.iter().any(|instance| is_present(instance) && tag(instance, tags::ADDRESS) == Some(&fleet))
+}
+
+fn keep_our_groups(snapshot: &mut Snapshot, groups: Vec<AutoScalingGroup>) {
+    let ours = |group: &AutoScalingGroup| tags::from_group(group.tags()).get(tags::STACK) == Some(&snapshot.stack);
+    let (ours, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(ours);
+    snapshot.groups = ours;
+    let names = others.iter().filter_map(|group| group.auto_scaling_group_name().map(str::to_owned));
+    snapshot.strangers.extend(names.filter(|name| name.starts_with(NAME_PREFIX)));
+}
+
+fn keep_our_names(snapshot: &mut Snapshot) {
+    let full = format!("{NAME_PREFIX}{}", snapshot.stack);
+    let kept: String = full.chars().take(NAME_CHARACTERS_KEPT).collect();
+    let prefix = kept.trim_end_matches('-');
+    snapshot.load_balancers.retain(|lb| lb.load_balancer_name().is_some_and(|name| name.starts_with(prefix)));
+    snapshot.target_groups.retain(|group| group.target_group_name().is_some_and(|name| name.starts_with(prefix)));
+}
+
+fn keep_our_tags(snapshot: &mut Snapshot) {
+    let ours = snapshot.clone();
+    let is_ours = |arn: Option<&str>| arn.is_some_and(|arn| ours.tags_of(arn).is_some());
+    let mut strangers = Vec::new();
+    snapshot.load_balancers.retain(|lb| {
+        let keep = is_ours(lb.load_balancer_arn());
+        strangers.extend((!keep).then(|| lb.load_balancer_name().unwrap_or_default().to_owned()));
+        keep
+    });
+    snapshot.target_groups.retain(|group| {
+        let keep = is_ours(group.target_group_arn());
+        strangers.extend((!keep).then(|| group.target_group_name().unwrap_or_default().to_owned()));
+        keep
+    });
+    snapshot.strangers.extend(strangers);
+}
+
+async fn instances(clients: &Clients, stack: Option<&str>) -> Result<Vec<Instance>, Problem> {
+    let pages = clients.ec2.describe_instances().filters(filter(stack)).into_paginator().items().send();
+    let reservations = pages.try_collect().await;
+    let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack.unwrap_or("all stacks")))?;
+    Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
+}
+
+/// By the value of our tag, or by its being there at all.
+fn filter(stack: Option<&str>) -> Filter {
+    match stack {
+        Some(stack) => Filter::builder().name(format!("tag:{}", tags::STACK)).values(stack).build(),
+        None => Filter::builder().name("tag-key").values(tags::STACK).build(),
+    }
+}
+
+async fn security_groups(clients: &Clients, stack: &str) -> Result<Vec<SecurityGroup>, Problem> {
+    let pages = clients.ec2.describe_security_groups().filters(filter(Some(stack))).into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", stack))
+}
+
+async fn launch_templates(clients: &Clients, stack: &str) -> Result<Vec<LaunchTemplate>, Problem> {
+    let pages = clients.ec2.describe_launch_templates().filters(filter(Some(stack))).max_results(200);
+    let pages = pages.into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))
+}
+
+async fn load_balancers(clients: &Clients) -> Result<Vec<LoadBalancer>, Problem> {
+    let pages = clients.elb.describe_load_balancers().into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "the region"))
+}
+
+async fn target_groups(clients: &Clients) -> Result<Vec<TargetGroup>, Problem> {
+    let pages = clients.elb.describe_target_groups().into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeTargetGroups", "the region"))
+}
+
+async fn groups(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
+    let pages = clients.autoscaling.describe_auto_scaling_groups().max_records(100).into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", "the region"))
+}
+
+async fn elb_tags(clients: &Clients, arns: Vec<String>) -> Result<BTreeMap<String, Tags>, Problem> {
+    let calls = arns.chunks(ARNS_PER_CALL).map(|arns| async {
+        let call = clients.elb.describe_tags().set_resource_arns(Some(arns.to_vec())).send().await;
+        call.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", "the stack's load balancer"))
+    });
+    let answers = try_join_all(calls).await?;
+    let rows = answers.into_iter().flat_map(|answer| answer.tag_descriptions.unwrap_or_default());
+    Ok(rows.filter_map(|row| Some((row.resource_arn()?.to_owned(), tags::from_elb(row.tags())))).collect())
+}
+
+/// Listeners, rules and their tags.
+async fn below_load_balancers(
+    clients: &Clients,
+    snapshot: &Snapshot,
+) -> Result<(Vec<Listener>, Vec<Rule>, BTreeMap<String, Tags>), Problem> {
+    let arns = snapshot.load_balancers.iter().filter_map(|lb| lb.load_balancer_arn());
+    let listeners = try_join_all(arns.map(|arn| listeners(clients, arn))).await?.concat();
+    let rules = try_join_all(listeners.iter().filter_map(|l| l.listener_arn()).map(|arn| rules(clients, arn))).await?;
+    let rules: Vec<_> = rules.concat().into_iter().filter(|rule| !rule.is_default().unwrap_or_default()).collect();
+    let arns = listeners.iter().filter_map(|listener| listener.listener_arn());
+    let arns = arns.chain(rules.iter().filter_map(|rule| rule.rule_arn())).map(str::to_owned).collect();
+    let tags = elb_tags(clients, arns).await?;
+    Ok((listeners, rules, tags))
+}
+
+async fn listeners(clients: &Clients, load_balancer: &str) -> Result<Vec<Listener>, Problem> {
+    let pages = clients.elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeListeners", load_balancer))
+}
+
+async fn rules(clients: &Clients, listener: &str) -> Result<Vec<Rule>, Problem> {
+    let pages = clients.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", listener))
+}
+
+/// The health of a target group's targets, with its ARN.
+pub async fn target_health(
+    clients: &Clients,
+    target_group: &str,
+) -> Result<(String, Vec<TargetHealthDescription>), Problem> {
+    let call = clients.elb.describe_target_health().target_group_arn(target_group).send().await;
+    match call {
+        Ok(answer) => Ok((target_group.to_owned(), answer.target_health_descriptions.unwrap_or_default())),
+        Err(error) if error.is(&["TargetGroupNotFound"]) => Ok((target_group.to_owned(), Vec::new())),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetHealth", target_group)),
+    }
+}
+
+type Scaling = (
+    Vec<aws_sdk_autoscaling::types::ScalingPolicy>,
+    Vec<aws_sdk_autoscaling::types::ScheduledUpdateGroupAction>,
+    Vec<aws_sdk_cloudwatch::types::MetricAlarm>,
+);
+
+/// Policies, scheduled actions and our own alarms; nothing is asked where the stack has no group.
+async fn scaling(clients: &Clients, snapshot: &Snapshot) -> Result<Scaling, Problem> {
+    if snapshot.groups.is_empty() {
+        return Ok(Scaling::default());
+    }
+    let ours = |name: Option<&str>| snapshot.groups.iter().any(|group| group.auto_scaling_group_name() == name);
+    let (mut policies, mut schedules) = try_join!(
+        async {
+            let pages = clients.autoscaling.describe_policies().max_records(100).into_paginator().items().send();
+            pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribePolicies", &snapshot.stack))
+        },
+        async {
+            let pages = clients.autoscaling.describe_scheduled_actions().max_records(100).into_paginator().items().send();
+            let pages = pages.try_collect().await;
+            pages.map_err(|error| error.problem("autoscaling:DescribeScheduledActions", &snapshot.stack))
+        },
+    )?;
+    policies.retain(|policy| ours(policy.auto_scaling_group_name()));
+    schedules.retain(|action| ours(action.auto_scaling_group_name()));
+    let has_steps = policies.iter().any(|policy| policy.policy_type() == Some("StepScaling"));
+    let alarms = if has_steps { alarms(clients, &snapshot.stack).await? } else { Vec::new() };
+    Ok((policies, schedules, alarms))
+}
+
+async fn alarms(clients: &Clients, stack: &str) -> Result<Vec<aws_sdk_cloudwatch::types::MetricAlarm>, Problem> {
+    let prefix = format!("{NAME_PREFIX}{stack}--");
+    let pages = clients.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+    let pages = pages.try_collect().await.map_err(|error| error.problem("cloudwatch:DescribeAlarms", stack))?;
+    Ok(pages.into_iter().flat_map(|page| page.metric_alarms.unwrap_or_default()).collect())
+}
+
+/// The names of all stacks that have something in the region, for `ls`.
+///
+/// # Errors
+/// The first call that fails.
+pub async fn stacks(clients: &Clients) -> Result<Vec<StackSummary>, Problem> {
+    let groups = async {
+        let pages = clients.ec2.describe_security_groups().filters(filter(None)).into_paginator().items().send();
+        pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", "all stacks"))
+    };
+    let (groups, instances) = try_join!(groups, instances(clients, None))?;
+    let mut found = BTreeMap::<String, usize>::new();
+    for group in &groups {
+        found.extend(tags::from_ec2(group.tags()).remove(tags::STACK).map(|stack| (stack, 0)));
+    }
+    for instance in instances.iter().filter(|instance| is_present(instance)) {
+        if let Some(stack) = tag(instance, tags::STACK) {
+            *found.entry(stack.to_owned()).or_default() += 1;
+        }
+    }
+    Ok(found.into_iter().map(|(stack, instances)| StackSummary { stack, instances }).collect())
+}
+
+/// One row of `ls`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct StackSummary {
+    pub stack: String,
+    /// Instances that are not on their way out.
+    pub instances: usize,
+}

@@ -1,0 +1,66 @@
+//! Takes a stack down: in order, waiting for what lingers, and proving that nothing is left.
+
+use super::apply::apply;
+use super::diff::{Node, teardown};
+use super::discover::{Depth, discover};
+use super::event::Event;
+use super::plan::{Change, Report, Summary};
+use super::task::Run;
+use crate::problem::{Problem, Problems};
+use crate::stack::model::Provider;
+
+/// What `down` would delete.
+#[derive(Clone, Debug)]
+pub struct Teardown {
+    pub report: Report,
+    nodes: Vec<Node>,
+}
+
+/// Lists what carries the stack's tag.
+///
+/// # Errors
+/// The first call that fails.
+pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
+    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let nodes = teardown(&cloud);
+    let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
+    changes.sort_by(|a, b| a.address.cmp(&b.address));
+    let provider: Provider = run.clients.provider;
+    let report = Report {
+        stack: run.stack.clone(),
+        provider: provider.name().to_owned(),
+        summary: Summary::of(&changes),
+        changes,
+        hourly_cost: None,
+    };
+    Ok(Teardown { report, nodes })
+}
+
+/// Deletes it all, then looks again until AWS lists nothing of the stack.
+///
+/// # Errors
+/// What could not be deleted; what is left when time is up.
+pub async fn down(run: &Run, teardown: Teardown) -> Result<(), Problems> {
+    apply(run, teardown.nodes).await?;
+    audit(run).await
+}
+
+/// Nothing tagged with the stack is left.
+async fn audit(run: &Run) -> Result<(), Problems> {
+    let mut backoff = run.backoff();
+    loop {
+        let left = discover(&run.clients, &run.stack, Depth::Existence).await?.leftovers();
+        let Some(first) = left.first() else {
+            run.sink.event(Event::Ready { what: format!("{}: nothing left", run.stack) });
+            return Ok(());
+        };
+        if run.is_late() {
+            return Err(Problem::new("Something is left", format!("of {}: {}", run.stack, left.join(", ")))
+                .hint("run `cloudscale down` again: it continues")
+                .into());
+        }
+        let reason = format!("{first} and {} more", left.len() - 1);
+        run.sink.event(Event::Waiting { what: format!("nothing left of {}", run.stack), reason });
+        run.pause(&mut backoff).await?;
+    }
+}

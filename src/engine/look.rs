@@ -1,0 +1,103 @@
+//! A snapshot as a [`Status`].
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_ec2::types::Instance;
+
+use super::snapshot::{Snapshot, is_present, tag};
+use super::status::{ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, full_name};
+use crate::resources::{cluster_prefix, in_cluster, load_balancer, tags};
+use crate::stack::model::{Capacity, Cluster, Provider, Stack};
+
+/// The port that `http://` means.
+const HTTP_PORT: u16 = 80;
+
+/// What a stack looks like in a snapshot.
+pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
+    let load_balancer = cloud
+        .load_balancers
+        .iter()
+        .find(|lb| lb.load_balancer_arn().and_then(|arn| cloud.address_of(arn)) == Some(load_balancer::ADDRESS));
+    let load_balancer = load_balancer.and_then(|lb| {
+        let arn = lb.load_balancer_arn()?.to_owned();
+        let state = lb.state().and_then(|state| state.code()).map_or("unknown", |code| code.as_str()).to_owned();
+        Some(LoadBalancerStatus { dns_name: lb.dns_name()?.to_owned(), state, full_name: full_name(&arn), arn })
+    });
+    Status {
+        stack: stack.name.clone(),
+        provider: provider.name().to_owned(),
+        url: load_balancer.as_ref().map(|lb| url(&lb.dns_name, stack.load_balancer.port)),
+        load_balancer,
+        clusters: stack.clusters.iter().map(|declared| cluster(declared, cloud)).collect(),
+    }
+}
+
+/// A name that carries a port already is complete for port 80: the embedded region adds one where it may not bind 80.
+pub fn url(dns_name: &str, port: u16) -> String {
+    let has_port = dns_name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    match port {
+        HTTP_PORT => format!("http://{dns_name}"),
+        _ if has_port => format!("http://{dns_name}"),
+        port => format!("http://{dns_name}:{port}"),
+    }
+}
+
+fn cluster(declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
+    let prefix = format!("cluster.{}", declared.name);
+    let of_cluster = |instance: &&Instance| tag(instance, tags::ADDRESS).and_then(cluster_prefix) == Some(&prefix);
+    let instances = cloud.instances.iter().filter(|instance| is_present(instance)).filter(of_cluster);
+    let mut instances: Vec<_> = instances.map(|instance| self::instance(instance, &prefix, cloud)).collect();
+    instances.sort_by(|a, b| a.id.cmp(&b.id));
+    let address = in_cluster(&declared.name, "scaling_group");
+    let group = cloud.groups.iter().find(|group| tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&address));
+    let (kind, min, max, desired) = match &declared.capacity {
+        Capacity::Fleet { instances } => ("fleet", *instances, *instances, *instances),
+        Capacity::Group(scaling) => {
+            let (min, max, desired) = group.map_or((scaling.min, scaling.max, scaling.desired), sizes);
+            ("group", min, max, desired)
+        }
+    };
+    let target_group = cloud.target_group_of(&prefix).and_then(|group| group.target_group_arn());
+    ClusterStatus {
+        name: declared.name.clone(),
+        kind: kind.to_owned(),
+        instance_type: declared.instance_type.clone(),
+        min,
+        max,
+        desired,
+        group: group.and_then(|group| group.auto_scaling_group_name()).map(str::to_owned),
+        target_group: target_group.map(|arn| TargetGroupStatus { arn: arn.to_owned(), full_name: full_name(arn) }),
+        instances,
+    }
+}
+
+fn sizes(group: &AutoScalingGroup) -> (u32, u32, u32) {
+    let size = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default();
+    (size(group.min_size()), size(group.max_size()), size(group.desired_capacity()))
+}
+
+fn instance(instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
+    let id = instance.instance_id().unwrap_or_default();
+    let health = cloud.health(cluster, id);
+    let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
+    let zone = instance.placement().and_then(|placement| placement.availability_zone());
+    InstanceStatus {
+        id: id.to_owned(),
+        az: zone.unwrap_or_default().to_owned(),
+        state: state.to_owned(),
+        health: health.as_ref().map_or("unregistered", |health| &health.state).to_owned(),
+        reason: health.and_then(|health| health.description.or(health.reason)),
+        address: instance.private_ip_address().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_names_the_port_only_where_it_must() {
+        assert_eq!(url("web.elb.amazonaws.com", 80), "http://web.elb.amazonaws.com");
+        assert_eq!(url("web.elb.amazonaws.com", 8080), "http://web.elb.amazonaws.com:8080");
+        assert_eq!(url("127.0.0.2:18080", 80), "http://127.0.0.2:18080");
+    }
+}

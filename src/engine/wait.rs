@@ -1,0 +1,226 @@
+//! Waits until a stack serves: load balancer active, every target healthy, every route answered by its cluster.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::discover::target_health;
+use super::event::Event;
+use super::snapshot::health_of;
+use super::status::{ClusterStatus, Status};
+use super::task::Run;
+use crate::aws::error::CallError;
+use crate::problem::{Problem, Problems};
+use crate::stack::model::{FixedResponse, Stack};
+
+/// How far `up` waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wait {
+    /// Until every target is healthy and every route answers.
+    All,
+    /// Until every target is healthy: for endpoints that route no requests.
+    Targets,
+    /// Not at all.
+    None,
+}
+
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Enough to tell a fixed response (at most 1 KiB) from anything else.
+const PROBE_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Lines of an instance's console that a problem shows.
+const CONSOLE_LINES: usize = 12;
+
+/// Waits for the load balancer.
+///
+/// # Errors
+/// Where it failed, or time is up.
+pub async fn load_balancer(run: &Run, arn: &str) -> Result<String, Problem> {
+    let mut backoff = run.backoff();
+    loop {
+        let answer = run.clients.elb.describe_load_balancers().load_balancer_arns(arn).send().await;
+        let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
+        let found = answer.load_balancers().first();
+        let state = found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
+        if state.starts_with("active") {
+            run.sink.event(Event::Ready { what: "load_balancer".to_owned() });
+            return Ok(found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned());
+        }
+        let detail = format!("the load balancer is {state}");
+        if state == "failed" || run.is_late() {
+            return Err(Problem::new("The load balancer is not active", detail)
+                .hint("`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region"));
+        }
+        run.sink.event(Event::Waiting { what: "load_balancer".to_owned(), reason: detail });
+        run.pause(&mut backoff).await?;
+    }
+}
+
+/// Waits until a cluster has as many healthy targets as it should.
+///
+/// # Errors
+/// When time is up: every target with its reason, and the last lines of a console.
+pub async fn targets(run: &Run, cluster: &str, target_group: &str, wanted: usize) -> Result<(), Problem> {
+    let what = format!("cluster.{cluster}");
+    let mut backoff = run.backoff();
+    loop {
+        let (_, found) = target_health(&run.clients, target_group).await?;
+        let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), health_of(target))));
+        let healths: Vec<_> = healths.filter(|(_, health)| health.state != "draining").collect();
+        let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.state == "healthy");
+        if healthy.len() >= wanted {
+            run.sink.event(Event::Ready { what });
+            return Ok(());
+        }
+        let sentences: Vec<_> = others.iter().map(|(id, health)| format!("{id}: {}", health.sentence())).collect();
+        let count = format!("{} of {wanted} healthy", healthy.len());
+        if run.is_late() {
+            let console = match others.first() {
+                Some((id, _)) => console(run, id).await,
+                None => String::new(),
+            };
+            return Err(Problem::new("Targets are not healthy", format!("{what}: {count}; {}{console}", sentences.join("; ")))
+                .hint("see what the application says (`cloudscale local logs INSTANCE`), then mend user data, port or health check and run `cloudscale up` again; nothing was rolled back"));
+        }
+        let reason = sentences.first().map_or_else(|| count.clone(), |first| format!("{first}, {count}"));
+        run.sink.event(Event::Waiting { what: what.clone(), reason });
+        run.pause(&mut backoff).await?;
+    }
+}
+
+/// The last lines of an instance's console, as a paragraph; empty where there is none.
+async fn console(run: &Run, instance: &str) -> String {
+    use base64::Engine as _;
+    let answer = run.clients.ec2.get_console_output().instance_id(instance).send().await;
+    let text = answer.ok().and_then(|answer| answer.output);
+    let text = text.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    match lines.len() {
+        0 => String::new(),
+        count => format!("\nconsole of {instance}, last lines:\n{}", lines[count.saturating_sub(CONSOLE_LINES)..].join("\n")),
+    }
+}
+
+/// Waits until each route of each cluster is answered by the cluster and not by the default action.
+///
+/// # Errors
+/// When time is up: every route with what answered it.
+pub async fn routes(run: &Run, stack: &Stack, host: &str) -> Result<(), Problems> {
+    let mut waiting: Vec<(String, String)> = Vec::new();
+    for cluster in &stack.clusters {
+        waiting.extend(cluster.routes.iter().map(|route| (cluster.name.clone(), sample(route))));
+    }
+    let mut backoff = run.backoff();
+    loop {
+        let mut left = Vec::new();
+        let mut reasons = Vec::new();
+        for (cluster, path) in waiting {
+            match probe(host, &path).await {
+                Ok(answer) if is_served(&answer, &stack.load_balancer.default) => {
+                    run.sink.event(Event::Ready { what: format!("{path} → {cluster}") });
+                }
+                Ok(answer) => {
+                    reasons.push(format!("{path}: {} instead of an answer from {cluster}", answer.status));
+                    left.push((cluster, path));
+                }
+                Err(why) => {
+                    reasons.push(format!("{path}: {why}"));
+                    left.push((cluster, path));
+                }
+            }
+        }
+        waiting = left;
+        let Some(first) = reasons.first() else {
+            return Ok(());
+        };
+        if run.is_late() {
+            return Err(Problem::new("Routes do not answer", format!("http://{host}: {}", reasons.join("; ")))
+                .hint("the targets are healthy: look at the security group and at what the application answers on these paths; `--wait targets` skips this check")
+                .into());
+        }
+        run.sink.event(Event::Waiting { what: "routes".to_owned(), reason: first.clone() });
+        run.pause(&mut backoff).await?;
+    }
+}
+
+/// A path that a pattern matches: `/cluster1/*` → `/cluster1/`.
+pub fn sample(pattern: &str) -> String {
+    pattern.replace('*', "").replace('?', "x")
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    body: Bytes,
+}
+
+/// Neither the default action nor the load balancer's own errors.
+fn is_served(answer: &Answer, default: &FixedResponse) -> bool {
+    let is_default = answer.status == default.status && answer.body == default.body.as_bytes();
+    !is_default && answer.status < 500
+}
+
+/// One request on a connection of its own, so that each probe sees the load balancer afresh.
+async fn probe(host: &str, path: &str) -> Result<Answer, String> {
+    let address = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        host.to_owned()
+    } else {
+        format!("{host}:80")
+    };
+    let exchange = async {
+        let stream = TcpStream::connect(&address).await.map_err(|error| format!("{address}: {error}"))?;
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
+        let request = Request::get(path).header("host", host).header("connection", "close").body(Empty::<Bytes>::new());
+        let request = request.map_err(|error| error.to_string())?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            let status = response.status().as_u16();
+            let body = Limited::new(response.into_body(), PROBE_BODY_BYTES_MAX).collect().await;
+            // A longer body is no fixed response.
+            let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            Ok(Answer { status, body })
+        };
+        let (answer, _) = tokio::join!(answer, connection);
+        answer
+    };
+    tokio::select! {
+        answer = exchange => answer,
+        () = crate::clock::sleep(PROBE_TIMEOUT) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+    }
+}
+
+/// How many healthy targets a cluster should have: a fleet's number, a group's desired capacity as it is now.
+pub fn expected(cluster: &ClusterStatus) -> usize {
+    usize::try_from(cluster.desired).unwrap_or(usize::MAX)
+}
+
+/// `host[:port]` of a status's URL.
+pub fn host(status: &Status) -> Option<&str> {
+    status.url.as_deref()?.strip_prefix("http://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_served_when_its_cluster_answers() {
+        let default = FixedResponse { status: 404, body: "no such cluster\n".into(), content_type: "text/plain".into() };
+        let answer = |status, body: &'static str| Answer { status, body: Bytes::from(body) };
+        assert!(is_served(&answer(200, "i-1"), &default));
+        assert!(is_served(&answer(404, "the application knows no such page"), &default));
+        assert!(!is_served(&answer(404, "no such cluster\n"), &default));
+        assert!(!is_served(&answer(503, ""), &default));
+    }
+
+    #[test]
+    fn a_pattern_is_sampled_by_a_path_that_it_matches() {
+        assert_eq!(sample("/cluster1/*"), "/cluster1/");
+        assert_eq!(sample("/v?/items"), "/vx/items");
+    }
+}

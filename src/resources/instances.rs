@@ -1,0 +1,419 @@
+//! The instances of a fleet: a fixed number, spread over the zones, all from the cluster's launch template.
+//!
+//! What to keep, launch and terminate is decided by [`moves`] alone. New instances start first; what they replace is
+//! terminated when the target group no longer sends it requests (`retire`).
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Instance, LaunchTemplateSpecification, ResourceType};
+
+use super::fields::{Fields, short_hash};
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, cluster_prefix, in_cluster, security_group};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::{Snapshot, is_present, is_terminated, tag};
+use crate::engine::task::{FRESH, Task};
+use crate::problem::Problem;
+use crate::stack::model::Capacity;
+
+/// The zone has none of these instances; another may.
+const NO_CAPACITY: &[&str] = &["InsufficientInstanceCapacity", "Unsupported", "InsufficientHostCapacity"];
+
+#[derive(Debug)]
+pub struct Instances;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub cluster: String,
+    pub count: usize,
+    /// The hash of the launch template's spec: an instance of another is outdated.
+    pub template: String,
+    /// (zone, subnet), by zone.
+    pub zones: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    members: Vec<Member>,
+    /// Everything AWS still lists, terminated ones included: (zone, id).
+    seen: Vec<(String, String)>,
+    tags: Tags,
+}
+
+/// One instance that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Member {
+    id: String,
+    zone: String,
+    template: String,
+    /// Why it does not serve, e.g. "unhealthy: …" or "stopped".
+    trouble: Option<String>,
+}
+
+impl Resource for Instances {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "instances";
+    const REVISES: bool = true;
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::wanted(scope).into_iter().collect();
+        let zones = scope.network.subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
+        let zones: Vec<_> = zones.collect();
+        let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
+            let Capacity::Fleet { instances } = cluster.capacity else {
+                return None;
+            };
+            let template = templates.get(&in_cluster(&cluster.name, "launch_template"))?;
+            let wanted = Wanted {
+                cluster: cluster.name.clone(),
+                count: usize::try_from(instances).unwrap_or(usize::MAX),
+                template: super::launch_template::LaunchTemplate::spec(template),
+                zones: zones.clone(),
+            };
+            Some((in_cluster(&cluster.name, Self::KIND), wanted))
+        });
+        fleets.collect()
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let mut fleets = BTreeMap::<String, Vec<&Instance>>::new();
+        for instance in &cloud.instances {
+            if let Some(address) = tag(instance, tags::ADDRESS).filter(|address| address.ends_with(".instances")) {
+                fleets.entry(address.to_owned()).or_default().push(instance);
+            }
+        }
+        // A fleet whose last instance was terminated has to be created again, but what was seen still counts.
+        let present = fleets.into_iter().filter(|(_, instances)| instances.iter().any(|instance| is_present(instance)));
+        present.map(|(address, instances)| (address.clone(), live(cloud, &address, &instances))).collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        Fields::default()
+            .text("instances", wanted.count)
+            .text("template", &wanted.template)
+    }
+
+    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+        let mut templates: Vec<_> = live.members.iter().map(|member| member.template.as_str()).collect();
+        templates.sort_unstable();
+        templates.dedup();
+        let troubles = live.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
+        let troubles: Vec<_> = troubles.collect();
+        Fields::default()
+            .text("instances", live.members.len())
+            .text("template", templates.join(", "))
+            .maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
+    }
+
+    fn after(wanted: &Wanted) -> Vec<String> {
+        vec![in_cluster(&wanted.cluster, "launch_template")]
+    }
+
+    fn stands_on(_live: &Live) -> Vec<String> {
+        vec![security_group::INSTANCES.to_owned()]
+    }
+
+    fn reason(wanted: &Wanted, live: &Live) -> Option<String> {
+        let count = |word: &str, number: usize| (number > 0).then(|| format!("{number} {word}"));
+        let troubled = live.members.iter().filter(|member| member.trouble.is_some()).count();
+        let outdated = live.members.iter().filter(|member| member.template != wanted.template).count();
+        let parts = [
+            count("missing", wanted.count.saturating_sub(live.members.len())),
+            count("too many", live.members.len().saturating_sub(wanted.count)),
+            count("not serving", troubled),
+            count("from an older launch template", outdated),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    fn output(live: &Live) -> Output {
+        Output { members: live.members.iter().map(|member| member.id.clone()).collect(), ..Output::default() }
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let live = Live { members: Vec::new(), seen: Vec::new(), tags: Tags::new() };
+        converge(task, wanted, &live).await
+    }
+
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = converge(task, wanted, live).await?;
+        if changes.iter().any(|change| change.path.starts_with("tags.")) {
+            tags::write_ec2(task.clients(), task.address, output.members.clone(), &instance_tags(task, wanted)).await?;
+        }
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+        let kept = kept.map(|output| output.members.as_slice()).unwrap_or_default();
+        let leaving = live.members.iter().map(|member| member.id.clone()).filter(|id| !kept.contains(id));
+        terminate(task, leaving.collect()).await
+    }
+}
+
+fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
+    let cluster = cluster_prefix(address).unwrap_or_default();
+    let zone = |instance: &Instance| {
+        instance.placement().and_then(|placement| placement.availability_zone()).unwrap_or_default().to_owned()
+    };
+    let member = |instance: &&&Instance| {
+        let id = instance.instance_id().unwrap_or_default();
+        let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
+        let health = cloud.health(cluster, id).filter(|health| health.state.starts_with("unhealthy"));
+        let stopped = state.starts_with("stop").then(|| state.to_owned());
+        Member {
+            id: id.to_owned(),
+            zone: zone(instance),
+            template: tag(instance, tags::SPEC).unwrap_or_default().to_owned(),
+            trouble: stopped.or_else(|| health.map(|health| health.sentence())),
+        }
+    };
+    let present: Vec<_> = instances.iter().filter(|instance| is_present(instance)).collect();
+    let mut members: Vec<_> = present.iter().map(member).collect();
+    members.sort_by(|a, b| a.id.cmp(&b.id));
+    // A tag counts as there when every instance has it.
+    let mut shared = present.first().map(|instance| tags::from_ec2(instance.tags())).unwrap_or_default();
+    shared.retain(|key, value| present.iter().all(|instance| tag(instance, key) == Some(value)));
+    shared.insert(tags::ADDRESS.to_owned(), address.to_owned());
+    let seen = instances.iter().map(|instance| (zone(instance), instance.instance_id().unwrap_or_default().to_owned()));
+    Live { members, seen: seen.collect(), tags: shared }
+}
+
+/// What to do to a fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Moves {
+    /// Ids that stay.
+    keep: Vec<String>,
+    /// How many to launch, by zone.
+    launch: BTreeMap<String, usize>,
+}
+
+/// Keeps what serves and is current, as many as wanted, evenly over the zones; launches the rest where there are fewest.
+fn moves(count: usize, template: &str, zones: &[(String, String)], members: &[Member]) -> Moves {
+    let mut by_zone: BTreeMap<&str, Vec<&str>> = zones.iter().map(|(zone, _)| (zone.as_str(), Vec::new())).collect();
+    for member in members.iter().filter(|member| member.trouble.is_none() && member.template == template) {
+        by_zone.entry(&member.zone).or_default().push(&member.id);
+    }
+    while by_zone.values().map(Vec::len).sum::<usize>() > count {
+        let fullest = by_zone.values_mut().max_by_key(|ids| ids.len()).expect("more instances than wanted, so some zone has one");
+        fullest.pop();
+    }
+    let mut sizes: BTreeMap<&str, usize> =
+        zones.iter().map(|(zone, _)| (zone.as_str(), by_zone.get(zone.as_str()).map_or(0, Vec::len))).collect();
+    let keep: Vec<_> = by_zone.into_values().flatten().map(str::to_owned).collect();
+    let mut launch = BTreeMap::new();
+    for _ in keep.len()..count {
+        let Some((zone, size)) = sizes.iter_mut().min_by_key(|(_, size)| **size) else { break };
+        *size += 1;
+        *launch.entry((*zone).to_owned()).or_default() += 1;
+    }
+    Moves { keep, launch }
+}
+
+async fn converge(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Output, Problem> {
+    let Moves { keep: mut members, launch } = moves(wanted.count, &wanted.template, &wanted.zones, &live.members);
+    let launches = launch.iter().map(|(zone, count)| launch_in(task, wanted, live, zone, *count));
+    for launched in futures_util::future::try_join_all(launches).await? {
+        members.extend(launched);
+    }
+    Ok(Output { members, ..Output::default() })
+}
+
+/// Launches in a zone, or in the next one that has capacity.
+async fn launch_in(task: &Task<'_>, wanted: &Wanted, live: &Live, zone: &str, count: usize) -> Result<Vec<String>, Problem> {
+    let first = wanted.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
+    let mut refusal = None;
+    for (zone, subnet) in wanted.zones.iter().cycle().skip(first).take(wanted.zones.len()) {
+        match run_instances(task, wanted, live, (zone, subnet), (first, count)).await? {
+            Ok(ids) => return Ok(ids),
+            Err(problem) => {
+                task.waiting(format!("{zone} has no {count} to give, trying the next zone"));
+                refusal = Some(problem);
+            }
+        }
+    }
+    Err(refusal.unwrap_or_else(|| Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address))))
+}
+
+/// One call: count, place, tags and all. The inner error is a lack of capacity.
+///
+/// The client token names what was there before: a retry after a lost answer gets the same instances, a launch after a
+/// termination gets new ones.
+async fn run_instances(
+    task: &Task<'_>,
+    wanted: &Wanted,
+    live: &Live,
+    (zone, subnet): (&str, &str),
+    (origin, count): (usize, usize),
+) -> Result<Result<Vec<String>, Problem>, Problem> {
+    let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
+    let mut seen: Vec<_> = live.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
+    seen.sort_unstable();
+    let numbers = [origin.to_string(), count.to_string()];
+    let words = [&*task.run.stack, task.address, task.spec, &template.id, &template.revision, subnet];
+    let token = short_hash(words.into_iter().chain(numbers.iter().map(String::as_str)).chain(seen));
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    let request = task
+        .clients()
+        .ec2
+        .run_instances()
+        .min_count(count)
+        .max_count(count)
+        .subnet_id(subnet)
+        .client_token(token)
+        .launch_template(
+            LaunchTemplateSpecification::builder().launch_template_id(&template.id).version(&template.revision).build(),
+        )
+        .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(task, wanted)));
+    let run = || async {
+        match request.clone().send().await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(error) if error.is(NO_CAPACITY) => Ok(Err(error.problem("ec2:RunInstances", task.address))),
+            Err(error) => Err(error),
+        }
+    };
+    let answer = task.fresh("ec2:RunInstances", run).await?;
+    Ok(answer.map(|answer| answer.instances().iter().filter_map(|i| i.instance_id().map(str::to_owned)).collect()))
+}
+
+fn instance_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
+    let mut tags = tags::of(&task.run.stack, task.address, &wanted.template, &task.run.tags);
+    tags.insert("Name".to_owned(), format!("{}-{}", task.run.stack, wanted.cluster));
+    tags
+}
+
+/// Terminates and waits until AWS says that they are gone.
+pub async fn terminate(task: &Task<'_>, ids: Vec<String>) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ec2 = &task.clients().ec2;
+    let gone = &["InvalidInstanceID.NotFound"];
+    let call = ec2.terminate_instances().set_instance_ids(Some(ids.clone())).send().await;
+    let mut states: BTreeMap<String, String> = match call {
+        Ok(answer) => {
+            let changes = answer.terminating_instances().iter();
+            let state = |change: &aws_sdk_ec2::types::InstanceStateChange| {
+                Some((change.instance_id()?.to_owned(), change.current_state()?.name()?.as_str().to_owned()))
+            };
+            changes.filter_map(state).collect()
+        }
+        Err(error) if error.is(gone) && ids.len() == 1 => return Ok(()),
+        Err(error) => return Err(error.problem("ec2:TerminateInstances", task.address)),
+    };
+    let mut backoff = task.run.backoff();
+    loop {
+        states.retain(|_, state| state != "terminated");
+        if states.is_empty() {
+            return Ok(());
+        }
+        task.waiting(states.iter().map(|(id, state)| format!("{id} is {state}")).collect::<Vec<_>>().join(", "));
+        if task.run.is_late() {
+            let left = states.into_keys().collect::<Vec<_>>().join(", ");
+            return Err(Problem::new("Instances are still there", format!("{left} did not terminate in time"))
+                .hint("run `cloudscale down` again: it continues"));
+        }
+        task.run.pause(&mut backoff).await?;
+        states = look(task, &ids, |instance| !is_terminated(instance)).await?;
+    }
+}
+
+/// The states of those of `ids` that AWS lists and that fulfil `condition`.
+async fn look(
+    task: &Task<'_>,
+    ids: &[String],
+    condition: impl Fn(&Instance) -> bool + Send,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator().items();
+    let reservations = match pages.send().try_collect().await {
+        Ok(reservations) => reservations,
+        Err(error) if error.is(&["InvalidInstanceID.NotFound"]) => Vec::new(),
+        Err(error) => return Err(error.problem("ec2:DescribeInstances", task.address)),
+    };
+    let instances = reservations.iter().flat_map(|reservation| reservation.instances()).filter(|i| condition(i));
+    let state = |instance: &Instance| {
+        let state = instance.state().and_then(|state| state.name()).map_or("unknown", |name| name.as_str());
+        Some((instance.instance_id()?.to_owned(), state.to_owned()))
+    };
+    Ok(instances.filter_map(state).collect())
+}
+
+/// Waits until all instances run: a target group takes no others.
+///
+/// # Errors
+/// Where one ends instead of running, or time is up.
+pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    loop {
+        let states = look(task, ids, |_| true).await?;
+        let running = states.values().filter(|state| *state == "running").count();
+        if running == ids.len() {
+            return Ok(());
+        }
+        let others = states.iter().filter(|(_, state)| *state != "running").map(|(id, state)| format!("{id} is {state}"));
+        let others = others.collect::<Vec<_>>().join(", ");
+        if task.run.is_late() || states.values().any(|state| state.starts_with("shutting") || state == "terminated") {
+            return Err(Problem::new("Instances do not run", others).hint(
+                "`cloudscale local logs INSTANCE` or the console's system log tell why; `cloudscale up` replaces them",
+            ));
+        }
+        task.waiting(if others.is_empty() { FRESH[2].to_owned() } else { others });
+        task.run.pause(&mut backoff).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones() -> Vec<(String, String)> {
+        ["a", "b", "c"].map(|zone| (zone.to_owned(), format!("subnet-{zone}"))).to_vec()
+    }
+
+    fn member(id: &str, zone: &str) -> Member {
+        Member { id: id.into(), zone: zone.into(), template: "t".into(), trouble: None }
+    }
+
+    fn launches(moves: &Moves) -> Vec<(&str, usize)> {
+        moves.launch.iter().map(|(zone, count)| (zone.as_str(), *count)).collect()
+    }
+
+    #[test]
+    fn a_new_fleet_is_spread_over_the_zones() {
+        assert_eq!(launches(&moves(5, "t", &zones(), &[])), [("a", 2), ("b", 2), ("c", 1)]);
+    }
+
+    #[test]
+    fn a_missing_instance_is_launched_where_it_is_missing() {
+        let moves = moves(3, "t", &zones(), &[member("i-1", "a"), member("i-3", "c")]);
+        assert_eq!(moves.keep, ["i-1", "i-3"]);
+        assert_eq!(launches(&moves), [("b", 1)]);
+    }
+
+    #[test]
+    fn an_unhealthy_instance_is_replaced() {
+        let sick = Member { trouble: Some("unhealthy".into()), ..member("i-2", "b") };
+        let moves = moves(2, "t", &zones(), &[member("i-1", "a"), sick]);
+        assert_eq!((moves.keep.as_slice(), launches(&moves)), (&["i-1".to_owned()][..], vec![("b", 1)]));
+    }
+
+    #[test]
+    fn an_outdated_instance_is_replaced() {
+        let old = Member { template: "old".into(), ..member("i-1", "a") };
+        assert_eq!(launches(&moves(1, "t", &zones(), &[old])), [("a", 1)]);
+    }
+
+    #[test]
+    fn surplus_instances_leave_the_fullest_zone() {
+        let moves = moves(2, "t", &zones(), &[member("i-1", "a"), member("i-2", "a"), member("i-3", "b")]);
+        assert_eq!(moves.keep, ["i-1", "i-3"]);
+        assert!(moves.launch.is_empty());
+    }
+}

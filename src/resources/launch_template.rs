@@ -1,0 +1,315 @@
+//! The launch template of a cluster: what every instance starts from.
+//!
+//! A version never changes, so the spec tag and the version tag tell whether the latest version is the wanted one; its
+//! content is fetched only when they do not, and then compared field by field. A version's description holds its spec and
+//! the image as the stack names it: a newer image behind an alias is no reason to replace instances.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types as ec2;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::fields::Fields;
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, foreign, in_cluster, security_group};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::Image;
+use crate::stack::names;
+
+/// Containers on the instance are one hop further from the metadata service.
+const METADATA_HOPS: i32 = 2;
+const VOLUME: &str = "gp3, encrypted";
+/// Between spec and image in a version's description.
+const IMAGE_MARK: &str = " image ";
+
+#[derive(Debug)]
+pub struct LaunchTemplate;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub name: String,
+    pub image: Image,
+    pub instance_type: String,
+    pub user_data: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    template: ec2::LaunchTemplate,
+    tags: Tags,
+    /// The latest version, where the tags do not tell that it is the wanted one.
+    version: Option<ec2::LaunchTemplateVersion>,
+}
+
+impl Live {
+    fn latest(&self) -> String {
+        self.template.latest_version_number().unwrap_or_default().to_string()
+    }
+}
+
+impl Resource for LaunchTemplate {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "launch_template";
+    const REVISES: bool = true;
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let clusters = scope.stack.clusters.iter().map(|cluster| {
+            let wanted = Wanted {
+                name: names::launch_template(&scope.stack.name, &cluster.name),
+                image: cluster.image.clone(),
+                instance_type: cluster.instance_type.clone(),
+                user_data: cluster.user_data.as_ref().map(|script| script.text.clone()),
+            };
+            (in_cluster(&cluster.name, Self::KIND), wanted)
+        });
+        clusters.collect()
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.launch_templates.iter().filter_map(|template| {
+            let tags = tags::from_ec2(template.tags());
+            let version = cloud.template_versions.get(template.launch_template_id()?).cloned();
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { template: template.clone(), tags, version }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        Fields::default()
+            .text("image", image_name(&wanted.image))
+            .text("instance_type", &wanted.instance_type)
+            .reference("security_group", security_group::INSTANCES)
+            .text("monitoring", true)
+            .text("metadata.tokens", ec2::LaunchTemplateHttpTokensState::Required.as_str())
+            .text("metadata.hops", METADATA_HOPS)
+            .text("metadata.tags", ec2::LaunchTemplateInstanceMetadataTagsState::Enabled.as_str())
+            .text("root_volume", VOLUME)
+            .maybe("user_data", wanted.user_data.as_ref())
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let Some((version, data)) = live.version.as_ref().and_then(|v| Some((v, v.launch_template_data()?))) else {
+            return Fields::default();
+        };
+        let described = version.version_description().and_then(image_in);
+        let metadata = data.metadata_options();
+        let fields = Fields::default()
+            .maybe("image", described.or(data.image_id()))
+            .maybe("instance_type", data.instance_type().map(|t| t.as_str()))
+            .maybe("version", described.is_none().then_some("made outside cloudscale"));
+        let fields = match data.security_group_ids() {
+            [only] => fields.value("security_group", cloud.reference(only)),
+            several => fields.text("security_group", several.join(", ")),
+        };
+        fields
+            .text("monitoring", data.monitoring().and_then(|monitoring| monitoring.enabled()).unwrap_or_default())
+            .maybe("metadata.tokens", metadata.and_then(|metadata| metadata.http_tokens()).map(|tokens| tokens.as_str()))
+            .maybe("metadata.hops", metadata.and_then(|metadata| metadata.http_put_response_hop_limit()))
+            .maybe("metadata.tags", metadata.and_then(|m| m.instance_metadata_tags()).map(|tags| tags.as_str()))
+            .maybe("root_volume", volume(data))
+            .maybe("user_data", data.user_data().map(decode))
+    }
+
+    fn in_sync(live: &Live, spec: &str) -> bool {
+        live.tags.get(tags::SPEC).map(String::as_str) == Some(spec)
+            && live.tags.get(tags::VERSION) == Some(&live.latest())
+    }
+
+    fn output(live: &Live) -> Output {
+        Output {
+            id: live.template.launch_template_id().unwrap_or_default().to_owned(),
+            revision: live.latest(),
+            members: Vec::new(),
+        }
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let request = task
+            .clients()
+            .ec2
+            .create_launch_template()
+            .launch_template_name(&wanted.name)
+            .version_description(description(task, wanted))
+            .launch_template_data(content(task, wanted)?)
+            .tag_specifications(tags::specification(ec2::ResourceType::LaunchTemplate, &own_tags(task, "1")));
+        let create = || async {
+            match request.clone().send().await {
+                Ok(answer) => Ok(Some(answer)),
+                Err(error) if error.is(&["InvalidLaunchTemplateName.AlreadyExistsException"]) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let answer = task.fresh("ec2:CreateLaunchTemplate", create).await?;
+        match answer.as_ref().and_then(|answer| answer.launch_template()).and_then(|template| template.launch_template_id()) {
+            Some(id) => Ok(Output { id: id.to_owned(), revision: "1".to_owned(), members: Vec::new() }),
+            None => adopt(task, wanted).await,
+        }
+    }
+
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let mut output = Self::output(live);
+        if changes.iter().any(|change| !change.path.starts_with("tags.")) {
+            output.revision = new_version(task, wanted, &output).await?;
+        }
+        let tags = own_tags(task, &output.revision);
+        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &tags).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+        if kept.is_some() {
+            return Ok(());
+        }
+        let id = live.template.launch_template_id().unwrap_or_default();
+        match task.clients().ec2.delete_launch_template().launch_template_id(id).send().await {
+            Err(error) if !error.is(&["InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException"]) => {
+                Err(error.problem("ec2:DeleteLaunchTemplate", task.address))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Ids of the live templates whose tags do not tell that their latest version is the wanted one.
+pub fn stale(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
+    let wanted: BTreeMap<_, _> = LaunchTemplate::wanted(scope).into_iter().collect();
+    let live = LaunchTemplate::live(cloud).into_iter();
+    let stale = live.filter(|(address, live)| {
+        wanted.get(address).is_some_and(|wanted| !LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted)))
+    });
+    stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
+}
+
+/// How the stack names the image.
+pub fn image_name(image: &Image) -> &str {
+    match image {
+        Image::Alias { name, .. } => name,
+        Image::Id(id) => id,
+        Image::Parameter(path) => path,
+    }
+}
+
+fn own_tags(task: &Task<'_>, version: &str) -> Tags {
+    let mut tags = task.tags();
+    tags.insert(tags::VERSION.to_owned(), version.to_owned());
+    tags
+}
+
+/// `0123456789ab image amazon-linux-2023`
+fn description(task: &Task<'_>, wanted: &Wanted) -> String {
+    format!("{}{IMAGE_MARK}{}", task.spec, image_name(&wanted.image))
+}
+
+/// The image out of a version's description; `None` where the version is not ours.
+fn image_in(description: &str) -> Option<&str> {
+    description.split_once(IMAGE_MARK).map(|(_, image)| image)
+}
+
+/// The next version of the template; a retry of the same change makes no second one.
+async fn new_version(task: &Task<'_>, wanted: &Wanted, template: &Output) -> Result<String, Problem> {
+    let token = super::fields::short_hash([&*task.run.stack, task.address, task.spec, &template.id, &template.revision]);
+    let request = task
+        .clients()
+        .ec2
+        .create_launch_template_version()
+        .launch_template_id(&template.id)
+        .version_description(description(task, wanted))
+        .client_token(token)
+        .launch_template_data(content(task, wanted)?);
+    let answer = task.fresh("ec2:CreateLaunchTemplateVersion", || request.clone().send()).await?;
+    let version = answer.launch_template_version().and_then(|version| version.version_number()).unwrap_or_default();
+    Ok(version.to_string())
+}
+
+fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplateData, Problem> {
+    let image = task.image(&wanted.image)?;
+    let metadata = ec2::LaunchTemplateInstanceMetadataOptionsRequest::builder()
+        .http_endpoint(ec2::LaunchTemplateInstanceMetadataEndpointState::Enabled)
+        .http_tokens(ec2::LaunchTemplateHttpTokensState::Required)
+        .http_put_response_hop_limit(METADATA_HOPS)
+        .instance_metadata_tags(ec2::LaunchTemplateInstanceMetadataTagsState::Enabled);
+    let volume = ec2::LaunchTemplateEbsBlockDeviceRequest::builder()
+        .volume_type(ec2::VolumeType::Gp3)
+        .encrypted(true)
+        .delete_on_termination(true);
+    let root = ec2::LaunchTemplateBlockDeviceMappingRequest::builder().device_name(image.root_device).ebs(volume.build());
+    let mut volume_tags = task.run.tags.clone();
+    volume_tags.insert(tags::STACK.to_owned(), task.run.stack.clone());
+    let volume_tags = ec2::LaunchTemplateTagSpecificationRequest::builder()
+        .resource_type(ec2::ResourceType::Volume)
+        .set_tags(Some(tags::to_ec2(&volume_tags)));
+    Ok(ec2::RequestLaunchTemplateData::builder()
+        .image_id(image.id)
+        .instance_type(ec2::InstanceType::from(wanted.instance_type.as_str()))
+        .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text)))
+        .security_group_ids(task.output(security_group::INSTANCES)?.id)
+        .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
+        .metadata_options(metadata.build())
+        .block_device_mappings(root.build())
+        .tag_specifications(volume_tags.build())
+        .build())
+}
+
+fn volume(data: &ec2::ResponseLaunchTemplateData) -> Option<String> {
+    let ebs = data.block_device_mappings().first()?.ebs()?;
+    let encrypted = if ebs.encrypted().unwrap_or_default() { "encrypted" } else { "not encrypted" };
+    Some(format!("{}, {encrypted}", ebs.volume_type().map_or("default", |kind| kind.as_str())))
+}
+
+/// User data as the user wrote it.
+fn decode(text: &str) -> String {
+    match BASE64.decode(text) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// A template of our name exists: ours from a call whose answer was lost, or somebody else's.
+async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    let call = task.clients().ec2.describe_launch_templates().launch_template_names(&wanted.name).send().await;
+    let answer = call.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", task.address))?;
+    let Some(template) = answer.launch_templates().first() else {
+        return Err(foreign("launch template", &wanted.name));
+    };
+    let tags = tags::from_ec2(template.tags());
+    if tags.get(tags::STACK) != Some(&task.run.stack) {
+        return Err(foreign("launch template", &wanted.name));
+    }
+    let live = Live { template: template.clone(), tags, version: None };
+    if LaunchTemplate::in_sync(&live, task.spec) {
+        return Ok(LaunchTemplate::output(&live));
+    }
+    let mut output = LaunchTemplate::output(&live);
+    output.revision = new_version(task, wanted, &output).await?;
+    tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(spec: &str, tagged: &str, latest: i64) -> Live {
+        let tags = Tags::from([(tags::SPEC.to_owned(), spec.to_owned()), (tags::VERSION.to_owned(), tagged.to_owned())]);
+        let template = ec2::LaunchTemplate::builder().latest_version_number(latest).build();
+        Live { template, tags, version: None }
+    }
+
+    #[test]
+    fn a_version_made_by_hand_is_noticed_by_its_number() {
+        assert!(LaunchTemplate::in_sync(&live("abc", "1", 1), "abc"));
+        assert!(!LaunchTemplate::in_sync(&live("abc", "1", 2), "abc"));
+        assert!(!LaunchTemplate::in_sync(&live("abc", "1", 1), "xyz"));
+    }
+}

@@ -1,0 +1,143 @@
+//! The listener: HTTP on the load balancer's port, answering what no rule matches with a fixed response.
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, FixedResponseActionConfig, Listener as Api, ProtocolEnum,
+};
+
+use super::fields::Fields;
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, load_balancer, touches};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::FixedResponse;
+
+pub const ADDRESS: &str = "load_balancer.listener";
+
+#[derive(Debug)]
+pub struct Listener;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub port: u16,
+    pub default: FixedResponse,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    api: Api,
+    tags: Tags,
+}
+
+impl Resource for Listener {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "listener";
+    const REPLACE_ON: &'static [&'static str] = &["load_balancer"];
+    const GOES_WITH: &'static [&'static str] = &["load_balancer"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let load_balancer = &scope.stack.load_balancer;
+        vec![(ADDRESS.to_owned(), Wanted { port: load_balancer.port, default: load_balancer.default.clone() })]
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.listeners.iter().filter_map(|api| {
+            let tags = cloud.tags_of(api.listener_arn()?)?.clone();
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        Fields::default()
+            .reference("load_balancer", load_balancer::ADDRESS)
+            .text("protocol", ProtocolEnum::Http.as_str())
+            .text("port", wanted.port)
+            .text("default.status", wanted.default.status)
+            .text("default.body", &wanted.default.body)
+            .text("default.content_type", &wanted.default.content_type)
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let api = &live.api;
+        let fields = Fields::default()
+            .value("load_balancer", cloud.reference(api.load_balancer_arn().unwrap_or_default()))
+            .maybe("protocol", api.protocol().map(ProtocolEnum::as_str))
+            .maybe("port", api.port());
+        let action = api.default_actions().first();
+        match action.and_then(|action| action.fixed_response_config()) {
+            Some(fixed) => fields
+                .maybe("default.status", fixed.status_code())
+                .text("default.body", fixed.message_body().unwrap_or_default())
+                .maybe("default.content_type", fixed.content_type()),
+            None => fields.maybe("default.status", action.and_then(|action| action.r#type()).map(ActionTypeEnum::as_str)),
+        }
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.api.listener_arn().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let load_balancer = task.output(load_balancer::ADDRESS)?.id;
+        let request = task
+            .clients()
+            .elb
+            .create_listener()
+            .load_balancer_arn(&load_balancer)
+            .protocol(ProtocolEnum::Http)
+            .port(wanted.port.into())
+            .default_actions(fixed_response(&wanted.default))
+            .set_tags(Some(tags::to_elb(&task.tags())));
+        // An identical listener is answered as if it had been made: the call is idempotent.
+        let answer = task.fresh("elasticloadbalancing:CreateListener", || request.clone().send()).await?;
+        Ok(Output::id(answer.listeners().first().and_then(|listener| listener.listener_arn()).unwrap_or_default()))
+    }
+
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        if touches(changes, &["port", "protocol", "default"]) {
+            let call = task
+                .clients()
+                .elb
+                .modify_listener()
+                .listener_arn(&output.id)
+                .protocol(ProtocolEnum::Http)
+                .port(wanted.port.into())
+                .default_actions(fixed_response(&wanted.default));
+            call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyListener", task.address))?;
+        }
+        tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+        let arn = live.api.listener_arn().unwrap_or_default();
+        if kept.is_some_and(|kept| kept.id == arn) {
+            return Ok(());
+        }
+        match task.clients().elb.delete_listener().listener_arn(arn).send().await {
+            Err(error) if !error.is(&["ListenerNotFound"]) => {
+                Err(error.problem("elasticloadbalancing:DeleteListener", task.address))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn fixed_response(response: &FixedResponse) -> Action {
+    let config = FixedResponseActionConfig::builder()
+        .status_code(response.status.to_string())
+        .content_type(&response.content_type)
+        .message_body(&response.body)
+        .build();
+    Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(config).build()
+}

@@ -1,0 +1,157 @@
+//! The application load balancer.
+
+use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
+
+use super::fields::Fields;
+use super::target_group::tags_of;
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, foreign, security_group, touches};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::names;
+
+pub const ADDRESS: &str = "load_balancer";
+
+#[derive(Debug)]
+pub struct LoadBalancer;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub name: String,
+    pub vpc: String,
+    pub subnets: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    api: Api,
+    tags: Tags,
+}
+
+impl Resource for LoadBalancer {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "load_balancer";
+    const REPLACE_ON: &'static [&'static str] = &["scheme", "vpc"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let wanted = Wanted {
+            name: names::load_balancer(&scope.stack.name),
+            vpc: scope.network.vpc.clone(),
+            subnets: scope.network.subnet_ids(),
+        };
+        vec![(ADDRESS.to_owned(), wanted)]
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.load_balancers.iter().filter_map(|api| {
+            let tags = cloud.tags_of(api.load_balancer_arn()?)?.clone();
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        Fields::default()
+            .text("scheme", LoadBalancerSchemeEnum::InternetFacing.as_str())
+            .text("vpc", &wanted.vpc)
+            .text("subnets", joined(wanted.subnets.iter().map(String::as_str)))
+            .reference("security_group", security_group::LOAD_BALANCER)
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let api = &live.api;
+        let fields = Fields::default()
+            .maybe("scheme", api.scheme().map(LoadBalancerSchemeEnum::as_str))
+            .maybe("vpc", api.vpc_id())
+            .text("subnets", joined(api.availability_zones().iter().filter_map(|zone| zone.subnet_id())));
+        match api.security_groups() {
+            [only] => fields.value("security_group", cloud.reference(only)),
+            several => fields.text("security_group", several.join(", ")),
+        }
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.api.load_balancer_arn().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let group = task.output(security_group::LOAD_BALANCER)?.id;
+        let request = task
+            .clients()
+            .elb
+            .create_load_balancer()
+            .name(&wanted.name)
+            .r#type(LoadBalancerTypeEnum::Application)
+            .scheme(LoadBalancerSchemeEnum::InternetFacing)
+            .set_subnets(Some(wanted.subnets.clone()))
+            .security_groups(group)
+            .set_tags(Some(tags::to_elb(&task.tags())));
+        let create = || async {
+            match request.clone().send().await {
+                Ok(answer) => Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned)),
+                Err(error) if error.is(&["DuplicateLoadBalancerName"]) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        match task.fresh("elasticloadbalancing:CreateLoadBalancer", create).await? {
+            Some(arn) => Ok(Output::id(arn)),
+            None => adopt(task, &wanted.name).await,
+        }
+    }
+
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        let elb = &task.clients().elb;
+        if touches(changes, &["subnets"]) {
+            let call = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(wanted.subnets.clone()));
+            call.send().await.map_err(|error| error.problem("elasticloadbalancing:SetSubnets", task.address))?;
+        }
+        if touches(changes, &["security_group"]) {
+            let group = task.output(security_group::LOAD_BALANCER)?.id;
+            let call = elb.set_security_groups().load_balancer_arn(&output.id).security_groups(group);
+            call.send().await.map_err(|error| error.problem("elasticloadbalancing:SetSecurityGroups", task.address))?;
+        }
+        tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+        let arn = live.api.load_balancer_arn().unwrap_or_default();
+        if kept.is_some_and(|kept| kept.id == arn) {
+            return Ok(());
+        }
+        match task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await {
+            Err(error) if !error.is(&["LoadBalancerNotFound"]) => {
+                Err(error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn joined<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let mut ids: Vec<_> = ids.collect();
+    ids.sort_unstable();
+    ids.join(", ")
+}
+
+/// A load balancer of our name exists with other settings: ours and not listed yet, or somebody else's.
+async fn adopt(task: &Task<'_>, name: &str) -> Result<Output, Problem> {
+    let answer = task.clients().elb.describe_load_balancers().names(name).send().await;
+    let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address))?;
+    let arn = answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).unwrap_or_default();
+    if tags_of(task, arn).await?.get(tags::STACK) == Some(&task.run.stack) {
+        Ok(Output::id(arn))
+    } else {
+        Err(foreign("load balancer", name))
+    }
+}

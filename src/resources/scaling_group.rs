@@ -1,0 +1,276 @@
+//! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it.
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
+
+use super::fields::{Fields, Value};
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, foreign, in_cluster, security_group, touches};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::Capacity;
+use crate::stack::names;
+
+/// Targets decide: an instance whose application is dead is replaced, not only one whose machine is.
+const HEALTH_CHECK: &str = "ELB";
+/// A group cannot be deleted while it changes its capacity.
+const BUSY: &[&str] = &["ScalingActivityInProgress", "ResourceInUse"];
+
+#[derive(Debug)]
+pub struct ScalingGroup;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub name: String,
+    pub cluster: String,
+    pub min: i32,
+    pub max: i32,
+    pub desired: i32,
+    pub warmup_s: i32,
+    pub health_grace_s: i32,
+    pub subnets: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    group: AutoScalingGroup,
+    tags: Tags,
+    /// Whether its launch template's version is the one that our tags name.
+    current: bool,
+}
+
+impl Resource for ScalingGroup {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "scaling_group";
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let groups = scope.stack.clusters.iter().filter_map(|cluster| {
+            let Capacity::Group(scaling) = &cluster.capacity else {
+                return None;
+            };
+            let number = |value: u64| i32::try_from(value).unwrap_or(i32::MAX);
+            let wanted = Wanted {
+                name: names::group(&scope.stack.name, &cluster.name),
+                cluster: cluster.name.clone(),
+                min: number(scaling.min.into()),
+                max: number(scaling.max.into()),
+                desired: number(scaling.desired.into()),
+                warmup_s: number(scaling.warmup.as_secs()),
+                health_grace_s: number(scaling.health_grace.as_secs()),
+                subnets: scope.network.subnet_ids(),
+            };
+            Some((in_cluster(&cluster.name, Self::KIND), wanted))
+        });
+        groups.collect()
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.groups.iter().filter_map(|group| {
+            let tags = tags::from_group(group.tags());
+            let current = template_is_current(cloud, group);
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags, current }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        let mut subnets = wanted.subnets.clone();
+        subnets.sort_unstable();
+        Fields::default()
+            .text("min", wanted.min)
+            .text("max", wanted.max)
+            .text("warmup_s", wanted.warmup_s)
+            .text("health_grace_s", wanted.health_grace_s)
+            .text("health_check", HEALTH_CHECK)
+            .text("subnets", subnets.join(", "))
+            .reference("launch_template", in_cluster(&wanted.cluster, "launch_template"))
+            .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let group = &live.group;
+        let mut subnets: Vec<_> = group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::trim).collect();
+        subnets.sort_unstable();
+        let template = group.launch_template();
+        let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or_default();
+        let version = template.and_then(|template| template.version()).unwrap_or_default();
+        let template = if live.current { cloud.reference(template_id) } else { Value::Text(format!("{template_id} version {version}")) };
+        let fields = Fields::default()
+            .maybe("min", group.min_size())
+            .maybe("max", group.max_size())
+            .maybe("warmup_s", group.default_instance_warmup())
+            .maybe("health_grace_s", group.health_check_grace_period())
+            .maybe("health_check", group.health_check_type())
+            .text("subnets", subnets.join(", "))
+            .value("launch_template", template);
+        match group.target_group_arns() {
+            [only] => fields.value("target_group", cloud.reference(only)),
+            several => fields.text("target_group", several.join(", ")),
+        }
+    }
+
+    fn stands_on(_live: &Live) -> Vec<String> {
+        vec![security_group::INSTANCES.to_owned()]
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.group.auto_scaling_group_name().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    fn remark(live: &Live) -> Option<String> {
+        let group = &live.group;
+        Some(format!(
+            "live {}, range {}–{}, desired capacity not touched",
+            group.desired_capacity()?,
+            group.min_size()?,
+            group.max_size()?
+        ))
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let request = task
+            .clients()
+            .autoscaling
+            .create_auto_scaling_group()
+            .auto_scaling_group_name(&wanted.name)
+            .launch_template(template(task, wanted)?)
+            .min_size(wanted.min)
+            .max_size(wanted.max)
+            .desired_capacity(wanted.desired)
+            .default_instance_warmup(wanted.warmup_s)
+            .health_check_type(HEALTH_CHECK)
+            .health_check_grace_period(wanted.health_grace_s)
+            .vpc_zone_identifier(wanted.subnets.join(","))
+            .target_group_arns(task.output(&in_cluster(&wanted.cluster, "target_group"))?.id)
+            .set_tags(Some(tags::to_group(&wanted.name, &group_tags(task, wanted))));
+        let create = || async {
+            match request.clone().send().await {
+                Ok(_) => Ok(true),
+                Err(error) if error.is(&["AlreadyExists"]) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        if !task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
+            adopt(task, &wanted.name).await?;
+        }
+        Ok(Output::id(&wanted.name))
+    }
+
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        let autoscaling = &task.clients().autoscaling;
+        let settings = ["min", "max", "warmup_s", "health_grace_s", "health_check", "subnets", "launch_template"];
+        if touches(changes, &settings) {
+            let request = autoscaling
+                .update_auto_scaling_group()
+                .auto_scaling_group_name(&output.id)
+                .launch_template(template(task, wanted)?)
+                .min_size(wanted.min)
+                .max_size(wanted.max)
+                .default_instance_warmup(wanted.warmup_s)
+                .health_check_type(HEALTH_CHECK)
+                .health_check_grace_period(wanted.health_grace_s)
+                .vpc_zone_identifier(wanted.subnets.join(","));
+            task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
+        }
+        if touches(changes, &["target_group"]) {
+            let arn = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
+            let call = autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(&output.id);
+            let call = call.target_group_arns(arn).send().await;
+            call.map_err(|error| error.problem("autoscaling:AttachLoadBalancerTargetGroups", task.address))?;
+        }
+        tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, wanted)).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+        let name = live.group.auto_scaling_group_name().unwrap_or_default();
+        if kept.is_some() {
+            return detach_old_target_groups(task, live, name).await;
+        }
+        let delete = || async {
+            let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
+            match call.force_delete(true).send().await {
+                Err(error) if !is_gone(&error) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        task.patient("autoscaling:DeleteAutoScalingGroup", BUSY, None, delete).await?;
+        until_deleted(task, name).await
+    }
+}
+
+fn is_gone(error: &impl CallError) -> bool {
+    error.is(&["AutoScalingGroupNotFound"])
+        || error.is(&["ValidationError"]) && error.problem("", "").detail.contains("not found")
+}
+
+/// Whether the group launches from the version that our tags name.
+fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
+    let Some(used) = group.launch_template() else {
+        return false;
+    };
+    let id = used.launch_template_id();
+    let template = cloud.launch_templates.iter().find(|template| template.launch_template_id() == id);
+    template.and_then(|template| template.latest_version_number()).map(|latest| latest.to_string()).as_deref() == used.version()
+}
+
+fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecification, Problem> {
+    let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
+    // A number and not `$Latest`: a refresh can only roll back to a number.
+    Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
+}
+
+fn group_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
+    let mut tags = task.tags();
+    tags.insert("Name".to_owned(), format!("{}-{}", task.run.stack, wanted.cluster));
+    tags
+}
+
+async fn describe(task: &Task<'_>, name: &str) -> Result<Option<AutoScalingGroup>, Problem> {
+    let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
+    let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
+    Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
+}
+
+/// A group of our name exists: ours from a call whose answer was lost, or somebody else's.
+async fn adopt(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+    let group = describe(task, name).await?;
+    let tags = group.map(|group| tags::from_group(group.tags())).unwrap_or_default();
+    if tags.get(tags::STACK) == Some(&task.run.stack) { Ok(()) } else { Err(foreign("Auto Scaling group", name)) }
+}
+
+/// After a target group was replaced: only the new one stays attached.
+async fn detach_old_target_groups(task: &Task<'_>, live: &Live, name: &str) -> Result<(), Problem> {
+    let Some(current) = super::cluster_prefix(task.address).and_then(|c| task.run.published(&format!("{c}.target_group"))) else {
+        return Ok(());
+    };
+    let old: Vec<_> = live.group.target_group_arns().iter().filter(|arn| **arn != current.id).cloned().collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let call = task.clients().autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
+    let call = call.set_target_group_arns(Some(old)).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:DetachLoadBalancerTargetGroups", task.address))
+}
+
+async fn until_deleted(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    while let Some(group) = describe(task, name).await? {
+        let reason = format!("{name}: {} instances left", group.instances().len());
+        task.waiting(&reason);
+        if task.run.is_late() {
+            return Err(Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues"));
+        }
+        task.run.pause(&mut backoff).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! Two security groups: the load balancer's, open on its port; the instances', open to the load balancer only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup as Api, UserIdGroupPair};
+
+use super::fields::{Fields, Value};
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, foreign, touches};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::names;
+
+pub const LOAD_BALANCER: &str = "load_balancer.security_group";
+pub const INSTANCES: &str = "instances.security_group";
+const ANYWHERE: &str = "0.0.0.0/0";
+/// What AWS answers while an interface still carries the group: a load balancer's goes minutes after it.
+const IN_USE: &[&str] = &["DependencyViolation", "ResourceInUse", "InvalidGroup.InUse"];
+
+#[derive(Debug)]
+pub struct SecurityGroup;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub name: String,
+    pub description: &'static str,
+    pub vpc: String,
+    /// Port → who may reach it.
+    pub ingress: BTreeMap<u16, Value>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    group: Api,
+    tags: Tags,
+}
+
+impl Resource for SecurityGroup {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "security_group";
+    const REPLACE_ON: &'static [&'static str] = &["vpc"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let stack = scope.stack;
+        let vpc = &scope.network.vpc;
+        let open = (stack.load_balancer.port, Value::Text(ANYWHERE.to_owned()));
+        let load_balancer = Wanted {
+            name: names::load_balancer_security_group(&stack.name),
+            description: "cloudscale: the load balancer is open on its port",
+            vpc: vpc.clone(),
+            ingress: BTreeMap::from([open]),
+        };
+        let ports = stack.clusters.iter().map(|cluster| (cluster.port, Value::Ref(LOAD_BALANCER.to_owned())));
+        let instances = Wanted {
+            name: names::instances_security_group(&stack.name),
+            description: "cloudscale: instances are reachable from the load balancer only",
+            vpc: vpc.clone(),
+            ingress: ports.collect(),
+        };
+        vec![(LOAD_BALANCER.to_owned(), load_balancer), (INSTANCES.to_owned(), instances)]
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.security_groups.iter().filter_map(|group| {
+            let tags = tags::from_ec2(group.tags());
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        let fields = Fields::default().text("vpc", &wanted.vpc);
+        wanted.ingress.iter().fold(fields, |fields, (port, source)| fields.value(format!("ingress.tcp.{port}"), source.clone()))
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let fields = Fields::default().text("vpc", live.group.vpc_id().unwrap_or_default());
+        let mut by_path = BTreeMap::<String, Vec<Value>>::new();
+        for access in accesses(live.group.ip_permissions()) {
+            let source = cloud.reference(&access.source);
+            by_path.entry(format!("ingress.{}", access.ports())).or_default().push(source);
+        }
+        by_path.into_iter().fold(fields, |fields, (path, mut sources)| match sources.len() {
+            1 => fields.value(path, sources.remove(0)),
+            _ => fields.text(path, sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        })
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.group.group_id().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let ec2 = &task.clients().ec2;
+        let call = ec2
+            .create_security_group()
+            .group_name(&wanted.name)
+            .description(wanted.description)
+            .vpc_id(&wanted.vpc)
+            .tag_specifications(tags::specification(ResourceType::SecurityGroup, &task.tags()))
+            .send()
+            .await;
+        let (id, present) = match call {
+            Ok(answer) => (answer.group_id.unwrap_or_default(), BTreeSet::new()),
+            Err(error) if error.is(&["InvalidGroup.Duplicate"]) => adopt(task, wanted).await?,
+            Err(error) => return Err(error.problem("ec2:CreateSecurityGroup", task.address)),
+        };
+        let wanted = wanted_accesses(task, wanted)?;
+        authorize(task, &id, wanted.difference(&present)).await?;
+        Ok(Output::id(id))
+    }
+
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        let wanted = wanted_accesses(task, wanted)?;
+        let present: BTreeSet<_> = accesses(live.group.ip_permissions()).collect();
+        authorize(task, &output.id, wanted.difference(&present)).await?;
+        let surplus: Vec<_> = present.difference(&wanted).map(Access::permission).collect();
+        if !surplus.is_empty() {
+            let call = task.clients().ec2.revoke_security_group_ingress().group_id(&output.id);
+            let call = call.set_ip_permissions(Some(surplus)).send().await;
+            if let Err(error) = call
+                && !error.is(&["InvalidPermission.NotFound"])
+            {
+                return Err(error.problem("ec2:RevokeSecurityGroupIngress", task.address));
+            }
+        }
+        if touches(changes, &["tags", "ingress"]) {
+            tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        }
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+        let id = live.group.group_id().unwrap_or_default();
+        if kept.is_some_and(|kept| kept.id == id) {
+            return Ok(());
+        }
+        let delete = || async {
+            match task.clients().ec2.delete_security_group().group_id(id).send().await {
+                Err(error) if !error.is(&["InvalidGroup.NotFound"]) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        task.patient("ec2:DeleteSecurityGroup", IN_USE, None, delete).await
+    }
+}
+
+/// One way in: a protocol, ports, and one source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Access {
+    protocol: String,
+    from: Option<i32>,
+    to: Option<i32>,
+    /// A CIDR, a security group's id, or a prefix list's.
+    source: String,
+}
+
+impl Access {
+    /// `tcp.80`, `tcp.80-90`, `all`
+    fn ports(&self) -> String {
+        match (self.protocol.as_str(), self.from, self.to) {
+            ("-1", ..) => "all".to_owned(),
+            (protocol, Some(from), Some(to)) if from == to => format!("{protocol}.{from}"),
+            (protocol, Some(from), Some(to)) => format!("{protocol}.{from}-{to}"),
+            (protocol, ..) => protocol.to_owned(),
+        }
+    }
+
+    fn permission(&self) -> IpPermission {
+        let permission =
+            IpPermission::builder().ip_protocol(&self.protocol).set_from_port(self.from).set_to_port(self.to);
+        let source = self.source.as_str();
+        if source.starts_with("sg-") {
+            permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(source).build()).build()
+        } else if source.starts_with("pl-") {
+            permission.prefix_list_ids(aws_sdk_ec2::types::PrefixListId::builder().prefix_list_id(source).build()).build()
+        } else if source.contains(':') {
+            permission.ipv6_ranges(aws_sdk_ec2::types::Ipv6Range::builder().cidr_ipv6(source).build()).build()
+        } else {
+            permission.ip_ranges(IpRange::builder().cidr_ip(source).build()).build()
+        }
+    }
+}
+
+fn accesses(permissions: &[IpPermission]) -> impl Iterator<Item = Access> {
+    permissions.iter().flat_map(|permission| {
+        let ranges = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip());
+        let ranges = ranges.chain(permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6()));
+        let ranges = ranges.chain(permission.user_id_group_pairs().iter().filter_map(|pair| pair.group_id()));
+        let ranges = ranges.chain(permission.prefix_list_ids().iter().filter_map(|list| list.prefix_list_id()));
+        ranges.map(|source| Access {
+            protocol: permission.ip_protocol().unwrap_or("-1").to_owned(),
+            from: permission.from_port(),
+            to: permission.to_port(),
+            source: source.to_owned(),
+        })
+    })
+}
+
+fn wanted_accesses(task: &Task<'_>, wanted: &Wanted) -> Result<BTreeSet<Access>, Problem> {
+    let resolve = |(port, source): (&u16, &Value)| {
+        let source = match source {
+            Value::Text(cidr) => cidr.clone(),
+            Value::Ref(address) => task.output(address)?.id,
+        };
+        let port = Some(i32::from(*port));
+        Ok(Access { protocol: "tcp".to_owned(), from: port, to: port, source })
+    };
+    wanted.ingress.iter().map(resolve).collect()
+}
+
+async fn authorize(
+    task: &Task<'_>,
+    id: &str,
+    missing: impl Iterator<Item = &Access>,
+) -> Result<(), Problem> {
+    let permissions: Vec<_> = missing.map(Access::permission).collect();
+    if permissions.is_empty() {
+        return Ok(());
+    }
+    let authorize = || async {
+        let call = task.clients().ec2.authorize_security_group_ingress().group_id(id);
+        match call.set_ip_permissions(Some(permissions.clone())).send().await {
+            Err(error) if !error.is(&["InvalidPermission.Duplicate"]) => Err(error),
+            _ => Ok(()),
+        }
+    };
+    task.fresh("ec2:AuthorizeSecurityGroupIngress", authorize).await
+}
+
+/// A group of our name exists: ours from a run that was killed before AWS listed it, or somebody else's.
+async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<(String, BTreeSet<Access>), Problem> {
+    let call = task.clients().ec2.describe_security_groups();
+    let call = call.filters(Filter::builder().name("group-name").values(&wanted.name).build());
+    let call = call.filters(Filter::builder().name("vpc-id").values(&wanted.vpc).build()).send().await;
+    let answer = call.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
+    let group = answer.security_groups().first();
+    match group {
+        Some(group) if tags::from_ec2(group.tags()).get(tags::STACK) == Some(&task.run.stack) => {
+            Ok((group.group_id().unwrap_or_default().to_owned(), accesses(group.ip_permissions()).collect()))
+        }
+        _ => Err(foreign("security group", &wanted.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_with_two_sources_is_two_ways_in() {
+        let tcp80 = Access { protocol: "tcp".into(), from: Some(80), to: Some(80), source: ANYWHERE.into() };
+        let office = Access { source: "10.0.0.0/8".into(), ..tcp80.clone() };
+        let permission = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(80)
+            .to_port(80)
+            .ip_ranges(IpRange::builder().cidr_ip(ANYWHERE).build())
+            .ip_ranges(IpRange::builder().cidr_ip("10.0.0.0/8").build())
+            .build();
+        assert_eq!(accesses(&[permission]).collect::<Vec<_>>(), [tcp80.clone(), office]);
+        assert_eq!(accesses(&[tcp80.permission()]).collect::<Vec<_>>(), [tcp80]);
+    }
+}

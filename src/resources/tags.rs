@@ -1,0 +1,88 @@
+//! The tags that make the cloud the state: whose a resource is, which address it has, which spec it was made from.
+
+use std::collections::BTreeMap;
+
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError;
+use crate::problem::Problem;
+
+pub const STACK: &str = "cloudscale:stack";
+pub const ADDRESS: &str = "cloudscale:address";
+/// The hash of the wanted fields at the time of the last change: live ≠ wanted with an equal hash is drift.
+pub const SPEC: &str = "cloudscale:spec";
+/// The launch template version that the spec belongs to.
+pub const VERSION: &str = "cloudscale:version";
+
+pub type Tags = BTreeMap<String, String>;
+
+/// The tags of a resource.
+pub fn of(stack: &str, address: &str, spec: &str, user: &Tags) -> Tags {
+    let mut tags = user.clone();
+    tags.insert(STACK.to_owned(), stack.to_owned());
+    tags.insert(ADDRESS.to_owned(), address.to_owned());
+    tags.insert(SPEC.to_owned(), spec.to_owned());
+    tags
+}
+
+pub fn from_ec2(tags: &[aws_sdk_ec2::types::Tag]) -> Tags {
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect()
+}
+
+pub fn to_ec2(tags: &Tags) -> Vec<aws_sdk_ec2::types::Tag> {
+    tags.iter().map(|(key, value)| aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// For the creating call of EC2 operations.
+pub fn specification(
+    kind: aws_sdk_ec2::types::ResourceType,
+    tags: &Tags,
+) -> aws_sdk_ec2::types::TagSpecification {
+    aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(to_ec2(tags))).build()
+}
+
+pub fn from_elb(tags: &[aws_sdk_elasticloadbalancingv2::types::Tag]) -> Tags {
+    tags.iter().map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned())).collect()
+}
+
+pub fn to_elb(tags: &Tags) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+    tags.iter()
+        .filter_map(|(key, value)| aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(key).value(value).build().into())
+        .collect()
+}
+
+pub fn from_group(tags: &[aws_sdk_autoscaling::types::TagDescription]) -> Tags {
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect()
+}
+
+/// A group hands its tags on to its instances.
+pub fn to_group(group: &str, tags: &Tags) -> Vec<aws_sdk_autoscaling::types::Tag> {
+    tags.iter()
+        .map(|(key, value)| {
+            aws_sdk_autoscaling::types::Tag::builder()
+                .resource_id(group)
+                .resource_type("auto-scaling-group")
+                .key(key)
+                .value(value)
+                .propagate_at_launch(true)
+                .build()
+        })
+        .collect()
+}
+
+/// Writes tags onto resources that exist: EC2 ids.
+pub async fn write_ec2(clients: &Clients, address: &str, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
+    let call = clients.ec2.create_tags().set_resources(Some(ids)).set_tags(Some(to_ec2(tags))).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("ec2:CreateTags", address))
+}
+
+/// Writes tags onto a resource of Elastic Load Balancing.
+pub async fn write_elb(clients: &Clients, address: &str, arn: &str, tags: &Tags) -> Result<(), Problem> {
+    let call = clients.elb.add_tags().resource_arns(arn).set_tags(Some(to_elb(tags))).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("elasticloadbalancing:AddTags", address))
+}
+
+/// Writes tags onto an Auto Scaling group.
+pub async fn write_group(clients: &Clients, address: &str, name: &str, tags: &Tags) -> Result<(), Problem> {
+    let call = clients.autoscaling.create_or_update_tags().set_tags(Some(to_group(name, tags))).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:CreateOrUpdateTags", address))
+}
