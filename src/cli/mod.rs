@@ -2,11 +2,19 @@
 //!
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
+mod cloud;
+mod diff;
+mod down;
 mod instance_init;
 mod local;
+mod ls;
+mod output;
 mod report;
+mod scale;
 mod schema;
 pub mod stack_file;
+mod status;
+mod up;
 mod validate;
 mod workload;
 
@@ -80,6 +88,13 @@ pub struct StackArg {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Diff(diff::Args),
+    Up(up::Args),
+    Status(status::Args),
+    Ls(ls::Args),
+    Output(output::Args),
+    Scale(scale::Args),
+    Down(down::Args),
     Validate(validate::Args),
     Schema(schema::Args),
     Report(report::Args),
@@ -132,6 +147,13 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 
 async fn run(command: Command, session: &Session) -> Outcome {
     match command {
+        Command::Diff(args) => diff::run(&args, session).await,
+        Command::Up(args) => up::run(&args, session).await,
+        Command::Status(args) => status::run(&args, session).await,
+        Command::Ls(args) => ls::run(&args, session).await,
+        Command::Output(args) => output::run(&args, session).await,
+        Command::Scale(args) => scale::run(&args, session).await,
+        Command::Down(args) => down::run(&args, session).await,
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),
         Command::Report(args) => report::run(&args, session).await,

@@ -46,7 +46,9 @@ pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
     let before = edges(&nodes, &steps);
     let total = nodes.iter().enumerate().filter(|(index, _)| steps.iter().any(|step| step.node == *index)).count();
     run.sink.event(Event::ApplyStarted { total });
-    Application { run, nodes: nodes.into(), steps, started: BTreeMap::new(), problems: Problems::default() }.go(before).await
+    Application { run, nodes: nodes.into(), steps, started: BTreeMap::new(), problems: Problems::default() }
+        .go(before)
+        .await
 }
 
 /// The halves that each change has.
@@ -93,7 +95,8 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
             }
         } else {
             let own = steps_at(&node.change.address).into_iter();
-            before[index].extend(own.filter(|other| steps[*other].node == step.node && steps[*other].half == Half::Forward));
+            before[index]
+                .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].half == Half::Forward));
         }
         // What this one refers to is retired only when this one has let go of it.
         for held in node.holds().chain(node.needs()).flat_map(steps_at) {
@@ -170,7 +173,11 @@ impl Application<'_> {
             let change = &self.nodes[index].change;
             let since = self.started.get(&index).map(|started| clock::instant().duration_since(*started));
             let seconds = seconds(since.unwrap_or_default());
-            self.run.sink.event(Event::ActionFinished { address: change.address.clone(), action: change.action, seconds });
+            self.run.sink.event(Event::ActionFinished {
+                address: change.address.clone(),
+                action: change.action,
+                seconds,
+            });
         }
     }
 

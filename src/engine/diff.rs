@@ -175,14 +175,13 @@ fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChang
 
 fn differences(live: &Fields, wanted: &Fields, replace_on: &[&str]) -> Vec<FieldChange> {
     let forces = |path: &str| replace_on.contains(&path);
-    let changed = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value)).map(|(path, value)| FieldChange {
-        forces_replacement: forces(path),
-        ..field(path, live.get(path), Some(value))
+    let changed = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value)).map(|(path, value)| {
+        FieldChange { forces_replacement: forces(path), ..field(path, live.get(path), Some(value)) }
     });
-    let surplus = live.iter().filter(|(path, _)| wanted.get(path).is_none()).map(|(path, value)| FieldChange {
-        forces_replacement: forces(path),
-        ..field(path, Some(value), None)
-    });
+    let surplus = live
+        .iter()
+        .filter(|(path, _)| wanted.get(path).is_none())
+        .map(|(path, value)| FieldChange { forces_replacement: forces(path), ..field(path, Some(value), None) });
     changed.chain(surplus).collect()
 }
 

@@ -61,7 +61,8 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
     keep_our_groups(&mut snapshot, groups);
     keep_our_names(&mut snapshot);
     let arns = snapshot.load_balancers.iter().filter_map(|lb| lb.load_balancer_arn().map(str::to_owned));
-    let arns = arns.chain(snapshot.target_groups.iter().filter_map(|group| group.target_group_arn().map(str::to_owned)));
+    let arns =
+        arns.chain(snapshot.target_groups.iter().filter_map(|group| group.target_group_arn().map(str::to_owned)));
     let arns = arns.collect();
     snapshot.elb_tags = elb_tags(clients, arns).await?;
     keep_our_tags(&mut snapshot);
@@ -74,8 +75,10 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
 /// What is asked only of what is known to be ours.
 async fn complete(clients: &Clients, snapshot: &mut Snapshot, depth: Depth) -> Result<(), Problem> {
     let health = snapshot.target_groups.iter().filter(|group| depth == Depth::Status || has_fleet(snapshot, group));
-    let health = try_join_all(health.filter_map(|group| group.target_group_arn()).map(|arn| target_health(clients, arn)));
-    let (below, health, scaling) = try_join!(below_load_balancers(clients, snapshot), health, scaling(clients, snapshot))?;
+    let health =
+        try_join_all(health.filter_map(|group| group.target_group_arn()).map(|arn| target_health(clients, arn)));
+    let (below, health, scaling) =
+        try_join!(below_load_balancers(clients, snapshot), health, scaling(clients, snapshot))?;
     let (listeners, rules, tags) = below;
     (snapshot.listeners, snapshot.rules) = (listeners, rules);
     snapshot.elb_tags.extend(tags);
@@ -128,7 +131,8 @@ fn keep_our_tags(snapshot: &mut Snapshot) {
 async fn instances(clients: &Clients, stack: Option<&str>) -> Result<Vec<Instance>, Problem> {
     let pages = clients.ec2.describe_instances().filters(filter(stack)).into_paginator().items().send();
     let reservations = pages.try_collect().await;
-    let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack.unwrap_or("all stacks")))?;
+    let reservations =
+        reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack.unwrap_or("all stacks")))?;
     Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
 }
 
@@ -232,7 +236,8 @@ async fn scaling(clients: &Clients, snapshot: &Snapshot) -> Result<Scaling, Prob
             pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribePolicies", &snapshot.stack))
         },
         async {
-            let pages = clients.autoscaling.describe_scheduled_actions().max_records(100).into_paginator().items().send();
+            let pages =
+                clients.autoscaling.describe_scheduled_actions().max_records(100).into_paginator().items().send();
             let pages = pages.try_collect().await;
             pages.map_err(|error| error.problem("autoscaling:DescribeScheduledActions", &snapshot.stack))
         },

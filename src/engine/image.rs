@@ -12,8 +12,9 @@ use crate::stack::model::Image;
 
 /// GetParameters takes ten names (SSM API).
 const NAMES_PER_CALL: usize = 10;
-/// The root device of Amazon Linux, for endpoints that do not describe the image.
+/// The root volume of Amazon Linux, for endpoints that do not describe the image.
 const ROOT_DEVICE: &str = "/dev/xvda";
+const ROOT_GIB: i32 = 8;
 
 /// An image of the region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct LiveImage {
     pub id: String,
     /// `/dev/xvda`: what a volume must be mapped to, to be the root volume.
     pub root_device: String,
+    /// As large as the image's own: the least that it fits on.
+    pub root_gib: i32,
 }
 
 /// Images by the name that the stack gives them.
@@ -48,10 +51,10 @@ pub async fn resolve(clients: &Clients, images: &[&Image]) -> Result<Images, Pro
         })?;
         ids.insert(name, id.clone());
     }
-    let devices = root_devices(clients, ids.values().cloned().collect()).await?;
+    let volumes = root_volumes(clients, ids.values().cloned().collect()).await?;
     let image = |id: String| {
-        let root_device = devices.get(&id).cloned().unwrap_or_else(|| ROOT_DEVICE.to_owned());
-        LiveImage { id, root_device }
+        let (root_device, root_gib) = volumes.get(&id).cloned().unwrap_or_else(|| (ROOT_DEVICE.to_owned(), ROOT_GIB));
+        LiveImage { id, root_device, root_gib }
     };
     Ok(ids.into_iter().map(|(name, id)| (name, image(id))).collect())
 }
@@ -69,8 +72,8 @@ async fn parameter_values(clients: &Clients, mut names: Vec<String>) -> Result<B
     Ok(values)
 }
 
-/// By a filter and not by id: an unknown id is then simply not in the answer.
-async fn root_devices(clients: &Clients, mut ids: Vec<String>) -> Result<BTreeMap<String, String>, Problem> {
+/// Device and size by image. By a filter and not by id: an unknown id is then simply not in the answer.
+async fn root_volumes(clients: &Clients, mut ids: Vec<String>) -> Result<BTreeMap<String, (String, i32)>, Problem> {
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
@@ -79,6 +82,11 @@ async fn root_devices(clients: &Clients, mut ids: Vec<String>) -> Result<BTreeMa
     let filter = Filter::builder().name("image-id").set_values(Some(ids)).build();
     let call = clients.ec2.describe_images().filters(filter).send().await;
     let answer = call.map_err(|error| error.problem("ec2:DescribeImages", "the stack's images"))?;
-    let found = answer.images.unwrap_or_default().into_iter();
-    Ok(found.filter_map(|image| Some((image.image_id?, image.root_device_name?))).collect())
+    let volume = |image: &aws_sdk_ec2::types::Image| {
+        let device = image.root_device_name()?;
+        let root = image.block_device_mappings().iter().find(|mapping| mapping.device_name() == Some(device));
+        let gib = root.and_then(|mapping| mapping.ebs()?.volume_size()).unwrap_or(ROOT_GIB);
+        Some((image.image_id()?.to_owned(), (device.to_owned(), gib)))
+    };
+    Ok(answer.images().iter().filter_map(volume).collect())
 }

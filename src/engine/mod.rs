@@ -69,6 +69,10 @@ impl Engine {
         Self { stack: Arc::new(stack), run }
     }
 
+    pub fn clients(&self) -> &Clients {
+        &self.run.clients
+    }
+
     /// Compares the stack with the cloud. Reads only.
     ///
     /// # Errors
@@ -135,8 +139,7 @@ impl Engine {
         });
         let waits: Vec<_> = waits.collect();
         let waited = !waits.is_empty();
-        let failed: Vec<_> =
-            futures_util::future::join_all(waits).await.into_iter().filter_map(Result::err).collect();
+        let failed: Vec<_> = futures_util::future::join_all(waits).await.into_iter().filter_map(Result::err).collect();
         if !failed.is_empty() {
             return Err(Problems(failed));
         }
@@ -174,11 +177,19 @@ impl Engine {
             return Err(Problem::usage("No such cluster", format!("{} has the clusters {}", status.stack, known())));
         };
         if found.kind == "fleet" {
-            return Err(Problem::usage("A fleet has a fixed number", format!("{cluster} has {} instances", found.desired))
-                .hint(format!("write `instances: {instances}` into {} and run `cloudscale up`", self.stack.file.display())));
+            return Err(Problem::usage(
+                "A fleet has a fixed number",
+                format!("{cluster} has {} instances", found.desired),
+            )
+            .hint(format!(
+                "write `instances: {instances}` into {} and run `cloudscale up`",
+                self.stack.file.display()
+            )));
         }
         let Some(group) = &found.group else {
-            return Err(Problem::new("The group is not there", format!("{cluster} is not up")).hint("run `cloudscale up`"));
+            return Err(
+                Problem::new("The group is not there", format!("{cluster} is not up")).hint("run `cloudscale up`")
+            );
         };
         if !(found.min..=found.max).contains(&instances) {
             return Err(Problem::usage(
@@ -202,7 +213,8 @@ async fn template_versions(
 ) -> Result<BTreeMap<String, aws_sdk_ec2::types::LaunchTemplateVersion>, Problem> {
     let stale = launch_template::stale(scope, cloud);
     let calls = stale.iter().map(|id| async move {
-        let call = clients.ec2.describe_launch_template_versions().launch_template_id(id).versions("$Latest").send().await;
+        let call =
+            clients.ec2.describe_launch_template_versions().launch_template_id(id).versions("$Latest").send().await;
         let answer = call.map_err(|error| error.problem("ec2:DescribeLaunchTemplateVersions", id))?;
         Ok::<_, Problem>(answer.launch_template_versions().first().map(|version| (id.clone(), version.clone())))
     });

@@ -72,7 +72,7 @@ pub fn instance(instance_type: &str) -> Option<f64> {
 /// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not know
 /// an instance type. The figures are those of [`REGION`], whatever the stack's region: others differ by a few per cent.
 pub fn hourly(stack: &Stack) -> Option<HourlyCost> {
-    let mut cost = HourlyCost { min: LOAD_BALANCER, max: LOAD_BALANCER };
+    let mut cost = HourlyCost { min: LOAD_BALANCER, max: LOAD_BALANCER, source: SOURCE };
     for cluster in &stack.clusters {
         let price = instance(&cluster.instance_type)?;
         let (min, max) = match &cluster.capacity {
@@ -83,7 +83,7 @@ pub fn hourly(stack: &Stack) -> Option<HourlyCost> {
         cost.max += price * f64::from(max);
     }
     let cents = |dollars: f64| (dollars * 10_000.0).round() / 10_000.0;
-    Some(HourlyCost { min: cents(cost.min), max: cents(cost.max) })
+    Some(HourlyCost { min: cents(cost.min), max: cents(cost.max), ..cost })
 }
 
 #[cfg(test)]

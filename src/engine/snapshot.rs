@@ -73,7 +73,8 @@ impl Snapshot {
         let security_group = || self.security_groups.iter().find(|group| group.group_id() == Some(id));
         let template = || self.launch_templates.iter().find(|template| template.launch_template_id() == Some(id));
         let address = self.address_of(id).map(str::to_owned).or_else(|| {
-            let tags = security_group().map(|group| group.tags()).or_else(|| template().map(|template| template.tags()))?;
+            let tags =
+                security_group().map(|group| group.tags()).or_else(|| template().map(|template| template.tags()))?;
             tags::from_ec2(tags).remove(tags::ADDRESS)
         });
         address.map_or_else(|| Value::Text(id.to_owned()), Value::Ref)
@@ -81,13 +82,17 @@ impl Snapshot {
 
     /// Instances at an address that are not on their way out.
     pub fn instances_at(&self, address: &str) -> impl Iterator<Item = &Instance> {
-        self.instances.iter().filter(move |instance| is_present(instance) && tag(instance, tags::ADDRESS) == Some(address))
+        self.instances
+            .iter()
+            .filter(move |instance| is_present(instance) && tag(instance, tags::ADDRESS) == Some(address))
     }
 
     /// The target group of a cluster (`cluster.light`).
     pub fn target_group_of(&self, cluster: &str) -> Option<&TargetGroup> {
         let address = format!("{cluster}.target_group");
-        self.target_groups.iter().find(|group| group.target_group_arn().and_then(|arn| self.address_of(arn)) == Some(&address))
+        self.target_groups
+            .iter()
+            .find(|group| group.target_group_arn().and_then(|arn| self.address_of(arn)) == Some(&address))
     }
 
     /// How the target group of a cluster sees an instance; `None` where it does not know it.
@@ -108,9 +113,15 @@ impl Snapshot {
             Some(format!("instance {} ({state})", instance.instance_id()?))
         }));
         left.extend(self.groups.iter().filter_map(|group| Some(format!("group {}", group.auto_scaling_group_name()?))));
-        left.extend(self.load_balancers.iter().filter_map(|lb| Some(format!("load balancer {}", lb.load_balancer_name()?))));
-        left.extend(self.target_groups.iter().filter_map(|tg| Some(format!("target group {}", tg.target_group_name()?))));
-        left.extend(self.launch_templates.iter().filter_map(|t| Some(format!("launch template {}", t.launch_template_name()?))));
+        left.extend(
+            self.load_balancers.iter().filter_map(|lb| Some(format!("load balancer {}", lb.load_balancer_name()?))),
+        );
+        left.extend(
+            self.target_groups.iter().filter_map(|tg| Some(format!("target group {}", tg.target_group_name()?))),
+        );
+        left.extend(
+            self.launch_templates.iter().filter_map(|t| Some(format!("launch template {}", t.launch_template_name()?))),
+        );
         left.extend(self.security_groups.iter().filter_map(|g| Some(format!("security group {}", g.group_name()?))));
         left
     }

@@ -172,7 +172,8 @@ impl Task<'_> {
     pub fn image(&self, image: &Image) -> Result<LiveImage, Problem> {
         let name = image_name(image);
         self.run.images.get(name).cloned().ok_or_else(|| {
-            Problem::new("The image is not known", format!("{} needs {name}", self.address)).hint("run `cloudscale up` again")
+            Problem::new("The image is not known", format!("{} needs {name}", self.address))
+                .hint("run `cloudscale up` again")
         })
     }
 

@@ -42,17 +42,20 @@ pub async fn load_balancer(run: &Run, arn: &str) -> Result<String, Problem> {
     let mut backoff = run.backoff();
     loop {
         let answer = run.clients.elb.describe_load_balancers().load_balancer_arns(arn).send().await;
-        let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
+        let answer =
+            answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
         let found = answer.load_balancers().first();
-        let state = found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
+        let state =
+            found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
         if state.starts_with("active") {
             run.sink.event(Event::Ready { what: "load_balancer".to_owned() });
             return Ok(found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned());
         }
         let detail = format!("the load balancer is {state}");
         if state == "failed" || run.is_late() {
-            return Err(Problem::new("The load balancer is not active", detail)
-                .hint("`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region"));
+            return Err(Problem::new("The load balancer is not active", detail).hint(
+                "`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region",
+            ));
         }
         run.sink.event(Event::Waiting { what: "load_balancer".to_owned(), reason: detail });
         run.pause(&mut backoff).await?;
@@ -70,7 +73,8 @@ pub async fn targets(run: &Run, cluster: &str, target_group: &str, wanted: usize
         let (_, found) = target_health(&run.clients, target_group).await?;
         let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), health_of(target))));
         let healths: Vec<_> = healths.filter(|(_, health)| health.state != "draining").collect();
-        let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.state == "healthy");
+        let (healthy, others): (Vec<_>, Vec<_>) =
+            healths.into_iter().partition(|(_, health)| health.state == "healthy");
         if healthy.len() >= wanted {
             run.sink.event(Event::Ready { what });
             return Ok(());
@@ -101,7 +105,9 @@ async fn console(run: &Run, instance: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     match lines.len() {
         0 => String::new(),
-        count => format!("\nconsole of {instance}, last lines:\n{}", lines[count.saturating_sub(CONSOLE_LINES)..].join("\n")),
+        count => {
+            format!("\nconsole of {instance}, last lines:\n{}", lines[count.saturating_sub(CONSOLE_LINES)..].join("\n"))
+        }
     }
 }
 
@@ -210,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_route_is_served_when_its_cluster_answers() {
-        let default = FixedResponse { status: 404, body: "no such cluster\n".into(), content_type: "text/plain".into() };
+        let default =
+            FixedResponse { status: 404, body: "no such cluster\n".into(), content_type: "text/plain".into() };
         let answer = |status, body: &'static str| Answer { status, body: Bytes::from(body) };
         assert!(is_served(&answer(200, "i-1"), &default));
         assert!(is_served(&answer(404, "the application knows no such page"), &default));

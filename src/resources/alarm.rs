@@ -96,7 +96,10 @@ impl Resource for Alarm {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let alarm = &live.alarm;
         let acts = alarm.alarm_actions().iter().any(|action| {
-            cloud.policies.iter().any(|policy| policy.policy_arn() == Some(action) && policy.policy_name() == Some(&live.policy))
+            cloud
+                .policies
+                .iter()
+                .any(|policy| policy.policy_arn() == Some(action) && policy.policy_name() == Some(&live.policy))
         });
         let fields = match acts {
             true => Fields::default().reference("policy", scaling_policy::address(&live.cluster, &live.policy)),
@@ -113,7 +116,9 @@ impl Resource for Alarm {
 
     fn after(wanted: &Wanted) -> Vec<String> {
         match wanted.metric {
-            Metric::RequestsPerTarget => vec![in_cluster(&wanted.cluster, "target_group"), load_balancer::ADDRESS.to_owned()],
+            Metric::RequestsPerTarget => {
+                vec![in_cluster(&wanted.cluster, "target_group"), load_balancer::ADDRESS.to_owned()]
+            }
             _ => Vec::new(),
         }
     }
@@ -140,7 +145,9 @@ impl Resource for Alarm {
         }
         let name = live.alarm.alarm_name().unwrap_or_default();
         match task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await {
-            Err(error) if !error.is(&["ResourceNotFound"]) => Err(error.problem("cloudwatch:DeleteAlarms", task.address)),
+            Err(error) if !error.is(&["ResourceNotFound"]) => {
+                Err(error.problem("cloudwatch:DeleteAlarms", task.address))
+            }
             _ => Ok(()),
         }
     }
@@ -155,7 +162,8 @@ fn operator(comparison: Comparison) -> ComparisonOperator {
 
 /// (namespace, metric, statistic) as CloudWatch names them.
 fn api_metric(metric: &Metric) -> (String, String, String) {
-    let named = |namespace: &str, name: &str, statistic: &str| (namespace.to_owned(), name.to_owned(), statistic.to_owned());
+    let named =
+        |namespace: &str, name: &str, statistic: &str| (namespace.to_owned(), name.to_owned(), statistic.to_owned());
     match metric {
         Metric::Cpu => named("AWS/EC2", "CPUUtilization", "Average"),
         Metric::NetworkIn => named("AWS/EC2", "NetworkIn", "Average"),

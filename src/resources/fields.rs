@@ -86,7 +86,11 @@ impl Fields {
 
 /// A short hash of some words, for client tokens and the like.
 pub fn short_hash<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words.into_iter().enumerate().fold(Fields::default(), |fields, (index, word)| fields.text(index.to_string(), word)).spec()
+    words
+        .into_iter()
+        .enumerate()
+        .fold(Fields::default(), |fields, (index, word)| fields.text(index.to_string(), word))
+        .spec()
 }
 
 fn short_hex(bytes: &[u8]) -> String {

@@ -16,6 +16,7 @@ use crate::engine::snapshot::{Snapshot, is_present, is_terminated, tag};
 use crate::engine::task::{FRESH, Task};
 use crate::problem::Problem;
 use crate::stack::model::Capacity;
+use crate::stack::names;
 
 /// The zone has none of these instances; another may.
 const NO_CAPACITY: &[&str] = &["InsufficientInstanceCapacity", "Unsupported", "InsufficientHostCapacity"];
@@ -91,16 +92,15 @@ impl Resource for Instances {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        Fields::default()
-            .text("instances", wanted.count)
-            .text("template", &wanted.template)
+        Fields::default().text("instances", wanted.count).text("template", &wanted.template)
     }
 
     fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
         let mut templates: Vec<_> = live.members.iter().map(|member| member.template.as_str()).collect();
         templates.sort_unstable();
         templates.dedup();
-        let troubles = live.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
+        let troubles =
+            live.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
         let troubles: Vec<_> = troubles.collect();
         Fields::default()
             .text("instances", live.members.len())
@@ -202,7 +202,8 @@ fn moves(count: usize, template: &str, zones: &[(String, String)], members: &[Me
         by_zone.entry(&member.zone).or_default().push(&member.id);
     }
     while by_zone.values().map(Vec::len).sum::<usize>() > count {
-        let fullest = by_zone.values_mut().max_by_key(|ids| ids.len()).expect("more instances than wanted, so some zone has one");
+        let fullest =
+            by_zone.values_mut().max_by_key(|ids| ids.len()).expect("more instances than wanted, so some zone has one");
         fullest.pop();
     }
     let mut sizes: BTreeMap<&str, usize> =
@@ -227,7 +228,13 @@ async fn converge(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Outpu
 }
 
 /// Launches in a zone, or in the next one that has capacity.
-async fn launch_in(task: &Task<'_>, wanted: &Wanted, live: &Live, zone: &str, count: usize) -> Result<Vec<String>, Problem> {
+async fn launch_in(
+    task: &Task<'_>,
+    wanted: &Wanted,
+    live: &Live,
+    zone: &str,
+    count: usize,
+) -> Result<Vec<String>, Problem> {
     let first = wanted.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
     let mut refusal = None;
     for (zone, subnet) in wanted.zones.iter().cycle().skip(first).take(wanted.zones.len()) {
@@ -239,7 +246,8 @@ async fn launch_in(task: &Task<'_>, wanted: &Wanted, live: &Live, zone: &str, co
             }
         }
     }
-    Err(refusal.unwrap_or_else(|| Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address))))
+    Err(refusal
+        .unwrap_or_else(|| Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address))))
 }
 
 /// One call: count, place, tags and all. The inner error is a lack of capacity.
@@ -285,7 +293,7 @@ async fn run_instances(
 
 fn instance_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
     let mut tags = tags::of(&task.run.stack, task.address, &wanted.template, &task.run.tags);
-    tags.insert("Name".to_owned(), format!("{}-{}", task.run.stack, wanted.cluster));
+    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
     tags
 }
 
@@ -357,7 +365,8 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
         if running == ids.len() {
             return Ok(());
         }
-        let others = states.iter().filter(|(_, state)| *state != "running").map(|(id, state)| format!("{id} is {state}"));
+        let others =
+            states.iter().filter(|(_, state)| *state != "running").map(|(id, state)| format!("{id} is {state}"));
         let others = others.collect::<Vec<_>>().join(", ");
         if task.run.is_late() || states.values().any(|state| state.starts_with("shutting") || state == "terminated") {
             return Err(Problem::new("Instances do not run", others).hint(

@@ -110,7 +110,10 @@ impl Resource for LaunchTemplate {
         };
         fields
             .text("monitoring", data.monitoring().and_then(|monitoring| monitoring.enabled()).unwrap_or_default())
-            .maybe("metadata.tokens", metadata.and_then(|metadata| metadata.http_tokens()).map(|tokens| tokens.as_str()))
+            .maybe(
+                "metadata.tokens",
+                metadata.and_then(|metadata| metadata.http_tokens()).map(|tokens| tokens.as_str()),
+            )
             .maybe("metadata.hops", metadata.and_then(|metadata| metadata.http_put_response_hop_limit()))
             .maybe("metadata.tags", metadata.and_then(|m| m.instance_metadata_tags()).map(|tags| tags.as_str()))
             .maybe("root_volume", volume(data))
@@ -151,7 +154,11 @@ impl Resource for LaunchTemplate {
             }
         };
         let answer = task.fresh("ec2:CreateLaunchTemplate", create).await?;
-        match answer.as_ref().and_then(|answer| answer.launch_template()).and_then(|template| template.launch_template_id()) {
+        match answer
+            .as_ref()
+            .and_then(|answer| answer.launch_template())
+            .and_then(|template| template.launch_template_id())
+        {
             Some(id) => Ok(Output { id: id.to_owned(), revision: "1".to_owned(), members: Vec::new() }),
             None => adopt(task, wanted).await,
         }
@@ -173,7 +180,9 @@ impl Resource for LaunchTemplate {
         }
         let id = live.template.launch_template_id().unwrap_or_default();
         match task.clients().ec2.delete_launch_template().launch_template_id(id).send().await {
-            Err(error) if !error.is(&["InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException"]) => {
+            Err(error)
+                if !error.is(&["InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException"]) =>
+            {
                 Err(error.problem("ec2:DeleteLaunchTemplate", task.address))
             }
             _ => Ok(()),
@@ -218,7 +227,8 @@ fn image_in(description: &str) -> Option<&str> {
 
 /// The next version of the template; a retry of the same change makes no second one.
 async fn new_version(task: &Task<'_>, wanted: &Wanted, template: &Output) -> Result<String, Problem> {
-    let token = super::fields::short_hash([&*task.run.stack, task.address, task.spec, &template.id, &template.revision]);
+    let token =
+        super::fields::short_hash([&*task.run.stack, task.address, task.spec, &template.id, &template.revision]);
     let request = task
         .clients()
         .ec2
@@ -241,9 +251,11 @@ fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplat
         .instance_metadata_tags(ec2::LaunchTemplateInstanceMetadataTagsState::Enabled);
     let volume = ec2::LaunchTemplateEbsBlockDeviceRequest::builder()
         .volume_type(ec2::VolumeType::Gp3)
+        .volume_size(image.root_gib)
         .encrypted(true)
         .delete_on_termination(true);
-    let root = ec2::LaunchTemplateBlockDeviceMappingRequest::builder().device_name(image.root_device).ebs(volume.build());
+    let root =
+        ec2::LaunchTemplateBlockDeviceMappingRequest::builder().device_name(image.root_device).ebs(volume.build());
     let mut volume_tags = task.run.tags.clone();
     volume_tags.insert(tags::STACK.to_owned(), task.run.stack.clone());
     let volume_tags = ec2::LaunchTemplateTagSpecificationRequest::builder()
@@ -301,7 +313,8 @@ mod tests {
     use super::*;
 
     fn live(spec: &str, tagged: &str, latest: i64) -> Live {
-        let tags = Tags::from([(tags::SPEC.to_owned(), spec.to_owned()), (tags::VERSION.to_owned(), tagged.to_owned())]);
+        let tags =
+            Tags::from([(tags::SPEC.to_owned(), spec.to_owned()), (tags::VERSION.to_owned(), tagged.to_owned())]);
         let template = ec2::LaunchTemplate::builder().latest_version_number(latest).build();
         Live { template, tags, version: None }
     }

@@ -74,7 +74,9 @@ impl Resource for Listener {
                 .maybe("default.status", fixed.status_code())
                 .text("default.body", fixed.message_body().unwrap_or_default())
                 .maybe("default.content_type", fixed.content_type()),
-            None => fields.maybe("default.status", action.and_then(|action| action.r#type()).map(ActionTypeEnum::as_str)),
+            None => {
+                fields.maybe("default.status", action.and_then(|action| action.r#type()).map(ActionTypeEnum::as_str))
+            }
         }
     }
 

@@ -3,8 +3,8 @@
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
 
 use super::fields::Fields;
-use super::target_group::tags_of;
 use super::tags::{self, Tags};
+use super::target_group::tags_of;
 use super::{Output, Resource, Scope, foreign, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -97,7 +97,9 @@ impl Resource for LoadBalancer {
             .set_tags(Some(tags::to_elb(&task.tags())));
         let create = || async {
             match request.clone().send().await {
-                Ok(answer) => Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned)),
+                Ok(answer) => {
+                    Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned))
+                }
                 Err(error) if error.is(&["DuplicateLoadBalancerName"]) => Ok(None),
                 Err(error) => Err(error),
             }

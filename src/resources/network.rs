@@ -60,12 +60,18 @@ fn choose(network: &Network, mut found: Vec<(String, String, String)>) -> Result
     if let Network::Existing { vpc: wanted, .. } = network
         && let Some((other, subnet, _)) = found.iter().find(|(vpc, ..)| vpc != wanted)
     {
-        return Err(Problem::usage("A subnet lies in another VPC", format!("{subnet} belongs to {other}, not to {wanted}")));
+        return Err(Problem::usage(
+            "A subnet lies in another VPC",
+            format!("{subnet} belongs to {other}, not to {wanted}"),
+        ));
     }
     found.dedup_by(|a, b| a.2 == b.2);
     if found.len() < 2 {
-        return Err(Problem::new("Too few zones", format!("a load balancer needs subnets in two zones; {vpc} offers {}", found.len()))
-            .hint("name subnets in different zones: network: {vpc: vpc-…, subnets: [subnet-…, subnet-…]}"));
+        return Err(Problem::new(
+            "Too few zones",
+            format!("a load balancer needs subnets in two zones; {vpc} offers {}", found.len()),
+        )
+        .hint("name subnets in different zones: network: {vpc: vpc-…, subnets: [subnet-…, subnet-…]}"));
     }
     let subnets = found.into_iter().map(|(_, id, zone)| LiveSubnet { id, zone }).collect();
     Ok(LiveNetwork { vpc, subnets })

@@ -116,7 +116,12 @@ impl Resource for Registration {
         register(task, wanted, ids, &BTreeSet::new()).await
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, _changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &Task<'_>,
+        wanted: &Wanted,
+        live: &Live,
+        _changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let ids = task.output(&in_cluster(&wanted.cluster, "instances"))?.members;
         let output = register(task, wanted, ids, &live.registered).await?;
         let leaving = live.registered.iter().filter(|id| !output.members.contains(id));
@@ -161,8 +166,7 @@ async fn register(
     let missing: Vec<_> = ids.iter().filter(|id| !registered.contains(*id)).cloned().collect();
     if !missing.is_empty() {
         until_running(task, &missing).await?;
-        let request =
-            task.clients().elb.register_targets().target_group_arn(&arn).set_targets(Some(targets(&missing)));
+        let request = task.clients().elb.register_targets().target_group_arn(&arn).set_targets(Some(targets(&missing)));
         // A target that runs may not be known to the load balancer yet.
         let codes: Vec<_> = FRESH.iter().copied().chain(["InvalidTarget"]).collect();
         let limit = Some(std::time::Duration::from_secs(60));
@@ -184,8 +188,9 @@ async fn until_healthy(task: &Task<'_>, output: &Output) -> Result<(), Problem> 
         }
         task.waiting(waiting.join(", "));
         if task.run.is_late() {
-            return Err(Problem::new("New targets are not healthy", waiting.join(", "))
-                .hint("the old instances still serve; mend the user data or the health check and run `cloudscale up` again"));
+            return Err(Problem::new("New targets are not healthy", waiting.join(", ")).hint(
+                "the old instances still serve; mend the user data or the health check and run `cloudscale up` again",
+            ));
         }
         task.run.pause(&mut backoff).await?;
     }
@@ -197,7 +202,8 @@ async fn until_drained(task: &Task<'_>, target_group: &str, ids: &[String]) -> R
     loop {
         let (_, targets) = target_health(task.clients(), target_group).await?;
         let draining = targets.iter().filter(|target| health_of(target).state == "draining");
-        let draining = draining.filter_map(|target| target.target()?.id()).filter(|id| ids.iter().any(|leaving| leaving == id));
+        let draining =
+            draining.filter_map(|target| target.target()?.id()).filter(|id| ids.iter().any(|leaving| leaving == id));
         let draining: Vec<_> = draining.collect();
         if draining.is_empty() || task.run.is_late() {
             return Ok(());

@@ -98,7 +98,11 @@ impl Resource for ScalingGroup {
         let template = group.launch_template();
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or_default();
         let version = template.and_then(|template| template.version()).unwrap_or_default();
-        let template = if live.current { cloud.reference(template_id) } else { Value::Text(format!("{template_id} version {version}")) };
+        let template = if live.current {
+            cloud.reference(template_id)
+        } else {
+            Value::Text(format!("{template_id} version {version}"))
+        };
         let fields = Fields::default()
             .maybe("min", group.min_size())
             .maybe("max", group.max_size())
@@ -220,7 +224,8 @@ fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
     };
     let id = used.launch_template_id();
     let template = cloud.launch_templates.iter().find(|template| template.launch_template_id() == id);
-    template.and_then(|template| template.latest_version_number()).map(|latest| latest.to_string()).as_deref() == used.version()
+    template.and_then(|template| template.latest_version_number()).map(|latest| latest.to_string()).as_deref()
+        == used.version()
 }
 
 fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecification, Problem> {
@@ -231,7 +236,7 @@ fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecificat
 
 fn group_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
     let mut tags = task.tags();
-    tags.insert("Name".to_owned(), format!("{}-{}", task.run.stack, wanted.cluster));
+    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
     tags
 }
 
@@ -250,7 +255,9 @@ async fn adopt(task: &Task<'_>, name: &str) -> Result<(), Problem> {
 
 /// After a target group was replaced: only the new one stays attached.
 async fn detach_old_target_groups(task: &Task<'_>, live: &Live, name: &str) -> Result<(), Problem> {
-    let Some(current) = super::cluster_prefix(task.address).and_then(|c| task.run.published(&format!("{c}.target_group"))) else {
+    let Some(current) =
+        super::cluster_prefix(task.address).and_then(|c| task.run.published(&format!("{c}.target_group")))
+    else {
         return Ok(());
     };
     let old: Vec<_> = live.group.target_group_arns().iter().filter(|arn| **arn != current.id).cloned().collect();
@@ -268,7 +275,9 @@ async fn until_deleted(task: &Task<'_>, name: &str) -> Result<(), Problem> {
         let reason = format!("{name}: {} instances left", group.instances().len());
         task.waiting(&reason);
         if task.run.is_late() {
-            return Err(Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues"));
+            return Err(
+                Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues")
+            );
         }
         task.run.pause(&mut backoff).await?;
     }

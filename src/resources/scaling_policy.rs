@@ -140,7 +140,9 @@ impl Resource for ScalingPolicy {
             .set_auto_scaling_group_name(live.policy.auto_scaling_group_name().map(str::to_owned))
             .set_policy_name(live.policy.policy_name().map(str::to_owned));
         match call.send().await {
-            Err(error) if !error.is(&["ValidationError"]) => Err(error.problem("autoscaling:DeletePolicy", task.address)),
+            Err(error) if !error.is(&["ValidationError"]) => {
+                Err(error.problem("autoscaling:DeletePolicy", task.address))
+            }
             _ => Ok(()),
         }
     }
@@ -193,9 +195,15 @@ fn tracking(
     let tracking = TargetTrackingConfiguration::builder();
     let predefined = |kind| PredefinedMetricSpecification::builder().predefined_metric_type(kind);
     Ok(match metric {
-        Metric::Cpu => tracking.predefined_metric_specification(predefined(MetricType::AsgAverageCpuUtilization).build()),
-        Metric::NetworkIn => tracking.predefined_metric_specification(predefined(MetricType::AsgAverageNetworkIn).build()),
-        Metric::NetworkOut => tracking.predefined_metric_specification(predefined(MetricType::AsgAverageNetworkOut).build()),
+        Metric::Cpu => {
+            tracking.predefined_metric_specification(predefined(MetricType::AsgAverageCpuUtilization).build())
+        }
+        Metric::NetworkIn => {
+            tracking.predefined_metric_specification(predefined(MetricType::AsgAverageNetworkIn).build())
+        }
+        Metric::NetworkOut => {
+            tracking.predefined_metric_specification(predefined(MetricType::AsgAverageNetworkOut).build())
+        }
         Metric::RequestsPerTarget => {
             let label = format!(
                 "{}/{}",
@@ -206,7 +214,8 @@ fn tracking(
             tracking.predefined_metric_specification(metric.build())
         }
         Metric::Custom { namespace, name, dimensions, statistic } => {
-            let dimensions = dimensions.iter().map(|(key, value)| MetricDimension::builder().name(key).value(value).build());
+            let dimensions =
+                dimensions.iter().map(|(key, value)| MetricDimension::builder().name(key).value(value).build());
             let metric = CustomizedMetricSpecification::builder()
                 .namespace(namespace)
                 .metric_name(name)

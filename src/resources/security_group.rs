@@ -75,7 +75,10 @@ impl Resource for SecurityGroup {
 
     fn want(wanted: &Wanted) -> Fields {
         let fields = Fields::default().text("vpc", &wanted.vpc);
-        wanted.ingress.iter().fold(fields, |fields, (port, source)| fields.value(format!("ingress.tcp.{port}"), source.clone()))
+        wanted
+            .ingress
+            .iter()
+            .fold(fields, |fields, (port, source)| fields.value(format!("ingress.tcp.{port}"), source.clone()))
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
@@ -183,7 +186,9 @@ impl Access {
         if source.starts_with("sg-") {
             permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(source).build()).build()
         } else if source.starts_with("pl-") {
-            permission.prefix_list_ids(aws_sdk_ec2::types::PrefixListId::builder().prefix_list_id(source).build()).build()
+            permission
+                .prefix_list_ids(aws_sdk_ec2::types::PrefixListId::builder().prefix_list_id(source).build())
+                .build()
         } else if source.contains(':') {
             permission.ipv6_ranges(aws_sdk_ec2::types::Ipv6Range::builder().cidr_ipv6(source).build()).build()
         } else {
@@ -219,11 +224,7 @@ fn wanted_accesses(task: &Task<'_>, wanted: &Wanted) -> Result<BTreeSet<Access>,
     wanted.ingress.iter().map(resolve).collect()
 }
 
-async fn authorize(
-    task: &Task<'_>,
-    id: &str,
-    missing: impl Iterator<Item = &Access>,
-) -> Result<(), Problem> {
+async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Access>) -> Result<(), Problem> {
     let permissions: Vec<_> = missing.map(Access::permission).collect();
     if permissions.is_empty() {
         return Ok(());

@@ -33,20 +33,21 @@ pub fn to_ec2(tags: &Tags) -> Vec<aws_sdk_ec2::types::Tag> {
 }
 
 /// For the creating call of EC2 operations.
-pub fn specification(
-    kind: aws_sdk_ec2::types::ResourceType,
-    tags: &Tags,
-) -> aws_sdk_ec2::types::TagSpecification {
+pub fn specification(kind: aws_sdk_ec2::types::ResourceType, tags: &Tags) -> aws_sdk_ec2::types::TagSpecification {
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(kind).set_tags(Some(to_ec2(tags))).build()
 }
 
 pub fn from_elb(tags: &[aws_sdk_elasticloadbalancingv2::types::Tag]) -> Tags {
-    tags.iter().map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned())).collect()
+    tags.iter()
+        .map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 pub fn to_elb(tags: &Tags) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
     tags.iter()
-        .filter_map(|(key, value)| aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(key).value(value).build().into())
+        .filter_map(|(key, value)| {
+            aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(key).value(value).build().into()
+        })
         .collect()
 }
 

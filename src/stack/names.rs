@@ -1,7 +1,8 @@
 //! The names of what a stack creates: deterministic, so that a run that was killed finds its work again, and within AWS's limits.
 //!
 //! `cs-STACK` and `cs-STACK--CLUSTER`. The names of stacks and clusters hold no `--`, so no two stacks can mean the same name.
-//! What does not fit is cut and ends in a short hash of the whole name.
+//! What does not fit is cut and ends in a short hash of the whole name. Target groups always end in one, because theirs may
+//! not hold `--` either.
 
 use sha2::{Digest, Sha256};
 
@@ -16,9 +17,12 @@ pub fn load_balancer(stack: &str) -> String {
     fit(format!("cs-{stack}"), ELB_NAME_CHARACTERS_MAX)
 }
 
-/// The target group of a cluster.
+/// The target group of a cluster. ELBv2 refuses `--` in its name.
 pub fn target_group(stack: &str, cluster: &str) -> String {
-    fit(format!("cs-{stack}--{cluster}"), ELB_NAME_CHARACTERS_MAX)
+    let hash = hash(&format!("cs-{stack}--{cluster}"));
+    let name = format!("cs-{stack}-{cluster}");
+    let kept = name[..name.len().min(ELB_NAME_CHARACTERS_MAX - HASH_CHARACTERS - 1)].trim_end_matches('-');
+    format!("{kept}-{hash}")
 }
 
 /// The Auto Scaling group of a cluster.
@@ -41,19 +45,22 @@ pub fn instances_security_group(stack: &str) -> String {
     fit(format!("cs-{stack}--instances"), EC2_NAME_CHARACTERS_MAX)
 }
 
-/// The `Name` tag of an instance of a fleet; `index` counts from 1.
-pub fn instance(stack: &str, cluster: &str, index: u32) -> String {
-    format!("{stack}-{cluster}-{index}")
+/// The `Name` tag of a cluster's instances.
+pub fn instance(stack: &str, cluster: &str) -> String {
+    format!("{stack}-{cluster}")
 }
 
 fn fit(name: String, characters_max: usize) -> String {
     if name.len() <= characters_max {
         return name;
     }
-    let digest = Sha256::digest(name.as_bytes());
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let kept = name[..characters_max - HASH_CHARACTERS - 1].trim_end_matches('-');
-    format!("{kept}-{}", &hash[..HASH_CHARACTERS])
+    format!("{kept}-{}", hash(&name))
+}
+
+fn hash(name: &str) -> String {
+    let digest = Sha256::digest(name.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..HASH_CHARACTERS].to_owned()
 }
 
 #[cfg(test)]
@@ -63,7 +70,13 @@ mod tests {
     #[test]
     fn names_that_fit_are_readable() {
         assert_eq!(load_balancer("two-clusters"), "cs-two-clusters");
-        assert_eq!(target_group("two-clusters", "light"), "cs-two-clusters--light");
+        assert_eq!(group("two-clusters", "light"), "cs-two-clusters--light");
+    }
+
+    #[test]
+    fn target_groups_are_named_within_the_rules_of_elbv2() {
+        assert_eq!(target_group("two-clusters", "light"), "cs-two-clusters-light-0c9d91");
+        assert!(!target_group("a-stack-name-cut-at-a-hyphen", "x").contains("--"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The only code that prints.
 
+mod ask;
 pub mod bench;
 pub mod plan;
 pub mod problem;
@@ -42,6 +43,11 @@ impl Printer {
     /// Paints what goes to standard output.
     pub fn paint(&self) -> Paint {
         Paint { color: self.color }
+    }
+
+    /// Paints what goes to standard error.
+    pub fn paint_problems(&self) -> Paint {
+        Paint { color: self.color_problems }
     }
 
     /// Columns of the terminal, or 80 where there is none.

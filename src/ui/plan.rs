@@ -36,7 +36,7 @@ pub fn render(report: &Report, paint: Paint) -> String {
 
 /// Unchanged resources are shown only where there is something to say about them, such as a live capacity.
 fn is_shown(change: &Change) -> bool {
-    change.action != Action::Unchanged || !change.fields.is_empty()
+    change.action != Action::Unchanged || !change.reason.is_empty()
 }
 
 fn render_change(change: &Change, width: usize, paint: Paint) -> String {

@@ -1,0 +1,129 @@
+//! What the commands that talk to a cloud share: clients, confirmation, Ctrl-C.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio_util::sync::CancellationToken;
+
+use super::Session;
+use crate::aws::clients::Clients;
+use crate::engine::Engine;
+use crate::engine::event::Sink;
+use crate::engine::plan::{HourlyCost, Summary};
+use crate::exit::Exit;
+use crate::problem::{Problem, Problems};
+use crate::stack::model::{Provider, Stack};
+use crate::ui::{plan, progress};
+
+/// The region of commands that have no stack to name one.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// Reads `90s`, `10m`, `1h30m`.
+///
+/// # Errors
+/// What is wrong with the text, for the command line to show.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration =
+        text.parse().map_err(|_| format!("`{text}` is no duration; write for example 90s or 10m"))?;
+    Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative"))
+}
+
+/// Clients for a provider; the embedded region is started where it does not run.
+///
+/// # Errors
+/// No credentials; the embedded region does not start.
+pub async fn clients(provider: Provider, region: &str, session: &Session) -> Result<Clients, Problem> {
+    match provider {
+        Provider::Aws => Clients::aws(session.globals.profile.as_deref(), region).await,
+        Provider::Local => local(region).await,
+    }
+}
+
+async fn local(_region: &str) -> Result<Clients, Problem> {
+    Err(Problem::new("The embedded region does not run", "this build has none to start").hint("use `--provider aws`"))
+}
+
+/// An engine for a stack, with the sink that suits the terminal.
+///
+/// # Errors
+/// As [`clients`].
+pub async fn engine(stack: Stack, session: &Session, limit: Duration) -> Result<Engine, Problem> {
+    let clients = clients(stack.provider, &stack.region, session).await?;
+    Ok(Engine::new(stack, clients, sink(session), interrupt(), limit))
+}
+
+pub fn sink(session: &Session) -> Arc<dyn Sink> {
+    Arc::from(progress::sink(&session.printer))
+}
+
+/// Cancelled by the first Ctrl-C; the second ends the process at once.
+pub fn interrupt() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if cancel.is_cancelled() {
+                std::process::exit(i32::from(Exit::Interrupted as u8));
+            }
+            cancel.cancel();
+        }
+    });
+    token
+}
+
+/// Asks before money is spent or things are deleted on AWS; `--provider local` is never asked for.
+///
+/// # Errors
+/// Where there is nobody to ask.
+pub fn confirm(provider: Provider, yes: bool, question: &str, session: &Session) -> Result<bool, Problem> {
+    if yes || provider == Provider::Local {
+        return Ok(true);
+    }
+    session.printer.ask(question).ok_or_else(|| {
+        Problem::usage("Not confirmed", format!("{question} Nobody is there to answer."))
+            .hint("give --yes where there is no terminal")
+    })
+}
+
+/// `Apply 12 changes on AWS, about $0.62 an hour?`
+pub fn question(summary: Summary, cost: Option<&HourlyCost>) -> String {
+    let changes = summary.create + summary.update + summary.replace + summary.delete;
+    let cost = cost.map(|cost| format!(" ({})", plan::cost_line(cost))).unwrap_or_default();
+    format!("Apply {changes} changes on AWS?{cost}")
+}
+
+/// With `-v`, how often the cloud was called.
+pub fn tell_calls(session: &Session, clients: &Clients) {
+    if session.globals.verbose == 0 {
+        return;
+    }
+    let calls = &clients.calls;
+    session.printer.note(&format!("{} calls read, {} wrote", calls.reads(), calls.writes()));
+    for (operation, count) in calls.by_operation() {
+        session.printer.note(&format!("  {count:>4} {operation}"));
+    }
+}
+
+/// The stack's name, provider and region for commands that need no stack file.
+///
+/// # Errors
+/// As loading a stack.
+pub fn named(
+    name: Option<&str>,
+    argument: &super::StackArg,
+    session: &Session,
+) -> Result<(String, Provider, String), Problems> {
+    let Some(name) = name else {
+        let stack = super::stack_file::load(argument, session)?;
+        return Ok((stack.name, stack.provider, stack.region));
+    };
+    let (provider, region) = place(session);
+    Ok((name.to_owned(), provider, region))
+}
+
+/// Provider and region of the global options.
+pub fn place(session: &Session) -> (Provider, String) {
+    let provider = session.globals.provider.map_or(Provider::Local, Into::into);
+    (provider, session.globals.region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()))
+}

@@ -1,0 +1,31 @@
+//! `cloudscale diff`: what `up` would do.
+
+use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::exit::Exit;
+use crate::ui::plan::render;
+
+/// Show what `up` would do
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Machine-readable output
+    #[arg(long)]
+    json: bool,
+    /// End with code 3 where there are changes
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::load(&args.stack, session)?;
+    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
+    let plan = engine.plan().await?;
+    if args.json {
+        session.printer.json(&plan.report);
+    } else {
+        session.printer.result(render(&plan.report, session.printer.paint()).trim_end());
+    }
+    cloud::tell_calls(session, engine.clients());
+    Ok(if args.exit_code && !plan.report.summary.is_empty() { Exit::Changes } else { Exit::Ok })
+}

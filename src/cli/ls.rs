@@ -1,0 +1,29 @@
+//! `cloudscale ls`: the stacks of a region.
+
+use super::{Outcome, Session, cloud};
+use crate::engine::discover::stacks;
+use crate::exit::Exit;
+use crate::ui::table::table;
+
+/// List the stacks of the region
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Machine-readable output
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let (provider, region) = cloud::place(session);
+    let clients = cloud::clients(provider, &region, session).await?;
+    let stacks = stacks(&clients).await?;
+    if args.json {
+        session.printer.json(&stacks);
+    } else if stacks.is_empty() {
+        session.printer.note(&format!("no stack in {region} ({})", provider.name()));
+    } else {
+        let rows = stacks.iter().map(|stack| vec![stack.stack.clone(), stack.instances.to_string()]).collect();
+        session.printer.result(&table(&["stack", "instances"], &[1], rows, session.printer.width()));
+    }
+    Ok(Exit::Ok)
+}

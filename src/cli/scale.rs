@@ -1,0 +1,25 @@
+//! `cloudscale scale CLUSTER N`: a group's desired capacity, by hand.
+
+use std::path::PathBuf;
+
+use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::exit::Exit;
+
+/// Set a group's desired capacity by hand
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The cluster
+    cluster: String,
+    /// How many instances, within the group's range
+    instances: u32,
+    /// The stack file [default: ./stack.yaml, else the stack last used in this folder]
+    stack: Option<PathBuf>,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::load(&StackArg { stack: args.stack.clone() }, session)?;
+    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
+    engine.scale(&args.cluster, args.instances).await?;
+    session.printer.note(&format!("{}: desired capacity {}", args.cluster, args.instances));
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,76 @@
+//! `cloudscale status`: how a stack looks now.
+
+use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::engine::status::{ClusterStatus, InstanceStatus, Status};
+use crate::exit::Exit;
+use crate::ui::table::table;
+
+/// Show a stack as it is now
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Machine-readable output
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::load(&args.stack, session)?;
+    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
+    let status = engine.status().await?;
+    cloud::tell_calls(session, engine.clients());
+    if args.json {
+        session.printer.json(&status);
+    } else {
+        session.printer.result(&text(&status, session.printer.width()));
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(status: &Status, width: u16) -> String {
+    let head = match (&status.url, &status.load_balancer) {
+        (Some(url), Some(load_balancer)) => {
+            format!("{} on {}: {url} ({})", status.stack, status.provider, load_balancer.state)
+        }
+        _ => format!("{} on {}: not up", status.stack, status.provider),
+    };
+    let clusters = status.clusters.iter().map(cluster_row).collect();
+    let instances =
+        status.clusters.iter().flat_map(|cluster| cluster.instances.iter().map(|i| instance_row(cluster, i)));
+    let instances: Vec<_> = instances.collect();
+    let mut text = format!("{head}\n\n");
+    text += &table(&["cluster", "kind", "type", "range", "desired", "healthy"], &[4, 5], clusters, width);
+    if !instances.is_empty() {
+        text += "\n\n";
+        text += &table(&["instance", "cluster", "zone", "address", "state", "health"], &[], instances, width);
+    }
+    text
+}
+
+fn cluster_row(cluster: &ClusterStatus) -> Vec<String> {
+    let range = if cluster.kind == "fleet" { "fixed".to_owned() } else { format!("{}–{}", cluster.min, cluster.max) };
+    vec![
+        cluster.name.clone(),
+        cluster.kind.clone(),
+        cluster.instance_type.clone(),
+        range,
+        cluster.desired.to_string(),
+        cluster.healthy().to_string(),
+    ]
+}
+
+fn instance_row(cluster: &ClusterStatus, instance: &InstanceStatus) -> Vec<String> {
+    let health = match &instance.reason {
+        Some(reason) => format!("{}: {reason}", instance.health),
+        None => instance.health.clone(),
+    };
+    vec![
+        instance.id.clone(),
+        cluster.name.clone(),
+        instance.az.clone(),
+        instance.address.clone().unwrap_or_default(),
+        instance.state.clone(),
+        health,
+    ]
+}
