@@ -13,6 +13,7 @@ use crate::engine::event::Sink;
 use crate::engine::plan::{HourlyCost, Summary};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
+use crate::region::daemon;
 use crate::stack::model::{Provider, Stack};
 use crate::ui::{plan, progress};
 
@@ -36,12 +37,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 pub async fn clients(provider: Provider, region: &str, session: &Session) -> Result<Clients, Problem> {
     match provider {
         Provider::Aws => Clients::aws(session.globals.profile.as_deref(), region).await,
-        Provider::Local => local(region).await,
+        Provider::Local => {
+            let daemon = daemon::ensure(&daemon::default_home()?, None).await?;
+            if daemon.started {
+                session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
+            }
+            Ok(Clients::local(&daemon.endpoint, region))
+        }
     }
-}
-
-async fn local(_region: &str) -> Result<Clients, Problem> {
-    Err(Problem::new("The embedded region does not run", "this build has none to start").hint("use `--provider aws`"))
 }
 
 /// An engine for a stack, with the sink that suits the terminal.

@@ -134,7 +134,7 @@ fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tag
     };
     let mut fields = match face.in_sync(&live, &wanted.spec) {
         true => Vec::new(),
-        false => differences(&live.fields, &wanted.fields, face.replace_on()),
+        false => differences(face, &live.fields, &wanted.fields),
     };
     fields.extend(live.tags.iter().flat_map(|tags| tag_differences(tags, user_tags)));
     let action = action(&fields);
@@ -173,10 +173,13 @@ fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChang
     }
 }
 
-fn differences(live: &Fields, wanted: &Fields, replace_on: &[&str]) -> Vec<FieldChange> {
-    let forces = |path: &str| replace_on.contains(&path);
-    let changed = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value)).map(|(path, value)| {
-        FieldChange { forces_replacement: forces(path), ..field(path, live.get(path), Some(value)) }
+fn differences(face: &dyn Face, live: &Fields, wanted: &Fields) -> Vec<FieldChange> {
+    let forces = |path: &str| face.replace_on().contains(&path);
+    let is_untold = |path: &str| live.get(path).is_none() && face.may_be_untold().contains(&path);
+    let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value) && !is_untold(path));
+    let changed = differs.map(|(path, value)| FieldChange {
+        forces_replacement: forces(path),
+        ..field(path, live.get(path), Some(value))
     });
     let surplus = live
         .iter()

@@ -32,7 +32,7 @@ pub enum Depth {
     Existence,
     /// With listeners, rules, policies, and the health of fleets: for `diff` and `up`. A group looks after its own health.
     Plan,
-    /// With the health of every target: for `status`.
+    /// What serves: load balancers, target groups with the health of every target, instances, groups: for `status`.
     Status,
 }
 
@@ -41,10 +41,11 @@ pub enum Depth {
 /// # Errors
 /// The first call that fails.
 pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Snapshot, Problem> {
+    let whole = depth != Depth::Status;
     let (instances, security_groups, launch_templates, load_balancers, target_groups, groups) = try_join!(
         instances(clients, Some(stack)),
-        security_groups(clients, stack),
-        launch_templates(clients, stack),
+        async { if whole { security_groups(clients, stack).await } else { Ok(Vec::new()) } },
+        async { if whole { launch_templates(clients, stack).await } else { Ok(Vec::new()) } },
         load_balancers(clients),
         target_groups(clients),
         groups(clients),
@@ -66,23 +67,36 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
     let arns = arns.collect();
     snapshot.elb_tags = elb_tags(clients, arns).await?;
     keep_our_tags(&mut snapshot);
-    if depth != Depth::Existence {
-        complete(clients, &mut snapshot, depth).await?;
+    match depth {
+        Depth::Existence => {}
+        Depth::Plan => complete(clients, &mut snapshot).await?,
+        Depth::Status => snapshot.target_health = healths(clients, &snapshot, |_| true).await?,
     }
     Ok(snapshot)
 }
 
+/// The health of the targets of some target groups, by ARN.
+async fn healths(
+    clients: &Clients,
+    snapshot: &Snapshot,
+    choose: impl Fn(&TargetGroup) -> bool,
+) -> Result<BTreeMap<String, Vec<TargetHealthDescription>>, Problem> {
+    let chosen = snapshot.target_groups.iter().filter(|group| choose(group));
+    let calls = chosen.filter_map(|group| group.target_group_arn()).map(|arn| target_health(clients, arn));
+    Ok(try_join_all(calls).await?.into_iter().collect())
+}
+
 /// What is asked only of what is known to be ours.
-async fn complete(clients: &Clients, snapshot: &mut Snapshot, depth: Depth) -> Result<(), Problem> {
-    let health = snapshot.target_groups.iter().filter(|group| depth == Depth::Status || has_fleet(snapshot, group));
-    let health =
-        try_join_all(health.filter_map(|group| group.target_group_arn()).map(|arn| target_health(clients, arn)));
-    let (below, health, scaling) =
-        try_join!(below_load_balancers(clients, snapshot), health, scaling(clients, snapshot))?;
+async fn complete(clients: &Clients, snapshot: &mut Snapshot) -> Result<(), Problem> {
+    let (below, health, scaling) = try_join!(
+        below_load_balancers(clients, snapshot),
+        healths(clients, snapshot, |group| has_fleet(snapshot, group)),
+        scaling(clients, snapshot)
+    )?;
     let (listeners, rules, tags) = below;
     (snapshot.listeners, snapshot.rules) = (listeners, rules);
     snapshot.elb_tags.extend(tags);
-    snapshot.target_health = health.into_iter().collect();
+    snapshot.target_health = health;
     (snapshot.policies, snapshot.schedules, snapshot.alarms) = scaling;
     Ok(())
 }

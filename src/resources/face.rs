@@ -59,6 +59,7 @@ impl fmt::Debug for Live {
 pub trait Face: Send + Sync {
     fn kind(&self) -> &'static str;
     fn replace_on(&self) -> &'static [&'static str];
+    fn may_be_untold(&self) -> &'static [&'static str];
     fn revises(&self) -> bool;
     fn goes_with(&self) -> &'static [&'static str];
     fn wanted(&self, scope: &Scope<'_>) -> Vec<Wanted>;
@@ -104,6 +105,10 @@ impl<R: Resource> Face for Typed<R> {
 
     fn replace_on(&self) -> &'static [&'static str] {
         R::REPLACE_ON
+    }
+
+    fn may_be_untold(&self) -> &'static [&'static str] {
+        R::MAY_BE_UNTOLD
     }
 
     fn revises(&self) -> bool {

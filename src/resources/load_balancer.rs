@@ -29,6 +29,8 @@ pub struct Wanted {
 pub struct Live {
     api: Api,
     tags: Tags,
+    /// Addresses of the target groups that its rules refer to: they cannot be deleted before.
+    target_groups: Vec<String>,
 }
 
 impl Resource for LoadBalancer {
@@ -49,8 +51,13 @@ impl Resource for LoadBalancer {
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.load_balancers.iter().filter_map(|api| {
-            let tags = cloud.tags_of(api.load_balancer_arn()?)?.clone();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+            let arn = api.load_balancer_arn()?;
+            let tags = cloud.tags_of(arn)?.clone();
+            let behind =
+                cloud.target_groups.iter().filter(|group| group.load_balancer_arns().iter().any(|lb| lb == arn));
+            let behind = behind.filter_map(|group| cloud.address_of(group.target_group_arn()?));
+            let target_groups = behind.map(str::to_owned).collect();
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags, target_groups }))
         });
         ours.collect()
     }
@@ -73,6 +80,10 @@ impl Resource for LoadBalancer {
             [only] => fields.value("security_group", cloud.reference(only)),
             several => fields.text("security_group", several.join(", ")),
         }
+    }
+
+    fn stands_on(live: &Live) -> Vec<String> {
+        live.target_groups.clone()
     }
 
     fn output(live: &Live) -> Output {

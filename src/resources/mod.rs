@@ -87,6 +87,8 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const KIND: &'static str;
     /// Fields that AWS cannot change in place.
     const REPLACE_ON: &'static [&'static str] = &[];
+    /// Fields that some endpoints do not tell: their absence is no difference.
+    const MAY_BE_UNTOLD: &'static [&'static str] = &[];
     /// Whether an update makes something new that dependents must take up, e.g. a version.
     const REVISES: bool = false;
     /// Kinds whose deletion takes this along, where this refers to them.

@@ -46,6 +46,8 @@ impl Resource for ScalingGroup {
     type Live = Live;
 
     const KIND: &'static str = "scaling_group";
+    // moto takes the warm-up and does not tell it.
+    const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let groups = scope.stack.clusters.iter().filter_map(|cluster| {
