@@ -128,6 +128,9 @@ impl Alarm {
         let recent = &real[real.len().saturating_sub(rule.periods)..];
         if recent.is_empty() {
             return match state {
+                State::InsufficientData if rule.periods == 1 => {
+                    "Insufficient Data: 1 datapoint was unknown.".to_owned()
+                }
                 State::InsufficientData => format!("Insufficient Data: {} datapoints were unknown.", rule.periods),
                 _ => format!(
                     "no datapoints were received for {} periods and {} missing datapoints were treated as [{}].",

@@ -22,4 +22,6 @@ mod widget_metrics;
 mod wire;
 
 #[cfg(test)]
+mod sdk_tests;
+#[cfg(test)]
 mod tests;

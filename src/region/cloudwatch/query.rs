@@ -269,7 +269,11 @@ pub fn get_metric_data(store: &Store, now: Timestamp, params: &Params) -> Answer
     let mut rows = Vec::new();
     for (query, value) in queries.iter().zip(results).filter(|(query, _)| query.returned) {
         let series = match value {
+            math::Value::Series(series) if matches!(query.source, Source::Math { .. }) => {
+                vec![math::Series { label: query.id.clone(), ..series }]
+            }
             math::Value::Series(series) => vec![series],
+            // What a search found keeps its own labels.
             math::Value::List(list) => list,
             math::Value::Number(_) | math::Value::Text(_) => {
                 return Err(validation(format!(
@@ -298,11 +302,7 @@ impl Row {
         if newest_first {
             points.reverse();
         }
-        let label = match (&query.label, &query.source) {
-            (Some(label), _) => label.clone(),
-            (None, Source::Metric { .. }) => series.label,
-            (None, Source::Math { .. }) => query.id.clone(),
-        };
+        let label = query.label.clone().unwrap_or(series.label);
         Self { id: query.id.clone(), label, points }
     }
 }

@@ -83,6 +83,8 @@ fn axis(store: &Store, widget: &Widget, axis: &Axis, side: Side) -> YAxis {
             Source::Math { .. } => "",
         })
         .collect();
+    units.retain(|unit| !unit.is_empty());
+    units.sort_unstable();
     units.dedup();
     let unit = match units.as_slice() {
         [unit] if !axis.hides_units && *unit != "None" => *unit,
@@ -103,6 +105,7 @@ fn labels(rows: &[Row]) -> Vec<String> {
     let differ = |same: fn(&(&MetricId, &str), &(&MetricId, &str)) -> bool| {
         metrics.iter().any(|metric| !same(metric, &metrics[0]))
     };
+    let by_namespace = differ(|a, b| a.0.namespace == b.0.namespace);
     let by_name = differ(|a, b| a.0.name == b.0.name);
     let by_dimensions = differ(|a, b| a.0.dimensions() == b.0.dimensions());
     let by_stat = differ(|a, b| a.1 == b.1);
@@ -111,6 +114,9 @@ fn labels(rows: &[Row]) -> Vec<String> {
         (None, Source::Math { text, .. }) => text.clone(),
         (None, Source::Metric { id, .. }) => {
             let mut words: Vec<&str> = Vec::new();
+            if by_namespace {
+                words.push(&id.namespace);
+            }
             if by_dimensions {
                 words.extend(id.dimensions().iter().map(|(_, value)| value.as_str()));
             }
