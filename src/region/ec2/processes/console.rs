@@ -46,11 +46,11 @@ impl Console {
         self.written += length;
         self.file.write_all(bytes)
     }
+}
 
-    /// Adds a line of our own.
-    pub fn note(&mut self, line: &str) -> io::Result<()> {
-        self.write(format!("[cloudscale] {line}\n").as_bytes())
-    }
+/// A line of our own, as the console shows it.
+pub fn noted(line: &str) -> String {
+    format!("[cloudscale] {line}\n")
 }
 
 /// The console's last 64 KB; empty where there is none.
@@ -87,7 +87,7 @@ mod tests {
         let mut console = Console::open(folder.path()).unwrap();
         let block = vec![b'a'; usize::try_from(FILE_BYTES_MAX).unwrap()];
         console.write(&block).unwrap();
-        console.note("newest").unwrap();
+        console.write(noted("newest").as_bytes()).unwrap();
         assert_eq!(std::fs::read(path(folder.path())).unwrap(), b"[cloudscale] newest\n");
         let tail = tail(folder.path()).unwrap();
         assert_eq!(tail.len() as u64, TAIL_BYTES);

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, WaitOptions, WaitStatus};
 
-use super::console::Console;
+use super::console::{Console, noted};
 use super::tree;
 
 /// How long the processes have between SIGTERM and SIGKILL.
@@ -53,29 +53,10 @@ impl Childless {
 pub fn run(folder: &Path) -> io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let console = Arc::new(Mutex::new(Console::open(folder)?));
-    let note = |line: &str| console.lock().unwrap_or_else(PoisonError::into_inner).note(line);
-
+    let mut console = Console::open(folder)?;
     let (reader, writer) = io::pipe()?;
-    let copier = {
-        let console = Arc::clone(&console);
-        std::thread::spawn(move || copy(reader, &console))
-    };
-    let user_data = std::fs::read(folder.join(USER_DATA_FILE))?;
-    let script = match interpreter(&user_data) {
-        Some(command) => match start(command, folder, writer) {
-            Ok(pid) => Some(pid),
-            Err(error) => {
-                note(&format!("user data could not start: {error}"))?;
-                None
-            }
-        },
-        None if user_data.is_empty() => None,
-        None => {
-            note("user data is not a script (it does not begin with #!): ignored")?;
-            None
-        }
-    };
+    let copier = std::thread::spawn(move || copy(reader, &mut console));
+    let mut script = boot(folder, writer)?;
 
     let childless = Arc::new(Childless::default());
     let ender = {
@@ -88,16 +69,41 @@ pub fn run(folder: &Path) -> io::Result<()> {
     // Until no child is left; as the subreaper we are then alone, and nothing can start any more.
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if Some(pid.as_raw_nonzero().get()) == script => note(&outcome(status))?,
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(Some((pid, status))) => {
+                if let Some(mut script) = script.take_if(|script| script.pid == pid.as_raw_nonzero().get()) {
+                    script.output.write_all(noted(&outcome(status)).as_bytes())?;
+                }
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => break,
         }
     }
     childless.set();
-    // The end of the last writer is the end of the pipe.
     let _ = copier.join();
     let _ = ender.join();
     Ok(())
+}
+
+/// The running user data.
+struct Script {
+    pid: i32,
+    /// Where its output goes. What we say about it takes the same way, so it comes after all that it printed.
+    output: io::PipeWriter,
+}
+
+/// Starts the user data, or says in `output` why not.
+fn boot(folder: &Path, mut output: io::PipeWriter) -> io::Result<Option<Script>> {
+    let user_data = std::fs::read(folder.join(USER_DATA_FILE))?;
+    let problem = match interpreter(&user_data) {
+        Some(command) => match start(command, folder, &output) {
+            Ok(pid) => return Ok(Some(Script { pid, output })),
+            Err(error) => format!("user data could not start: {error}"),
+        },
+        None if user_data.is_empty() => return Ok(None),
+        None => "user data is not a script (it does not begin with #!): ignored".to_owned(),
+    };
+    output.write_all(noted(&problem).as_bytes())?;
+    Ok(None)
 }
 
 /// How cloud-init reads a script: its `#!` line names the interpreter and at most one argument; bash where it names none.
@@ -115,7 +121,7 @@ fn interpreter(user_data: &[u8]) -> Option<Vec<OsString>> {
 }
 
 /// Starts the script; both its outputs go to `console`.
-fn start(command: Vec<OsString>, folder: &Path, console: io::PipeWriter) -> io::Result<i32> {
+fn start(command: Vec<OsString>, folder: &Path, console: &io::PipeWriter) -> io::Result<i32> {
     let mut words = command.into_iter();
     let program = words.next().unwrap_or_default();
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", program.display()));
@@ -125,7 +131,7 @@ fn start(command: Vec<OsString>, folder: &Path, console: io::PipeWriter) -> io::
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(console.try_clone()?)
-        .stderr(console)
+        .stderr(console.try_clone()?)
         .spawn()
         .map_err(named)?;
     i32::try_from(child.id()).map_err(io::Error::other)
@@ -139,11 +145,12 @@ fn outcome(status: WaitStatus) -> String {
     }
 }
 
-/// Copies the script's output to the console. When the disk is full the output is lost, but the script goes on.
-fn copy(mut reader: io::PipeReader, console: &Mutex<Console>) {
+/// Copies the script's output to the console until no process has it open. When the disk is full the output is lost,
+/// but the script goes on.
+fn copy(mut reader: io::PipeReader, console: &mut Console) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = reader.read(&mut buffer) {
-        let _ = console.lock().unwrap_or_else(PoisonError::into_inner).write(&buffer[..count]);
+        let _ = console.write(&buffer[..count]);
     }
 }
 
@@ -171,16 +178,15 @@ fn end_everything(childless: &Childless) {
     std::process::exit(1);
 }
 
-/// Sends what the process itself has to say to the console, so that a panic is not lost.
+/// Says on the console why the instance does not boot.
 pub fn report(folder: &Path, error: &io::Error) {
     if let Ok(mut console) = Console::open(folder) {
-        let _ = console.note(&format!("the instance's first process failed: {error}"));
+        let _ = console.write(noted(&format!("the instance's first process failed: {error}")).as_bytes());
     }
 }
 
 /// Writes the user data into the instance's folder.
 pub fn write_user_data(folder: &Path, user_data: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     // Only its owner reads it: user data often holds secrets.
     let mut options = File::options();
