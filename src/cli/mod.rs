@@ -5,6 +5,7 @@
 mod cloud;
 mod diff;
 mod down;
+mod init;
 mod instance_init;
 mod local;
 mod ls;
@@ -95,6 +96,7 @@ enum Command {
     Output(output::Args),
     Scale(scale::Args),
     Down(down::Args),
+    Init(init::Args),
     Validate(validate::Args),
     Schema(schema::Args),
     Report(report::Args),
@@ -154,6 +156,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
         Command::Down(args) => down::run(&args, session).await,
+        Command::Init(args) => init::run(&args, session),
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),
         Command::Report(args) => report::run(&args, session).await,

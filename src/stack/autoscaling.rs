@@ -123,7 +123,7 @@ fn step_policy(fields: &Fields, problems: &mut Problems) -> Policy {
     };
     let period = fields.duration("period");
     let evaluations: u32 = fields.integer("evaluations");
-    if period.as_secs() % 60 != 0 && ![10, 20, 30].contains(&period.as_secs()) {
+    if !period.as_secs().is_multiple_of(60) && ![10, 20, 30].contains(&period.as_secs()) {
         let problem = fields.problem(
             "period",
             "Invalid period",
@@ -144,15 +144,14 @@ fn step_policy(fields: &Fields, problems: &mut Problems) -> Policy {
     };
     let written = fields.objects("steps", &STEP);
     let steps: Vec<Step> = written.iter().map(step).collect();
-    if fields.is_written("steps") {
-        if let Err(mistake) = check_steps(&steps) {
-            let problem = fields.problem("steps", "The steps do not fit together", mistake);
-            problems.push(
-                problem.hint(
-                    "bounds are relative to the threshold, e.g. `[{from: 0, to: 10, add: 1}, {from: 10, add: 2}]`",
-                ),
-            );
-        }
+    if fields.is_written("steps")
+        && let Err(mistake) = check_steps(&steps)
+    {
+        let problem = fields.problem("steps", "The steps do not fit together", mistake);
+        problems.push(
+            problem
+                .hint("bounds are relative to the threshold, e.g. `[{from: 0, to: 10, add: 1}, {from: 10, add: 2}]`"),
+        );
     }
     let default_name = || {
         let (word, metric) = (if comparison == Comparison::Above { "above" } else { "below" }, metric_name(&metric));
@@ -263,14 +262,13 @@ fn scheduled_action(fields: &Fields, problems: &mut Problems) -> ScheduledAction
         max: fields.integer_written("max"),
         desired: fields.integer_written("desired"),
     };
-    if fields.is_written("cron") {
-        if let Err(mistake) = check_cron(&action.cron) {
-            let problem = fields.problem("cron", "Invalid schedule", format!("`{}`: {mistake}", action.cron));
-            problems.push(
-                problem
-                    .hint("minute, hour, day of month, month, day of week: `0 8 * * MON-FRI` is 8:00 on working days"),
-            );
-        }
+    if fields.is_written("cron")
+        && let Err(mistake) = check_cron(&action.cron)
+    {
+        let problem = fields.problem("cron", "Invalid schedule", format!("`{}`: {mistake}", action.cron));
+        problems.push(
+            problem.hint("minute, hour, day of month, month, day of week: `0 8 * * MON-FRI` is 8:00 on working days"),
+        );
     }
     if jiff::tz::TimeZone::get(&action.time_zone).is_err() {
         let zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::grammar::{Key, Kind, Object, Presence, duration_ms, duration_text};
 use super::suggest;
-use super::yaml::{Entry, Node, Scalar, Value};
+use super::yaml::{Entry, Node, PROBLEMS_MAX, Scalar, Value};
 use crate::problem::{Place, Problem, Problems, Source};
 
 /// Checks a node against what it may be.
@@ -66,6 +66,9 @@ impl Checker<'_> {
 
     fn object(&mut self, node: &Node, entries: &[Entry], object: &Object) {
         for entry in entries {
+            if self.problems.0.len() >= PROBLEMS_MAX {
+                return;
+            }
             match object.key(&entry.key) {
                 Some(key) if entry.value.is_null() && key.presence != Presence::Required => {}
                 Some(key) if entry.value.is_null() => self.missing(&entry.value, key, object),

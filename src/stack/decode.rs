@@ -280,8 +280,8 @@ impl Decoder<'_> {
             return Image::Parameter(parameter);
         }
         let name = fields.text("image");
-        if name.starts_with("ami-") {
-            if name.len() < 12 || !name["ami-".len()..].chars().all(|character| character.is_ascii_hexdigit()) {
+        if let Some(digits) = name.strip_prefix("ami-") {
+            if digits.len() < 8 || !digits.chars().all(|digit| digit.is_ascii_hexdigit()) {
                 let problem = fields.problem("image", "Invalid image", format!("`{name}` is no id of an image"));
                 self.problems.push(problem.hint("an id is `ami-` and 8 or 17 hexadecimal digits"));
             }

@@ -120,6 +120,15 @@ fn the_example_of_the_design_loads() {
 }
 
 #[test]
+fn the_shipped_stacks_load_without_a_warning() {
+    for name in ["two-clusters", "scaling-group", "flask"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("stacks/{name}.yaml"));
+        let (stack, warnings) = load(&file, &Overrides::default()).unwrap();
+        assert_eq!((stack.name.as_str(), warnings), (name, Problems::default()));
+    }
+}
+
+#[test]
 fn all_but_name_and_clusters_has_defaults() {
     let stack = stack_of("name: s\nclusters: {web: {}}\n");
     let web = &stack.clusters[0];

@@ -19,6 +19,8 @@ pub const FILE_BYTES_MAX: u64 = 1 << 20;
 const DEPTH_MAX: usize = 32;
 /// What a file may hold after its aliases are expanded.
 const NODES_MAX: usize = 100_000;
+/// More is no help to anyone, and finding the line of each takes time.
+pub const PROBLEMS_MAX: usize = 200;
 const TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// A value and where it stands.
@@ -271,6 +273,9 @@ impl<'s> Composer<'s> {
                 continue;
             };
             if let Some(first) = seen.get(&key) {
+                if self.problems.0.len() >= PROBLEMS_MAX {
+                    continue;
+                }
                 let line = self.place(first.clone()).line_column().0;
                 let problem = Problem::usage("Duplicate key", format!("`{key}` is already on line {line}"));
                 self.problems.push(problem.at(self.place(key_node.bytes)).hint("keep one of the two"));
