@@ -2,7 +2,8 @@
 //!
 //! `Filter.1.Value.2=web` is the second value of the first filter. The names themselves say what a node is: only numbers
 //! below it make a list (in the order of the numbers), `member` is AWS Query's wrapper around a list, and
-//! `entry.N.key` / `entry.N.value` is its way to write a map.
+//! `entry.N.key` / `entry.N.value` is its way to write a map. A name without a value is a parameter that is not there:
+//! Go's SDK (Terraform) writes those, and AWS takes them so.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,10 @@ pub fn parse(form: &[u8]) -> Result<Params, ApiError> {
         let path: Vec<&str> = name.split('.').collect();
         if path.len() > DEPTH_MAX {
             return Err(malformed(&format!("{name} is nested more than {DEPTH_MAX} deep")));
+        }
+        let is_item = path.last().is_some_and(|last| last.parse::<u32>().is_ok());
+        if text.is_empty() && !is_item {
+            continue;
         }
         insert(&mut root, &path, text.into_owned()).ok_or_else(|| malformed(&format!("{name} is given twice")))?;
     }
@@ -116,6 +121,14 @@ mod tests {
     #[test]
     fn an_empty_list_has_no_items() {
         assert!(parse(b"Tags=").unwrap().list("Tags").is_empty());
+    }
+
+    #[test]
+    fn a_name_without_a_value_is_not_there() {
+        let params = parse(b"ProtocolVersion=&Tags.member.1.Key=a&Tags.member.1.Value=&Values.member.1=").unwrap();
+        assert_eq!(params.text("ProtocolVersion"), None);
+        assert_eq!(params.maps("Tags")[0].text("Key"), Some("a"));
+        assert_eq!(params.texts("Values"), [""]);
     }
 
     #[test]
