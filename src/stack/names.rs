@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn target_groups_are_named_within_the_rules_of_elbv2() {
-        assert_eq!(target_group("two-clusters", "light"), "cs-two-clusters-light-0c9d91");
+        assert_eq!(target_group("two-clusters", "light"), "cs-two-clusters-light-56014a");
         assert!(!target_group("a-stack-name-cut-at-a-hyphen", "x").contains("--"));
     }
 
