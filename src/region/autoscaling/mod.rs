@@ -27,3 +27,5 @@ pub mod termination;
 mod tests;
 pub mod tracking;
 mod wire;
+#[cfg(test)]
+mod world_tests;
