@@ -15,6 +15,7 @@ impl Elbv2 {
             "ModifyLoadBalancerAttributes" => self.modify_load_balancer_attributes(params),
             "SetSecurityGroups" => self.set_security_groups(cx, params),
             "SetSubnets" => self.set_subnets(cx, params),
+            "DescribeCapacityReservation" => self.describe_capacity_reservation(params),
             "SetIpAddressType" => self.set_ip_address_type(params),
 
             "CreateTargetGroup" => self.create_target_group(cx, params),

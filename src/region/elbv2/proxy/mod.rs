@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,8 @@ use crate::region::signal::Signal;
 
 /// Threads that serve requests, at most. One does tens of thousands of requests a second.
 const THREADS_MAX: usize = 4;
+/// Descriptors that the process may want to have open.
+const DESCRIPTORS: u64 = 65_536;
 /// How often meters are emptied, closed sockets are tried again and idle connections are looked through.
 const TICK: Duration = Duration::from_secs(1);
 /// A target group without requests tells so every so many ticks: scaling in needs to know.
@@ -50,11 +53,21 @@ pub fn low_ports_allowed() -> bool {
     TcpListener::bind(SocketAddrV4::new([127, 32, high, low].into(), 80)).is_ok()
 }
 
+/// Every request takes two sockets; the usual soft limit of 1024 descriptors is soon reached. What cannot be raised stays.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
+}
+
 /// Starts to serve the region's listeners, until `stop` is cancelled.
 ///
 /// # Errors
 /// When the threads cannot be started.
 pub fn start(region: Arc<Region>, stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
+    raise_descriptor_limit();
     region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
     let threads = Threads::start(stop)?;
     Ok(tokio::spawn(run(region, threads, stop.clone())))

@@ -144,23 +144,31 @@ fn ramp(routes: &TargetGroupRoutes, healthy_since: Option<Timestamp>) -> Option<
 impl Table {
     /// The target group for a request: by weight, or the one that the client met before.
     pub fn group(&self, forward: &Forward, sticky: Option<&str>) -> Option<&Arc<Group>> {
-        if let [only] = forward.target_groups.as_slice() {
-            return self.groups.get(&only.arn);
-        }
-        let weighted = forward.target_groups.iter().filter(|group| group.weight > 0);
-        if let Some(met) = sticky.and_then(|sticky| weighted.clone().find(|group| tag(&group.arn) == sticky)) {
-            return self.groups.get(&met.arn);
-        }
-        let total: u32 = weighted.clone().map(|group| group.weight).sum();
-        let mut drawn = if total == 0 { return None } else { fastrand::u32(..total) };
-        for group in weighted {
-            if drawn < group.weight {
-                return self.groups.get(&group.arn);
-            }
-            drawn -= group.weight;
-        }
-        None
+        group_for(&self.groups, forward, sticky)
     }
+}
+
+fn group_for<'a>(
+    groups: &'a HashMap<String, Arc<Group>>,
+    forward: &Forward,
+    sticky: Option<&str>,
+) -> Option<&'a Arc<Group>> {
+    if let [only] = forward.target_groups.as_slice() {
+        return groups.get(&only.arn);
+    }
+    let weighted = forward.target_groups.iter().filter(|group| group.weight > 0);
+    if let Some(met) = sticky.and_then(|sticky| weighted.clone().find(|group| tag(&group.arn) == sticky)) {
+        return groups.get(&met.arn);
+    }
+    let total: u32 = weighted.clone().map(|group| group.weight).sum();
+    let mut drawn = if total == 0 { return None } else { fastrand::u32(..total) };
+    for group in weighted {
+        if drawn < group.weight {
+            return groups.get(&group.arn);
+        }
+        drawn -= group.weight;
+    }
+    None
 }
 
 impl Group {
@@ -212,4 +220,92 @@ pub fn tag(text: &str) -> String {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::region::elbv2::actions::WeightedTargetGroup;
+    use crate::region::elbv2::routing::TargetRoute;
+
+    fn routes(arn: &str, instances: &[&str], algorithm: Algorithm) -> TargetGroupRoutes {
+        let target = |instance: &&str| TargetRoute {
+            id: TargetId { instance: (*instance).to_owned(), port: 80 },
+            address: "127.0.0.1:80".parse().unwrap(),
+            zone: "us-east-1a".to_owned(),
+            standing: Standing::Healthy,
+            healthy_since: None,
+        };
+        TargetGroupRoutes {
+            arn: arn.to_owned(),
+            full_name: arn.to_owned(),
+            load_balancer: "app/lab/1".to_owned(),
+            algorithm,
+            slow_start: Duration::ZERO,
+            stickiness: None,
+            fails_open: false,
+            targets: instances.iter().map(target).collect(),
+        }
+    }
+
+    fn live(groups: Vec<TargetGroupRoutes>) -> Live {
+        let mut live = Live::default();
+        live.tables(Routing { listeners: Vec::new(), target_groups: groups });
+        live
+    }
+
+    fn picked<'a>(group: &'a Group, sticky: Option<&str>) -> &'a str {
+        &group.pick(sticky).unwrap().id.instance
+    }
+
+    #[test]
+    fn turns_go_on_where_they_were_when_the_routing_changes() {
+        let mut live = live(vec![routes("a", &["1", "2", "3"], Algorithm::RoundRobin)]);
+        assert_eq!(picked(live.group("a").unwrap(), None), "1");
+        live.tables(Routing {
+            listeners: Vec::new(),
+            target_groups: vec![routes("a", &["1", "2", "3"], Algorithm::RoundRobin)],
+        });
+        assert_eq!(picked(live.group("a").unwrap(), None), "2");
+    }
+
+    #[test]
+    fn a_client_with_a_cookie_stays_with_its_target_as_long_as_that_takes_requests() {
+        let live = live(vec![routes("a", &["1", "2", "3"], Algorithm::RoundRobin)]);
+        let group = live.group("a").unwrap();
+        for _ in 0..5 {
+            assert_eq!(picked(group, Some(&tag("2:80"))), "2");
+        }
+        assert!(["1", "2", "3"].contains(&picked(group, Some(&tag("gone:80")))));
+    }
+
+    #[test]
+    fn least_outstanding_requests_picks_the_target_with_the_fewest_in_flight() {
+        use super::super::upstream::InFlight;
+        let live = live(vec![routes("a", &["1", "2"], Algorithm::LeastOutstandingRequests)]);
+        let group = live.group("a").unwrap();
+        let busy = InFlight::new(Arc::clone(group.pick(None).unwrap()));
+        for _ in 0..4 {
+            assert_ne!(picked(group, None), busy.0.id.instance);
+        }
+    }
+
+    #[test]
+    fn weights_share_the_requests_and_zero_gets_none() {
+        let groups = ["a", "b", "c"].map(|arn| routes(arn, &["1"], Algorithm::RoundRobin));
+        let live = live(groups.to_vec());
+        let weighted = |arn: &str, weight| WeightedTargetGroup { arn: arn.to_owned(), weight };
+        let target_groups = vec![weighted("a", 3), weighted("b", 1), weighted("c", 0)];
+        let forward = Forward { target_groups, stickiness: None };
+        fastrand::seed(7);
+        let mut shares: BTreeMap<&str, u32> = BTreeMap::new();
+        for _ in 0..4000 {
+            *shares.entry(&group_for(&live.groups, &forward, None).unwrap().routes.arn).or_default() += 1;
+        }
+        assert!((2850..=3150).contains(&shares["a"]) && !shares.contains_key("c"), "{shares:?}");
+        let sticky = group_for(&live.groups, &forward, Some(&tag("b")));
+        assert_eq!(sticky.unwrap().routes.arn, "b");
+    }
 }

@@ -20,6 +20,9 @@ use super::super::routing::{
 };
 use super::super::targets::TargetId;
 use super::*;
+use crate::region::addresses::BLOCKS;
+use crate::region::wire::{Params, Service, Value};
+use crate::region::world::World;
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 
@@ -417,4 +420,65 @@ async fn a_request_is_counted_where_its_target_is() {
         assert_eq!(front.meter.fixed_responses.load(Relaxed), 1);
         assert_eq!(front.meter.new_connections.load(Relaxed), 4);
     }
+}
+
+/// Why the one listener cannot be served.
+fn problem(region: &Region) -> Option<String> {
+    region.read(|world| world.services.elbv2.listeners.values().find_map(|listener| listener.problem.clone()))
+}
+
+fn ask(region: &Region, service: Service, operation: &str, params: Value) -> Params {
+    let Value::Map(params) = params else { panic!("parameters are a map") };
+    let request = crate::region::wire::Request { service, operation: operation.to_owned(), params: Params(params) };
+    let Value::Map(answer) = region.call(&request).unwrap() else { panic!("an answer is a map") };
+    Params(answer)
+}
+
+#[tokio::test]
+async fn a_listener_whose_port_is_taken_says_so_and_is_served_once_the_port_is_free() {
+    let (region, _outward) = Region::new(World::new("us-east-1", 5).in_block(BLOCKS - 1));
+    let region = Arc::new(region);
+    let stop = CancellationToken::new();
+    let plane = start(Arc::clone(&region), &stop).unwrap();
+    let mut changes = region.subscribe();
+
+    let subnets = ask(&region, Service::Ec2, "DescribeSubnets", Value::map()).maps("subnetSet");
+    let subnets = Value::list(subnets[..2].iter().map(|subnet| Value::from(subnet.text("subnetId").unwrap())));
+    let params = Value::map().with("Name", Value::from("lab")).with("Subnets", subnets);
+    let created = ask(&region, Service::Elbv2, "CreateLoadBalancer", params).maps("LoadBalancers")[0].clone();
+    let address: Ipv4Addr = created.text("DNSName").unwrap().parse().unwrap();
+    let taken = TcpListener::bind((address, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let fixed = Value::map().with("StatusCode", Value::from("404")).with("MessageBody", Value::from("nobody"));
+    let action = Value::map().with("Type", Value::from("fixed-response")).with("FixedResponseConfig", fixed);
+    let params = Value::map()
+        .with("LoadBalancerArn", Value::from(created.text("LoadBalancerArn").unwrap()))
+        .with("Protocol", Value::from("HTTP"))
+        .with("Port", Value::from(port))
+        .with("DefaultActions", Value::list([action]));
+    let listener = ask(&region, Service::Elbv2, "CreateListener", params).maps("Listeners")[0].clone();
+
+    let reason = loop {
+        match problem(&region) {
+            Some(reason) => break reason,
+            None => changes.changed().await.unwrap(),
+        }
+    };
+    assert!(reason.contains(&format!("cannot listen on {address}:{port}")), "{reason}");
+    drop(taken);
+    while problem(&region).is_some() {
+        changes.changed().await.unwrap();
+    }
+    let mut stream = TcpStream::connect((address, port)).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert_eq!(status(&head(&mut stream).await), 404);
+
+    let arn = Value::from(listener.text("ListenerArn").unwrap());
+    ask(&region, Service::Elbv2, "DeleteListener", Value::map().with("ListenerArn", arn));
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, b"nobody", "the kept connection is closed with its listener");
+    stop.cancel();
+    plane.await.unwrap();
+    assert!(TcpStream::connect((address, port)).await.is_err());
 }
