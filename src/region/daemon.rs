@@ -27,8 +27,11 @@ use crate::problem::Problem;
 const START_MAX: Duration = Duration::from_secs(20);
 /// How long a graceful stop may take: every instance has its own bound below.
 const STOP_MAX: Duration = Duration::from_secs(30);
-/// How long a living region may take to answer.
+/// How long one question after its health may take.
 const HEALTH_MAX: Duration = Duration::from_secs(2);
+/// How often, and how many times, a process that lives but does not answer is asked again: the machine may be busy.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+const ASKS_MAX: u32 = 5;
 /// How much of the region's log a failed start shows.
 const LOG_LINES: usize = 10;
 
@@ -116,11 +119,25 @@ impl Record {
 /// The home's running region: the record is believed only when the endpoint says that it is that process.
 pub async fn find(home: &Path) -> Option<Record> {
     let record: Record = serde_json::from_slice(&std::fs::read(record_file(home)).ok()?).ok()?;
-    let asked = tokio::select! {
-        pid = health_pid(&record.endpoint) => pid,
-        () = clock::sleep(HEALTH_MAX) => None,
-    };
-    (asked == Some(u64::from(record.pid))).then_some(record)
+    for _ in 0..ASKS_MAX {
+        let asked = tokio::select! {
+            pid = health_pid(&record.endpoint) => pid,
+            () = clock::sleep(HEALTH_MAX) => None,
+        };
+        if asked == Some(u64::from(record.pid)) {
+            return Some(record);
+        }
+        if asked.is_some() || !is_alive(record.pid) {
+            return None;
+        }
+        clock::sleep(ASK_EVERY).await;
+    }
+    None
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 /// The process id that an endpoint's health names.
