@@ -24,7 +24,8 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     if args.json {
         session.printer.json(&plan.report);
     } else {
-        session.printer.result(render(&plan.report, session.printer.paint()).trim_end());
+        let details = session.globals.verbose > 0;
+        session.printer.result(render(&plan.report, details, session.printer.paint()).trim_end());
     }
     cloud::tell_calls(session, engine.clients());
     Ok(if args.exit_code && !plan.report.summary.is_empty() { Exit::Changes } else { Exit::Ok })

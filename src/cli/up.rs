@@ -28,7 +28,8 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let provider = stack.provider;
     let engine = cloud::engine(stack, session, args.timeout).await?;
     let plan = engine.plan().await?;
-    session.printer.note(render(&plan.report, session.printer.paint_problems()).trim_end());
+    let details = session.globals.verbose > 0;
+    session.printer.note(render(&plan.report, details, session.printer.paint_problems()).trim_end());
     let summary = plan.report.summary;
     if !summary.is_empty() {
         let question = cloud::question(summary, plan.report.hourly_cost.as_ref());

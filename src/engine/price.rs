@@ -5,10 +5,9 @@ use crate::stack::model::{Capacity, Stack};
 
 /// The region whose prices these are.
 pub const REGION: &str = "us-east-1";
-/// Where the figures come from.
-pub const SOURCE: &str = "AWS on-demand prices for Linux in us-east-1, table of 2025-06 \
-    (https://aws.amazon.com/ec2/pricing/on-demand/); load balancer of 2026-09; without load balancer capacity units \
-    ($0.008 each an hour), volumes, addresses and traffic";
+/// Where the figures come from: <https://aws.amazon.com/ec2/pricing/on-demand/>, Linux; the load balancer's of 2026-09. Load
+/// balancer capacity units ($0.008 each an hour) depend on the traffic.
+pub const SOURCE: &str = "on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs";
 /// An application load balancer, US dollars an hour.
 const LOAD_BALANCER: f64 = 0.0225;
 

@@ -15,8 +15,8 @@ const VALUE_CHARS_MAX: usize = 72;
 /// Hours in an average month, as AWS's own calculator counts them.
 const HOURS_PER_MONTH: f64 = 730.0;
 
-/// The plan as text; every line ends in a newline.
-pub fn render(report: &Report, paint: Paint) -> String {
+/// The plan as text; every line ends in a newline. `details` lists the fields of what is to be created, too.
+pub fn render(report: &Report, details: bool, paint: Paint) -> String {
     let mut out = format!("{} on {}\n", paint.bold(&report.stack), report.provider);
     let changes: Vec<&Change> = report.changes.iter().filter(|change| is_shown(change)).collect();
     if !changes.is_empty() {
@@ -24,12 +24,13 @@ pub fn render(report: &Report, paint: Paint) -> String {
     }
     let width = changes.iter().map(|change| change.address.chars().count()).max().unwrap_or(0);
     for change in &changes {
-        out.push_str(&render_change(change, width, paint));
+        let fields = if change.action == Action::Create && !details { &[][..] } else { &change.fields };
+        out.push_str(&render_change(change, fields, width, paint));
     }
     out.push('\n');
     out.push_str(&summary(report.summary, paint));
     if let Some(cost) = &report.hourly_cost {
-        out.push_str(&format!("{}\n", paint.dim(&cost_line(cost))));
+        out.push_str(&format!("{}\n{}\n", cost_line(cost), paint.dim(cost.source)));
     }
     out
 }
@@ -39,11 +40,11 @@ fn is_shown(change: &Change) -> bool {
     change.action != Action::Unchanged || !change.reason.is_empty()
 }
 
-fn render_change(change: &Change, width: usize, paint: Paint) -> String {
+fn render_change(change: &Change, fields: &[FieldChange], width: usize, paint: Paint) -> String {
     let symbol = paint_action(change.action, &change.action.symbol().to_string(), paint);
     let reason = if change.action == Action::Unchanged { paint.dim(&change.reason) } else { change.reason.clone() };
     let mut out = format!("  {symbol} {:width$}  {reason}\n", change.address);
-    for field in &change.fields {
+    for field in fields {
         out.push_str(&render_field(field, paint));
     }
     out
@@ -127,12 +128,11 @@ fn summary(summary: Summary, paint: Paint) -> String {
 
 /// `about $0.62–$1.10 an hour …`: what the stack costs while it is up.
 pub fn cost_line(cost: &HourlyCost) -> String {
-    let source = cost.source;
     if (cost.max - cost.min).abs() < 0.000_05 {
-        format!("${:.4} an hour on AWS, ${:.0} a month ({source})", cost.min, cost.min * HOURS_PER_MONTH)
+        format!("${:.4} an hour on AWS, ${:.0} a month", cost.min, cost.min * HOURS_PER_MONTH)
     } else {
         format!(
-            "${:.4} to ${:.4} an hour on AWS, ${:.0} to ${:.0} a month ({source})",
+            "${:.4} to ${:.4} an hour on AWS, ${:.0} to ${:.0} a month",
             cost.min,
             cost.max,
             cost.min * HOURS_PER_MONTH,
@@ -161,7 +161,7 @@ mod tests {
     fn plain(changes: Vec<Change>) -> String {
         let summary = Summary::of(&changes);
         let report = Report { stack: "lab".into(), provider: "local".into(), summary, changes, hourly_cost: None };
-        render(&report, Paint { color: false })
+        render(&report, false, Paint { color: false })
     }
 
     #[test]
@@ -228,8 +228,8 @@ mod tests {
             changes,
             hourly_cost: Some(HourlyCost { min: 0.5, max: 1.0, source: "prices of a day" }),
         };
-        let colored = render(&report, Paint { color: true });
-        assert_ne!(colored, render(&report, Paint { color: false }));
-        assert_eq!(console::strip_ansi_codes(&colored), render(&report, Paint { color: false }));
+        let colored = render(&report, false, Paint { color: true });
+        assert_ne!(colored, render(&report, false, Paint { color: false }));
+        assert_eq!(console::strip_ansi_codes(&colored), render(&report, false, Paint { color: false }));
     }
 }
