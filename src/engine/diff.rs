@@ -238,3 +238,6 @@ fn follow_references(nodes: &mut [Node]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

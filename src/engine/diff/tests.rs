@@ -1,0 +1,139 @@
+use aws_sdk_ec2::types::{Instance, InstanceState, InstanceStateName, Placement};
+use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroup};
+
+use super::*;
+use crate::resources::network::{LiveNetwork, LiveSubnet};
+use crate::resources::target_group;
+use crate::resources::{Resource, instances, launch_template};
+use crate::stack::model::Stack;
+use crate::stack::{Overrides, load};
+
+const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
+
+fn stack(port: u16) -> Stack {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("stack.yaml");
+    let text = format!(
+        "name: web\nclusters:\n  app:\n    instance_type: t2.large\n    instances: 2\n    port: {port}\n    routes: [\"/app\"]\n"
+    );
+    std::fs::write(&file, text).expect("the stack is written");
+    load(&file, &Overrides::default()).expect("the stack is valid").0
+}
+
+fn network() -> LiveNetwork {
+    let subnet = |zone: &str| LiveSubnet { id: format!("subnet-{zone}"), zone: zone.to_owned() };
+    LiveNetwork { vpc: "vpc-1".into(), subnets: vec![subnet("a"), subnet("b")] }
+}
+
+/// The target group of `app` as the stack wants it, with this health check path and spec tag.
+fn with_target_group(path: &str, spec: &str) -> Snapshot {
+    let group = TargetGroup::builder()
+        .target_group_arn(TARGET_GROUP)
+        .protocol(ProtocolEnum::Http)
+        .port(8080)
+        .vpc_id("vpc-1")
+        .health_check_path(path)
+        .health_check_interval_seconds(10)
+        .health_check_timeout_seconds(5)
+        .healthy_threshold_count(2)
+        .unhealthy_threshold_count(2)
+        .matcher(Matcher::builder().http_code("200").build())
+        .build();
+    let tags = tags::of("web", "cluster.app.target_group", spec, &Tags::new());
+    Snapshot {
+        stack: "web".into(),
+        target_groups: vec![group],
+        elb_tags: [(TARGET_GROUP.to_owned(), tags)].into(),
+        ..Snapshot::default()
+    }
+}
+
+fn wanted_spec(stack: &Stack) -> String {
+    let wanted = target_group::TargetGroup::wanted(&Scope { stack, network: &network() });
+    target_group::TargetGroup::spec(&wanted[0].1)
+}
+
+fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
+    let nodes = diff(&Scope { stack, network: &network() }, cloud).expect("nothing foreign");
+    nodes.into_iter().find(|node| node.change.address == address).expect("the address is in the plan").change
+}
+
+#[test]
+fn on_an_empty_cloud_everything_is_created() {
+    let (stack, network) = (stack(8080), network());
+    let nodes = diff(&Scope { stack: &stack, network: &network }, &Snapshot::default()).expect("nothing foreign");
+    assert!(nodes.iter().all(|node| node.change.action == Action::Create));
+    let addresses: Vec<_> = nodes.iter().map(|node| node.change.address.as_str()).collect();
+    assert_eq!(
+        addresses,
+        [
+            "cluster.app.instances",
+            "cluster.app.launch_template",
+            "cluster.app.registration",
+            "cluster.app.rule",
+            "cluster.app.target_group",
+            "instances.security_group",
+            "load_balancer",
+            "load_balancer.listener",
+            "load_balancer.security_group",
+        ]
+    );
+}
+
+#[test]
+fn a_difference_under_the_same_spec_is_drift_and_under_another_a_change_of_the_stack() {
+    let stack = stack(8080);
+    let address = "cluster.app.target_group";
+    let spec = wanted_spec(&stack);
+    assert_eq!(change(&stack, &with_target_group("/health", &spec), address).action, Action::Unchanged);
+    let drift = change(&stack, &with_target_group("/other", &spec), address);
+    assert_eq!((drift.action, drift.reason.as_str()), (Action::Update, "drift: changed outside cloudscale"));
+    let edited = change(&stack, &with_target_group("/other", "another"), address);
+    assert_eq!((edited.action, edited.reason.as_str()), (Action::Update, "changed in the stack"));
+}
+
+#[test]
+fn a_port_that_changes_replaces_the_target_group() {
+    let stack = stack(9090);
+    let change = change(&stack, &with_target_group("/health", "old"), "cluster.app.target_group");
+    assert_eq!(change.action, Action::Replace);
+    let forced: Vec<_> =
+        change.fields.iter().filter(|field| field.forces_replacement).map(|f| f.path.as_str()).collect();
+    assert_eq!(forced, ["port"]);
+}
+
+#[test]
+fn what_is_live_and_no_longer_wanted_is_deleted() {
+    let stack = stack(8080);
+    let mut cloud = with_target_group("/health", "x");
+    let tags = tags::of("web", "cluster.gone.target_group", "x", &Tags::new());
+    cloud.elb_tags.insert(TARGET_GROUP.to_owned(), tags);
+    assert_eq!(change(&stack, &cloud, "cluster.gone.target_group").action, Action::Delete);
+}
+
+#[test]
+fn a_stranger_with_our_name_stops_the_plan() {
+    let (stack, network) = (stack(8080), network());
+    let mut cloud = Snapshot::default();
+    cloud.strangers.insert(names::target_group("web", "app"));
+    let problems = diff(&Scope { stack: &stack, network: &network }, &cloud).expect_err("the name is taken");
+    assert_eq!(problems.0[0].summary, "A resource of this name belongs to someone else");
+}
+
+#[test]
+fn a_fleet_says_how_many_are_missing_and_its_registration_follows() {
+    let (stack, network) = (stack(8080), network());
+    let scope = Scope { stack: &stack, network: &network };
+    let template = launch_template::LaunchTemplate::wanted(&scope).remove(0).1;
+    let address = instances::Instances::wanted(&scope).remove(0).0;
+    let tags = tags::of("web", &address, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
+    let instance = Instance::builder()
+        .instance_id("i-1")
+        .state(InstanceState::builder().name(InstanceStateName::Running).build())
+        .placement(Placement::builder().availability_zone("a").build())
+        .set_tags(Some(tags::to_ec2(&tags)))
+        .build();
+    let cloud = Snapshot { stack: "web".into(), instances: vec![instance], ..Snapshot::default() };
+    let fleet = change(&stack, &cloud, &address);
+    assert_eq!((fleet.action, fleet.reason.as_str()), (Action::Update, "1 missing"));
+}
