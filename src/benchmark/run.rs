@@ -128,7 +128,7 @@ fn targets(stack: &Stack, status: &Status, scenario: &Scenario, url: &str) -> Re
                 .push(Problem::usage("Nothing to load", detail).hint(format!("write `targets: {{{name}: /path}}`")));
             continue;
         };
-        if !live(status, name).is_some_and(|cluster| cluster.healthy() > 0) {
+        if live(status, name).is_none_or(|cluster| cluster.healthy() == 0) {
             let detail = format!("cluster {name} has no healthy target");
             problems.push(
                 Problem::new("The stack is not up", detail)

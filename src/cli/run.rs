@@ -1,0 +1,114 @@
+//! `cloudscale run`: up, bench, report, down in one go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::bench::{self, Job, LoadArgs};
+use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::aws::clients::Clients;
+use crate::benchmark::scenario::Scenario;
+use crate::engine::Engine;
+use crate::engine::event::Sink;
+use crate::engine::wait::Wait;
+use crate::exit::Exit;
+use crate::problem::Problems;
+use crate::region::daemon;
+use crate::stack::model::{Provider, Stack};
+use crate::ui::plan::render;
+
+/// Bring a stack up, load it, report, and take it down again
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Leave the stack up (and the embedded region running)
+    #[arg(long)]
+    keep: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// When waiting for the stack gives up
+    #[arg(long, value_parser = cloud::duration, default_value = "10m")]
+    timeout: Duration,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::load(&args.stack, session)?;
+    // Before anything is created: a mistake in the scenario must not cost an `up`.
+    let (scenario, file) = bench::scenario(&stack, args.load.scenario.as_deref())?;
+    let commands = bench::commands(&stack, &file, session);
+    let starts_region = stack.provider == Provider::Local && !daemon::status(&daemon::default_home()?).await.running;
+    let clients = cloud::clients(stack.provider, &stack.region, session).await?;
+    let whole = Whole { args, session, scenario: &scenario, commands, sink: cloud::sink(session) };
+    let outcome = whole.up_bench_down(stack, clients).await;
+    if starts_region && !args.keep {
+        daemon::stop(&daemon::default_home()?).await?;
+    }
+    outcome
+}
+
+struct Whole<'a> {
+    args: &'a Args,
+    session: &'a Session,
+    scenario: &'a Scenario,
+    commands: Vec<String>,
+    sink: Arc<dyn Sink>,
+}
+
+impl Whole<'_> {
+    async fn up_bench_down(self, stack: Stack, clients: Clients) -> Outcome {
+        let cancel = cloud::interrupt();
+        let engine = |cancel| Engine::new(stack.clone(), clients.clone(), self.sink.clone(), cancel, self.args.timeout);
+        let up = engine(cancel.clone());
+        let plan = up.plan().await?;
+        self.session.printer.note(render(&plan.report, self.session.printer.paint_problems()).trim_end());
+        let question = cloud::question(plan.report.summary, plan.report.hourly_cost.as_ref());
+        let free = plan.report.summary.is_empty();
+        if !free && !cloud::confirm(stack.provider, self.args.yes, &question, self.session)? {
+            self.session.printer.note("Nothing was done.");
+            return Ok(Exit::Ok);
+        }
+        let keep = self.args.keep;
+        // Not the cancelled token: after Ctrl-C the stack still goes down. A second Ctrl-C ends the process at once.
+        let down = engine(CancellationToken::new());
+        let printer = &self.session.printer;
+        let outcome = self.up_and_bench(&up, plan, &cancel).await;
+        cloud::tell_calls(self.session, up.clients());
+        if keep {
+            printer.note(&format!("{} stays up; `cloudscale down` removes it.", stack.name));
+            return outcome;
+        }
+        match (outcome, down.down().await) {
+            (outcome, Ok(())) => {
+                printer.note(&format!("{}: nothing left", stack.name));
+                outcome
+            }
+            (Ok(_), Err(problems)) => Err(problems),
+            (Err(Problems(mut first)), Err(Problems(second))) => {
+                first.extend(second);
+                Err(Problems(first))
+            }
+        }
+    }
+
+    async fn up_and_bench(self, up: &Engine, plan: crate::engine::Plan, cancel: &CancellationToken) -> Outcome {
+        if !plan.report.summary.is_empty() {
+            up.apply(plan).await?;
+        }
+        let status = up.wait(Wait::All).await?;
+        let job = Job {
+            stack: &up.stack,
+            status: &status,
+            clients: up.clients(),
+            scenario: self.scenario,
+            commands: self.commands.clone(),
+            sink: &*self.sink,
+            cancel,
+        };
+        job.run(&self.args.load, self.session).await
+    }
+}
