@@ -2,6 +2,7 @@
 //!
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
+mod bench;
 mod cloud;
 mod diff;
 mod down;
@@ -11,6 +12,7 @@ mod local;
 mod ls;
 mod output;
 mod report;
+mod run;
 mod scale;
 mod schema;
 pub mod stack_file;
@@ -99,6 +101,8 @@ enum Command {
     Init(init::Args),
     Validate(validate::Args),
     Schema(schema::Args),
+    Run(run::Args),
+    Bench(bench::Args),
     Report(report::Args),
     Workload(workload::Args),
     Local(local::Args),
@@ -159,6 +163,8 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Init(args) => init::run(&args, session),
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),
+        Command::Bench(args) => bench::run(&args, session).await,
+        Command::Run(args) => run::run(&args, session).await,
         Command::Report(args) => report::run(&args, session).await,
         Command::Workload(args) => workload::run(args, session).await,
         Command::Local(args) => local::run(args, session).await,

@@ -60,7 +60,7 @@ struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    async fn up_bench_down(self, stack: Stack, clients: Clients) -> Outcome {
+    async fn up_bench_down(&self, stack: Stack, clients: Clients) -> Outcome {
         let cancel = cloud::interrupt();
         let engine = |cancel| Engine::new(stack.clone(), clients.clone(), self.sink.clone(), cancel, self.args.timeout);
         let up = engine(cancel.clone());
@@ -95,7 +95,7 @@ impl Whole<'_> {
         }
     }
 
-    async fn up_and_bench(self, up: &Engine, plan: crate::engine::Plan, cancel: &CancellationToken) -> Outcome {
+    async fn up_and_bench(&self, up: &Engine, plan: crate::engine::Plan, cancel: &CancellationToken) -> Outcome {
         if !plan.report.summary.is_empty() {
             up.apply(plan).await?;
         }
