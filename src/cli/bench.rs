@@ -10,10 +10,10 @@ use crate::aws::clients::Clients;
 use crate::benchmark::result::{RunResult, Verdict};
 use crate::benchmark::scenario::Scenario;
 use crate::benchmark::{language, run as benchmark, store};
+use crate::engine::Engine;
 use crate::engine::event::Sink;
 use crate::engine::price;
 use crate::engine::status::Status;
-use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::stack::model::Stack;
@@ -90,7 +90,11 @@ pub fn commands(stack: &Stack, scenario: &Path, session: &Session) -> Vec<String
 /// An argument as a shell reads it.
 fn quoted(text: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._-=:,+@%".contains(character);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// A benchmark about to run.

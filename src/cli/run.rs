@@ -65,7 +65,7 @@ impl Whole<'_> {
         let engine = |cancel| Engine::new(stack.clone(), clients.clone(), self.sink.clone(), cancel, self.args.timeout);
         let up = engine(cancel.clone());
         let plan = up.plan().await?;
-        self.session.printer.note(render(&plan.report, self.session.printer.paint_problems()).trim_end());
+        self.session.printer.note(render(&plan.report, false, self.session.printer.paint_problems()).trim_end());
         let question = cloud::question(plan.report.summary, plan.report.hourly_cost.as_ref());
         let free = plan.report.summary.is_empty();
         if !free && !cloud::confirm(stack.provider, self.args.yes, &question, self.session)? {
