@@ -98,7 +98,7 @@ pub fn question(summary: Summary, cost: Option<&HourlyCost>) -> String {
 
 /// With `-v`, how often the cloud was called.
 pub fn tell_calls(session: &Session, clients: &Clients) {
-    if session.globals.verbose == 0 {
+    if !session.globals.verbose {
         return;
     }
     let calls = &clients.calls;

@@ -24,7 +24,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     if args.json {
         session.printer.json(&plan.report);
     } else {
-        let details = session.globals.verbose > 0;
+        let details = session.globals.verbose;
         session.printer.result(render(&plan.report, details, session.printer.paint()).trim_end());
     }
     cloud::tell_calls(session, engine.clients());

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cloud;
+mod completions;
 mod diff;
 mod down;
 mod init;
@@ -43,28 +44,29 @@ struct Cli {
 
 /// Options that every command takes.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// Where the stack runs: overrides the stack's `provider`.
-    #[arg(long, global = true, value_enum)]
+    /// Where the stack runs: overrides the stack's `provider`
+    #[arg(long, global = true, value_enum, display_order = 100)]
     pub provider: Option<ProviderArg>,
-    /// AWS region: overrides the stack's `region`.
-    #[arg(long, global = true)]
+    /// AWS region: overrides the stack's `region`
+    #[arg(long, global = true, display_order = 100)]
     pub region: Option<String>,
-    /// Profile of the shared AWS configuration.
-    #[arg(long, global = true)]
+    /// Profile of the shared AWS configuration
+    #[arg(long, global = true, display_order = 100)]
     pub profile: Option<String>,
-    /// Overrides a variable of the stack; may be repeated.
-    #[arg(long = "var", global = true, value_name = "NAME=VALUE")]
+    /// Overrides a variable of the stack; may be repeated
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", display_order = 100)]
     pub vars: Vec<String>,
-    /// Plain output.
-    #[arg(long, global = true)]
+    /// Plain output
+    #[arg(long, global = true, display_order = 100)]
     pub no_color: bool,
-    /// Problems only.
-    #[arg(short, long, global = true)]
+    /// Problems only
+    #[arg(short, long, global = true, display_order = 100)]
     pub quiet: bool,
-    /// Tell what is called; twice for more.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// Tell more: every field of a plan, every AWS operation with its count
+    #[arg(short, long, global = true, display_order = 100)]
+    pub verbose: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -91,21 +93,22 @@ pub struct StackArg {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
+    Init(init::Args),
+    Validate(validate::Args),
+    Schema(schema::Args),
     Diff(diff::Args),
     Up(up::Args),
     Status(status::Args),
     Ls(ls::Args),
     Output(output::Args),
     Scale(scale::Args),
-    Down(down::Args),
-    Init(init::Args),
-    Validate(validate::Args),
-    Schema(schema::Args),
-    Run(run::Args),
     Bench(bench::Args),
     Report(report::Args),
+    Down(down::Args),
     Workload(workload::Args),
     Local(local::Args),
+    Completions(completions::Args),
     #[command(hide = true)]
     InstanceInit(instance_init::Args),
 }
@@ -168,6 +171,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Report(args) => report::run(&args, session).await,
         Command::Workload(args) => workload::run(args, session).await,
         Command::Local(args) => local::run(args, session).await,
+        Command::Completions(args) => completions::run(&args, session),
         Command::InstanceInit(args) => instance_init::run(&args),
     }
 }

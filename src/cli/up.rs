@@ -28,7 +28,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let provider = stack.provider;
     let engine = cloud::engine(stack, session, args.timeout).await?;
     let plan = engine.plan().await?;
-    let details = session.globals.verbose > 0;
+    let details = session.globals.verbose;
     session.printer.note(render(&plan.report, details, session.printer.paint_problems()).trim_end());
     let summary = plan.report.summary;
     if !summary.is_empty() {
