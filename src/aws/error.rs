@@ -81,7 +81,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     (
         &["OptInRequired", "SubscriptionRequiredException", "InvalidRegion"],
         "The region is not open to this account",
-        "enable the region in the account's settings, or choose another with --region",
+        "enable the region in the account's settings, or choose another with --region; an embedded region is one region only",
     ),
     (
         &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"],

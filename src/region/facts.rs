@@ -24,6 +24,8 @@ pub trait Facts {
     fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState>;
     /// Every load balancer's and target group's CloudWatch identity.
     fn load_balancers(&self) -> Vec<LoadBalancerFacts>;
+    /// Every load balancer's network interface in each of its zones.
+    fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode>;
     /// Security groups in use by load balancers, which may not be deleted.
     fn security_groups_of_load_balancers(&self) -> Vec<String>;
 
@@ -111,6 +113,22 @@ pub struct LoadBalancerFacts {
     /// `app/name/0123456789abcdef`
     pub full_name: String,
     pub target_groups: Vec<String>,
+}
+
+/// A load balancer in one of its zones. All its nodes share its one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancerNode {
+    /// `app/name/0123456789abcdef`
+    pub full_name: String,
+    /// `eni-…`
+    pub interface: String,
+    pub subnet: String,
+    pub vpc: String,
+    pub zone: String,
+    pub address: Ipv4Addr,
+    pub security_groups: Vec<String>,
+    /// Whether it faces the internet.
+    pub public: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

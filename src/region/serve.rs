@@ -24,7 +24,7 @@ use crate::problem::Problem;
 pub const PORT: u16 = 4566;
 /// The UDP port that a block of addresses is claimed by.
 const CLAIM_PORT: u16 = 4566;
-/// The one region's name. Clients that name another are served all the same.
+/// The region's name, until its first caller signs for another.
 const REGION: &str = "us-east-1";
 
 /// Serves until SIGTERM or Ctrl-C; calls `ready` as soon as clients may come.

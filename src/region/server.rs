@@ -98,7 +98,9 @@ impl Endpoint {
             Ok(body) => protocol::read(protocol, &head, &body),
             Err(error) => Err(error),
         };
-        let answer = request.as_ref().map_err(ApiError::clone).and_then(|request| self.call(request));
+        let admitted = protocol::region(&head).map_or(Ok(()), |name| self.region.read(|world| world.admit(name)));
+        let answer =
+            request.as_ref().map_err(ApiError::clone).and_then(|request| admitted.and_then(|()| self.call(request)));
         if let (Ok(request), Err(error)) = (&request, &answer) {
             tracing::debug!(operation = request.operation, code = error.code, message = error.message, "refused");
         }

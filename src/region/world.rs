@@ -12,15 +12,18 @@ use super::context::Context;
 use super::ec2::model::Ec2;
 use super::elbv2::model::Elbv2;
 use super::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, StatisticQuery, SubnetFacts, TargetGroupFacts,
+    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, StatisticQuery, SubnetFacts,
+    TargetGroupFacts,
 };
 use super::ids::Ids;
 use super::signal::{Signal, TargetState};
-use super::wire::{Answer, Request, Service};
+use super::wire::{Answer, ApiError, Request, Service};
 use super::{ssm, sts};
 
 /// A chain of signals longer than this is a mistake in a model, not work.
 const SIGNALS_MAX: usize = 100_000;
+/// Longer than any of AWS's region names.
+const REGION_NAME_MAX: usize = 32;
 
 /// The services' models. A service that asks its own facts while it runs finds none: it looks at itself instead.
 #[derive(Debug, Default)]
@@ -36,6 +39,8 @@ pub struct Services {
 pub struct World {
     pub services: Services,
     region: String,
+    /// Whether somebody has called: a region has the name that its first caller signed for.
+    named: bool,
     ids: Ids,
     addresses: Addresses,
 }
@@ -47,6 +52,7 @@ impl World {
         Self {
             services: Services { ec2, ..Services::default() },
             region: region.to_owned(),
+            named: false,
             ids,
             addresses: Addresses::in_block(0),
         }
@@ -63,8 +69,32 @@ impl World {
         self.ids.uuid()
     }
 
+    /// Lets in a caller who signed for the region `name`. The first one names the region, so that its zones and ARNs are
+    /// what that caller expects; there is one region here, so whoever signs for another is refused.
+    pub fn admit(&mut self, name: &str) -> Result<(), ApiError> {
+        if name == self.region {
+            self.named = true;
+            return Ok(());
+        }
+        let well_formed = name.len() <= REGION_NAME_MAX && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if self.named || !well_formed {
+            let message = format!(
+                "This embedded region is {}: it takes the name that its first caller uses. To have {name}, stop it \
+                 (`cloudscale local stop`) or start another with a CLOUDSCALE_HOME of its own.",
+                self.region
+            );
+            return Err(ApiError::new("InvalidRegion", message));
+        }
+        name.clone_into(&mut self.region);
+        self.services.ec2 = Ec2::with_default_network(name, &mut self.ids);
+        self.named = true;
+        Ok(())
+    }
+
     /// Runs one operation; also returns the signals for the shells.
     pub fn call(&mut self, now: Timestamp, request: &Request) -> (Answer, Vec<Signal>) {
+        // Who somebody is does not depend on the region.
+        self.named |= request.service != Service::Sts;
         let mut signals = Vec::new();
         let answer = match request.service {
             Service::Ec2 => self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.call(cx, request)),
@@ -184,6 +214,9 @@ impl Facts for Services {
     fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
         self.elbv2.load_balancer_facts()
     }
+    fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode> {
+        self.elbv2.nodes()
+    }
     fn security_groups_of_load_balancers(&self) -> Vec<String> {
         self.elbv2.security_groups()
     }
@@ -201,5 +234,37 @@ impl Facts for Services {
     }
     fn statistic(&self, query: &StatisticQuery) -> Option<f64> {
         self.cloudwatch.statistic(query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::wire::{Params, Value};
+
+    fn zone(world: &mut World) -> String {
+        let operation = "DescribeSubnets".to_owned();
+        let request = Request { service: Service::Ec2, operation, params: Params::default() };
+        let answer = world.call(Timestamp::UNIX_EPOCH, &request).0.unwrap();
+        let Value::Map(fields) = answer else { panic!("{answer:?}") };
+        Params(fields).maps("subnetSet")[0].text("availabilityZone").unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_first_caller_names_the_region_and_a_caller_of_another_is_refused() {
+        let mut world = World::new("us-east-1", 1);
+        world.admit("ca-central-1").unwrap();
+        assert!(zone(&mut world).starts_with("ca-central-1"));
+        assert_eq!(world.admit("ca-central-1"), Ok(()));
+        let refused = world.admit("us-east-1").unwrap_err();
+        assert!(refused.code == "InvalidRegion" && refused.message.contains("is ca-central-1"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_region_that_was_used_keeps_its_name() {
+        let mut world = World::new("us-east-1", 1);
+        assert!(zone(&mut world).starts_with("us-east-1"));
+        assert_eq!(world.admit("eu-west-1").unwrap_err().code, "InvalidRegion");
+        assert!(World::new("us-east-1", 1).admit("not a name").is_err());
     }
 }

@@ -14,7 +14,8 @@ use super::model::Autoscaling;
 use crate::region::addresses::Addresses;
 use crate::region::context::Context;
 use crate::region::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, StatisticQuery, SubnetFacts, TargetGroupFacts,
+    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, StatisticQuery, SubnetFacts,
+    TargetGroupFacts,
 };
 use crate::region::ids::Ids;
 use crate::region::signal::{AlarmState, InstanceState, Launch, Signal, TargetState};
@@ -354,6 +355,9 @@ impl Facts for Neighbours {
         Some(TargetState { state: state.clone(), reason: None, description: None })
     }
     fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
+        Vec::new()
+    }
+    fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode> {
         Vec::new()
     }
     fn security_groups_of_load_balancers(&self) -> Vec<String> {

@@ -3,7 +3,8 @@
 use super::instances::{Instance, requested};
 use super::listing::{self, Filters};
 use super::model::Ec2;
-use super::{images, instance_types, tags};
+use super::network_interfaces::instance_interface;
+use super::{instance_types, tags, volumes};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::signal::InstanceState;
 use crate::region::wire::xml::time_text;
@@ -92,9 +93,8 @@ fn field(ec2: &Ec2, cx: &Context, instance: &Instance, name: &str) -> Option<Vec
         "reservation-id" => instance.reservation.clone(),
         "owner-id" => ACCOUNT.to_owned(),
         "key-name" => return Some(instance.key_name.clone().into_iter().collect()),
-        "private-ip-address" | "ip-address" | "network-interface.addresses.private-ip-address" => {
-            instance.address.to_string()
-        }
+        "ip-address" => return Some(instance.public.then(|| instance.address.to_string()).into_iter().collect()),
+        "private-ip-address" | "network-interface.addresses.private-ip-address" => instance.address.to_string(),
         "private-dns-name" => private_dns_name(instance, cx.region),
         "launch-time" => time_text(instance.launched),
         "monitoring-state" => if instance.monitoring { "enabled" } else { "disabled" }.to_owned(),
@@ -116,22 +116,14 @@ pub fn architecture(instance: &Instance) -> &'static str {
     instance_types::find(&instance.instance_type).map_or("x86_64", instance_types::InstanceType::architecture)
 }
 
-/// The instance as DescribeInstances and RunInstances show it. Its public address is its private one: every program of
-/// this machine reaches it there.
+/// The instance as DescribeInstances and RunInstances show it. Its public address, where it has one, is its private
+/// one: every program of this machine reaches it there.
 pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
     let on_off = |on: bool| Value::from(if on { "enabled" } else { "disabled" });
     let live = instance.occupies();
     let address = instance.address.to_string();
-    let groups = groups_value(ec2, instance);
-    let root_device = images::find(&instance.image).map_or("/dev/xvda", |image| image.root_device);
-    let volume = Value::map().with("deviceName", Value::from(root_device)).with(
-        "ebs",
-        Value::map()
-            .with("volumeId", Value::from(&*instance.volume))
-            .with("status", Value::from("attached"))
-            .with("attachTime", Value::from(instance.launched))
-            .with("deleteOnTermination", Value::from(true)),
-    );
+    let groups = groups_value(ec2, &instance.groups);
+    let public = live && instance.public;
     let options = &instance.metadata_options;
     let metadata = Value::map()
         .with("state", Value::from("applied"))
@@ -152,7 +144,7 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
         .with("imageId", Value::from(&*instance.image))
         .with("instanceState", state_value(instance.state))
         .with("privateDnsName", Value::from(if live { private_dns_name(instance, cx.region) } else { String::new() }))
-        .with("dnsName", Value::from(if live { address.clone() } else { String::new() }))
+        .with("dnsName", Value::from(if public { address.clone() } else { String::new() }))
         .with("reason", Value::from(transition))
         .with("stateReason", reason)
         .with("keyName", instance.key_name.as_deref().map(Value::from))
@@ -172,15 +164,15 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
         .with("subnetId", live.then(|| Value::from(&*instance.subnet)))
         .with("vpcId", live.then(|| Value::from(&*instance.vpc)))
         .with("privateIpAddress", live.then(|| Value::from(&*address)))
-        .with("ipAddress", live.then(|| Value::from(&*address)))
+        .with("ipAddress", public.then(|| Value::from(&*address)))
         .with("sourceDestCheck", Value::from(true))
-        .with("groupSet", if live { groups.clone() } else { Value::list([]) })
-        .with("networkInterfaceSet", Value::list(live.then(|| interface_value(instance, cx, groups))));
+        .with("groupSet", if live { groups } else { Value::list([]) })
+        .with("networkInterfaceSet", Value::list(live.then(|| instance_interface(ec2, cx, instance))));
     network
         .with("architecture", Value::from(architecture(instance)))
         .with("rootDeviceType", Value::from("ebs"))
-        .with("rootDeviceName", Value::from(root_device))
-        .with("blockDeviceMapping", Value::list(live.then_some(volume)))
+        .with("rootDeviceName", Value::from(volumes::root_device(instance)))
+        .with("blockDeviceMapping", Value::list(live.then(|| volumes::block_device(instance))))
         .with("virtualizationType", Value::from("hvm"))
         .with("hypervisor", Value::from("xen"))
         .with("iamInstanceProfile", instance.profile.as_deref().map(profile_value))
@@ -200,40 +192,12 @@ fn profile_value(profile: &str) -> Value {
     Value::map().with("arn", Value::from(arn))
 }
 
-fn groups_value(ec2: &Ec2, instance: &Instance) -> Value {
-    Value::list(instance.groups.iter().map(|id| {
+/// Security groups with their names.
+pub fn groups_value(ec2: &Ec2, groups: &[String]) -> Value {
+    Value::list(groups.iter().map(|id| {
         let name = ec2.security_groups.get(id).map_or("", |group| &*group.name);
         Value::map().with("groupId", Value::from(&**id)).with("groupName", Value::from(name))
     }))
-}
-
-fn interface_value(instance: &Instance, cx: &Context, groups: Value) -> Value {
-    let address = instance.address.to_string();
-    let attachment = Value::map()
-        .with("attachmentId", Value::from(instance.interface.replace("eni-", "eni-attach-")))
-        .with("deviceIndex", Value::from(0i64))
-        .with("status", Value::from("attached"))
-        .with("attachTime", Value::from(instance.launched))
-        .with("deleteOnTermination", Value::from(true));
-    Value::map()
-        .with("networkInterfaceId", Value::from(&*instance.interface))
-        .with("subnetId", Value::from(&*instance.subnet))
-        .with("vpcId", Value::from(&*instance.vpc))
-        .with("ownerId", Value::from(ACCOUNT))
-        .with("status", Value::from("in-use"))
-        .with("macAddress", Value::from(&*instance.mac))
-        .with("privateIpAddress", Value::from(&*address))
-        .with("privateDnsName", Value::from(private_dns_name(instance, cx.region)))
-        .with("sourceDestCheck", Value::from(true))
-        .with("groupSet", groups)
-        .with("attachment", attachment)
-        .with(
-            "privateIpAddressesSet",
-            Value::list([Value::map()
-                .with("privateIpAddress", Value::from(address))
-                .with("primary", Value::from(true))]),
-        )
-        .with("interfaceType", Value::from("interface"))
 }
 
 /// Running instances, or with `IncludeAllInstances` all.
@@ -300,8 +264,8 @@ pub fn describe_instance_attribute(ec2: &Ec2, params: &Params) -> Answer {
         "ebsOptimized" => value(Value::from(instance.ebs_optimized)),
         "enaSupport" | "sourceDestCheck" => value(Value::from(true)),
         "instanceInitiatedShutdownBehavior" => value(Value::from("stop")),
-        "rootDeviceName" => value(Value::from(images::find(&instance.image).map_or("/dev/xvda", |i| i.root_device))),
-        "groupSet" => groups_value(ec2, instance),
+        "rootDeviceName" => value(Value::from(volumes::root_device(instance))),
+        "groupSet" => groups_value(ec2, &instance.groups),
         "kernel" | "ramdisk" | "sriovNetSupport" => Value::map(),
         other => return Err(ApiError::invalid("attribute", other)),
     };

@@ -3,9 +3,11 @@
 //! The region does not confine an instance: a local `t2.large` runs on all cores of this machine. Its two virtual CPUs
 //! only set the scale of `CPUUtilization`: 100 % is two cores' time.
 
+use super::instances::requested;
 use super::listing::{self, Filters};
-use super::network::ZONES;
+use super::model::Ec2;
 use super::tags::Tags;
+use super::zones;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -123,6 +125,18 @@ impl InstanceType {
         self.name.starts_with('t')
     }
 
+    /// The credit specification that AWS gives where none is asked for.
+    fn default_credits(&self) -> &'static str {
+        if self.family() == "t2" { "standard" } else { "unlimited" }
+    }
+
+    /// How a launch spends CPU credits; nothing for types that have none.
+    pub fn credits(&self, data: &Params) -> Option<String> {
+        let asked = data.map("CreditSpecification").unwrap_or_default();
+        let credits = asked.text("CpuCredits").unwrap_or(self.default_credits());
+        self.burstable().then(|| credits.to_owned())
+    }
+
     fn current_generation(&self) -> bool {
         !matches!(self.family(), "t2" | "m4" | "c4")
     }
@@ -195,7 +209,7 @@ pub fn describe_instance_type_offerings(cx: &Context, params: &Params) -> Answer
     let kind = params.text("LocationType").unwrap_or("region");
     let locations: Vec<String> = match kind {
         "region" => vec![cx.region.to_owned()],
-        "availability-zone" => ZONES.iter().map(|letter| format!("{}{letter}", cx.region)).collect(),
+        "availability-zone" => zones::names(cx.region).collect(),
         other => return Err(ApiError::invalid("locationType", other)),
     };
     let mut found = Vec::new();
@@ -220,6 +234,25 @@ pub fn describe_instance_type_offerings(cx: &Context, params: &Params) -> Answer
             .with("location", Value::from(&**location))
     };
     Ok(listing::answer("instanceTypeOfferingSet", page.into_iter().map(value).collect(), token))
+}
+
+/// DescribeInstanceCreditSpecifications, for burstable instances; no instance of the region is ever throttled.
+pub fn describe_instance_credit_specifications(ec2: &Ec2, params: &Params) -> Answer {
+    let filters = Filters::of(params)?;
+    let ids = requested(ec2, params, false)?;
+    let mut found = Vec::new();
+    for instance in ec2.instances.all.values().filter(|instance| instance.occupies()) {
+        let Some(credits) = &instance.cpu_credits else { continue };
+        let keep = filters.keep(&Tags::new(), |name| (name == "instance-id").then(|| vec![instance.id.clone()]))?;
+        if keep && (ids.is_empty() || ids.contains(&instance.id.as_str())) {
+            found.push((&instance.id, credits));
+        }
+    }
+    let (page, token) = listing::page(params, found, |(id, _)| (*id).clone())?;
+    let row = |(id, credits): (&String, &String)| {
+        Value::map().with("instanceId", Value::from(&**id)).with("cpuCredits", Value::from(&**credits))
+    };
+    Ok(listing::answer("instanceCreditSpecificationSet", page.into_iter().map(row).collect(), token))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::model::Ec2;
 use super::tags::Tags;
+use super::volumes::RootVolume;
 use crate::region::context::Context;
 use crate::region::facts::InstanceFacts;
 use crate::region::signal::{Boot, InstanceState, Signal};
@@ -34,11 +35,11 @@ pub struct Instance {
     /// Decoded.
     pub user_data: Vec<u8>,
     pub address: Ipv4Addr,
+    /// Whether its address is shown as a public one too.
+    pub public: bool,
     pub mac: String,
     pub interface: String,
-    pub volume: String,
-    pub volume_encrypted: bool,
-    pub volume_tags: Tags,
+    pub volume: RootVolume,
     pub subnet: String,
     pub vpc: String,
     pub zone: String,
@@ -50,6 +51,8 @@ pub struct Instance {
     pub metadata_options: MetadataOptions,
     pub termination_protection: bool,
     pub ebs_optimized: bool,
+    /// `standard` or `unlimited`, of burstable types.
+    pub cpu_credits: Option<String>,
     pub launched: Timestamp,
     /// When it was terminated.
     pub ended: Option<Timestamp>,

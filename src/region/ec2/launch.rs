@@ -9,6 +9,7 @@ use super::listing::dry_run;
 use super::model::Ec2;
 use super::rules::groups_for_launch;
 use super::tags::{self, Tags};
+use super::volumes::RootVolume;
 use super::{describe, images, instance_types};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::signal::{InstanceState, Launch, Signal};
@@ -29,11 +30,12 @@ struct Plan {
     profile: Option<String>,
     monitoring: bool,
     metadata_options: MetadataOptions,
-    root_encrypted: bool,
+    volume: RootVolume,
+    public: bool,
+    cpu_credits: Option<String>,
     termination_protection: bool,
     ebs_optimized: bool,
     tags: Tags,
-    volume_tags: Tags,
 }
 
 /// `RunInstances`.
@@ -132,10 +134,9 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
     let image = data.required("ImageId")?;
     images::check(image)?;
     let instance_type = data.text("InstanceType").unwrap_or("m1.small");
-    if instance_types::find(instance_type).is_none() {
-        let message = format!("Invalid value '{instance_type}' for InstanceType.");
-        return Err(ApiError::new("InvalidParameterValue", message));
-    }
+    let row = instance_types::find(instance_type).ok_or_else(|| {
+        ApiError::new("InvalidParameterValue", format!("Invalid value '{instance_type}' for InstanceType."))
+    })?;
     // With a network interface in the request, its subnet and groups count.
     let interface = data.maps("NetworkInterface").into_iter().next().unwrap_or_default();
     let placement = data.map("Placement").unwrap_or_default();
@@ -148,7 +149,6 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
     let ids = [data.texts("SecurityGroupId"), interface.texts("SecurityGroupId")].concat();
     let groups = groups_for_launch(ec2, &ids, &data.texts("SecurityGroup"), &subnet.vpc)?;
     let profile = data.map("IamInstanceProfile").unwrap_or_default();
-    let root = data.maps("BlockDeviceMapping").into_iter().next().and_then(|mapping| mapping.map("Ebs"));
     let mut tags = tags::specified(data, "instance")?;
     if let Some(template) = data.text("TemplateId") {
         let version = data.int("TemplateVersion")?.unwrap_or(1);
@@ -165,11 +165,12 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
         profile: profile.text("Arn").or(profile.text("Name")).map(str::to_owned),
         monitoring: data.map("Monitoring").unwrap_or_default().bool("Enabled")?.unwrap_or(false),
         metadata_options: MetadataOptions::of(&data.map("MetadataOptions").unwrap_or_default())?,
-        root_encrypted: root.unwrap_or_default().bool("Encrypted")?.unwrap_or(false),
+        volume: RootVolume::requested(data)?,
+        public: interface.bool("AssociatePublicIpAddress")?.unwrap_or(subnet.map_public),
+        cpu_credits: row.credits(data),
         termination_protection: data.bool("DisableApiTermination")?.unwrap_or(false),
         ebs_optimized: data.bool("EbsOptimized")?.unwrap_or(false),
         tags,
-        volume_tags: tags::specified(data, "volume")?,
     })
 }
 
@@ -212,11 +213,10 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         key_name: plan.key_name,
         user_data: plan.user_data,
         address,
+        public: plan.public,
         mac: format!("0a:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", octets[0], octets[1], octets[2], octets[3], 0x1f),
         interface: cx.ids.resource("eni"),
-        volume: cx.ids.resource("vol"),
-        volume_encrypted: plan.root_encrypted,
-        volume_tags: plan.volume_tags,
+        volume: RootVolume { id: cx.ids.resource("vol"), ..plan.volume },
         subnet: subnet.id.clone(),
         vpc: subnet.vpc.clone(),
         zone: subnet.zone.clone(),
@@ -226,6 +226,7 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         metadata_options: plan.metadata_options,
         termination_protection: plan.termination_protection,
         ebs_optimized: plan.ebs_optimized,
+        cpu_credits: plan.cpu_credits,
         launched: cx.now,
         ended: None,
         impaired_since: None,

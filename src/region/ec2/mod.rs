@@ -1,18 +1,30 @@
 //! EC2. `model.rs` is its table of operations; each noun has its own file.
 
+mod cidr;
 mod describe;
 mod images;
 mod instance_types;
 mod instances;
+mod internet_gateways;
+mod key_pairs;
 mod launch;
 mod launch_templates;
 mod listing;
 pub mod model;
 mod network;
+mod network_acls;
+mod network_interfaces;
 pub mod processes;
+mod route_tables;
 mod rules;
 mod security_groups;
+mod subnets;
 mod tags;
+mod volumes;
+mod vpcs;
+mod zones;
 
+#[cfg(test)]
+mod network_tests;
 #[cfg(test)]
 mod tests;

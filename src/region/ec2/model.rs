@@ -6,12 +6,16 @@
 use jiff::Timestamp;
 
 use super::instances::{self, Instances};
+use super::key_pairs::{self, KeyPairs};
 use super::launch_templates::{self, LaunchTemplates};
 use super::listing::dry_run;
-use super::network::{self, Network};
+use super::network::Network;
 use super::security_groups::{self, SecurityGroups};
 use super::tags::{self, Tags};
-use super::{describe, images, instance_types, launch, rules};
+use super::{
+    describe, images, instance_types, internet_gateways, launch, network_acls, network_interfaces, route_tables, rules,
+    subnets, volumes, vpcs, zones,
+};
 use crate::region::context::Context;
 use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, SubnetFacts};
 use crate::region::ids::Ids;
@@ -25,6 +29,7 @@ pub struct Ec2 {
     pub security_groups: SecurityGroups,
     pub launch_templates: LaunchTemplates,
     pub instances: Instances,
+    pub key_pairs: KeyPairs,
 }
 
 impl Ec2 {
@@ -40,12 +45,9 @@ impl Ec2 {
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
         let params = &request.params;
         match request.operation.as_str() {
-            "DescribeAvailabilityZones" => network::describe_availability_zones(cx, params),
-            "DescribeRegions" => network::describe_regions(cx, params),
-            "DescribeVpcs" => network::describe_vpcs(&self.network, params),
-            "DescribeSubnets" => network::describe_subnets(&self.network, cx, params),
-            "DescribeAccountAttributes" => network::describe_account_attributes(&self.network, params),
-
+            "DescribeAvailabilityZones" => zones::describe_availability_zones(cx, params),
+            "DescribeRegions" => zones::describe_regions(cx, params),
+            "DescribeAccountAttributes" => zones::describe_account_attributes(&self.network, params),
             "CreateSecurityGroup" => security_groups::create_security_group(self, cx, params),
             "DeleteSecurityGroup" => security_groups::delete_security_group(self, cx, params),
             "DescribeSecurityGroups" => security_groups::describe_security_groups(self, cx, params),
@@ -82,6 +84,50 @@ impl Ec2 {
             "DescribeImages" => images::describe_images(params),
             "DescribeInstanceTypes" => instance_types::describe_instance_types(params),
             "DescribeInstanceTypeOfferings" => instance_types::describe_instance_type_offerings(cx, params),
+            "DescribeInstanceCreditSpecifications" => {
+                instance_types::describe_instance_credit_specifications(self, params)
+            }
+            "ImportKeyPair" => key_pairs::import_key_pair(self, cx, params),
+            "DeleteKeyPair" => key_pairs::delete_key_pair(self, params),
+            "DescribeKeyPairs" => key_pairs::describe_key_pairs(self, params),
+            "DescribeVolumes" => volumes::describe_volumes(self, params),
+            "DescribeNetworkInterfaces" => network_interfaces::describe_network_interfaces(self, cx, params),
+            _ => self.call_network(cx, request),
+        }
+    }
+
+    /// The operations of VPCs and what is in them.
+    fn call_network(&mut self, cx: &mut Context, request: &Request) -> Answer {
+        let (network, params) = (&mut self.network, &request.params);
+        match request.operation.as_str() {
+            "CreateVpc" => vpcs::create_vpc(self, cx, params),
+            "DeleteVpc" => vpcs::delete_vpc(self, params),
+            "DescribeVpcs" => vpcs::describe_vpcs(network, params),
+            "DescribeVpcAttribute" => vpcs::describe_vpc_attribute(network, params),
+            "ModifyVpcAttribute" => vpcs::modify_vpc_attribute(network, params),
+
+            "CreateSubnet" => subnets::create_subnet(self, cx, params),
+            "DeleteSubnet" => subnets::delete_subnet(self, cx, params),
+            "DescribeSubnets" => subnets::describe_subnets(network, cx, params),
+            "ModifySubnetAttribute" => subnets::modify_subnet_attribute(network, params),
+
+            "CreateInternetGateway" => internet_gateways::create_internet_gateway(network, cx, params),
+            "AttachInternetGateway" => internet_gateways::attach_internet_gateway(network, params),
+            "DetachInternetGateway" => internet_gateways::detach_internet_gateway(self, params),
+            "DeleteInternetGateway" => internet_gateways::delete_internet_gateway(network, params),
+            "DescribeInternetGateways" => internet_gateways::describe_internet_gateways(network, params),
+
+            "CreateRouteTable" => route_tables::create_route_table(network, cx, params),
+            "DeleteRouteTable" => route_tables::delete_route_table(network, params),
+            "DescribeRouteTables" => route_tables::describe_route_tables(network, params),
+            "CreateRoute" => route_tables::put_route(network, params, false),
+            "ReplaceRoute" => route_tables::put_route(network, params, true),
+            "DeleteRoute" => route_tables::delete_route(network, params),
+            "AssociateRouteTable" => route_tables::associate_route_table(network, cx, params),
+            "DisassociateRouteTable" => route_tables::disassociate_route_table(network, params),
+            "ReplaceRouteTableAssociation" => route_tables::replace_route_table_association(network, cx, params),
+
+            "DescribeNetworkAcls" => network_acls::describe_network_acls(network, params),
             other => Err(ApiError::unknown_operation(other)),
         }
     }
@@ -177,7 +223,7 @@ impl Ec2 {
     pub fn tags_mut(&mut self, id: &str) -> Option<&mut Tags> {
         match id.split('-').next()? {
             "i" => self.instances.all.get_mut(id).map(|instance| &mut instance.tags),
-            "vol" => self.instances.all.values_mut().find(|i| i.volume == id).map(|i| &mut i.volume_tags),
+            "vol" => self.instances.all.values_mut().find(|i| i.volume.id == id).map(|i| &mut i.volume.tags),
             "sg" => self.security_groups.get_mut(id).map(|group| &mut group.tags),
             "sgr" => {
                 let mut rules = self.security_groups.values_mut().flat_map(|group| &mut group.rules);
@@ -186,6 +232,9 @@ impl Ec2 {
             "lt" => self.launch_templates.get_mut(id).map(|template| &mut template.tags),
             "vpc" => self.network.vpcs.get_mut(id).map(|vpc| &mut vpc.tags),
             "subnet" => self.network.subnets.get_mut(id).map(|subnet| &mut subnet.tags),
+            "key" => self.key_pairs.get_mut(id).map(|key| &mut key.tags),
+            "igw" => self.network.internet_gateways.get_mut(id).map(|gateway| &mut gateway.tags),
+            "rtb" => self.network.route_tables.get_mut(id).map(|table| &mut table.tags),
             _ => None,
         }
     }
@@ -195,7 +244,7 @@ impl Ec2 {
         let mut all: Vec<(&str, &Tags)> = Vec::new();
         for instance in self.instances.all.values() {
             all.push((&instance.id, &instance.tags));
-            all.push((&instance.volume, &instance.volume_tags));
+            all.push((&instance.volume.id, &instance.volume.tags));
         }
         for group in self.security_groups.values() {
             all.push((&group.id, &group.tags));
@@ -204,6 +253,9 @@ impl Ec2 {
         all.extend(self.launch_templates.values().map(|template| (&*template.id, &template.tags)));
         all.extend(self.network.vpcs.values().map(|vpc| (&*vpc.id, &vpc.tags)));
         all.extend(self.network.subnets.values().map(|subnet| (&*subnet.id, &subnet.tags)));
+        all.extend(self.network.internet_gateways.values().map(|gateway| (&*gateway.id, &gateway.tags)));
+        all.extend(self.key_pairs.values().map(|key| (&*key.id, &key.tags)));
+        all.extend(self.network.route_tables.values().map(|table| (&*table.id, &table.tags)));
         all
     }
 
@@ -289,6 +341,7 @@ impl Ec2 {
     }
 }
 
-fn returned() -> Value {
+/// The answer of an operation that has nothing to say.
+pub fn returned() -> Value {
     Value::map().with("return", Value::from(true))
 }

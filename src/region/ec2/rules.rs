@@ -1,5 +1,6 @@
 //! Rules of security groups: one protocol, one range of ports, one source.
 
+use super::cidr::Cidr;
 use super::listing::{self, Filters, dry_run, known_ids};
 use super::model::Ec2;
 use super::security_groups::{by_name, named, not_found};
@@ -201,11 +202,7 @@ fn malformed_cidr(cidr: &str) -> ApiError {
 
 /// The block with its host bits cleared, as AWS stores it.
 fn ipv4_cidr(cidr: &str) -> Result<String, ApiError> {
-    let (address, length) = cidr.split_once('/').ok_or_else(|| malformed_cidr(cidr))?;
-    let address: std::net::Ipv4Addr = address.parse().map_err(|_| malformed_cidr(cidr))?;
-    let length: u32 = length.parse().ok().filter(|length| *length <= 32).ok_or_else(|| malformed_cidr(cidr))?;
-    let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-    Ok(format!("{}/{length}", std::net::Ipv4Addr::from(u32::from(address) & mask)))
+    Cidr::parse(cidr).map(|cidr| cidr.to_string()).ok_or_else(|| malformed_cidr(cidr))
 }
 
 fn ipv6_cidr(cidr: &str) -> Result<String, ApiError> {

@@ -109,6 +109,9 @@ fn not_found(id: &str) -> ApiError {
         "launch-template" => "InvalidLaunchTemplateId.NotFound",
         "vpc" => "InvalidVpcID.NotFound",
         "subnet" => "InvalidSubnetID.NotFound",
+        "key-pair" => "InvalidKeyPair.NotFound",
+        "internet-gateway" => "InvalidInternetGatewayID.NotFound",
+        "route-table" => "InvalidRouteTableID.NotFound",
         _ => "InvalidID",
     };
     ApiError::new(code, format!("The ID '{id}' does not exist"))
@@ -123,6 +126,8 @@ fn resource_type(id: &str) -> &'static str {
         Some("lt") => "launch-template",
         Some("vpc") => "vpc",
         Some("subnet") => "subnet",
+        Some("igw") => "internet-gateway",
+        Some("rtb") => "route-table",
         Some("vol") => "volume",
         Some("key") => "key-pair",
         _ => "unknown",

@@ -7,7 +7,7 @@ use crate::region::signal::{InstanceState, Launch, Signal};
 use crate::region::wire::{ApiError, Params, Request, Service, Value, query};
 use crate::region::world::World;
 
-struct Story {
+pub(super) struct Story {
     world: World,
     now: Timestamp,
     /// What left the world for the shells.
@@ -15,7 +15,7 @@ struct Story {
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { world: World::new("us-east-1", 7), now: Timestamp::UNIX_EPOCH, outward: Vec::new() }
     }
 
@@ -27,11 +27,11 @@ impl Story {
         answer.map(|value| if let Value::Map(fields) = value { Params(fields) } else { panic!("{value:?}") })
     }
 
-    fn call(&mut self, operation: &str, form: &str) -> Params {
+    pub(super) fn call(&mut self, operation: &str, form: &str) -> Params {
         self.try_call(operation, form).unwrap()
     }
 
-    fn error(&mut self, operation: &str, form: &str) -> String {
+    pub(super) fn error(&mut self, operation: &str, form: &str) -> String {
         self.try_call(operation, form).unwrap_err().code
     }
 
@@ -41,7 +41,7 @@ impl Story {
     }
 
     /// Launches one instance and lets it boot.
-    fn run(&mut self, more: &str) -> String {
+    pub(super) fn run(&mut self, more: &str) -> String {
         let form = format!("ImageId=ami-0a1b2c3d4e5f60001&InstanceType=t2.large&MinCount=1&MaxCount=1&{more}");
         let id = self.call("RunInstances", &form).maps("instancesSet")[0].text("instanceId").unwrap().to_owned();
         self.signal(Signal::ProcessStarted { instance: id.clone() });

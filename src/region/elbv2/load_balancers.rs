@@ -10,6 +10,7 @@ use super::model::{Elbv2, check_name};
 use super::tags::{self, Tags};
 use super::{page, target_groups};
 use crate::region::context::Context;
+use crate::region::facts::LoadBalancerNode;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's quota for a region.
@@ -44,6 +45,22 @@ impl LoadBalancer {
     /// CloudWatch's dimension value: `app/name/0123456789abcdef`.
     pub fn full_name(&self) -> &str {
         self.arn.split_once(":loadbalancer/").map_or("", |(_, full_name)| full_name)
+    }
+
+    /// Its network interface in each zone; their ids follow from its own.
+    pub(super) fn nodes(&self) -> Vec<LoadBalancerNode> {
+        let hex = self.arn.rsplit('/').next().and_then(|hex| hex.get(..15)).unwrap_or_default();
+        let node = |(index, zone): (usize, &Zone)| LoadBalancerNode {
+            full_name: self.full_name().to_owned(),
+            interface: format!("eni-0{hex}{index:x}"),
+            subnet: zone.subnet.clone(),
+            vpc: self.vpc.clone(),
+            zone: zone.name.clone(),
+            address: self.address,
+            security_groups: self.security_groups.clone(),
+            public: self.scheme == "internet-facing",
+        };
+        self.zones.iter().enumerate().map(node).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use super::load_balancers::LoadBalancer;
 use super::target_groups::TargetGroup;
 use super::targets::TargetId;
 use crate::region::context::Context;
-use crate::region::facts::{LoadBalancerFacts, TargetGroupFacts};
+use crate::region::facts::{LoadBalancerFacts, LoadBalancerNode, TargetGroupFacts};
 use crate::region::signal::{Measurement, Signal, Statistics, TargetState};
 use crate::region::wire::{Answer, ApiError, Request};
 
@@ -191,6 +191,11 @@ impl Elbv2 {
             }
         };
         self.load_balancers.values().map(facts).collect()
+    }
+
+    /// One node for each zone of each load balancer.
+    pub fn nodes(&self) -> Vec<LoadBalancerNode> {
+        self.load_balancers.values().flat_map(LoadBalancer::nodes).collect()
     }
 
     pub fn security_groups(&self) -> Vec<String> {

@@ -120,10 +120,23 @@ fn header<'a>(head: &'a Parts, name: &str) -> &'a str {
     head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
+/// Region and service in the scope of the request's signature.
+fn signature(head: &Parts) -> Option<(&str, &str)> {
+    let (_, credential) = header(head, "authorization").split_once("Credential=")?;
+    let mut parts = credential.split([',', ' ']).next()?.rsplit('/').skip(1);
+    let service = parts.next()?;
+    Some((parts.next()?, service))
+}
+
+/// The region that a request is signed for; none where it is not signed, or asks only who the caller is (STS), which does
+/// not depend on the region.
+pub fn region(head: &Parts) -> Option<&str> {
+    signature(head).filter(|(_, service)| *service != "sts").map(|(region, _)| region)
+}
+
 /// The service in the scope of the request's signature.
 fn scope(head: &Parts) -> Option<Service> {
-    let (_, credential) = header(head, "authorization").split_once("Credential=")?;
-    let name = credential.split([',', ' ']).next()?.rsplit('/').nth(1)?;
+    let (_, name) = signature(head)?;
     SERVICES.iter().find(|row| row.1 == name).map(|row| row.0)
 }
 
@@ -162,7 +175,7 @@ mod tests {
     fn the_signatures_scope_names_the_service() {
         let head = head("/", &[("authorization", &signed("ec2"))]);
         let (protocol, request) = read_both(&head, b"Action=DescribeVpcs&Version=2016-11-15");
-        assert_eq!(protocol, Protocol::Ec2Query);
+        assert_eq!((protocol, region(&head)), (Protocol::Ec2Query, Some("us-east-1")));
         assert_eq!(request.map(|r| (r.service, r.operation)), Ok((Service::Ec2, "DescribeVpcs".to_owned())));
     }
 

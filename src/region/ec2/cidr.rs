@@ -1,0 +1,65 @@
+//! IPv4 ranges of networks, routes and rules.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// A range such as `10.0.0.0/16`; its host bits are cleared, as AWS stores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cidr {
+    address: u32,
+    length: u32,
+}
+
+impl Cidr {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, length) = text.split_once('/')?;
+        let address: Ipv4Addr = address.parse().ok()?;
+        let length = length.parse().ok().filter(|length| *length <= 32)?;
+        Some(Self { address: u32::from(address) & mask(length), length })
+    }
+
+    /// The bits that the range fixes: 16 of `10.0.0.0/16`.
+    pub fn length(self) -> u32 {
+        self.length
+    }
+
+    pub fn contains(self, other: Self) -> bool {
+        self.length <= other.length && other.address & mask(self.length) == self.address
+    }
+
+    pub fn overlaps(self, other: Self) -> bool {
+        self.contains(other) || other.contains(self)
+    }
+}
+
+fn mask(length: u32) -> u32 {
+    u32::MAX.checked_shl(32 - length).unwrap_or(0)
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from(self.address), self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_parsed_and_their_host_bits_cleared() {
+        let text = |text| Cidr::parse(text).map(|cidr| cidr.to_string());
+        assert_eq!(text("10.1.2.3/8").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(text("1.2.3.4/0").as_deref(), Some("0.0.0.0/0"));
+        assert_eq!([text("10.0.0.0"), text("10.0.0.0/33"), text("10.0.0/8")], [None, None, None]);
+    }
+
+    #[test]
+    fn a_range_contains_its_parts_and_overlaps_both_ways() {
+        let cidr = |text| Cidr::parse(text).unwrap();
+        assert!(cidr("10.0.0.0/16").contains(cidr("10.0.255.0/24")));
+        assert!(!cidr("10.0.0.0/16").contains(cidr("10.1.0.0/24")));
+        assert!(cidr("10.0.1.0/24").overlaps(cidr("10.0.0.0/16")));
+        assert!(!cidr("10.0.1.0/24").overlaps(cidr("10.0.2.0/24")));
+    }
+}

@@ -1,0 +1,142 @@
+//! Key pairs: imported public keys by name. Nobody logs in to an instance of the region, so a launch may name any key, as a
+//! stack that was written for AWS does, and none is created here: its private half would open nothing.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::listing::{Filters, dry_run, known_ids};
+use super::model::Ec2;
+use super::tags::{self, Tags};
+use crate::region::context::Context;
+use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// AWS's default quota.
+const KEYS_MAX: usize = 5000;
+
+#[derive(Clone, Debug)]
+pub struct KeyPair {
+    pub id: String,
+    pub name: String,
+    /// `rsa` or `ed25519`
+    pub kind: &'static str,
+    /// As it was given: `ssh-ed25519 AAAA… comment`.
+    pub public_key: String,
+    pub fingerprint: String,
+    pub created: Timestamp,
+    pub tags: Tags,
+}
+
+/// Key pairs by id.
+pub type KeyPairs = BTreeMap<String, KeyPair>;
+
+/// The type and the fingerprint of an OpenSSH public key. AWS shows the SHA-256 of an ED25519 key, as here, and the MD5 of
+/// an RSA key; here that one's is its SHA-256 too.
+fn parse(material: &str) -> Option<(&'static str, String)> {
+    let mut words = material.split_ascii_whitespace();
+    let (algorithm, blob) = (words.next()?, BASE64.decode(words.next()?).ok()?);
+    let kind = match algorithm {
+        "ssh-rsa" => "rsa",
+        "ssh-ed25519" => "ed25519",
+        _ => return None,
+    };
+    // The blob opens with the algorithm's name, so that text that only looks like a key is told apart.
+    let name = [&u32::try_from(algorithm.len()).ok()?.to_be_bytes()[..], algorithm.as_bytes()].concat();
+    blob.starts_with(&name).then(|| (kind, BASE64.encode(Sha256::digest(&blob))))
+}
+
+pub fn import_key_pair(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer {
+    let (name, encoded) = (params.required("KeyName")?, params.required("PublicKeyMaterial")?);
+    let malformed = || ApiError::new("InvalidKey.Format", "Key is not in valid OpenSSH public key format");
+    let material = BASE64.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
+    let (kind, fingerprint) = parse(&material).ok_or_else(malformed)?;
+    if ec2.key_pairs.values().any(|key| key.name == name) {
+        return Err(ApiError::new("InvalidKeyPair.Duplicate", format!("The keypair '{name}' already exists.")));
+    }
+    if ec2.key_pairs.len() >= KEYS_MAX {
+        return Err(ApiError::new("KeyPairLimitExceeded", "The maximum number of key pairs has been reached."));
+    }
+    let tags = tags::specified(params, "key-pair")?;
+    dry_run(params)?;
+    let (id, name, public_key) = (cx.ids.resource("key"), name.to_owned(), material.trim().to_owned());
+    let key = KeyPair { id: id.clone(), name, kind, public_key, fingerprint, created: cx.now, tags };
+    let answer = Value::map()
+        .with("keyPairId", Value::from(&*key.id))
+        .with("keyName", Value::from(&*key.name))
+        .with("keyFingerprint", Value::from(&*key.fingerprint))
+        .with("tagSet", tags::value(&key.tags));
+    ec2.key_pairs.insert(id, key);
+    Ok(answer)
+}
+
+/// Deletes a key by id or name; one that is not there is no error, as on AWS.
+pub fn delete_key_pair(ec2: &mut Ec2, params: &Params) -> Answer {
+    let (id, name) = (params.text("KeyPairId"), params.text("KeyName"));
+    if id.is_none() && name.is_none() {
+        return Err(ApiError::missing("KeyName"));
+    }
+    dry_run(params)?;
+    let found = ec2.key_pairs.values().find(|key| Some(&*key.id) == id || Some(&*key.name) == name);
+    let found = found.map(|key| key.id.clone());
+    if let Some(id) = &found {
+        ec2.key_pairs.remove(id);
+    }
+    Ok(Value::map().with("return", Value::from(true)).with("keyPairId", found.map(Value::from)))
+}
+
+pub fn describe_key_pairs(ec2: &Ec2, params: &Params) -> Answer {
+    let filters = Filters::of(params)?;
+    let keys = &ec2.key_pairs;
+    let ids = known_ids(params, "KeyPairId", "InvalidKeyPair.NotFound", "key pair ID", |id| keys.contains_key(id))?;
+    let named = |name: &str| keys.values().any(|key| key.name == name);
+    let names = known_ids(params, "KeyName", "InvalidKeyPair.NotFound", "key pair", named)?;
+    let with_material = params.bool("IncludePublicKey")?.unwrap_or(false);
+    let mut found = Vec::new();
+    for key in keys.values() {
+        let keep = filters.keep(&key.tags, |name| match name {
+            "key-pair-id" => Some(vec![key.id.clone()]),
+            "key-name" => Some(vec![key.name.clone()]),
+            "fingerprint" => Some(vec![key.fingerprint.clone()]),
+            _ => None,
+        })?;
+        let wanted = (ids.is_empty() || ids.contains(&&*key.id)) && (names.is_empty() || names.contains(&&*key.name));
+        if keep && wanted {
+            found.push(
+                Value::map()
+                    .with("keyPairId", Value::from(&*key.id))
+                    .with("keyName", Value::from(&*key.name))
+                    .with("keyType", Value::from(key.kind))
+                    .with("keyFingerprint", Value::from(&*key.fingerprint))
+                    .with("createTime", Value::from(key.created))
+                    .with("publicKey", with_material.then(|| Value::from(&*key.public_key)))
+                    .with("tagSet", tags::value(&key.tags)),
+            );
+        }
+    }
+    Ok(Value::map().with("keySet", Value::List(found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::ec2::tests::Story;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here";
+
+    #[test]
+    fn a_key_is_imported_once_shown_and_deleted() {
+        let mut story = Story::new();
+        let import =
+            format!("KeyName=lab&PublicKeyMaterial={}", BASE64.encode(KEY).replace('+', "%2B").replace('=', "%3D"));
+        story.call("ImportKeyPair", &import);
+        assert_eq!(story.error("ImportKeyPair", &import), "InvalidKeyPair.Duplicate");
+        let shown = &story.call("DescribeKeyPairs", "KeyName.1=lab&IncludePublicKey=true").maps("keySet")[0];
+        assert_eq!((shown.text("keyType"), shown.text("publicKey")), (Some("ed25519"), Some(KEY)));
+        story.call("DeleteKeyPair", "KeyName=lab");
+        assert_eq!(story.error("DescribeKeyPairs", "KeyName.1=lab"), "InvalidKeyPair.NotFound");
+        assert_eq!(story.error("ImportKeyPair", "KeyName=lab&PublicKeyMaterial=bm9uZQ"), "InvalidKey.Format");
+    }
+}
