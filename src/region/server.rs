@@ -31,6 +31,8 @@ use super::wire::{self, Answer, ApiError, Service, Value};
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Connections served at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 1024;
+/// Charts drawn at once: each takes a processor, and up to 50 MB.
+static DRAWING: Semaphore = Semaphore::const_new(2);
 /// How long a client may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -104,7 +106,14 @@ impl Endpoint {
         if let (Ok(request), Err(error)) = (&request, &answer) {
             tracing::debug!(operation = request.operation, code = error.code, message = error.message, "refused");
         }
-        http(protocol, request.as_ref().ok(), &answer, &request_id)
+        if !holds_chart(&answer) {
+            return http(protocol, request.as_ref().ok(), &answer, &request_id);
+        }
+        // Not on a thread that also relays requests and checks health. The semaphore is never closed.
+        let _turn = DRAWING.acquire().await;
+        let draw = move || http(protocol, request.as_ref().ok(), &answer, &request_id);
+        let drawn = tokio::task::spawn_blocking(draw).await;
+        drawn.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "the chart cannot be drawn"))
     }
 }
 
@@ -122,6 +131,11 @@ impl Endpoint {
         })?;
         Ok(answer.with("output", Value::Bytes(output)))
     }
+}
+
+fn holds_chart(answer: &Answer) -> bool {
+    let is_chart = |(_, value): &(String, Value)| matches!(value, Value::Chart(_));
+    matches!(answer, Ok(Value::Map(fields)) if fields.iter().any(is_chart))
 }
 
 fn http(

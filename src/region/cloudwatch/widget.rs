@@ -104,7 +104,7 @@ pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, para
         )));
     }
     let chart = widget_chart::chart(store, &widget, now).map_err(invalid)?;
-    Ok(Value::map().with("MetricWidgetImage", Value::Bytes(crate::chart::png(&chart))))
+    Ok(Value::map().with("MetricWidgetImage", Value::Chart(Box::new(chart))))
 }
 
 /// Reads JSON and collects what is wrong with it.

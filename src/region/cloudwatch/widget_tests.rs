@@ -108,7 +108,7 @@ fn a_widget_becomes_a_png_with_or_without_data() {
     });
     let png = |store: &Store| match image(store, &widget) {
         Ok(Value::Map(fields)) => match &fields[0].1 {
-            Value::Bytes(bytes) => bytes.clone(),
+            Value::Chart(chart) => crate::chart::png(chart),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),

@@ -4,6 +4,7 @@ use ciborium::Value as Cbor;
 use jiff::Timestamp;
 
 use super::{ApiError, Params, Value};
+use crate::chart;
 
 /// RFC 8949 §3.4.2: epoch-based time.
 const TAG_TIME: u64 = 1;
@@ -82,6 +83,7 @@ fn to_cbor(value: &Value) -> Cbor {
         Value::Float(number) => Cbor::Float(*number),
         Value::Text(text) => Cbor::Text(text.clone()),
         Value::Bytes(bytes) => Cbor::Bytes(bytes.clone()),
+        Value::Chart(chart) => Cbor::Bytes(chart::png(chart)),
         Value::Time(time) => Cbor::Tag(TAG_TIME, Box::new(Cbor::Float(time.as_duration().as_secs_f64()))),
         Value::List(items) => Cbor::Array(items.iter().map(to_cbor).collect()),
         Value::Map(fields) | Value::Entries(fields) => {

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Number, Value as Json};
 
 use super::{ApiError, Params, Value};
+use crate::chart;
 
 /// Parses a request's body; an empty one has no parameters.
 pub fn parse(body: &[u8]) -> Result<Params, ApiError> {
@@ -56,6 +57,7 @@ fn to_json(value: &Value) -> Json {
         Value::Float(number) => Number::from_f64(*number).map_or(Json::Null, Json::Number),
         Value::Text(text) => Json::String(text.clone()),
         Value::Bytes(bytes) => Json::String(BASE64.encode(bytes)),
+        Value::Chart(chart) => Json::String(BASE64.encode(chart::png(chart))),
         Value::Time(time) => Number::from_f64(time.as_duration().as_secs_f64()).map_or(Json::Null, Json::Number),
         Value::List(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Map(fields) | Value::Entries(fields) => {

@@ -12,6 +12,8 @@ pub mod xml;
 
 use jiff::Timestamp;
 
+use crate::chart::Chart;
+
 /// A tree of values, as protocol-neutral as possible.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -20,6 +22,8 @@ pub enum Value {
     Float(f64),
     Text(String),
     Bytes(Vec<u8>),
+    /// Becomes a PNG's bytes where it is written: drawing takes too long for the world's lock.
+    Chart(Box<Chart>),
     Time(Timestamp),
     /// Written as `<item>` elements by EC2, `<member>` elements by the other Query services.
     List(Vec<Value>),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use super::{ApiError, Value};
+use crate::chart;
 
 /// The answer of an AWS Query operation.
 pub fn query_answer(operation: &str, namespace: &str, value: &Value, request_id: &str) -> Vec<u8> {
@@ -94,6 +95,7 @@ impl Xml {
             Value::Float(number) => self.text(&number.to_string()),
             Value::Text(text) => self.text(text),
             Value::Bytes(bytes) => self.text(&BASE64.encode(bytes)),
+            Value::Chart(chart) => self.text(&BASE64.encode(chart::png(chart))),
             Value::Time(time) => self.text(&time_text(*time)),
             Value::List(items) => items.iter().for_each(|item| self.element(self.item, item)),
             Value::Map(fields) => fields.iter().for_each(|(name, value)| self.element(name, value)),
@@ -124,7 +126,7 @@ fn is_empty(value: &Value) -> bool {
         Value::Bytes(bytes) => bytes.is_empty(),
         Value::List(items) => items.is_empty(),
         Value::Map(fields) | Value::Entries(fields) => fields.is_empty(),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Time(_) => false,
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Time(_) | Value::Chart(_) => false,
     }
 }
 
