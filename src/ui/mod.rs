@@ -50,9 +50,9 @@ impl Printer {
         Paint { color: self.color_problems }
     }
 
-    /// Columns of the terminal, or 80 where there is none.
+    /// Columns of the terminal. Without one nothing bounds a table: a row that `grep` reads stays one line.
     pub fn width(&self) -> u16 {
-        console::Term::stdout().size_checked().map_or(PLAIN_WIDTH, |(_rows, columns)| columns)
+        console::Term::stdout().size_checked().map_or(u16::MAX, |(_rows, columns)| columns)
     }
 
     /// A line of the command's result, to standard output. `--quiet` does not silence results.
