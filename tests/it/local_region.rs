@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before the test has failed; nothing is asserted about shorter times.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A region that is gone when the test is.
 pub struct LocalRegion {
@@ -203,7 +203,7 @@ async fn killing_an_instances_first_process_ends_the_tree_and_impairs_the_instan
     assert_eq!(state(&clients, &instance).await, "running");
 }
 
-fn kill(pid: i32) {
+pub fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }

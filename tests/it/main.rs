@@ -1,6 +1,13 @@
 //! One integration binary: stories through the real binary, real AWS clients and real endpoints.
 
 mod engine_moto;
+mod group;
+mod healing;
+mod lab;
+mod load;
 mod local_region;
 mod moto;
+mod rehearsal;
+mod tap;
 mod tidy;
+mod visitor;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// The virtual environment with moto and awscli; `scripts/test` makes it and names it.
-fn venv() -> PathBuf {
+pub fn venv() -> PathBuf {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
     std::env::var_os("CLOUDSCALE_TEST_VENV").map_or_else(default, PathBuf::from)
 }
@@ -65,7 +65,8 @@ pub fn cloudscale(endpoint: &str, folder: &Path) -> Command {
     command
 }
 
-fn hermetic<'a>(command: &'a mut Command, endpoint: &str, folder: &Path) -> &'a mut Command {
+/// A command with nothing of the user's environment but the path, and with an endpoint that takes any credentials.
+pub fn hermetic<'a>(command: &'a mut Command, endpoint: &str, folder: &Path) -> &'a mut Command {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -1,0 +1,110 @@
+//! Who visits the stacks: HTTP/1.1 over one kept-alive connection, an answer at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::local_region::eventually;
+
+pub struct Visitor {
+    host: String,
+    sender: SendRequest<Empty<Bytes>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Seen {
+    pub status: u16,
+    /// `X-Instance-Id`
+    pub instance: Option<String>,
+    pub body: String,
+}
+
+impl Visitor {
+    pub async fn at(url: &str) -> Self {
+        let host = url.trim_start_matches("http://").to_owned();
+        let address = if host.contains(':') { host.clone() } else { format!("{host}:80") };
+        let stream = TcpStream::connect(address).await.expect("the load balancer accepts");
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a handshake");
+        // An error of the connection is one of the request, too.
+        tokio::spawn(connection);
+        Self { host, sender }
+    }
+
+    pub async fn get(&mut self, path: &str) -> Seen {
+        let request = Request::get(path).header("host", &self.host).body(Empty::new()).expect("a request");
+        let answer = self.sender.send_request(request).await.expect("the load balancer always answers");
+        let status = answer.status().as_u16();
+        let instance = answer.headers().get("x-instance-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
+        Seen { status, instance, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Answers by instance of so many requests, which must all succeed.
+    pub async fn shares(&mut self, path: &str, requests: u32) -> BTreeMap<String, u32> {
+        let mut shares = BTreeMap::new();
+        for _ in 0..requests {
+            let seen = self.get(path).await;
+            assert_eq!(seen.status, 200, "{seen:?}");
+            let instance = seen.instance.expect("X-Instance-Id");
+            assert_eq!(seen.body.trim_end(), instance);
+            *shares.entry(instance).or_default() += 1;
+        }
+        shares
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    answered: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// A light load, one request after the other, until it is dropped.
+pub struct Traffic {
+    task: JoinHandle<()>,
+    counts: Arc<Counts>,
+}
+
+impl Traffic {
+    pub async fn on(url: &str, path: &'static str) -> Self {
+        let mut visitor = Visitor::at(url).await;
+        let counts = Arc::new(Counts::default());
+        let counting = Arc::clone(&counts);
+        let task = tokio::spawn(async move {
+            loop {
+                let seen = visitor.get(path).await;
+                counting.lost.fetch_add(u64::from(seen.status != 200), Ordering::SeqCst);
+                counting.answered.fetch_add(1, Ordering::SeqCst);
+                cloudscale::clock::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        Self { task, counts }
+    }
+
+    /// How many requests were lost so far, once so many more were answered. The one in flight is the first of them.
+    pub async fn lost_after(&self, requests: u64) -> u64 {
+        let wanted = self.counts.answered.load(Ordering::SeqCst) + requests;
+        eventually("more answers", || async {
+            assert!(!self.task.is_finished(), "the traffic goes on");
+            (self.counts.answered.load(Ordering::SeqCst) >= wanted).then_some(())
+        })
+        .await;
+        self.counts.lost.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
