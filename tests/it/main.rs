@@ -1,5 +1,6 @@
 //! One integration binary: stories through the real binary, real AWS clients and real endpoints.
 
+mod aws_clients;
 mod engine_moto;
 mod group;
 mod healing;
