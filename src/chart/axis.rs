@@ -12,7 +12,7 @@ pub(super) struct Tick {
     pub label: String,
 }
 
-/// A vertical or number axis: the range it covers, and its ticks.
+/// A vertical axis: the range it covers, and its ticks.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scale {
     pub min: f64,

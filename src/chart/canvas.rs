@@ -1,10 +1,10 @@
-//! A surface to draw on in fractions of a pixel: a plotters backend at a multiple of the picture's size.
+//! A surface to draw on in fractions of a pixel: plotters' bitmap at a multiple of the picture's size.
 //!
-//! Backends take whole pixels only. Drawing at `scale` times the size gives smooth lines: a bitmap is averaged down
-//! afterwards, an SVG says so in its view box.
+//! The backend takes whole pixels only. Drawing at `scale` times the size and averaging it down gives smooth lines.
 
 use plotters_backend::text_anchor::HPos;
 use plotters_backend::{BackendColor, BackendCoord, BackendStyle, DrawingBackend};
+use plotters_bitmap::BitMapBackend;
 
 use super::font::{self, Lettering};
 use super::theme::Color;
@@ -30,19 +30,61 @@ impl Area {
     }
 }
 
-/// What the painter draws on, whatever the format.
-pub(super) trait Surface {
-    fn polygon(&mut self, points: &[Point], color: Color, alpha: f64);
-    fn line(&mut self, points: &[Point], color: Color, width: f64);
-    fn circle(&mut self, center: Point, radius: f64, color: Color);
-    /// `at` is the middle of the text's height.
-    fn text(&mut self, text: &str, at: Point, anchor: HPos, size: f64, color: Color);
-    fn text_width(&self, text: &str, size: f64) -> f64;
+/// The picture: pixels at `scale` times its size.
+pub(super) struct Canvas<'a> {
+    pub backend: BitMapBackend<'a>,
+    pub scale: f64,
+}
 
-    fn rectangle(&mut self, area: Area, color: Color, alpha: f64);
+/// In memory nothing can fail but for a mistake of ours.
+const IN_MEMORY: &str = "drawing in memory does not fail";
+
+impl Canvas<'_> {
+    #[expect(clippy::cast_possible_truncation, reason = "pixels of a picture of at most a few thousand")]
+    fn place(&self, (x, y): Point) -> BackendCoord {
+        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
+    }
+
+    pub fn rectangle(&mut self, area: Area, color: Color, alpha: f64) {
+        let (from, to) = (self.place((area.left, area.top)), self.place((area.right, area.bottom)));
+        self.backend.draw_rect(from, to, &ink(color, alpha), true).expect(IN_MEMORY);
+    }
+
+    pub fn polygon(&mut self, points: &[Point], color: Color, alpha: f64) {
+        let points: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
+        self.backend.fill_polygon(points, &ink(color, alpha)).expect(IN_MEMORY);
+    }
+
+    pub fn line(&mut self, points: &[Point], color: Color, width: f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
+        let pen = Pen { color: ink(color, 1.0), width: (width * self.scale).round().max(1.0) as u32 };
+        let mut points: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
+        points.dedup();
+        if points.len() > 1 {
+            self.backend.draw_path(points, &pen).expect(IN_MEMORY);
+        }
+    }
+
+    pub fn circle(&mut self, center: Point, radius: f64, color: Color) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
+        let radius = (radius * self.scale).round() as u32;
+        self.backend.draw_circle(self.place(center), radius, &ink(color, 1.0), true).expect(IN_MEMORY);
+    }
+
+    /// `at` is the middle of the text's height.
+    pub fn text(&mut self, text: &str, at: Point, anchor: HPos, size: f64, color: Color) {
+        // Mostly digits and capitals: their middle is a little above that of small letters.
+        let place = self.place((at.0, at.1 + size * 0.09));
+        let style = Lettering { size: size * self.scale, color: ink(color, 1.0), anchor };
+        self.backend.draw_text(text, &style, place).expect(IN_MEMORY);
+    }
+
+    pub fn text_width(&self, text: &str, size: f64) -> f64 {
+        font::width(text, size)
+    }
 
     /// `text`, or its beginning and "…" where it is wider than `room` pixels; empty where nothing fits.
-    fn fitted(&self, text: &str, size: f64, room: f64) -> String {
+    pub fn fitted(&self, text: &str, size: f64, room: f64) -> String {
         if self.text_width(text, size) <= room {
             return text.to_owned();
         }
@@ -54,62 +96,6 @@ pub(super) trait Surface {
             }
         }
         String::new()
-    }
-}
-
-pub(super) struct Canvas<B> {
-    pub backend: B,
-    pub scale: f64,
-    /// The factor by which text may be wider than the font inside the binary.
-    pub slack: f64,
-}
-
-impl<B: DrawingBackend> Canvas<B> {
-    #[expect(clippy::cast_possible_truncation, reason = "pixels of a picture of at most a few thousand")]
-    fn place(&self, (x, y): Point) -> BackendCoord {
-        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
-    }
-}
-
-/// In memory nothing can fail but for a mistake of ours.
-const IN_MEMORY: &str = "drawing in memory does not fail";
-
-impl<B: DrawingBackend> Surface for Canvas<B> {
-    fn rectangle(&mut self, area: Area, color: Color, alpha: f64) {
-        let (from, to) = (self.place((area.left, area.top)), self.place((area.right, area.bottom)));
-        self.backend.draw_rect(from, to, &ink(color, alpha), true).expect(IN_MEMORY);
-    }
-
-    fn polygon(&mut self, points: &[Point], color: Color, alpha: f64) {
-        let points: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
-        self.backend.fill_polygon(points, &ink(color, alpha)).expect(IN_MEMORY);
-    }
-
-    fn line(&mut self, points: &[Point], color: Color, width: f64) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
-        let pen = Pen { color: ink(color, 1.0), width: (width * self.scale).round().max(1.0) as u32 };
-        let mut points: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
-        points.dedup();
-        if points.len() > 1 {
-            self.backend.draw_path(points, &pen).expect(IN_MEMORY);
-        }
-    }
-
-    fn circle(&mut self, center: Point, radius: f64, color: Color) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
-        let radius = (radius * self.scale).round() as u32;
-        self.backend.draw_circle(self.place(center), radius, &ink(color, 1.0), true).expect(IN_MEMORY);
-    }
-
-    fn text(&mut self, text: &str, at: Point, anchor: HPos, size: f64, color: Color) {
-        // Mostly digits and capitals: their middle is a little above that of small letters.
-        let place = self.place((at.0, at.1 + size * 0.09));
-        let style = Lettering { size: size * self.scale, color: ink(color, 1.0), anchor };
-        self.backend.draw_text(text, &style, place).expect(IN_MEMORY);
-    }
-
-    fn text_width(&self, text: &str, size: f64) -> f64 {
-        font::width(text, size) * self.slack
     }
 }
 

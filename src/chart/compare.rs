@@ -3,7 +3,7 @@
 use plotters_backend::text_anchor::HPos;
 
 use super::axis::{self, Scale};
-use super::canvas::{Area, Point, Surface};
+use super::canvas::{Area, Canvas, Point};
 use super::layout::{Layout, TEXT_SIZE};
 use super::paint::{self, Frame, color};
 use super::{Chart, Series, Side};
@@ -17,7 +17,7 @@ fn last(series: &Series) -> Option<f64> {
 }
 
 /// One upright bar a series, its value above it.
-pub(super) fn bars(surface: &mut dyn Surface, chart: &Chart, layout: &Layout) {
+pub(super) fn bars(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
     let values = Chart {
         series: chart
             .series
@@ -31,28 +31,28 @@ pub(super) fn bars(surface: &mut dyn Surface, chart: &Chart, layout: &Layout) {
         ..chart.clone()
     };
     let scale = paint::side_scale(&values, Side::Left, (layout.plot.height() / 42.0).floor().clamp(1.0, 8.0));
-    let widest = scale.ticks.iter().map(|tick| surface.text_width(&tick.label, TEXT_SIZE)).fold(0.0, f64::max);
+    let widest = scale.ticks.iter().map(|tick| canvas.text_width(&tick.label, TEXT_SIZE)).fold(0.0, f64::max);
     // The values stand above their bars, so the plot begins a line lower.
     let plot = Area { left: layout.plot.left + widest + 8.0, top: layout.plot.top + 14.0, ..layout.plot };
     let nothing = Scale { min: 0.0, max: 1.0, ticks: Vec::new() };
     let frame = Frame { plot, x: (0.0, chart.series.len().max(1) as f64), left: scale, right: nothing };
-    paint::names(surface, chart, layout, false);
-    paint::grid(surface, chart, &frame, Side::Left);
-    paint::y_labels(surface, chart, &frame, Side::Left);
+    paint::names(canvas, chart, layout, false);
+    paint::grid(canvas, chart, &frame, Side::Left);
+    paint::y_labels(canvas, chart, &frame, Side::Left);
     for (index, series) in chart.series.iter().enumerate() {
         let slot = (frame.x(index as f64), frame.x(index as f64 + 1.0));
         let (middle, half) = (f64::midpoint(slot.0, slot.1), ((slot.1 - slot.0) * 0.35).min(45.0));
-        let name = surface.fitted(&series.label, TEXT_SIZE, slot.1 - slot.0 - 6.0);
-        surface.text(&name, (middle, plot.bottom + 13.0), HPos::Center, TEXT_SIZE, chart.theme.text());
+        let name = canvas.fitted(&series.label, TEXT_SIZE, slot.1 - slot.0 - 6.0);
+        canvas.text(&name, (middle, plot.bottom + 13.0), HPos::Center, TEXT_SIZE, chart.theme.text());
         let Some(value) = last(series) else { continue };
         let inside = |value: f64| frame.y(value, Side::Left).clamp(plot.top, plot.bottom);
         let (top, bottom) = (inside(value.max(0.0)), inside(value.min(0.0)));
-        surface.rectangle(Area { left: middle - half, top, right: middle + half, bottom }, color(chart, index), 1.0);
-        let text = surface.fitted(&axis::value(value), TEXT_SIZE, slot.1 - slot.0 - 4.0);
-        surface.text(&text, (middle, top - 8.0), HPos::Center, TEXT_SIZE, chart.theme.title());
+        canvas.rectangle(Area { left: middle - half, top, right: middle + half, bottom }, color(chart, index), 1.0);
+        let text = canvas.fitted(&axis::value(value), TEXT_SIZE, slot.1 - slot.0 - 4.0);
+        canvas.text(&text, (middle, top - 8.0), HPos::Center, TEXT_SIZE, chart.theme.title());
     }
     let zero = frame.y(0.0, Side::Left).clamp(plot.top, plot.bottom);
-    surface.line(&[(plot.left, zero), (plot.right, zero)], chart.theme.axis(), 1.0);
+    canvas.line(&[(plot.left, zero), (plot.right, zero)], chart.theme.axis(), 1.0);
 }
 
 /// What each series has of the whole, 0–1; nothing where there is no positive value.
@@ -69,7 +69,7 @@ pub(super) fn pie_labels(chart: &Chart) -> Vec<String> {
 }
 
 /// A ring of wedges, clockwise from the top.
-pub(super) fn pie(surface: &mut dyn Surface, chart: &Chart, plot: Area) {
+pub(super) fn pie(canvas: &mut Canvas<'_>, chart: &Chart, plot: Area) {
     let center = (f64::midpoint(plot.left, plot.right), f64::midpoint(plot.top, plot.bottom));
     let radius = (plot.width().min(plot.height()) / 2.0 - 8.0).max(4.0);
     let place = |turn: f64, radius: f64| {
@@ -79,7 +79,7 @@ pub(super) fn pie(surface: &mut dyn Surface, chart: &Chart, plot: Area) {
     let mut from = 0.0;
     let shares = shares(chart);
     if shares.iter().all(|share| *share == 0.0) {
-        surface.text("No data", center, HPos::Center, TEXT_SIZE, chart.theme.text());
+        canvas.text("No data", center, HPos::Center, TEXT_SIZE, chart.theme.text());
     }
     for (index, share) in shares.into_iter().enumerate().filter(|(_, share)| *share > 0.0) {
         let edges = (share * EDGES).ceil();
@@ -87,10 +87,10 @@ pub(super) fn pie(surface: &mut dyn Surface, chart: &Chart, plot: Area) {
         let turns = (0..=edges as u32).map(|edge| from + share * f64::from(edge) / edges);
         let outer = turns.clone().map(|turn| place(turn, radius));
         let inner = turns.rev().map(|turn| place(turn, radius * 0.55));
-        surface.polygon(&outer.chain(inner).collect::<Vec<Point>>(), color(chart, index), 1.0);
+        canvas.polygon(&outer.chain(inner).collect::<Vec<Point>>(), color(chart, index), 1.0);
         from += share;
         if share < 1.0 {
-            surface.line(&[place(from, radius * 0.55), place(from, radius)], chart.theme.background(), 1.5);
+            canvas.line(&[place(from, radius * 0.55), place(from, radius)], chart.theme.background(), 1.5);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Text: its width, cutting it to a width, and its pixels.
 //!
 //! The font is inside the binary (Ubuntu Light), so a PNG has letters on any machine. It is a thin cut: at label sizes it
-//! is drawn twice, a third of a pixel apart, which reads as a regular weight. SVG leaves the font to the reader's
-//! machine, so there the measured width is only an estimate and `SVG_SLACK` is added.
+//! is drawn twice, a third of a pixel apart, which reads as a regular weight.
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
@@ -10,12 +9,6 @@ use std::sync::LazyLock;
 use ab_glyph::{Font, FontRef, ScaleFont};
 use plotters_backend::text_anchor::{HPos, Pos, VPos};
 use plotters_backend::{BackendColor, BackendCoord, BackendTextStyle, FontFamily};
-
-/// The fonts of an SVG's reader.
-const FAMILY: &str = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
-
-/// System fonts are wider than Ubuntu Light by up to this factor.
-pub(super) const SVG_SLACK: f64 = 1.16;
 
 /// `as_scaled` takes the height from descent to ascent; sizes are given as CSS gives them, per em.
 const HEIGHT_PER_EM: f64 = 1.149;
@@ -31,7 +24,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     f64::from(text.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum::<f32>())
 }
 
-/// How a text is drawn: read by the SVG backend, and itself the painter of the bitmap backend's pixels.
+/// How a text is drawn: the painter of its pixels, which the backend calls.
 pub(super) struct Lettering {
     /// Pixels per em, in the backend's own pixels.
     pub size: f64,
@@ -47,8 +40,7 @@ impl BackendTextStyle for Lettering {
     }
 
     fn size(&self) -> f64 {
-        // The SVG backend divides by this.
-        self.size * 1.24
+        self.size
     }
 
     fn anchor(&self) -> Pos {
@@ -56,7 +48,7 @@ impl BackendTextStyle for Lettering {
     }
 
     fn family(&self) -> FontFamily<'_> {
-        FontFamily::Name(FAMILY)
+        FontFamily::Name("Ubuntu Light")
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "pixels of a picture of at most a few thousand")]
@@ -72,7 +64,7 @@ impl BackendTextStyle for Lettering {
         mut draw: Draw,
     ) -> Result<Result<(), E>, Infallible> {
         let font = FONT.as_scaled((self.size * HEIGHT_PER_EM) as f32);
-        // The middle of the box is the middle of a small letter, as SVG's `dy="0.5ex"` has it.
+        // The middle of the box is the middle of a small letter.
         let baseline = (self.size * 0.5 + self.size * 0.26) as f32;
         let mut pen = 0.0;
         for letter in text.chars() {

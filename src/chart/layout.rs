@@ -1,7 +1,7 @@
 //! Finds room: title on top, legend below or at the right, axes' labels around the plot, annotations' labels above it.
 
-use super::canvas::{Area, Surface};
-use super::{Chart, Kind, Legend, XAxis};
+use super::canvas::{Area, Canvas};
+use super::{Chart, Kind, Legend};
 
 pub(super) const TITLE_SIZE: f64 = 15.0;
 pub(super) const TEXT_SIZE: f64 = 12.0;
@@ -35,13 +35,13 @@ pub(super) struct Entry {
 }
 
 /// The layout of a picture, except for the plot's left and right edges, which need the axes' labels: see `narrow`.
-pub(super) fn layout(surface: &dyn Surface, chart: &Chart, labels: &[String], width: f64, height: f64) -> Layout {
+pub(super) fn layout(canvas: &Canvas<'_>, chart: &Chart, labels: &[String], width: f64, height: f64) -> Layout {
     let mut rest = Area { left: PADDING, top: PADDING * 0.75, right: width - PADDING, bottom: height - PADDING * 0.75 };
     let title = Area { bottom: rest.top + if chart.title.is_empty() { 0.0 } else { 22.0 }, ..rest };
     rest.top = title.bottom;
     let legend = match chart.legend {
-        Legend::Bottom => bottom_legend(surface, labels, &mut rest),
-        Legend::Right => right_legend(surface, labels, &mut rest),
+        Legend::Bottom => bottom_legend(canvas, labels, &mut rest),
+        Legend::Right => right_legend(canvas, labels, &mut rest),
         Legend::Hidden => Vec::new(),
     };
     let mut names = rest.top;
@@ -55,9 +55,6 @@ pub(super) fn layout(surface: &dyn Surface, chart: &Chart, labels: &[String], wi
             rest.top = notes.bottom;
         }
         rest.bottom -= 20.0;
-        if matches!(&chart.x, XAxis::Number { label, .. } if !label.is_empty()) {
-            rest.bottom -= 16.0;
-        }
     }
     Layout { title, plot: rest, notes, names, legend }
 }
@@ -72,13 +69,13 @@ impl Layout {
 }
 
 /// Rows below the plot, in at most a third of the height.
-fn bottom_legend(surface: &dyn Surface, labels: &[String], rest: &mut Area) -> Vec<Entry> {
+fn bottom_legend(canvas: &Canvas<'_>, labels: &[String], rest: &mut Area) -> Vec<Entry> {
     if labels.is_empty() {
         return Vec::new();
     }
     let rows_max = ((rest.height() / 3.0 / LEGEND_ROW).floor()).max(1.0);
     let more = |hidden: usize| format!("+{hidden} more");
-    let room_for_more = LEGEND_GAP + surface.text_width(&more(labels.len()), TEXT_SIZE);
+    let room_for_more = LEGEND_GAP + canvas.text_width(&more(labels.len()), TEXT_SIZE);
     let mut entries: Vec<Entry> = Vec::new();
     let (mut row, mut x) = (0.0, rest.left);
     for (index, label) in labels.iter().enumerate() {
@@ -86,7 +83,7 @@ fn bottom_legend(surface: &dyn Surface, labels: &[String], rest: &mut Area) -> V
         let right = |row: f64| {
             if row + 1.0 >= rows_max && index + 1 < labels.len() { rest.right - room_for_more } else { rest.right }
         };
-        let width = SWATCH + surface.text_width(label, TEXT_SIZE);
+        let width = SWATCH + canvas.text_width(label, TEXT_SIZE);
         if x > rest.left && x + width > right(row) {
             if row + 1.0 >= rows_max {
                 entries.push(Entry { series: None, text: more(labels.len() - index), at: (x, row) });
@@ -95,7 +92,7 @@ fn bottom_legend(surface: &dyn Surface, labels: &[String], rest: &mut Area) -> V
             row += 1.0;
             x = rest.left;
         }
-        let text = surface.fitted(label, TEXT_SIZE, right(row) - x - SWATCH);
+        let text = canvas.fitted(label, TEXT_SIZE, right(row) - x - SWATCH);
         entries.push(Entry { series: Some(index), text, at: (x, row) });
         x += width.min(right(row) - x) + LEGEND_GAP;
     }
@@ -107,20 +104,20 @@ fn bottom_legend(surface: &dyn Surface, labels: &[String], rest: &mut Area) -> V
 }
 
 /// A column at the right, at most 40 % of the width.
-fn right_legend(surface: &dyn Surface, labels: &[String], rest: &mut Area) -> Vec<Entry> {
+fn right_legend(canvas: &Canvas<'_>, labels: &[String], rest: &mut Area) -> Vec<Entry> {
     if labels.is_empty() {
         return Vec::new();
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a picture has at most 2000 pixels")]
     let rows = (rest.height() / LEGEND_ROW).floor().max(1.0) as usize;
     let shown = if labels.len() > rows { rows - 1 } else { labels.len() };
-    let widest = labels.iter().take(shown).map(|label| surface.text_width(label, TEXT_SIZE)).fold(40.0, f64::max);
+    let widest = labels.iter().take(shown).map(|label| canvas.text_width(label, TEXT_SIZE)).fold(40.0, f64::max);
     let room = widest.min(rest.width() * 0.4 - SWATCH);
     let left = rest.right - room - SWATCH;
     let mut middle = rest.top + LEGEND_ROW / 2.0;
     let mut entries = Vec::new();
     for (index, label) in labels.iter().take(shown).enumerate() {
-        let text = surface.fitted(label, TEXT_SIZE, room);
+        let text = canvas.fitted(label, TEXT_SIZE, room);
         entries.push(Entry { series: Some(index), text, at: (left, middle) });
         middle += LEGEND_ROW;
     }

@@ -1,8 +1,8 @@
-//! The data along x: lines with gaps, dots, bars and stacked areas, all kept inside the plot.
+//! The data along x: lines with gaps, dots and stacked areas, all kept inside the plot.
 
-use super::canvas::{Area, Point, Surface};
+use super::canvas::{Area, Canvas, Point};
 use super::paint::{Frame, color};
-use super::{Chart, Color, Mark, Series, Side};
+use super::{Chart, Color, Series, Side};
 
 const LINE: f64 = 1.8;
 const DOT: f64 = 3.0;
@@ -11,35 +11,17 @@ const FILL: f64 = 0.55;
 /// Neighbours further apart than this many steps are a gap.
 const GAP_STEPS: f64 = 1.5;
 
-/// Draws every series: areas and bars first, so that they cover no line; among equals the first one at the bottom.
-pub(super) fn series(surface: &mut dyn Surface, chart: &Chart, frame: &Frame) {
+/// Draws every series: areas first, so that they cover no line; among equals the first one at the bottom.
+pub(super) fn series(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
     let shapes = shapes(chart, frame);
-    for shape in &shapes {
-        let Shape { series, color, lower, upper } = shape;
-        match series.mark {
-            Mark::Bars => {
-                let width = series.step.or_else(|| smallest_step(upper)).unwrap_or((frame.x.1 - frame.x.0) / 20.0);
-                for edges in lower.iter().zip(upper) {
-                    bar(surface, frame, series.side, (*edges.0, *edges.1), width, *color);
-                }
-            }
-            Mark::Line if chart.stacked => {
-                for run in runs(upper, series.step) {
-                    area(surface, frame, series.side, (&lower[run.clone()], &upper[run]), *color);
-                }
-            }
-            Mark::Line | Mark::Points => {}
+    for Shape { series, color, lower, upper } in shapes.iter().filter(|_| chart.stacked) {
+        for run in runs(upper, series.step) {
+            area(canvas, frame, series.side, (&lower[run.clone()], &upper[run]), *color);
         }
     }
     for Shape { series, color, upper, .. } in &shapes {
-        match series.mark {
-            Mark::Bars => {}
-            Mark::Points => upper.iter().for_each(|point| dot(surface, frame, series.side, *point, *color)),
-            Mark::Line => {
-                for run in runs(upper, series.step) {
-                    line(surface, frame, series.side, &upper[run], *color);
-                }
-            }
+        for run in runs(upper, series.step) {
+            line(canvas, frame, series.side, &upper[run], *color);
         }
     }
 }
@@ -101,10 +83,6 @@ pub(super) fn stacked_extremes(chart: &Chart, side: Side) -> Vec<f64> {
     of_side.flat_map(|series| stack.put(&finite(series).collect::<Vec<_>>()).1).map(|(_, height)| height).collect()
 }
 
-fn smallest_step(points: &[Point]) -> Option<f64> {
-    points.windows(2).map(|pair| pair[1].0 - pair[0].0).filter(|step| *step > 0.0).reduce(f64::min)
-}
-
 /// The stretches without a gap, as ranges of indices.
 fn runs(points: &[Point], step: Option<f64>) -> Vec<std::ops::Range<usize>> {
     let mut runs = Vec::new();
@@ -120,9 +98,9 @@ fn runs(points: &[Point], step: Option<f64>) -> Vec<std::ops::Range<usize>> {
 }
 
 /// One run of a line: clipped to the plot; a dot where it is a single point.
-fn line(surface: &mut dyn Surface, frame: &Frame, side: Side, run: &[Point], color: Color) {
+fn line(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, run: &[Point], color: Color) {
     if let [point] = run {
-        dot(surface, frame, side, *point, color);
+        dot(canvas, frame, side, *point, color);
         return;
     }
     let mut pixels: Vec<Point> = run.iter().map(|point| frame.point(*point, side)).collect();
@@ -131,12 +109,12 @@ fn line(surface: &mut dyn Surface, frame: &Frame, side: Side, run: &[Point], col
     for pair in pixels.windows(2) {
         let Some((from, to)) = clip(pair[0], pair[1], frame.plot) else { continue };
         if path.last() != Some(&from) {
-            surface.line(&path, color, LINE);
+            canvas.line(&path, color, LINE);
             path = vec![from];
         }
         path.push(to);
     }
-    surface.line(&path, color, LINE);
+    canvas.line(&path, color, LINE);
 }
 
 /// Leaves out points that come too close to their neighbour to be told apart: they would only roughen the line.
@@ -153,28 +131,21 @@ fn thin(pixels: &mut Vec<Point>) {
     });
 }
 
-fn dot(surface: &mut dyn Surface, frame: &Frame, side: Side, point: Point, color: Color) {
+fn dot(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, point: Point, color: Color) {
     let (x, y) = frame.point(point, side);
     if (frame.plot.top - 0.5..=frame.plot.bottom + 0.5).contains(&y) {
-        surface.circle((x, y), DOT, color);
+        canvas.circle((x, y), DOT, color);
     }
 }
 
-fn bar(surface: &mut dyn Surface, frame: &Frame, side: Side, (low, high): (Point, Point), width: f64, color: Color) {
-    let (left, right) = (frame.x(low.0), frame.x((low.0 + width * 0.86).min(frame.x.1)));
-    let inside = |y: f64| frame.y(y, side).clamp(frame.plot.top, frame.plot.bottom);
-    let (top, bottom) = (inside(low.1.max(high.1)), inside(low.1.min(high.1)));
-    surface.rectangle(Area { left, top, right: right.max(left + 1.0), bottom }, color, 0.9);
-}
-
-fn area(surface: &mut dyn Surface, frame: &Frame, side: Side, (lower, upper): (&[Point], &[Point]), color: Color) {
+fn area(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, (lower, upper): (&[Point], &[Point]), color: Color) {
     let inside = |point: &Point| {
         let (x, y) = frame.point(*point, side);
         (x, y.clamp(frame.plot.top, frame.plot.bottom))
     };
     let outline: Vec<Point> = upper.iter().map(inside).chain(lower.iter().rev().map(inside)).collect();
     if outline.len() > 3 {
-        surface.polygon(&outline, color, FILL);
+        canvas.polygon(&outline, color, FILL);
     }
 }
 

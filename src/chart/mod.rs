@@ -1,8 +1,7 @@
-//! Charts: one description, drawn as PNG (CloudWatch's widget images) or as SVG (the report).
+//! Charts as PNG: CloudWatch's widget images. (The report draws its own in SVG, which follows the page's colours.)
 //!
-//! A [`Chart`] says what to show; `layout.rs` finds room for titles, axes and legend; `paint.rs` draws onto a `canvas.rs`,
-//! which is pixels or SVG. Coordinates along x are plain numbers: seconds since 1970 on a time axis (see [`seconds`]),
-//! anything else on a number axis.
+//! A [`Chart`] says what to show; `layout.rs` finds room for titles, axes and legend; `paint.rs` draws onto a `canvas.rs`
+//! of pixels. Coordinates along x are seconds since 1970 (see [`seconds`]).
 
 mod axis;
 mod canvas;
@@ -17,7 +16,7 @@ mod theme;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-pub use output::{png, svg};
+pub use output::png;
 pub use theme::{Color, Theme};
 
 /// The side of a picture, in pixels: what `GetMetricWidgetImage` allows.
@@ -77,20 +76,12 @@ pub enum Kind {
     Pie,
 }
 
-/// The horizontal axis.
-#[derive(Clone, Debug, PartialEq)]
-pub enum XAxis {
-    /// Labels are times of day, or dates, at `offset` from UTC.
-    Time { start: Timestamp, end: Timestamp, offset: Offset },
-    /// Labels are numbers, or `ticks` where there are any: for a scale of one's own, such as 90 %, 99 %, 99.9 %.
-    Number { min: f64, max: f64, label: String, ticks: Vec<(f64, String)> },
-}
-
-impl XAxis {
-    /// A time axis in UTC.
-    pub fn utc(start: Timestamp, end: Timestamp) -> Self {
-        Self::Time { start, end, offset: Offset::UTC }
-    }
+/// The horizontal axis: times of day, or dates, at `offset` from UTC.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct XAxis {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub offset: Offset,
 }
 
 /// A place on a time axis.
@@ -115,23 +106,12 @@ pub enum Side {
     Right,
 }
 
-/// How a series is drawn along x.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mark {
-    #[default]
-    Line,
-    /// From zero to the value, as wide as the series' `step`.
-    Bars,
-    Points,
-}
-
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     pub label: String,
     /// By default the next one of the palette.
     pub color: Option<Color>,
     pub side: Side,
-    pub mark: Mark,
     /// (x, y), x rising.
     pub points: Vec<(f64, f64)>,
     /// The distance of neighbours: a larger one is a gap in the line. `None` joins all.

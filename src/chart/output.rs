@@ -1,11 +1,9 @@
-//! The two formats: PNG bytes and an SVG text.
+//! The picture as the bytes of a PNG file.
 
 use plotters_backend::DrawingBackend;
 use plotters_bitmap::BitMapBackend;
-use plotters_svg::SVGBackend;
 
 use super::canvas::Canvas;
-use super::font::SVG_SLACK;
 use super::{Chart, SIZE_MAX, paint};
 
 /// The picture as a PNG file.
@@ -18,7 +16,7 @@ pub fn png(chart: &Chart) -> Vec<u8> {
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, large);
         backend.ensure_prepared().expect("a bitmap in memory needs no preparation");
-        let mut canvas = Canvas { backend, scale: f64::from(scale), slack: 1.0 };
+        let mut canvas = Canvas { backend, scale: f64::from(scale) };
         paint::paint(&mut canvas, chart, width, height);
     }
     let small = averaged(&pixels, large.0 as usize, usize::from(scale));
@@ -54,24 +52,6 @@ fn averaged(pixels: &[u8], width: usize, scale: usize) -> Vec<u8> {
         small.extend(sums.iter().map(|sum| (sum / (scale * scale) as u16) as u8));
     }
     small
-}
-
-/// How much finer than a pixel an SVG's coordinates are.
-const SVG_SCALE: u32 = 8;
-
-/// The picture as an `<svg>` element, to stand in a page by itself.
-pub fn svg(chart: &Chart) -> String {
-    let (width, height) = size(chart);
-    let large = (width * SVG_SCALE, height * SVG_SCALE);
-    let mut text = String::new();
-    {
-        let backend = SVGBackend::with_string(&mut text, large);
-        let mut canvas = Canvas { backend, scale: f64::from(SVG_SCALE), slack: SVG_SLACK };
-        paint::paint(&mut canvas, chart, width, height);
-        canvas.backend.present().expect("an SVG in memory");
-    }
-    let opened = format!(r#"<svg width="{}" height="{}""#, large.0, large.1);
-    text.replacen(&opened, &format!(r#"<svg role="img" width="{width}" height="{height}""#), 1)
 }
 
 fn size(chart: &Chart) -> (u32, u32) {

@@ -1,9 +1,9 @@
-//! Paints a chart onto a surface: back to front, so that nothing important is covered.
+//! Paints a chart onto a canvas: back to front, so that nothing important is covered.
 
 use plotters_backend::text_anchor::HPos;
 
-use super::axis::{self, Scale, Tick};
-use super::canvas::{Area, Point, Surface};
+use super::axis::{self, Scale};
+use super::canvas::{Area, Canvas, Point};
 use super::layout::{self, Layout, SWATCH, TEXT_SIZE, TITLE_SIZE};
 use super::lines;
 use super::theme::{Color, WARNING};
@@ -14,26 +14,26 @@ const AXIS_SIZE: f64 = 11.5;
 const SHADE: f64 = 0.13;
 
 /// Paints all of it.
-pub(super) fn paint(surface: &mut dyn Surface, chart: &Chart, width: u32, height: u32) {
+pub(super) fn paint(canvas: &mut Canvas<'_>, chart: &Chart, width: u32, height: u32) {
     let (width, height) = (f64::from(width), f64::from(height));
-    surface.rectangle(Area { left: 0.0, top: 0.0, right: width, bottom: height }, chart.theme.background(), 1.0);
+    canvas.rectangle(Area { left: 0.0, top: 0.0, right: width, bottom: height }, chart.theme.background(), 1.0);
     let labels = match chart.kind {
         Kind::Along | Kind::Bars => chart.series.iter().map(|series| series.label.clone()).collect(),
         Kind::Pie => compare::pie_labels(chart),
     };
-    let layout = layout::layout(surface, chart, &labels, width, height);
-    let title = surface.fitted(&chart.title, TITLE_SIZE, layout.title.width());
+    let layout = layout::layout(canvas, chart, &labels, width, height);
+    let title = canvas.fitted(&chart.title, TITLE_SIZE, layout.title.width());
     let at = (layout.title.left, layout.title.top + 9.0);
-    surface.text(&title, at, HPos::Left, TITLE_SIZE, chart.theme.title());
+    canvas.text(&title, at, HPos::Left, TITLE_SIZE, chart.theme.title());
     // Below this there is nothing to see, and no room to calculate with.
     if layout.plot.width() > 40.0 && layout.plot.height() > 24.0 {
         match chart.kind {
-            Kind::Along => along(surface, chart, layout.plot, &layout),
-            Kind::Bars => compare::bars(surface, chart, &layout),
-            Kind::Pie => compare::pie(surface, chart, layout.plot),
+            Kind::Along => along(canvas, chart, layout.plot, &layout),
+            Kind::Bars => compare::bars(canvas, chart, &layout),
+            Kind::Pie => compare::pie(canvas, chart, layout.plot),
         }
     }
-    legend(surface, chart, &layout);
+    legend(canvas, chart, &layout);
 }
 
 /// The colour of the series at `index`.
@@ -41,21 +41,21 @@ pub(super) fn color(chart: &Chart, index: usize) -> Color {
     chart.series[index].color.unwrap_or_else(|| Color::of_series(index))
 }
 
-fn legend(surface: &mut dyn Surface, chart: &Chart, layout: &Layout) {
+fn legend(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
     for entry in &layout.legend {
         let (left, middle) = entry.at;
         let Some(index) = entry.series else {
-            surface.text(&entry.text, entry.at, HPos::Left, TEXT_SIZE, chart.theme.text());
+            canvas.text(&entry.text, entry.at, HPos::Left, TEXT_SIZE, chart.theme.text());
             continue;
         };
         if chart.series[index].failed {
             let triangle = [(left + 5.0, middle - 5.5), (left + 11.0, middle + 5.0), (left - 1.0, middle + 5.0)];
-            surface.polygon(&triangle, WARNING, 1.0);
+            canvas.polygon(&triangle, WARNING, 1.0);
         } else {
             let swatch = Area { left, top: middle - 5.0, right: left + 10.0, bottom: middle + 5.0 };
-            surface.rectangle(swatch, color(chart, index), 1.0);
+            canvas.rectangle(swatch, color(chart, index), 1.0);
         }
-        surface.text(&entry.text, (left + SWATCH, middle), HPos::Left, TEXT_SIZE, chart.theme.text());
+        canvas.text(&entry.text, (left + SWATCH, middle), HPos::Left, TEXT_SIZE, chart.theme.text());
     }
 }
 
@@ -89,7 +89,7 @@ impl Frame {
     }
 }
 
-fn along(surface: &mut dyn Surface, chart: &Chart, plot: Area, layout: &Layout) {
+fn along(canvas: &mut Canvas<'_>, chart: &Chart, plot: Area, layout: &Layout) {
     let count = (plot.height() / 42.0).floor().clamp(1.0, 8.0);
     let left = side_scale(chart, Side::Left, count);
     let right = side_scale(chart, Side::Right, count);
@@ -97,32 +97,32 @@ fn along(surface: &mut dyn Surface, chart: &Chart, plot: Area, layout: &Layout) 
     // Without data on the left, the right axis rules the grid.
     let has_left = !has_right || chart.series.iter().any(|series| series.side == Side::Left);
     let widest =
-        |scale: &Scale| scale.ticks.iter().map(|tick| surface.text_width(&tick.label, AXIS_SIZE)).fold(0.0, f64::max);
+        |scale: &Scale| scale.ticks.iter().map(|tick| canvas.text_width(&tick.label, AXIS_SIZE)).fold(0.0, f64::max);
     let margins =
         (if has_left { widest(&left) + 8.0 } else { 4.0 }, if has_right { widest(&right) + 8.0 } else { 10.0 });
     let mut placed = Layout { legend: Vec::new(), ..*layout };
     placed.narrow(margins.0, margins.1);
     let frame = Frame { plot: placed.plot, x: x_range(&chart.x), left, right };
 
-    names(surface, chart, layout, has_right);
+    names(canvas, chart, layout, has_right);
     let ruling = if has_left { Side::Left } else { Side::Right };
-    grid(surface, chart, &frame, ruling);
+    grid(canvas, chart, &frame, ruling);
     for note in &chart.vertical {
-        vertical_shade(surface, chart, &frame, note);
+        vertical_shade(canvas, chart, &frame, note);
     }
     for note in &chart.horizontal {
-        horizontal_shade(surface, chart, &frame, note);
+        horizontal_shade(canvas, chart, &frame, note);
     }
-    x_axis(surface, chart, &frame);
-    lines::series(surface, chart, &frame);
+    x_axis(canvas, chart, &frame);
+    lines::series(canvas, chart, &frame);
     if has_left {
-        y_labels(surface, chart, &frame, Side::Left);
+        y_labels(canvas, chart, &frame, Side::Left);
     }
     if has_right {
-        y_labels(surface, chart, &frame, Side::Right);
+        y_labels(canvas, chart, &frame, Side::Right);
     }
-    horizontal_notes(surface, chart, &frame);
-    vertical_notes(surface, chart, &frame, placed.notes);
+    horizontal_notes(canvas, chart, &frame);
+    vertical_notes(canvas, chart, &frame, placed.notes);
 }
 
 /// The scale of one side: of its data and of the annotations that belong to it.
@@ -148,79 +148,62 @@ pub(super) fn side_scale(chart: &Chart, side: Side, count: f64) -> Scale {
 }
 
 fn x_range(axis: &XAxis) -> (f64, f64) {
-    let (min, max) = match axis {
-        XAxis::Time { start, end, .. } => (seconds(*start), seconds(*end)),
-        XAxis::Number { min, max, .. } => (*min, *max),
-    };
+    let (min, max) = (seconds(axis.start), seconds(axis.end));
     if max > min { (min, max) } else { (min, min + 1.0) }
 }
 
 /// The axes' names above the plot, each at its side.
-pub(super) fn names(surface: &mut dyn Surface, chart: &Chart, layout: &Layout, has_right: bool) {
+pub(super) fn names(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout, has_right: bool) {
     let room = layout.plot.width() * if has_right { 0.48 } else { 1.0 };
-    let left = surface.fitted(&chart.left.label, AXIS_SIZE, room);
-    surface.text(&left, (layout.plot.left, layout.names), HPos::Left, AXIS_SIZE, chart.theme.text());
+    let left = canvas.fitted(&chart.left.label, AXIS_SIZE, room);
+    canvas.text(&left, (layout.plot.left, layout.names), HPos::Left, AXIS_SIZE, chart.theme.text());
     if has_right {
-        let right = surface.fitted(&chart.right.label, AXIS_SIZE, room);
-        surface.text(&right, (layout.plot.right, layout.names), HPos::Right, AXIS_SIZE, chart.theme.text());
+        let right = canvas.fitted(&chart.right.label, AXIS_SIZE, room);
+        canvas.text(&right, (layout.plot.right, layout.names), HPos::Right, AXIS_SIZE, chart.theme.text());
     }
 }
 
-pub(super) fn grid(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, side: Side) {
+pub(super) fn grid(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, side: Side) {
     for tick in &frame.scale(side).ticks {
         let y = frame.y(tick.at, side);
-        surface.line(&[(frame.plot.left, y), (frame.plot.right, y)], chart.theme.grid(), 1.0);
+        canvas.line(&[(frame.plot.left, y), (frame.plot.right, y)], chart.theme.grid(), 1.0);
     }
 }
 
-pub(super) fn y_labels(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, side: Side) {
+pub(super) fn y_labels(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, side: Side) {
     for tick in &frame.scale(side).ticks {
         let (x, anchor) = match side {
             Side::Left => (frame.plot.left - 6.0, HPos::Right),
             Side::Right => (frame.plot.right + 6.0, HPos::Left),
         };
-        surface.text(&tick.label, (x, frame.y(tick.at, side)), anchor, AXIS_SIZE, chart.theme.text());
+        canvas.text(&tick.label, (x, frame.y(tick.at, side)), anchor, AXIS_SIZE, chart.theme.text());
     }
 }
 
-fn x_axis(surface: &mut dyn Surface, chart: &Chart, frame: &Frame) {
+fn x_axis(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
     let Area { left, right, bottom, .. } = frame.plot;
-    surface.line(&[(left, bottom), (right, bottom)], chart.theme.axis(), 1.0);
+    canvas.line(&[(left, bottom), (right, bottom)], chart.theme.axis(), 1.0);
     let range = frame.x.1 - frame.x.0;
-    let ticks = match &chart.x {
-        XAxis::Time { start, end, offset } => {
-            let example = axis::time_label_example(end.duration_since(*start), frame.plot.width() / 80.0);
-            let spacing = surface.text_width(example, AXIS_SIZE) + 26.0;
-            axis::time_ticks(*start, *end, *offset, spacing / frame.plot.width() * range)
-        }
-        XAxis::Number { ticks, .. } if !ticks.is_empty() => {
-            ticks.iter().map(|(at, label)| Tick { at: *at, label: label.clone() }).collect()
-        }
-        XAxis::Number { min, max, .. } => {
-            axis::scale(*min, *max, (Some(*min), Some(*max)), (frame.plot.width() / 70.0).floor()).ticks
-        }
-    };
+    let XAxis { start, end, offset } = chart.x;
+    let example = axis::time_label_example(end.duration_since(start), frame.plot.width() / 80.0);
+    let spacing = canvas.text_width(example, AXIS_SIZE) + 26.0;
+    let ticks = axis::time_ticks(start, end, offset, spacing / frame.plot.width() * range);
     // Labels stay inside the picture, and one that would touch its neighbour is left out.
     let mut free_from = f64::NEG_INFINITY;
     for tick in ticks {
         let x = frame.x(tick.at);
-        let width = surface.text_width(&tick.label, AXIS_SIZE);
+        let width = canvas.text_width(&tick.label, AXIS_SIZE);
         let middle = x.clamp(width / 2.0 + 2.0, (right + 10.0 - width / 2.0).max(width / 2.0 + 2.0));
         if x < left - 1.0 || x > right + 1.0 || middle - width / 2.0 < free_from {
             continue;
         }
         free_from = middle + width / 2.0 + 8.0;
-        surface.line(&[(x, bottom), (x, bottom + 4.0)], chart.theme.axis(), 1.0);
-        surface.text(&tick.label, (middle, bottom + 13.0), HPos::Center, AXIS_SIZE, chart.theme.text());
-    }
-    if let XAxis::Number { label, .. } = &chart.x {
-        let name = surface.fitted(label, AXIS_SIZE, frame.plot.width());
-        let middle = f64::midpoint(left, right);
-        surface.text(&name, (middle, bottom + 29.0), HPos::Center, AXIS_SIZE, chart.theme.text());
+        canvas.line(&[(x, bottom), (x, bottom + 4.0)], chart.theme.axis(), 1.0);
+        canvas.text(&tick.label, (middle, bottom + 13.0), HPos::Center, AXIS_SIZE, chart.theme.text());
     }
 }
 
-fn vertical_shade(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, note: &Vertical) {
+fn vertical_shade(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, note: &Vertical) {
     let (from, to) = match (note.to, note.fill) {
         (Some(to), _) => (note.at.min(to), note.at.max(to)),
         (None, VerticalFill::Before) => (frame.x.0, note.at),
@@ -230,11 +213,11 @@ fn vertical_shade(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, note:
     let (from, to) = (from.max(frame.x.0), to.min(frame.x.1));
     if from < to {
         let area = Area { left: frame.x(from), right: frame.x(to), ..frame.plot };
-        surface.rectangle(area, note.color.unwrap_or(chart.theme.annotation()), SHADE);
+        canvas.rectangle(area, note.color.unwrap_or(chart.theme.annotation()), SHADE);
     }
 }
 
-fn horizontal_shade(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, note: &Horizontal) {
+fn horizontal_shade(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, note: &Horizontal) {
     let scale = frame.scale(note.side);
     let (from, to) = match (note.to, note.fill) {
         (Some(to), _) => (note.value.min(to), note.value.max(to)),
@@ -245,12 +228,12 @@ fn horizontal_shade(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, not
     let (from, to) = (from.max(scale.min), to.min(scale.max));
     if from < to {
         let area = Area { top: frame.y(to, note.side), bottom: frame.y(from, note.side), ..frame.plot };
-        surface.rectangle(area, note.color.unwrap_or(chart.theme.annotation()), SHADE);
+        canvas.rectangle(area, note.color.unwrap_or(chart.theme.annotation()), SHADE);
     }
 }
 
 /// The lines of horizontal annotations, and their labels: above the line, or below where there is no room.
-fn horizontal_notes(surface: &mut dyn Surface, chart: &Chart, frame: &Frame) {
+fn horizontal_notes(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
     let mut taken: Vec<f64> = Vec::new();
     for note in &chart.horizontal {
         let scale = frame.scale(note.side);
@@ -258,10 +241,10 @@ fn horizontal_notes(surface: &mut dyn Surface, chart: &Chart, frame: &Frame) {
         let within = |value: &f64| (scale.min..=scale.max).contains(value);
         for value in [Some(note.value), note.to].into_iter().flatten().filter(within) {
             let y = frame.y(value, note.side);
-            surface.line(&[(frame.plot.left, y), (frame.plot.right, y)], color, 1.4);
+            canvas.line(&[(frame.plot.left, y), (frame.plot.right, y)], color, 1.4);
         }
         let Some(value) = Some(note.value).filter(within).or(note.to.filter(within)) else { continue };
-        let text = surface.fitted(&note.label, AXIS_SIZE, frame.plot.width() - 16.0);
+        let text = canvas.fitted(&note.label, AXIS_SIZE, frame.plot.width() - 16.0);
         let y = frame.y(value, note.side);
         let is_free = |middle: &f64| {
             middle - 8.0 >= frame.plot.top
@@ -274,15 +257,15 @@ fn horizontal_notes(surface: &mut dyn Surface, chart: &Chart, frame: &Frame) {
         }
         taken.push(middle);
         let left = frame.plot.left + 6.0;
-        let right = left + surface.text_width(&text, AXIS_SIZE) + 6.0;
+        let right = left + canvas.text_width(&text, AXIS_SIZE) + 6.0;
         let behind = Area { left: left - 3.0, top: middle - 7.0, right, bottom: middle + 7.0 };
-        surface.rectangle(behind, chart.theme.background(), 0.75);
-        surface.text(&text, (left, middle), HPos::Left, AXIS_SIZE, chart.theme.text());
+        canvas.rectangle(behind, chart.theme.background(), 0.75);
+        canvas.text(&text, (left, middle), HPos::Left, AXIS_SIZE, chart.theme.text());
     }
 }
 
 /// The lines of vertical annotations; their labels stand above the plot, each up to where the next one begins.
-fn vertical_notes(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, strip: Area) {
+fn vertical_notes(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, strip: Area) {
     let mut notes: Vec<&Vertical> = chart.vertical.iter().collect();
     notes.sort_by(|a, b| a.at.total_cmp(&b.at));
     let inside = |x: &f64| (frame.x.0..=frame.x.1).contains(x);
@@ -290,7 +273,7 @@ fn vertical_notes(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, strip
         let color = note.color.unwrap_or(chart.theme.annotation());
         for x in [Some(note.at), note.to].into_iter().flatten().filter(inside) {
             let width = if note.to.is_some() { 0.8 } else { 1.4 };
-            surface.line(&[(frame.x(x), frame.plot.top), (frame.x(x), frame.plot.bottom)], color, width);
+            canvas.line(&[(frame.x(x), frame.plot.top), (frame.x(x), frame.plot.bottom)], color, width);
         }
         let from = note.at.max(frame.x.0);
         let next = notes[index + 1..].iter().find(|next| !next.label.is_empty() && next.at > note.at);
@@ -299,12 +282,12 @@ fn vertical_notes(surface: &mut dyn Surface, chart: &Chart, frame: &Frame, strip
             continue;
         }
         let (left, right) = (frame.x(from), frame.x(until));
-        let text = surface.fitted(&note.label, AXIS_SIZE, right - left - 6.0);
+        let text = canvas.fitted(&note.label, AXIS_SIZE, right - left - 6.0);
         let middle = f64::midpoint(strip.top, strip.bottom);
         let (x, anchor) = match note.to {
             Some(_) => (f64::midpoint(left, right), HPos::Center),
             None => (left, HPos::Left),
         };
-        surface.text(&text, (x, middle), anchor, AXIS_SIZE, chart.theme.text());
+        canvas.text(&text, (x, middle), anchor, AXIS_SIZE, chart.theme.text());
     }
 }

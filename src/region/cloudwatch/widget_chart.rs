@@ -6,7 +6,7 @@ use super::math::{self, Series};
 use super::query::{self, Align, Query, Source};
 use super::store::{MetricId, Store};
 use super::widget::{Axis, Row, Widget};
-use crate::chart::{self, Chart, Kind, Mark, Side, XAxis, YAxis};
+use crate::chart::{self, Chart, Kind, Side, XAxis, YAxis};
 
 /// Draws what the widget says; metrics without data stay in the legend.
 pub(super) fn chart(store: &Store, widget: &Widget, now: Timestamp) -> Result<Chart, String> {
@@ -41,7 +41,7 @@ pub(super) fn chart(store: &Store, widget: &Widget, now: Timestamp) -> Result<Ch
             }
         }
     }
-    let x = XAxis::Time { start: widget.start, end: widget.end, offset: widget.offset };
+    let x = XAxis { start: widget.start, end: widget.end, offset: widget.offset };
     Ok(Chart {
         width: widget.width,
         height: widget.height,
@@ -63,7 +63,6 @@ fn drawn(row: &Row, label: &str, series: &Series) -> chart::Series {
         label: filled(label, row, series),
         color: row.color,
         side: row.side,
-        mark: Mark::Line,
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
         points: series.points.iter().map(|(second, value)| (*second as f64, *value)).collect(),
         #[expect(clippy::cast_precision_loss, reason = "seconds of a period")]
