@@ -87,7 +87,7 @@ pub const CHARTS: [Chart; 5] = [
     Chart {
         name: "hosts",
         title: "healthy targets",
-        series: &[elb("HealthyHostCount", "Minimum", "healthy")],
+        series: &[elb("HealthyHostCount", "Minimum", "fewest"), elb("HealthyHostCount", "Maximum", "most")],
         combined: false,
     },
 ];
@@ -119,11 +119,17 @@ impl Series {
 }
 
 impl Chart {
-    /// What exactly is shown: `Sum of RequestCount, 60 s periods`.
+    /// What exactly is shown: `Average and p99 of TargetResponseTime, periods of 60 s, UTC`. The series of a chart share
+    /// their metric or their statistic.
     pub fn caption(&self, combined: bool) -> String {
         let series = if combined { &self.series[..1] } else { self.series };
-        let parts: Vec<_> = series.iter().map(|series| format!("{} of {}", series.statistic, series.metric)).collect();
-        format!("{}, periods of {PERIOD} s, UTC", parts.join(", "))
+        let joined = |name: fn(&Series) -> &'static str, separator: &str| {
+            let mut names: Vec<_> = series.iter().map(name).collect();
+            names.dedup();
+            names.join(separator)
+        };
+        let (statistics, metrics) = (joined(|one| one.statistic, " and "), joined(|one| one.metric, ", "));
+        format!("{statistics} of {metrics}, periods of {PERIOD} s, UTC")
     }
 
     /// The widget definition, for one cluster or several.
@@ -154,8 +160,8 @@ impl Chart {
             "start": window.start.to_string(),
             "end": window.end.to_string(),
             "timezone": "+0000",
-            "width": 1000,
-            "height": 420,
+            "width": 600,
+            "height": 360,
             "theme": "light",
             "yAxis": {"left": {"min": 0}},
             "legend": {"position": "bottom"},
@@ -287,7 +293,7 @@ mod tests {
                 "RequestCount" => &["Sum"],
                 metric if metric.starts_with("HTTPCode_") => &["Sum"],
                 "TargetResponseTime" => &["Average", "p99"],
-                "HealthyHostCount" => &["Minimum"],
+                "HealthyHostCount" => &["Minimum", "Maximum"],
                 "CPUUtilization" => &["Average"],
                 other => panic!("no rule for {other}"),
             };

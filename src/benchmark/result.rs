@@ -187,8 +187,9 @@ pub struct Cost {
     /// US dollars an hour while the stack is up.
     pub hourly_min: f64,
     pub hourly_max: f64,
-    /// US dollars for the run's own time.
-    pub run: f64,
+    /// US dollars for the run's own time: with the fewer, and with the more instances of its start and its end.
+    pub run_min: f64,
+    pub run_max: f64,
     /// Where the prices are from, with their date.
     pub source: String,
 }

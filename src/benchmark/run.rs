@@ -10,7 +10,9 @@ use super::metrics::{MetricsTarget, load_bands};
 use super::result::{Cost, Environment, Metrics, RunResult, Setup, TargetResult, Verdict};
 use super::scenario::{Scenario, default_path};
 use super::setup;
+use crate::engine::Engine;
 use crate::engine::event::Sink;
+use crate::engine::price;
 use crate::engine::status::{ClusterStatus, Status};
 use crate::problem::{Problem, Problems};
 use crate::report::{Images, words};
@@ -27,16 +29,11 @@ pub fn metrics_timeout(provider: Provider) -> Duration {
 
 /// What a benchmark needs to know.
 pub struct Bench<'a> {
-    pub stack: &'a Stack,
+    pub engine: &'a Engine,
+    /// The stack as it stands before the load.
     pub status: &'a Status,
     pub scenario: &'a Scenario,
-    pub cloudwatch: &'a aws_sdk_cloudwatch::Client,
-    /// Where the stack really runs: `--provider` may have overridden the file.
-    pub provider: Provider,
-    pub region: &'a str,
     pub metrics_timeout: Duration,
-    /// US dollars an hour, at least and at most, and where the prices are from.
-    pub hourly: Option<(f64, f64, String)>,
     /// What the run can be repeated with.
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
@@ -49,9 +46,11 @@ pub struct Bench<'a> {
 /// A stack that is not up, and a scenario that does not fit it. Failing requests are a result.
 pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let url = url(bench.status)?;
-    let targets = targets(bench.stack, bench.status, bench.scenario, url)?;
-    let setup = setup::prove(bench.stack, bench.status, url).await?;
+    let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
+    let setup = setup::prove(&bench.engine.stack, bench.status, url).await?;
     let mut measured = load::load(bench.scenario, &targets, bench.sink, bench.cancel).await?;
+    // A stack that cannot be looked at any more costs the figure, not the run.
+    let after = bench.engine.status().await.ok();
     for target in &mut measured.targets {
         add_idle_instances(target, bench.status);
     }
@@ -59,9 +58,13 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
         let note = "The run was interrupted: CloudWatch was not asked.".to_owned();
         (Metrics { note, ..Metrics::default() }, Images::new())
     } else {
-        cloudwatch::collect(bench.cloudwatch, &wanted(bench, &measured), bench.sink, bench.cancel).await
+        cloudwatch::collect(&bench.engine.clients().cloudwatch, &wanted(bench, &measured), bench.sink, bench.cancel)
+            .await
     };
-    Ok((result(bench, measured, setup, metrics), images))
+    let mut result = result(bench, measured, setup, metrics);
+    let seconds = words::elapsed_seconds(&result);
+    result.cost = after.and_then(|after| cost(&bench.engine.stack, [bench.status, &after], seconds));
+    Ok((result, images))
 }
 
 fn result(bench: &Bench<'_>, measured: Measured, setup: Setup, metrics: Metrics) -> RunResult {
@@ -77,9 +80,10 @@ fn result(bench: &Bench<'_>, measured: Measured, setup: Setup, metrics: Metrics)
     } else {
         Verdict::Missed
     };
-    let mut result = RunResult::empty(&bench.stack.name, measured.started);
-    result.provider = bench.provider.name().to_owned();
-    result.region = bench.region.to_owned();
+    let clients = bench.engine.clients();
+    let mut result = RunResult::empty(&bench.engine.stack.name, measured.started);
+    result.provider = clients.provider.name().to_owned();
+    result.region = clients.region.clone();
     result.scenario = bench.scenario.name.clone();
     result.ended = measured.ended;
     result.verdict = verdict;
@@ -89,14 +93,22 @@ fn result(bench: &Bench<'_>, measured: Measured, setup: Setup, metrics: Metrics)
     result.client = measured.client;
     result.setup = setup;
     result.environment = environment(bench.commands.clone());
-    let hours = words::elapsed_seconds(&result) / 3600.0;
-    result.cost = bench.hourly.clone().map(|(hourly_min, hourly_max, source)| Cost {
-        hourly_min,
-        hourly_max,
-        run: hourly_min * hours,
-        source,
-    });
     result
+}
+
+/// What the stack costs by what it declares, and what the run cost by what was there at its start and at its end: a group
+/// that grew on the way costs something between the two.
+fn cost(stack: &Stack, looks: [&Status; 2], seconds: f64) -> Option<Cost> {
+    let declared = price::hourly(stack)?;
+    let [before, after] =
+        [price::running(looks[0])?, price::running(looks[1])?].map(|hourly| hourly * seconds / 3600.0);
+    Some(Cost {
+        hourly_min: declared.min,
+        hourly_max: declared.max,
+        run_min: before.min(after),
+        run_max: before.max(after),
+        source: declared.source.to_owned(),
+    })
 }
 
 fn url(status: &Status) -> Result<&str, Problem> {
@@ -174,7 +186,7 @@ fn wanted(bench: &Bench<'_>, measured: &Measured) -> Collect {
         ended: measured.ended,
         bands: load_bands(&measured.targets),
         cap: bench.metrics_timeout,
-        pauses: match bench.provider {
+        pauses: match bench.engine.clients().provider {
             Provider::Local => (Duration::from_millis(200), Duration::from_secs(2)),
             Provider::Aws => (Duration::from_secs(5), Duration::from_secs(20)),
         },
@@ -282,5 +294,14 @@ mod tests {
         assert_eq!(target.evenness(), Some(100.0));
         add_idle_instances(&mut target, &status("healthy"));
         assert_eq!((target.instances.len(), target.evenness()), (2, Some(0.0)));
+    }
+
+    #[test]
+    fn a_run_costs_what_was_there_and_not_what_may_be() {
+        let (before, mut after) = (status("healthy"), status("healthy"));
+        after.clusters[0].instances.push(instance("i-light3", "initial"));
+        let cost = cost(&the_stack(), [&before, &after], 3600.0).expect("known types");
+        assert!((cost.run_min - (0.0225 + 4.0 * 0.0928)).abs() < 1e-9, "{}", cost.run_min);
+        assert!((cost.run_max - cost.run_min - 0.0928).abs() < 1e-9, "{}", cost.run_max);
     }
 }

@@ -13,8 +13,8 @@ use super::result::{RunResult, SCHEMA};
 use crate::problem::Problem;
 use crate::report::{self, Images};
 
-/// The folder, in the working directory, that holds what cloudscale remembers.
-const FOLDER: &str = ".cloudscale";
+/// Our folder in the user's: runs, and which stack was last used.
+pub const FOLDER: &str = ".cloudscale";
 /// A larger `result.json` is not read.
 const RESULT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// A larger image is not put into the report.

@@ -6,6 +6,8 @@ use super::{Chart, Color, Series, Side};
 
 const LINE: f64 = 1.8;
 const DOT: f64 = 3.0;
+/// Points that are nearer than this, in pixels, have no dots.
+const DOTS_APART: f64 = 24.0;
 /// How strongly stacked areas are filled.
 const FILL: f64 = 0.55;
 /// Neighbours further apart than this many steps are a gap.
@@ -97,13 +99,13 @@ fn runs(points: &[Point], step: Option<f64>) -> Vec<std::ops::Range<usize>> {
     runs
 }
 
-/// One run of a line: clipped to the plot; a dot where it is a single point.
+/// One run of a line, clipped to the plot. Where its points stand well apart each has a dot: it tells what was measured
+/// from what only joins it, and a single point is to be seen.
 fn line(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, run: &[Point], color: Color) {
-    if let [point] = run {
-        dot(canvas, frame, side, *point, color);
-        return;
-    }
     let mut pixels: Vec<Point> = run.iter().map(|point| frame.point(*point, side)).collect();
+    if pixels.windows(2).all(|pair| pair[1].0 - pair[0].0 >= DOTS_APART) {
+        pixels.iter().for_each(|point| dot(canvas, frame, *point, color));
+    }
     thin(&mut pixels);
     let mut path: Vec<Point> = Vec::new();
     for pair in pixels.windows(2) {
@@ -131,8 +133,7 @@ fn thin(pixels: &mut Vec<Point>) {
     });
 }
 
-fn dot(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, point: Point, color: Color) {
-    let (x, y) = frame.point(point, side);
+fn dot(canvas: &mut Canvas<'_>, frame: &Frame, (x, y): Point, color: Color) {
     if (frame.plot.top - 0.5..=frame.plot.bottom + 0.5).contains(&y) {
         canvas.circle((x, y), DOT, color);
     }

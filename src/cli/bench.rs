@@ -6,13 +6,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::aws::clients::Clients;
 use crate::benchmark::result::{RunResult, Verdict};
 use crate::benchmark::scenario::Scenario;
 use crate::benchmark::{language, run as benchmark, store};
 use crate::engine::Engine;
 use crate::engine::event::Sink;
-use crate::engine::price;
 use crate::engine::status::Status;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
@@ -50,9 +48,8 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let engine = Engine::new(stack, clients, sink.clone(), cancel.clone(), Duration::ZERO);
     let status = engine.status().await?;
     let job = Job {
-        stack: &engine.stack,
+        engine: &engine,
         status: &status,
-        clients: engine.clients(),
         scenario: &scenario,
         commands: commands(&engine.stack, &file, session),
         sink: &*sink,
@@ -99,9 +96,8 @@ fn quoted(text: &str) -> String {
 
 /// A benchmark about to run.
 pub struct Job<'a> {
-    pub stack: &'a Stack,
+    pub engine: &'a Engine,
     pub status: &'a Status,
-    pub clients: &'a Clients,
     pub scenario: &'a Scenario,
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
@@ -111,22 +107,18 @@ pub struct Job<'a> {
 impl Job<'_> {
     /// Runs it, stores and prints the result; the exit code is the verdict's.
     pub async fn run(self, args: &LoadArgs, session: &Session) -> Outcome {
-        let provider = self.clients.provider;
+        let provider = self.engine.clients().provider;
         let bench = benchmark::Bench {
-            stack: self.stack,
+            engine: self.engine,
             status: self.status,
             scenario: self.scenario,
-            cloudwatch: &self.clients.cloudwatch,
-            provider,
-            region: &self.clients.region,
             metrics_timeout: args.metrics_timeout.unwrap_or_else(|| benchmark::metrics_timeout(provider)),
-            hourly: price::hourly(self.stack).map(|cost| (cost.min, cost.max, price::SOURCE.to_owned())),
             commands: self.commands,
             sink: self.sink,
             cancel: self.cancel,
         };
         let (mut result, images) = benchmark::run(&bench).await?;
-        let (name, folder) = store::create(Path::new(""), &self.stack.name, result.started)?;
+        let (name, folder) = store::create(Path::new(""), &self.engine.stack.name, result.started)?;
         result.run = name;
         let report = store::write(&folder, &result, &images)?;
         if args.json {

@@ -7,10 +7,10 @@ use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::region::ec2::processes::init;
 
-/// The first process of an instance of the embedded region.
+/// The first process of an instance of the embedded region
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The instance's folder.
+    /// The instance's folder
     folder: PathBuf,
 }
 

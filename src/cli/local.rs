@@ -16,7 +16,7 @@ use crate::region::{daemon, serve};
 /// How often `logs --follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 
-/// Start, stop and look at the embedded region.
+/// Start, stop and look at the embedded region
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -25,27 +25,27 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the region, unless it runs.
+    /// Start the region, unless it runs
     Start {
         /// Port of the endpoint [default: 4566 where free, else any]
         #[arg(long)]
         port: Option<u16>,
     },
-    /// Stop the region and everything in it.
+    /// Stop the region and everything in it
     Stop,
-    /// Whether it runs, and where.
+    /// Whether it runs, and where
     Status {
         #[arg(long)]
         json: bool,
     },
-    /// What an instance's user data printed.
+    /// What an instance's user data printed
     Logs {
         instance: String,
-        /// Go on as more is printed.
+        /// Go on as more is printed
         #[arg(short, long)]
         follow: bool,
     },
-    /// Serve in the foreground.
+    /// Serve in the foreground
     #[command(hide = true)]
     Serve {
         #[arg(long)]

@@ -10,19 +10,19 @@ use crate::problem::Problem;
 use crate::report;
 use crate::ui;
 
-/// Rebuild the report of a run from its result, and print where it is.
+/// Rebuild the report of a run from its result, and print where it is
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run's name or folder [default: the latest run in this folder]
     #[arg(conflicts_with = "compare")]
     run: Option<String>,
-    /// Open the report in a browser.
+    /// Open the report in a browser
     #[arg(long)]
     open: bool,
-    /// Compare two runs, target by target.
+    /// Compare two runs, target by target
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"])]
     compare: Option<Vec<String>>,
-    /// Print as JSON: the run's result, or the comparison.
+    /// Print as JSON: the run's result, or the comparison
     #[arg(long)]
     json: bool,
 }
@@ -48,7 +48,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         let folder = match &args.run {
             Some(name) => store::find(base, name)?,
             None => store::latest(base, None).ok_or_else(|| {
-                Problem::usage("No run yet", "there is no finished run in .cloudscale")
+                Problem::usage("No run yet", format!("there is no finished run in {}", store::FOLDER))
                     .hint("`cloudscale bench` makes one")
             })?,
         };

@@ -101,9 +101,8 @@ impl Whole<'_> {
         }
         let status = up.wait(Wait::All).await?;
         let job = Job {
-            stack: &up.stack,
+            engine: up,
             status: &status,
-            clients: up.clients(),
             scenario: self.scenario,
             commands: self.commands.clone(),
             sink: &*self.sink,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, Session, StackArg};
+use crate::benchmark::store;
 use crate::problem::{Problem, Problems};
 use crate::stack::model::Stack;
 use crate::stack::{self, Overrides};
 
 const DEFAULT_FILE: &str = "stack.yaml";
-/// Our folder in the user's: runs, and which stack was last used.
-pub const STATE_FOLDER: &str = ".cloudscale";
 const LAST_USED_FILE: &str = "last-stack";
 
 /// Finds and loads the stack, prints its warnings, and remembers it for the next command in this folder.
@@ -20,7 +19,7 @@ pub fn load(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
     let (stack, warnings) = stack::load(&path, &overrides)?;
     session.printer.problems(&warnings);
     if let Err(error) = remember(&path, Path::new(".")) {
-        let detail = format!("{STATE_FOLDER}/{LAST_USED_FILE}: {error}");
+        let detail = format!("{}/{LAST_USED_FILE}: {error}", store::FOLDER);
         let problem = Problem::warning("The stack could not be remembered", detail);
         session.printer.problems(&problem.hint("name the stack in the next command").into());
     }
@@ -63,7 +62,7 @@ pub fn resolve(named: Option<&Path>, folder: &Path) -> Result<PathBuf, Problem> 
         Problem::usage("No stack", format!("no stack is named, and there is no {DEFAULT_FILE} here"))
             .hint("name one, e.g. `cloudscale up stacks/two-clusters.yaml`, or write one with `cloudscale init`")
     };
-    let last = std::fs::read_to_string(folder.join(STATE_FOLDER).join(LAST_USED_FILE)).map_err(|_| none())?;
+    let last = std::fs::read_to_string(folder.join(store::FOLDER).join(LAST_USED_FILE)).map_err(|_| none())?;
     let path = PathBuf::from(last.trim_end_matches('\n'));
     if folder.join(&path).is_file() {
         return Ok(path);
@@ -73,7 +72,7 @@ pub fn resolve(named: Option<&Path>, folder: &Path) -> Result<PathBuf, Problem> 
 }
 
 fn remember(path: &Path, folder: &Path) -> std::io::Result<()> {
-    let state = folder.join(STATE_FOLDER);
+    let state = folder.join(store::FOLDER);
     let file = state.join(LAST_USED_FILE);
     let text = format!("{}\n", path.display());
     if std::fs::read_to_string(&file).is_ok_and(|last| last == text) {

@@ -1,6 +1,7 @@
 //! What a stack costs an hour: a small dated table, good enough to notice a mistake before it costs money.
 
 use super::plan::HourlyCost;
+use super::status::{ClusterStatus, Status};
 use crate::stack::model::{Capacity, Stack};
 
 /// The region whose prices these are.
@@ -66,6 +67,12 @@ const INSTANCES: &[(&str, f64)] = &[
 /// US dollars an hour for one instance; `None` where the table does not know the type.
 pub fn instance(instance_type: &str) -> Option<f64> {
     INSTANCES.iter().find(|(name, _)| *name == instance_type).map(|(_, price)| *price)
+}
+
+/// What is there right now, US dollars an hour: every instance, and the load balancer. `None` as for [`hourly`].
+pub fn running(status: &Status) -> Option<f64> {
+    let instances = |cluster: &ClusterStatus| Some(instance(&cluster.instance_type)? * cluster.instances.len() as f64);
+    status.clusters.iter().map(instances).try_fold(LOAD_BALANCER, |sum, cluster| Some(sum + cluster?))
 }
 
 /// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not know

@@ -279,6 +279,12 @@ fn cloudwatch(run: &RunResult, images: &Images) -> Markup {
             @if run.metrics.complete { span.pill.good { "complete" } " " } @else { span.pill.warn { "incomplete" } " " }
             (run.metrics.note)
         }
+        @if !run.metrics.images.is_empty() {
+            p.muted.small {
+                "CloudWatch puts a minute’s figure at the minute’s start: load in a grey band at 12:00:40 is in the point at 12:00. "
+                "A minute in which the stack was still coming up counts those seconds, too."
+            }
+        }
         div.images { @for image in &run.metrics.images { (metric_image(image, images)) } }
     }
 }
@@ -298,19 +304,16 @@ fn metric_image(image: &MetricImage, images: &Images) -> Markup {
 
 fn cost(run: &RunResult) -> Markup {
     let Some(cost) = &run.cost else { return html! {} };
-    let hourly = if (cost.hourly_min - cost.hourly_max).abs() < f64::EPSILON {
-        words::dollars(cost.hourly_min)
-    } else {
-        format!("{} to {}", words::dollars(cost.hourly_min), words::dollars(cost.hourly_max))
-    };
+    let hourly = words::dollar_range(cost.hourly_min, cost.hourly_max);
     let local = run.provider == "local";
     html! {
         h2 { "Cost" }
         p {
             @if local { "Nothing was spent: the embedded region is free. On AWS the same stack would cost " } @else { "The stack costs " }
-            strong { (hourly) } " an hour while it is up, and " strong { (words::dollars(cost.run)) } " for the time of this run."
+            strong { (hourly) } " an hour while it is up, and " strong { (words::dollar_range(cost.run_min, cost.run_max)) }
+            " for the time of this run, with the instances that were there at its start and at its end."
         }
-        p.muted.small { (cost.source) }
+        p.muted.small { "Source: " (cost.source) "." }
     }
 }
 

@@ -65,7 +65,7 @@ fn run(name: &str) -> RunResult {
             held: false,
         }],
         metrics: Metrics { complete: true, note: name.into(), images: vec![image] },
-        cost: Some(Cost { hourly_min: 1.04, hourly_max: 1.04, run: 0.0023, source: name.into() }),
+        cost: Some(Cost { hourly_min: 1.04, hourly_max: 1.04, run_min: 0.0023, run_max: 0.0023, source: name.into() }),
         client: Client::default(),
         setup: Setup {
             url: format!("http://{name}"),

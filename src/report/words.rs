@@ -73,6 +73,12 @@ pub fn dollars(amount: f64) -> String {
     }
 }
 
+/// `$1.04`, or `$0.42 to $1.04`
+pub fn dollar_range(least: f64, most: f64) -> String {
+    let (least, most) = (dollars(least), dollars(most));
+    if least == most { least } else { format!("{least} to {most}") }
+}
+
 /// `21 November 2026, 21:45:12 UTC`
 pub fn time(timestamp: Timestamp) -> String {
     timestamp.to_zoned(TimeZone::UTC).strftime("%-d %B %Y, %H:%M:%S UTC").to_string()

@@ -4,7 +4,6 @@ use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Stat
 
 use super::fields::Fields;
 use super::scaling_policy::{self, cluster_of_group, policies};
-use super::tags::Tags;
 use super::{Output, Resource, Scope, in_cluster, load_balancer};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -125,10 +124,6 @@ impl Resource for Alarm {
 
     fn output(live: &Live) -> Output {
         Output::id(live.alarm.alarm_name().unwrap_or_default())
-    }
-
-    fn tags(_live: &Live) -> Option<&Tags> {
-        None
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {

@@ -128,7 +128,9 @@ pub trait Resource: Sized + Send + Sync + 'static {
     fn output(live: &Self::Live) -> Output;
 
     /// `None` where AWS gives this type no tags.
-    fn tags(live: &Self::Live) -> Option<&Tags>;
+    fn tags(_live: &Self::Live) -> Option<&Tags> {
+        None
+    }
 
     /// Something worth showing beside an unchanged resource.
     fn remark(_live: &Self::Live) -> Option<String> {

@@ -8,7 +8,6 @@ use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 
 use super::fields::Fields;
 use super::instances::until_running;
-use super::tags::Tags;
 use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::CallError;
 use crate::engine::discover::target_health;
@@ -105,10 +104,6 @@ impl Resource for Registration {
 
     fn output(live: &Live) -> Output {
         Output { members: live.registered.iter().cloned().collect(), ..Output::id(&live.target_group) }
-    }
-
-    fn tags(_live: &Live) -> Option<&Tags> {
-        None
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {

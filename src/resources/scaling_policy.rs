@@ -7,7 +7,6 @@ use aws_sdk_autoscaling::types::{
 };
 
 use super::fields::Fields;
-use super::tags::Tags;
 use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -115,10 +114,6 @@ impl Resource for ScalingPolicy {
 
     fn output(live: &Live) -> Output {
         Output::id(live.policy.policy_arn().unwrap_or_default())
-    }
-
-    fn tags(_live: &Live) -> Option<&Tags> {
-        None
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {

@@ -4,7 +4,6 @@ use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
 
 use super::fields::Fields;
 use super::scaling_policy::cluster_of_group;
-use super::tags::Tags;
 use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -87,10 +86,6 @@ impl Resource for ScheduledAction {
 
     fn output(live: &Live) -> Output {
         Output::id(live.action.scheduled_action_arn().unwrap_or_default())
-    }
-
-    fn tags(_live: &Live) -> Option<&Tags> {
-        None
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {

@@ -37,7 +37,7 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
         Verdict::Missed => paint.bad(verdict),
         Verdict::Interrupted => paint.warn(verdict),
     };
-    lines.push(format!("{verdict} in {}. Report: {report}", words::duration(words::elapsed_seconds(run))));
+    lines.push(format!("{verdict} in {}.\nReport: {report}", words::duration(words::elapsed_seconds(run))));
     lines.join("\n")
 }
 
@@ -99,7 +99,8 @@ mod tests {
         heavy       2,500     125  1,235/s  0.81 ms  12.3 ms  100 %
 
         missed: errors < 1% for heavy, measured 5 %
-        Missed in 1 min 6 s. Report: .cloudscale/web/runs/1/report.html
+        Missed in 1 min 6 s.
+        Report: .cloudscale/web/runs/1/report.html
         ");
         assert!(text.lines().all(|line| line.chars().count() <= 80));
     }

@@ -123,14 +123,19 @@ impl Bars {
         let mut state = self.state();
         let bar = state.lines.entry(key).or_insert_with(|| {
             let style =
-                ProgressStyle::with_template("  {prefix:10} {bar:16} {wide_msg}").expect("the template is fixed");
+                ProgressStyle::with_template("  {prefix:10} {bar:12} {wide_msg}").expect("the template is fixed");
             let bar = ProgressBar::new(progress.planned).with_style(style.progress_chars("━╸─"));
             self.multi.add(bar.with_prefix(target.to_owned()))
         });
         bar.set_position(progress.done);
+        // Without errors, what one thread is doing fits into 80 columns.
+        let errors = match progress.errors {
+            0 => String::new(),
+            errors => self.paint.bad(&format!("{errors} failed  ")),
+        };
         bar.set_message(format!(
-            "{:.0}/s  p50 {:.1} ms  p99 {:.1} ms  {} err  {}",
-            progress.rate, progress.p50_ms, progress.p99_ms, progress.errors, progress.phase
+            "{:>5.0}/s  p50 {:>5.1}  p99 {:>6.1} ms  {errors}{}",
+            progress.rate, progress.p50_ms, progress.p99_ms, progress.phase
         ));
     }
 }
