@@ -1,3 +1,5 @@
+//! The sample application over real connections: who answers, how slowly, and how it ends.
+
 use std::net::Ipv4Addr;
 
 use http_body_util::BodyExt;

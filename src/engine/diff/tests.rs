@@ -1,3 +1,5 @@
+//! What a difference is called: created, changed, drifted, replaced, and what follows from it.
+
 use aws_sdk_ec2::types::{Instance, InstanceState, InstanceStateName, Placement};
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroup};
 

@@ -1,3 +1,5 @@
+//! The widget language: what is refused, what becomes a picture, and what its labels say.
+
 use super::*;
 use crate::region::cloudwatch::query::Source;
 use crate::region::cloudwatch::statistics::Samples;

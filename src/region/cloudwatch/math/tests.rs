@@ -1,3 +1,5 @@
+//! Metric math: what an expression evaluates to, and which ones are refused.
+
 use super::*;
 
 fn series(points: &[(i64, f64)]) -> Value {
