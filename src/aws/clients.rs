@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -24,6 +26,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(8);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Slow answers of the real services (RunInstances, large listings) stay under this.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A call with all its attempts: who waits for an endpoint that takes connections and never answers wants to know.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// One is of no use without the other.
+const KEY_HALVES: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /// The embedded region takes any credentials; these make the signatures well-formed.
 const LOCAL_ACCESS_KEY: &str = "cloudscale";
 
@@ -67,16 +73,27 @@ impl Clients {
         let tls = tls::Provider::Rustls(CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http.clone())
             .retry_config(retries())
             .timeout_config(timeouts())
             .region(Region::new(region.to_owned()));
         if let Some(profile) = profile {
-            loader = loader.profile_name(profile);
+            // Who names a profile means it: keys in the environment may be another account's.
+            let place = ProviderConfig::without_region().with_region(Some(Region::new(region.to_owned())));
+            let place = place.with_http_client(http);
+            let named = ProfileFileCredentialsProvider::builder().configure(&place).profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
         }
         let config = loader.load().await;
         let provider = config.credentials_provider().ok_or_else(|| error::no_credentials("none are configured"))?;
-        provider.provide_credentials().await.map_err(|failure| error::credentials(&failure))?;
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let missing = match KEY_HALVES.map(|name| (name, variable(name).is_some())) {
+            [(_, true), (missing, false)] | [(missing, false), (_, true)] if profile.is_none() => Some(missing),
+            _ => None,
+        };
+        let profile = profile.map(str::to_owned).or_else(|| variable("AWS_PROFILE"));
+        let provided = provider.provide_credentials().await;
+        provided.map_err(|failure| error::credentials(&failure, profile.as_deref(), missing))?;
         Ok(Self::new(Provider::Aws, region, &config))
     }
 
@@ -116,5 +133,9 @@ fn retries() -> RetryConfig {
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
 }

@@ -35,11 +35,12 @@ where
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let failure = answer.err();
+                let Some(code) = failure.code() else { return not_aws(call, resource, status) };
                 refused(&Refusal {
                     call,
                     resource,
                     status,
-                    code: failure.code().unwrap_or("no code"),
+                    code,
                     message: failure.message().unwrap_or("no message"),
                     request_id: failure.request_id(),
                 })
@@ -77,6 +78,11 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         ],
         "AWS does not accept the credentials",
         "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN or --profile; `aws sts get-caller-identity` tells who you are",
+    ),
+    (
+        &["RequestTimeTooSkewed", "RequestInTheFuture"],
+        "The clock of this machine is wrong",
+        "set the time (`timedatectl set-ntp true`) and run the command again: AWS refuses signatures that are minutes off",
     ),
     (
         &["OptInRequired", "SubscriptionRequiredException", "InvalidRegion"],
@@ -138,6 +144,8 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
 /// The problem for an answer that says no.
 pub fn refused(refusal: &Refusal<'_>) -> Problem {
     let Refusal { call, resource, status, code, message, request_id } = *refusal;
+    // Hundreds of characters that only `sts:DecodeAuthorizationMessage` can read.
+    let message = message.split(" Encoded authorization failure message").next().unwrap_or(message);
     let mut detail = format!("{call} for {resource}: {code}: {message} (HTTP {status}");
     if let Some(id) = request_id {
         let _ = write!(detail, ", request {id}");
@@ -158,6 +166,15 @@ fn matches(pattern: &str, code: &str) -> bool {
     }
 }
 
+/// An answer without AWS's error in it.
+fn not_aws(call: &str, resource: &str, status: u16) -> Problem {
+    Problem::new(
+        "Something else than AWS answers",
+        format!("{call} for {resource}: HTTP {status} without an AWS error code"),
+    )
+    .hint("check AWS_ENDPOINT_URL, and whether a proxy or a login page of the network stands between")
+}
+
 fn unreached(call: &str, resource: &str, cause: &str) -> Problem {
     if cause.contains("redentials") || cause.contains("identity") {
         return no_credentials(cause);
@@ -168,31 +185,64 @@ fn unreached(call: &str, resource: &str, cause: &str) -> Problem {
 
 /// No credentials to sign with.
 pub fn no_credentials(cause: &str) -> Problem {
-    Problem::new("No AWS credentials", cause).hint(
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or give --profile; `--provider local` needs none",
-    )
+    let hint = match cause.contains("SSO") {
+        true => "run `aws sso login` (with the same --profile) and the command again",
+        false => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or give --profile; `--provider local` needs none"
+        }
+    };
+    Problem::new("No AWS credentials", cause).hint(hint)
 }
 
-/// The provider chain ended without credentials.
-pub fn credentials(failure: &CredentialsError) -> Problem {
+/// The provider chain ended without credentials; `profile` is what the command line or the environment names, and
+/// `missing` a variable that the environment lacks beside one that it has.
+pub fn credentials(failure: &CredentialsError, profile: Option<&str>, missing: Option<&str>) -> Problem {
     let cause = chain(failure);
     if cause.to_ascii_lowercase().contains("expired") {
         let (_, summary, hint) = MEANINGS[0];
         return Problem::new(summary, cause).hint(hint);
     }
-    no_credentials(&cause)
+    if let Some(missing) = missing {
+        return no_credentials(&format!("the environment has one half of a key, but no {missing}"));
+    }
+    // The chain was tried to its end: what it says of each provider is of no use to anybody.
+    if ["found in chain", "IMDS"].iter().any(|end| cause.contains(end)) {
+        let profile = profile.unwrap_or("default");
+        return no_credentials(&format!(
+            "there are none in the environment, in the profile `{profile}` of ~/.aws, or in a role of this machine"
+        ));
+    }
+    no_credentials(&match profile {
+        Some(profile) if cause.contains("not enabled") => {
+            format!("~/.aws has no profile `{profile}`, or the profile has no credentials")
+        }
+        Some(profile) => format!("profile `{profile}`: {cause}"),
+        None => cause,
+    })
 }
 
-/// An error and everything under it, once each.
+/// Layers of the SDK's errors that say nothing by themselves.
+const EMPTY_WORDS: &[&str] = &[
+    "dispatch failure",
+    "io error",
+    "other",
+    "client error (Connect)",
+    "an error occurred while loading credentials",
+    "the credentials provider was not properly configured",
+];
+
+/// An error and everything under it that says something, once each.
 fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            let _ = write!(text, ": {words}");
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let words = error.to_string();
+        // The SDK shows the whole request where it cannot use an endpoint.
+        let words = words.split(" to request `Request {").next().unwrap_or_default();
+        if !EMPTY_WORDS.contains(&words) && !text.contains(words) {
+            let _ = write!(text, "{}{words}", if text.is_empty() { "" } else { ": " });
         }
-        cause = inner.source();
+        next = error.source();
     }
     text
 }
@@ -242,9 +292,42 @@ mod tests {
     #[test]
     fn an_expired_token_of_the_provider_chain_is_told_apart_from_none() {
         assert_eq!(
-            credentials(&CredentialsError::provider_error("ExpiredToken: the SSO session has expired")).summary,
+            credentials(&CredentialsError::provider_error("ExpiredToken: the SSO session has expired"), None, None)
+                .summary,
             "AWS credentials have expired"
         );
-        assert_eq!(credentials(&CredentialsError::not_loaded("no providers in chain")).summary, "No AWS credentials");
+    }
+
+    #[test]
+    fn missing_credentials_are_told_in_a_sentence() {
+        let none = CredentialsError::not_loaded("no credentials found in chain. Attempted:\n  Environment: ...");
+        assert_eq!(
+            credentials(&none, None, None).detail,
+            "there are none in the environment, in the profile `default` of ~/.aws, or in a role of this machine"
+        );
+        assert_eq!(
+            credentials(&none, None, Some("AWS_SECRET_ACCESS_KEY")).detail,
+            "the environment has one half of a key, but no AWS_SECRET_ACCESS_KEY"
+        );
+        let sso = credentials(&CredentialsError::provider_error("no cached SSO token"), Some("school"), None);
+        assert_eq!(sso.detail, "profile `school`: no cached SSO token");
+        assert!(sso.hint.is_some_and(|hint| hint.contains("aws sso login")));
+    }
+
+    #[test]
+    fn a_code_that_nobody_can_decode_is_left_out() {
+        let message = "You may not. Encoded authorization failure message: c2VjcmV0";
+        let refusal = Refusal {
+            call: "ec2:RunInstances",
+            resource: "cluster.light.instances",
+            status: 403,
+            code: "UnauthorizedOperation",
+            message,
+            request_id: None,
+        };
+        assert_eq!(
+            refused(&refusal).detail,
+            "ec2:RunInstances for cluster.light.instances: UnauthorizedOperation: You may not. (HTTP 403)"
+        );
     }
 }

@@ -72,7 +72,6 @@ pub async fn collect(
         .buffered(IMAGES_AT_ONCE)
         .collect()
         .await;
-    sink.event(Event::Ready { what: "CloudWatch".into() });
     let mut metrics = Vec::new();
     let mut images = Images::new();
     let mut failure = None;
@@ -85,6 +84,7 @@ pub async fn collect(
             Err(why) => failure = Some(why),
         }
     }
+    sink.event(Event::Ready { what: "CloudWatch".into(), detail: format!("{} of {count} charts", metrics.len()) });
     if let Some(why) = failure {
         let missing = count - metrics.len();
         note += &shortened(&format!(" {missing} of {count} charts could not be fetched ({why})"));

@@ -140,7 +140,11 @@ pub fn main() -> Exit {
         Ok(runtime) => runtime.block_on(run(cli.command, &session)),
         Err(error) => Err(Problem::new("No runtime", error.to_string()).into()),
     };
-    outcome.unwrap_or_else(|problems| {
+    let told = outcome.and_then(|exit| match session.printer.lost_result() {
+        Some(problem) if exit == Exit::Ok => Err(problem.into()),
+        _ => Ok(exit),
+    });
+    told.unwrap_or_else(|problems| {
         session.printer.problems(&problems);
         problems.exit()
     })

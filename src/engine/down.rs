@@ -7,6 +7,7 @@ use super::event::Event;
 use super::plan::{Change, Report, Summary};
 use super::task::Run;
 use crate::problem::{Problem, Problems};
+use crate::resources::tags;
 use crate::stack::model::Provider;
 
 /// What `down` would delete.
@@ -45,13 +46,19 @@ pub async fn down(run: &Run, teardown: Teardown) -> Result<(), Problems> {
     audit(run).await
 }
 
+/// What the last look is called.
+const WHAT: &str = "audit";
+
 /// Nothing tagged with the stack is left.
 async fn audit(run: &Run) -> Result<(), Problems> {
     let mut backoff = run.backoff();
     loop {
         let left = discover(&run.clients, &run.stack, Depth::Existence).await?.leftovers();
         let Some(first) = left.first() else {
-            run.sink.event(Event::Ready { what: format!("{}: nothing left", run.stack) });
+            run.sink.event(Event::Ready {
+                what: WHAT.to_owned(),
+                detail: format!("nothing carries the tag {}={}", tags::STACK, run.stack),
+            });
             return Ok(());
         };
         if run.is_late() {
@@ -59,8 +66,11 @@ async fn audit(run: &Run) -> Result<(), Problems> {
                 .hint("run `cloudscale down` again: it continues")
                 .into());
         }
-        let reason = format!("{first} and {} more", left.len() - 1);
-        run.sink.event(Event::Waiting { what: format!("nothing left of {}", run.stack), reason });
+        let reason = match left.len() {
+            1 => format!("{first} is still there"),
+            count => format!("{count} resources are still there, {first} among them"),
+        };
+        run.sink.event(Event::Waiting { what: WHAT.to_owned(), reason });
         run.pause(&mut backoff).await?;
     }
 }

@@ -43,8 +43,10 @@ pub enum Event {
         what: String,
         reason: String,
     },
+    /// The wait is over; `detail` says what came of it: "5 of 5 healthy".
     Ready {
         what: String,
+        detail: String,
     },
     /// Something worth a line of its own.
     Note {

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::diff::Node;
 use self::discover::{Depth, discover};
-use self::event::Sink;
+use self::event::{Event, Sink};
 use self::plan::{Action, Report, Summary};
 use self::snapshot::Snapshot;
 use self::status::Status;
@@ -38,6 +38,7 @@ use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
 use crate::resources::{Scope, launch_template, network};
 use crate::stack::model::Stack;
+use crate::stack::suggest;
 
 /// A stack and the cloud that it lives in.
 #[derive(Clone)]
@@ -132,10 +133,17 @@ impl Engine {
         if load_balancer.state != "active" {
             wait::load_balancer(&self.run, &load_balancer.arn).await?;
         }
-        let clusters = status.clusters.iter().filter(|cluster| cluster.healthy() < wait::expected(cluster));
-        let waits = clusters.filter_map(|cluster| {
+        let waits = status.clusters.iter().zip(&self.stack.clusters).filter_map(|(cluster, declared)| {
             let group = cluster.target_group.as_ref()?;
-            Some(wait::targets(&self.run, &cluster.name, &group.arn, wait::expected(cluster)))
+            let (healthy, expected) = (cluster.healthy(), wait::expected(cluster));
+            if healthy >= expected {
+                self.run.sink.event(Event::Ready {
+                    what: format!("cluster.{}", cluster.name),
+                    detail: format!("{healthy} of {expected} healthy"),
+                });
+                return None;
+            }
+            Some(wait::targets(&self.run, declared, &group.arn, expected))
         });
         let waits: Vec<_> = waits.collect();
         let waited = !waits.is_empty();
@@ -172,9 +180,10 @@ impl Engine {
     /// Where the cluster is a fleet, is not up, or the number is out of range.
     pub async fn scale(&self, cluster: &str, instances: u32) -> Result<(), Problem> {
         let status = self.status().await?;
-        let known = || self.stack.clusters.iter().map(|cluster| cluster.name.as_str()).collect::<Vec<_>>().join(", ");
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
-            return Err(Problem::usage("No such cluster", format!("{} has the clusters {}", status.stack, known())));
+            let known = self.stack.clusters.iter().map(|cluster| cluster.name.as_str());
+            return Err(Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", status.stack))
+                .hint(suggest::hint(cluster, known)));
         };
         if found.kind == "fleet" {
             return Err(Problem::usage(

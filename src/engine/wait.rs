@@ -1,5 +1,6 @@
 //! Waits until a stack serves: load balancer active, every target healthy, every route answered by its cluster.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +11,13 @@ use tokio::net::TcpStream;
 
 use super::discover::target_health;
 use super::event::Event;
-use super::snapshot::health_of;
+use super::snapshot::{Health, health_of};
 use super::status::{ClusterStatus, Status};
 use super::task::Run;
 use crate::aws::error::CallError;
+use crate::clock;
 use crate::problem::{Problem, Problems};
-use crate::stack::model::{FixedResponse, Stack};
+use crate::stack::model::{Cluster, FixedResponse, Provider, Stack};
 
 /// How far `up` waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,6 +35,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Lines of an instance's console that a problem shows.
 const CONSOLE_LINES: usize = 12;
+/// Targets that a problem lists.
+const TARGETS_SHOWN: usize = 10;
 
 /// Waits for the load balancer.
 ///
@@ -48,7 +52,7 @@ pub async fn load_balancer(run: &Run, arn: &str) -> Result<String, Problem> {
         let state =
             found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
         if state.starts_with("active") {
-            run.sink.event(Event::Ready { what: "load_balancer".to_owned() });
+            run.sink.event(Event::Ready { what: "load_balancer".to_owned(), detail: state.to_owned() });
             return Ok(found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned());
         }
         let detail = format!("the load balancer is {state}");
@@ -66,48 +70,94 @@ pub async fn load_balancer(run: &Run, arn: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// When time is up: every target with its reason, and the last lines of a console.
-pub async fn targets(run: &Run, cluster: &str, target_group: &str, wanted: usize) -> Result<(), Problem> {
-    let what = format!("cluster.{cluster}");
+pub async fn targets(run: &Run, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
+    let what = format!("cluster.{}", cluster.name);
     let mut backoff = run.backoff();
+    let mut console = Console::default();
     loop {
         let (_, found) = target_health(&run.clients, target_group).await?;
         let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), health_of(target))));
         let healths: Vec<_> = healths.filter(|(_, health)| health.state != "draining").collect();
         let (healthy, others): (Vec<_>, Vec<_>) =
             healths.into_iter().partition(|(_, health)| health.state == "healthy");
+        let count = format!("{} of {wanted} healthy", healthy.len());
         if healthy.len() >= wanted {
-            run.sink.event(Event::Ready { what });
+            run.sink.event(Event::Ready { what, detail: count });
             return Ok(());
         }
-        let sentences: Vec<_> = others.iter().map(|(id, health)| format!("{id}: {}", health.sentence())).collect();
-        let count = format!("{} of {wanted} healthy", healthy.len());
+        let first = others.iter().find(|(_, health)| health.state == "unhealthy").or(others.first());
         if run.is_late() {
-            let console = match others.first() {
-                Some((id, _)) => console(run, id).await,
-                None => String::new(),
-            };
-            return Err(Problem::new("Targets are not healthy", format!("{what}: {count}; {}{console}", sentences.join("; ")))
-                .hint("see what the application says (`cloudscale local logs INSTANCE`), then mend user data, port or health check and run `cloudscale up` again; nothing was rolled back"));
+            if let Some((id, _)) = first {
+                console.read(run, id).await;
+            }
+            return Err(unhealthy(run, cluster, &count, &others, &console));
         }
-        let reason = sentences.first().map_or_else(|| count.clone(), |first| format!("{first}, {count}"));
+        let reason = match first {
+            None => format!("{count}; no other target is registered"),
+            Some((id, health)) => {
+                if health.state == "unhealthy" && console.instance.is_empty() {
+                    console.read(run, id).await;
+                    if let Some(line) = console.lines.last() {
+                        run.sink.event(Event::Note { text: format!("{what}: {id}'s console ends with: {line}") });
+                    }
+                }
+                format!("{count}; {id}: {}", health.sentence())
+            }
+        };
         run.sink.event(Event::Waiting { what: what.clone(), reason });
         run.pause(&mut backoff).await?;
     }
 }
 
-/// The last lines of an instance's console, as a paragraph; empty where there is none.
-async fn console(run: &Run, instance: &str) -> String {
-    use base64::Engine as _;
-    let answer = run.clients.ec2.get_console_output().instance_id(instance).send().await;
-    let text = answer.ok().and_then(|answer| answer.output);
-    let text = text.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    match lines.len() {
-        0 => String::new(),
-        count => {
-            format!("\nconsole of {instance}, last lines:\n{}", lines[count.saturating_sub(CONSOLE_LINES)..].join("\n"))
+fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Health)], console: &Console) -> Problem {
+    let check = &cluster.health_check;
+    let mut detail = format!(
+        "cluster.{}: {count} within the time limit; the check is GET {} on port {}, expecting {}",
+        cluster.name, check.path, cluster.port, check.codes
+    );
+    for (id, health) in others.iter().take(TARGETS_SHOWN) {
+        let _ = write!(detail, "\n  {id}: {}", health.sentence());
+    }
+    if others.len() > TARGETS_SHOWN {
+        let _ = write!(detail, "\n  and {} more", others.len() - TARGETS_SHOWN);
+    }
+    if !console.lines.is_empty() {
+        let _ = write!(detail, "\nthe end of {}'s console:", console.instance);
+        for line in &console.lines {
+            let _ = write!(detail, "\n  {line}");
         }
+    }
+    let logs = match run.clients.provider {
+        Provider::Local => "cloudscale local logs INSTANCE",
+        Provider::Aws => "aws ec2 get-console-output --latest --output text --instance-id INSTANCE",
+    };
+    Problem::new("Targets are not healthy", detail).hint(format!(
+        "`{logs}` shows all that it said; mend user data, port or health check and run `cloudscale up` again, or give it \
+         more time with --timeout; everything stays as it is until then"
+    ))
+}
+
+/// The last lines of an instance's console.
+#[derive(Default)]
+struct Console {
+    /// Empty until one was read.
+    instance: String,
+    lines: Vec<String>,
+}
+
+impl Console {
+    /// Leaves no lines where there is no console: the wait goes on without.
+    async fn read(&mut self, run: &Run, instance: &str) {
+        use base64::Engine as _;
+        let answer = run.clients.ec2.get_console_output().instance_id(instance).send().await;
+        let text = answer.ok().and_then(|answer| answer.output);
+        let text =
+            text.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
+        self.lines = last.iter().map(|line| (*line).to_owned()).collect();
+        instance.clone_into(&mut self.instance);
     }
 }
 
@@ -120,15 +170,14 @@ pub async fn routes(run: &Run, stack: &Stack, host: &str) -> Result<(), Problems
     for cluster in &stack.clusters {
         waiting.extend(cluster.routes.iter().map(|route| (cluster.name.clone(), sample(route))));
     }
+    let count = waiting.len();
     let mut backoff = run.backoff();
     loop {
         let mut left = Vec::new();
         let mut reasons = Vec::new();
         for (cluster, path) in waiting {
             match probe(host, &path).await {
-                Ok(answer) if is_served(&answer, &stack.load_balancer.default) => {
-                    run.sink.event(Event::Ready { what: format!("{path} → {cluster}") });
-                }
+                Ok(answer) if is_served(&answer, &stack.load_balancer.default) => {}
                 Ok(answer) => {
                     reasons.push(format!("{path}: {} instead of an answer from {cluster}", answer.status));
                     left.push((cluster, path));
@@ -141,6 +190,11 @@ pub async fn routes(run: &Run, stack: &Stack, host: &str) -> Result<(), Problems
         }
         waiting = left;
         let Some(first) = reasons.first() else {
+            let detail = match count {
+                1 => "the only one answers".to_owned(),
+                count => format!("all {count} answer"),
+            };
+            run.sink.event(Event::Ready { what: "routes".to_owned(), detail });
             return Ok(());
         };
         if run.is_late() {
@@ -196,7 +250,7 @@ async fn probe(host: &str, path: &str) -> Result<Answer, String> {
     };
     tokio::select! {
         answer = exchange => answer,
-        () = crate::clock::sleep(PROBE_TIMEOUT) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+        () = clock::sleep(PROBE_TIMEOUT) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
     }
 }
 

@@ -322,7 +322,7 @@ pub async fn terminate(task: &Task<'_>, ids: Vec<String>) -> Result<(), Problem>
         if states.is_empty() {
             return Ok(());
         }
-        task.waiting(states.iter().map(|(id, state)| format!("{id} is {state}")).collect::<Vec<_>>().join(", "));
+        task.waiting(in_words(&states));
         if task.run.is_late() {
             let left = states.into_keys().collect::<Vec<_>>().join(", ");
             return Err(Problem::new("Instances are still there", format!("{left} did not terminate in time"))
@@ -353,6 +353,16 @@ async fn look(
     Ok(instances.filter_map(state).collect())
 }
 
+/// `2 shutting-down (i-1, i-2), 1 pending (i-3)`
+fn in_words<T: AsRef<str>>(states: &BTreeMap<T, T>) -> String {
+    let mut by_state = BTreeMap::<&str, Vec<&str>>::new();
+    for (id, state) in states {
+        by_state.entry(state.as_ref()).or_default().push(id.as_ref());
+    }
+    let parts = by_state.into_iter().map(|(state, ids)| format!("{} {state} ({})", ids.len(), ids.join(", ")));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// Waits until all instances run: a target group takes no others.
 ///
 /// # Errors
@@ -365,9 +375,8 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
         if running == ids.len() {
             return Ok(());
         }
-        let others =
-            states.iter().filter(|(_, state)| *state != "running").map(|(id, state)| format!("{id} is {state}"));
-        let others = others.collect::<Vec<_>>().join(", ");
+        let others: BTreeMap<_, _> = states.iter().filter(|(_, state)| *state != "running").collect();
+        let others = in_words(&others);
         if task.run.is_late() || states.values().any(|state| state.starts_with("shutting") || state == "terminated") {
             return Err(Problem::new("Instances do not run", others).hint(
                 "`cloudscale local logs INSTANCE` or the console's system log tell why; `cloudscale up` replaces them",

@@ -80,7 +80,10 @@ impl Checker<'_> {
                     self.problems.push(
                         problem
                             .at(Place { source: Arc::clone(self.source), bytes: entry.key_bytes.clone() })
-                            .hint(suggest::hint(&entry.key, known)),
+                            .hint(match entry.key.as_str() {
+                                "<<" => "keys are not merged here: repeat them, or give a whole value with an alias (`health_check: *same`)".to_owned(),
+                                key => suggest::hint(key, known),
+                            }),
                     );
                 }
             }

@@ -310,7 +310,12 @@ impl<'s> Composer<'s> {
         }
         let detail =
             format!("with its aliases it holds more than {NODES_MAX} values or {} MiB of text", TEXT_BYTES_MAX >> 20);
-        Err(Problem::usage("The file holds too much", detail).at(self.place(bytes(span))).hint("use fewer aliases"))
+        let hint = if self.anchors.is_empty() {
+            "check the path; a file that a person wrote is much smaller"
+        } else {
+            "use fewer aliases"
+        };
+        Err(Problem::usage("The file holds too much", detail).at(self.place(bytes(span))).hint(hint))
     }
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, span: &Span) {
@@ -342,7 +347,7 @@ impl<'s> Composer<'s> {
             return self.too_deep(at..end);
         }
         let problem = Problem::usage("Not valid YAML", error.info()).at(self.place(at..end));
-        if text[at..].starts_with('\t') {
+        if text[at..].starts_with('\t') || error.info().contains("tab") {
             problem.hint("indent with spaces; YAML does not allow tabs")
         } else {
             problem

@@ -9,6 +9,7 @@ pub mod style;
 pub mod table;
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use crate::cli::Globals;
 use crate::problem::{Problem, Problems, Severity};
@@ -27,6 +28,8 @@ pub struct Printer {
     pub quiet: bool,
     /// Standard error is a terminal: bars are welcome.
     pub live: bool,
+    /// Why a result could not be written, the first time.
+    lost: OnceLock<String>,
 }
 
 impl Printer {
@@ -37,6 +40,7 @@ impl Printer {
             color_problems: !plain && std::io::stderr().is_terminal(),
             quiet: globals.quiet,
             live: !globals.quiet && std::io::stderr().is_terminal(),
+            lost: OnceLock::new(),
         }
     }
 
@@ -57,8 +61,26 @@ impl Printer {
 
     /// A line of the command's result, to standard output. `--quiet` does not silence results.
     pub fn result(&self, line: &str) {
-        // A closed pipe (`| head`) is not a failure of the command.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        let written = writeln!(std::io::stdout().lock(), "{line}");
+        self.keep_failure(written);
+    }
+
+    /// A closed pipe (`| head`) is no failure of the command; a full disk is one.
+    fn keep_failure(&self, written: std::io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.lost.get_or_init(|| error.to_string());
+        }
+    }
+
+    /// The problem of a command that did its work, but could not tell all of its result.
+    pub fn lost_result(&self) -> Option<Problem> {
+        let why = self.lost.get()?;
+        Some(
+            Problem::new("The result could not be written", format!("standard output: {why}"))
+                .hint("the work itself is done; make room and run the command again to see its result"),
+        )
     }
 
     /// A line about what is going on, to standard error.
@@ -71,7 +93,8 @@ impl Printer {
     /// Bytes as they are, to standard output: a log.
     pub fn text(&self, bytes: &[u8]) {
         let mut output = std::io::stdout().lock();
-        let _ = output.write_all(bytes).and_then(|()| output.flush());
+        let written = output.write_all(bytes).and_then(|()| output.flush());
+        self.keep_failure(written);
     }
 
     /// A value as one line of JSON, to standard output: for a program that reads line by line.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters,
-    ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
+    SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
 use crate::problem::{Place, Problem, Problems, Severity};
@@ -70,7 +70,7 @@ struct Report<'p> {
     problem: &'p Problem,
     message: String,
     hint: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<Snippet>,
 }
 
 impl<'p> Report<'p> {
@@ -122,21 +122,68 @@ impl Diagnostic for Report<'_> {
     }
 }
 
+/// The lines of a source around a place. The rest is left out, since a file may be long and have many problems.
+#[derive(Debug)]
+struct Snippet {
+    name: String,
+    text: String,
+    /// Where `text` begins in the file.
+    offset: usize,
+    /// Lines before it.
+    lines: usize,
+}
+
+impl SourceCode for Snippet {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let inner = SourceSpan::from((span.offset().saturating_sub(self.offset), span.len()));
+        let found = self.text.read_span(&inner, before, after)?;
+        let place = SourceSpan::from((found.span().offset() + self.offset, found.span().len()));
+        let line = found.line() + self.lines;
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            found.data(),
+            place,
+            line,
+            found.column(),
+            found.line_count(),
+        )))
+    }
+}
+
 /// The source, where the line of the place can be shown.
-fn snippet(place: &Place) -> Option<NamedSource<String>> {
+fn snippet(place: &Place) -> Option<Snippet> {
     let text = &place.source.text;
     let start = place.bytes.start.min(text.len());
     // The line itself and its neighbours, which are drawn with it.
     let before = text[..start].lines().rev().take(2);
     let from_here = text[start..].lines().take(2);
     let is_short = before.chain(from_here).all(|line| line.len() <= LINE_BYTES_MAX);
-    is_short.then(|| NamedSource::new(&place.source.name, printable(text)))
+    is_short.then(|| {
+        // From the second line before the place to the second line after it.
+        let line_start = |end: usize| text[..end].rfind('\n').map_or(0, |newline| newline + 1);
+        let mut from = line_start(start);
+        for _ in 0..2 {
+            from = line_start(from.saturating_sub(1));
+        }
+        let to = text[start..].match_indices('\n').nth(2).map_or(text.len(), |(newline, _)| start + newline + 1);
+        let lines = text[..from].matches('\n').count();
+        Snippet { name: place.source.name.clone(), text: printable(&text[from..to]), offset: from, lines }
+    })
 }
 
 /// Without control characters, which could move the cursor; bytes keep their places.
 fn printable(text: &str) -> String {
     let replace = |character: char| match character {
         '\n' | '\t' => character,
+        // The end of a line as Windows writes it.
+        '\r' => ' ',
+        // These turn the direction of what follows.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         _ if !character.is_control() => character,
         _ if character.len_utf8() == 1 => '?',
         _ => '·',

@@ -14,6 +14,8 @@ use crate::engine::plan::Action;
 
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(100);
+/// What stands before a spinner's message, and one column that no terminal has to wrap at.
+const SPINNER_COLUMNS: usize = 5;
 /// Plain lines tell of a wait no oftener than this, unless its reason is new.
 const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -84,13 +86,19 @@ impl Bars {
 
     fn spin(&self, key: &str, message: String) {
         let mut state = self.state();
+        let overall = state.overall.clone();
         let bar = state.lines.entry(key.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template("  {spinner} {wide_msg}").expect("the template is fixed");
-            let bar = self.multi.add(ProgressBar::new_spinner().with_style(style));
+            let bar = ProgressBar::new_spinner().with_style(style);
+            let bar = match &overall {
+                Some(overall) => self.multi.insert_before(overall, bar),
+                None => self.multi.add(bar),
+            };
             bar.enable_steady_tick(TICK);
             bar
         });
-        bar.set_message(message);
+        let columns = usize::from(console::Term::stderr().size().1);
+        bar.set_message(console::truncate_str(&message, columns.saturating_sub(SPINNER_COLUMNS), "…").into_owned());
     }
 
     fn stop(&self, key: &str) {
@@ -165,9 +173,9 @@ impl Sink for Bars {
                 self.advance();
             }
             Event::Waiting { what, reason } => self.spin(&what, format!("{what}  {}", paint.dim(&reason))),
-            Event::Ready { what } => {
+            Event::Ready { what, detail } => {
                 self.stop(&what);
-                self.say(&format!("  {} {what}", paint.good("✓")));
+                self.say(&format!("  {} {what}  {}", paint.good("✓"), paint.dim(&detail)));
             }
             Event::Note { text } => self.say(&format!("  {text}")),
             Event::BenchStarted { scenario, targets, requests } => {
@@ -225,7 +233,7 @@ impl Lines {
             Event::ActionFailed { address, summary, .. } => Some(format!("{address}: failed: {summary}")),
             Event::ActionSkipped { address, because } => Some(format!("{address}: skipped: {because}")),
             Event::Waiting { what, reason } => self.wait(&what, &reason),
-            Event::Ready { what } => Some(what),
+            Event::Ready { what, detail } => Some(format!("{what}: {detail}")),
             Event::Note { text } => Some(text),
             Event::BenchStarted { scenario, targets, requests } => {
                 Some(format!("{requests} requests to {} ({scenario})", targets.join(", ")))

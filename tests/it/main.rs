@@ -2,6 +2,7 @@
 
 mod aws_clients;
 mod engine_moto;
+mod failures;
 mod group;
 mod healing;
 mod lab;
