@@ -180,7 +180,7 @@ mod tests {
                 "changed in the stack",
                 vec![field("user_data", Some("#!/bin/sh\na\nb\n"), Some("#!/bin/sh\na\nc\n"), false)],
             ),
-            change("load_balancer", Action::Unchanged, "as wanted", vec![]),
+            change("load_balancer", Action::Unchanged, "", vec![]),
         ]);
         insta::assert_snapshot!(text, @r"
         lab on local
