@@ -13,8 +13,10 @@ use aws_sdk_ec2::types::{Filter, Instance, LaunchTemplate, SecurityGroup};
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 
 use super::snapshot::{Snapshot, is_present, tag};
+use super::task::boot_grace;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::clock;
 use crate::problem::Problem;
 use crate::resources::tags::{self, Tags};
 
@@ -52,6 +54,8 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
     )?;
     let mut snapshot = Snapshot {
         stack: stack.to_owned(),
+        taken: clock::now(),
+        boot_grace: boot_grace(clients.provider),
         instances,
         security_groups,
         launch_templates,

@@ -1,11 +1,13 @@
 //! What the cloud holds of one stack, at one moment: the answers of discovery, filtered to what is ours.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy, ScheduledUpdateGroupAction};
 use aws_sdk_cloudwatch::types::MetricAlarm;
 use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplate, LaunchTemplateVersion, SecurityGroup};
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
+use jiff::Timestamp;
 
 use crate::resources::fields::Value;
 use crate::resources::tags::{self, Tags};
@@ -14,6 +16,10 @@ use crate::resources::tags::{self, Tags};
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub stack: String,
+    /// When the cloud was asked.
+    pub taken: Timestamp,
+    /// How long after its launch an instance may not serve and still be whole.
+    pub boot_grace: Duration,
     pub security_groups: Vec<SecurityGroup>,
     pub launch_templates: Vec<LaunchTemplate>,
     /// The latest version, by template id; fetched only where the tags do not already tell it.
@@ -85,6 +91,12 @@ impl Snapshot {
         self.instances
             .iter()
             .filter(move |instance| is_present(instance) && tag(instance, tags::ADDRESS) == Some(address))
+    }
+
+    /// Whether an instance is so young that it may still be on its way to serve.
+    pub fn is_booting(&self, instance: &Instance) -> bool {
+        let launched = instance.launch_time().and_then(|time| Timestamp::from_second(time.secs()).ok());
+        launched.is_some_and(|launched| self.taken < launched + self.boot_grace)
     }
 
     /// The target group of a cluster (`cluster.light`).

@@ -25,6 +25,10 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// The embedded region changes in milliseconds, AWS in seconds.
 const PAUSE_MAX_LOCAL: Duration = Duration::from_millis(500);
 const PAUSE_MAX_AWS: Duration = Duration::from_secs(5);
+/// How long a fleet's instance may take to serve before it counts as broken. A process that installs nothing serves in a
+/// second or two; an EC2 instance boots for about a minute and then often installs its application.
+const BOOT_GRACE_LOCAL: Duration = Duration::from_secs(5);
+const BOOT_GRACE_AWS: Duration = Duration::from_secs(300);
 
 /// Codes by which AWS says that it has not heard yet of what it has just made.
 pub const FRESH: &[&str] = &[
@@ -38,6 +42,14 @@ pub const FRESH: &[&str] = &[
     "RuleNotFound",
     "TargetGroupNotFound",
 ];
+
+/// How long after its launch an instance that does not serve is waited for instead of replaced.
+pub fn boot_grace(provider: Provider) -> Duration {
+    match provider {
+        Provider::Local => BOOT_GRACE_LOCAL,
+        Provider::Aws => BOOT_GRACE_AWS,
+    }
+}
 
 /// One run of the engine over one stack.
 #[derive(Clone)]

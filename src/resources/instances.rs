@@ -167,6 +167,7 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
         let id = instance.instance_id().unwrap_or_default();
         let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
         let health = cloud.health(cluster, id).filter(|health| health.state.starts_with("unhealthy"));
+        let health = health.filter(|_| !cloud.is_booting(instance));
         let stopped = state.starts_with("stop").then(|| state.to_owned());
         Member {
             id: id.to_owned(),

@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod face;
 pub mod fields;
+pub mod instance_refresh;
 pub mod instances;
 pub mod launch_template;
 pub mod listener;

@@ -1,22 +1,25 @@
 //! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it.
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification, RefreshPreferences};
 
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, in_cluster, security_group, touches};
+use super::{Output, Resource, Scope, foreign, in_cluster, instance_refresh, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::stack::model::Capacity;
+use crate::stack::model::{Capacity, Rollout};
 use crate::stack::names;
 
 /// Targets decide: an instance whose application is dead is replaced, not only one whose machine is.
 const HEALTH_CHECK: &str = "ELB";
 /// A group cannot be deleted while it changes its capacity.
 const BUSY: &[&str] = &["ScalingActivityInProgress", "ResourceInUse"];
+
+/// Where some instances are not of the group's version: nothing like that is ever wanted.
+const OUTDATED: &str = "outdated_instances";
 
 #[derive(Debug)]
 pub struct ScalingGroup;
@@ -31,6 +34,8 @@ pub struct Wanted {
     pub warmup_s: i32,
     pub health_grace_s: i32,
     pub subnets: Vec<String>,
+    /// How instances are replaced: cloudscale's to know, AWS is told when it happens.
+    pub rollout: Rollout,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +69,7 @@ impl Resource for ScalingGroup {
                 warmup_s: number(scaling.warmup.as_secs()),
                 health_grace_s: number(scaling.health_grace.as_secs()),
                 subnets: scope.network.subnet_ids(),
+                rollout: scaling.rollout.clone(),
             };
             Some((in_cluster(&cluster.name, Self::KIND), wanted))
         });
@@ -112,7 +118,8 @@ impl Resource for ScalingGroup {
             .maybe("health_grace_s", group.health_check_grace_period())
             .maybe("health_check", group.health_check_type())
             .text("subnets", subnets.join(", "))
-            .value("launch_template", template);
+            .value("launch_template", template)
+            .maybe(OUTDATED, instance_refresh::outdated(group));
         match group.target_group_arns() {
             [only] => fields.value("target_group", cloud.reference(only)),
             several => fields.text("target_group", several.join(", ")),
@@ -121,6 +128,10 @@ impl Resource for ScalingGroup {
 
     fn stands_on(_live: &Live) -> Vec<String> {
         vec![security_group::INSTANCES.to_owned()]
+    }
+
+    fn reason(_wanted: &Wanted, live: &Live) -> Option<String> {
+        instance_refresh::outdated(&live.group)
     }
 
     fn output(live: &Live) -> Output {
@@ -194,6 +205,9 @@ impl Resource for ScalingGroup {
             call.map_err(|error| error.problem("autoscaling:AttachLoadBalancerTargetGroups", task.address))?;
         }
         tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, wanted)).await?;
+        if touches(changes, &["launch_template", OUTDATED]) {
+            instance_refresh::run(task, &output.id, &preferences(wanted)).await?;
+        }
         Ok(output)
     }
 
@@ -234,6 +248,16 @@ fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecificat
     let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
     // A number and not `$Latest`: a refresh can only roll back to a number.
     Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
+}
+
+fn preferences(wanted: &Wanted) -> RefreshPreferences {
+    RefreshPreferences::builder()
+        .min_healthy_percentage(wanted.rollout.min_healthy.into())
+        .max_healthy_percentage(wanted.rollout.max_healthy.into())
+        .instance_warmup(wanted.warmup_s)
+        // What a refresh that was interrupted has replaced already stays.
+        .skip_matching(true)
+        .build()
 }
 
 fn group_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {

@@ -1,8 +1,43 @@
-//! moto server: an AWS endpoint that nobody here wrote, one process for each story.
+//! moto server: an AWS endpoint that nobody here wrote. All stories share one process; each has a region of its own.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long one command may take before the story has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The region that `cloudscale` prefers, for stories without moto.
+pub const REGION: &str = "us-east-1";
+/// Two regions share nothing in moto. All of these have the instance types of the shipped stacks.
+const REGIONS: &[&str] = &[
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-central-1",
+    "ap-south-1",
+    "ap-northeast-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "sa-east-1",
+];
+/// moto's server, ended by the end of its standard input: however the tests end, it ends with them.
+const SERVER: &str = r#"
+import os, sys, threading
+from moto.server import main
+
+def follow():
+    sys.stdin.read()
+    os._exit(0)
+
+threading.Thread(target=follow, daemon=True).start()
+main(["-H", "127.0.0.1", "-p", "0"])
+"#;
 
 /// The virtual environment with moto and awscli; `scripts/test` makes it and names it.
 pub fn venv() -> PathBuf {
@@ -10,19 +45,19 @@ pub fn venv() -> PathBuf {
     std::env::var_os("CLOUDSCALE_TEST_VENV").map_or_else(default, PathBuf::from)
 }
 
-/// A running moto server; it ends with this value.
-pub struct Moto {
-    process: Child,
-    pub endpoint: String,
-    folder: tempfile::TempDir,
+/// The server of this test binary; its standard input stays open as long as the value lives.
+struct Server {
+    _process: Child,
+    endpoint: String,
 }
 
-impl Moto {
-    /// Starts one on a free port and waits until it says where it serves.
-    pub fn start() -> Self {
-        let program = venv().join("bin/moto_server");
+impl Server {
+    /// Starts it on a free port and waits until it says where it serves.
+    fn start() -> Self {
+        let program = venv().join("bin/python");
         let mut process = Command::new(&program)
-            .args(["-H", "127.0.0.1", "-p", "0"])
+            .args(["-c", SERVER])
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -35,26 +70,37 @@ impl Moto {
         let endpoint = endpoint.expect("moto says where it serves");
         // Its log is read to the end, or it would stop when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, endpoint, folder: tempfile::tempdir().expect("a folder for the story") }
-    }
-
-    /// cloudscale against this server, in a folder and an environment of its own.
-    pub fn cloudscale(&self, arguments: &[&str]) -> Answer {
-        Answer::of(cloudscale(&self.endpoint, self.folder.path()).args(arguments))
-    }
-
-    /// awscli against this server.
-    pub fn aws(&self, arguments: &[&str]) -> Answer {
-        let mut command = Command::new(venv().join("bin/aws"));
-        Answer::of(hermetic(&mut command, &self.endpoint, self.folder.path()).args(arguments))
+        Self { _process: process, endpoint }
     }
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// An empty region of moto.
+pub struct Moto {
+    pub endpoint: &'static str,
+    pub region: &'static str,
+    folder: tempfile::TempDir,
+}
+
+impl Moto {
+    /// A region that no other story of this test binary has.
+    pub fn start() -> Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let region = REGIONS.get(TAKEN.fetch_add(1, Ordering::Relaxed)).expect("as many regions as stories");
+        let endpoint = &SERVER.get_or_init(Server::start).endpoint;
+        Self { endpoint, region, folder: tempfile::tempdir().expect("a folder for the story") }
+    }
+
+    /// cloudscale against this region, in a folder and an environment of its own.
+    pub fn cloudscale(&self, arguments: &[&str]) -> Answer {
+        Answer::of(cloudscale(self.endpoint, self.folder.path()).args(["--region", self.region]).args(arguments))
+    }
+
+    /// awscli against this region.
+    pub fn aws(&self, arguments: &[&str]) -> Answer {
+        let mut command = Command::new(venv().join("bin/aws"));
+        let command = hermetic(&mut command, self.endpoint, self.folder.path());
+        Answer::of(command.env("AWS_DEFAULT_REGION", self.region).args(arguments))
     }
 }
 
@@ -75,7 +121,7 @@ pub fn hermetic<'a>(command: &'a mut Command, endpoint: &str, folder: &Path) -> 
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", REGION)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -90,7 +136,9 @@ pub struct Answer {
 
 impl Answer {
     pub fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().expect("the command runs");
+        let command = std::mem::replace(command, Command::new(""));
+        let bounded = assert_cmd::Command::from_std(command).timeout(PATIENCE).output();
+        let Output { status, stdout, stderr } = bounded.expect("the command runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }

@@ -1,16 +1,23 @@
 //! What a difference is called: created, changed, drifted, replaced, and what follows from it.
 
+use std::time::Duration;
+
+use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{Instance, InstanceState, InstanceStateName, Placement};
-use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroup};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Matcher, ProtocolEnum, TargetDescription, TargetGroup, TargetHealth, TargetHealthDescription, TargetHealthStateEnum,
+};
+use jiff::Timestamp;
 
 use super::*;
 use crate::resources::network::{LiveNetwork, LiveSubnet};
 use crate::resources::target_group;
-use crate::resources::{Resource, instances, launch_template};
+use crate::resources::{Resource, launch_template};
 use crate::stack::model::Stack;
 use crate::stack::{Overrides, load};
 
 const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
+const FLEET: &str = "cluster.app.instances";
 
 fn stack(port: u16) -> Stack {
     let folder = tempfile::tempdir().expect("a folder");
@@ -122,20 +129,43 @@ fn a_stranger_with_our_name_stops_the_plan() {
     assert_eq!(problems.0[0].summary, "A resource of this name belongs to someone else");
 }
 
-#[test]
-fn a_fleet_says_how_many_are_missing_and_its_registration_follows() {
-    let (stack, network) = (stack(8080), network());
-    let scope = Scope { stack: &stack, network: &network };
+/// A running instance of `app`'s fleet, made of the wanted template and launched at the epoch.
+fn instance(stack: &Stack, id: &str) -> Instance {
+    let network = network();
+    let scope = Scope { stack, network: &network };
     let template = launch_template::LaunchTemplate::wanted(&scope).remove(0).1;
-    let address = instances::Instances::wanted(&scope).remove(0).0;
-    let tags = tags::of("web", &address, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
-    let instance = Instance::builder()
-        .instance_id("i-1")
+    let tags = tags::of("web", FLEET, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
+    Instance::builder()
+        .instance_id(id)
+        .launch_time(DateTime::from_secs(0))
         .state(InstanceState::builder().name(InstanceStateName::Running).build())
         .placement(Placement::builder().availability_zone("a").build())
         .set_tags(Some(tags::to_ec2(&tags)))
-        .build();
-    let cloud = Snapshot { stack: "web".into(), instances: vec![instance], ..Snapshot::default() };
-    let fleet = change(&stack, &cloud, &address);
+        .build()
+}
+
+#[test]
+fn a_fleet_says_how_many_are_missing() {
+    let stack = stack(8080);
+    let cloud = Snapshot { stack: "web".into(), instances: vec![instance(&stack, "i-1")], ..Snapshot::default() };
+    let fleet = change(&stack, &cloud, FLEET);
     assert_eq!((fleet.action, fleet.reason.as_str()), (Action::Update, "1 missing"));
+}
+
+#[test]
+fn an_unhealthy_instance_is_waited_for_while_it_boots_and_replaced_afterwards() {
+    let stack = stack(8080);
+    let unhealthy = TargetHealth::builder().state(TargetHealthStateEnum::Unhealthy).build();
+    let target = TargetDescription::builder().id("i-1").build();
+    let health = TargetHealthDescription::builder().target(target).target_health(unhealthy).build();
+    let cloud = |seconds| Snapshot {
+        taken: Timestamp::from_second(seconds).expect("a time"),
+        boot_grace: Duration::from_secs(5),
+        instances: vec![instance(&stack, "i-1"), instance(&stack, "i-2")],
+        target_health: [(TARGET_GROUP.to_owned(), vec![health.clone()])].into(),
+        ..with_target_group("/health", "x")
+    };
+    assert_eq!(change(&stack, &cloud(4), FLEET).action, Action::Unchanged);
+    let late = change(&stack, &cloud(5), FLEET);
+    assert_eq!((late.action, late.reason.as_str()), (Action::Update, "1 not serving"));
 }
