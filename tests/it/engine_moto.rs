@@ -10,7 +10,7 @@ use super::moto::{Answer, Moto, cloudscale};
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stacks/two-clusters.yaml");
 const GROUPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stacks/scaling-group.yaml");
 /// moto routes no requests.
-const UP: &[&str] = &["--provider", "aws", "up", "--yes", "--wait", "targets", "-v"];
+const UP: &[&str] = &["--provider", "aws", "up", "--yes", "--wait", "targets", "--timeout", "2m", "-v"];
 
 fn up(moto: &Moto, stack: &str) -> Answer {
     moto.cloudscale(&[UP, &[stack]].concat())

@@ -10,6 +10,7 @@ mod load;
 mod local_region;
 mod moto;
 mod rehearsal;
+mod rollout;
 mod tap;
 mod tidy;
 mod visitor;
