@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
 /// By these an endpoint that imitates AWS says that it lacks an operation; moto fails without any code.
-const LACKING: &[&str] = &["InvalidAction", "UnknownOperationException", "NotImplemented", "InternalFailure"];
+const LACKING: &[&str] = &["InvalidAction", "UnknownOperationException", "NotImplemented"];
 
 /// `2 of 4 from an older launch template`; `None` where all are of the group's version, or the endpoint does not tell.
 pub fn outdated(group: &AutoScalingGroup) -> Option<String> {

@@ -54,12 +54,14 @@ async fn every_path_answers_with_the_instance_on_one_connection() {
 async fn a_request_in_flight_is_finished_at_the_end() {
     let server = Server::start(Options { delay: Duration::from_millis(100), ..options() }).await.unwrap();
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
+    let application = Arc::clone(&server.application);
     let serving = tokio::spawn(server.serve(stop.clone()));
     let mut sender = client(address).await;
-    get(&mut sender, "/health").await;
     let answer = tokio::spawn(async move { get(&mut sender, "/").await });
-    // The request is on its way before the end is asked for: both tasks run on this one thread, in turn.
-    tokio::task::yield_now().await;
+    // Held by this test, the server, the connection and, while it is answered, the request.
+    while Arc::strong_count(&application) < 4 {
+        tokio::task::yield_now().await;
+    }
     stop.cancel();
     assert_eq!(answer.await.unwrap().0, 200);
     serving.await.unwrap();
