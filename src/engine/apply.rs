@@ -1,6 +1,6 @@
 //! Runs a plan: steps in order, as many at once as may be, every wait visible, Ctrl-C at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ const RUNNING_MAX: usize = 16;
 enum Half {
     /// Create or update.
     Forward,
-    /// Delete what is no longer needed.
+    /// Delete what was replaced, and what an update left without use.
     Retire,
 }
 
@@ -44,7 +44,7 @@ pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
     }
     let steps = steps(&nodes);
     let before = edges(&nodes, &steps);
-    let total = nodes.iter().enumerate().filter(|(index, _)| steps.iter().any(|step| step.node == *index)).count();
+    let total = steps.iter().map(|step| step.node).collect::<BTreeSet<_>>().len();
     run.sink.event(Event::ApplyStarted { total });
     Application { run, nodes: nodes.into(), steps, started: BTreeMap::new(), problems: Problems::default() }
         .go(before)
@@ -53,12 +53,15 @@ pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
 
 /// The halves that each change has.
 fn steps(nodes: &[Node]) -> Vec<Step> {
+    let deleted = nodes.iter().filter(|node| node.change.action == Action::Delete);
+    let deleted = deleted.map(|node| (node.change.address.as_str(), node.face.kind())).collect();
     let mut steps = Vec::new();
     for (node, content) in nodes.iter().enumerate() {
         let halves: &[Half] = match content.change.action {
             Action::Create => &[Half::Forward],
+            Action::Update if !content.face.sheds() => &[Half::Forward],
             Action::Update | Action::Replace => &[Half::Forward, Half::Retire],
-            Action::Delete if goes_with_another(nodes, content) => &[],
+            Action::Delete if goes_with_another(&deleted, content) => &[],
             Action::Delete => &[Half::Retire],
             Action::Unchanged => &[],
         };
@@ -67,16 +70,9 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
     steps
 }
 
-/// Whether AWS deletes this by deleting something that it belongs to.
-fn goes_with_another(nodes: &[Node], node: &Node) -> bool {
-    let deleted = |address: &str| {
-        let owner = nodes.iter().find(|owner| owner.change.address == address && owner.change.action == Action::Delete);
-        owner.is_some_and(|owner| {
-            let kind = owner.face.kind();
-            node.face.goes_with().contains(&kind)
-        })
-    };
-    node.holds().any(deleted)
+/// Whether AWS deletes this by deleting something that it belongs to: one of `deleted`, kinds by address.
+fn goes_with_another(deleted: &BTreeMap<&str, &str>, node: &Node) -> bool {
+    node.holds().filter_map(|address| deleted.get(address)).any(|kind| node.face.goes_with().contains(kind))
 }
 
 /// For each step, the steps before it.
@@ -86,7 +82,7 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
         at.entry(nodes[step.node].change.address.as_str()).or_default().push(index);
     }
     let mut before = vec![Vec::new(); steps.len()];
-    let steps_at = |address: &str| at.get(address).cloned().unwrap_or_default();
+    let steps_at = |address: &str| at.get(address).into_iter().flatten().copied();
     for (index, step) in steps.iter().enumerate() {
         let node = &nodes[step.node];
         if step.half == Half::Forward {
@@ -94,7 +90,7 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
                 before[index].push(needed);
             }
         } else {
-            let own = steps_at(&node.change.address).into_iter();
+            let own = steps_at(&node.change.address);
             before[index]
                 .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].half == Half::Forward));
         }
@@ -118,7 +114,7 @@ struct Application<'a> {
 
 impl Application<'_> {
     async fn go(mut self, before: Vec<Vec<usize>>) -> Result<(), Problems> {
-        let mut schedule = Schedule::new(before, RUNNING_MAX);
+        let mut schedule = Schedule::new(&before, RUNNING_MAX);
         let mut running = JoinSet::new();
         loop {
             if !self.run.cancel.is_cancelled() {
@@ -168,8 +164,8 @@ impl Application<'_> {
     /// A change is finished with its last half.
     fn finish(&self, step: usize) {
         let index = self.steps[step].node;
-        let last = self.steps.iter().rposition(|other| other.node == index);
-        if last == Some(step) {
+        let is_last = self.steps.get(step + 1).is_none_or(|next| next.node != index);
+        if is_last {
             let change = &self.nodes[index].change;
             let since = self.started.get(&index).map(|started| clock::instant().duration_since(*started));
             let seconds = seconds(since.unwrap_or_default());
@@ -223,6 +219,11 @@ async fn retire(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
     let Some(live) = &node.live else {
         return Ok(());
     };
-    let kept = if node.change.action == Action::Delete { None } else { task.run.published(task.address) };
-    node.face.retire(task, live, kept.as_ref()).await
+    let published = || task.run.published(task.address).unwrap_or_default();
+    match node.change.action {
+        Action::Update => node.face.shed(task, live, &published()).await,
+        // A creation may have found the live one to be what is wanted: then it stays.
+        Action::Replace if published().id == live.output.id => Ok(()),
+        _ => node.face.retire(task, live).await,
+    }
 }

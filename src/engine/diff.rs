@@ -3,7 +3,7 @@
 //! A field that differs while the spec tag equals the wanted spec was changed behind our back: drift. Otherwise the stack
 //! changed. What refers to a resource that is made anew changes with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Action, Change, FieldChange};
 use super::snapshot::Snapshot;
@@ -200,9 +200,12 @@ fn tag_differences(live: &Tags, wanted: &Tags) -> Vec<FieldChange> {
 }
 
 /// Whatever refers to something new has to take it up, and may become new by that itself.
+///
+/// A round for each level of references, not for each resource.
 fn follow_references(nodes: &mut [Node]) {
     loop {
-        let new: Vec<_> = nodes.iter().filter(|node| node.is_new()).map(|node| node.change.address.clone()).collect();
+        let new: BTreeSet<_> =
+            nodes.iter().filter(|node| node.is_new()).map(|node| node.change.address.clone()).collect();
         let mut moved = false;
         for node in nodes.iter_mut() {
             let (Some(wanted), Some(_)) = (&node.wanted, &node.live) else {

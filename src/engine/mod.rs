@@ -18,7 +18,7 @@ pub mod status;
 pub mod task;
 pub mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use self::wait::Wait;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
-use crate::resources::{Scope, launch_template, network};
+use crate::resources::{Scope, in_cluster, launch_template, network};
 use crate::stack::model::Stack;
 use crate::stack::suggest;
 
@@ -101,12 +101,10 @@ impl Engine {
 
     /// The images of those launch templates that get a new version; others keep theirs.
     async fn images(&self, nodes: &[Node]) -> Result<image::Images, Problem> {
-        let changing = |cluster: &str| {
-            let address = crate::resources::in_cluster(cluster, "launch_template");
-            let node = nodes.iter().find(|node| node.change.address == address);
-            node.is_some_and(|node| !matches!(node.change.action, Action::Unchanged | Action::Delete))
-        };
-        let clusters = self.stack.clusters.iter().filter(|cluster| changing(&cluster.name));
+        let changing = nodes.iter().filter(|node| !matches!(node.change.action, Action::Unchanged | Action::Delete));
+        let changing: BTreeSet<_> = changing.map(|node| node.change.address.as_str()).collect();
+        let clusters = self.stack.clusters.iter();
+        let clusters = clusters.filter(|cluster| changing.contains(&*in_cluster(&cluster.name, "launch_template")));
         let images: Vec<_> = clusters.map(|cluster| &cluster.image).collect();
         image::resolve(&self.run.clients, &images).await
     }

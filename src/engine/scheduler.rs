@@ -3,6 +3,8 @@
 //! A step is ready when everything before it is done and a place is free. A step whose predecessor failed is skipped, with
 //! all that follow it; what does not depend on the failure goes on.
 
+use std::collections::VecDeque;
+
 /// The state of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -13,67 +15,82 @@ enum State {
     Lost,
 }
 
-/// Steps by index, with the indices that come before each.
+/// Steps by index, and what follows from each. Every step and every edge is looked at once, however many there are.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    before: Vec<Vec<usize>>,
+    /// The steps that wait for each step.
+    after: Vec<Vec<usize>>,
+    /// How many steps each still waits for.
+    missing: Vec<usize>,
     states: Vec<State>,
+    ready: VecDeque<usize>,
+    running: usize,
+    waiting: usize,
     running_max: usize,
 }
 
 impl Schedule {
     /// `before[i]` holds the steps that must be done before step `i`.
-    pub fn new(before: Vec<Vec<usize>>, running_max: usize) -> Self {
-        let states = vec![State::Waiting; before.len()];
-        Self { before, states, running_max }
+    pub fn new(before: &[Vec<usize>], running_max: usize) -> Self {
+        let mut after = vec![Vec::new(); before.len()];
+        for (step, earlier) in before.iter().enumerate() {
+            for earlier in earlier {
+                after[*earlier].push(step);
+            }
+        }
+        let missing: Vec<_> = before.iter().map(Vec::len).collect();
+        let ready = (0..missing.len()).filter(|step| missing[*step] == 0).collect();
+        let (states, waiting) = (vec![State::Waiting; before.len()], before.len());
+        Self { after, missing, states, ready, running: 0, waiting, running_max }
     }
 
     /// Steps to start now; they count as running from here on.
     #[must_use]
     pub fn start(&mut self) -> Vec<usize> {
-        let mut free = self.running_max - self.states.iter().filter(|state| **state == State::Running).count();
-        let mut started = Vec::new();
-        for step in 0..self.states.len() {
-            if free == 0 {
-                break;
-            }
-            let ready = self.before[step].iter().all(|earlier| self.states[*earlier] == State::Done);
-            if self.states[step] == State::Waiting && ready {
-                self.states[step] = State::Running;
-                started.push(step);
-                free -= 1;
-            }
+        let free = self.running_max.saturating_sub(self.running).min(self.ready.len());
+        let started: Vec<_> = self.ready.drain(..free).collect();
+        for step in &started {
+            self.states[*step] = State::Running;
         }
+        self.running += started.len();
+        self.waiting -= started.len();
         started
     }
 
     pub fn done(&mut self, step: usize) {
         self.states[step] = State::Done;
+        self.running -= 1;
+        for next in &self.after[step] {
+            self.missing[*next] -= 1;
+            if self.missing[*next] == 0 && self.states[*next] == State::Waiting {
+                self.ready.push_back(*next);
+            }
+        }
     }
 
     /// Marks a failure; returns the steps that are skipped because of it.
     #[must_use]
     pub fn failed(&mut self, step: usize) -> Vec<usize> {
         self.states[step] = State::Lost;
+        self.running -= 1;
         let mut skipped = Vec::new();
-        loop {
-            let next = (0..self.states.len()).find(|step| {
-                self.states[*step] == State::Waiting
-                    && self.before[*step].iter().any(|earlier| self.states[*earlier] == State::Lost)
-            });
-            match next {
-                Some(step) => {
-                    self.states[step] = State::Lost;
-                    skipped.push(step);
+        let mut lost = VecDeque::from([step]);
+        while let Some(step) = lost.pop_front() {
+            for next in &self.after[step] {
+                if self.states[*next] == State::Waiting {
+                    self.states[*next] = State::Lost;
+                    self.waiting -= 1;
+                    skipped.push(*next);
+                    lost.push_back(*next);
                 }
-                None => return skipped,
             }
         }
+        skipped
     }
 
     /// Whether steps are left that neither run nor can start: the graph has a circle.
     pub fn is_stuck(&self) -> bool {
-        self.states.contains(&State::Waiting) && !self.states.contains(&State::Running)
+        self.waiting > 0 && self.running == 0
     }
 }
 
@@ -83,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_step_starts_when_all_before_it_are_done() {
-        let mut schedule = Schedule::new(vec![vec![], vec![], vec![0, 1]], 8);
+        let mut schedule = Schedule::new(&[vec![], vec![], vec![0, 1]], 8);
         assert_eq!(schedule.start(), [0, 1]);
         schedule.done(0);
         assert!(schedule.start().is_empty());
@@ -93,7 +110,7 @@ mod tests {
 
     #[test]
     fn no_more_steps_run_than_there_are_places() {
-        let mut schedule = Schedule::new(vec![vec![]; 5], 2);
+        let mut schedule = Schedule::new(&vec![vec![]; 5], 2);
         assert_eq!(schedule.start(), [0, 1]);
         schedule.done(1);
         assert_eq!(schedule.start(), [2]);
@@ -101,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_stands_on_a_failure_is_skipped_and_the_rest_goes_on() {
-        let mut schedule = Schedule::new(vec![vec![], vec![], vec![0], vec![2], vec![1]], 8);
+        let mut schedule = Schedule::new(&[vec![], vec![], vec![0], vec![2], vec![1]], 8);
         assert_eq!(schedule.start(), [0, 1]);
         assert_eq!(schedule.failed(0), [2, 3]);
         schedule.done(1);
@@ -110,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_noticed() {
-        let mut schedule = Schedule::new(vec![vec![1], vec![0]], 8);
+        let mut schedule = Schedule::new(&[vec![1], vec![0]], 8);
         assert!(schedule.start().is_empty());
         assert!(schedule.is_stuck());
     }

@@ -134,10 +134,7 @@ impl Resource for Alarm {
         put(task, wanted).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
-        if kept.is_some() {
-            return Ok(());
-        }
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let name = live.alarm.alarm_name().unwrap_or_default();
         match task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await {
             Err(error) if !error.is(&["ResourceNotFound"]) => {

@@ -61,6 +61,7 @@ pub trait Face: Send + Sync {
     fn replace_on(&self) -> &'static [&'static str];
     fn may_be_untold(&self) -> &'static [&'static str];
     fn revises(&self) -> bool;
+    fn sheds(&self) -> bool;
     fn goes_with(&self) -> &'static [&'static str];
     fn wanted(&self, scope: &Scope<'_>) -> Vec<Wanted>;
     fn live(&self, cloud: &Snapshot) -> Vec<Live>;
@@ -74,7 +75,8 @@ pub trait Face: Send + Sync {
         live: &'a Live,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output>;
-    fn retire<'a>(&self, task: &'a Task<'a>, live: &'a Live, kept: Option<&'a Output>) -> Answer<'a, ()>;
+    fn shed<'a>(&self, task: &'a Task<'a>, live: &'a Live, kept: &'a Output) -> Answer<'a, ()>;
+    fn retire<'a>(&self, task: &'a Task<'a>, live: &'a Live) -> Answer<'a, ()>;
 }
 
 impl fmt::Debug for dyn Face {
@@ -113,6 +115,10 @@ impl<R: Resource> Face for Typed<R> {
 
     fn revises(&self) -> bool {
         R::REVISES
+    }
+
+    fn sheds(&self) -> bool {
+        R::SHEDS
     }
 
     fn goes_with(&self) -> &'static [&'static str] {
@@ -165,7 +171,11 @@ impl<R: Resource> Face for Typed<R> {
         Box::pin(R::update(task, Self::wanted_of(wanted), Self::live_of(live), changes))
     }
 
-    fn retire<'a>(&self, task: &'a Task<'a>, live: &'a Live, kept: Option<&'a Output>) -> Answer<'a, ()> {
-        Box::pin(R::retire(task, Self::live_of(live), kept))
+    fn shed<'a>(&self, task: &'a Task<'a>, live: &'a Live, kept: &'a Output) -> Answer<'a, ()> {
+        Box::pin(R::shed(task, Self::live_of(live), kept))
+    }
+
+    fn retire<'a>(&self, task: &'a Task<'a>, live: &'a Live) -> Answer<'a, ()> {
+        Box::pin(R::retire(task, Self::live_of(live)))
     }
 }

@@ -58,6 +58,7 @@ impl Resource for Instances {
 
     const KIND: &'static str = "instances";
     const REVISES: bool = true;
+    const SHEDS: bool = true;
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::wanted(scope).into_iter().collect();
@@ -151,10 +152,13 @@ impl Resource for Instances {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
-        let kept = kept.map(|output| output.members.as_slice()).unwrap_or_default();
-        let leaving = live.members.iter().map(|member| member.id.clone()).filter(|id| !kept.contains(id));
+    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+        let leaving = live.members.iter().map(|member| member.id.clone()).filter(|id| !kept.members.contains(id));
         terminate(task, leaving.collect()).await
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        Self::shed(task, live, &Output::default()).await
     }
 }
 

@@ -174,10 +174,7 @@ impl Resource for LaunchTemplate {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
-        if kept.is_some() {
-            return Ok(());
-        }
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.template.launch_template_id().unwrap_or_default();
         match task.clients().ec2.delete_launch_template().launch_template_id(id).send().await {
             Err(error)

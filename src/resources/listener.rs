@@ -121,11 +121,8 @@ impl Resource for Listener {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.api.listener_arn().unwrap_or_default();
-        if kept.is_some_and(|kept| kept.id == arn) {
-            return Ok(());
-        }
         match task.clients().elb.delete_listener().listener_arn(arn).send().await {
             Err(error) if !error.is(&["ListenerNotFound"]) => {
                 Err(error.problem("elasticloadbalancing:DeleteListener", task.address))

@@ -137,11 +137,8 @@ impl Resource for LoadBalancer {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.api.load_balancer_arn().unwrap_or_default();
-        if kept.is_some_and(|kept| kept.id == arn) {
-            return Ok(());
-        }
         match task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await {
             Err(error) if !error.is(&["LoadBalancerNotFound"]) => {
                 Err(error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))

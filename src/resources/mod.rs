@@ -76,8 +76,8 @@ impl Output {
 
 /// One resource type.
 ///
-/// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` runs when nothing
-/// refers to the old any more. So replacements create before they delete.
+/// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` of what was replaced,
+/// or `shed` of what an update left, when nothing refers to the old any more. So replacements create before they delete.
 pub trait Resource: Sized + Send + Sync + 'static {
     /// What the user wants.
     type Wanted: Clone + Send + Sync + 'static;
@@ -92,6 +92,8 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const MAY_BE_UNTOLD: &'static [&'static str] = &[];
     /// Whether an update makes something new that dependents must take up, e.g. a version.
     const REVISES: bool = false;
+    /// Whether an update may leave parts without use, to be taken away when nothing refers to them any more.
+    const SHEDS: bool = false;
     /// Kinds whose deletion takes this along, where this refers to them.
     const GOES_WITH: &'static [&'static str] = &[];
 
@@ -147,12 +149,13 @@ pub trait Resource: Sized + Send + Sync + 'static {
         changes: &[FieldChange],
     ) -> impl Future<Output = Result<Output, Problem>> + Send;
 
-    /// Deletes what is live; where the resource stays (`kept` is its new output), only what it no longer needs.
-    fn retire(
-        task: &Task<'_>,
-        live: &Self::Live,
-        kept: Option<&Output>,
-    ) -> impl Future<Output = Result<(), Problem>> + Send;
+    /// Takes away the parts that are no longer among `kept`, where [`Resource::SHEDS`].
+    fn shed(_task: &Task<'_>, _live: &Self::Live, _kept: &Output) -> impl Future<Output = Result<(), Problem>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Deletes what is live.
+    fn retire(task: &Task<'_>, live: &Self::Live) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 /// `cluster.light.target_group`

@@ -41,6 +41,7 @@ impl Resource for Registration {
 
     const KIND: &'static str = "registration";
     const REPLACE_ON: &'static [&'static str] = &["target_group"];
+    const SHEDS: bool = true;
     const GOES_WITH: &'static [&'static str] = &["target_group"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
@@ -126,9 +127,8 @@ impl Resource for Registration {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
-        let kept = kept.filter(|kept| kept.id == live.target_group).map(|kept| kept.members.as_slice());
-        let leaving = live.registered.iter().filter(|id| !kept.unwrap_or_default().contains(id));
+    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+        let leaving = live.registered.iter().filter(|id| !kept.members.contains(id));
         let leaving: Vec<_> = leaving.cloned().collect();
         if leaving.is_empty() {
             return Ok(());
@@ -140,6 +140,10 @@ impl Resource for Registration {
             }
             _ => until_drained(task, &live.target_group, &leaving).await,
         }
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        Self::shed(task, live, &Output::default()).await
     }
 }
 

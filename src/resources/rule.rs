@@ -149,11 +149,8 @@ impl Resource for Rule {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.api.rule_arn().unwrap_or_default();
-        if kept.is_some_and(|kept| kept.id == arn) {
-            return Ok(());
-        }
         match task.clients().elb.delete_rule().rule_arn(arn).send().await {
             Err(error) if !error.is(&["RuleNotFound"]) => {
                 Err(error.problem("elasticloadbalancing:DeleteRule", task.address))

@@ -53,6 +53,7 @@ impl Resource for ScalingGroup {
     const KIND: &'static str = "scaling_group";
     // moto takes the warm-up and does not tell it.
     const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s"];
+    const SHEDS: bool = true;
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let groups = scope.stack.clusters.iter().filter_map(|cluster| {
@@ -211,11 +212,12 @@ impl Resource for ScalingGroup {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+        detach_old_target_groups(task, live, &kept.id).await
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let name = live.group.auto_scaling_group_name().unwrap_or_default();
-        if kept.is_some() {
-            return detach_old_target_groups(task, live, name).await;
-        }
         let delete = || async {
             let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
             match call.force_delete(true).send().await {

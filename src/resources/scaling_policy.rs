@@ -124,10 +124,7 @@ impl Resource for ScalingPolicy {
         put(task, wanted).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
-        if kept.is_some() {
-            return Ok(());
-        }
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let call = task
             .clients()
             .autoscaling

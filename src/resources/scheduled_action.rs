@@ -85,7 +85,7 @@ impl Resource for ScheduledAction {
     }
 
     fn output(live: &Live) -> Output {
-        Output::id(live.action.scheduled_action_arn().unwrap_or_default())
+        Output::id(live.action.scheduled_action_name().unwrap_or_default())
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
@@ -96,10 +96,7 @@ impl Resource for ScheduledAction {
         put(task, wanted).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
-        if kept.is_some() {
-            return Ok(());
-        }
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let call = task
             .clients()
             .autoscaling

@@ -143,11 +143,8 @@ impl Resource for SecurityGroup {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.group.group_id().unwrap_or_default();
-        if kept.is_some_and(|kept| kept.id == id) {
-            return Ok(());
-        }
         let delete = || async {
             match task.clients().ec2.delete_security_group().group_id(id).send().await {
                 Err(error) if !error.is(&["InvalidGroup.NotFound"]) => Err(error),

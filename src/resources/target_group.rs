@@ -129,11 +129,8 @@ impl Resource for TargetGroup {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live, kept: Option<&Output>) -> Result<(), Problem> {
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.group.target_group_arn().unwrap_or_default();
-        if kept.is_some_and(|kept| kept.id == arn) {
-            return Ok(());
-        }
         let delete = || async {
             match task.clients().elb.delete_target_group().target_group_arn(arn).send().await {
                 Err(error) if !error.is(&["TargetGroupNotFound"]) => Err(error),
