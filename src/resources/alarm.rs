@@ -52,7 +52,7 @@ impl Resource for Alarm {
                 return None;
             };
             let wanted = Wanted {
-                name: format!("{}--{name}", names::group(&scope.stack.name, cluster)),
+                name: names::in_group(&names::group(&scope.stack.name, cluster), name),
                 cluster: cluster.to_owned(),
                 policy: name.clone(),
                 metric: metric.clone(),
@@ -95,10 +95,9 @@ impl Resource for Alarm {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let alarm = &live.alarm;
         let acts = alarm.alarm_actions().iter().any(|action| {
-            cloud
-                .policies
-                .iter()
-                .any(|policy| policy.policy_arn() == Some(action) && policy.policy_name() == Some(&live.policy))
+            cloud.policies.iter().any(|policy| {
+                policy.policy_arn() == Some(action) && scaling_policy::name_in_stack(policy) == Some(&live.policy)
+            })
         });
         let fields = match acts {
             true => Fields::default().reference("policy", scaling_policy::address(&live.cluster, &live.policy)),

@@ -16,6 +16,7 @@ use crate::engine::task::Task;
 use crate::problem::Problem;
 use crate::resources::{load_balancer, tags};
 use crate::stack::model::{Capacity, Comparison, Metric, Policy, Step};
+use crate::stack::names;
 
 #[derive(Debug)]
 pub struct ScalingPolicy;
@@ -52,6 +53,11 @@ pub fn cluster_of_group(cloud: &Snapshot, group: Option<&str>) -> Option<String>
     Some(address.strip_prefix("cluster.")?.strip_suffix(".scaling_group")?.to_owned())
 }
 
+/// What the stack calls a live policy.
+pub fn name_in_stack(policy: &Api) -> Option<&str> {
+    Some(names::in_stack(policy.auto_scaling_group_name()?, policy.policy_name()?))
+}
+
 impl Resource for ScalingPolicy {
     type Wanted = Wanted;
     type Live = Live;
@@ -69,7 +75,7 @@ impl Resource for ScalingPolicy {
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.policies.iter().filter_map(|policy| {
             let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
-            Some((address(&cluster, policy.policy_name()?), Live { cluster, policy: policy.clone() }))
+            Some((address(&cluster, name_in_stack(policy)?), Live { cluster, policy: policy.clone() }))
         });
         ours.collect()
     }
@@ -143,8 +149,8 @@ impl Resource for ScalingPolicy {
 /// Creates or changes: the call is idempotent by name.
 async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
-    let name = wanted.policy.name();
-    let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(name);
+    let name = names::in_group(&group, wanted.policy.name());
+    let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
     let request = match &wanted.policy {
         Policy::TargetTracking { metric, target, .. } => {
             let tracking = tracking(task, &wanted.cluster, metric)?.target_value(*target).build();
@@ -168,7 +174,7 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     let answer = task.fresh("autoscaling:PutScalingPolicy", || request.clone().send()).await?;
     match answer.policy_arn().filter(|arn| !arn.is_empty()) {
         Some(arn) => Ok(Output::id(arn)),
-        None => look_up(task, &group, name).await,
+        None => look_up(task, &group, &name).await,
     }
 }
 

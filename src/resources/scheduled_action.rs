@@ -11,6 +11,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::problem::Problem;
 use crate::stack::model::{self, Capacity};
+use crate::stack::names;
 
 /// What AWS assumes where no time zone is given.
 const DEFAULT_TIME_ZONE: &str = "UTC";
@@ -57,7 +58,8 @@ impl Resource for ScheduledAction {
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.schedules.iter().filter_map(|action| {
             let cluster = cluster_of_group(cloud, action.auto_scaling_group_name())?;
-            Some((address(&cluster, action.scheduled_action_name()?), Live { cluster, action: action.clone() }))
+            let name = names::in_stack(action.auto_scaling_group_name()?, action.scheduled_action_name()?);
+            Some((address(&cluster, name), Live { cluster, action: action.clone() }))
         });
         ours.collect()
     }
@@ -122,7 +124,7 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
         .autoscaling
         .put_scheduled_update_group_action()
         .auto_scaling_group_name(&group)
-        .scheduled_action_name(&action.name)
+        .scheduled_action_name(names::in_group(&group, &action.name))
         .recurrence(&action.cron)
         .time_zone(&action.time_zone)
         .set_min_size(size(action.min))

@@ -30,6 +30,17 @@ pub fn group(stack: &str, cluster: &str) -> String {
     fit(format!("cs-{stack}--{cluster}"), EC2_NAME_CHARACTERS_MAX)
 }
 
+/// A policy, scheduled action or alarm of a group. AWS asks for names unique in the group (alarms: in the region); endpoints
+/// that imitate it often want all of them unique in the region.
+pub fn in_group(group: &str, name: &str) -> String {
+    format!("{group}--{name}")
+}
+
+/// What it is called in the stack; one that somebody else made goes by its whole name.
+pub fn in_stack<'a>(group: &str, name: &'a str) -> &'a str {
+    name.strip_prefix(group).and_then(|rest| rest.strip_prefix("--")).unwrap_or(name)
+}
+
 /// The launch template of a cluster.
 pub fn launch_template(stack: &str, cluster: &str) -> String {
     group(stack, cluster)
@@ -66,6 +77,14 @@ fn hash(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_a_group_goes_by_its_own_name_in_the_stack() {
+        let group = group("shop", "web");
+        assert_eq!(in_group(&group, "cpu"), "cs-shop--web--cpu");
+        assert_eq!(in_stack(&group, &in_group(&group, "cpu")), "cpu");
+        assert_eq!(in_stack(&group, "made-by-hand"), "made-by-hand");
+    }
 
     #[test]
     fn names_that_fit_are_readable() {
