@@ -8,19 +8,23 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+pub mod simulated;
+
 /// The wall-clock time now, in UTC.
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    simulated::times().map_or_else(Timestamp::now, |(now, _)| now)
 }
 
 /// A monotonic instant now, for measuring how long something took.
 pub fn instant() -> Instant {
-    Instant::now()
+    simulated::times().map_or_else(Instant::now, |(_, instant)| instant)
 }
 
 /// Sleeps without blocking the thread.
 pub async fn sleep(duration: Duration) {
-    tokio::time::sleep(duration).await;
+    if !simulated::sleep(duration).await {
+        tokio::time::sleep(duration).await;
+    }
 }
 
 /// Sleeps until the wall-clock time `deadline`; returns at once where it has passed.

@@ -97,7 +97,8 @@ impl Clients {
         Ok(Self::new(Provider::Aws, region, &config))
     }
 
-    fn new(provider: Provider, region: &str, config: &SdkConfig) -> Self {
+    /// A client for every service with the same configuration.
+    pub fn new(provider: Provider, region: &str, config: &SdkConfig) -> Self {
         let calls = Calls::default();
         Self {
             provider,

@@ -12,6 +12,7 @@ use super::plan::Action;
 use super::scheduler::Schedule;
 use super::task::{Run, Task, interrupted};
 use crate::clock;
+use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 
 /// Steps at once. AWS's token buckets for mutating calls hold at least this many (EC2 API throttling: 50–200).
@@ -178,6 +179,10 @@ impl Application<'_> {
     }
 
     fn fail(&mut self, step: usize, problem: Problem, skipped: &[usize]) {
+        if problem.exit == Exit::Interrupted {
+            // Nothing failed; it is told once, at the end.
+            return;
+        }
         let change = &self.node(step).change;
         let summary = problem.summary.to_owned();
         self.run.sink.event(Event::ActionFailed { address: change.address.clone(), action: change.action, summary });

@@ -22,6 +22,14 @@ use crate::resources::tags::{self, Tags};
 
 /// How many ARNs DescribeTags takes (ELBv2 API).
 const ARNS_PER_CALL: usize = 20;
+/// The largest pages that AWS gives; some endpoints give small ones unasked.
+const EC2_PAGE: i32 = 1000;
+const ELB_PAGE: i32 = 400;
+const AUTOSCALING_PAGE: i32 = 100;
+/// DescribeLaunchTemplates gives fewer than the rest of EC2.
+const TEMPLATES_PAGE: usize = 200;
+/// What a spec starts with.
+const SPEC_DIGITS: &str = "0123456789abcdef";
 /// Every name starts with this (`stack/names.rs`).
 const NAME_PREFIX: &str = "cs-";
 /// A cut name keeps at least this much of the stack's (`stack/names.rs` cuts at 32 and adds a hash of 6).
@@ -44,10 +52,11 @@ pub enum Depth {
 /// The first call that fails.
 pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Snapshot, Problem> {
     let whole = depth != Depth::Status;
-    let (instances, security_groups, launch_templates, load_balancers, target_groups, groups) = try_join!(
+    let (instances, security_groups, launch_templates, alarms, load_balancers, target_groups, groups) = try_join!(
         instances(clients, Some(stack)),
         async { if whole { security_groups(clients, stack).await } else { Ok(Vec::new()) } },
         async { if whole { launch_templates(clients, stack).await } else { Ok(Vec::new()) } },
+        async { if whole { alarms(clients, stack).await } else { Ok(Vec::new()) } },
         load_balancers(clients),
         target_groups(clients),
         groups(clients),
@@ -59,6 +68,7 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
         instances,
         security_groups,
         launch_templates,
+        alarms,
         load_balancers,
         target_groups,
         ..Snapshot::default()
@@ -101,7 +111,7 @@ async fn complete(clients: &Clients, snapshot: &mut Snapshot) -> Result<(), Prob
     (snapshot.listeners, snapshot.rules) = (listeners, rules);
     snapshot.elb_tags.extend(tags);
     snapshot.target_health = health;
-    (snapshot.policies, snapshot.schedules, snapshot.alarms) = scaling;
+    (snapshot.policies, snapshot.schedules) = scaling;
     Ok(())
 }
 
@@ -130,25 +140,26 @@ fn keep_our_names(snapshot: &mut Snapshot) {
 }
 
 fn keep_our_tags(snapshot: &mut Snapshot) {
-    let ours = snapshot.clone();
-    let is_ours = |arn: Option<&str>| arn.is_some_and(|arn| ours.tags_of(arn).is_some());
-    let mut strangers = Vec::new();
-    snapshot.load_balancers.retain(|lb| {
+    let Snapshot { stack, elb_tags, load_balancers, target_groups, strangers, .. } = snapshot;
+    let is_ours = |arn: Option<&str>| {
+        let tags = arn.and_then(|arn| elb_tags.get(arn));
+        tags.is_some_and(|tags| tags.get(tags::STACK) == Some(stack))
+    };
+    load_balancers.retain(|lb| {
         let keep = is_ours(lb.load_balancer_arn());
         strangers.extend((!keep).then(|| lb.load_balancer_name().unwrap_or_default().to_owned()));
         keep
     });
-    snapshot.target_groups.retain(|group| {
+    target_groups.retain(|group| {
         let keep = is_ours(group.target_group_arn());
         strangers.extend((!keep).then(|| group.target_group_name().unwrap_or_default().to_owned()));
         keep
     });
-    snapshot.strangers.extend(strangers);
 }
 
 async fn instances(clients: &Clients, stack: Option<&str>) -> Result<Vec<Instance>, Problem> {
-    let pages = clients.ec2.describe_instances().filters(filter(stack)).into_paginator().items().send();
-    let reservations = pages.try_collect().await;
+    let pages = clients.ec2.describe_instances().filters(filter(stack)).max_results(EC2_PAGE);
+    let reservations = pages.into_paginator().items().send().try_collect().await;
     let reservations =
         reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack.unwrap_or("all stacks")))?;
     Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
@@ -167,24 +178,51 @@ async fn security_groups(clients: &Clients, stack: &str) -> Result<Vec<SecurityG
     pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", stack))
 }
 
+/// An endpoint that answers with one full page (moto has no second) may have cut the list: then its halves are asked for,
+/// by the first digit of the spec, until they fit.
 async fn launch_templates(clients: &Clients, stack: &str) -> Result<Vec<LaunchTemplate>, Problem> {
-    let pages = clients.ec2.describe_launch_templates().filters(filter(Some(stack))).max_results(200);
-    let pages = pages.into_paginator().items().send();
-    pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))
+    let mut found = Vec::new();
+    let mut parts = vec![SPEC_DIGITS];
+    while let Some(digits) = parts.pop() {
+        let call = clients.ec2.describe_launch_templates().filters(filter(Some(stack)));
+        let is_all = digits == SPEC_DIGITS;
+        let call = if is_all { call } else { call.filters(spec_filter(digits)) };
+        let call = call.max_results(i32::try_from(TEMPLATES_PAGE).unwrap_or(i32::MAX));
+        let pages = call.into_paginator().items().send().try_collect().await;
+        let pages = pages.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))?;
+        if pages.len() == TEMPLATES_PAGE && digits.len() > 1 {
+            parts.extend(<[&str; 2]>::from(digits.split_at(digits.len() / 2)));
+        } else {
+            found.extend(pages);
+        }
+    }
+    Ok(found)
+}
+
+/// Whose spec starts with one of the digits.
+fn spec_filter(digits: &str) -> Filter {
+    let starts = digits.chars().map(|digit| format!("{digit}*"));
+    Filter::builder().name(format!("tag:{}", tags::SPEC)).set_values(Some(starts.collect())).build()
 }
 
 async fn load_balancers(clients: &Clients) -> Result<Vec<LoadBalancer>, Problem> {
-    let pages = clients.elb.describe_load_balancers().into_paginator().items().send();
+    let pages = clients.elb.describe_load_balancers().page_size(ELB_PAGE).into_paginator().items().send();
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "the region"))
 }
 
 async fn target_groups(clients: &Clients) -> Result<Vec<TargetGroup>, Problem> {
-    let pages = clients.elb.describe_target_groups().into_paginator().items().send();
+    let pages = clients.elb.describe_target_groups().page_size(ELB_PAGE).into_paginator().items().send();
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeTargetGroups", "the region"))
 }
 
 async fn groups(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
-    let pages = clients.autoscaling.describe_auto_scaling_groups().max_records(100).into_paginator().items().send();
+    let pages = clients
+        .autoscaling
+        .describe_auto_scaling_groups()
+        .max_records(AUTOSCALING_PAGE)
+        .into_paginator()
+        .items()
+        .send();
     pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", "the region"))
 }
 
@@ -219,7 +257,7 @@ async fn listeners(clients: &Clients, load_balancer: &str) -> Result<Vec<Listene
 }
 
 async fn rules(clients: &Clients, listener: &str) -> Result<Vec<Rule>, Problem> {
-    let pages = clients.elb.describe_rules().listener_arn(listener).into_paginator().items().send();
+    let pages = clients.elb.describe_rules().listener_arn(listener).page_size(ELB_PAGE).into_paginator().items().send();
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", listener))
 }
 
@@ -236,13 +274,10 @@ pub async fn target_health(
     }
 }
 
-type Scaling = (
-    Vec<aws_sdk_autoscaling::types::ScalingPolicy>,
-    Vec<aws_sdk_autoscaling::types::ScheduledUpdateGroupAction>,
-    Vec<aws_sdk_cloudwatch::types::MetricAlarm>,
-);
+type Scaling =
+    (Vec<aws_sdk_autoscaling::types::ScalingPolicy>, Vec<aws_sdk_autoscaling::types::ScheduledUpdateGroupAction>);
 
-/// Policies, scheduled actions and our own alarms; nothing is asked where the stack has no group.
+/// Policies and scheduled actions; nothing is asked where the stack has no group.
 async fn scaling(clients: &Clients, snapshot: &Snapshot) -> Result<Scaling, Problem> {
     if snapshot.groups.is_empty() {
         return Ok(Scaling::default());
@@ -250,23 +285,28 @@ async fn scaling(clients: &Clients, snapshot: &Snapshot) -> Result<Scaling, Prob
     let ours = |name: Option<&str>| snapshot.groups.iter().any(|group| group.auto_scaling_group_name() == name);
     let (mut policies, mut schedules) = try_join!(
         async {
-            let pages = clients.autoscaling.describe_policies().max_records(100).into_paginator().items().send();
+            let pages =
+                clients.autoscaling.describe_policies().max_records(AUTOSCALING_PAGE).into_paginator().items().send();
             pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribePolicies", &snapshot.stack))
         },
         async {
-            let pages =
-                clients.autoscaling.describe_scheduled_actions().max_records(100).into_paginator().items().send();
+            let pages = clients
+                .autoscaling
+                .describe_scheduled_actions()
+                .max_records(AUTOSCALING_PAGE)
+                .into_paginator()
+                .items()
+                .send();
             let pages = pages.try_collect().await;
             pages.map_err(|error| error.problem("autoscaling:DescribeScheduledActions", &snapshot.stack))
         },
     )?;
     policies.retain(|policy| ours(policy.auto_scaling_group_name()));
     schedules.retain(|action| ours(action.auto_scaling_group_name()));
-    let has_steps = policies.iter().any(|policy| policy.policy_type() == Some("StepScaling"));
-    let alarms = if has_steps { alarms(clients, &snapshot.stack).await? } else { Vec::new() };
-    Ok((policies, schedules, alarms))
+    Ok((policies, schedules))
 }
 
+/// Our own alarms, by their names: they outlive the groups that they scale.
 async fn alarms(clients: &Clients, stack: &str) -> Result<Vec<aws_sdk_cloudwatch::types::MetricAlarm>, Problem> {
     let prefix = format!("{NAME_PREFIX}{stack}--");
     let pages = clients.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();

@@ -134,6 +134,7 @@ impl Snapshot {
         left.extend(
             self.launch_templates.iter().filter_map(|t| Some(format!("launch template {}", t.launch_template_name()?))),
         );
+        left.extend(self.alarms.iter().filter_map(|alarm| Some(format!("alarm {}", alarm.alarm_name()?))));
         left.extend(self.security_groups.iter().filter_map(|g| Some(format!("security group {}", g.group_name()?))));
         left
     }

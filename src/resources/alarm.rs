@@ -3,7 +3,7 @@
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 
 use super::fields::Fields;
-use super::scaling_policy::{self, cluster_of_group, policies};
+use super::scaling_policy::{self, policies};
 use super::{Output, Resource, Scope, in_cluster, load_balancer};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -68,14 +68,9 @@ impl Resource for Alarm {
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.alarms.iter().filter_map(|alarm| {
-            // The longest group whose name starts the alarm's: one group's name may start another's.
-            let name = alarm.alarm_name()?;
-            let groups = cloud.groups.iter().filter_map(|group| group.auto_scaling_group_name());
-            let (group, policy) = groups
-                .filter_map(|group| Some((group, name.strip_prefix(group)?.strip_prefix("--")?)))
-                .max_by_key(|(group, _)| group.len())?;
-            let cluster = cluster_of_group(cloud, Some(group))?;
-            let policy = policy.to_owned();
+            // By name and not by its group, which may have been deleted without it.
+            let (cluster, policy) = names::cluster_of(&cloud.stack, alarm.alarm_name()?)?;
+            let (cluster, policy) = (cluster.to_owned(), policy.to_owned());
             Some((address(&cluster, &policy), Live { cluster, policy, alarm: alarm.clone() }))
         });
         ours.collect()

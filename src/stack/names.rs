@@ -41,6 +41,11 @@ pub fn in_stack<'a>(group: &str, name: &'a str) -> &'a str {
     name.strip_prefix(group).and_then(|rest| rest.strip_prefix("--")).unwrap_or(name)
 }
 
+/// Cluster and name in the stack of what [`in_group`] named, whether the group is still there or not.
+pub fn cluster_of<'a>(stack: &str, name: &'a str) -> Option<(&'a str, &'a str)> {
+    name.strip_prefix("cs-")?.strip_prefix(stack)?.strip_prefix("--")?.split_once("--")
+}
+
 /// The launch template of a cluster.
 pub fn launch_template(stack: &str, cluster: &str) -> String {
     group(stack, cluster)
@@ -84,6 +89,8 @@ mod tests {
         assert_eq!(in_group(&group, "cpu"), "cs-shop--web--cpu");
         assert_eq!(in_stack(&group, &in_group(&group, "cpu")), "cpu");
         assert_eq!(in_stack(&group, "made-by-hand"), "made-by-hand");
+        assert_eq!(cluster_of("shop", &in_group(&group, "cpu")), Some(("web", "cpu")));
+        assert_eq!(cluster_of("sho", &in_group(&group, "cpu")), None);
     }
 
     #[test]

@@ -1,0 +1,80 @@
+//! The embedded region without its processes: its whole control plane, with instances that run, serve and end at once.
+//!
+//! What takes a real region seconds and a process each is here a signal that is answered as soon as it is given.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cloudscale::region::driver::{Outward, Region};
+use cloudscale::region::elbv2::routing::Standing;
+use cloudscale::region::server::{Endpoint, serve};
+use cloudscale::region::signal::{ProbeOutcome, Signal};
+use cloudscale::region::world::World;
+use tokio_util::sync::CancellationToken;
+
+use super::moto::REGION;
+
+/// An empty region, turned by tasks of the runtime that this is called on.
+pub fn quick_region(seed: u64) -> Arc<Region> {
+    let (region, outward) = Region::new(World::new(REGION, seed));
+    let region = Arc::new(region);
+    tokio::spawn(answer(Arc::clone(&region), outward));
+    tokio::spawn(drain(Arc::clone(&region)));
+    let time = Arc::clone(&region);
+    tokio::spawn(async move { time.run().await });
+    region
+}
+
+/// Processes and health checks: everything works at once.
+async fn answer(region: Arc<Region>, mut outward: Outward) {
+    loop {
+        let signal = tokio::select! {
+            Some(signal) = outward.processes.recv() => signal,
+            Some(probe) = outward.probes.recv() => Signal::Probe(probe),
+            else => return,
+        };
+        region.signal(match signal {
+            Signal::Boot(boot) => Signal::ProcessStarted { instance: boot.instance },
+            Signal::EndProcess { instance } => Signal::ProcessEnded { instance },
+            Signal::Probe(probe) => Signal::ProbeResult {
+                target_group: probe.target_group,
+                instance: probe.instance,
+                port: probe.port,
+                outcome: ProbeOutcome::Status(200),
+            },
+            other => unreachable!("no shell acts on {other:?}"),
+        });
+    }
+}
+
+/// No request is ever in flight.
+async fn drain(region: Arc<Region>) {
+    let mut changes = region.subscribe();
+    while changes.changed().await.is_ok() {
+        let groups = region.read(|world| world.services.elbv2.routing().target_groups);
+        for group in groups {
+            for target in group.targets.into_iter().filter(|target| target.standing == Standing::Draining) {
+                let (target_group, instance) = (group.arn.clone(), target.id.instance);
+                region.signal(Signal::TargetIdle { target_group, instance, port: target.id.port });
+            }
+        }
+    }
+}
+
+/// A quick region behind its real endpoint, on a thread of its own until the tests end.
+pub fn served() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    listener.set_nonblocking(true).expect("a socket");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+            let region = quick_region(1);
+            let endpoint = Endpoint { region, home: PathBuf::new(), health: serde_json::Value::Null };
+            serve(listener, Arc::new(endpoint), CancellationToken::new()).await;
+        });
+    });
+    endpoint
+}
