@@ -14,6 +14,7 @@ mod moto;
 mod quick_region;
 mod rehearsal;
 mod rollout;
+mod smoke;
 mod tap;
 mod tidy;
 mod visitor;

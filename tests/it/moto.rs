@@ -1,10 +1,11 @@
-//! moto server: an AWS endpoint that nobody here wrote. All stories share one process; each has a region of its own.
+//! moto server: an AWS endpoint that nobody here wrote. As many stories share a process as there are regions: each has one
+//! of its own.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The region that `cloudscale` prefers, for stories without moto.
 pub const REGION: &str = "us-east-1";
@@ -19,8 +20,11 @@ const REGIONS: &[&str] = &[
     "eu-central-1",
     "ap-south-1",
     "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
     "ap-southeast-1",
     "ap-southeast-2",
+    "ca-central-1",
     "sa-east-1",
 ];
 /// moto's server, ended by the end of its standard input: however the tests end, it ends with them.
@@ -42,7 +46,7 @@ pub fn venv() -> PathBuf {
     std::env::var_os("CLOUDSCALE_TEST_VENV").map_or_else(default, PathBuf::from)
 }
 
-/// The server of this test binary; its standard input stays open as long as the value lives.
+/// One server process; its standard input stays open as long as the value lives.
 struct Server {
     _process: Child,
     endpoint: String,
@@ -81,10 +85,15 @@ pub struct Moto {
 impl Moto {
     /// A region that no other story of this test binary has.
     pub fn start() -> Self {
-        static SERVER: OnceLock<Server> = OnceLock::new();
+        static SERVERS: Mutex<Vec<&'static Server>> = Mutex::new(Vec::new());
         static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        let region = REGIONS.get(TAKEN.fetch_add(1, Ordering::Relaxed)).expect("as many regions as stories");
-        let endpoint = &SERVER.get_or_init(Server::start).endpoint;
+        let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+        while servers.len() <= taken / REGIONS.len() {
+            servers.push(Box::leak(Box::new(Server::start())));
+        }
+        let endpoint = &servers[taken / REGIONS.len()].endpoint;
+        let region = REGIONS[taken % REGIONS.len()];
         Self { endpoint, region, folder: tempfile::tempdir().expect("a folder for the story") }
     }
 
