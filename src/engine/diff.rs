@@ -206,14 +206,15 @@ fn follow_references(nodes: &mut [Node]) {
     loop {
         let new: BTreeSet<_> =
             nodes.iter().filter(|node| node.is_new()).map(|node| node.change.address.clone()).collect();
+        let is_new = |address: &str| new.contains(address);
         let mut moved = false;
         for node in nodes.iter_mut() {
             let (Some(wanted), Some(_)) = (&node.wanted, &node.live) else {
                 continue;
             };
-            let taken_up = wanted.fields.iter().filter_map(|(path, value)| match value {
-                Value::Ref(address) if new.contains(address) => Some((path, address)),
-                _ => None,
+            let taken_up = wanted.fields.iter().filter_map(|(path, value)| {
+                let addresses: Vec<_> = value.references().into_iter().filter(|address| is_new(address)).collect();
+                (!addresses.is_empty()).then(|| (path, addresses.join(", ")))
             });
             let known = &node.change.fields;
             let fresh: Vec<_> = taken_up

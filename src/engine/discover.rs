@@ -166,7 +166,7 @@ async fn instances(clients: &Clients, stack: Option<&str>) -> Result<Vec<Instanc
 }
 
 /// By the value of our tag, or by its being there at all.
-fn filter(stack: Option<&str>) -> Filter {
+pub fn filter(stack: Option<&str>) -> Filter {
     match stack {
         Some(stack) => Filter::builder().name(format!("tag:{}", tags::STACK)).values(stack).build(),
         None => Filter::builder().name("tag-key").values(tags::STACK).build(),

@@ -4,6 +4,7 @@ use super::apply::apply;
 use super::diff::{Node, teardown};
 use super::discover::{Depth, discover};
 use super::event::Event;
+use super::own_network;
 use super::plan::{Change, Report, Summary};
 use super::task::Run;
 use crate::problem::{Problem, Problems};
@@ -22,7 +23,11 @@ pub struct Teardown {
 /// # Errors
 /// The first call that fails.
 pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
-    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let (mut cloud, own_network) = futures_util::try_join!(
+        discover(&run.clients, &run.stack, Depth::Existence),
+        own_network::find(&run.clients, &run.stack)
+    )?;
+    cloud.own_network = own_network;
     let nodes = teardown(&cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
@@ -42,18 +47,23 @@ pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
 /// # Errors
 /// What could not be deleted; what is left when time is up.
 pub async fn down(run: &Run, teardown: Teardown) -> Result<(), Problems> {
+    let has_network = teardown.nodes.iter().any(|node| node.face.kind() == "vpc");
     apply(run, teardown.nodes).await?;
-    audit(run).await
+    audit(run, has_network).await
 }
 
 /// What the last look is called.
 const WHAT: &str = "audit";
 
 /// Nothing tagged with the stack is left.
-async fn audit(run: &Run) -> Result<(), Problems> {
+async fn audit(run: &Run, has_network: bool) -> Result<(), Problems> {
     let mut backoff = run.backoff();
     loop {
-        let left = discover(&run.clients, &run.stack, Depth::Existence).await?.leftovers();
+        let mut cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+        if has_network {
+            cloud.own_network = own_network::find(&run.clients, &run.stack).await?;
+        }
+        let left = cloud.leftovers();
         let Some(first) = left.first() else {
             run.sink.event(Event::Ready {
                 what: WHAT.to_owned(),

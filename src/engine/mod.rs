@@ -10,6 +10,7 @@ pub mod down;
 pub mod event;
 pub mod image;
 pub mod look;
+pub mod own_network;
 pub mod plan;
 pub mod price;
 pub mod scheduler;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::diff::Node;
 use self::discover::{Depth, discover};
 use self::event::{Event, Sink};
+use self::own_network::OwnNetwork;
 use self::plan::{Action, Report, Summary};
 use self::snapshot::Snapshot;
 use self::status::Status;
@@ -37,7 +39,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
 use crate::resources::{Scope, in_cluster, launch_template, network};
-use crate::stack::model::Stack;
+use crate::stack::model::{Network, Stack};
 use crate::stack::suggest;
 
 /// A stack and the cloud that it lives in.
@@ -53,7 +55,6 @@ pub struct Plan {
     pub report: Report,
     nodes: Vec<Node>,
     images: image::Images,
-    network: network::LiveNetwork,
 }
 
 impl Engine {
@@ -80,10 +81,19 @@ impl Engine {
     /// A call that fails; resources of our names that are not ours.
     pub async fn plan(&self) -> Result<Plan, Problems> {
         let clients = &self.run.clients;
-        let (network, mut cloud) = futures_util::try_join!(
+        let has_own_network = matches!(self.stack.network, Network::Created { .. });
+        let (network, mut cloud, own_network) = futures_util::try_join!(
             network::look_up(clients, &self.stack.network),
-            discover(clients, &self.stack.name, Depth::Plan)
+            discover(clients, &self.stack.name, Depth::Plan),
+            async {
+                let name = &self.stack.name;
+                if has_own_network { own_network::find(clients, name).await } else { Ok(OwnNetwork::default()) }
+            },
         )?;
+        cloud.own_network = own_network;
+        if own_network::was_left(&network, &cloud) {
+            cloud.own_network = own_network::find(clients, &self.stack.name).await?;
+        }
         let scope = Scope { stack: &self.stack, network: &network };
         cloud.template_versions = template_versions(clients, &scope, &cloud).await?;
         let nodes = diff::diff(&scope, &cloud)?;
@@ -96,7 +106,7 @@ impl Engine {
             changes,
             hourly_cost: price::hourly(&self.stack),
         };
-        Ok(Plan { report, nodes, images, network })
+        Ok(Plan { report, nodes, images })
     }
 
     /// The images of those launch templates that get a new version; others keep theirs.
@@ -115,7 +125,7 @@ impl Engine {
     /// Everything that failed; the next `up` continues.
     pub async fn apply(&self, plan: Plan) -> Result<(), Problems> {
         let mut run = self.run.clone();
-        (run.images, run.network) = (plan.images, plan.network);
+        run.images = plan.images;
         apply::apply(&run, plan.nodes).await
     }
 

@@ -9,6 +9,7 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplate, LaunchTemp
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 use jiff::Timestamp;
 
+use super::own_network::OwnNetwork;
 use crate::resources::fields::Value;
 use crate::resources::tags::{self, Tags};
 
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub taken: Timestamp,
     /// How long after its launch an instance may not serve and still be whole.
     pub boot_grace: Duration,
+    /// Only looked for where the stack has, or may have had, a network of its own.
+    pub own_network: OwnNetwork,
     pub security_groups: Vec<SecurityGroup>,
     pub launch_templates: Vec<LaunchTemplate>,
     /// The latest version, by template id; fetched only where the tags do not already tell it.
@@ -79,8 +82,9 @@ impl Snapshot {
         let security_group = || self.security_groups.iter().find(|group| group.group_id() == Some(id));
         let template = || self.launch_templates.iter().find(|template| template.launch_template_id() == Some(id));
         let address = self.address_of(id).map(str::to_owned).or_else(|| {
-            let tags =
-                security_group().map(|group| group.tags()).or_else(|| template().map(|template| template.tags()))?;
+            let tags = security_group().map(|group| group.tags());
+            let tags = tags.or_else(|| template().map(|template| template.tags()));
+            let tags = tags.or_else(|| self.own_network.tags_of(id))?;
             tags::from_ec2(tags).remove(tags::ADDRESS)
         });
         address.map_or_else(|| Value::Text(id.to_owned()), Value::Ref)
@@ -136,6 +140,7 @@ impl Snapshot {
         );
         left.extend(self.alarms.iter().filter_map(|alarm| Some(format!("alarm {}", alarm.alarm_name()?))));
         left.extend(self.security_groups.iter().filter_map(|g| Some(format!("security group {}", g.group_name()?))));
+        left.extend(self.own_network.in_words());
         left
     }
 }

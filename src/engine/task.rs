@@ -14,8 +14,8 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::resources::Output;
+use crate::resources::fields::Value;
 use crate::resources::launch_template::image_name;
-use crate::resources::network::LiveNetwork;
 use crate::resources::tags::{self, Tags};
 use crate::stack::model::{Image, Provider};
 
@@ -35,11 +35,16 @@ pub const FRESH: &[&str] = &[
     "InvalidGroup.NotFound",
     "InvalidGroupId.NotFound",
     "InvalidInstanceID.NotFound",
+    "InvalidInternetGatewayID.NotFound",
     "InvalidLaunchTemplateId.NotFound",
     "InvalidLaunchTemplateId.VersionNotFound",
+    "InvalidRouteTableID.NotFound",
+    "InvalidSubnetID.NotFound",
+    "InvalidVpcID.NotFound",
     "ListenerNotFound",
     "LoadBalancerNotFound",
     "RuleNotFound",
+    "SubnetNotFound",
     "TargetGroupNotFound",
 ];
 
@@ -58,7 +63,6 @@ pub struct Run {
     pub stack: String,
     /// The user's own tags.
     pub tags: Tags,
-    pub network: LiveNetwork,
     pub sink: Arc<dyn Sink>,
     /// Set by Ctrl-C: nothing new is started, calls in flight are finished.
     pub cancel: CancellationToken,
@@ -75,7 +79,6 @@ impl Run {
             clients,
             stack: stack.to_owned(),
             tags: Tags::new(),
-            network: LiveNetwork::default(),
             images: Images::new(),
             sink,
             cancel,
@@ -175,6 +178,28 @@ impl Task<'_> {
             Problem::new("A resource is missing", format!("{} needs {address}, which is not there", self.address))
                 .hint("run `cloudscale up` again; if it stays, please report it")
         })
+    }
+
+    /// The ids that a value stands for, in the order of the value.
+    ///
+    /// # Errors
+    /// Where a resource that it refers to is not there.
+    pub fn resolve_all(&self, value: &Value) -> Result<Vec<String>, Problem> {
+        match value {
+            Value::Text(id) => Ok(vec![id.clone()]),
+            Value::Ref(address) => Ok(vec![self.output(address)?.id]),
+            Value::Set(values) => {
+                Ok(values.iter().map(|value| self.resolve_all(value)).collect::<Result<Vec<_>, _>>()?.concat())
+            }
+        }
+    }
+
+    /// The one id that a value stands for.
+    ///
+    /// # Errors
+    /// Where the resource that it refers to is not there.
+    pub fn resolve(&self, value: &Value) -> Result<String, Problem> {
+        Ok(self.resolve_all(value)?.join(","))
     }
 
     /// The image that the stack names.

@@ -13,12 +13,37 @@ pub enum Value {
     Text(String),
     /// Another resource of the stack, by address. Its id may not be known yet.
     Ref(String),
+    /// Several values whose order means nothing; see [`Value::set`].
+    Set(Vec<Value>),
+}
+
+impl Value {
+    /// A set of values; one alone stands for itself.
+    pub fn set(values: impl IntoIterator<Item = Value>) -> Self {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by_cached_key(ToString::to_string);
+        values.dedup();
+        if values.len() == 1 { values.remove(0) } else { Value::Set(values) }
+    }
+
+    /// The addresses that the value refers to.
+    pub fn references(&self) -> Vec<&str> {
+        match self {
+            Value::Text(_) => Vec::new(),
+            Value::Ref(address) => vec![address],
+            Value::Set(values) => values.iter().flat_map(Value::references).collect(),
+        }
+    }
 }
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Text(text) | Value::Ref(text) => f.write_str(text),
+            Value::Set(values) => {
+                let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+                f.write_str(&values.join(", "))
+            }
         }
     }
 }
@@ -64,10 +89,7 @@ impl Fields {
 
     /// The addresses that these fields refer to.
     pub fn references(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|(_, value)| match value {
-            Value::Ref(address) => Some(address.as_str()),
-            Value::Text(_) => None,
-        })
+        self.0.iter().flat_map(|(_, value)| value.references())
     }
 
     /// The short hash that a created resource carries: the same fields give the same hash on every machine.
@@ -114,5 +136,14 @@ mod tests {
     fn references_are_the_addresses_of_other_resources() {
         let fields = Fields::default().text("port", 80).reference("target", "cluster.a.target_group");
         assert_eq!(fields.references().collect::<Vec<_>>(), ["cluster.a.target_group"]);
+    }
+
+    #[test]
+    fn a_set_is_the_same_in_any_order_and_one_value_alone_is_no_set() {
+        let (text, reference) = (Value::Text("10.0.0.0/8".into()), Value::Ref("network.vpc".into()));
+        let set = Value::set([reference.clone(), text.clone()]);
+        assert_eq!(set, Value::set([text.clone(), reference]));
+        assert_eq!((set.to_string().as_str(), set.references()), ("10.0.0.0/8, network.vpc", vec!["network.vpc"]));
+        assert_eq!(Value::set([text.clone()]), text);
     }
 }

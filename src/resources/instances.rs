@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Instance, LaunchTemplateSpecification, ResourceType};
 
-use super::fields::{Fields, short_hash};
+use super::fields::{Fields, Value, short_hash};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, cluster_prefix, in_cluster, security_group};
 use crate::aws::error::CallError;
@@ -30,8 +30,10 @@ pub struct Wanted {
     pub count: usize,
     /// The hash of the launch template's spec: an instance of another is outdated.
     pub template: String,
+    /// An instance of another VPC is outdated, too.
+    pub vpc: Value,
     /// (zone, subnet), by zone.
-    pub zones: Vec<(String, String)>,
+    pub zones: Vec<(String, Value)>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Live {
     members: Vec<Member>,
     /// Everything AWS still lists, terminated ones included: (zone, id).
     seen: Vec<(String, String)>,
+    /// Addresses of the subnets that they are in, where those are the stack's own.
+    subnets: Vec<String>,
     tags: Tags,
 }
 
@@ -47,6 +51,7 @@ pub struct Live {
 struct Member {
     id: String,
     zone: String,
+    vpc: Option<String>,
     template: String,
     /// Why it does not serve, e.g. "unhealthy: …" or "stopped".
     trouble: Option<String>,
@@ -59,6 +64,7 @@ impl Resource for Instances {
     const KIND: &'static str = "instances";
     const REVISES: bool = true;
     const SHEDS: bool = true;
+    const MAY_BE_UNTOLD: &'static [&'static str] = &["vpc"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::wanted(scope).into_iter().collect();
@@ -73,6 +79,7 @@ impl Resource for Instances {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
                 template: super::launch_template::LaunchTemplate::spec(template),
+                vpc: scope.network.vpc.clone(),
                 zones: zones.clone(),
             };
             Some((in_cluster(&cluster.name, Self::KIND), wanted))
@@ -93,28 +100,31 @@ impl Resource for Instances {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        Fields::default().text("instances", wanted.count).text("template", &wanted.template)
+        let fields = Fields::default().text("instances", wanted.count).text("template", &wanted.template);
+        fields.value("vpc", wanted.vpc.clone())
     }
 
-    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let mut templates: Vec<_> = live.members.iter().map(|member| member.template.as_str()).collect();
         templates.sort_unstable();
         templates.dedup();
         let troubles =
             live.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
         let troubles: Vec<_> = troubles.collect();
-        Fields::default()
-            .text("instances", live.members.len())
-            .text("template", templates.join(", "))
-            .maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
+        let vpcs: Vec<_> =
+            live.members.iter().filter_map(|member| Some(cloud.reference(member.vpc.as_ref()?))).collect();
+        let fields = Fields::default().text("instances", live.members.len()).text("template", templates.join(", "));
+        let fields = if vpcs.is_empty() { fields } else { fields.value("vpc", Value::set(vpcs)) };
+        fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
     fn after(wanted: &Wanted) -> Vec<String> {
-        vec![in_cluster(&wanted.cluster, "launch_template")]
+        let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).map(str::to_owned);
+        subnets.chain([in_cluster(&wanted.cluster, "launch_template")]).collect()
     }
 
-    fn stands_on(_live: &Live) -> Vec<String> {
-        vec![security_group::INSTANCES.to_owned()]
+    fn stands_on(live: &Live) -> Vec<String> {
+        live.subnets.iter().cloned().chain([security_group::INSTANCES.to_owned()]).collect()
     }
 
     fn reason(wanted: &Wanted, live: &Live) -> Option<String> {
@@ -140,7 +150,7 @@ impl Resource for Instances {
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
-        let live = Live { members: Vec::new(), seen: Vec::new(), tags: Tags::new() };
+        let live = Live { members: Vec::new(), seen: Vec::new(), subnets: Vec::new(), tags: Tags::new() };
         converge(task, wanted, &live).await
     }
 
@@ -176,6 +186,7 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
         Member {
             id: id.to_owned(),
             zone: zone(instance),
+            vpc: instance.vpc_id().map(str::to_owned),
             template: tag(instance, tags::SPEC).unwrap_or_default().to_owned(),
             trouble: stopped.or_else(|| health.map(|health| health.sentence())),
         }
@@ -188,7 +199,12 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
     shared.retain(|key, value| present.iter().all(|instance| tag(instance, key) == Some(value)));
     shared.insert(tags::ADDRESS.to_owned(), address.to_owned());
     let seen = instances.iter().map(|instance| (zone(instance), instance.instance_id().unwrap_or_default().to_owned()));
-    Live { members, seen: seen.collect(), tags: shared }
+    let subnets = instances.iter().filter_map(|instance| Some(cloud.reference(instance.subnet_id()?)));
+    let mut subnets: Vec<_> =
+        subnets.flat_map(|subnet| subnet.references().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
+    subnets.sort_unstable();
+    subnets.dedup();
+    Live { members, seen: seen.collect(), subnets, tags: shared }
 }
 
 /// What to do to a fleet.
@@ -201,7 +217,7 @@ struct Moves {
 }
 
 /// Keeps what serves and is current, as many as wanted, evenly over the zones; launches the rest where there are fewest.
-fn moves(count: usize, template: &str, zones: &[(String, String)], members: &[Member]) -> Moves {
+fn moves(count: usize, template: &str, zones: &[(String, Value)], members: &[Member]) -> Moves {
     let mut by_zone: BTreeMap<&str, Vec<&str>> = zones.iter().map(|(zone, _)| (zone.as_str(), Vec::new())).collect();
     for member in members.iter().filter(|member| member.trouble.is_none() && member.template == template) {
         by_zone.entry(&member.zone).or_default().push(&member.id);
@@ -224,7 +240,10 @@ fn moves(count: usize, template: &str, zones: &[(String, String)], members: &[Me
 }
 
 async fn converge(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Output, Problem> {
-    let Moves { keep: mut members, launch } = moves(wanted.count, &wanted.template, &wanted.zones, &live.members);
+    let vpc = task.resolve(&wanted.vpc)?;
+    let here = live.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
+    let here: Vec<_> = here.cloned().collect();
+    let Moves { keep: mut members, launch } = moves(wanted.count, &wanted.template, &wanted.zones, &here);
     let launches = launch.iter().map(|(zone, count)| launch_in(task, wanted, live, zone, *count));
     for launched in futures_util::future::try_join_all(launches).await? {
         members.extend(launched);
@@ -243,7 +262,8 @@ async fn launch_in(
     let first = wanted.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
     let mut refusal = None;
     for (zone, subnet) in wanted.zones.iter().cycle().skip(first).take(wanted.zones.len()) {
-        match run_instances(task, wanted, live, (zone, subnet), (first, count)).await? {
+        let subnet = task.resolve(subnet)?;
+        match run_instances(task, wanted, live, (zone, &subnet), (first, count)).await? {
             Ok(ids) => return Ok(ids),
             Err(problem) => {
                 task.waiting(format!("{zone} has no {count} to give, trying the next zone"));
@@ -396,12 +416,12 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
 mod tests {
     use super::*;
 
-    fn zones() -> Vec<(String, String)> {
-        ["a", "b", "c"].map(|zone| (zone.to_owned(), format!("subnet-{zone}"))).to_vec()
+    fn zones() -> Vec<(String, Value)> {
+        ["a", "b", "c"].map(|zone| (zone.to_owned(), Value::Text(format!("subnet-{zone}")))).to_vec()
     }
 
     fn member(id: &str, zone: &str) -> Member {
-        Member { id: id.into(), zone: zone.into(), template: "t".into(), trouble: None }
+        Member { id: id.into(), zone: zone.into(), vpc: None, template: "t".into(), trouble: None }
     }
 
     fn launches(moves: &Moves) -> Vec<(&str, usize)> {

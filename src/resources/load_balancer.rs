@@ -2,9 +2,9 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
 
-use super::fields::Fields;
+use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
-use super::target_group::tags_of;
+use super::target_group::{successor, tags_of};
 use super::{Output, Resource, Scope, foreign, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -21,8 +21,8 @@ pub struct LoadBalancer;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub name: String,
-    pub vpc: String,
-    pub subnets: Vec<String>,
+    pub vpc: Value,
+    pub subnets: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Resource for LoadBalancer {
         let wanted = Wanted {
             name: names::load_balancer(&scope.stack.name),
             vpc: scope.network.vpc.clone(),
-            subnets: scope.network.subnet_ids(),
+            subnets: scope.network.subnet_set(),
         };
         vec![(ADDRESS.to_owned(), wanted)]
     }
@@ -65,17 +65,18 @@ impl Resource for LoadBalancer {
     fn want(wanted: &Wanted) -> Fields {
         Fields::default()
             .text("scheme", LoadBalancerSchemeEnum::InternetFacing.as_str())
-            .text("vpc", &wanted.vpc)
-            .text("subnets", joined(wanted.subnets.iter().map(String::as_str)))
+            .value("vpc", wanted.vpc.clone())
+            .value("subnets", wanted.subnets.clone())
             .reference("security_group", security_group::LOAD_BALANCER)
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
+        let subnets = api.availability_zones().iter().filter_map(|zone| zone.subnet_id());
         let fields = Fields::default()
             .maybe("scheme", api.scheme().map(LoadBalancerSchemeEnum::as_str))
-            .maybe("vpc", api.vpc_id())
-            .text("subnets", joined(api.availability_zones().iter().filter_map(|zone| zone.subnet_id())));
+            .value("vpc", cloud.reference(api.vpc_id().unwrap_or_default()))
+            .value("subnets", Value::set(subnets.map(|id| cloud.reference(id))));
         match api.security_groups() {
             [only] => fields.value("security_group", cloud.reference(only)),
             several => fields.text("security_group", several.join(", ")),
@@ -100,32 +101,40 @@ impl Resource for LoadBalancer {
             .clients()
             .elb
             .create_load_balancer()
-            .name(&wanted.name)
             .r#type(LoadBalancerTypeEnum::Application)
             .scheme(LoadBalancerSchemeEnum::InternetFacing)
-            .set_subnets(Some(wanted.subnets.clone()))
+            .set_subnets(Some(task.resolve_all(&wanted.subnets)?))
             .security_groups(group)
             .set_tags(Some(tags::to_elb(&task.tags())));
-        let create = || async {
-            match request.clone().send().await {
-                Ok(answer) => {
-                    Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned))
+        // Where the predecessor that this one replaces still has the name, it gets one of its own.
+        for name in [wanted.name.clone(), successor(&wanted.name, task.spec)] {
+            let create = || async {
+                match request.clone().name(&name).send().await {
+                    Ok(answer) => {
+                        Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned))
+                    }
+                    Err(error) if error.is(&["DuplicateLoadBalancerName"]) => Ok(None),
+                    Err(error) => Err(error),
                 }
-                Err(error) if error.is(&["DuplicateLoadBalancerName"]) => Ok(None),
-                Err(error) => Err(error),
+            };
+            let created = task.fresh("elasticloadbalancing:CreateLoadBalancer", create).await?;
+            let ours = match created {
+                Some(arn) => Some(arn),
+                None => same(task, &name).await?,
+            };
+            if let Some(arn) = ours {
+                return Ok(Output::id(arn));
             }
-        };
-        match task.fresh("elasticloadbalancing:CreateLoadBalancer", create).await? {
-            Some(arn) => Ok(Output::id(arn)),
-            None => adopt(task, &wanted.name).await,
         }
+        Err(foreign("load balancer", &wanted.name))
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = Self::output(live);
         let elb = &task.clients().elb;
         if touches(changes, &["subnets"]) {
-            let call = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(wanted.subnets.clone()));
+            let subnets = task.resolve_all(&wanted.subnets)?;
+            let call = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(subnets));
             call.send().await.map_err(|error| error.problem("elasticloadbalancing:SetSubnets", task.address))?;
         }
         if touches(changes, &["security_group"]) {
@@ -148,20 +157,15 @@ impl Resource for LoadBalancer {
     }
 }
 
-fn joined<'a>(ids: impl Iterator<Item = &'a str>) -> String {
-    let mut ids: Vec<_> = ids.collect();
-    ids.sort_unstable();
-    ids.join(", ")
-}
-
-/// A load balancer of our name exists with other settings: ours and not listed yet, or somebody else's.
-async fn adopt(task: &Task<'_>, name: &str) -> Result<Output, Problem> {
+/// The load balancer of a name that exists with other settings: this very one, made by a call whose answer was lost, or
+/// `None` where it is the one that is to be replaced.
+async fn same(task: &Task<'_>, name: &str) -> Result<Option<String>, Problem> {
     let answer = task.clients().elb.describe_load_balancers().names(name).send().await;
     let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address))?;
     let arn = answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).unwrap_or_default();
-    if tags_of(task, arn).await?.get(tags::STACK) == Some(&task.run.stack) {
-        Ok(Output::id(arn))
-    } else {
-        Err(foreign("load balancer", name))
+    let tags = tags_of(task, arn).await?;
+    if tags.get(tags::STACK) != Some(&task.run.stack) {
+        return Err(foreign("load balancer", name));
     }
+    Ok((tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)).then(|| arn.to_owned()))
 }

@@ -8,18 +8,22 @@ pub mod face;
 pub mod fields;
 pub mod instance_refresh;
 pub mod instances;
+pub mod internet_gateway;
 pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
 pub mod network;
 pub mod registration;
+pub mod route_table;
 pub mod rule;
 pub mod scaling_group;
 pub mod scaling_policy;
 pub mod scheduled_action;
 pub mod security_group;
+pub mod subnet;
 pub mod tags;
 pub mod target_group;
+pub mod vpc;
 
 use std::future::Future;
 
@@ -36,6 +40,10 @@ use tags::Tags;
 
 /// Every resource type.
 pub const TYPES: &[&dyn Face] = &[
+    &Typed::<vpc::Vpc>::NEW,
+    &Typed::<internet_gateway::InternetGateway>::NEW,
+    &Typed::<route_table::RouteTable>::NEW,
+    &Typed::<subnet::Subnet>::NEW,
     &Typed::<security_group::SecurityGroup>::NEW,
     &Typed::<launch_template::LaunchTemplate>::NEW,
     &Typed::<target_group::TargetGroup>::NEW,

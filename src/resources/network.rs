@@ -1,33 +1,40 @@
-//! The network that a stack lives in: looked up, never changed.
+//! The network that a stack lives in: one that is there, looked up and never changed; or one of the stack's own, whose
+//! parts are resources like any other ([`vpc`], [`subnet`], [`internet_gateway`](super::internet_gateway),
+//! [`route_table`](super::route_table)).
+//!
+//! So the VPC and the subnets are values: ids of what is there, or references to what will be.
 
+use super::fields::Value;
+use super::{subnet, vpc};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
 use crate::stack::model::Network;
 
 /// A VPC and the subnets in use: one a zone, by zone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveNetwork {
-    pub vpc: String,
+    pub vpc: Value,
     pub subnets: Vec<LiveSubnet>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveSubnet {
-    pub id: String,
+    pub id: Value,
     pub zone: String,
 }
 
 impl LiveNetwork {
-    pub fn subnet_ids(&self) -> Vec<String> {
-        self.subnets.iter().map(|subnet| subnet.id.clone()).collect()
+    /// All subnets, as one value.
+    pub fn subnet_set(&self) -> Value {
+        Value::set(self.subnets.iter().map(|subnet| subnet.id.clone()))
     }
 }
 
-/// Finds the network in one call: default subnets name their VPC.
+/// Finds the network in one call: default subnets name their VPC; a network of the stack's own needs to know the zones.
 ///
 /// # Errors
-/// Where there is none, or fewer than the two zones that a load balancer needs.
+/// Where there is none, or fewer zones than wanted: a load balancer needs two.
 pub async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork, Problem> {
     let request = clients.ec2.describe_subnets();
     let request = match network {
@@ -35,13 +42,7 @@ pub async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork
             request.filters(aws_sdk_ec2::types::Filter::builder().name("default-for-az").values("true").build())
         }
         Network::Existing { subnets, .. } => request.set_subnet_ids(Some(subnets.clone())),
-        Network::Created { cidr, .. } => {
-            return Err(Problem::usage(
-                "Networks cannot be created yet",
-                format!("`network: {{cidr: {cidr}}}` asks for a VPC of its own"),
-            )
-            .hint("use `network: default`, or an existing network with {vpc: …, subnets: […]}"));
-        }
+        Network::Created { zones, .. } => return own(zone_names(clients).await?, (*zones).into()),
     };
     let answer = request.send().await.map_err(|error| error.problem("ec2:DescribeSubnets", "network"))?;
     let found = answer.subnets().iter().filter_map(|subnet| {
@@ -50,12 +51,41 @@ pub async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork
     choose(network, found.collect())
 }
 
+/// The region's availability zones that take instances now, without local zones.
+async fn zone_names(clients: &Clients) -> Result<Vec<String>, Problem> {
+    let answer = clients.ec2.describe_availability_zones().send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeAvailabilityZones", "network"))?;
+    let zones = answer.availability_zones().iter().filter(|zone| {
+        // Endpoints that imitate AWS do not always tell the type.
+        zone.zone_type().is_none_or(|kind| kind == "availability-zone")
+            && zone.state().is_none_or(|state| state.as_str() == "available")
+    });
+    Ok(zones.filter_map(|zone| zone.zone_name().map(str::to_owned)).collect())
+}
+
+/// A network of the stack's own, in the first `count` zones by name.
+fn own(mut zones: Vec<String>, count: usize) -> Result<LiveNetwork, Problem> {
+    zones.sort_unstable();
+    if zones.len() < count {
+        let detail = format!("the stack's network wants {count} zones; the region offers {}", zones.join(", "));
+        return Err(
+            Problem::usage("Too few zones", detail).hint("write a smaller number: network: {cidr: …, zones: 2}")
+        );
+    }
+    zones.truncate(count);
+    let subnets = zones.into_iter().map(|zone| LiveSubnet { id: Value::Ref(subnet::address(&zone)), zone });
+    Ok(LiveNetwork { vpc: Value::Ref(vpc::ADDRESS.to_owned()), subnets: subnets.collect() })
+}
+
 /// One subnet a zone out of (VPC, subnet, zone).
 fn choose(network: &Network, mut found: Vec<(String, String, String)>) -> Result<LiveNetwork, Problem> {
     found.sort_by(|a, b| (&a.2, &a.1).cmp(&(&b.2, &b.1)));
     let Some((vpc, ..)) = found.first().cloned() else {
-        return Err(Problem::new("No default network", "this account's region has no default VPC with default subnets")
-            .hint("create one with `aws ec2 create-default-vpc`, or name a network: {vpc: vpc-…, subnets: [subnet-…, subnet-…]}"));
+        return Err(Problem::new(
+            "No default network",
+            "this account's region has no default VPC with default subnets",
+        )
+        .hint("give the stack one of its own: network: {cidr: 10.0.0.0/16}; or run `aws ec2 create-default-vpc`"));
     };
     if let Network::Existing { vpc: wanted, .. } = network
         && let Some((other, subnet, _)) = found.iter().find(|(vpc, ..)| vpc != wanted)
@@ -73,8 +103,8 @@ fn choose(network: &Network, mut found: Vec<(String, String, String)>) -> Result
         )
         .hint("name subnets in different zones: network: {vpc: vpc-…, subnets: [subnet-…, subnet-…]}"));
     }
-    let subnets = found.into_iter().map(|(_, id, zone)| LiveSubnet { id, zone }).collect();
-    Ok(LiveNetwork { vpc, subnets })
+    let subnets = found.into_iter().map(|(_, id, zone)| LiveSubnet { id: Value::Text(id), zone }).collect();
+    Ok(LiveNetwork { vpc: Value::Text(vpc), subnets })
 }
 
 #[cfg(test)]
@@ -89,7 +119,7 @@ mod tests {
     fn one_subnet_a_zone_in_the_order_of_the_zones() {
         let found = vec![row("v", "s-3", "b"), row("v", "s-1", "a"), row("v", "s-2", "b")];
         let network = choose(&Network::Default, found).expect("two zones");
-        assert_eq!(network.subnet_ids(), ["s-1", "s-2"]);
+        assert_eq!(network.subnet_set().to_string(), "s-1, s-2");
     }
 
     #[test]
@@ -102,5 +132,14 @@ mod tests {
         let network = Network::Existing { vpc: "v".into(), subnets: vec!["s-1".into(), "s-2".into()] };
         let problem = choose(&network, vec![row("v", "s-1", "a"), row("w", "s-2", "b")]).unwrap_err();
         assert_eq!(problem.detail, "s-2 belongs to w, not to v");
+    }
+
+    #[test]
+    fn a_network_of_the_stacks_own_takes_the_first_zones_and_refers_to_what_will_be() {
+        let zones = || vec!["eu-west-1c".to_owned(), "eu-west-1a".to_owned(), "eu-west-1b".to_owned()];
+        let network = own(zones(), 2).expect("three zones");
+        assert_eq!(network.vpc, Value::Ref("network.vpc".into()));
+        assert_eq!(network.subnet_set().references(), ["network.subnet.eu-west-1a", "network.subnet.eu-west-1b"]);
+        assert_eq!(own(zones(), 4).unwrap_err().summary, "Too few zones");
     }
 }

@@ -33,7 +33,7 @@ pub struct Wanted {
     pub desired: i32,
     pub warmup_s: i32,
     pub health_grace_s: i32,
-    pub subnets: Vec<String>,
+    pub subnets: Value,
     /// How instances are replaced: cloudscale's to know, AWS is told when it happens.
     pub rollout: Rollout,
 }
@@ -69,7 +69,7 @@ impl Resource for ScalingGroup {
                 desired: number(scaling.desired.into()),
                 warmup_s: number(scaling.warmup.as_secs()),
                 health_grace_s: number(scaling.health_grace.as_secs()),
-                subnets: scope.network.subnet_ids(),
+                subnets: scope.network.subnet_set(),
                 rollout: scaling.rollout.clone(),
             };
             Some((in_cluster(&cluster.name, Self::KIND), wanted))
@@ -87,23 +87,21 @@ impl Resource for ScalingGroup {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        let mut subnets = wanted.subnets.clone();
-        subnets.sort_unstable();
         Fields::default()
             .text("min", wanted.min)
             .text("max", wanted.max)
             .text("warmup_s", wanted.warmup_s)
             .text("health_grace_s", wanted.health_grace_s)
             .text("health_check", HEALTH_CHECK)
-            .text("subnets", subnets.join(", "))
+            .value("subnets", wanted.subnets.clone())
             .reference("launch_template", in_cluster(&wanted.cluster, "launch_template"))
             .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let group = &live.group;
-        let mut subnets: Vec<_> = group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::trim).collect();
-        subnets.sort_unstable();
+        let subnets = group.vpc_zone_identifier().unwrap_or_default().split(',');
+        let subnets = Value::set(subnets.map(|id| cloud.reference(id.trim())));
         let template = group.launch_template();
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or_default();
         let version = template.and_then(|template| template.version()).unwrap_or_default();
@@ -118,7 +116,7 @@ impl Resource for ScalingGroup {
             .maybe("warmup_s", group.default_instance_warmup())
             .maybe("health_grace_s", group.health_check_grace_period())
             .maybe("health_check", group.health_check_type())
-            .text("subnets", subnets.join(", "))
+            .value("subnets", subnets)
             .value("launch_template", template)
             .maybe(OUTDATED, instance_refresh::outdated(group));
         match group.target_group_arns() {
@@ -166,7 +164,7 @@ impl Resource for ScalingGroup {
             .default_instance_warmup(wanted.warmup_s)
             .health_check_type(HEALTH_CHECK)
             .health_check_grace_period(wanted.health_grace_s)
-            .vpc_zone_identifier(wanted.subnets.join(","))
+            .vpc_zone_identifier(task.resolve(&wanted.subnets)?)
             .target_group_arns(task.output(&in_cluster(&wanted.cluster, "target_group"))?.id)
             .set_tags(Some(tags::to_group(&wanted.name, &group_tags(task, wanted))));
         let create = || async {
@@ -196,7 +194,7 @@ impl Resource for ScalingGroup {
                 .default_instance_warmup(wanted.warmup_s)
                 .health_check_type(HEALTH_CHECK)
                 .health_check_grace_period(wanted.health_grace_s)
-                .vpc_zone_identifier(wanted.subnets.join(","));
+                .vpc_zone_identifier(task.resolve(&wanted.subnets)?);
             task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
         }
         if touches(changes, &["target_group"]) {

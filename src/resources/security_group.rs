@@ -27,7 +27,7 @@ pub struct SecurityGroup;
 pub struct Wanted {
     pub name: String,
     pub description: &'static str,
-    pub vpc: String,
+    pub vpc: Value,
     /// Port → who may reach it.
     pub ingress: BTreeMap<u16, Value>,
 }
@@ -74,7 +74,7 @@ impl Resource for SecurityGroup {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        let fields = Fields::default().text("vpc", &wanted.vpc);
+        let fields = Fields::default().value("vpc", wanted.vpc.clone());
         wanted
             .ingress
             .iter()
@@ -82,16 +82,14 @@ impl Resource for SecurityGroup {
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
-        let fields = Fields::default().text("vpc", live.group.vpc_id().unwrap_or_default());
+        let vpc = cloud.reference(live.group.vpc_id().unwrap_or_default());
+        let fields = Fields::default().value("vpc", vpc);
         let mut by_path = BTreeMap::<String, Vec<Value>>::new();
         for access in accesses(live.group.ip_permissions()) {
             let source = cloud.reference(&access.source);
             by_path.entry(format!("ingress.{}", access.ports())).or_default().push(source);
         }
-        by_path.into_iter().fold(fields, |fields, (path, mut sources)| match sources.len() {
-            1 => fields.value(path, sources.remove(0)),
-            _ => fields.text(path, sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-        })
+        by_path.into_iter().fold(fields, |fields, (path, sources)| fields.value(path, Value::set(sources)))
     }
 
     fn output(live: &Live) -> Output {
@@ -103,19 +101,25 @@ impl Resource for SecurityGroup {
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
-        let ec2 = &task.clients().ec2;
-        let call = ec2
+        let vpc = task.resolve(&wanted.vpc)?;
+        let request = task
+            .clients()
+            .ec2
             .create_security_group()
             .group_name(&wanted.name)
             .description(wanted.description)
-            .vpc_id(&wanted.vpc)
-            .tag_specifications(tags::specification(ResourceType::SecurityGroup, &task.tags()))
-            .send()
-            .await;
-        let (id, present) = match call {
-            Ok(answer) => (answer.group_id.unwrap_or_default(), BTreeSet::new()),
-            Err(error) if error.is(&["InvalidGroup.Duplicate"]) => adopt(task, wanted).await?,
-            Err(error) => return Err(error.problem("ec2:CreateSecurityGroup", task.address)),
+            .vpc_id(&vpc)
+            .tag_specifications(tags::specification(ResourceType::SecurityGroup, &task.tags()));
+        let create = || async {
+            match request.clone().send().await {
+                Ok(answer) => Ok(answer.group_id),
+                Err(error) if error.is(&["InvalidGroup.Duplicate"]) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let (id, present) = match task.fresh("ec2:CreateSecurityGroup", create).await? {
+            Some(id) => (id, BTreeSet::new()),
+            None => adopt(task, &wanted.name, &vpc).await?,
         };
         let wanted = wanted_accesses(task, wanted)?;
         authorize(task, &id, wanted.difference(&present)).await?;
@@ -211,14 +215,12 @@ fn accesses(permissions: &[IpPermission]) -> impl Iterator<Item = Access> {
 
 fn wanted_accesses(task: &Task<'_>, wanted: &Wanted) -> Result<BTreeSet<Access>, Problem> {
     let resolve = |(port, source): (&u16, &Value)| {
-        let source = match source {
-            Value::Text(cidr) => cidr.clone(),
-            Value::Ref(address) => task.output(address)?.id,
-        };
         let port = Some(i32::from(*port));
-        Ok(Access { protocol: "tcp".to_owned(), from: port, to: port, source })
+        let access = |source| Access { protocol: "tcp".to_owned(), from: port, to: port, source };
+        Ok(task.resolve_all(source)?.into_iter().map(access).collect::<Vec<_>>())
     };
-    wanted.ingress.iter().map(resolve).collect()
+    let accesses = wanted.ingress.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+    Ok(accesses.into_iter().flatten().collect())
 }
 
 async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Access>) -> Result<(), Problem> {
@@ -237,17 +239,17 @@ async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Acc
 }
 
 /// A group of our name exists: ours from a run that was killed before AWS listed it, or somebody else's.
-async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<(String, BTreeSet<Access>), Problem> {
+async fn adopt(task: &Task<'_>, name: &str, vpc: &str) -> Result<(String, BTreeSet<Access>), Problem> {
     let call = task.clients().ec2.describe_security_groups();
-    let call = call.filters(Filter::builder().name("group-name").values(&wanted.name).build());
-    let call = call.filters(Filter::builder().name("vpc-id").values(&wanted.vpc).build()).send().await;
+    let call = call.filters(Filter::builder().name("group-name").values(name).build());
+    let call = call.filters(Filter::builder().name("vpc-id").values(vpc).build()).send().await;
     let answer = call.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
     let group = answer.security_groups().first();
     match group {
         Some(group) if tags::from_ec2(group.tags()).get(tags::STACK) == Some(&task.run.stack) => {
             Ok((group.group_id().unwrap_or_default().to_owned(), accesses(group.ip_permissions()).collect()))
         }
-        _ => Err(foreign("security group", &wanted.name)),
+        _ => Err(foreign("security group", name)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroup as Api, TargetTypeEnum};
 
-use super::fields::{Fields, short_hash};
+use super::fields::{Fields, Value, short_hash};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, foreign, in_cluster, touches};
 use crate::aws::error::CallError;
@@ -23,7 +23,7 @@ pub struct TargetGroup;
 pub struct Wanted {
     pub name: String,
     pub port: u16,
-    pub vpc: String,
+    pub vpc: Value,
     pub health_check: HealthCheck,
 }
 
@@ -66,7 +66,7 @@ impl Resource for TargetGroup {
         Fields::default()
             .text("protocol", ProtocolEnum::Http.as_str())
             .text("port", wanted.port)
-            .text("vpc", &wanted.vpc)
+            .value("vpc", wanted.vpc.clone())
             .text("health_check.path", &check.path)
             .text("health_check.interval_s", check.interval.as_secs())
             .text("health_check.timeout_s", check.timeout.as_secs())
@@ -75,12 +75,12 @@ impl Resource for TargetGroup {
             .text("health_check.codes", &check.codes)
     }
 
-    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let group = &live.group;
         Fields::default()
             .maybe("protocol", group.protocol().map(ProtocolEnum::as_str))
             .maybe("port", group.port())
-            .maybe("vpc", group.vpc_id())
+            .value("vpc", cloud.reference(group.vpc_id().unwrap_or_default()))
             .maybe("health_check.path", group.health_check_path())
             .maybe("health_check.interval_s", group.health_check_interval_seconds())
             .maybe("health_check.timeout_s", group.health_check_timeout_seconds())
@@ -142,7 +142,7 @@ impl Resource for TargetGroup {
 }
 
 /// A name for the successor of `name`, as long at most: deterministic, so that a rerun finds it.
-fn successor(name: &str, spec: &str) -> String {
+pub fn successor(name: &str, spec: &str) -> String {
     let hash = &short_hash([name, spec])[..6];
     let kept = &name[..name.len().min(names::ELB_NAME_CHARACTERS_MAX - hash.len() - 1)];
     format!("{}-{hash}", kept.trim_end_matches('-'))
@@ -162,7 +162,7 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
         .name(name)
         .protocol(ProtocolEnum::Http)
         .port(wanted.port.into())
-        .vpc_id(&wanted.vpc)
+        .vpc_id(task.resolve(&wanted.vpc)?)
         .target_type(TargetTypeEnum::Instance)
         .health_check_path(&check.path)
         .health_check_interval_seconds(seconds(check.interval))

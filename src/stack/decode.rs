@@ -3,17 +3,14 @@
 //! Ranges and forms are in [`language`](super::language); here are the rules of AWS that need more than one value.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::autoscaling;
 use super::document::{Document, Fields, scalar_text};
-use super::language::{
-    AUTOSCALING, CLUSTER, CREATED_NETWORK, EXISTING_NETWORK, FIXED_RESPONSE, HEALTH_CHECK, IMAGE_PARAMETER,
-    LOAD_BALANCER,
-};
-use super::model::{Capacity, Cluster, FixedResponse, HealthCheck, Image, LoadBalancer, Network, Provider, Stack};
+use super::language::{AUTOSCALING, CLUSTER, FIXED_RESPONSE, HEALTH_CHECK, IMAGE_PARAMETER, LOAD_BALANCER};
+use super::model::{Capacity, Cluster, FixedResponse, HealthCheck, Image, LoadBalancer, Provider, Stack};
+use super::network;
 use super::routes::{self, Route};
 use super::yaml::Entry;
 use super::{Overrides, suggest, userdata};
@@ -21,8 +18,6 @@ use crate::problem::{Problem, Problems};
 
 /// The text of a fixed response (ELBv2 API).
 const BODY_BYTES_MAX: usize = 1024;
-/// Every subnet of a load balancer needs at least a /27 (ELB user guide).
-const SUBNET_PREFIX_MAX: u32 = 27;
 /// A resource takes 50 tags; some are ours.
 const TAGS_MAX: usize = 45;
 const TAG_KEY_CHARACTERS_MAX: usize = 128;
@@ -61,7 +56,7 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let stack = Stack {
         provider: overrides.provider.unwrap_or(provider),
         region: overrides.region.clone().unwrap_or_else(|| fields.text("region")),
-        network: network(&fields, problems),
+        network: network::network(&fields, problems),
         load_balancer: load_balancer(&fields, problems),
         clusters,
         benchmark: benchmark(&fields, folder, problems),
@@ -127,52 +122,6 @@ fn benchmark(fields: &Fields, folder: &Path, problems: &mut Problems) -> Option<
         problems.push(problem.hint("paths are relative to the stack file"));
     }
     Some(path)
-}
-
-fn network(fields: &Fields, problems: &mut Problems) -> Network {
-    let existing = fields.object("network", &EXISTING_NETWORK);
-    let created = fields.object("network", &CREATED_NETWORK);
-    if created.is_written("cidr") || created.is_written("zones") {
-        let (cidr, zones) = (created.text("cidr"), created.integer("zones"));
-        if let Err(mistake) = check_cidr(&cidr, zones) {
-            problems.push(created.problem("cidr", "Invalid address range", mistake));
-        }
-        return Network::Created { cidr, zones };
-    }
-    if !(existing.is_written("vpc") || existing.is_written("subnets")) {
-        return Network::Default;
-    }
-    let subnets: Vec<String> = existing.list("subnets").iter().filter_map(scalar_text).map(str::to_owned).collect();
-    let mut distinct = subnets.clone();
-    distinct.sort();
-    distinct.dedup();
-    if existing.is_written("subnets") && (distinct.len() < 2 || distinct.len() < subnets.len()) {
-        let problem =
-            existing.problem("subnets", "Too few subnets", "a load balancer needs two different subnets or more");
-        problems.push(problem.hint("name subnets in at least two availability zones"));
-    }
-    Network::Existing { vpc: existing.text("vpc"), subnets }
-}
-
-fn check_cidr(cidr: &str, zones: u8) -> Result<(), String> {
-    let parts = cidr.split_once('/').and_then(|(address, prefix)| {
-        Some((address.parse::<Ipv4Addr>().ok()?, prefix.parse::<u32>().ok().filter(|prefix| *prefix <= 32)?))
-    });
-    let Some((address, prefix)) = parts else { return Err(format!("`{cidr}` is no IPv4 address range")) };
-    if !(16..=28).contains(&prefix) {
-        return Err(format!("a VPC has a prefix from /16 to /28, but here is /{prefix}"));
-    }
-    if u32::from(address) << prefix != 0 {
-        let network = Ipv4Addr::from(u32::from(address) >> (32 - prefix) << (32 - prefix));
-        return Err(format!("`{cidr}` does not start at its first address: write `{network}/{prefix}`"));
-    }
-    let subnet_prefix = prefix + u32::from(zones.max(1)).next_power_of_two().ilog2();
-    if subnet_prefix > SUBNET_PREFIX_MAX {
-        return Err(format!(
-            "{zones} subnets of /{subnet_prefix} are too small: a load balancer needs /{SUBNET_PREFIX_MAX}"
-        ));
-    }
-    Ok(())
 }
 
 fn load_balancer(fields: &Fields, problems: &mut Problems) -> LoadBalancer {

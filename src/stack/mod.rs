@@ -19,6 +19,7 @@ pub mod grammar;
 pub mod language;
 pub mod model;
 pub mod names;
+pub mod network;
 mod quotas;
 pub mod routes;
 pub mod schema;

@@ -121,7 +121,7 @@ fn the_example_of_the_design_loads() {
 
 #[test]
 fn the_shipped_stacks_load_without_a_warning() {
-    for name in ["two-clusters", "scaling-group", "flask"] {
+    for name in ["two-clusters", "scaling-group", "flask", "own-network"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("stacks/{name}.yaml"));
         let (stack, warnings) = load(&file, &Overrides::default()).unwrap();
         assert_eq!((stack.name.as_str(), warnings), (name, Problems::default()));

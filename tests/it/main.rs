@@ -11,6 +11,7 @@ mod lab;
 mod load;
 mod local_region;
 mod moto;
+mod network;
 mod quick_region;
 mod rehearsal;
 mod rollout;

@@ -10,6 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use jiff::Timestamp;
 
 use super::*;
+use crate::resources::fields::Value;
 use crate::resources::network::{LiveNetwork, LiveSubnet};
 use crate::resources::target_group;
 use crate::resources::{Resource, launch_template};
@@ -30,8 +31,8 @@ fn stack(port: u16) -> Stack {
 }
 
 fn network() -> LiveNetwork {
-    let subnet = |zone: &str| LiveSubnet { id: format!("subnet-{zone}"), zone: zone.to_owned() };
-    LiveNetwork { vpc: "vpc-1".into(), subnets: vec![subnet("a"), subnet("b")] }
+    let subnet = |zone: &str| LiveSubnet { id: Value::Text(format!("subnet-{zone}")), zone: zone.to_owned() };
+    LiveNetwork { vpc: Value::Text("vpc-1".into()), subnets: vec![subnet("a"), subnet("b")] }
 }
 
 /// The target group of `app` as the stack wants it, with this health check path and spec tag.

@@ -1,0 +1,125 @@
+//! The internet gateway of a stack's own network, attached to its VPC.
+
+use aws_sdk_ec2::types::{InternetGateway as Api, ResourceType};
+
+use super::fields::{Fields, Value};
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, touches, vpc};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::Network;
+
+pub const ADDRESS: &str = "network.internet_gateway";
+
+#[derive(Debug)]
+pub struct InternetGateway;
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    api: Api,
+    tags: Tags,
+}
+
+impl Live {
+    fn attached_to(&self) -> Option<&str> {
+        self.api.attachments().first().and_then(|attachment| attachment.vpc_id())
+    }
+}
+
+impl Resource for InternetGateway {
+    type Wanted = ();
+    type Live = Live;
+
+    const KIND: &'static str = "internet_gateway";
+    // A detached gateway is attached again; one of another VPC stays there until that VPC goes.
+    const REPLACE_ON: &'static [&'static str] = &["vpc"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, ())> {
+        match scope.stack.network {
+            Network::Created { .. } => vec![(ADDRESS.to_owned(), ())],
+            Network::Default | Network::Existing { .. } => Vec::new(),
+        }
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.own_network.internet_gateways.iter().filter_map(|api| {
+            let tags = tags::from_ec2(api.tags());
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+        });
+        ours.collect()
+    }
+
+    fn want((): &()) -> Fields {
+        Fields::default().reference("vpc", vpc::ADDRESS).text("attached", true)
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let attached_to = live.attached_to();
+        let vpc = attached_to.map_or_else(|| Value::Ref(vpc::ADDRESS.to_owned()), |id| cloud.reference(id));
+        Fields::default().value("vpc", vpc).text("attached", attached_to.is_some())
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.api.internet_gateway_id().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, (): &()) -> Result<Output, Problem> {
+        let call = task.clients().ec2.create_internet_gateway();
+        let call = call.tag_specifications(tags::specification(ResourceType::InternetGateway, &task.tags()));
+        let answer = call.send().await.map_err(|error| error.problem("ec2:CreateInternetGateway", task.address))?;
+        let id = answer.internet_gateway().and_then(|gateway| gateway.internet_gateway_id()).unwrap_or_default();
+        attach(task, id).await?;
+        Ok(Output::id(id))
+    }
+
+    async fn update(task: &Task<'_>, (): &(), live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        if touches(changes, &["attached"]) {
+            attach(task, &output.id).await?;
+        }
+        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        let ec2 = &task.clients().ec2;
+        let id = live.api.internet_gateway_id().unwrap_or_default();
+        let gone = &["InvalidInternetGatewayID.NotFound", "Gateway.NotAttached", "InvalidVpcID.NotFound"];
+        if let Some(vpc) = live.attached_to() {
+            let detach = || async {
+                match ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await {
+                    Err(error) if !error.is(gone) => Err(error),
+                    _ => Ok(()),
+                }
+            };
+            // Public addresses of instances and load balancers that are on their way out still use it.
+            task.patient("ec2:DetachInternetGateway", vpc::IN_USE, None, detach).await?;
+        }
+        let delete = || async {
+            match ec2.delete_internet_gateway().internet_gateway_id(id).send().await {
+                Err(error) if !error.is(gone) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        task.patient("ec2:DeleteInternetGateway", vpc::IN_USE, None, delete).await
+    }
+}
+
+async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+    let vpc = task.output(vpc::ADDRESS)?.id;
+    let attach = || async {
+        match task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc).send().await {
+            // By a call whose answer was lost.
+            Err(error) if !error.is(&["Resource.AlreadyAssociated"]) => Err(error),
+            _ => Ok(()),
+        }
+    };
+    task.fresh("ec2:AttachInternetGateway", attach).await
+}

@@ -1,0 +1,180 @@
+//! The route table of a stack's own network: everything outside the VPC goes through the internet gateway.
+//!
+//! Subnets associate themselves with it ([`subnet`](super::subnet)), so whoever has a subnet has its route.
+
+use aws_sdk_ec2::types::{ResourceType, Route, RouteOrigin, RouteTable as Api};
+
+use super::fields::Fields;
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, internet_gateway, touches, vpc};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::Network;
+
+pub const ADDRESS: &str = "network.route_table";
+const EVERYWHERE: &str = "0.0.0.0/0";
+
+#[derive(Debug)]
+pub struct RouteTable;
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    api: Api,
+    tags: Tags,
+}
+
+impl Live {
+    /// (destination, what it leads to) of the routes that somebody has made: neither the VPC's own range nor what AWS
+    /// puts in for gateway endpoints and virtual private gateways.
+    fn routes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let made =
+            self.api.routes().iter().filter(|route| route.origin() != Some(&RouteOrigin::EnableVgwRoutePropagation));
+        made.filter_map(|route| {
+            let destination = route.destination_cidr_block().or(route.destination_ipv6_cidr_block())?;
+            Some((destination, target(route)?)).filter(|(_, target)| *target != "local")
+        })
+    }
+}
+
+fn target(route: &Route) -> Option<&str> {
+    let targets = [
+        route.gateway_id(),
+        route.nat_gateway_id(),
+        route.transit_gateway_id(),
+        route.vpc_peering_connection_id(),
+        route.egress_only_internet_gateway_id(),
+        route.instance_id(),
+        route.network_interface_id(),
+    ];
+    targets.into_iter().flatten().next()
+}
+
+impl Resource for RouteTable {
+    type Wanted = ();
+    type Live = Live;
+
+    const KIND: &'static str = "route_table";
+    const REPLACE_ON: &'static [&'static str] = &["vpc"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, ())> {
+        match scope.stack.network {
+            Network::Created { .. } => vec![(ADDRESS.to_owned(), ())],
+            Network::Default | Network::Existing { .. } => Vec::new(),
+        }
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.own_network.route_tables.iter().filter_map(|api| {
+            let tags = tags::from_ec2(api.tags());
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+        });
+        ours.collect()
+    }
+
+    fn want((): &()) -> Fields {
+        let fields = Fields::default().reference("vpc", vpc::ADDRESS);
+        fields.reference(format!("route.{EVERYWHERE}"), internet_gateway::ADDRESS)
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let vpc = cloud.reference(live.api.vpc_id().unwrap_or_default());
+        live.routes().fold(Fields::default().value("vpc", vpc), |fields, (destination, target)| {
+            fields.value(format!("route.{destination}"), cloud.reference(target))
+        })
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.api.route_table_id().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, (): &()) -> Result<Output, Problem> {
+        let vpc = task.output(vpc::ADDRESS)?.id;
+        let request = task.clients().ec2.create_route_table().vpc_id(&vpc);
+        let request = request
+            .client_token(super::fields::short_hash([&*task.run.stack, task.address, &vpc]))
+            .tag_specifications(tags::specification(ResourceType::RouteTable, &task.tags()));
+        let answer = task.fresh("ec2:CreateRouteTable", || request.clone().send()).await?;
+        let id = answer.route_table().and_then(|table| table.route_table_id()).unwrap_or_default();
+        lead_out(task, id, false).await?;
+        Ok(Output::id(id))
+    }
+
+    async fn update(task: &Task<'_>, (): &(), live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        let wanted = format!("route.{EVERYWHERE}");
+        if touches(changes, &[&wanted]) {
+            let there = live.routes().any(|(destination, _)| destination == EVERYWHERE);
+            lead_out(task, &output.id, there).await?;
+        }
+        for (destination, _) in live.routes().filter(|(destination, _)| *destination != EVERYWHERE) {
+            let request = task.clients().ec2.delete_route().route_table_id(&output.id);
+            let call = match destination.contains(':') {
+                true => request.destination_ipv6_cidr_block(destination).send().await,
+                false => request.destination_cidr_block(destination).send().await,
+            };
+            match call {
+                Err(error) if !error.is(&["InvalidRoute.NotFound"]) => {
+                    return Err(error.problem("ec2:DeleteRoute", task.address));
+                }
+                _ => {}
+            }
+        }
+        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        let id = live.api.route_table_id().unwrap_or_default();
+        let delete = || async {
+            match task.clients().ec2.delete_route_table().route_table_id(id).send().await {
+                Err(error) if !error.is(&["InvalidRouteTableID.NotFound"]) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        task.patient("ec2:DeleteRouteTable", vpc::IN_USE, None, delete).await
+    }
+}
+
+/// The route to everywhere, through our gateway.
+async fn lead_out(task: &Task<'_>, table: &str, there: bool) -> Result<(), Problem> {
+    let ec2 = &task.clients().ec2;
+    let gateway = task.output(internet_gateway::ADDRESS)?.id;
+    if there {
+        let call = ec2.replace_route().route_table_id(table).destination_cidr_block(EVERYWHERE).gateway_id(gateway);
+        return call.send().await.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRoute", task.address));
+    }
+    let create = || async {
+        let call = ec2.create_route().route_table_id(table).destination_cidr_block(EVERYWHERE).gateway_id(&gateway);
+        match call.send().await {
+            Err(error) if !error.is(&["RouteAlreadyExists"]) => Err(error),
+            _ => Ok(()),
+        }
+    };
+    task.fresh("ec2:CreateRoute", create).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_that_nobody_made_by_hand_are_left_out() {
+        let route = |destination: &str| Route::builder().destination_cidr_block(destination);
+        let endpoint = Route::builder().destination_prefix_list_id("pl-1").gateway_id("vpce-1");
+        let api = Api::builder()
+            .routes(route("10.0.0.0/16").gateway_id("local").build())
+            .routes(route(EVERYWHERE).gateway_id("igw-1").build())
+            .routes(route("192.168.0.0/16").gateway_id("vgw-1").origin(RouteOrigin::EnableVgwRoutePropagation).build())
+            .routes(route("172.16.0.0/12").nat_gateway_id("nat-1").build())
+            .routes(endpoint.build());
+        let live = Live { api: api.build(), tags: Tags::new() };
+        assert_eq!(live.routes().collect::<Vec<_>>(), [(EVERYWHERE, "igw-1"), ("172.16.0.0/12", "nat-1")]);
+    }
+}

@@ -1,0 +1,207 @@
+//! A public subnet of a stack's own network: one a zone, with a part of the VPC's range and the way to the internet.
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTableAssociation, Subnet as Api};
+
+use super::fields::Fields;
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope, route_table, touches, vpc};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::Network;
+use crate::stack::network::subnet_range;
+
+/// The address of the subnet of a zone.
+pub fn address(zone: &str) -> String {
+    format!("network.subnet.{zone}")
+}
+
+#[derive(Debug)]
+pub struct Subnet;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub cidr: String,
+    pub zone: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    api: Api,
+    tags: Tags,
+    /// With a table of ours.
+    association: Option<RouteTableAssociation>,
+}
+
+impl Resource for Subnet {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "subnet";
+    const REPLACE_ON: &'static [&'static str] = &["vpc", "cidr", "zone"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        let Network::Created { cidr, .. } = &scope.stack.network else { return Vec::new() };
+        let subnets = scope.network.subnets.iter().zip(0..).filter_map(|(subnet, index)| {
+            let wanted = Wanted { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
+            Some((address(&subnet.zone), wanted))
+        });
+        subnets.collect()
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let own = &cloud.own_network;
+        let ours = own.subnets.iter().filter_map(|api| {
+            let tags = tags::from_ec2(api.tags());
+            let mut associations = own.route_tables.iter().flat_map(|table| table.associations());
+            let association = associations.find(|association| association.subnet_id() == api.subnet_id()).cloned();
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags, association }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        Fields::default()
+            .reference("vpc", vpc::ADDRESS)
+            .text("cidr", &wanted.cidr)
+            .text("zone", &wanted.zone)
+            .text("public_addresses", true)
+            .reference("route_table", route_table::ADDRESS)
+    }
+
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let api = &live.api;
+        let fields = Fields::default()
+            .value("vpc", cloud.reference(api.vpc_id().unwrap_or_default()))
+            .maybe("cidr", api.cidr_block())
+            .maybe("zone", api.availability_zone())
+            .text("public_addresses", api.map_public_ip_on_launch().unwrap_or_default());
+        match live.association.as_ref().and_then(|association| association.route_table_id()) {
+            Some(table) => fields.value("route_table", cloud.reference(table)),
+            None => fields,
+        }
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.api.subnet_id().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let vpc = task.output(vpc::ADDRESS)?.id;
+        let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&wanted.cidr);
+        let request = request
+            .availability_zone(&wanted.zone)
+            .tag_specifications(tags::specification(ResourceType::Subnet, &task.tags()));
+        let create = || async {
+            match request.clone().send().await {
+                Ok(answer) => Ok(answer.subnet().and_then(|subnet| subnet.subnet_id()).map(str::to_owned)),
+                Err(error) if error.is(&["InvalidSubnet.Conflict"]) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let id = match task.fresh("ec2:CreateSubnet", create).await? {
+            Some(id) => id,
+            None => adopt(task, &vpc, &wanted.cidr).await?,
+        };
+        give_public_addresses(task, &id).await?;
+        associate(task, &id).await?;
+        Ok(Output::id(id))
+    }
+
+    async fn update(
+        task: &Task<'_>,
+        _wanted: &Wanted,
+        live: &Live,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        if touches(changes, &["public_addresses"]) {
+            give_public_addresses(task, &output.id).await?;
+        }
+        if touches(changes, &["route_table"]) {
+            associate(task, &output.id).await?;
+        }
+        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        let id = live.api.subnet_id().unwrap_or_default();
+        let ec2 = &task.clients().ec2;
+        // On AWS the association goes with the subnet; moto's stays, and with it the route table.
+        if let Some(association) = live.association.as_ref().and_then(|it| it.route_table_association_id()) {
+            match ec2.disassociate_route_table().association_id(association).send().await {
+                Err(error) if !error.is(&["InvalidAssociationID.NotFound"]) => {
+                    return Err(error.problem("ec2:DisassociateRouteTable", task.address));
+                }
+                _ => {}
+            }
+        }
+        let delete = || async {
+            match ec2.delete_subnet().subnet_id(id).send().await {
+                Err(error) if !error.is(&["InvalidSubnetID.NotFound"]) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        task.patient("ec2:DeleteSubnet", vpc::IN_USE, None, delete).await
+    }
+}
+
+/// Instances fetch packages at boot, so each gets a public address; the security group still lets nobody in.
+async fn give_public_addresses(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+    let on = AttributeBooleanValue::builder().value(true).build();
+    let request = task.clients().ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
+    task.fresh("ec2:ModifySubnetAttribute", || request.clone().send()).await.map(|_| ())
+}
+
+/// Puts the subnet on our route table, whichever it is on now.
+async fn associate(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+    let ec2 = &task.clients().ec2;
+    let table = task.output(route_table::ADDRESS)?.id;
+    let associate = || async {
+        match ec2.associate_route_table().route_table_id(&table).subnet_id(id).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is(&["Resource.AlreadyAssociated"]) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    if task.fresh("ec2:AssociateRouteTable", associate).await? {
+        return Ok(());
+    }
+    let tables = ec2.describe_route_tables();
+    let tables = tables.filters(Filter::builder().name("association.subnet-id").values(id).build()).send().await;
+    let tables = tables.map_err(|error| error.problem("ec2:DescribeRouteTables", task.address))?;
+    let associations = tables.route_tables().iter().flat_map(|table| table.associations());
+    let other = associations
+        .filter(|association| association.subnet_id() == Some(id))
+        .find(|association| association.route_table_id() != Some(&table));
+    let Some(other) = other.and_then(|association| association.route_table_association_id()) else {
+        return Ok(());
+    };
+    let call = ec2.replace_route_table_association().association_id(other).route_table_id(table).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRouteTableAssociation", task.address))
+}
+
+/// The range is taken: by this very subnet, made by a call whose answer was lost, or by somebody else's.
+async fn adopt(task: &Task<'_>, vpc: &str, cidr: &str) -> Result<String, Problem> {
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let call = task.clients().ec2.describe_subnets().filters(filter("vpc-id", vpc)).filters(filter("cidr-block", cidr));
+    let answer = call.send().await.map_err(|error| error.problem("ec2:DescribeSubnets", task.address))?;
+    let ours = answer
+        .subnets()
+        .iter()
+        .find(|subnet| tags::from_ec2(subnet.tags()).get(tags::ADDRESS).map(String::as_str) == Some(task.address));
+    ours.and_then(|subnet| subnet.subnet_id()).map(str::to_owned).ok_or_else(|| {
+        Problem::new(
+            "A subnet is in the way",
+            format!("{} needs {cidr}, which overlaps a subnet of {vpc}", task.address),
+        )
+        .hint("delete that subnet, which is not cloudscale's, and run `cloudscale up` again")
+    })
+}

@@ -1,0 +1,100 @@
+//! The VPC of a stack's own network. Everything else of the network refers to it, so it is made first and goes last.
+
+use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
+
+use super::fields::Fields;
+use super::tags::{self, Tags};
+use super::{Output, Resource, Scope};
+use crate::aws::error::CallError;
+use crate::engine::plan::FieldChange;
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::stack::model::Network;
+
+pub const ADDRESS: &str = "network.vpc";
+/// What AWS answers while something is left in a part of a network; a load balancer's interfaces go minutes after it.
+pub const IN_USE: &[&str] = &["DependencyViolation"];
+
+#[derive(Debug)]
+pub struct Vpc;
+
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub cidr: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Live {
+    api: Api,
+    tags: Tags,
+}
+
+impl Resource for Vpc {
+    type Wanted = Wanted;
+    type Live = Live;
+
+    const KIND: &'static str = "vpc";
+    // AWS can add ranges to a VPC, but neither change nor remove the first.
+    const REPLACE_ON: &'static [&'static str] = &["cidr"];
+
+    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+        match &scope.stack.network {
+            Network::Created { cidr, .. } => vec![(ADDRESS.to_owned(), Wanted { cidr: cidr.clone() })],
+            Network::Default | Network::Existing { .. } => Vec::new(),
+        }
+    }
+
+    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let ours = cloud.own_network.vpcs.iter().filter_map(|api| {
+            let tags = tags::from_ec2(api.tags());
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+        });
+        ours.collect()
+    }
+
+    fn want(wanted: &Wanted) -> Fields {
+        Fields::default().text("cidr", &wanted.cidr)
+    }
+
+    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+        Fields::default().maybe("cidr", live.api.cidr_block())
+    }
+
+    fn output(live: &Live) -> Output {
+        Output::id(live.api.vpc_id().unwrap_or_default())
+    }
+
+    fn tags(live: &Live) -> Option<&Tags> {
+        Some(&live.tags)
+    }
+
+    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let call = task.clients().ec2.create_vpc().cidr_block(&wanted.cidr);
+        let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &task.tags())).send().await;
+        let answer = call.map_err(|error| error.problem("ec2:CreateVpc", task.address))?;
+        Ok(Output::id(answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default()))
+    }
+
+    async fn update(
+        task: &Task<'_>,
+        _wanted: &Wanted,
+        live: &Live,
+        _changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
+        let output = Self::output(live);
+        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        Ok(output)
+    }
+
+    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        let id = live.api.vpc_id().unwrap_or_default();
+        let delete = || async {
+            match task.clients().ec2.delete_vpc().vpc_id(id).send().await {
+                Err(error) if !error.is(&["InvalidVpcID.NotFound"]) => Err(error),
+                _ => Ok(()),
+            }
+        };
+        task.patient("ec2:DeleteVpc", IN_USE, None, delete).await
+    }
+}
