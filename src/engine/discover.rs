@@ -18,6 +18,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
 use crate::problem::Problem;
+use crate::resources::alarm::has_no_cloudwatch;
 use crate::resources::tags::{self, Tags};
 
 /// How many ARNs DescribeTags takes (ELBv2 API).
@@ -56,7 +57,7 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
         instances(clients, Some(stack)),
         async { if whole { security_groups(clients, stack).await } else { Ok(Vec::new()) } },
         async { if whole { launch_templates(clients, stack).await } else { Ok(Vec::new()) } },
-        async { if whole { alarms(clients, stack).await } else { Ok(Vec::new()) } },
+        async { if whole { alarms(clients, stack).await } else { Ok(None) } },
         load_balancers(clients),
         target_groups(clients),
         groups(clients),
@@ -68,7 +69,8 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
         instances,
         security_groups,
         launch_templates,
-        alarms,
+        alarms_untold: alarms.is_none(),
+        alarms: alarms.unwrap_or_default(),
         load_balancers,
         target_groups,
         ..Snapshot::default()
@@ -306,12 +308,18 @@ async fn scaling(clients: &Clients, snapshot: &Snapshot) -> Result<Scaling, Prob
     Ok((policies, schedules))
 }
 
-/// Our own alarms, by their names: they outlive the groups that they scale.
-async fn alarms(clients: &Clients, stack: &str) -> Result<Vec<aws_sdk_cloudwatch::types::MetricAlarm>, Problem> {
+/// Our own alarms, by their names: they outlive the groups that they scale. `None` where the endpoint has no CloudWatch.
+async fn alarms(
+    clients: &Clients,
+    stack: &str,
+) -> Result<Option<Vec<aws_sdk_cloudwatch::types::MetricAlarm>>, Problem> {
     let prefix = format!("{NAME_PREFIX}{stack}--");
     let pages = clients.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
-    let pages = pages.try_collect().await.map_err(|error| error.problem("cloudwatch:DescribeAlarms", stack))?;
-    Ok(pages.into_iter().flat_map(|page| page.metric_alarms.unwrap_or_default()).collect())
+    match pages.try_collect().await {
+        Ok(pages) => Ok(Some(pages.into_iter().flat_map(|page| page.metric_alarms.unwrap_or_default()).collect())),
+        Err(error) if has_no_cloudwatch(&error) => Ok(None),
+        Err(error) => Err(error.problem("cloudwatch:DescribeAlarms", stack)),
+    }
 }
 
 /// The names of all stacks that have something in the region, for `ls`.

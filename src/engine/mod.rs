@@ -94,7 +94,7 @@ impl Engine {
         if own_network::was_left(&network, &cloud) {
             cloud.own_network = own_network::find(clients, &self.stack.name).await?;
         }
-        let scope = Scope { stack: &self.stack, network: &network };
+        let scope = Scope { stack: &self.stack, network: &network, now: cloud.taken };
         cloud.template_versions = template_versions(clients, &scope, &cloud).await?;
         let nodes = diff::diff(&scope, &cloud)?;
         let images = self.images(&nodes).await?;

@@ -76,17 +76,20 @@ pub fn running(status: &Status) -> Option<f64> {
 }
 
 /// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not know
-/// an instance type. The figures are those of [`REGION`], whatever the stack's region: others differ by a few per cent.
+/// an instance type. A mixed group costs its cheapest type at its fewest and its dearest at its most; spot instances count
+/// as on demand, so they cost less than this says. The figures are those of [`REGION`], whatever the stack's region: others differ by a few per cent.
 pub fn hourly(stack: &Stack) -> Option<HourlyCost> {
     let mut cost = HourlyCost { min: LOAD_BALANCER, max: LOAD_BALANCER, source: SOURCE };
     for cluster in &stack.clusters {
-        let price = instance(&cluster.instance_type)?;
+        let prices = cluster.instance_types().into_iter().map(instance).collect::<Option<Vec<_>>>()?;
+        let (cheapest, dearest) =
+            (prices.iter().copied().fold(f64::MAX, f64::min), prices.iter().copied().fold(0.0, f64::max));
         let (min, max) = match &cluster.capacity {
             Capacity::Fleet { instances } => (*instances, *instances),
             Capacity::Group(scaling) => (scaling.min, scaling.max),
         };
-        cost.min += price * f64::from(min);
-        cost.max += price * f64::from(max);
+        cost.min += cheapest * f64::from(min);
+        cost.max += dearest * f64::from(max);
     }
     let cents = |dollars: f64| (dollars * 10_000.0).round() / 10_000.0;
     Some(HourlyCost { min: cents(cost.min), max: cents(cost.max), ..cost })

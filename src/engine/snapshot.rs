@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub policies: Vec<ScalingPolicy>,
     pub schedules: Vec<ScheduledUpdateGroupAction>,
     pub alarms: Vec<MetricAlarm>,
+    /// Whether CloudWatch was not asked, or the endpoint has none.
+    pub alarms_untold: bool,
     /// Names that look like ours and carry no tag of this stack: never touched.
     pub strangers: BTreeSet<String>,
 }

@@ -1,18 +1,30 @@
-//! The alarm that triggers a step policy.
+//! The alarm that calls a step or simple policy. Target tracking has alarms of AWS's own.
+//!
+//! Some endpoints that imitate AWS do not speak CloudWatch's protocol. There a policy stands without its alarm, and that is
+//! said when it is made.
 
+use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::fields::Fields;
-use super::scaling_policy::{self, policies};
-use super::{Output, Resource, Scope, in_cluster, load_balancer};
+use super::fields::{Fields, Value};
+use super::scaling_policy::{self, cluster_of_group, policies};
+use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::CallError;
+use crate::engine::event::Event;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::status::full_name;
 use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::stack::model::{Comparison, Metric, Policy};
+use crate::stack::model::{Comparison, Metric, Trigger};
 use crate::stack::names;
+
+const GROUP_DIMENSION: &str = "AutoScalingGroupName";
+const TARGET_GROUP_DIMENSION: &str = "TargetGroup";
+/// What CloudWatch does with missing data unless told otherwise.
+const MISSING_DATA: &str = "missing";
+const NOT_FOUND: u16 = 404;
 
 #[derive(Debug)]
 pub struct Alarm;
@@ -22,18 +34,15 @@ pub struct Wanted {
     pub name: String,
     pub cluster: String,
     pub policy: String,
-    pub metric: Metric,
-    pub comparison: Comparison,
-    pub threshold: f64,
-    pub period_s: i32,
-    pub evaluations: i32,
+    pub trigger: Trigger,
 }
 
 #[derive(Clone, Debug)]
 pub struct Live {
     cluster: String,
     policy: String,
-    alarm: MetricAlarm,
+    /// `None` where the endpoint has no CloudWatch to ask.
+    alarm: Option<MetricAlarm>,
 }
 
 fn address(cluster: &str, policy: &str) -> String {
@@ -45,79 +54,96 @@ impl Resource for Alarm {
     type Live = Live;
 
     const KIND: &'static str = "alarm";
+    // All of them where the endpoint has no CloudWatch.
+    const MAY_BE_UNTOLD: &'static [&'static str] =
+        &["acts", "metric", "dimensions", "target_group", "comparison", "threshold", "period_s", "evaluations"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
-        let steps = policies(scope).filter_map(|(cluster, policy)| {
-            let Policy::Step { name, metric, comparison, threshold, period, evaluations, .. } = policy else {
-                return None;
-            };
+        let wanted = policies(scope).filter_map(|(cluster, policy)| {
             let wanted = Wanted {
-                name: names::in_group(&names::group(&scope.stack.name, cluster), name),
+                name: names::in_group(&names::group(&scope.stack.name, cluster), policy.name()),
                 cluster: cluster.to_owned(),
-                policy: name.clone(),
-                metric: metric.clone(),
-                comparison: *comparison,
-                threshold: *threshold,
-                period_s: i32::try_from(period.as_secs()).unwrap_or(i32::MAX),
-                evaluations: i32::try_from(*evaluations).unwrap_or(i32::MAX),
+                policy: policy.name().to_owned(),
+                trigger: policy.trigger()?.clone(),
             };
-            Some((address(cluster, name), wanted))
+            Some((address(cluster, policy.name()), wanted))
         });
-        steps.collect()
+        wanted.collect()
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+        let found = |cluster: String, policy: &str, alarm: Option<&MetricAlarm>| {
+            let live = Live { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
+            (address(&live.cluster, policy), live)
+        };
         let ours = cloud.alarms.iter().filter_map(|alarm| {
             // By name and not by its group, which may have been deleted without it.
             let (cluster, policy) = names::cluster_of(&cloud.stack, alarm.alarm_name()?)?;
-            let (cluster, policy) = (cluster.to_owned(), policy.to_owned());
-            Some((address(&cluster, &policy), Live { cluster, policy, alarm: alarm.clone() }))
+            Some(found(cluster.to_owned(), policy, Some(alarm)))
         });
-        ours.collect()
+        let called = cloud.policies.iter().filter(|policy| {
+            cloud.alarms_untold && ["StepScaling", "SimpleScaling"].contains(&policy.policy_type().unwrap_or_default())
+        });
+        let untold = called.filter_map(|policy| {
+            let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
+            Some(found(cluster, scaling_policy::name_in_stack(policy)?, None))
+        });
+        ours.chain(untold).collect()
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        Fields::default()
+        let trigger = &wanted.trigger;
+        let fields = Fields::default()
             .reference("policy", scaling_policy::address(&wanted.cluster, &wanted.policy))
             .reference("group", in_cluster(&wanted.cluster, "scaling_group"))
-            .text("metric", api_metric(&wanted.metric).1)
-            .text("comparison", operator(wanted.comparison).as_str())
-            .text("threshold", wanted.threshold)
-            .text("period_s", wanted.period_s)
-            .text("evaluations", wanted.evaluations)
+            .text("acts", true)
+            .text("metric", metric_text(&trigger.metric))
+            .text("comparison", operator(trigger.comparison).as_str())
+            .text("threshold", trigger.threshold)
+            .text("period_s", trigger.period.as_secs())
+            .text("evaluations", trigger.evaluations);
+        match &trigger.metric {
+            Metric::RequestsPerTarget => fields.reference("target_group", in_cluster(&wanted.cluster, "target_group")),
+            Metric::Custom { dimensions, .. } if !dimensions.is_empty() => {
+                let pairs = dimensions.iter().map(|(name, value)| format!("{name}={value}"));
+                fields.text("dimensions", pairs.collect::<Vec<_>>().join(" "))
+            }
+            _ => fields,
+        }
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
-        let alarm = &live.alarm;
-        let acts = alarm.alarm_actions().iter().any(|action| {
+        let policy = Value::Ref(scaling_policy::address(&live.cluster, &live.policy));
+        let fields = Fields::default().reference("group", in_cluster(&live.cluster, "scaling_group"));
+        let Some(alarm) = &live.alarm else {
+            return fields.value("policy", policy);
+        };
+        let calls = |action: &String| {
             cloud.policies.iter().any(|policy| {
                 policy.policy_arn() == Some(action) && scaling_policy::name_in_stack(policy) == Some(&live.policy)
             })
-        });
-        let fields = match acts {
-            true => Fields::default().reference("policy", scaling_policy::address(&live.cluster, &live.policy)),
-            false => Fields::default(),
         };
-        fields
-            .reference("group", in_cluster(&live.cluster, "scaling_group"))
-            .maybe("metric", alarm.metric_name())
+        let called = match alarm.alarm_actions() {
+            [only] if calls(only) => policy,
+            others => Value::Text(others.join(", ")),
+        };
+        let statistic = alarm.statistic().map_or("none", Statistic::as_str);
+        let (namespace, metric) = (alarm.namespace().unwrap_or("none"), alarm.metric_name().unwrap_or("none"));
+        let fields = fields
+            .value("policy", called)
+            .text("acts", alarm.actions_enabled().unwrap_or(true))
+            .text("metric", format!("{statistic} of {namespace} {metric}"))
             .maybe("comparison", alarm.comparison_operator().map(ComparisonOperator::as_str))
             .maybe("threshold", alarm.threshold())
             .maybe("period_s", alarm.period())
             .maybe("evaluations", alarm.evaluation_periods())
-    }
-
-    fn after(wanted: &Wanted) -> Vec<String> {
-        match wanted.metric {
-            Metric::RequestsPerTarget => {
-                vec![in_cluster(&wanted.cluster, "target_group"), load_balancer::ADDRESS.to_owned()]
-            }
-            _ => Vec::new(),
-        }
+            .maybe("datapoints", alarm.datapoints_to_alarm().filter(|count| Some(*count) != alarm.evaluation_periods()))
+            .maybe("missing_data", alarm.treat_missing_data().filter(|treatment| *treatment != MISSING_DATA));
+        observe_dimensions(fields, live, alarm, cloud)
     }
 
     fn output(live: &Live) -> Output {
-        Output::id(live.alarm.alarm_name().unwrap_or_default())
+        Output::id(live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()).unwrap_or_default())
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
@@ -129,7 +155,9 @@ impl Resource for Alarm {
     }
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
-        let name = live.alarm.alarm_name().unwrap_or_default();
+        let Some(name) = live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()) else {
+            return Ok(());
+        };
         match task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await {
             Err(error) if !error.is(&["ResourceNotFound"]) => {
                 Err(error.problem("cloudwatch:DeleteAlarms", task.address))
@@ -137,6 +165,42 @@ impl Resource for Alarm {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the endpoint does not speak CloudWatch's protocol: it has no page at the operation's path.
+pub fn has_no_cloudwatch<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    SdkError<E, HttpResponse>: CallError,
+{
+    error.code().is_none() && error.raw_response().is_some_and(|answer| answer.status().as_u16() == NOT_FOUND)
+}
+
+/// Those of our own group and target group as references, others as they stand.
+fn observe_dimensions(fields: Fields, live: &Live, alarm: &MetricAlarm, cloud: &Snapshot) -> Fields {
+    let name_and_value = |dimension: &Dimension| {
+        (dimension.name().unwrap_or_default().to_owned(), dimension.value().unwrap_or_default().to_owned())
+    };
+    let mut pairs: Vec<_> = alarm.dimensions().iter().map(name_and_value).collect();
+    pairs.sort_unstable();
+    if let [(name, value)] = &pairs[..] {
+        let arns = cloud.target_groups.iter().filter_map(|group| group.target_group_arn());
+        if name == TARGET_GROUP_DIMENSION
+            && let Some(arn) = arns.into_iter().find(|arn| full_name(arn) == *value)
+        {
+            return fields.value("target_group", cloud.reference(arn));
+        }
+        if name == GROUP_DIMENSION && cluster_of_group(cloud, Some(value)).as_ref() == Some(&live.cluster) {
+            return fields;
+        }
+    }
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    fields.maybe("dimensions", (!pairs.is_empty()).then(|| pairs.join(" ")))
+}
+
+/// How a metric reads in a diff.
+fn metric_text(metric: &Metric) -> String {
+    let (namespace, name, statistic) = api_metric(metric);
+    format!("{statistic} of {namespace} {name}")
 }
 
 fn operator(comparison: Comparison) -> ComparisonOperator {
@@ -161,14 +225,14 @@ fn api_metric(metric: &Metric) -> (String, String, String) {
 
 fn dimensions(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Dimension>, Problem> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
-    Ok(match &wanted.metric {
+    Ok(match &wanted.trigger.metric {
         Metric::Cpu | Metric::NetworkIn | Metric::NetworkOut => {
             let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
-            vec![dimension("AutoScalingGroupName", &group)]
+            vec![dimension(GROUP_DIMENSION, &group)]
         }
         Metric::RequestsPerTarget => {
             let group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
-            vec![dimension("TargetGroup", &full_name(&group))]
+            vec![dimension(TARGET_GROUP_DIMENSION, &full_name(&group))]
         }
         Metric::Custom { dimensions, .. } => dimensions.iter().map(|(name, value)| dimension(name, value)).collect(),
     })
@@ -177,22 +241,34 @@ fn dimensions(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Dimension>, Proble
 /// Creates or changes: the call is idempotent by name.
 async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     let policy = task.output(&scaling_policy::address(&wanted.cluster, &wanted.policy))?.id;
-    let (namespace, metric, statistic) = api_metric(&wanted.metric);
+    let trigger = &wanted.trigger;
+    let (namespace, metric, statistic) = api_metric(&trigger.metric);
     let request = task
         .clients()
         .cloudwatch
         .put_metric_alarm()
         .alarm_name(&wanted.name)
-        .alarm_description(format!("cloudscale: triggers the step policy {}", wanted.policy))
+        .alarm_description(format!("cloudscale: calls the policy {}", wanted.policy))
+        .actions_enabled(true)
         .alarm_actions(policy)
         .namespace(namespace)
         .metric_name(metric)
         .statistic(Statistic::from(statistic.as_str()))
         .set_dimensions(Some(dimensions(task, wanted)?))
-        .comparison_operator(operator(wanted.comparison))
-        .threshold(wanted.threshold)
-        .period(wanted.period_s)
-        .evaluation_periods(wanted.evaluations);
-    task.fresh("cloudwatch:PutMetricAlarm", || request.clone().send()).await?;
+        .comparison_operator(operator(trigger.comparison))
+        .threshold(trigger.threshold)
+        .period(i32::try_from(trigger.period.as_secs()).unwrap_or(i32::MAX))
+        .evaluation_periods(i32::try_from(trigger.evaluations).unwrap_or(i32::MAX));
+    let put = || async {
+        match request.clone().send().await {
+            Ok(_) => Ok(true),
+            Err(error) if has_no_cloudwatch(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    if !task.fresh("cloudwatch:PutMetricAlarm", put).await? {
+        let text = format!("{}: this endpoint has no CloudWatch; nothing calls the policy", task.address);
+        task.run.sink.event(Event::Note { text });
+    }
     Ok(Output::id(&wanted.name))
 }

@@ -6,6 +6,7 @@ use aws_sdk_autoscaling::types::{
     AutoScalingGroup, InstanceRefresh, InstanceRefreshStatus, LifecycleState, RefreshPreferences,
 };
 
+use super::mixed_instances;
 use crate::aws::error::CallError;
 use crate::engine::event::Event;
 use crate::engine::task::Task;
@@ -17,7 +18,7 @@ const LACKING: &[&str] = &["InvalidAction", "UnknownOperationException", "NotImp
 
 /// `2 of 4 from an older launch template`; `None` where all are of the group's version, or the endpoint does not tell.
 pub fn outdated(group: &AutoScalingGroup) -> Option<String> {
-    let wanted = group.launch_template()?;
+    let wanted = mixed_instances::template(group)?;
     let stays = |state: &LifecycleState| !state.as_str().starts_with("Terminat");
     let versions = group.instances().iter().filter(|instance| instance.lifecycle_state().is_some_and(stays));
     let versions: Vec<_> = versions.map(|instance| instance.launch_template()).collect();

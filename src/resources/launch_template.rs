@@ -35,6 +35,8 @@ pub struct Wanted {
     pub name: String,
     pub image: Image,
     pub instance_type: String,
+    /// Name or ARN.
+    pub instance_profile: Option<String>,
     pub user_data: Option<String>,
 }
 
@@ -65,6 +67,7 @@ impl Resource for LaunchTemplate {
                 name: names::launch_template(&scope.stack.name, &cluster.name),
                 image: cluster.image.clone(),
                 instance_type: cluster.instance_type.clone(),
+                instance_profile: cluster.instance_profile.clone(),
                 user_data: cluster.user_data.as_ref().map(|script| script.text.clone()),
             };
             (in_cluster(&cluster.name, Self::KIND), wanted)
@@ -85,6 +88,7 @@ impl Resource for LaunchTemplate {
         Fields::default()
             .text("image", image_name(&wanted.image))
             .text("instance_type", &wanted.instance_type)
+            .maybe("instance_profile", wanted.instance_profile.as_ref())
             .reference("security_group", security_group::INSTANCES)
             .text("monitoring", true)
             .text("metadata.tokens", ec2::LaunchTemplateHttpTokensState::Required.as_str())
@@ -100,9 +104,11 @@ impl Resource for LaunchTemplate {
         };
         let described = version.version_description().and_then(image_in);
         let metadata = data.metadata_options();
+        let profile = data.iam_instance_profile();
         let fields = Fields::default()
             .maybe("image", described.or(data.image_id()))
             .maybe("instance_type", data.instance_type().map(|t| t.as_str()))
+            .maybe("instance_profile", profile.and_then(|profile| profile.arn().or(profile.name())))
             .maybe("version", described.is_none().then_some("made outside cloudscale"));
         let fields = match data.security_group_ids() {
             [only] => fields.value("security_group", cloud.reference(only)),
@@ -261,6 +267,7 @@ fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplat
     Ok(ec2::RequestLaunchTemplateData::builder()
         .image_id(image.id)
         .instance_type(ec2::InstanceType::from(wanted.instance_type.as_str()))
+        .set_iam_instance_profile(wanted.instance_profile.as_deref().map(profile))
         .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text)))
         .security_group_ids(task.output(security_group::INSTANCES)?.id)
         .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
@@ -268,6 +275,14 @@ fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplat
         .block_device_mappings(root.build())
         .tag_specifications(volume_tags.build())
         .build())
+}
+
+fn profile(name_or_arn: &str) -> ec2::LaunchTemplateIamInstanceProfileSpecificationRequest {
+    let profile = ec2::LaunchTemplateIamInstanceProfileSpecificationRequest::builder();
+    match name_or_arn.starts_with("arn:") {
+        true => profile.arn(name_or_arn).build(),
+        false => profile.name(name_or_arn).build(),
+    }
 }
 
 fn volume(data: &ec2::ResponseLaunchTemplateData) -> Option<String> {

@@ -12,6 +12,7 @@ pub mod internet_gateway;
 pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
+pub mod mixed_instances;
 pub mod network;
 pub mod registration;
 pub mod route_table;
@@ -26,6 +27,8 @@ pub mod target_group;
 pub mod vpc;
 
 use std::future::Future;
+
+use jiff::Timestamp;
 
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -63,6 +66,8 @@ pub const TYPES: &[&dyn Face] = &[
 pub struct Scope<'a> {
     pub stack: &'a Stack,
     pub network: &'a LiveNetwork,
+    /// When the cloud was asked: what was to happen once, and is over, is not wanted any more.
+    pub now: Timestamp,
 }
 
 /// What others need to know of a resource once it is there.

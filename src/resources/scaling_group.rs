@@ -1,23 +1,39 @@
 //! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it.
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification, RefreshPreferences};
+use std::collections::BTreeSet;
+
+use aws_sdk_autoscaling::types::{
+    AutoScalingGroup, LaunchTemplateSpecification, RefreshPreferences, ScaleInProtectedInstances,
+};
 
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, in_cluster, instance_refresh, security_group, touches};
+use super::{Output, Resource, Scope, foreign, in_cluster, instance_refresh, mixed_instances, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::stack::model::{Capacity, Rollout};
+use crate::stack::model::{Capacity, Mix, Rollout};
 use crate::stack::names;
 
-/// Targets decide: an instance whose application is dead is replaced, not only one whose machine is.
-const HEALTH_CHECK: &str = "ELB";
 /// A group cannot be deleted while it changes its capacity.
 const BUSY: &[&str] = &["ScalingActivityInProgress", "ResourceInUse"];
 
+/// The fields that `UpdateAutoScalingGroup` writes.
+const SETTINGS: &[&str] = &[
+    "min",
+    "max",
+    "warmup_s",
+    "cooldown_s",
+    "health_grace_s",
+    "health_check",
+    "termination",
+    "protect_from_scale_in",
+    "subnets",
+    "launch_template",
+    "mix.",
+];
 /// Where some instances are not of the group's version: nothing like that is ever wanted.
 const OUTDATED: &str = "outdated_instances";
 
@@ -32,7 +48,15 @@ pub struct Wanted {
     pub max: i32,
     pub desired: i32,
     pub warmup_s: i32,
+    pub cooldown_s: i32,
     pub health_grace_s: i32,
+    pub health_check: String,
+    pub mix: Option<Box<Mix>>,
+    /// In order.
+    pub termination: Vec<String>,
+    /// Processes that do not run.
+    pub suspended: BTreeSet<String>,
+    pub protect_from_scale_in: bool,
     pub subnets: Value,
     /// How instances are replaced: cloudscale's to know, AWS is told when it happens.
     pub rollout: Rollout,
@@ -68,7 +92,13 @@ impl Resource for ScalingGroup {
                 max: number(scaling.max.into()),
                 desired: number(scaling.desired.into()),
                 warmup_s: number(scaling.warmup.as_secs()),
+                cooldown_s: number(scaling.cooldown.as_secs()),
                 health_grace_s: number(scaling.health_grace.as_secs()),
+                health_check: scaling.health_check_type.clone(),
+                mix: scaling.mix.clone(),
+                termination: scaling.termination.clone(),
+                suspended: scaling.suspend.clone(),
+                protect_from_scale_in: scaling.protect_from_scale_in,
                 subnets: scope.network.subnet_set(),
                 rollout: scaling.rollout.clone(),
             };
@@ -87,13 +117,18 @@ impl Resource for ScalingGroup {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        Fields::default()
+        let fields = Fields::default()
             .text("min", wanted.min)
             .text("max", wanted.max)
             .text("warmup_s", wanted.warmup_s)
+            .text("cooldown_s", wanted.cooldown_s)
             .text("health_grace_s", wanted.health_grace_s)
-            .text("health_check", HEALTH_CHECK)
-            .value("subnets", wanted.subnets.clone())
+            .text("health_check", &wanted.health_check)
+            .text("termination", wanted.termination.join(", "))
+            .maybe("suspended", listed(wanted.suspended.iter().map(String::as_str)))
+            .text("protect_from_scale_in", wanted.protect_from_scale_in)
+            .value("subnets", wanted.subnets.clone());
+        mixed_instances::want(fields, wanted.mix.as_deref())
             .reference("launch_template", in_cluster(&wanted.cluster, "launch_template"))
             .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
     }
@@ -102,7 +137,7 @@ impl Resource for ScalingGroup {
         let group = &live.group;
         let subnets = group.vpc_zone_identifier().unwrap_or_default().split(',');
         let subnets = Value::set(subnets.map(|id| cloud.reference(id.trim())));
-        let template = group.launch_template();
+        let template = mixed_instances::template(group);
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or_default();
         let version = template.and_then(|template| template.version()).unwrap_or_default();
         let template = if live.current {
@@ -114,11 +149,16 @@ impl Resource for ScalingGroup {
             .maybe("min", group.min_size())
             .maybe("max", group.max_size())
             .maybe("warmup_s", group.default_instance_warmup())
+            .maybe("cooldown_s", group.default_cooldown())
             .maybe("health_grace_s", group.health_check_grace_period())
             .maybe("health_check", group.health_check_type())
+            .text("termination", group.termination_policies().join(", "))
+            .maybe("suspended", listed(suspended(group)))
+            .maybe("protect_from_scale_in", group.new_instances_protected_from_scale_in())
             .value("subnets", subnets)
             .value("launch_template", template)
             .maybe(OUTDATED, instance_refresh::outdated(group));
+        let fields = mixed_instances::observe(fields, group);
         match group.target_group_arns() {
             [only] => fields.value("target_group", cloud.reference(only)),
             several => fields.text("target_group", several.join(", ")),
@@ -152,18 +192,23 @@ impl Resource for ScalingGroup {
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+        let template = template(task, wanted)?;
         let request = task
             .clients()
             .autoscaling
             .create_auto_scaling_group()
             .auto_scaling_group_name(&wanted.name)
-            .launch_template(template(task, wanted)?)
+            .set_launch_template(wanted.mix.is_none().then(|| template.clone()))
+            .set_mixed_instances_policy(wanted.mix.as_deref().map(|mix| mixed_instances::policy(mix, template, None)))
             .min_size(wanted.min)
             .max_size(wanted.max)
             .desired_capacity(wanted.desired)
             .default_instance_warmup(wanted.warmup_s)
-            .health_check_type(HEALTH_CHECK)
+            .default_cooldown(wanted.cooldown_s)
+            .health_check_type(&wanted.health_check)
             .health_check_grace_period(wanted.health_grace_s)
+            .set_termination_policies(Some(wanted.termination.clone()))
+            .new_instances_protected_from_scale_in(wanted.protect_from_scale_in)
             .vpc_zone_identifier(task.resolve(&wanted.subnets)?)
             .target_group_arns(task.output(&in_cluster(&wanted.cluster, "target_group"))?.id)
             .set_tags(Some(tags::to_group(&wanted.name, &group_tags(task, wanted))));
@@ -177,25 +222,20 @@ impl Resource for ScalingGroup {
         if !task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
             adopt(task, &wanted.name).await?;
         }
+        suspend(task, &wanted.name, &wanted.suspended).await?;
         Ok(Output::id(&wanted.name))
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = Self::output(live);
         let autoscaling = &task.clients().autoscaling;
-        let settings = ["min", "max", "warmup_s", "health_grace_s", "health_check", "subnets", "launch_template"];
-        if touches(changes, &settings) {
-            let request = autoscaling
-                .update_auto_scaling_group()
-                .auto_scaling_group_name(&output.id)
-                .launch_template(template(task, wanted)?)
-                .min_size(wanted.min)
-                .max_size(wanted.max)
-                .default_instance_warmup(wanted.warmup_s)
-                .health_check_type(HEALTH_CHECK)
-                .health_check_grace_period(wanted.health_grace_s)
-                .vpc_zone_identifier(task.resolve(&wanted.subnets)?);
-            task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
+        if touches(changes, SETTINGS) {
+            configure(task, wanted, &live.group).await?;
+        }
+        if touches(changes, &["suspended"]) {
+            let live: BTreeSet<String> = suspended(&live.group).map(str::to_owned).collect();
+            suspend(task, &output.id, &(&wanted.suspended - &live)).await?;
+            resume(task, &output.id, &(&live - &wanted.suspended)).await?;
         }
         if touches(changes, &["target_group"]) {
             let arn = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
@@ -228,6 +268,62 @@ impl Resource for ScalingGroup {
     }
 }
 
+/// Writes what `UpdateAutoScalingGroup` takes, all at once.
+async fn configure(task: &Task<'_>, wanted: &Wanted, live: &AutoScalingGroup) -> Result<(), Problem> {
+    let template = template(task, wanted)?;
+    let mixed = wanted.mix.as_deref().map(|mix| mixed_instances::policy(mix, template.clone(), Some(live)));
+    let request = task
+        .clients()
+        .autoscaling
+        .update_auto_scaling_group()
+        .set_auto_scaling_group_name(live.auto_scaling_group_name().map(str::to_owned))
+        .set_launch_template(mixed.is_none().then_some(template))
+        .set_mixed_instances_policy(mixed)
+        .min_size(wanted.min)
+        .max_size(wanted.max)
+        .default_instance_warmup(wanted.warmup_s)
+        .default_cooldown(wanted.cooldown_s)
+        .health_check_type(&wanted.health_check)
+        .health_check_grace_period(wanted.health_grace_s)
+        .set_termination_policies(Some(wanted.termination.clone()))
+        .new_instances_protected_from_scale_in(wanted.protect_from_scale_in)
+        .vpc_zone_identifier(task.resolve(&wanted.subnets)?);
+    task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
+    Ok(())
+}
+
+/// AWS's names of the processes that do not run, whoever suspended them.
+fn suspended(group: &AutoScalingGroup) -> impl Iterator<Item = &str> {
+    group.suspended_processes().iter().filter_map(|process| process.process_name())
+}
+
+/// Sorted and joined; `None` of nothing.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: BTreeSet<&str> = names.collect();
+    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Nothing where nothing is named: without names AWS suspends all.
+async fn suspend(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+    if processes.is_empty() {
+        return Ok(());
+    }
+    let request = task.clients().autoscaling.suspend_processes().auto_scaling_group_name(group);
+    let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
+    task.fresh("autoscaling:SuspendProcesses", || request.clone().send()).await?;
+    Ok(())
+}
+
+async fn resume(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+    if processes.is_empty() {
+        return Ok(());
+    }
+    let request = task.clients().autoscaling.resume_processes().auto_scaling_group_name(group);
+    let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
+    task.fresh("autoscaling:ResumeProcesses", || request.clone().send()).await?;
+    Ok(())
+}
+
 fn is_gone(error: &impl CallError) -> bool {
     error.is(&["AutoScalingGroupNotFound"])
         || error.is(&["ValidationError"]) && error.problem("", "").detail.contains("not found")
@@ -235,7 +331,7 @@ fn is_gone(error: &impl CallError) -> bool {
 
 /// Whether the group launches from the version that our tags name.
 fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
-    let Some(used) = group.launch_template() else {
+    let Some(used) = mixed_instances::template(group) else {
         return false;
     };
     let id = used.launch_template_id();
@@ -257,6 +353,8 @@ fn preferences(wanted: &Wanted) -> RefreshPreferences {
         .instance_warmup(wanted.warmup_s)
         // What a refresh that was interrupted has replaced already stays.
         .skip_matching(true)
+        // Protection is against shrinking, not against what the stack asks for.
+        .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
         .build()
 }
 

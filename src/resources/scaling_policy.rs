@@ -1,12 +1,14 @@
-//! The scaling policies of a group: target tracking and steps. AWS makes the alarms of the former; the latter's is ours
-//! (`alarm.rs`).
+//! The scaling policies of a group: target tracking, steps, simple. AWS makes the alarms of the first; those of the others
+//! are ours (`alarm.rs`).
+
+use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
     CustomizedMetricSpecification, MetricDimension, MetricStatistic, MetricType, PredefinedMetricSpecification,
     ScalingPolicy as Api, StepAdjustment, TargetTrackingConfiguration,
 };
 
-use super::fields::Fields;
+use super::fields::{Fields, Value};
 use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
@@ -15,7 +17,7 @@ use crate::engine::status::full_name;
 use crate::engine::task::Task;
 use crate::problem::Problem;
 use crate::resources::{load_balancer, tags};
-use crate::stack::model::{Capacity, Comparison, Metric, Policy, Step};
+use crate::stack::model::{Adjustment, Capacity, Comparison, Metric, Policy, Step};
 use crate::stack::names;
 
 #[derive(Debug)]
@@ -64,6 +66,8 @@ impl Resource for ScalingPolicy {
 
     const KIND: &'static str = "scaling_policy";
     const GOES_WITH: &'static [&'static str] = &["scaling_group"];
+    // moto has no notion of it.
+    const MAY_BE_UNTOLD: &'static [&'static str] = &["enabled"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let wanted = policies(scope).map(|(cluster, policy)| {
@@ -81,38 +85,80 @@ impl Resource for ScalingPolicy {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        let fields = Fields::default().reference("group", in_cluster(&wanted.cluster, "scaling_group"));
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
+        let fields =
+            Fields::default().reference("group", in_cluster(&wanted.cluster, "scaling_group")).text("enabled", true);
         match &wanted.policy {
-            Policy::TargetTracking { metric, target, .. } => {
-                fields.text("type", "TargetTrackingScaling").text("metric", metric_name(metric)).text("target", target)
+            Policy::TargetTracking { metric, target, scale_in, warmup, .. } => {
+                let fields = fields
+                    .text("type", "TargetTrackingScaling")
+                    .text("metric", metric_name(metric))
+                    .text("target", target)
+                    .text("scale_in", scale_in)
+                    .maybe("warmup_s", seconds(*warmup));
+                match metric {
+                    Metric::RequestsPerTarget => fields
+                        .reference("load_balancer", load_balancer::ADDRESS)
+                        .reference("target_group", in_cluster(&wanted.cluster, "target_group")),
+                    _ => fields,
+                }
             }
-            Policy::Step { comparison, steps, .. } => {
-                let text = steps.iter().map(|step| step_text(bounds(*comparison, step), step.add)).collect::<Vec<_>>();
-                fields.text("type", "StepScaling").text("steps", text.join(", "))
+            Policy::Step { trigger, adjustment, steps, aggregation, warmup, .. } => {
+                let text = steps.iter().map(|step| step_text(bounds(trigger.comparison, step), step.amount));
+                fields
+                    .text("type", "StepScaling")
+                    .text("adjustment", adjustment_type(*adjustment))
+                    .maybe("min_change", least(*adjustment))
+                    .text("aggregation", aggregation)
+                    .text("steps", text.collect::<Vec<_>>().join(", "))
+                    .maybe("warmup_s", seconds(*warmup))
             }
+            Policy::Simple { adjustment, amount, cooldown, .. } => fields
+                .text("type", "SimpleScaling")
+                .text("adjustment", adjustment_type(*adjustment))
+                .maybe("min_change", least(*adjustment))
+                .text("amount", amount)
+                .text("cooldown_s", cooldown.as_secs()),
         }
     }
 
-    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let policy = &live.policy;
         let fields = Fields::default()
             .reference("group", in_cluster(&live.cluster, "scaling_group"))
-            .maybe("type", policy.policy_type());
+            .maybe("enabled", policy.enabled())
+            .maybe("type", policy.policy_type())
+            .maybe("warmup_s", policy.estimated_instance_warmup());
         if let Some(tracking) = policy.target_tracking_configuration() {
-            return fields.text("metric", live_metric(tracking)).maybe("target", tracking.target_value());
+            let fields = fields
+                .text("metric", live_metric(tracking))
+                .maybe("target", tracking.target_value())
+                .text("scale_in", !tracking.disable_scale_in().unwrap_or_default());
+            let label = tracking.predefined_metric_specification().and_then(|metric| metric.resource_label());
+            return match label {
+                Some(label) => counted(fields, label, cloud),
+                None => fields,
+            };
+        }
+        let fields =
+            fields.maybe("adjustment", policy.adjustment_type()).maybe("min_change", policy.min_adjustment_magnitude());
+        if policy.policy_type() == Some("SimpleScaling") {
+            return fields.maybe("amount", policy.scaling_adjustment()).maybe("cooldown_s", policy.cooldown());
         }
         let steps = policy.step_adjustments().iter().map(|step| {
             let bounds = (step.metric_interval_lower_bound(), step.metric_interval_upper_bound());
             step_text(bounds, step.scaling_adjustment().unwrap_or_default())
         });
-        fields.text("steps", steps.collect::<Vec<_>>().join(", "))
+        fields
+            .maybe("aggregation", policy.metric_aggregation_type())
+            .text("steps", steps.collect::<Vec<_>>().join(", "))
     }
 
     fn after(wanted: &Wanted) -> Vec<String> {
         match &wanted.policy {
             // AWS checks that the target group is attached to a load balancer.
             Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => {
-                vec![in_cluster(&wanted.cluster, "rule"), in_cluster(&wanted.cluster, "target_group")]
+                vec![in_cluster(&wanted.cluster, "rule")]
             }
             _ => Vec::new(),
         }
@@ -151,25 +197,39 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
     let name = names::in_group(&group, wanted.policy.name());
     let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
+    let request = request.enabled(true);
+    let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
     let request = match &wanted.policy {
-        Policy::TargetTracking { metric, target, .. } => {
-            let tracking = tracking(task, &wanted.cluster, metric)?.target_value(*target).build();
-            request.policy_type("TargetTrackingScaling").target_tracking_configuration(tracking)
+        Policy::TargetTracking { metric, target, scale_in, warmup, .. } => {
+            let tracking = tracking(task, &wanted.cluster, metric)?.target_value(*target).disable_scale_in(!scale_in);
+            request
+                .policy_type("TargetTrackingScaling")
+                .target_tracking_configuration(tracking.build())
+                .set_estimated_instance_warmup(warmup.map(seconds))
         }
-        Policy::Step { comparison, steps, .. } => {
+        Policy::Step { trigger, adjustment, steps, aggregation, warmup, .. } => {
             let steps = steps.iter().map(|step| {
-                let (from, to) = bounds(*comparison, step);
+                let (from, to) = bounds(trigger.comparison, step);
                 StepAdjustment::builder()
                     .set_metric_interval_lower_bound(from)
                     .set_metric_interval_upper_bound(to)
-                    .scaling_adjustment(step.add)
+                    .scaling_adjustment(step.amount)
                     .build()
             });
             request
                 .policy_type("StepScaling")
-                .adjustment_type("ChangeInCapacity")
+                .adjustment_type(adjustment_type(*adjustment))
+                .set_min_adjustment_magnitude(least(*adjustment))
+                .metric_aggregation_type(aggregation)
                 .set_step_adjustments(Some(steps.collect()))
+                .set_estimated_instance_warmup(warmup.map(seconds))
         }
+        Policy::Simple { adjustment, amount, cooldown, .. } => request
+            .policy_type("SimpleScaling")
+            .adjustment_type(adjustment_type(*adjustment))
+            .set_min_adjustment_magnitude(least(*adjustment))
+            .scaling_adjustment(*amount)
+            .cooldown(seconds(*cooldown)),
     };
     let answer = task.fresh("autoscaling:PutScalingPolicy", || request.clone().send()).await?;
     match answer.policy_arn().filter(|arn| !arn.is_empty()) {
@@ -260,6 +320,33 @@ fn live_metric(tracking: &TargetTrackingConfiguration) -> String {
     )
 }
 
+/// AWS's name.
+fn adjustment_type(adjustment: Adjustment) -> &'static str {
+    match adjustment {
+        Adjustment::Add => "ChangeInCapacity",
+        Adjustment::Percent { .. } => "PercentChangeInCapacity",
+        Adjustment::Set => "ExactCapacity",
+    }
+}
+
+/// The fewest instances that a percentage makes.
+fn least(adjustment: Adjustment) -> Option<i32> {
+    match adjustment {
+        Adjustment::Percent { least } => least.and_then(|least| i32::try_from(least).ok()),
+        Adjustment::Add | Adjustment::Set => None,
+    }
+}
+
+/// What the requests are counted of, out of `app/NAME/ID/targetgroup/NAME/ID`.
+fn counted(fields: Fields, label: &str, cloud: &Snapshot) -> Fields {
+    let balancers = cloud.load_balancers.iter().filter_map(|balancer| balancer.load_balancer_arn());
+    let groups = cloud.target_groups.iter().filter_map(|group| group.target_group_arn());
+    let known = |arn: Option<&str>| arn.map_or_else(|| Value::Text(label.to_owned()), |arn| cloud.reference(arn));
+    fields
+        .value("load_balancer", known(balancers.into_iter().find(|arn| label.starts_with(&full_name(arn)))))
+        .value("target_group", known(groups.into_iter().find(|arn| label.ends_with(&full_name(arn)))))
+}
+
 /// A step's bounds as AWS takes them: relative to the threshold, below it negative.
 fn bounds(comparison: Comparison, step: &Step) -> (Option<f64>, Option<f64>) {
     match comparison {
@@ -274,9 +361,9 @@ fn bounds(comparison: Comparison, step: &Step) -> (Option<f64>, Option<f64>) {
     }
 }
 
-fn step_text((from, to): (Option<f64>, Option<f64>), add: i32) -> String {
+fn step_text((from, to): (Option<f64>, Option<f64>), amount: i32) -> String {
     let bound = |value: Option<f64>, open: &str| value.map_or(open.to_owned(), |value| value.to_string());
-    format!("[{}, {}) {add:+}", bound(from, "-∞"), bound(to, "∞"))
+    format!("[{}, {}) {amount:+}", bound(from, "-∞"), bound(to, "∞"))
 }
 
 #[cfg(test)]
@@ -285,10 +372,10 @@ mod tests {
 
     #[test]
     fn steps_below_the_threshold_are_mirrored() {
-        let step = Step { from: Some(0.0), to: Some(10.0), add: -1 };
+        let step = Step { from: Some(0.0), to: Some(10.0), amount: -1 };
         assert_eq!(bounds(Comparison::Above, &step), (Some(0.0), Some(10.0)));
         assert_eq!(bounds(Comparison::Below, &step), (Some(-10.0), Some(0.0)));
-        let open = Step { from: Some(10.0), to: None, add: -2 };
+        let open = Step { from: Some(10.0), to: None, amount: -2 };
         assert_eq!(bounds(Comparison::Below, &open), (None, Some(-10.0)));
     }
 }

@@ -1,6 +1,11 @@
 //! The scheduled actions of a group: sizes that change by the clock.
 
+use std::str::FromStr;
+
+use aws_sdk_autoscaling::primitives::DateTime;
 use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
+use croner::Cron;
+use jiff::Timestamp;
 
 use super::fields::Fields;
 use super::scaling_policy::cluster_of_group;
@@ -22,6 +27,7 @@ pub struct ScheduledAction;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub cluster: String,
+    /// Its `start` is there only where AWS still tells it.
     pub action: model::ScheduledAction,
 }
 
@@ -46,8 +52,10 @@ impl Resource for ScheduledAction {
         let mut actions = Vec::new();
         for cluster in &scope.stack.clusters {
             if let Capacity::Group(scaling) = &cluster.capacity {
-                for action in &scaling.schedule {
-                    let wanted = Wanted { cluster: cluster.name.clone(), action: action.clone() };
+                for action in scaling.schedule.iter().filter(|action| !is_over(action, scope.now)) {
+                    let mut wanted = Wanted { cluster: cluster.name.clone(), action: action.clone() };
+                    let next = next_run(action.cron.as_deref(), &action.time_zone, scope.now);
+                    wanted.action.start = action.start.filter(|start| *start > scope.now && Some(*start) != next);
                     actions.push((address(&cluster.name, &action.name), wanted));
                 }
             }
@@ -68,19 +76,28 @@ impl Resource for ScheduledAction {
         let action = &wanted.action;
         Fields::default()
             .reference("group", in_cluster(&wanted.cluster, "scaling_group"))
-            .text("cron", &action.cron)
+            .maybe("cron", action.cron.as_ref())
             .text("time_zone", &action.time_zone)
+            .maybe("start", action.start)
+            .maybe("end", action.end)
             .maybe("min", action.min)
             .maybe("max", action.max)
             .maybe("desired", action.desired)
     }
 
-    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let action = &live.action;
+        let time_zone = action.time_zone().unwrap_or(DEFAULT_TIME_ZONE);
+        let next = next_run(action.recurrence(), time_zone, cloud.taken);
+        let time = |time: Option<&DateTime>| time.and_then(|time| Timestamp::from_second(time.secs()).ok());
+        // Of a recurring action AWS tells the next run as its start.
+        let start = time(action.start_time()).filter(|start| *start > cloud.taken && Some(*start) != next);
         Fields::default()
             .reference("group", in_cluster(&live.cluster, "scaling_group"))
             .maybe("cron", action.recurrence())
-            .text("time_zone", action.time_zone().unwrap_or(DEFAULT_TIME_ZONE))
+            .text("time_zone", time_zone)
+            .maybe("start", start)
+            .maybe("end", time(action.end_time()))
             .maybe("min", action.min_size())
             .maybe("max", action.max_size())
             .maybe("desired", action.desired_capacity())
@@ -94,7 +111,11 @@ impl Resource for ScheduledAction {
         put(task, wanted).await
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, _live: &Live, _: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+        // What a call leaves out stays as it was.
+        if changes.iter().any(|change| change.wanted.is_none()) {
+            Self::retire(task, live).await?;
+        }
         put(task, wanted).await
     }
 
@@ -114,6 +135,23 @@ impl Resource for ScheduledAction {
     }
 }
 
+/// AWS forgets an action after its only run, or after its end.
+fn is_over(action: &model::ScheduledAction, now: Timestamp) -> bool {
+    let last = if action.cron.is_some() { action.end } else { action.start };
+    last.is_some_and(|last| last <= now)
+}
+
+/// When a recurring action next runs.
+fn next_run(cron: Option<&str>, time_zone: &str, now: Timestamp) -> Option<Timestamp> {
+    let now = now.in_tz(time_zone).ok()?;
+    let next = Cron::from_str(cron?).ok()?.find_next_occurrence(&now, false).ok()?;
+    Some(next.timestamp())
+}
+
+fn api_time(time: Timestamp) -> DateTime {
+    DateTime::from_secs(time.as_second())
+}
+
 /// Creates or changes: the call is idempotent by name.
 async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
@@ -125,11 +163,63 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
         .put_scheduled_update_group_action()
         .auto_scaling_group_name(&group)
         .scheduled_action_name(names::in_group(&group, &action.name))
-        .recurrence(&action.cron)
-        .time_zone(&action.time_zone)
+        .set_recurrence(action.cron.clone())
+        .set_time_zone(action.cron.is_some().then(|| action.time_zone.clone()))
+        .set_start_time(action.start.map(api_time))
+        .set_end_time(action.end.map(api_time))
         .set_min_size(size(action.min))
         .set_max_size(size(action.max))
         .set_desired_capacity(size(action.desired));
     task.fresh("autoscaling:PutScheduledUpdateGroupAction", || request.clone().send()).await?;
     Ok(Output::id(&action.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn action(cron: Option<&str>, start: Option<&str>, end: Option<&str>) -> model::ScheduledAction {
+        model::ScheduledAction {
+            name: "sale".to_owned(),
+            cron: cron.map(str::to_owned),
+            time_zone: "America/Toronto".to_owned(),
+            start: start.map(at),
+            end: end.map(at),
+            min: Some(4),
+            max: None,
+            desired: None,
+        }
+    }
+
+    #[test]
+    fn what_ran_its_only_time_or_has_ended_is_not_wanted_any_more() {
+        let now = at("2026-11-27T12:00:00Z");
+        assert!(is_over(&action(None, Some("2026-11-27T12:00:00Z"), None), now));
+        assert!(!is_over(&action(None, Some("2026-11-27T12:00:01Z"), None), now));
+        assert!(!is_over(&action(Some("0 8 * * *"), Some("2026-11-01T00:00:00Z"), None), now));
+        assert!(is_over(&action(Some("0 8 * * *"), None, Some("2026-11-02T00:00:00Z")), now));
+    }
+
+    #[test]
+    fn the_start_that_aws_tells_of_a_recurring_action_is_its_next_run() {
+        let now = at("2026-11-27T14:00:00Z");
+        assert_eq!(next_run(Some("0 8 * * *"), "America/Toronto", now), Some(at("2026-11-28T13:00:00Z")));
+        let observed = |start: &str| {
+            let action = ScheduledUpdateGroupAction::builder()
+                .scheduled_action_name("sale")
+                .recurrence("0 8 * * *")
+                .time_zone("America/Toronto")
+                .start_time(api_time(at(start)))
+                .build();
+            let cloud = Snapshot { taken: now, ..Snapshot::default() };
+            let live = Live { cluster: "web".to_owned(), action };
+            ScheduledAction::observe(&live, &cloud).get("start").map(ToString::to_string)
+        };
+        assert_eq!(observed("2026-11-28T13:00:00Z"), None);
+        assert_eq!(observed("2026-12-24T13:00:00Z").as_deref(), Some("2026-12-24T13:00:00Z"), "set, and still to come");
+    }
 }

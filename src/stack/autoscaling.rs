@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
-use std::time::Duration;
 
-use super::decode::texts;
-use super::document::Fields;
-use super::language::{CUSTOM, CUSTOM_METRIC, ROLLOUT, SCHEDULED_ACTION, STEP, STEP_POLICY, TARGET_TRACKING};
-use super::model::{Autoscaling, Comparison, Metric, Policy, Rollout, ScheduledAction, Step};
-use super::yaml::Value;
+use jiff::Timestamp;
+
+use super::decode::is_arm;
+use super::document::{Fields, scalar_text};
+use super::language::{MIX, ROLLOUT, SCHEDULED_ACTION};
+use super::model::{Autoscaling, Mix, Rollout, ScheduledAction};
+use super::policies::policies;
 use crate::problem::{Problem, Problems};
 
-/// Step adjustments of one policy (EC2 Auto Scaling quotas).
-const STEPS_MAX: usize = 20;
-/// What an alarm may look back over, with a period under an hour (CloudWatch API).
-const ALARM_WINDOW_MAX: Duration = Duration::from_hours(24);
+/// Overrides of a mixed instances policy (EC2 Auto Scaling quotas).
+const MIXED_TYPES_MAX: usize = 40;
+/// AWS's default with the strategy `lowest-price` (EC2 Auto Scaling API).
+const SPOT_POOLS: u8 = 2;
+/// US dollars an hour (`InstancesDistribution`, EC2 Auto Scaling API).
+const SPOT_PRICE_MIN: f64 = 0.001;
 
 /// `routed`: whether the group's cluster has a route, so that its targets get requests.
 pub fn group(fields: &Fields, routed: bool, problems: &mut Problems) -> Autoscaling {
@@ -22,23 +25,92 @@ pub fn group(fields: &Fields, routed: bool, problems: &mut Problems) -> Autoscal
     let max = fields.integer("max");
     let desired = fields.integer_written("desired").unwrap_or(min);
     range(fields, (min, max, fields.integer_written("desired")), problems);
-    let rollout = fields.object("rollout", &ROLLOUT);
-    let rollout_percent =
-        Rollout { min_healthy: rollout.integer("min_healthy"), max_healthy: rollout.integer("max_healthy") };
-    if rollout_percent.max_healthy.saturating_sub(rollout_percent.min_healthy) > 100 {
-        let detail = "`max_healthy` is more than 100 above `min_healthy`";
-        problems.push(Problem::usage("Invalid rollout", detail).at(rollout.place("max_healthy")));
+    let cooldown = fields.duration("cooldown");
+    let suspend: BTreeSet<String> = words(fields, "suspend").into_iter().collect();
+    if suspend.contains("Launch") && desired > 0 {
+        let detail = format!("`suspend` names Launch, so AWS may start none of the {desired} instances");
+        let problem = Problem::warning("The group may stay empty", detail).at(fields.place("suspend"));
+        problems.push(problem.hint("suspend it after the first `up`, or start with `desired: 0`"));
     }
     Autoscaling {
         min,
         max,
         desired,
         warmup: fields.duration("warmup"),
+        cooldown,
         health_grace: fields.duration("health_grace"),
-        policies: policies(fields, routed, problems),
+        health_check_type: fields.text("health_check_type"),
+        mix: fields.object_written("mix", &MIX).map(|mix| Box::new(self::mix(&mix, problems))),
+        policies: policies(fields, routed, cooldown, problems),
         schedule: schedule(fields, problems),
-        rollout: rollout_percent,
+        termination: termination(fields, problems),
+        suspend,
+        protect_from_scale_in: fields.flag("protect_from_scale_in"),
+        rollout: rollout(fields, problems),
     }
+}
+
+fn rollout(fields: &Fields, problems: &mut Problems) -> Rollout {
+    let fields = fields.object("rollout", &ROLLOUT);
+    let rollout = Rollout { min_healthy: fields.integer("min_healthy"), max_healthy: fields.integer("max_healthy") };
+    if rollout.max_healthy.saturating_sub(rollout.min_healthy) > 100 {
+        let detail = "`max_healthy` is more than 100 above `min_healthy`";
+        problems.push(Problem::usage("Invalid rollout", detail).at(fields.place("max_healthy")));
+    }
+    rollout
+}
+
+/// The scalars of a list.
+fn words(fields: &Fields, key: &str) -> Vec<String> {
+    fields.list(key).iter().filter_map(scalar_text).map(str::to_owned).collect()
+}
+
+/// AWS takes `Default` in the last place only.
+fn termination(fields: &Fields, problems: &mut Problems) -> Vec<String> {
+    let policies = words(fields, "termination");
+    let distinct: BTreeSet<&String> = policies.iter().collect();
+    if distinct.len() < policies.len() {
+        problems.push(fields.problem("termination", "Duplicate policy", "a termination policy is named once"));
+    } else if policies.iter().rev().skip(1).any(|policy| policy == "Default") {
+        let problem = fields.problem("termination", "Wrong order", "`Default` decides for good, so it is the last");
+        problems.push(problem.hint("move `Default` to the end"));
+    }
+    if policies.is_empty() { vec!["Default".to_owned()] } else { policies }
+}
+
+fn mix(fields: &Fields, problems: &mut Problems) -> Mix {
+    let types = words(fields, "types");
+    let distinct: BTreeSet<&String> = types.iter().collect();
+    if fields.is_written("types") && !(1..=MIXED_TYPES_MAX).contains(&types.len()) {
+        let detail = format!("a mix has 1 to {MIXED_TYPES_MAX} instance types, but here are {}", types.len());
+        problems.push(fields.problem("types", "Wrong number of types", detail));
+    } else if distinct.len() < types.len() {
+        problems.push(fields.problem("types", "Duplicate type", "an instance type is named once"));
+    } else if types.iter().any(|name| is_arm(name)) && !types.iter().all(|name| is_arm(name)) {
+        let detail = "one image serves all types, but some of them have ARM processors and some have not";
+        problems.push(fields.problem("types", "Two architectures", detail).hint("make two clusters of them"));
+    }
+    let spot_strategy = fields.text("spot_strategy");
+    let pools = (spot_strategy == "lowest-price").then_some(SPOT_POOLS);
+    let mix = Mix {
+        types,
+        on_demand_base: fields.integer("on_demand_base"),
+        on_demand_percent: fields.integer("on_demand_percent"),
+        on_demand_strategy: fields.text("on_demand_strategy"),
+        spot_strategy,
+        spot_pools: fields.integer_written("spot_pools").or(pools),
+        max_price: fields.text_written("max_price"),
+    };
+    if mix.spot_pools.is_some() && mix.spot_strategy != "lowest-price" {
+        let detail = format!("`spot_pools` goes with `lowest-price` only, not with `{}`", mix.spot_strategy);
+        problems.push(fields.problem("spot_pools", "Pools without a use", detail).hint("remove `spot_pools`"));
+    }
+    let price = mix.max_price.as_ref().and_then(|price| price.parse::<f64>().ok());
+    if price.is_some_and(|price| price < SPOT_PRICE_MIN) {
+        let detail = format!("a spot price is at least {SPOT_PRICE_MIN} US dollars an hour");
+        problems.push(fields.problem("max_price", "The price is too low", detail));
+    }
+    mix
 }
 
 fn range(fields: &Fields, (min, max, desired): (u32, u32, Option<u32>), problems: &mut Problems) {
@@ -59,180 +131,6 @@ fn range(fields: &Fields, (min, max, desired): (u32, u32, Option<u32>), problems
     }
 }
 
-fn policies(fields: &Fields, routed: bool, problems: &mut Problems) -> Vec<Policy> {
-    let mut policies: Vec<Policy> = Vec::new();
-    for node in fields.list("policies") {
-        let Value::Map(entries) = &node.value else { continue };
-        let Some(entry) = entries.first() else { continue };
-        let policy = match entry.key.as_str() {
-            "target_tracking" => target_tracking(&fields.of_inner(&entry.value, &TARGET_TRACKING), problems),
-            "step" => step_policy(&fields.of_inner(&entry.value, &STEP_POLICY), problems),
-            _ => continue,
-        };
-        let (Policy::TargetTracking { metric, .. } | Policy::Step { metric, .. }) = &policy;
-        if *metric == Metric::RequestsPerTarget && !routed {
-            let detail = "`requests_per_target` counts what the load balancer sends, but the cluster has no route";
-            problems.push(
-                Problem::usage("Nothing to count", detail)
-                    .at(fields.place_of(node))
-                    .hint("add a route, or track `cpu`"),
-            );
-        }
-        if policies.iter().any(|other| other.name() == policy.name()) {
-            let detail = format!("two policies of the group are called `{}`", policy.name());
-            problems.push(
-                Problem::usage("Duplicate name", detail).at(fields.place_of(node)).hint("give one of them a `name`"),
-            );
-        }
-        policies.push(policy);
-    }
-    policies
-}
-
-fn target_tracking(fields: &Fields, problems: &mut Problems) -> Policy {
-    let metric = metric(fields);
-    let target = fields.number_written("target").unwrap_or_default();
-    if fields.is_written("target") && target <= 0.0 {
-        problems.push(fields.problem("target", "Invalid target", format!("a target is above 0, but here is {target}")));
-    }
-    if metric == Metric::Cpu && target > 100.0 {
-        let problem = fields.problem(
-            "target",
-            "Target out of reach",
-            format!("CPU never rises above 100 %, but the target is {target}"),
-        );
-        problems.push(problem.hint("for example 50"));
-    }
-    let name = fields.text_written("name").unwrap_or_else(|| format!("target-tracking-{}", metric_name(&metric)));
-    Policy::TargetTracking { name, metric, target }
-}
-
-fn step_policy(fields: &Fields, problems: &mut Problems) -> Policy {
-    let metric = metric(fields);
-    let (above, below) = (fields.number_written("above"), fields.number_written("below"));
-    let (comparison, threshold) = match (above, below) {
-        (Some(threshold), None) => (Comparison::Above, threshold),
-        (None, Some(threshold)) => (Comparison::Below, threshold),
-        _ => {
-            if !fields.is_written("above") && !fields.is_written("below") || (above.is_some() && below.is_some()) {
-                let problem = Problem::usage("No threshold", "a step policy has exactly one of `above` and `below`");
-                problems.push(problem.at(fields.own_place()).hint("for example `above: 70`"));
-            }
-            (Comparison::Above, 0.0)
-        }
-    };
-    let period = fields.duration("period");
-    let evaluations: u32 = fields.integer("evaluations");
-    if !period.as_secs().is_multiple_of(60) && ![10, 20, 30].contains(&period.as_secs()) {
-        let problem = fields.problem(
-            "period",
-            "Invalid period",
-            format!("a period is 10s, 20s, 30s or whole minutes, but here is {period:?}"),
-        );
-        problems.push(problem.hint("EC2 and the load balancer publish once a minute: `60s`"));
-    } else if period.saturating_mul(evaluations) > ALARM_WINDOW_MAX {
-        problems.push(fields.problem(
-            "evaluations",
-            "The alarm looks back too far",
-            "`period` × `evaluations` is at most one day",
-        ));
-    }
-    let step = |step: &Fields| Step {
-        from: step.number_written("from"),
-        to: step.number_written("to"),
-        add: step.integer("add"),
-    };
-    let written = fields.objects("steps", &STEP);
-    let steps: Vec<Step> = written.iter().map(step).collect();
-    if fields.is_written("steps")
-        && let Err(mistake) = check_steps(&steps)
-    {
-        let problem = fields.problem("steps", "The steps do not fit together", mistake);
-        problems.push(
-            problem
-                .hint("bounds are relative to the threshold, e.g. `[{from: 0, to: 10, add: 1}, {from: 10, add: 2}]`"),
-        );
-    }
-    let default_name = || {
-        let (word, metric) = (if comparison == Comparison::Above { "above" } else { "below" }, metric_name(&metric));
-        format!("step-{metric}-{word}-{threshold}").chars().filter(|character| !"+ ".contains(*character)).collect()
-    };
-    let name = fields.text_written("name").unwrap_or_else(default_name);
-    Policy::Step { name, comparison, threshold, period, evaluations, steps, metric }
-}
-
-/// The rules for step adjustments (EC2 Auto Scaling user guide, "Step and simple scaling policies").
-fn check_steps(steps: &[Step]) -> Result<(), String> {
-    if steps.is_empty() || steps.len() > STEPS_MAX {
-        return Err(format!("a policy has 1 to {STEPS_MAX} steps, but here are {}", steps.len()));
-    }
-    let lower = |step: &Step| step.from.unwrap_or(f64::NEG_INFINITY);
-    let upper = |step: &Step| step.to.unwrap_or(f64::INFINITY);
-    if steps.iter().any(|step| step.from.is_none() && step.to.is_none()) {
-        return Err("a step needs `from` or `to`".to_owned());
-    }
-    if steps.iter().any(|step| lower(step) >= upper(step)) {
-        return Err("`from` must be less than `to`".to_owned());
-    }
-    let mut sorted: Vec<&Step> = steps.iter().collect();
-    sorted.sort_by(|left, right| lower(left).total_cmp(&lower(right)));
-    for pair in sorted.windows(2) {
-        let (end, start) = (upper(pair[0]), lower(pair[1]));
-        if end > start {
-            return Err(format!("two steps overlap at {start}"));
-        }
-        if end < start {
-            return Err(format!("between {end} and {start} is a gap"));
-        }
-    }
-    if steps.iter().any(|step| step.from.is_some_and(|from| from < 0.0)) && steps.iter().all(|step| step.from.is_some())
-    {
-        return Err("with a negative `from`, one step must have no `from`".to_owned());
-    }
-    if steps.iter().any(|step| step.to.is_some_and(|to| to > 0.0)) && steps.iter().all(|step| step.to.is_some()) {
-        return Err("with a positive `to`, one step must have no `to`".to_owned());
-    }
-    Ok(())
-}
-
-fn metric(fields: &Fields) -> Metric {
-    let custom = fields.object("metric", &CUSTOM);
-    if let Some(custom) = custom.object_written("custom", &CUSTOM_METRIC) {
-        return Metric::Custom {
-            namespace: custom.text("namespace"),
-            name: custom.text("name"),
-            dimensions: texts(custom.map("dimensions")),
-            statistic: custom.text("statistic"),
-        };
-    }
-    match fields.text("metric").as_str() {
-        "network_in" => Metric::NetworkIn,
-        "network_out" => Metric::NetworkOut,
-        "requests_per_target" => Metric::RequestsPerTarget,
-        "cpu" => Metric::Cpu,
-        // Reported with the file's shape; no rule for known metrics applies.
-        unknown => Metric::Custom {
-            namespace: String::new(),
-            name: unknown.to_owned(),
-            dimensions: BTreeMap::new(),
-            statistic: String::new(),
-        },
-    }
-}
-
-fn metric_name(metric: &Metric) -> String {
-    match metric {
-        Metric::Cpu => "cpu".to_owned(),
-        Metric::NetworkIn => "network-in".to_owned(),
-        Metric::NetworkOut => "network-out".to_owned(),
-        Metric::RequestsPerTarget => "requests-per-target".to_owned(),
-        Metric::Custom { name, .. } => {
-            let allowed = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
-            name.to_lowercase().chars().take(32).map(allowed).collect()
-        }
-    }
-}
-
 fn schedule(fields: &Fields, problems: &mut Problems) -> Vec<ScheduledAction> {
     let mut names = BTreeSet::new();
     let mut times: BTreeMap<(String, String), String> = BTreeMap::new();
@@ -243,10 +141,12 @@ fn schedule(fields: &Fields, problems: &mut Problems) -> Vec<ScheduledAction> {
             let detail = format!("two scheduled actions are called `{}`", action.name);
             problems.push(fields.problem("name", "Duplicate name", detail));
         }
-        let time = (action.cron.to_uppercase(), action.time_zone.clone());
-        if let Some(other) = times.insert(time, action.name.clone()).filter(|_| fields.is_written("cron")) {
+        let once = || action.start.map(|start| (start.to_string(), String::new()));
+        let time = action.cron.as_ref().map(|cron| (cron.to_uppercase(), action.time_zone.clone())).or_else(once);
+        if let Some(other) = time.and_then(|time| times.insert(time, action.name.clone())) {
             let detail = format!("`{other}` runs at the same time as `{}`, and AWS refuses that", action.name);
-            problems.push(fields.problem("cron", "Two actions at one time", detail).hint("make one action of the two"));
+            let key = if action.cron.is_some() { "cron" } else { "start" };
+            problems.push(fields.problem(key, "Two actions at one time", detail).hint("make one action of the two"));
         }
         actions.push(action);
     }
@@ -256,20 +156,15 @@ fn schedule(fields: &Fields, problems: &mut Problems) -> Vec<ScheduledAction> {
 fn scheduled_action(fields: &Fields, problems: &mut Problems) -> ScheduledAction {
     let action = ScheduledAction {
         name: fields.text("name"),
-        cron: fields.text("cron"),
+        cron: fields.text_written("cron"),
         time_zone: fields.text("time_zone"),
+        start: instant(fields, "start", problems),
+        end: instant(fields, "end", problems),
         min: fields.integer_written("min"),
         max: fields.integer_written("max"),
         desired: fields.integer_written("desired"),
     };
-    if fields.is_written("cron")
-        && let Err(mistake) = check_cron(&action.cron)
-    {
-        let problem = fields.problem("cron", "Invalid schedule", format!("`{}`: {mistake}", action.cron));
-        problems.push(
-            problem.hint("minute, hour, day of month, month, day of week: `0 8 * * MON-FRI` is 8:00 on working days"),
-        );
-    }
+    check_times(fields, &action, problems);
     if jiff::tz::TimeZone::get(&action.time_zone).is_err() {
         let zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
         let hint = super::suggest::closest(&action.time_zone, zones.iter().map(String::as_str));
@@ -292,6 +187,47 @@ fn scheduled_action(fields: &Fields, problems: &mut Problems) -> ScheduledAction
         problems.push(Problem::usage("Capacities out of order", detail).at(fields.own_place()));
     }
     action
+}
+
+/// A written time; reports one that the calendar does not have.
+fn instant(fields: &Fields, key: &str, problems: &mut Problems) -> Option<Timestamp> {
+    let text = fields.text_written(key)?;
+    // Seconds may be left out; the form is checked with the file's shape.
+    let parsed = text.parse::<Timestamp>();
+    if parsed.is_err() && text.len() >= "2026-12-24T18:00Z".len() {
+        problems.push(fields.problem(key, "No such time", format!("`{text}` is not in the calendar")));
+    }
+    parsed.ok()
+}
+
+fn check_times(fields: &Fields, action: &ScheduledAction, problems: &mut Problems) {
+    match &action.cron {
+        Some(cron) => {
+            if let Err(mistake) = check_cron(cron) {
+                let problem = fields.problem("cron", "Invalid schedule", format!("`{cron}`: {mistake}"));
+                problems.push(
+                    problem.hint(
+                        "minute, hour, day of month, month, day of week: `0 8 * * MON-FRI` is 8:00 on working days",
+                    ),
+                );
+            }
+        }
+        None if !fields.is_written("start") => {
+            let problem = Problem::usage("No time", "a scheduled action has `cron`, or `start` to run once");
+            problems.push(problem.at(fields.own_place()).hint("for example `cron: 0 8 * * MON-FRI`"));
+        }
+        None => {
+            for key in ["end", "time_zone"].into_iter().filter(|key| fields.is_written(key)) {
+                let detail = format!("`{key}` goes with `cron`: an action that runs once, at `start`, needs none");
+                problems.push(fields.problem(key, "Not for a single time", detail).hint(format!("remove `{key}`")));
+            }
+        }
+    }
+    if let (Some(start), Some(end)) = (action.start, action.end)
+        && start >= end
+    {
+        problems.push(fields.problem("end", "The end comes first", "`end` must be after `start`"));
+    }
 }
 
 /// Five fields; a sixth (seconds) and nicknames such as `@daily` are not AWS's.

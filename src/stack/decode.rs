@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::autoscaling;
 use super::document::{Document, Fields, scalar_text};
 use super::language::{AUTOSCALING, CLUSTER, FIXED_RESPONSE, HEALTH_CHECK, IMAGE_PARAMETER, LOAD_BALANCER};
-use super::model::{Capacity, Cluster, FixedResponse, HealthCheck, Image, LoadBalancer, Provider, Stack};
+use super::model::{Autoscaling, Capacity, Cluster, FixedResponse, HealthCheck, Image, LoadBalancer, Provider, Stack};
 use super::network;
 use super::routes::{self, Route};
 use super::yaml::Entry;
@@ -155,10 +155,10 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn cluster(&mut self, name: &str, fields: &Fields) -> Cluster {
-        let instance_type = fields.text("instance_type");
         let port = fields.integer("port");
         let routes = self.routes(name, fields);
         let capacity = self.capacity(fields, !routes.is_empty());
+        let instance_type = self.instance_type(fields, &capacity);
         Cluster {
             name: name.to_owned(),
             image: self.image(fields, &instance_type),
@@ -168,7 +168,21 @@ impl Decoder<'_> {
             health_check: self.health_check(fields),
             capacity,
             instance_type,
+            instance_profile: fields.text_written("instance_profile"),
         }
+    }
+
+    /// A mixed group's is the first of its types.
+    fn instance_type(&mut self, fields: &Fields, capacity: &Capacity) -> String {
+        let Capacity::Group(Autoscaling { mix: Some(mix), .. }) = capacity else {
+            return fields.text("instance_type");
+        };
+        if fields.is_written("instance_type") {
+            let detail = "the types of a mixed group are those of its `mix`";
+            let problem = fields.problem("instance_type", "Both one type and a mix", detail);
+            self.problems.push(problem.hint("remove `instance_type`; put the preferred type first in `types`"));
+        }
+        mix.types.first().cloned().unwrap_or_else(|| fields.text("instance_type"))
     }
 
     fn routes(&mut self, cluster: &str, fields: &Fields) -> Vec<String> {
@@ -297,7 +311,7 @@ impl Decoder<'_> {
 }
 
 /// Whether an instance type has an ARM processor: a `g` behind the generation (`t4g`, `m6gd`), or `a1`.
-fn is_arm(instance_type: &str) -> bool {
+pub(super) fn is_arm(instance_type: &str) -> bool {
     let family = instance_type.split('.').next().unwrap_or_default();
     let attributes = family.trim_start_matches(|character: char| character.is_ascii_alphabetic());
     family == "a1" || attributes.trim_start_matches(|character: char| character.is_ascii_digit()).starts_with('g')

@@ -3,6 +3,10 @@
 use super::grammar::Presence::{Default, Optional, Required};
 use super::grammar::{Key, Kind, Object, Presence, seconds};
 
+mod group;
+
+pub use group::*;
+
 /// The top of a stack file.
 pub static STACK: Object = Object {
     name: "stack",
@@ -119,16 +123,7 @@ pub static CLUSTER: Object = Object {
     name: "cluster",
     about: "Instances of one type behind one target group: a fleet (`instances`) or a group (`autoscaling`).",
     keys: &[
-        key(
-            "instance_type",
-            Kind::Pattern {
-                regex: r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$",
-                characters_max: 64,
-                form: "an instance type such as `t3.micro`",
-            },
-            Default("t3.micro"),
-            "The EC2 instance type.",
-        ),
+        key("instance_type", INSTANCE_TYPE, Default("t3.micro"), "The EC2 instance type."),
         key("instances", Kind::Integer { min: 0, max: 5000 }, Optional, "A fleet of so many instances. [default: 1]"),
         key("autoscaling", Kind::Object(&AUTOSCALING), Optional, "An Auto Scaling group, instead of `instances`."),
         key(
@@ -142,6 +137,12 @@ pub static CLUSTER: Object = Object {
             Kind::Text,
             Optional,
             "The script that an instance runs at its first start; relative to this file.",
+        ),
+        key(
+            "instance_profile",
+            INSTANCE_PROFILE,
+            Optional,
+            "An existing instance profile, by name or ARN: the role that the instances act in.",
         ),
         key("port", PORT, Default("8080"), "The port that the application listens on."),
         key(
@@ -202,142 +203,6 @@ pub static HEALTH_CHECK: Object = Object {
     ],
 };
 
-pub static AUTOSCALING: Object = Object {
-    name: "group",
-    about: "An Auto Scaling group.",
-    keys: &[
-        key("min", CAPACITY, Default("1"), "It never has fewer instances."),
-        key("max", CAPACITY, Required, "It never has more instances."),
-        key("desired", CAPACITY, Optional, "Instances at creation; afterwards the policies decide. [default: min]"),
-        key("warmup", seconds(0, 3600), Default("60s"), "How long a new instance's metrics are left out of account."),
-        key("health_grace", seconds(0, 7200), Default("60s"), "How long a new instance may be unhealthy."),
-        key("policies", Kind::List(&Kind::Tagged(&POLICY)), Optional, "What changes the capacity."),
-        key(
-            "schedule",
-            Kind::List(&Kind::Object(&SCHEDULED_ACTION)),
-            Optional,
-            "Changes of the capacity at set times.",
-        ),
-        key("rollout", Kind::Object(&ROLLOUT), Optional, "How instances are replaced when they change."),
-    ],
-};
-
-pub static POLICY: Object = Object {
-    name: "policy",
-    about: "What changes the capacity.",
-    keys: &[
-        key("target_tracking", Kind::Object(&TARGET_TRACKING), Optional, "Keeps a metric near a target."),
-        key(
-            "step",
-            Kind::Object(&STEP_POLICY),
-            Optional,
-            "Adds or removes instances by how far a metric is beyond a threshold.",
-        ),
-    ],
-};
-
-pub static TARGET_TRACKING: Object = Object {
-    name: "target tracking policy",
-    about: "Keeps a metric near a target.",
-    keys: &[
-        key("name", POLICY_NAME, Optional, "[default: target-tracking-METRIC]"),
-        key("metric", METRIC, Required, "The metric to keep."),
-        key(
-            "target",
-            Kind::Number,
-            Required,
-            "cpu: percent; network: bytes a minute and instance; requests_per_target: requests a minute and instance.",
-        ),
-    ],
-};
-
-pub static STEP_POLICY: Object = Object {
-    name: "step policy",
-    about: "Adds or removes instances by how far a metric is beyond a threshold: exactly one of `above` and `below`.",
-    keys: &[
-        key("name", POLICY_NAME, Optional, "[default: step-METRIC-above-THRESHOLD]"),
-        key("metric", METRIC, Required, "The metric to watch."),
-        key("above", Kind::Number, Optional, "Acts while the metric is greater."),
-        key("below", Kind::Number, Optional, "Acts while the metric is smaller."),
-        key("period", seconds(10, 86_400), Default("60s"), "Of one datapoint: 10s, 20s, 30s or whole minutes."),
-        key(
-            "evaluations",
-            Kind::Integer { min: 1, max: 1440 },
-            Default("2"),
-            "Datapoints in a row that must be beyond the threshold.",
-        ),
-        key("steps", Kind::List(&Kind::Object(&STEP)), Required, "What to do, by the distance from the threshold."),
-    ],
-};
-
-pub static STEP: Object = Object {
-    name: "step",
-    about: "The bounds are relative to the threshold; without one the step has no end on that side.",
-    keys: &[
-        key("from", Kind::Number, Optional, "The lower bound."),
-        key("to", Kind::Number, Optional, "The upper bound."),
-        key("add", Kind::Integer { min: -1000, max: 1000 }, Required, "Instances to add; a negative number removes."),
-    ],
-};
-
-pub static CUSTOM: Object = Object {
-    name: "metric",
-    about: "A metric of your own.",
-    keys: &[key("custom", Kind::Object(&CUSTOM_METRIC), Required, "A metric of your own.")],
-};
-
-pub static CUSTOM_METRIC: Object = Object {
-    name: "custom metric",
-    about: "A CloudWatch metric that rises when instances are short and falls when they are many.",
-    keys: &[
-        key(
-            "namespace",
-            Kind::Pattern {
-                regex: "^[^:\\s][^\\s]*$",
-                characters_max: 256,
-                form: "a namespace (1–255 characters, no colon first)",
-            },
-            Required,
-            "The metric's namespace.",
-        ),
-        key("name", Kind::Text, Required, "The metric's name."),
-        key(
-            "dimensions",
-            Kind::Map { keys: &Kind::Text, values: &Kind::Text },
-            Optional,
-            "Exactly the dimensions that it is published with.",
-        ),
-        key(
-            "statistic",
-            Kind::Choice(&["Average", "Minimum", "Maximum", "SampleCount", "Sum"]),
-            Default("Average"),
-            "How the values of one period become one.",
-        ),
-    ],
-};
-
-pub static SCHEDULED_ACTION: Object = Object {
-    name: "scheduled action",
-    about: "Changes the capacity at set times: at least one of `min`, `max` and `desired`.",
-    keys: &[
-        key("name", POLICY_NAME, Required, "Once per group."),
-        key("cron", Kind::Text, Required, "When: minute, hour, day of month, month, day of week."),
-        key("time_zone", Kind::Text, Default("UTC"), "An IANA time zone such as `America/Toronto`."),
-        key("min", CAPACITY, Optional, "The group's new minimum."),
-        key("max", CAPACITY, Optional, "The group's new maximum."),
-        key("desired", CAPACITY, Optional, "The group's new desired capacity."),
-    ],
-};
-
-pub static ROLLOUT: Object = Object {
-    name: "rollout",
-    about: "In percent of the desired capacity; the two differ by at most 100.",
-    keys: &[
-        key("min_healthy", Kind::Integer { min: 0, max: 100 }, Default("90"), "So much stays in service."),
-        key("max_healthy", Kind::Integer { min: 100, max: 200 }, Default("110"), "So much may run meanwhile."),
-    ],
-};
-
 /// Of stacks and clusters. No `--`: it separates the two in the names of what is created.
 const NAME: Kind = Kind::Pattern {
     regex: "^[a-z]([a-z0-9]|-[a-z0-9])*$",
@@ -351,15 +216,17 @@ static VARIABLE: Kind = Kind::Pattern {
 };
 pub const REGION: Kind =
     Kind::Pattern { regex: "^[a-z]{2}(-[a-z]+)+-[0-9]$", characters_max: 32, form: "a region such as `us-east-1`" };
-const POLICY_NAME: Kind = Kind::Pattern {
-    regex: "^[A-Za-z0-9_.-]+$",
+const INSTANCE_TYPE: Kind = Kind::Pattern {
+    regex: r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$",
     characters_max: 64,
-    form: "a name (letters, digits, `.`, `_` and `-`, at most 64 characters)",
+    form: "an instance type such as `t3.micro`",
+};
+const INSTANCE_PROFILE: Kind = Kind::Pattern {
+    regex: r"^(arn:aws[a-z-]*:iam::[0-9]{12}:instance-profile/[A-Za-z0-9+=,.@_/-]+|[A-Za-z0-9+=,.@_-]{1,128})$",
+    characters_max: 600,
+    form: "the name or the ARN of an instance profile",
 };
 const PORT: Kind = Kind::Integer { min: 1, max: 65_535 };
-const CAPACITY: Kind = Kind::Integer { min: 0, max: 5000 };
-const METRIC: Kind =
-    Kind::OneOf(&[Kind::Choice(&["cpu", "network_in", "network_out", "requests_per_target"]), Kind::Object(&CUSTOM)]);
 
 const fn key(name: &'static str, kind: Kind, presence: Presence, about: &'static str) -> Key {
     Key { name, kind, presence, about }

@@ -1,7 +1,7 @@
 //! The stack language: from a YAML text to a valid [`model::Stack`], or to all its problems at once.
 //!
 //! A file passes through these rooms: [`yaml`] (text to values with places), `check` (their shape, against [`language`]),
-//! [`document`] (values and defaults), `decode` and `autoscaling` (to the model, with the rules of AWS), [`routes`] (which
+//! [`document`] (values and defaults), `decode`, `autoscaling` and `policies` (to the model, with the rules of AWS), [`routes`] (which
 //! can be reached) and [`userdata`] (templates). The benchmark's scenarios use the first three for a language of their own.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ pub mod language;
 pub mod model;
 pub mod names;
 pub mod network;
+mod policies;
 mod quotas;
 pub mod routes;
 pub mod schema;
@@ -73,5 +74,7 @@ fn in_file_order(problems: &mut Problems) {
     problems.0.dedup();
 }
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;

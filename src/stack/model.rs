@@ -3,9 +3,11 @@
 //! [`Stack`] is the only thing that the engine and the benchmark read of a stack file. Positions in the file stay behind
 //! in `yaml.rs` and `validate.rs`: a `Stack` that exists is valid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// A whole stack.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +73,10 @@ pub struct FixedResponse {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     pub name: String,
+    /// Of a mixed group: the first of its types.
     pub instance_type: String,
+    /// The name or the ARN of an existing instance profile.
+    pub instance_profile: Option<String>,
     pub image: Image,
     pub user_data: Option<UserData>,
     /// The port that the application listens on.
@@ -118,6 +123,16 @@ pub enum Capacity {
     Group(Autoscaling),
 }
 
+impl Cluster {
+    /// Every type that its instances may be of, by priority.
+    pub fn instance_types(&self) -> Vec<&str> {
+        match &self.capacity {
+            Capacity::Group(Autoscaling { mix: Some(mix), .. }) => mix.types.iter().map(String::as_str).collect(),
+            _ => vec![&self.instance_type],
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Autoscaling {
     pub min: u32,
@@ -125,10 +140,39 @@ pub struct Autoscaling {
     /// At creation only; afterwards the scaler owns it.
     pub desired: u32,
     pub warmup: Duration,
+    /// Between two actions of simple policies.
+    pub cooldown: Duration,
     pub health_grace: Duration,
+    /// `ELB` or `EC2`.
+    pub health_check_type: String,
+    /// `None`: one type, on demand.
+    pub mix: Option<Box<Mix>>,
     pub policies: Vec<Policy>,
     pub schedule: Vec<ScheduledAction>,
+    /// AWS's names, in order; not empty.
+    pub termination: Vec<String>,
+    /// AWS's names of the processes that do not run.
+    pub suspend: BTreeSet<String>,
+    /// Whether new instances stay when the group shrinks.
+    pub protect_from_scale_in: bool,
     pub rollout: Rollout,
+}
+
+/// Several instance types, on demand and spot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// By priority; not empty, each once.
+    pub types: Vec<String>,
+    pub on_demand_base: u32,
+    /// Of the capacity beyond the base.
+    pub on_demand_percent: u8,
+    /// AWS's names of the allocation strategies.
+    pub on_demand_strategy: String,
+    pub spot_strategy: String,
+    /// With `lowest-price` only.
+    pub spot_pools: Option<u8>,
+    /// US dollars an hour, as written.
+    pub max_price: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -137,24 +181,71 @@ pub enum Policy {
         name: String,
         metric: Metric,
         target: f64,
+        scale_in: bool,
+        /// `None`: the group's.
+        warmup: Option<Duration>,
     },
     Step {
         name: String,
-        metric: Metric,
-        comparison: Comparison,
-        threshold: f64,
-        period: Duration,
-        evaluations: u32,
+        trigger: Trigger,
+        adjustment: Adjustment,
         steps: Vec<Step>,
+        /// `Average`, `Minimum` or `Maximum` of the newest datapoints.
+        aggregation: String,
+        /// `None`: the group's.
+        warmup: Option<Duration>,
+    },
+    Simple {
+        name: String,
+        trigger: Trigger,
+        adjustment: Adjustment,
+        amount: i32,
+        cooldown: Duration,
     },
 }
 
 impl Policy {
     pub fn name(&self) -> &str {
         match self {
-            Policy::TargetTracking { name, .. } | Policy::Step { name, .. } => name,
+            Policy::TargetTracking { name, .. } | Policy::Step { name, .. } | Policy::Simple { name, .. } => name,
         }
     }
+
+    pub fn metric(&self) -> &Metric {
+        match self {
+            Policy::TargetTracking { metric, .. } => metric,
+            Policy::Step { trigger, .. } | Policy::Simple { trigger, .. } => &trigger.metric,
+        }
+    }
+
+    /// What calls it, where that is an alarm of ours: target tracking has alarms of AWS's.
+    pub fn trigger(&self) -> Option<&Trigger> {
+        match self {
+            Policy::TargetTracking { .. } => None,
+            Policy::Step { trigger, .. } | Policy::Simple { trigger, .. } => Some(trigger),
+        }
+    }
+}
+
+/// When a step or simple policy acts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    pub metric: Metric,
+    pub comparison: Comparison,
+    pub threshold: f64,
+    pub period: Duration,
+    pub evaluations: u32,
+}
+
+/// What an amount means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adjustment {
+    /// Instances to add; negative removes.
+    Add,
+    /// Percent of the capacity to add, and the fewest instances that makes.
+    Percent { least: Option<u32> },
+    /// The new capacity.
+    Set,
 }
 
 /// A metric that a policy watches.
@@ -178,15 +269,19 @@ pub enum Comparison {
 pub struct Step {
     pub from: Option<f64>,
     pub to: Option<f64>,
-    /// Instances to add; negative removes.
-    pub add: i32,
+    /// In the policy's [`Adjustment`].
+    pub amount: i32,
 }
 
+/// At least one of `cron` and `start`, and one of the sizes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduledAction {
     pub name: String,
-    pub cron: String,
+    /// `None`: once, at `start`.
+    pub cron: Option<String>,
     pub time_zone: String,
+    pub start: Option<Timestamp>,
+    pub end: Option<Timestamp>,
     pub min: Option<u32>,
     pub max: Option<u32>,
     pub desired: Option<u32>,

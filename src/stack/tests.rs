@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{Capacity, Comparison, Image, Metric, Network, Policy, Step};
+use super::model::{Adjustment, Capacity, Comparison, Image, Metric, Network, Policy, Step, Trigger};
 use super::*;
 use crate::problem::Source;
 
@@ -13,25 +13,25 @@ fn load_text(text: &str, overrides: &Overrides) -> Result<(Stack, Problems), Pro
     from_document(Document::parse(source, &language::STACK)?, Path::new("stack.yaml"), overrides)
 }
 
-fn stack_of(text: &str) -> Stack {
+pub(super) fn stack_of(text: &str) -> Stack {
     load_text(text, &Overrides::default()).expect("the stack is valid").0
 }
 
-fn warnings_of(text: &str) -> String {
+pub(super) fn warnings_of(text: &str) -> String {
     load_text(text, &Overrides::default()).expect("the stack is valid").1.to_string()
 }
 
-fn problems_of(text: &str) -> String {
+pub(super) fn problems_of(text: &str) -> String {
     load_text(text, &Overrides::default()).expect_err("there is a problem").to_string()
 }
 
 /// Problems of a stack with one cluster `a` that has these keys.
-fn cluster_problems(keys: &str) -> String {
+pub(super) fn cluster_problems(keys: &str) -> String {
     problems_of(&format!("name: s\nclusters:\n  a: {{{keys}}}\n"))
 }
 
 /// Problems of a stack with one group that has these keys beside `max: 4`.
-fn group_problems(keys: &str) -> String {
+pub(super) fn group_problems(keys: &str) -> String {
     cluster_problems(&format!("autoscaling: {{max: 4, {keys}}}"))
 }
 
@@ -101,18 +101,29 @@ fn the_example_of_the_design_loads() {
     assert_eq!(
         group.policies,
         [
-            Policy::TargetTracking { name: "target-tracking-cpu".into(), metric: Metric::Cpu, target: 50.0 },
+            Policy::TargetTracking {
+                name: "target-tracking-cpu".into(),
+                metric: Metric::Cpu,
+                target: 50.0,
+                scale_in: true,
+                warmup: None,
+            },
             Policy::Step {
                 name: "step-cpu-above-70".into(),
-                metric: Metric::Cpu,
-                comparison: Comparison::Above,
-                threshold: 70.0,
-                period: Duration::from_secs(60),
-                evaluations: 2,
+                trigger: Trigger {
+                    metric: Metric::Cpu,
+                    comparison: Comparison::Above,
+                    threshold: 70.0,
+                    period: Duration::from_secs(60),
+                    evaluations: 2,
+                },
+                adjustment: Adjustment::Add,
                 steps: vec![
-                    Step { from: Some(0.0), to: Some(10.0), add: 1 },
-                    Step { from: Some(10.0), to: None, add: 2 }
+                    Step { from: Some(0.0), to: Some(10.0), amount: 1 },
+                    Step { from: Some(10.0), to: None, amount: 2 }
                 ],
+                aggregation: "Average".into(),
+                warmup: None,
             },
         ]
     );
@@ -194,7 +205,7 @@ clusters:
     stack.yaml:9:30: Invalid value: `interval` is `60`, but must be a duration from 5s to 5m
     stack.yaml:10:14: Invalid route: `/a b`: the load balancer allows letters, digits and _-.$/~"'@:+&*? but not ' '
     stack.yaml:10:22: Route matches more than it seems to: `/ok*` also matches `/ok0` and `/ok-other`
-    stack.yaml:11:3: Wrong kind of value: `b` must be a cluster (a map with `instance_type`, `instances`, `autoscaling`, `image`, `user_data`, `port`, `routes`, `health_check`), but here is a list
+    stack.yaml:11:3: Wrong kind of value: `b` must be a cluster (a map with `instance_type`, `instances`, `autoscaling`, `image`, `user_data`, `instance_profile`, `port`, `routes`, `health_check`), but here is a list
     "#);
 }
 
@@ -350,7 +361,7 @@ fn policies_have_names_of_their_own() {
 
 #[test]
 fn a_policy_is_one_of_its_kinds() {
-    insta::assert_snapshot!(group_problems("policies: [simple: {add: 1}]"), @"stack.yaml:3:40: Unknown key: a policy has no key `simple`");
+    insta::assert_snapshot!(group_problems("policies: [predictive: {}]"), @"stack.yaml:3:40: Unknown key: a policy has no key `predictive`");
 }
 
 #[test]
@@ -394,11 +405,11 @@ fn steps_fit_together() {
 #[test]
 fn a_step_policy_has_one_threshold_and_a_period_of_cloudwatch() {
     insta::assert_snapshot!(group_problems("policies: [step: {metric: cpu, period: 45s, steps: [{from: 0, add: 1}]}]"), @r"
-    stack.yaml:3:40: No threshold: a step policy has exactly one of `above` and `below`
+    stack.yaml:3:40: No threshold: the policy has exactly one of `above` and `below`
     stack.yaml:3:68: Invalid period: a period is 10s, 20s, 30s or whole minutes, but here is 45s
     ");
     insta::assert_snapshot!(group_problems("policies: [step: {metric: cpu, above: 1, below: 2, period: 1h, evaluations: 30, steps: [{from: 0, add: 1}]}]"), @r"
-    stack.yaml:3:40: No threshold: a step policy has exactly one of `above` and `below`
+    stack.yaml:3:40: No threshold: the policy has exactly one of `above` and `below`
     stack.yaml:3:105: The alarm looks back too far: `period` × `evaluations` is at most one day
     ");
 }

@@ -18,6 +18,7 @@ use crate::stack::model::Stack;
 use crate::stack::{Overrides, load};
 
 const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const FLEET: &str = "cluster.app.instances";
 
 fn stack(port: u16) -> Stack {
@@ -59,19 +60,20 @@ fn with_target_group(path: &str, spec: &str) -> Snapshot {
 }
 
 fn wanted_spec(stack: &Stack) -> String {
-    let wanted = target_group::TargetGroup::wanted(&Scope { stack, network: &network() });
+    let wanted = target_group::TargetGroup::wanted(&Scope { stack, network: &network(), now: NOW });
     target_group::TargetGroup::spec(&wanted[0].1)
 }
 
 fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
-    let nodes = diff(&Scope { stack, network: &network() }, cloud).expect("nothing foreign");
+    let nodes = diff(&Scope { stack, network: &network(), now: NOW }, cloud).expect("nothing foreign");
     nodes.into_iter().find(|node| node.change.address == address).expect("the address is in the plan").change
 }
 
 #[test]
 fn on_an_empty_cloud_everything_is_created() {
     let (stack, network) = (stack(8080), network());
-    let nodes = diff(&Scope { stack: &stack, network: &network }, &Snapshot::default()).expect("nothing foreign");
+    let nodes =
+        diff(&Scope { stack: &stack, network: &network, now: NOW }, &Snapshot::default()).expect("nothing foreign");
     assert!(nodes.iter().all(|node| node.change.action == Action::Create));
     let addresses: Vec<_> = nodes.iter().map(|node| node.change.address.as_str()).collect();
     assert_eq!(
@@ -126,14 +128,14 @@ fn a_stranger_with_our_name_stops_the_plan() {
     let (stack, network) = (stack(8080), network());
     let mut cloud = Snapshot::default();
     cloud.strangers.insert(names::target_group("web", "app"));
-    let problems = diff(&Scope { stack: &stack, network: &network }, &cloud).expect_err("the name is taken");
+    let problems = diff(&Scope { stack: &stack, network: &network, now: NOW }, &cloud).expect_err("the name is taken");
     assert_eq!(problems.0[0].summary, "A resource of this name belongs to someone else");
 }
 
 /// A running instance of `app`'s fleet, made of the wanted template and launched at the epoch.
 fn instance(stack: &Stack, id: &str) -> Instance {
     let network = network();
-    let scope = Scope { stack, network: &network };
+    let scope = Scope { stack, network: &network, now: NOW };
     let template = launch_template::LaunchTemplate::wanted(&scope).remove(0).1;
     let tags = tags::of("web", FLEET, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
     Instance::builder()
