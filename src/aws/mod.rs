@@ -3,3 +3,4 @@
 pub mod calls;
 pub mod clients;
 pub mod error;
+pub mod server_time;

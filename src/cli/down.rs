@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud};
 use crate::engine::down;
 use crate::engine::task::Run;
@@ -15,9 +16,8 @@ pub struct Args {
     /// The stack by name, where there is no file; see `cloudscale ls`
     #[arg(long = "stack", value_name = "NAME", id = "stack_name", conflicts_with = "stack")]
     name: Option<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
     /// When every wait gives up
     #[arg(long, value_parser = cloud::duration, default_value = "15m")]
     timeout: Duration,
@@ -34,12 +34,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
             session.printer.note(&format!("  {} {}", change.action.symbol(), change.address));
         }
         let question = format!("Delete {count} resources of {name} on AWS?");
-        if !cloud::confirm(provider, args.yes, &question, session)? {
+        if !cloud::confirm(provider, args.change.yes, &question, session)? {
             session.printer.note("Nothing was done.");
             return Ok(Exit::Ok);
         }
     }
-    down::down(&run, teardown).await?;
+    down::down(&run, teardown, args.change.lock_timeout).await?;
     cloud::tell_calls(session, &run.clients);
     session.printer.result(&format!("{name}: nothing left"));
     Ok(Exit::Ok)

@@ -3,6 +3,7 @@
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
 mod bench;
+mod changes;
 mod cloud;
 mod completions;
 mod diff;
@@ -18,6 +19,7 @@ mod scale;
 mod schema;
 pub mod stack_file;
 mod status;
+mod unlock;
 mod up;
 mod validate;
 mod workload;
@@ -106,6 +108,7 @@ enum Command {
     Bench(bench::Args),
     Report(report::Args),
     Down(down::Args),
+    Unlock(unlock::Args),
     Workload(workload::Args),
     Local(local::Args),
     Completions(completions::Args),
@@ -167,6 +170,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
         Command::Down(args) => down::run(&args, session).await,
+        Command::Unlock(args) => unlock::run(&args, session).await,
         Command::Init(args) => init::run(&args, session),
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{self, Job, LoadArgs};
+use super::changes::{self, ChangeArgs, Ready};
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::aws::clients::Clients;
 use crate::benchmark::scenario::Scenario;
@@ -16,7 +17,6 @@ use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::region::daemon;
 use crate::stack::model::{Provider, Stack};
-use crate::ui::plan::render;
 
 /// Bring a stack up, load it, report, and take it down again
 #[derive(Debug, clap::Args)]
@@ -28,9 +28,8 @@ pub struct Args {
     /// Leave the stack up (and the embedded region running)
     #[arg(long)]
     keep: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
     /// When waiting for the stack gives up
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
@@ -64,25 +63,21 @@ impl Whole<'_> {
         let cancel = cloud::interrupt();
         let engine = |cancel| Engine::new(stack.clone(), clients.clone(), self.sink.clone(), cancel, self.args.timeout);
         let up = engine(cancel.clone());
-        let plan = up.plan().await?;
-        self.session.printer.note(render(&plan.report, false, self.session.printer.paint_problems()).trim_end());
-        let question = cloud::question(plan.report.summary, plan.report.hourly_cost.as_ref());
-        let free = plan.report.summary.is_empty();
-        if !free && !cloud::confirm(stack.provider, self.args.yes, &question, self.session)? {
-            self.session.printer.note("Nothing was done.");
+        // Whoever holds the lock keeps the stack: what comes after has to be taken down.
+        let Some(ready) = changes::prepare(&up, "run", &self.args.change, self.session).await? else {
             return Ok(Exit::Ok);
-        }
+        };
         let keep = self.args.keep;
         // Not the cancelled token: after Ctrl-C the stack still goes down. A second Ctrl-C ends the process at once.
         let down = engine(CancellationToken::new());
         let printer = &self.session.printer;
-        let outcome = self.up_and_bench(&up, plan, &cancel).await;
+        let outcome = self.up_and_bench(&up, ready, &cancel).await;
         cloud::tell_calls(self.session, up.clients());
         if keep {
             printer.note(&format!("{} stays up; `cloudscale down` removes it.", stack.name));
             return outcome;
         }
-        match (outcome, down.down().await) {
+        match (outcome, down.down(self.args.change.lock_timeout).await) {
             (outcome, Ok(())) => {
                 printer.note(&format!("{}: nothing left", stack.name));
                 outcome
@@ -95,10 +90,8 @@ impl Whole<'_> {
         }
     }
 
-    async fn up_and_bench(&self, up: &Engine, plan: crate::engine::Plan, cancel: &CancellationToken) -> Outcome {
-        if !plan.report.summary.is_empty() {
-            up.apply(plan).await?;
-        }
+    async fn up_and_bench(&self, up: &Engine, ready: Ready, cancel: &CancellationToken) -> Outcome {
+        ready.apply(up).await?;
         let status = up.wait(Wait::All).await?;
         let job = Job {
             engine: up,

@@ -1,6 +1,7 @@
 //! `cloudscale scale CLUSTER N`: a group's desired capacity, by hand.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::exit::Exit;
@@ -14,12 +15,15 @@ pub struct Args {
     instances: u32,
     /// The stack file [default: ./stack.yaml, else the stack last used in this folder]
     stack: Option<PathBuf>,
+    /// How long to wait while another run holds the stack's lock
+    #[arg(long, value_name = "DURATION", value_parser = cloud::duration, default_value = "0s")]
+    lock_timeout: Duration,
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::load(&StackArg { stack: args.stack.clone() }, session)?;
-    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
-    engine.scale(&args.cluster, args.instances).await?;
+    let engine = cloud::engine(stack, session, Duration::ZERO).await?;
+    engine.scale(&args.cluster, args.instances, args.lock_timeout).await?;
     session.printer.note(&format!("{}: desired capacity {}", args.cluster, args.instances));
     Ok(Exit::Ok)
 }

@@ -12,6 +12,7 @@ use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::{Filter, Instance, LaunchTemplate, SecurityGroup};
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 
+use super::lock;
 use super::snapshot::{Snapshot, is_present, tag};
 use super::task::boot_grace;
 use crate::aws::clients::Clients;
@@ -62,6 +63,7 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
         target_groups(clients),
         groups(clients),
     )?;
+    let (launch_templates, lock) = lock::set_apart(launch_templates);
     let mut snapshot = Snapshot {
         stack: stack.to_owned(),
         taken: clock::now(),
@@ -71,6 +73,7 @@ pub async fn discover(clients: &Clients, stack: &str, depth: Depth) -> Result<Sn
         launch_templates,
         alarms_untold: alarms.is_none(),
         alarms: alarms.unwrap_or_default(),
+        lock,
         load_balancers,
         target_groups,
         ..Snapshot::default()
@@ -180,13 +183,17 @@ async fn security_groups(clients: &Clients, stack: &str) -> Result<Vec<SecurityG
     pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", stack))
 }
 
+/// The stack's launch templates, and its lock, which is one too: one listing for both.
+///
 /// An endpoint that answers with one full page (moto has no second) may have cut the list: then its halves are asked for,
 /// by the first digit of the spec, until they fit.
 async fn launch_templates(clients: &Clients, stack: &str) -> Result<Vec<LaunchTemplate>, Problem> {
+    let ours = [stack.to_owned(), lock::model::stack_tag(stack)];
+    let ours = Filter::builder().name(format!("tag:{}", tags::STACK)).set_values(Some(ours.into())).build();
     let mut found = Vec::new();
     let mut parts = vec![SPEC_DIGITS];
     while let Some(digits) = parts.pop() {
-        let call = clients.ec2.describe_launch_templates().filters(filter(Some(stack)));
+        let call = clients.ec2.describe_launch_templates().filters(ours.clone());
         let is_all = digits == SPEC_DIGITS;
         let call = if is_all { call } else { call.filters(spec_filter(digits)) };
         let call = call.max_results(i32::try_from(TEMPLATES_PAGE).unwrap_or(i32::MAX));

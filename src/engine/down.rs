@@ -1,9 +1,12 @@
 //! Takes a stack down: in order, waiting for what lingers, and proving that nothing is left.
 
+use std::time::Duration;
+
 use super::apply::apply;
 use super::diff::{Node, teardown};
 use super::discover::{Depth, discover};
 use super::event::Event;
+use super::lock::{self, model::Lease};
 use super::own_network;
 use super::plan::{Change, Report, Summary};
 use super::task::Run;
@@ -15,6 +18,8 @@ use crate::stack::model::Provider;
 #[derive(Clone, Debug)]
 pub struct Teardown {
     pub report: Report,
+    /// Whose the stack is.
+    lock: Option<Lease>,
     nodes: Vec<Node>,
 }
 
@@ -39,17 +44,27 @@ pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
         changes,
         hourly_cost: None,
     };
-    Ok(Teardown { report, nodes })
+    Ok(Teardown { report, lock: cloud.lock, nodes })
 }
 
-/// Deletes it all, then looks again until AWS lists nothing of the stack.
+/// Deletes it all under the stack's lock, then looks again until AWS lists nothing of the stack. Where another run holds the
+/// lock, waits for it as long as `patience`.
 ///
 /// # Errors
-/// What could not be deleted; what is left when time is up.
-pub async fn down(run: &Run, teardown: Teardown) -> Result<(), Problems> {
-    let has_network = teardown.nodes.iter().any(|node| node.face.kind() == "vpc");
-    apply(run, teardown.nodes).await?;
-    audit(run, has_network).await
+/// The run that holds the lock; what could not be deleted; what is left when time is up.
+pub async fn down(run: &Run, teardown: Teardown, patience: Duration) -> Result<(), Problems> {
+    if teardown.nodes.is_empty() && teardown.lock.is_none() {
+        return audit(run, false).await;
+    }
+    let lock = lock::acquire(run, "down", patience).await?;
+    let work = async {
+        let is_current = lock.undisturbed && teardown.lock.is_none();
+        let teardown = if is_current { teardown } else { plan(&lock.run).await? };
+        let has_network = teardown.nodes.iter().any(|node| node.face.kind() == "vpc");
+        apply(&lock.run, teardown.nodes).await?;
+        audit(&lock.run, has_network).await
+    };
+    lock.during(work).await
 }
 
 /// What the last look is called.

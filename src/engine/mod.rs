@@ -9,6 +9,7 @@ pub mod discover;
 pub mod down;
 pub mod event;
 pub mod image;
+pub mod lock;
 pub mod look;
 pub mod own_network;
 pub mod plan;
@@ -29,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 use self::diff::Node;
 use self::discover::{Depth, discover};
 use self::event::{Event, Sink};
+use self::lock::Lock;
+use self::lock::model::Lease;
 use self::own_network::OwnNetwork;
 use self::plan::{Action, Report, Summary};
 use self::snapshot::Snapshot;
@@ -53,8 +56,22 @@ pub struct Engine {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub report: Report,
+    /// Whose the stack was when the plan was made.
+    lock: Option<Lease>,
     nodes: Vec<Node>,
     images: image::Images,
+}
+
+impl Plan {
+    /// Nothing to change, and no lock to wait for or to clear away.
+    pub fn is_empty(&self) -> bool {
+        self.report.summary.is_empty() && self.lock.is_none()
+    }
+
+    /// Whether it still holds under `lock`: nobody changed the stack while it was made, or after.
+    pub fn is_current(&self, lock: &Lock) -> bool {
+        lock.undisturbed && self.lock.is_none()
+    }
 }
 
 impl Engine {
@@ -106,7 +123,7 @@ impl Engine {
             changes,
             hourly_cost: price::hourly(&self.stack),
         };
-        Ok(Plan { report, nodes, images })
+        Ok(Plan { report, lock: cloud.lock, nodes, images })
     }
 
     /// The images of those launch templates that get a new version; others keep theirs.
@@ -119,12 +136,20 @@ impl Engine {
         image::resolve(&self.run.clients, &images).await
     }
 
-    /// Does what the plan says.
+    /// Makes the stack this run's own, as [`lock::acquire`] says.
+    ///
+    /// # Errors
+    /// The run that holds it; a call that fails.
+    pub async fn lock(&self, command: &str, patience: Duration) -> Result<Lock, Problem> {
+        lock::acquire(&self.run, command, patience).await
+    }
+
+    /// Does what the plan says, as long as the lock is held.
     ///
     /// # Errors
     /// Everything that failed; the next `up` continues.
-    pub async fn apply(&self, plan: Plan) -> Result<(), Problems> {
-        let mut run = self.run.clone();
+    pub async fn apply(&self, plan: Plan, lock: &Lock) -> Result<(), Problems> {
+        let mut run = lock.run.clone();
         run.images = plan.images;
         apply::apply(&run, plan.nodes).await
     }
@@ -178,47 +203,51 @@ impl Engine {
     ///
     /// # Errors
     /// What could not be removed.
-    pub async fn down(&self) -> Result<(), Problems> {
-        down::down(&self.run, down::plan(&self.run).await?).await
+    pub async fn down(&self, patience: Duration) -> Result<(), Problems> {
+        down::down(&self.run, down::plan(&self.run).await?, patience).await
     }
 
     /// Sets a group's desired capacity by hand, within its range.
     ///
     /// # Errors
-    /// Where the cluster is a fleet, is not up, or the number is out of range.
-    pub async fn scale(&self, cluster: &str, instances: u32) -> Result<(), Problem> {
+    /// Where the cluster is a fleet, is not up, or the number is out of range; where another run holds the stack's lock
+    /// for longer than `patience`.
+    pub async fn scale(&self, cluster: &str, instances: u32, patience: Duration) -> Result<(), Problems> {
         let status = self.status().await?;
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
             let known = self.stack.clusters.iter().map(|cluster| cluster.name.as_str());
             return Err(Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", status.stack))
-                .hint(suggest::hint(cluster, known)));
+                .hint(suggest::hint(cluster, known))
+                .into());
         };
         if found.kind == "fleet" {
             return Err(Problem::usage(
                 "A fleet has a fixed number",
                 format!("{cluster} has {} instances", found.desired),
             )
-            .hint(format!(
-                "write `instances: {instances}` into {} and run `cloudscale up`",
-                self.stack.file.display()
-            )));
+            .hint(format!("write `instances: {instances}` into {} and run `cloudscale up`", self.stack.file.display()))
+            .into());
         }
         let Some(group) = &found.group else {
-            return Err(
-                Problem::new("The group is not there", format!("{cluster} is not up")).hint("run `cloudscale up`")
-            );
+            let problem = Problem::new("The group is not there", format!("{cluster} is not up"));
+            return Err(problem.hint("run `cloudscale up`").into());
         };
         if !(found.min..=found.max).contains(&instances) {
             return Err(Problem::usage(
                 "Out of the group's range",
                 format!("{cluster} takes {} to {} instances, not {instances}", found.min, found.max),
             )
-            .hint("change `min` or `max` in the stack and run `cloudscale up`"));
+            .hint("change `min` or `max` in the stack and run `cloudscale up`")
+            .into());
         }
         let capacity = i32::try_from(instances).unwrap_or(i32::MAX);
-        let call = self.run.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(group);
-        let call = call.desired_capacity(capacity).honor_cooldown(false).send().await;
-        call.map(|_| ()).map_err(|error| error.problem("autoscaling:SetDesiredCapacity", group))
+        let request = self.run.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(group);
+        let request = request.desired_capacity(capacity).honor_cooldown(false);
+        let work = async {
+            let call = request.send().await;
+            call.map(|_| ()).map_err(|error| error.problem("autoscaling:SetDesiredCapacity", group).into())
+        };
+        self.lock("scale", patience).await?.during(work).await
     }
 }
 

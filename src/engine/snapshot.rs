@@ -9,6 +9,7 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplate, LaunchTemp
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 use jiff::Timestamp;
 
+use super::lock::model::Lease;
 use super::own_network::OwnNetwork;
 use crate::resources::fields::Value;
 use crate::resources::tags::{self, Tags};
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub own_network: OwnNetwork,
     pub security_groups: Vec<SecurityGroup>,
     pub launch_templates: Vec<LaunchTemplate>,
+    /// The lock that a run holds, or left behind.
+    pub lock: Option<Lease>,
     /// The latest version, by template id; fetched only where the tags do not already tell it.
     pub template_versions: BTreeMap<String, LaunchTemplateVersion>,
     /// All that AWS still lists, terminated ones included.

@@ -51,6 +51,11 @@ pub fn launch_template(stack: &str, cluster: &str) -> String {
     group(stack, cluster)
 }
 
+/// The launch template that is a stack's lock. No cluster's template has a dot in its name.
+pub fn lock(stack: &str) -> String {
+    fit(format!("cs-lock.{stack}"), EC2_NAME_CHARACTERS_MAX)
+}
+
 /// The security group of the load balancer: open on the listener's port.
 pub fn load_balancer_security_group(stack: &str) -> String {
     fit(format!("cs-{stack}--load-balancer"), EC2_NAME_CHARACTERS_MAX)

@@ -10,6 +10,7 @@ mod killed;
 mod lab;
 mod load;
 mod local_region;
+mod lock;
 mod moto;
 mod network;
 mod quick_region;

@@ -1,0 +1,36 @@
+//! `cloudscale unlock`: takes a stack's lock away from a run that is dead.
+
+use super::{Outcome, Session, StackArg, cloud};
+use crate::engine::lock;
+use crate::exit::Exit;
+
+/// Take a stack's lock away from a run that is dead
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// The stack by name, where there is no file; see `cloudscale ls`
+    #[arg(long = "stack", value_name = "NAME", id = "stack_name", conflicts_with = "stack")]
+    name: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let (name, provider, region) = cloud::named(args.name.as_deref(), &args.stack, session)?;
+    let clients = cloud::clients(provider, &region, session).await?;
+    let (lease, now) = lock::find(&clients, &name).await?;
+    let Some(lease) = lease else {
+        session.printer.result(&format!("{name}: not locked"));
+        return Ok(Exit::Ok);
+    };
+    session.printer.note(&lease.sentence(now));
+    if !cloud::confirm(provider, args.yes, "Take the lock away? A run that still works stops.", session)? {
+        session.printer.note("Nothing was done.");
+        return Ok(Exit::Ok);
+    }
+    lock::delete(&clients, &name, &lease.id).await?;
+    session.printer.result(&format!("{name}: unlocked"));
+    Ok(Exit::Ok)
+}

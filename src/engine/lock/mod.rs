@@ -1,0 +1,253 @@
+//! The lock of a stack: two runs never change it at the same time.
+//!
+//! It is a launch template of a fixed name: AWS creates only one of a name, it costs nothing, launches nothing, and needs no
+//! permission that a stack does not need anyway. Its tags, from the call that creates it, tell who holds it. It is a lease
+//! in the cloud's own time: a run renews it while it works, and one that is not renewed may be taken over. Whoever takes it
+//! over deletes the old one by its id, which works once, and creates a new one, which one of several manages.
+//!
+//! A run that died on this machine is known to be dead by its process, so the next run need not wait for the lease to end.
+
+pub mod model;
+pub mod process;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_ec2::types as ec2;
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+
+use self::model::{Holder, LENGTH, Lease, RENEW_AFTER, State};
+use super::event::Event;
+use super::task::Run;
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError;
+use crate::aws::server_time::ServerTime;
+use crate::clock;
+use crate::problem::{Problem, Problems};
+use crate::resources::{foreign, tags};
+use crate::stack::model::Provider;
+use crate::stack::names;
+
+/// How soon a run notices that its lock was taken away: asking the embedded region costs nothing.
+const CHECK_EVERY_LOCAL: Duration = Duration::from_secs(1);
+const CHECK_EVERY_AWS: Duration = Duration::from_secs(10);
+/// How often a lock that exists may be missing from the listing: AWS is eventually consistent.
+const UNSEEN_MAX: u32 = 20;
+const TAKEN: &str = "InvalidLaunchTemplateName.AlreadyExistsException";
+/// By id: AWS's code, moto's and MiniStack's.
+const GONE: &[&str] = &[
+    "InvalidLaunchTemplateId.NotFound",
+    "InvalidLaunchTemplateName.NotFoundException",
+    "InvalidLaunchTemplateId.NotFoundException",
+];
+/// What events about the lock are called.
+const WHAT: &str = "lock";
+
+/// The lock of a stack, held. Dropped without [`Lock::during`], it ends with its lease.
+pub struct Lock {
+    id: String,
+    /// Nobody else held the lock when this run asked for it.
+    pub undisturbed: bool,
+    /// The run, whose work ends after Ctrl-C and when the lock is lost.
+    pub run: Run,
+    lost: Arc<OnceLock<Problem>>,
+    renewal: JoinHandle<()>,
+}
+
+/// Takes the lock; where another run holds it, waits for it as long as `patience`.
+///
+/// # Errors
+/// The run that holds it, when patience is over; a call that fails.
+pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Lock, Problem> {
+    let holder = process::holder(command);
+    let deadline = clock::instant() + patience;
+    let (mut undisturbed, mut unseen) = (true, 0);
+    let mut backoff = run.backoff();
+    loop {
+        run.check_interrupt()?;
+        if let Some(id) = create(run, &holder).await? {
+            return Ok(Lock::start(run, id, undisturbed));
+        }
+        let (lease, now) = find(&run.clients, &run.stack).await?;
+        match lease {
+            // Made by a call whose answer was lost.
+            Some(lease) if lease.holder == holder => return Ok(Lock::start(run, lease.id, undisturbed)),
+            Some(lease) => match lease.state(now, process::is_gone(&lease.holder.process)) {
+                State::Held if clock::instant() >= deadline => return Err(lease.problem(now)),
+                State::Held => {
+                    run.sink.event(Event::Waiting { what: WHAT.to_owned(), reason: lease.sentence(now) });
+                    run.pause(&mut backoff).await?;
+                }
+                stale => {
+                    delete(&run.clients, &run.stack, &lease.id).await?;
+                    run.sink.event(Event::Note { text: cleared(&lease, stale) });
+                }
+            },
+            // Let go of between the two calls, or not listed yet.
+            None if unseen >= UNSEEN_MAX => {
+                return Err(foreign("launch template", &names::lock(&run.stack)));
+            }
+            None => {
+                unseen += 1;
+                run.pause(&mut backoff).await?;
+            }
+        }
+        undisturbed = false;
+    }
+}
+
+fn cleared(lease: &Lease, stale: State) -> String {
+    let why = match stale {
+        State::Abandoned => "its process is gone",
+        State::Expired | State::Held => "it gave no sign of life in time",
+    };
+    let Holder { who, command, process } = &lease.holder;
+    format!("Cleared the lock of {who} (process {}, `cloudscale {command}`, since {}): {why}", process.pid, lease.since)
+}
+
+/// The lock as the cloud tells it, and the cloud's time.
+///
+/// # Errors
+/// The call; a launch template of the lock's name that is no lock.
+pub async fn find(clients: &Clients, stack: &str) -> Result<(Option<Lease>, Timestamp), Problem> {
+    let time = ServerTime::default();
+    let name = names::lock(stack);
+    let filter = ec2::Filter::builder().name("launch-template-name").values(&name).build();
+    let call = clients.ec2.describe_launch_templates().filters(filter).customize().interceptor(time.clone());
+    let answer = call.send().await.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", &name))?;
+    let Some(template) = answer.launch_templates().first() else {
+        return Ok((None, time.read()));
+    };
+    let lease = lease(template).ok_or_else(|| foreign("launch template", &name))?;
+    Ok((Some(lease), time.read()))
+}
+
+/// The lease that a launch template is; `None` where it is a template to launch from.
+fn lease(template: &ec2::LaunchTemplate) -> Option<Lease> {
+    let created = Timestamp::from_second(template.create_time()?.secs()).ok()?;
+    Lease::read(template.launch_template_id()?, created, &tags::from_ec2(template.tags()))
+}
+
+/// A stack's listing of launch templates, without its lock.
+pub fn set_apart(listed: Vec<ec2::LaunchTemplate>) -> (Vec<ec2::LaunchTemplate>, Option<Lease>) {
+    let (locks, templates): (Vec<_>, Vec<_>) = listed.into_iter().partition(|template| lease(template).is_some());
+    (templates, locks.first().and_then(lease))
+}
+
+/// Takes a lock away, whoever holds it; one that is gone already is no error.
+///
+/// # Errors
+/// The call.
+pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<(), Problem> {
+    match clients.ec2.delete_launch_template().launch_template_id(id).send().await {
+        Err(error) if !error.is(GONE) => Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack))),
+        _ => Ok(()),
+    }
+}
+
+/// `None` where the name is taken.
+async fn create(run: &Run, holder: &Holder) -> Result<Option<String>, Problem> {
+    let name = names::lock(&run.stack);
+    let mut tags = run.tags.clone();
+    tags.extend(holder.tags(&run.stack));
+    // A template must have some content; nothing is ever launched from this one.
+    let content = ec2::RequestLaunchTemplateData::builder().instance_type(ec2::InstanceType::T3Nano).build();
+    let call = run
+        .clients
+        .ec2
+        .create_launch_template()
+        .launch_template_name(&name)
+        .version_description("the lock of a cloudscale stack; launches nothing")
+        .launch_template_data(content)
+        .tag_specifications(tags::specification(ec2::ResourceType::LaunchTemplate, &tags));
+    match call.send().await {
+        Ok(answer) => {
+            Ok(answer.launch_template().and_then(|template| template.launch_template_id().map(str::to_owned)))
+        }
+        Err(error) if error.is(&[TAKEN]) => Ok(None),
+        Err(error) => Err(error.problem("ec2:CreateLaunchTemplate", &name)),
+    }
+}
+
+impl Lock {
+    fn start(run: &Run, id: String, undisturbed: bool) -> Self {
+        let mut run = run.clone();
+        run.cancel = run.cancel.child_token();
+        let lost = Arc::<OnceLock<Problem>>::default();
+        let watch = Watch { run: run.clone(), id: id.clone(), renewed: clock::now(), lost: Arc::clone(&lost) };
+        let renewal = tokio::spawn(watch.go());
+        Self { id, undisturbed, run, lost, renewal }
+    }
+
+    /// Does work and lets go of the lock, whatever comes of the work.
+    ///
+    /// # Errors
+    /// Those of the work; the loss of the lock in the middle of it.
+    pub async fn during<T>(&self, work: impl Future<Output = Result<T, Problems>>) -> Result<T, Problems> {
+        let outcome = work.await;
+        self.renewal.abort();
+        if let Some(lost) = self.lost.get() {
+            return outcome.map_err(|_| lost.clone().into());
+        }
+        if let Err(problem) = delete(&self.run.clients, &self.run.stack, &self.id).await {
+            // The work counts; the next run of this machine finds that this process is gone, others that the lease ended.
+            self.run.sink.event(Event::Note { text: format!("The lock stays until its lease ends: {problem}") });
+        }
+        // Whoever pressed Ctrl-C in the last moment is answered all the same.
+        outcome.and_then(|value| self.run.check_interrupt().map(|()| value).map_err(Into::into))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+/// Keeps a lease alive while its run works, and notices when it is gone.
+struct Watch {
+    run: Run,
+    id: String,
+    /// By this machine's clock, which counts the time that a laptop sleeps.
+    renewed: Timestamp,
+    lost: Arc<OnceLock<Problem>>,
+}
+
+impl Watch {
+    async fn go(mut self) {
+        let pause = match self.run.clients.provider {
+            Provider::Local => CHECK_EVERY_LOCAL,
+            Provider::Aws => CHECK_EVERY_AWS,
+        };
+        let lost = loop {
+            clock::sleep(pause).await;
+            let asked = clock::now();
+            match find(&self.run.clients, &self.run.stack).await {
+                Ok((Some(lease), now)) if lease.id == self.id => self.renew(asked, now).await,
+                Ok((Some(other), now)) => break other.sentence(now),
+                Ok((None, _)) => break "somebody took it away".to_owned(),
+                Err(problem) if asked >= self.renewed + LENGTH => break format!("it could not be renewed: {problem}"),
+                // The next look may go better; the lease lives on for a while.
+                Err(_) => {}
+            }
+        };
+        let problem = Problem::new("The lock was lost", format!("of {}: {lost}", self.run.stack)).hint(
+            "nothing new was started, and calls in flight were finished; when nobody else changes the stack any more, \
+             run the command again: it continues",
+        );
+        // The cell is empty: only this task fills it.
+        let _ = self.lost.set(problem);
+        self.run.cancel.cancel();
+    }
+
+    async fn renew(&mut self, asked: Timestamp, now: Timestamp) {
+        if asked < self.renewed + RENEW_AFTER {
+            return;
+        }
+        let tags = model::renewal(now);
+        if tags::write_ec2(&self.run.clients, &self.run.stack, vec![self.id.clone()], &tags).await.is_ok() {
+            self.renewed = asked;
+        }
+    }
+}
