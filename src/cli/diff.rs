@@ -1,6 +1,7 @@
 //! `cloudscale diff`: what `up` would do.
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::engine::offline;
 use crate::exit::Exit;
 use crate::ui::plan::render;
 
@@ -12,6 +13,9 @@ pub struct Args {
     /// Machine-readable output
     #[arg(long)]
     json: bool,
+    /// Ask nobody: what `up` would make in an empty account, and its price
+    #[arg(long)]
+    offline: bool,
     /// End with code 3 where there are changes
     #[arg(long)]
     exit_code: bool,
@@ -19,14 +23,19 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::load(&args.stack, session)?;
-    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
-    let plan = engine.plan().await?;
+    let report = if args.offline {
+        offline::plan(&stack)?
+    } else {
+        let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
+        let plan = engine.plan().await?;
+        cloud::tell_calls(session, engine.clients());
+        plan.report
+    };
     if args.json {
-        session.printer.json(&plan.report);
+        session.printer.json(&report);
     } else {
         let details = session.globals.verbose;
-        session.printer.result(render(&plan.report, details, session.printer.paint()).trim_end());
+        session.printer.result(render(&report, details, session.printer.paint()).trim_end());
     }
-    cloud::tell_calls(session, engine.clients());
-    Ok(if args.exit_code && !plan.report.summary.is_empty() { Exit::Changes } else { Exit::Ok })
+    Ok(if args.exit_code && !report.summary.is_empty() { Exit::Changes } else { Exit::Ok })
 }

@@ -11,6 +11,7 @@ pub mod event;
 pub mod image;
 pub mod lock;
 pub mod look;
+pub mod offline;
 pub mod own_network;
 pub mod plan;
 pub mod price;

@@ -11,6 +11,9 @@ use crate::aws::error::CallError;
 use crate::problem::Problem;
 use crate::stack::model::Network;
 
+/// A load balancer needs subnets in so many zones (ELBv2 API, CreateLoadBalancer).
+const ZONES_MIN: usize = 2;
+
 /// A VPC and the subnets in use: one a zone, by zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveNetwork {
@@ -49,6 +52,26 @@ pub async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork
         Some((subnet.vpc_id()?.to_owned(), subnet.subnet_id()?.to_owned(), subnet.availability_zone()?.to_owned()))
     });
     choose(network, found.collect())
+}
+
+/// The network as far as the stack file tells it, for a plan that asks nobody.
+pub fn as_declared(network: &Network, region: &str) -> LiveNetwork {
+    let zones = ('a'..='z').map(|letter| format!("{region}{letter}"));
+    let (vpc, subnets): (_, Vec<_>) = match network {
+        Network::Default => {
+            let default = || Value::Text("default".to_owned());
+            (default(), zones.take(ZONES_MIN).map(|zone| LiveSubnet { id: default(), zone }).collect())
+        }
+        Network::Existing { vpc, subnets } => {
+            let ids = subnets.iter().map(|id| Value::Text(id.clone()));
+            (Value::Text(vpc.clone()), ids.zip(zones).map(|(id, zone)| LiveSubnet { id, zone }).collect())
+        }
+        Network::Created { zones: count, .. } => {
+            let subnet = |zone: String| LiveSubnet { id: Value::Ref(subnet::address(&zone)), zone };
+            (Value::Ref(vpc::ADDRESS.to_owned()), zones.take(usize::from(*count)).map(subnet).collect())
+        }
+    };
+    LiveNetwork { vpc, subnets }
 }
 
 /// The region's availability zones that take instances now, without local zones.
@@ -96,7 +119,7 @@ fn choose(network: &Network, mut found: Vec<(String, String, String)>) -> Result
         ));
     }
     found.dedup_by(|a, b| a.2 == b.2);
-    if found.len() < 2 {
+    if found.len() < ZONES_MIN {
         return Err(Problem::new(
             "Too few zones",
             format!("a load balancer needs subnets in two zones; {vpc} offers {}", found.len()),

@@ -97,6 +97,10 @@ impl Moto {
         Self { endpoint, region, folder: tempfile::tempdir().expect("a folder for the story") }
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// cloudscale against this region, in a folder and an environment of its own.
     pub fn cloudscale(&self, arguments: &[&str]) -> Answer {
         Answer::of(cloudscale(self.endpoint, self.folder.path()).args(["--region", self.region]).args(arguments))
