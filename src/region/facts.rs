@@ -49,6 +49,8 @@ pub struct InstanceFacts {
     pub id: String,
     pub state: InstanceState,
     pub instance_type: String,
+    /// Not on demand.
+    pub spot: bool,
     pub image: String,
     pub address: Ipv4Addr,
     pub subnet: String,

@@ -133,6 +133,8 @@ pub struct Launch {
     pub subnet: String,
     /// Overrides the template's instance type.
     pub instance_type: Option<String>,
+    /// As a spot instance rather than on demand.
+    pub spot: bool,
     /// Tags of the instance, among them `aws:autoscaling:groupName`.
     pub tags: BTreeMap<String, String>,
 }

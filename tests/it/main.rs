@@ -13,6 +13,7 @@ mod local_region;
 mod lock;
 mod moto;
 mod network;
+mod policies;
 mod quick_region;
 mod rehearsal;
 mod rollout;

@@ -1,13 +1,15 @@
 //! How a group shrinks, and how one of its instances ends: out of the target groups, drained, terminated
 //! (aws-semantics §1, §8).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::activity::{self, Activity, Status, stamp};
 use super::group::Group;
 use super::member::{Lifecycle, Member, Sickness};
 use super::process::Process;
-use super::termination;
+use super::termination::{self, Rules};
 use crate::region::context::Context;
 use crate::region::signal::{InstanceState, Signal};
 
@@ -67,10 +69,17 @@ impl Group {
             self.members.iter().filter(|member| member.is_in_service() && !member.protected).collect();
         let mut zones = self.zones();
         let mut victims = Vec::new();
-        let (policies, template, ids) = (&self.settings.termination, &self.settings.template, &mut *cx.ids);
+        let ids = &mut *cx.ids;
         for _ in 0..surplus {
             let pick = |bound| ids.below(bound);
-            let Some(victim) = termination::choose(&candidates, &zones, policies, template, cx.now, pick) else {
+            let ranks = self.ranks(&victims);
+            let rules = Rules {
+                policies: &self.settings.termination,
+                current: &self.settings.template,
+                ranks: &ranks,
+                now: cx.now,
+            };
+            let Some(victim) = termination::choose(&candidates, &zones, &rules, pick) else {
                 break;
             };
             if let Some(count) = zones.get_mut(&victim.zone) {
@@ -80,6 +89,13 @@ impl Group {
             candidates.retain(|candidate| candidate.id != victim.id);
         }
         victims
+    }
+
+    /// How a mixed group would rather lose its active instances, but for those that go already; empty without a mix.
+    fn ranks(&self, going: &[String]) -> BTreeMap<String, i64> {
+        let Some(mix) = &self.settings.mix else { return BTreeMap::new() };
+        let staying = self.members.iter().filter(|member| member.is_active() && !going.contains(&member.id));
+        mix.ranks(&staying.map(|member| (member.id.as_str(), member.purchase())).collect())
     }
 
     fn note_protection(&mut self, cx: &mut Context) {

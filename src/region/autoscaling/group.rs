@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::activity::{History, stamp};
 use super::health::HEALTH_INTERVAL_SECONDS;
 use super::member::{Member, Template};
+use super::mix::Purchase;
 use super::policy::Policy;
 use super::process::Process;
 use super::refresh::Refresh;
@@ -26,6 +27,7 @@ pub struct PendingLaunch {
     pub subnet: SubnetFacts,
     /// Resolved to a version number.
     pub template: Template,
+    pub purchase: Purchase,
 }
 
 /// Why an active instance is missing, for the cause of its successor.
@@ -52,6 +54,8 @@ pub(super) struct Failures {
     pub retry_at: Option<Timestamp>,
     /// Where the last one failed.
     pub zone: Option<String>,
+    /// Types of a mixed group that could not be had.
+    pub types: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::activity::{self, Activity, Status, stamp};
 use super::group::{Failures, Group, PendingLaunch, Vacancy};
 use super::member::{Lifecycle, Member, Template};
+use super::mix::Purchase;
 use super::process::Process;
 use crate::region::context::Context;
 use crate::region::facts::SubnetFacts;
@@ -71,9 +72,10 @@ impl Group {
         let Some(found) = cx.facts.launch_template(&wanted.id, &wanted.version) else {
             let message =
                 format!("The launch template {} ({}) has no version {}", wanted.name, wanted.id, wanted.version);
-            self.launch_failed(cx.now, &id, &message, &subnet.zone);
+            self.launch_failed(cx.now, &id, &message, &subnet.zone, None);
             return false;
         };
+        let purchase = self.next_purchase();
         let template = Template { version: found.version.to_string(), ..wanted };
         let mut tags: BTreeMap<String, String> = self
             .tags
@@ -89,12 +91,21 @@ impl Group {
                 launch_template_id: template.id.clone(),
                 version: template.version.clone(),
                 subnet: subnet.id.clone(),
-                instance_type: None,
+                instance_type: purchase.instance_type.clone(),
+                spot: purchase.spot,
                 tags,
             },
         });
-        self.launches.push(PendingLaunch { activity: id, subnet, template });
+        self.launches.push(PendingLaunch { activity: id, subnet, template, purchase });
         true
+    }
+
+    /// The template's type on demand, or what the group's mix says.
+    fn next_purchase(&self) -> Purchase {
+        let Some(mix) = &self.settings.mix else { return Purchase { instance_type: None, spot: false } };
+        let members = self.members.iter().filter(|member| member.is_active()).map(Member::purchase);
+        let there: Vec<Purchase> = members.chain(self.launches.iter().map(|launch| launch.purchase.clone())).collect();
+        mix.next(&there, self.wanted(), &self.failures.types)
     }
 
     /// The zone with the fewest active instances, and a random subnet in it. A zone where the last launch failed comes last.
@@ -132,6 +143,7 @@ impl Group {
             subnet: launch.subnet.id,
             zone: launch.subnet.zone,
             instance_type: facts.as_ref().map(|facts| facts.instance_type.clone()).unwrap_or_default(),
+            spot: launch.purchase.spot,
             image: facts.as_ref().map(|facts| facts.image.clone()).unwrap_or_default(),
             template: Some(launch.template),
             lifecycle: Lifecycle::Pending,
@@ -160,12 +172,20 @@ impl Group {
     pub fn launch_refused(&mut self, cx: &mut Context, activity: &str, message: &str) {
         if let Some(index) = self.launches.iter().position(|launch| launch.activity == activity) {
             let launch = self.launches.swap_remove(index);
-            self.launch_failed(cx.now, activity, message, &launch.subnet.zone);
+            self.launch_failed(cx.now, activity, message, &launch.subnet.zone, launch.purchase.instance_type);
             self.turn(cx);
         }
     }
 
-    fn launch_failed(&mut self, now: Timestamp, activity: &str, message: &str, zone: &str) {
+    fn launch_failed(
+        &mut self,
+        now: Timestamp,
+        activity: &str,
+        message: &str,
+        zone: &str,
+        instance_type: Option<String>,
+    ) {
+        self.failures.types.extend(instance_type);
         let message = format!("{message}.  Launching EC2 instance failed.");
         if let Some(entry) = self.history.get_mut(activity) {
             entry.description = format!("Launching a new EC2 instance.  Status Reason: {message}");

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::mix::Purchase;
+
 /// A launch template and its version: as asked for (`$Latest`) in a group, resolved to a number in a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -71,6 +73,8 @@ pub struct Member {
     pub subnet: String,
     pub zone: String,
     pub instance_type: String,
+    /// Not on demand.
+    pub spot: bool,
     pub image: String,
     pub template: Option<Template>,
     pub lifecycle: Lifecycle,
@@ -91,6 +95,10 @@ impl Member {
     /// Counts towards the desired capacity.
     pub fn is_active(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Pending | Lifecycle::InService)
+    }
+
+    pub fn purchase(&self) -> Purchase {
+        Purchase { instance_type: Some(self.instance_type.clone()), spot: self.spot }
     }
 
     pub fn is_in_service(&self) -> bool {

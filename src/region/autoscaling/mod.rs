@@ -11,6 +11,9 @@ pub mod health;
 mod launching;
 pub mod member;
 pub mod metrics;
+pub mod mix;
+#[cfg(test)]
+mod mixed_tests;
 pub mod model;
 pub mod policy;
 pub mod process;

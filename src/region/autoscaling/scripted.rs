@@ -248,7 +248,8 @@ impl Scripted {
         let facts = InstanceFacts {
             id: instance.clone(),
             state: InstanceState::Pending,
-            instance_type: "t3.micro".to_owned(),
+            instance_type: launch.instance_type.clone().unwrap_or_else(|| "t3.micro".to_owned()),
+            spot: launch.spot,
             image: "ami-1".to_owned(),
             address: Ipv4Addr::new(127, 31, 0, 10),
             subnet: launch.subnet.clone(),

@@ -1,6 +1,7 @@
 //! What a user sets on a group: the parameters that `CreateAutoScalingGroup` and `UpdateAutoScalingGroup` share.
 
 use super::member::Template;
+use super::mix::Mix;
 use super::termination::TerminationPolicy;
 use crate::region::context::Context;
 use crate::region::facts::{Facts, SubnetFacts};
@@ -16,8 +17,7 @@ const DURATION_SECONDS_MAX: i64 = 31_536_000;
 const TARGET_GROUPS_MAX: usize = 50;
 
 /// What the embedded region does not do, and says so, instead of taking it and doing nothing.
-const UNSUPPORTED: [&str; 11] = [
-    "MixedInstancesPolicy",
+const UNSUPPORTED: [&str; 10] = [
     "LaunchConfigurationName",
     "InstanceId",
     "LoadBalancerNames",
@@ -30,12 +30,16 @@ const UNSUPPORTED: [&str; 11] = [
     "DeletionProtection",
 ];
 
+const ONE_TEMPLATE: &str = "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.";
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub min: i64,
     pub max: i64,
     /// With the version as the user gave it: a number, `$Latest` or `$Default`.
     pub template: Template,
+    /// Several types, on demand and spot, from that template.
+    pub mix: Option<Mix>,
     pub subnets: Vec<SubnetFacts>,
     pub target_groups: Vec<String>,
     /// As given: `EC2`, `ELB`, or a list with commas.
@@ -79,15 +83,15 @@ impl Settings {
         for name in ["MinSize", "MaxSize"] {
             params.required(name)?;
         }
-        if params.get("LaunchTemplate").is_none() && UNSUPPORTED.iter().all(|name| params.get(name).is_none()) {
-            return Err(invalid(
-                "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
-            ));
+        let templates = ["LaunchTemplate", "MixedInstancesPolicy"].iter().filter(|name| params.get(name).is_some());
+        if templates.count() != 1 && UNSUPPORTED.iter().all(|name| params.get(name).is_none()) {
+            return Err(invalid(ONE_TEMPLATE));
         }
         let empty = Self {
             min: 0,
             max: 0,
             template: Template { id: String::new(), name: String::new(), version: String::new() },
+            mix: None,
             subnets: Vec::new(),
             target_groups: Vec::new(),
             health_check_type: "EC2".to_owned(),
@@ -119,8 +123,24 @@ impl Settings {
         new.min = capacity(params, "MinSize")?.unwrap_or(self.min);
         new.max = capacity(params, "MaxSize")?.unwrap_or(self.max);
         check_bounds(new.min, new.max)?;
-        if let Some(specification) = params.map("LaunchTemplate") {
-            new.template = template(cx.facts, &specification)?;
+        match (params.map("LaunchTemplate"), params.map("MixedInstancesPolicy")) {
+            (Some(_), Some(_)) => return Err(invalid(ONE_TEMPLATE)),
+            (Some(specification), None) => {
+                new.template = template(cx.facts, &specification)?;
+                new.mix = None;
+            }
+            (None, Some(policy)) => {
+                let launch = policy.map("LaunchTemplate").unwrap_or_default();
+                match launch.map("LaunchTemplateSpecification") {
+                    Some(specification) => new.template = template(cx.facts, &specification)?,
+                    None if self.template.id.is_empty() => {
+                        return Err(invalid("MixedInstancesPolicy must contain a LaunchTemplateSpecification"));
+                    }
+                    None => {}
+                }
+                new.mix = Some(self.mix.clone().unwrap_or_default().change(&policy)?);
+            }
+            (None, None) => {}
         }
         if let Some(list) = params.text("VPCZoneIdentifier") {
             new.subnets = subnets(cx.facts, list)?;

@@ -38,16 +38,17 @@ impl TerminationPolicy {
     }
 
     /// The smallest key goes first. Policies that tell nothing apart here give every instance the same key.
-    fn key(self, member: &Member, current: &Template, now: Timestamp) -> i64 {
+    fn key(self, member: &Member, rules: &Rules) -> i64 {
         match self {
             TerminationPolicy::NewestInstance => -member.launched.as_second(),
             TerminationPolicy::OldestInstance => member.launched.as_second(),
             TerminationPolicy::ClosestToNextInstanceHour => {
-                3_600 - (now.as_second() - member.launched.as_second()).rem_euclid(3_600)
+                3_600 - (rules.now.as_second() - member.launched.as_second()).rem_euclid(3_600)
             }
-            TerminationPolicy::OldestLaunchTemplate => template_age(member, current),
-            // The purchase options and launch configurations that these choose by do not exist here.
-            TerminationPolicy::AllocationStrategy | TerminationPolicy::OldestLaunchConfiguration => 0,
+            TerminationPolicy::OldestLaunchTemplate => template_age(member, rules.current),
+            TerminationPolicy::AllocationStrategy => rules.ranks.get(&member.id).copied().unwrap_or(0),
+            // There are no launch configurations here.
+            TerminationPolicy::OldestLaunchConfiguration => 0,
             // `keys` spells it out.
             TerminationPolicy::Default => 0,
         }
@@ -62,14 +63,29 @@ fn template_age(member: &Member, current: &Template) -> i64 {
     }
 }
 
-fn keys(member: &Member, policies: &[TerminationPolicy], current: &Template, now: Timestamp) -> Vec<i64> {
-    let spelled = policies.iter().flat_map(|policy| match policy {
+/// What the choice is made by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    pub policies: &'a [TerminationPolicy],
+    /// The group's template.
+    pub current: &'a Template,
+    /// How a mixed group would rather lose its instances: the smallest first. Empty for a group of one type.
+    pub ranks: &'a BTreeMap<String, i64>,
+    pub now: Timestamp,
+}
+
+fn keys(member: &Member, rules: &Rules) -> Vec<i64> {
+    let spelled = rules.policies.iter().flat_map(|policy| match policy {
         TerminationPolicy::Default => {
-            vec![TerminationPolicy::OldestLaunchTemplate, TerminationPolicy::ClosestToNextInstanceHour]
+            vec![
+                TerminationPolicy::AllocationStrategy,
+                TerminationPolicy::OldestLaunchTemplate,
+                TerminationPolicy::ClosestToNextInstanceHour,
+            ]
         }
         other => vec![*other],
     });
-    spelled.map(|policy| policy.key(member, current, now)).collect()
+    spelled.map(|policy| policy.key(member, rules)).collect()
 }
 
 /// The next instance to end among `candidates`, or `None` without any. `zones` counts the group's active instances per
@@ -77,9 +93,7 @@ fn keys(member: &Member, policies: &[TerminationPolicy], current: &Template, now
 pub fn choose<'a>(
     candidates: &[&'a Member],
     zones: &BTreeMap<String, usize>,
-    policies: &[TerminationPolicy],
-    current: &Template,
-    now: Timestamp,
+    rules: &Rules,
     mut pick: impl FnMut(usize) -> usize,
 ) -> Option<&'a Member> {
     let fullness = |member: &Member| zones.get(&member.zone).copied().unwrap_or(0);
@@ -90,11 +104,8 @@ pub fn choose<'a>(
     full_zones.dedup();
     let zone = full_zones[pick(full_zones.len())];
 
-    let in_zone: Vec<(Vec<i64>, &Member)> = candidates
-        .iter()
-        .filter(|member| member.zone == zone)
-        .map(|member| (keys(member, policies, current, now), *member))
-        .collect();
+    let in_zone: Vec<(Vec<i64>, &Member)> =
+        candidates.iter().filter(|member| member.zone == zone).map(|member| (keys(member, rules), *member)).collect();
     let first = in_zone.iter().map(|(key, _)| key).min()?;
     let tied: Vec<&Member> = in_zone.iter().filter(|(key, _)| key == first).map(|(_, member)| *member).collect();
     Some(tied[pick(tied.len())])
@@ -111,6 +122,7 @@ mod tests {
             subnet: format!("subnet-{zone}"),
             zone: zone.to_owned(),
             instance_type: "t3.micro".to_owned(),
+            spot: false,
             image: "ami-1".to_owned(),
             template: Some(template(version)),
             lifecycle: Lifecycle::InService,
@@ -135,7 +147,8 @@ mod tests {
         }
         let candidates: Vec<&Member> = members.iter().collect();
         let now = Timestamp::from_second(now).unwrap();
-        choose(&candidates, &zones, policies, &template("2"), now, |_| 0).unwrap().id.clone()
+        let rules = Rules { policies, current: &template("2"), ranks: &BTreeMap::new(), now };
+        choose(&candidates, &zones, &rules, |_| 0).unwrap().id.clone()
     }
 
     #[test]

@@ -51,6 +51,72 @@ impl Story {
     }
 }
 
+impl Story {
+    /// A region with a group `web` of one to `max` instances.
+    fn with_group(max: u32, more: &str) -> Self {
+        let mut story = Story { world: World::new("us-east-1", 7), now: Timestamp::UNIX_EPOCH };
+        let data = "LaunchTemplateName=web&LaunchTemplateData.ImageId=ami-0a1b2c3d4e5f60001&LaunchTemplateData.InstanceType=t3.micro";
+        story.call(Service::Ec2, "CreateLaunchTemplate", data);
+        let subnets = story.call(Service::Ec2, "DescribeSubnets", "").maps("subnetSet");
+        let subnets: Vec<&str> = subnets.iter().take(2).filter_map(|subnet| subnet.text("subnetId")).collect();
+        let form =
+            format!("AutoScalingGroupName=web&MinSize=1&MaxSize={max}&VPCZoneIdentifier={}{more}", subnets.join("%2C"));
+        story.call(Service::Autoscaling, "CreateAutoScalingGroup", &form);
+        story.run(10);
+        story
+    }
+}
+
+#[test]
+fn a_metric_of_the_users_own_scales_a_group() {
+    let mut story = Story::with_group(5, "&LaunchTemplate.LaunchTemplateName=web&DefaultInstanceWarmup=0");
+    let metric = "TargetTrackingConfiguration.CustomizedMetricSpecification";
+    let policy = format!(
+        "AutoScalingGroupName=web&PolicyName=backlog&PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=20\
+         &TargetTrackingConfiguration.DisableScaleIn=true&{metric}.Namespace=Jobs&{metric}.MetricName=Backlog\
+         &{metric}.Statistic=Average&{metric}.Dimensions.member.1.Name=Queue&{metric}.Dimensions.member.1.Value=orders"
+    );
+    story.call(Service::Autoscaling, "PutScalingPolicy", &policy);
+    let mut publish = |story: &mut Story, queue: &str, value: u32| {
+        for _ in 0..5 {
+            let data = format!(
+                "Namespace=Jobs&MetricData.member.1.MetricName=Backlog&MetricData.member.1.Value={value}\
+                 &MetricData.member.1.Dimensions.member.1.Name=Queue&MetricData.member.1.Dimensions.member.1.Value={queue}"
+            );
+            story.call(Service::Cloudwatch, "PutMetricData", &data);
+            story.run(60);
+        }
+        story.in_service().len()
+    };
+    assert_eq!(publish(&mut story, "invoices", 90), 1, "another queue's depth");
+    assert_eq!(publish(&mut story, "orders", 60), 5, "three times too deep, each minute anew, up to the maximum");
+    assert_eq!(publish(&mut story, "orders", 0), 5, "this policy removes nothing");
+}
+
+#[test]
+fn spot_instances_of_a_mixed_group_are_seen_by_ec2() {
+    let policy = "MixedInstancesPolicy.LaunchTemplate";
+    let distribution = "MixedInstancesPolicy.InstancesDistribution";
+    let mut story = Story::with_group(
+        9,
+        &format!(
+            "&DesiredCapacity=4&{policy}.LaunchTemplateSpecification.LaunchTemplateName=web\
+             &{policy}.Overrides.member.1.InstanceType=t3.large&{policy}.Overrides.member.2.InstanceType=t3a.large\
+             &{distribution}.OnDemandBaseCapacity=1&{distribution}.OnDemandPercentageAboveBaseCapacity=0\
+             &{distribution}.SpotAllocationStrategy=capacity-optimized"
+        ),
+    );
+    assert_eq!(story.in_service().len(), 4);
+    let spot = story.call(Service::Ec2, "DescribeInstances", "Filter.1.Name=instance-lifecycle&Filter.1.Value.1=spot");
+    let mut types: Vec<String> = Vec::new();
+    for reservation in spot.maps("reservationSet") {
+        let names = reservation.maps("instancesSet");
+        types.extend(names.iter().map(|instance| instance.text("instanceType").unwrap().to_owned()));
+    }
+    types.sort();
+    assert_eq!(types, ["t3.large", "t3.large", "t3a.large"]);
+}
+
 #[test]
 fn a_group_launches_through_ec2_replaces_what_died_and_ends_everything_with_itself() {
     let mut story = Story { world: World::new("us-east-1", 7), now: Timestamp::UNIX_EPOCH };

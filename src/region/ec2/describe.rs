@@ -86,6 +86,7 @@ fn field(ec2: &Ec2, cx: &Context, instance: &Instance, name: &str) -> Option<Vec
             _ => return None,
         },
         "instance-type" => instance.instance_type.clone(),
+        "instance-lifecycle" => return Some(instance.spot_request.iter().map(|_| "spot".to_owned()).collect()),
         "image-id" => instance.image.clone(),
         "vpc-id" | "network-interface.vpc-id" => instance.vpc.clone(),
         "subnet-id" | "network-interface.subnet-id" => instance.subnet.clone(),
@@ -178,6 +179,8 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
         .with("iamInstanceProfile", instance.profile.as_deref().map(profile_value))
         .with("ebsOptimized", Value::from(instance.ebs_optimized))
         .with("enaSupport", Value::from(true))
+        .with("instanceLifecycle", instance.spot_request.as_ref().map(|_| Value::from("spot")))
+        .with("spotInstanceRequestId", instance.spot_request.as_deref().map(Value::from))
         .with("metadataOptions", metadata)
         .with("platformDetails", Value::from("Linux/UNIX"))
         .with("tagSet", tags::value(&instance.tags))

@@ -31,6 +31,8 @@ pub struct Instance {
     pub reason: Option<(String, String)>,
     pub image: String,
     pub instance_type: String,
+    /// The request that a spot instance fulfils: `sir-…`.
+    pub spot_request: Option<String>,
     pub key_name: Option<String>,
     /// Decoded.
     pub user_data: Vec<u8>,
@@ -119,6 +121,7 @@ impl Instance {
             id: self.id.clone(),
             state: self.state,
             instance_type: self.instance_type.clone(),
+            spot: self.spot_request.is_some(),
             image: self.image.clone(),
             address: self.address,
             subnet: self.subnet.clone(),

@@ -18,11 +18,15 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 /// Instances that may run at once: each is a tree of processes of this machine.
 pub const INSTANCES_MAX: usize = 250;
 
+/// The market of spot instances. The embedded region has no prices: nobody is outbid.
+const SPOT: &str = "spot";
+
 /// A launch whose parameters have been checked.
 #[derive(Clone, Debug)]
 struct Plan {
     image: String,
     instance_type: String,
+    spot: bool,
     key_name: Option<String>,
     user_data: Vec<u8>,
     subnet: String,
@@ -87,6 +91,10 @@ pub fn launch_for_group(ec2: &mut Ec2, cx: &mut Context, launch: &Launch) -> Res
     ]);
     let (template, version) = resolve(&ec2.launch_templates, &specification)?;
     let mut own = Params(vec![("SubnetId".to_owned(), Value::from(&*launch.subnet))]);
+    if launch.spot {
+        let market = Value::map().with("MarketType", Value::from(SPOT));
+        own.0.push(("InstanceMarketOptions".to_owned(), market));
+    }
     own.0.extend(launch.instance_type.as_deref().map(|name| ("InstanceType".to_owned(), Value::from(name))));
     let from_template = [
         ("aws:ec2launchtemplate:id".to_owned(), template.id.clone()),
@@ -158,6 +166,7 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
     Ok(Plan {
         image: image.to_owned(),
         instance_type: instance_type.to_owned(),
+        spot: data.map("InstanceMarketOptions").unwrap_or_default().text("MarketType") == Some(SPOT),
         key_name: data.text("KeyName").map(str::to_owned),
         user_data: user_data(data)?,
         subnet: subnet.id.clone(),
@@ -210,6 +219,7 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         reason: None,
         image: plan.image,
         instance_type: plan.instance_type,
+        spot_request: plan.spot.then(|| format!("sir-{}", cx.ids.hex(8))),
         key_name: plan.key_name,
         user_data: plan.user_data,
         address,

@@ -276,6 +276,7 @@ fn a_group_launches_through_a_signal() {
         version: "$Latest".to_owned(),
         subnet: subnet.clone(),
         instance_type: Some("t3.micro".to_owned()),
+        spot: true,
         tags: [("aws:autoscaling:groupName".to_owned(), "g".to_owned())].into(),
     };
     story.signal(Signal::LaunchInstance { group: "g".into(), activity: "a".into(), launch });
@@ -285,6 +286,10 @@ fn a_group_launches_through_a_signal() {
         ("t3.micro", &subnet, "g")
     );
     let id = facts.id.clone();
+    let spot = story.call("DescribeInstances", "Filter.1.Name=instance-lifecycle&Filter.1.Value.1=spot");
+    let shown = &spot.maps("reservationSet")[0].maps("instancesSet")[0];
+    assert_eq!((shown.text("instanceId"), shown.text("instanceLifecycle")), (Some(&*id), Some("spot")));
+    assert!(shown.text("spotInstanceRequestId").is_some_and(|request| request.starts_with("sir-")));
     story.signal(Signal::TerminateInstance { instance: id.clone() });
     assert_eq!(story.state(&id), Some(InstanceState::ShuttingDown));
 }

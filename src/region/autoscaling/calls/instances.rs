@@ -169,6 +169,7 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             subnet: facts.subnet,
             zone: facts.zone,
             instance_type: facts.instance_type,
+            spot: facts.spot,
             image: facts.image,
             template: None,
             lifecycle: Lifecycle::Pending,
