@@ -34,6 +34,8 @@ const SETTINGS: &[&str] = &[
     "launch_template",
     "mix.",
 ];
+/// Instances of one `SetInstanceProtection` (EC2 Auto Scaling API).
+const PROTECTION_BATCH: usize = 50;
 /// Where some instances are not of the group's version: nothing like that is ever wanted.
 const OUTDATED: &str = "outdated_instances";
 
@@ -256,6 +258,7 @@ impl Resource for ScalingGroup {
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let name = live.group.auto_scaling_group_name().unwrap_or_default();
+        unprotect(task, live).await?;
         let delete = || async {
             let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
             match call.force_delete(true).send().await {
@@ -321,6 +324,25 @@ async fn resume(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> R
     let request = task.clients().autoscaling.resume_processes().auto_scaling_group_name(group);
     let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
     task.fresh("autoscaling:ResumeProcesses", || request.clone().send()).await?;
+    Ok(())
+}
+
+/// AWS ends protected instances with their group; endpoints that imitate it keep them running.
+async fn unprotect(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    let instances = live.group.instances().iter();
+    let protected: Vec<_> = instances.filter(|instance| instance.protected_from_scale_in() == Some(true)).collect();
+    for batch in protected.chunks(PROTECTION_BATCH) {
+        let ids = batch.iter().filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
+        let call = task.clients().autoscaling.set_instance_protection().protected_from_scale_in(false);
+        let call = call.set_auto_scaling_group_name(live.group.auto_scaling_group_name().map(str::to_owned));
+        // One that is on its way out already is refused.
+        match call.set_instance_ids(Some(ids)).send().await {
+            Err(error) if !error.is(&["ValidationError"]) => {
+                return Err(error.problem("autoscaling:SetInstanceProtection", task.address));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 

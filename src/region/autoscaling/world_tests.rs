@@ -77,7 +77,7 @@ fn a_metric_of_the_users_own_scales_a_group() {
          &{metric}.Statistic=Average&{metric}.Dimensions.member.1.Name=Queue&{metric}.Dimensions.member.1.Value=orders"
     );
     story.call(Service::Autoscaling, "PutScalingPolicy", &policy);
-    let mut publish = |story: &mut Story, queue: &str, value: u32| {
+    let publish = |story: &mut Story, queue: &str, value: u32| {
         for _ in 0..5 {
             let data = format!(
                 "Namespace=Jobs&MetricData.member.1.MetricName=Backlog&MetricData.member.1.Value={value}\
