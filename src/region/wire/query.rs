@@ -14,6 +14,9 @@ const FIELDS_MAX: usize = 20_000;
 /// Deeper than any request shape of the services we speak for.
 const DEPTH_MAX: usize = 16;
 
+/// The one parameter that an empty text takes back (EC2 Auto Scaling, `InstancesDistribution`).
+const TAKEN_BACK: &str = "SpotMaxPrice";
+
 /// A name of the tree: text, or a branch.
 enum Node {
     Leaf(String),
@@ -32,7 +35,7 @@ pub fn parse(form: &[u8]) -> Result<Params, ApiError> {
             return Err(malformed(&format!("{name} is nested more than {DEPTH_MAX} deep")));
         }
         let is_item = path.last().is_some_and(|last| last.parse::<u32>().is_ok());
-        if text.is_empty() && !is_item {
+        if text.is_empty() && !is_item && path.last() != Some(&TAKEN_BACK) {
             continue;
         }
         insert(&mut root, &path, text.into_owned()).ok_or_else(|| malformed(&format!("{name} is given twice")))?;
@@ -102,6 +105,14 @@ mod tests {
         let tags = params.maps("Tags");
         assert_eq!((tags[0].text("Key"), tags[0].text("Value")), (Some("a"), Some("x y")));
         assert_eq!(tags[1].text("Key"), Some("b"));
+    }
+
+    #[test]
+    fn an_empty_text_is_not_there_but_for_the_price_that_it_takes_back() {
+        let params = parse(b"Price=&MixedInstancesPolicy.InstancesDistribution.SpotMaxPrice=").unwrap();
+        assert_eq!(params.get("Price"), None);
+        let distribution = params.map("MixedInstancesPolicy").and_then(|policy| policy.map("InstancesDistribution"));
+        assert_eq!(distribution.unwrap().text("SpotMaxPrice"), Some(""));
     }
 
     #[test]
