@@ -15,23 +15,41 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::calls::Calls;
-use super::error;
+use super::pace::Paced;
+use super::retry::Worthwhile;
+use super::{error, rates};
 use crate::problem::Problem;
 use crate::stack::model::Provider;
 
-/// Attempts of one call, the first included. The SDK waits between them with jitter and obeys its retry quota.
-const ATTEMPTS_MAX: u32 = 4;
 const BACKOFF_INITIAL: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// Slow answers of the real services (RunInstances, large listings) stay under this.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// A call with all its attempts: who waits for an endpoint that takes connections and never answers wants to know.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// AWS is eventually consistent and promises no time; its listings are usually right within a second or two.
+const LISTING_LAG_AWS: Duration = Duration::from_secs(10);
 /// One is of no use without the other.
 const KEY_HALVES: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /// The embedded region takes any credentials; these make the signatures well-formed.
 const LOCAL_ACCESS_KEY: &str = "cloudscale";
+
+/// How long calls may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connect: Duration,
+    /// Slow answers of the real services (RunInstances, large listings) stay under this.
+    pub attempt: Duration,
+    /// A call with all its attempts: who waits for an endpoint that takes connections and never answers wants to know.
+    pub operation: Duration,
+    /// Attempts of one call, the first included. The SDK waits between them with jitter, and obeys its retry quota.
+    pub attempts: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (connect, attempt, operation) = (4, 30, 60);
+        let [connect, attempt, operation] = [connect, attempt, operation].map(Duration::from_secs);
+        // A call that is throttled once in five fails so once in 400,000; eight take ten seconds, twenty at most.
+        Self { connect, attempt, operation, attempts: 8 }
+    }
+}
 
 /// A client for every service, over one connection pool.
 #[derive(Clone, Debug)]
@@ -46,11 +64,18 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
     /// What was sent so far.
     pub calls: Calls,
+    /// How long a listing may miss what was just made.
+    pub listing_lag: Duration,
 }
 
 impl Clients {
     /// The embedded region at `endpoint`.
     pub fn local(endpoint: &str, region: &str) -> Self {
+        Self::local_within(endpoint, region, Limits::default())
+    }
+
+    /// As [`local`](Self::local), with other limits than AWS needs.
+    pub fn local_within(endpoint: &str, region: &str, limits: Limits) -> Self {
         let credentials = Credentials::new(LOCAL_ACCESS_KEY, LOCAL_ACCESS_KEY, None, None, "local");
         // Not through aws-config: the user's environment and profile are for AWS, nothing of them reaches the region.
         let config = SdkConfig::builder()
@@ -59,8 +84,8 @@ impl Clients {
             .endpoint_url(endpoint)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .retry_config(retries())
-            .timeout_config(timeouts())
+            .retry_config(retries(limits))
+            .timeout_config(timeouts(limits))
             .build();
         Self::new(Provider::Local, region, &config)
     }
@@ -74,8 +99,8 @@ impl Clients {
         let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
-            .retry_config(retries())
-            .timeout_config(timeouts())
+            .retry_config(retries(Limits::default()))
+            .timeout_config(timeouts(Limits::default()))
             .region(Region::new(region.to_owned()));
         if let Some(profile) = profile {
             // Who names a profile means it: keys in the environment may be another account's.
@@ -100,43 +125,75 @@ impl Clients {
     /// A client for every service with the same configuration.
     pub fn new(provider: Provider, region: &str, config: &SdkConfig) -> Self {
         let calls = Calls::default();
+        let http = config.http_client().expect("both ways here set one");
+        // The SDK crates share no type for what is the same in all of them.
+        macro_rules! client {
+            ($sdk:ident, $rates:expr) => {{
+                let builder = $sdk::config::Builder::from(config).http_client(Paced::new(http.clone(), $rates));
+                $sdk::Client::from_conf(builder.interceptor(calls.clone()).retry_classifier(Worthwhile).build())
+            }};
+        }
         Self {
             provider,
             region: region.to_owned(),
-            ec2: aws_sdk_ec2::Client::from_conf(
-                aws_sdk_ec2::config::Builder::from(config).interceptor(calls.clone()).build(),
-            ),
-            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
-                aws_sdk_elasticloadbalancingv2::config::Builder::from(config).interceptor(calls.clone()).build(),
-            ),
-            autoscaling: aws_sdk_autoscaling::Client::from_conf(
-                aws_sdk_autoscaling::config::Builder::from(config).interceptor(calls.clone()).build(),
-            ),
-            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
-                aws_sdk_cloudwatch::config::Builder::from(config).interceptor(calls.clone()).build(),
-            ),
-            ssm: aws_sdk_ssm::Client::from_conf(
-                aws_sdk_ssm::config::Builder::from(config).interceptor(calls.clone()).build(),
-            ),
-            sts: aws_sdk_sts::Client::from_conf(
-                aws_sdk_sts::config::Builder::from(config).interceptor(calls.clone()).build(),
-            ),
+            ec2: client!(aws_sdk_ec2, rates::EC2),
+            elb: client!(aws_sdk_elasticloadbalancingv2, rates::ELB),
+            autoscaling: client!(aws_sdk_autoscaling, rates::AUTOSCALING),
+            cloudwatch: client!(aws_sdk_cloudwatch, rates::CLOUDWATCH),
+            ssm: client!(aws_sdk_ssm, rates::NONE),
+            sts: client!(aws_sdk_sts, rates::NONE),
             calls,
+            listing_lag: listing_lag(provider, config),
         }
     }
 }
 
-fn retries() -> RetryConfig {
+/// Endpoints that imitate AWS list at once.
+fn listing_lag(provider: Provider, config: &SdkConfig) -> Duration {
+    let is_redirected = |(name, _): (std::ffi::OsString, _)| name.to_string_lossy().starts_with("AWS_ENDPOINT_URL_");
+    let is_aws = provider == Provider::Aws && config.endpoint_url().is_none();
+    if is_aws && !std::env::vars_os().any(is_redirected) { LISTING_LAG_AWS } else { Duration::ZERO }
+}
+
+fn retries(limits: Limits) -> RetryConfig {
     RetryConfig::standard()
-        .with_max_attempts(ATTEMPTS_MAX)
+        .with_max_attempts(limits.attempts)
         .with_initial_backoff(BACKOFF_INITIAL)
         .with_max_backoff(BACKOFF_MAX)
 }
 
-fn timeouts() -> TimeoutConfig {
+fn timeouts(limits: Limits) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
+        .connect_timeout(limits.connect)
+        .operation_attempt_timeout(limits.attempt)
+        .operation_timeout(limits.operation)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::error::CallError as _;
+
+    #[tokio::test]
+    async fn an_endpoint_that_takes_connections_and_never_answers_is_given_up() {
+        let black_hole = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let endpoint = format!("http://{}", black_hole.local_addr().expect("bound"));
+        let second = Duration::from_secs(1);
+        let limits = Limits { connect: second, attempt: second / 10, operation: second / 2, attempts: 8 };
+        let clients = Clients::local_within(&endpoint, "us-east-1", limits);
+        let error = clients.ec2.describe_vpcs().send().await.expect_err("nobody answers");
+        let problem = error.problem("ec2:DescribeVpcs", "network");
+        assert_eq!(problem.summary, "The endpoint does not answer");
+        assert!(problem.detail.starts_with("ec2:DescribeVpcs for network: "), "{}", problem.detail);
+        assert!(clients.calls.reads() > 1, "it was asked more than once");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_nobody_listens_on_is_asked_once() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+        let clients = Clients::local(&format!("http://{closed}"), "us-east-1");
+        clients.ec2.describe_vpcs().send().await.expect_err("nobody is there");
+        assert_eq!(clients.calls.reads(), 1);
+    }
 }

@@ -17,6 +17,16 @@ pub trait CallError: Send {
     /// The problem to show: `call` is `ec2:RunInstances`, `resource` is what it was about.
     fn problem(&self, call: &str, resource: &str) -> Problem;
 
+    /// AWS's own words; `None` where no answer came.
+    fn message(&self) -> Option<&str>;
+
+    /// Whether AWS says that it does not know what the call names: of something just made, that it has not heard of it
+    /// everywhere.
+    fn is_unknown(&self) -> bool {
+        let says = |words: &&str| self.message().is_some_and(|message| message.contains(*words));
+        self.is(UNKNOWN) || self.is(&["ValidationError"]) && UNKNOWN_WORDS.iter().any(says)
+    }
+
     fn is(&self, codes: &[&str]) -> bool {
         self.code().is_some_and(|code| codes.contains(&code))
     }
@@ -28,6 +38,10 @@ where
 {
     fn code(&self) -> Option<&str> {
         self.as_service_error().and_then(ProvideErrorMetadata::code)
+    }
+
+    fn message(&self) -> Option<&str> {
+        self.as_service_error().and_then(ProvideErrorMetadata::message)
     }
 
     fn problem(&self, call: &str, resource: &str) -> Problem {
@@ -49,6 +63,28 @@ where
         }
     }
 }
+
+/// Codes of EC2 and Elastic Load Balancing for an id that nobody knows.
+const UNKNOWN: &[&str] = &[
+    "InvalidGroup.NotFound",
+    "InvalidGroupId.NotFound",
+    "InvalidInstanceID.NotFound",
+    "InvalidInternetGatewayID.NotFound",
+    "InvalidLaunchTemplateId.NotFound",
+    "InvalidLaunchTemplateId.VersionNotFound",
+    "InvalidRouteTableID.NotFound",
+    "InvalidSecurityGroup",
+    "InvalidSubnetID.NotFound",
+    "InvalidTarget",
+    "InvalidVpcID.NotFound",
+    "ListenerNotFound",
+    "LoadBalancerNotFound",
+    "RuleNotFound",
+    "SubnetNotFound",
+    "TargetGroupNotFound",
+];
+/// EC2 Auto Scaling has one code for all that is invalid, and says what in words.
+const UNKNOWN_WORDS: &[&str] = &["does not exist", "not found", "may not be valid"];
 
 /// An answer that says no.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +133,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     (
         &["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"],
         "AWS throttles the account's calls",
-        "wait a minute and run the command again: it continues where it stopped",
+        "each call was tried several times; wait a minute and run the command again: it continues where it stopped",
     ),
     (
         &["InvalidAMIID.*", "InvalidParameter.Ami", "ParameterNotFound"],
@@ -108,6 +144,16 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         &["InsufficientInstanceCapacity", "InsufficientHostCapacity", "Unsupported"],
         "AWS has no such instance in the zone",
         "choose another instance type or region, or try later",
+    ),
+    (
+        &["DependencyViolation", "ResourceInUse", "InvalidGroup.InUse", "ScalingActivityInProgress"],
+        "Something still uses the resource",
+        "what drains needs minutes: run the command again, it continues; if it stays, something outside the stack uses it",
+    ),
+    (
+        &["*.NotFound", "*NotFound", "InvalidTarget", "InvalidSecurityGroup"],
+        "AWS does not know a resource",
+        "what is new is not known everywhere at once: run the command again, it continues where it stopped",
     ),
     (
         &[
@@ -133,11 +179,13 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
             "NotImplemented",
             "InternalFailure",
             "InternalError",
+            "ServiceUnavailable",
+            "Unavailable",
             "501",
             "404",
         ],
         "The endpoint failed at the call",
-        "endpoints that imitate AWS lack some operations; against AWS itself, try again",
+        "endpoints that imitate AWS lack some operations; against AWS itself, run the command again: it continues where it stopped",
     ),
 ];
 
@@ -270,7 +318,10 @@ mod tests {
         assert_eq!(summary("RequestLimitExceeded"), "AWS throttles the account's calls");
         assert_eq!(summary("InvalidAMIID.NotFound"), "The image does not exist here");
         assert_eq!(summary("VcpuLimitExceeded"), "A quota of the account is used up");
-        assert_eq!(summary("DependencyViolation"), "AWS refused a call");
+        assert_eq!(summary("DependencyViolation"), "Something still uses the resource");
+        assert_eq!(summary("InvalidGroup.NotFound"), "AWS does not know a resource");
+        assert_eq!(summary("Unavailable"), "The endpoint failed at the call");
+        assert_eq!(summary("InvalidParameterCombination"), "AWS refused a call");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub async fn clients(provider: Provider, region: &str, session: &Session) -> Res
     match provider {
         Provider::Aws => Clients::aws(session.globals.profile.as_deref(), region).await,
         Provider::Local => {
-            let daemon = daemon::ensure(&daemon::default_home()?, None).await?;
+            let daemon = daemon::ensure(&daemon::default_home()?, daemon::Options::default()).await?;
             if daemon.started {
                 session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
             }

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::region::ec2::processes::{self, console};
+use crate::region::faults::language;
 use crate::region::{daemon, serve};
 
 /// How often `logs --follow` looks for more.
@@ -30,6 +31,9 @@ enum Command {
         /// Port of the endpoint [default: 4566 where free, else any]
         #[arg(long)]
         port: Option<u16>,
+        /// Inject the faults of a file: throttling, resets, lost answers, stale listings; see docs/faults.md
+        #[arg(long, value_name = "FILE")]
+        faults: Option<PathBuf>,
     },
     /// Stop the region and everything in it
     Stop,
@@ -52,14 +56,20 @@ enum Command {
         home: Option<PathBuf>,
         #[arg(long)]
         port: Option<u16>,
+        #[arg(long)]
+        faults: Option<PathBuf>,
     },
 }
 
 pub async fn run(args: Args, session: &Session) -> Outcome {
     let home = daemon::default_home();
     match args.command {
-        Command::Start { port } => {
-            let daemon = daemon::ensure(&home?, port).await?;
+        Command::Start { port, faults } => {
+            if let Some(file) = &faults {
+                // Here and not in the background, where nobody would see what is wrong with it.
+                language::load(file)?;
+            }
+            let daemon = daemon::ensure(&home?, daemon::Options { port, faults: faults.as_deref() }).await?;
             let what = if daemon.started { "started" } else { "runs already" };
             session
                 .printer
@@ -81,17 +91,21 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             } else if let (Some(endpoint), Some(pid)) = (&status.endpoint, status.pid) {
                 session.printer.result(&format!("The embedded region runs: {endpoint} (process {pid})."));
                 session.printer.result(&format!("Its files are in {}.", status.home.display()));
+                if let Some(file) = &status.faults {
+                    session.printer.result(&format!("It injects the faults of {}.", file.display()));
+                }
             } else {
                 session.printer.result("The embedded region does not run.");
             }
         }
         Command::Logs { instance, follow } => logs(&home?, &instance, follow, session).await?,
-        Command::Serve { home: given, port } => {
+        Command::Serve { home: given, port, faults } => {
+            let faults = faults.map(|file| language::load(&file)).transpose()?;
             let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
             // Somebody may have set up logging already; then that is where the lines go.
             let _ = subscriber.try_init();
             let ready = |record: &daemon::Record| session.printer.json_line(record);
-            serve::serve(&given.map_or(home, Ok)?, port, ready).await?;
+            serve::serve(&given.map_or(home, Ok)?, port, faults, ready).await?;
         }
     }
     Ok(Exit::Ok)

@@ -4,8 +4,9 @@
 //! resources a call. What hangs below the load balancer follows in a second round.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use futures_util::try_join;
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
@@ -24,6 +25,9 @@ use crate::resources::tags::{self, Tags};
 
 /// How many ARNs DescribeTags takes (ELBv2 API).
 const ARNS_PER_CALL: usize = 20;
+/// How long, and how often, the tags of something listed are asked for while AWS does not know it.
+const UNKNOWN_LIMIT: Duration = Duration::from_secs(5);
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(200);
 /// The largest pages that AWS gives; some endpoints give small ones unasked.
 const EC2_PAGE: i32 = 1000;
 const ELB_PAGE: i32 = 400;
@@ -235,14 +239,34 @@ async fn groups(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
     pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", "the region"))
 }
 
+/// One resource that is not known makes AWS refuse the whole call: what is new may be listed before its tags are known, and
+/// what is being deleted may be listed after. So these are asked for one by one, and given up after [`UNKNOWN_LIMIT`].
 async fn elb_tags(clients: &Clients, arns: Vec<String>) -> Result<BTreeMap<String, Tags>, Problem> {
-    let calls = arns.chunks(ARNS_PER_CALL).map(|arns| async {
-        let call = clients.elb.describe_tags().set_resource_arns(Some(arns.to_vec())).send().await;
-        call.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", "the stack's load balancer"))
-    });
-    let answers = try_join_all(calls).await?;
-    let rows = answers.into_iter().flat_map(|answer| answer.tag_descriptions.unwrap_or_default());
-    Ok(rows.filter_map(|row| Some((row.resource_arn()?.to_owned(), tags::from_elb(row.tags())))).collect())
+    let deadline = clock::instant() + UNKNOWN_LIMIT;
+    let mut found = Vec::new();
+    let mut asked: Vec<Vec<String>> = arns.chunks(ARNS_PER_CALL).map(<[String]>::to_vec).collect();
+    while !asked.is_empty() {
+        let calls = asked.iter().map(|arns| clients.elb.describe_tags().set_resource_arns(Some(arns.clone())).send());
+        let answers = join_all(calls).await;
+        let mut unknown = Vec::new();
+        for (answer, arns) in answers.into_iter().zip(asked) {
+            match answer {
+                Ok(answer) => found.extend(answer.tag_descriptions.unwrap_or_default()),
+                Err(error) if error.is_unknown() => unknown.push(arns),
+                Err(error) => {
+                    return Err(error.problem("elasticloadbalancing:DescribeTags", "the stack's load balancer"));
+                }
+            }
+        }
+        if unknown.iter().all(|arns| arns.len() == 1) && !unknown.is_empty() {
+            if clock::instant() >= deadline {
+                break;
+            }
+            clock::sleep(UNKNOWN_PAUSE).await;
+        }
+        asked = unknown.into_iter().flatten().map(|arn| vec![arn]).collect();
+    }
+    Ok(found.into_iter().filter_map(|row| Some((row.resource_arn()?.to_owned(), tags::from_elb(row.tags())))).collect())
 }
 
 /// Listeners, rules and their tags.

@@ -1,15 +1,16 @@
 //! Takes a stack down: in order, waiting for what lingers, and proving that nothing is left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::apply::apply;
-use super::diff::{Node, teardown};
+use super::diff::{self, Node};
 use super::discover::{Depth, discover};
 use super::event::Event;
 use super::lock::{self, model::Lease};
 use super::own_network;
 use super::plan::{Change, Report, Summary};
-use super::task::Run;
+use super::task::{Backoff, Run};
+use crate::clock;
 use crate::problem::{Problem, Problems};
 use crate::resources::tags;
 use crate::stack::model::Provider;
@@ -33,7 +34,7 @@ pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
         own_network::find(&run.clients, &run.stack)
     )?;
     cloud.own_network = own_network;
-    let nodes = teardown(&cloud);
+    let nodes = diff::teardown(&cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     let provider: Provider = run.clients.provider;
@@ -47,22 +48,32 @@ pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
     Ok(Teardown { report, lock: cloud.lock, nodes })
 }
 
-/// Deletes it all under the stack's lock, then looks again until AWS lists nothing of the stack. Where another run holds the
-/// lock, waits for it as long as `patience`.
+/// Deletes it all under the stack's lock, then looks again until AWS lists nothing of the stack, and deletes what it lists
+/// only now. Where another run holds the lock, waits for it as long as `patience`.
 ///
 /// # Errors
 /// The run that holds the lock; what could not be deleted; what is left when time is up.
 pub async fn down(run: &Run, teardown: Teardown, patience: Duration) -> Result<(), Problems> {
-    if teardown.nodes.is_empty() && teardown.lock.is_none() {
-        return audit(run, false).await;
+    // Whatever was made before this moment is listed by then.
+    let all_listed = clock::instant() + run.clients.listing_lag;
+    let mut backoff = run.backoff();
+    let nothing = teardown.nodes.is_empty() && teardown.lock.is_none();
+    if nothing && audit(run, false, all_listed, &mut backoff).await?.is_empty() {
+        return Ok(());
     }
     let lock = lock::acquire(run, "down", patience).await?;
     let work = async {
-        let is_current = lock.undisturbed && teardown.lock.is_none();
+        let is_current = lock.undisturbed && teardown.lock.is_none() && !nothing;
         let teardown = if is_current { teardown } else { plan(&lock.run).await? };
         let has_network = teardown.nodes.iter().any(|node| node.face.kind() == "vpc");
-        apply(&lock.run, teardown.nodes).await?;
-        audit(&lock.run, has_network).await
+        let mut nodes = teardown.nodes;
+        loop {
+            apply(&lock.run, nodes).await?;
+            nodes = audit(&lock.run, has_network, all_listed, &mut backoff).await?;
+            if nodes.is_empty() {
+                return Ok(());
+            }
+        }
     };
     lock.during(work).await
 }
@@ -70,32 +81,42 @@ pub async fn down(run: &Run, teardown: Teardown, patience: Duration) -> Result<(
 /// What the last look is called.
 const WHAT: &str = "audit";
 
-/// Nothing tagged with the stack is left.
-async fn audit(run: &Run, has_network: bool) -> Result<(), Problems> {
-    let mut backoff = run.backoff();
+/// Looks until nothing tagged with the stack is left, or until something is listed that is not on its way out: that is the
+/// answer.
+async fn audit(
+    run: &Run,
+    has_network: bool,
+    all_listed: Instant,
+    backoff: &mut Backoff,
+) -> Result<Vec<Node>, Problems> {
+    let has_network = has_network || !run.clients.listing_lag.is_zero();
     loop {
+        let looked = clock::instant();
         let mut cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
         if has_network {
             cloud.own_network = own_network::find(&run.clients, &run.stack).await?;
         }
         let left = cloud.leftovers();
-        let Some(first) = left.first() else {
-            run.sink.event(Event::Ready {
-                what: WHAT.to_owned(),
-                detail: format!("nothing carries the tag {}={}", tags::STACK, run.stack),
-            });
-            return Ok(());
-        };
+        if left.is_empty() && (looked >= all_listed || run.is_late()) {
+            let detail = format!("nothing carries the tag {}={}", tags::STACK, run.stack);
+            run.sink.event(Event::Ready { what: WHAT.to_owned(), detail });
+            return Ok(Vec::new());
+        }
         if run.is_late() {
             return Err(Problem::new("Something is left", format!("of {}: {}", run.stack, left.join(", ")))
                 .hint("run `cloudscale down` again: it continues")
                 .into());
         }
-        let reason = match left.len() {
-            1 => format!("{first} is still there"),
-            count => format!("{count} resources are still there, {first} among them"),
+        let reason = match left.as_slice() {
+            [] => "nothing is listed; what is new may be listed late".to_owned(),
+            [only] => format!("{only} is still there"),
+            [first, ..] => format!("{} resources are still there, {first} among them", left.len()),
         };
         run.sink.event(Event::Waiting { what: WHAT.to_owned(), reason });
-        run.pause(&mut backoff).await?;
+        run.pause(backoff).await?;
+        let nodes = diff::teardown(&cloud);
+        if !nodes.is_empty() {
+            return Ok(nodes);
+        }
     }
 }

@@ -160,8 +160,11 @@ impl Engine {
     /// # Errors
     /// What is not ready when time is up.
     pub async fn wait(&self, wait: Wait) -> Result<Status, Problems> {
-        let status = self.status().await?;
-        let (Wait::All | Wait::Targets, Some(load_balancer)) = (wait, &status.load_balancer) else {
+        if wait == Wait::None {
+            return Ok(self.status().await?);
+        }
+        let status = self.listed().await?;
+        let Some(load_balancer) = &status.load_balancer else {
             return Ok(status);
         };
         if load_balancer.state != "active" {
@@ -189,6 +192,24 @@ impl Engine {
             wait::routes(&self.run, &self.stack, host).await?;
         }
         if waited { Ok(self.status().await?) } else { Ok(status) }
+    }
+
+    /// How the stack looks as soon as listings know all that waits look at: what was made a moment ago may be missing.
+    async fn listed(&self) -> Result<Status, Problem> {
+        let mut backoff = self.run.backoff();
+        loop {
+            let status = self.status().await?;
+            let Some(unlisted) = status.unlisted() else {
+                return Ok(status);
+            };
+            let reason = format!("{unlisted} is not listed yet");
+            if self.run.is_late() {
+                return Err(Problem::new("The stack is not whole", reason)
+                    .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it"));
+            }
+            self.run.sink.event(Event::Waiting { what: "stack".to_owned(), reason });
+            self.run.pause(&mut backoff).await?;
+        }
     }
 
     /// How the stack looks now.

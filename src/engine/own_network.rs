@@ -48,7 +48,12 @@ pub async fn find(clients: &Clients, stack: &str) -> Result<OwnNetwork, Problem>
             pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeRouteTables", stack))
         },
     )?;
-    Ok(OwnNetwork { vpcs, subnets, internet_gateways, route_tables })
+    let mut network = OwnNetwork { vpcs, subnets, internet_gateways, route_tables };
+    // Of two by a call whose answer was lost, the first counts: the one in use.
+    let subnets = &network.subnets;
+    network.vpcs.sort_by_key(|vpc| !subnets.iter().any(|subnet| subnet.vpc_id() == vpc.vpc_id()));
+    network.internet_gateways.sort_by_key(|gateway| gateway.attachments().is_empty());
+    Ok(network)
 }
 
 /// Whether the stack may still have a network that its file does not name any more: something of it is in another VPC.

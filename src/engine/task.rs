@@ -30,24 +30,6 @@ const PAUSE_MAX_AWS: Duration = Duration::from_secs(5);
 const BOOT_GRACE_LOCAL: Duration = Duration::from_secs(5);
 const BOOT_GRACE_AWS: Duration = Duration::from_secs(300);
 
-/// Codes by which AWS says that it has not heard yet of what it has just made.
-pub const FRESH: &[&str] = &[
-    "InvalidGroup.NotFound",
-    "InvalidGroupId.NotFound",
-    "InvalidInstanceID.NotFound",
-    "InvalidInternetGatewayID.NotFound",
-    "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateId.VersionNotFound",
-    "InvalidRouteTableID.NotFound",
-    "InvalidSubnetID.NotFound",
-    "InvalidVpcID.NotFound",
-    "ListenerNotFound",
-    "LoadBalancerNotFound",
-    "RuleNotFound",
-    "SubnetNotFound",
-    "TargetGroupNotFound",
-];
-
 /// How long after its launch an instance that does not serve is waited for instead of replaced.
 pub fn boot_grace(provider: Provider) -> Duration {
     match provider {
@@ -229,7 +211,7 @@ impl Task<'_> {
         F: FnMut() -> A + Send,
         A: Future<Output = Result<T, E>> + Send,
     {
-        self.patient(call, FRESH, Some(FRESH_LIMIT), attempt).await
+        self.persist(call, CallError::is_unknown, Some(FRESH_LIMIT), attempt).await
     }
 
     /// Repeats a call while it is refused with one of `codes`, until `limit` or the run's deadline.
@@ -240,6 +222,21 @@ impl Task<'_> {
         &self,
         call: &str,
         codes: &[&str],
+        limit: Option<Duration>,
+        attempt: F,
+    ) -> Result<T, Problem>
+    where
+        E: CallError,
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<T, E>> + Send,
+    {
+        self.persist(call, |error: &E| error.is(codes), limit, attempt).await
+    }
+
+    async fn persist<T, E, F, A>(
+        &self,
+        call: &str,
+        passes: impl Fn(&E) -> bool + Send,
         limit: Option<Duration>,
         mut attempt: F,
     ) -> Result<T, Problem>
@@ -255,10 +252,31 @@ impl Task<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if !error.is(codes) || clock::instant() >= deadline {
+            if !passes(&error) || clock::instant() >= deadline {
                 return Err(error.problem(call, self.address));
             }
             self.waiting(format!("{} from {call}", error.code().unwrap_or("no answer")));
+            self.run.pause(&mut backoff).await?;
+        }
+    }
+
+    /// Looks for what AWS says is there, patiently: its listings may not have heard of it yet.
+    ///
+    /// # Errors
+    /// What `look` fails with.
+    pub async fn appears<T, F, A>(&self, mut look: F) -> Result<Option<T>, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Option<T>, Problem>> + Send,
+    {
+        let deadline = (clock::instant() + FRESH_LIMIT).min(self.run.deadline);
+        let mut backoff = self.run.backoff();
+        loop {
+            let found = look().await?;
+            if found.is_some() || clock::instant() >= deadline {
+                return Ok(found);
+            }
+            self.waiting("it is there, and not listed yet");
             self.run.pause(&mut backoff).await?;
         }
     }

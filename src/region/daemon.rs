@@ -42,6 +42,18 @@ pub struct Record {
     pub endpoint: String,
     pub pid: u32,
     pub started: Timestamp,
+    /// The file of the faults that it injects.
+    #[serde(default)]
+    pub faults: Option<PathBuf>,
+}
+
+/// How a region is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Without one, [`PORT`](super::serve::PORT) where it is free, else any.
+    pub port: Option<u16>,
+    /// A file of faults to inject.
+    pub faults: Option<&'a Path>,
 }
 
 /// A running region.
@@ -64,6 +76,8 @@ pub struct Status {
     pub isolation: &'static str,
     /// How much faster than the wall clock time passes.
     pub speed: u32,
+    /// The file of the faults that it injects.
+    pub faults: Option<PathBuf>,
 }
 
 /// `$CLOUDSCALE_HOME`, or `cloudscale` in the XDG state folder.
@@ -154,7 +168,10 @@ async fn health_pid(endpoint: &str) -> Option<u64> {
 }
 
 /// The home's region, started when it is not there.
-pub async fn ensure(home: &Path, port: Option<u16>) -> Result<Daemon, Problem> {
+///
+/// # Errors
+/// Where it does not start; where it runs and faults are wanted, which only a region's start can give.
+pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem> {
     let failed = |path: &Path, error: io::Error| {
         Problem::new("The region does not start", format!("{}: {error}", path.display()))
     };
@@ -162,22 +179,32 @@ pub async fn ensure(home: &Path, port: Option<u16>) -> Result<Daemon, Problem> {
     let start_lock = home.join("start.lock");
     let _starting = lock(&start_lock).await.map_err(|error| failed(&start_lock, error))?;
     if let Some(record) = find(home).await {
+        if let Some(faults) = options.faults {
+            let detail = format!("{} was started without the faults of {}", record.endpoint, faults.display());
+            return Err(Problem::new("The region runs already", detail)
+                .hint("`cloudscale local stop` ends it and everything in it; then start it with the faults"));
+        }
         return Ok(Daemon { endpoint: record.endpoint, pid: record.pid, started: false });
     }
-    let record = start(home, port).await?;
+    let record = start(home, options).await?;
     Ok(Daemon { endpoint: record.endpoint, pid: record.pid, started: true })
 }
 
 /// Starts this program as the region, detached, and waits until it says where it serves.
-async fn start(home: &Path, port: Option<u16>) -> Result<Record, Problem> {
+async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
     let failed = |detail: String| Problem::new("The region does not start", detail);
     let log = log_file(home);
     let output = File::create(&log).map_err(|error| failed(format!("{}: {error}", log.display())))?;
     let program = std::env::current_exe().map_err(|error| failed(format!("this program's path: {error}")))?;
     let mut command = Command::new(&program);
     command.args(["local", "serve", "--home"]).arg(home);
-    if let Some(port) = port {
+    if let Some(port) = options.port {
         command.args(["--port", &port.to_string()]);
+    }
+    if let Some(faults) = options.faults {
+        // The region works in another folder.
+        let faults = std::path::absolute(faults).map_err(|error| failed(format!("{}: {error}", faults.display())))?;
+        command.arg("--faults").arg(faults);
     }
     // A region is no part of an instance, even when a program on an instance starts it.
     command.env_remove(INSTANCE_MARKER).env_remove(HOME_MARKER);
@@ -249,9 +276,10 @@ pub async fn status(home: &Path) -> Status {
     Status {
         running: record.is_some(),
         endpoint: record.as_ref().map(|record| record.endpoint.clone()),
-        pid: record.map(|record| record.pid),
+        pid: record.as_ref().map(|record| record.pid),
         home: home.to_owned(),
         isolation: "process-tree",
         speed: 1,
+        faults: record.and_then(|record| record.faults),
     }
 }

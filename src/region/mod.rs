@@ -1,7 +1,7 @@
 //! The embedded region: an AWS-compatible endpoint whose instances are processes and whose load balancer proxies.
 //!
 //! `world.rs` holds every service's pure model and routes signals between them; around it stand the shells: `server.rs`
-//! (HTTP), `driver.rs` (time), the processes of EC2, the proxy and prober of Elastic Load Balancing, and the collector
+//! (HTTP, with `faults` where the user wants some), `driver.rs` (time), the processes of EC2, the proxy and prober of Elastic Load Balancing, and the collector
 //! of CloudWatch.
 
 pub mod addresses;
@@ -13,6 +13,7 @@ pub mod driver;
 pub mod ec2;
 pub mod elbv2;
 pub mod facts;
+pub mod faults;
 pub mod ids;
 pub mod images;
 pub mod metadata;

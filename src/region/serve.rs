@@ -4,7 +4,7 @@
 use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +15,8 @@ use super::daemon::{Record, lock_file, record_file};
 use super::driver::Region;
 use super::ec2::processes::Processes;
 use super::elbv2::{prober, proxy};
+use super::faults::model::Model;
+use super::faults::rules::Faults;
 use super::server::{self, Endpoint};
 use super::world::World;
 use crate::clock;
@@ -28,7 +30,12 @@ const CLAIM_PORT: u16 = 4566;
 const REGION: &str = "us-east-1";
 
 /// Serves until SIGTERM or Ctrl-C; calls `ready` as soon as clients may come.
-pub async fn serve(home: &Path, port: Option<u16>, ready: impl FnOnce(&Record)) -> Result<(), Problem> {
+pub async fn serve(
+    home: &Path,
+    port: Option<u16>,
+    faults: Option<Faults>,
+    ready: impl FnOnce(&Record),
+) -> Result<(), Problem> {
     let failed =
         |what: &str, error: std::io::Error| Problem::new("The region does not start", format!("{what}: {error}"));
     std::fs::create_dir_all(home).map_err(|error| failed(&home.display().to_string(), error))?;
@@ -54,9 +61,15 @@ pub async fn serve(home: &Path, port: Option<u16>, ready: impl FnOnce(&Record)) 
     };
     let prober = tokio::spawn(prober::run(Arc::clone(&region), outward.probes, stop.clone()));
     let proxy = proxy::start(Arc::clone(&region), &stop).map_err(|error| failed("the load balancers' proxy", error))?;
-    let record = Record { endpoint: format!("http://{address}"), pid: std::process::id(), started: clock::now() };
+    let record = Record {
+        endpoint: format!("http://{address}"),
+        pid: std::process::id(),
+        started: clock::now(),
+        faults: faults.as_ref().map(|faults| faults.file.clone()),
+    };
     let health = record.health(home);
-    let endpoint = Arc::new(Endpoint { region: Arc::clone(&region), home: home.clone(), health });
+    let faults = faults.map(|faults| Mutex::new(Model::new(faults)));
+    let endpoint = Arc::new(Endpoint { region: Arc::clone(&region), home: home.clone(), health, faults });
     let endpoint = tokio::spawn(server::serve(listener, endpoint, stop.clone()));
 
     record.write(home).map_err(|error| failed(&record_file(home).display().to_string(), error))?;

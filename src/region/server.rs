@@ -3,11 +3,11 @@
 //! Only this machine may call. A page in the user's browser is on this machine too, so a request whose Host is not a
 //! loopback name (DNS rebinding) or that carries an Origin (a script of a page) is refused.
 
-use std::convert::Infallible;
+use std::error::Error as _;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::driver::Region;
 use super::ec2::processes::{self, console};
+use super::faults::model::{Effect, Model};
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
+use crate::clock;
 
 /// The largest body that is read, before and after decompression. AWS's own largest, PutMetricData's, is 1 MB.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -43,7 +45,14 @@ pub struct Endpoint {
     pub home: PathBuf,
     /// What `GET /_cloudscale/health` answers, as JSON.
     pub health: serde_json::Value,
+    /// What is to go wrong on purpose.
+    pub faults: Option<Mutex<Model>>,
 }
+
+/// A connection is to be reset, as a fault wants it.
+#[derive(Debug, thiserror::Error)]
+#[error("reset by a fault")]
+struct Reset;
 
 /// Serves until `stop` is cancelled.
 pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, stop: CancellationToken) {
@@ -56,7 +65,7 @@ pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, stop: Cancell
                 Err(error) => {
                     // Out of descriptors, or a client that left before it was accepted: the next may do better.
                     tracing::warn!(%error, "accept failed");
-                    crate::clock::sleep(Duration::from_millis(10)).await;
+                    clock::sleep(Duration::from_millis(10)).await;
                     continue;
                 }
             },
@@ -68,31 +77,38 @@ pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, stop: Cancell
             let _permit = permit;
             let service = service_fn(|request| {
                 let endpoint = Arc::clone(&endpoint);
-                async move { Ok::<_, Infallible>(endpoint.respond(request).await) }
+                Box::pin(async move { endpoint.respond(request).await })
             });
-            let connection = hyper::server::conn::http1::Builder::new()
+            let mut connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service);
-            tokio::select! {
-                result = connection => if let Err(error) = result { tracing::debug!(%error, "connection ended") },
-                () = stop.cancelled() => {}
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                () = stop.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "connection ended");
+                if error.source().is_some_and(|cause| cause.is::<Reset>()) {
+                    // Closed without lingering, the client gets RST; where that fails, it sees the end.
+                    let _ = connection.into_parts().io.into_inner().set_zero_linger();
+                }
             }
         });
     }
 }
 
 impl Endpoint {
-    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Reset> {
         let (head, body) = request.into_parts();
         if let Err(reason) = from_this_machine(&head) {
-            return text(StatusCode::FORBIDDEN, reason);
+            return Ok(text(StatusCode::FORBIDDEN, reason));
         }
         if head.method == Method::GET {
-            return match head.uri.path() {
+            return Ok(match head.uri.path() {
                 "/_cloudscale/health" | "/_localstack/health" => json(&self.health),
                 _ => text(StatusCode::NOT_FOUND, "this is cloudscale's embedded region: an AWS endpoint"),
-            };
+            });
         }
         let protocol = protocol::protocol(&head);
         let request_id = self.region.read(super::world::World::request_id);
@@ -101,23 +117,58 @@ impl Endpoint {
             Err(error) => Err(error),
         };
         let admitted = protocol::region(&head).map_or(Ok(()), |name| self.region.read(|world| world.admit(name)));
-        let answer =
-            request.as_ref().map_err(ApiError::clone).and_then(|request| admitted.and_then(|()| self.call(request)));
+        let answer = match (&request, admitted) {
+            (Ok(request), Ok(())) => self.answer(request).await?,
+            (Err(error), _) => Err(error.clone()),
+            (_, Err(error)) => Err(error),
+        };
         if let (Ok(request), Err(error)) = (&request, &answer) {
             tracing::debug!(operation = request.operation, code = error.code, message = error.message, "refused");
         }
         if !holds_chart(&answer) {
-            return http(protocol, request.as_ref().ok(), &answer, &request_id);
+            return Ok(http(protocol, request.as_ref().ok(), &answer, &request_id));
         }
         // Not on a thread that also relays requests and checks health. The semaphore is never closed.
         let _turn = DRAWING.acquire().await;
         let draw = move || http(protocol, request.as_ref().ok(), &answer, &request_id);
         let drawn = tokio::task::spawn_blocking(draw).await;
-        drawn.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "the chart cannot be drawn"))
+        Ok(drawn.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "the chart cannot be drawn")))
     }
 }
 
 impl Endpoint {
+    /// Calls the world as far as the faults let the call through.
+    async fn answer(&self, request: &wire::Request) -> Result<Answer, Reset> {
+        let Some(faults) = &self.faults else { return Ok(self.call(request)) };
+        let faults = || -> MutexGuard<'_, Model> { faults.lock().unwrap_or_else(PoisonError::into_inner) };
+        let zone_of = |subnet: &str| {
+            let facts = self.region.read(|world| world.services.ec2.subnet_facts(subnet));
+            facts.map(|subnet| subnet.zone)
+        };
+        let effect = faults().decide(clock::now(), request, zone_of);
+        if effect != Effect::Serve {
+            tracing::info!(operation = request.operation, ?effect, "fault");
+        }
+        match &effect {
+            Effect::Refuse(error) => return Ok(Err(error.clone())),
+            Effect::ResetBefore => return Err(Reset),
+            Effect::NoAnswer => std::future::pending().await,
+            _ => {}
+        }
+        let answer = self.call(request);
+        let now = clock::now();
+        faults().served(now, request, &answer);
+        match effect {
+            Effect::ResetAfter => Err(Reset),
+            Effect::Slow(lateness) => {
+                clock::sleep(lateness).await;
+                Ok(answer)
+            }
+            Effect::Stale(age) => Ok(answer.map(|listing| faults().stale(now, request, listing, age))),
+            _ => Ok(answer),
+        }
+    }
+
     fn call(&self, request: &wire::Request) -> Answer {
         let answer = self.region.call(request)?;
         if request.service != Service::Ec2 || request.operation != "GetConsoleOutput" {
@@ -228,7 +279,7 @@ mod tests {
     async fn send(head: &str, body: &[u8]) -> String {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));
         let health = serde_json::json!({"status": "running"});
-        let endpoint = Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health });
+        let endpoint = Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health, faults: None });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

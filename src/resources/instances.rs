@@ -13,7 +13,7 @@ use super::{Output, Resource, Scope, cluster_prefix, in_cluster, security_group}
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::{Snapshot, is_present, is_terminated, tag};
-use crate::engine::task::{FRESH, Task};
+use crate::engine::task::Task;
 use crate::problem::Problem;
 use crate::stack::model::Capacity;
 use crate::stack::names;
@@ -157,7 +157,7 @@ impl Resource for Instances {
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = converge(task, wanted, live).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
-            tags::write_ec2(task.clients(), task.address, output.members.clone(), &instance_tags(task, wanted)).await?;
+            tags::write_ec2(task, output.members.clone(), &instance_tags(task, wanted)).await?;
         }
         Ok(output)
     }
@@ -271,8 +271,11 @@ async fn launch_in(
             }
         }
     }
-    Err(refusal
-        .unwrap_or_else(|| Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address))))
+    let zones = wanted.zones.iter().map(|(zone, _)| zone.as_str()).collect::<Vec<_>>().join(", ");
+    Err(match refusal {
+        Some(last) => Problem { detail: format!("none of {zones} has {count} to give: {}", last.detail), ..last },
+        None => Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address)),
+    })
 }
 
 /// One call: count, place, tags and all. The inner error is a lack of capacity.
@@ -407,7 +410,7 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
                 "`cloudscale local logs INSTANCE` or the console's system log tell why; `cloudscale up` replaces them",
             ));
         }
-        task.waiting(if others.is_empty() { FRESH[2].to_owned() } else { others });
+        task.waiting(if others.is_empty() { "not listed yet".to_owned() } else { others });
         task.run.pause(&mut backoff).await?;
     }
 }

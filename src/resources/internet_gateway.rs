@@ -75,6 +75,7 @@ impl Resource for InternetGateway {
         let call = call.tag_specifications(tags::specification(ResourceType::InternetGateway, &task.tags()));
         let answer = call.send().await.map_err(|error| error.problem("ec2:CreateInternetGateway", task.address))?;
         let id = answer.internet_gateway().and_then(|gateway| gateway.internet_gateway_id()).unwrap_or_default();
+        delete_twins(task, id).await?;
         attach(task, id).await?;
         Ok(Output::id(id))
     }
@@ -84,7 +85,7 @@ impl Resource for InternetGateway {
         if touches(changes, &["attached"]) {
             attach(task, &output.id).await?;
         }
-        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -110,6 +111,23 @@ impl Resource for InternetGateway {
         };
         task.patient("ec2:DeleteInternetGateway", vpc::IN_USE, None, delete).await
     }
+}
+
+/// AWS takes no client token for this: an attempt whose answer was lost has left a gateway that is attached to nothing.
+async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+    let ec2 = &task.clients().ec2;
+    let answer = ec2.describe_internet_gateways().set_filters(Some(tags::filters(task))).send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
+    let twins = answer.internet_gateways().iter().filter(|twin| twin.attachments().is_empty());
+    for twin in twins.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
+        match ec2.delete_internet_gateway().internet_gateway_id(twin).send().await {
+            Err(error) if !error.is(&["InvalidInternetGatewayID.NotFound"]) => {
+                return Err(error.problem("ec2:DeleteInternetGateway", task.address));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {

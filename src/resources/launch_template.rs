@@ -176,7 +176,7 @@ impl Resource for LaunchTemplate {
             output.revision = new_version(task, wanted, &output).await?;
         }
         let tags = own_tags(task, &output.revision);
-        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &tags).await?;
+        tags::write_ec2(task, vec![output.id.clone()], &tags).await?;
         Ok(output)
     }
 
@@ -301,22 +301,28 @@ fn decode(text: &str) -> String {
 
 /// A template of our name exists: ours from a call whose answer was lost, or somebody else's.
 async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
-    let call = task.clients().ec2.describe_launch_templates().launch_template_names(&wanted.name).send().await;
-    let answer = call.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", task.address))?;
-    let Some(template) = answer.launch_templates().first() else {
+    let look = || async {
+        let call = task.clients().ec2.describe_launch_templates().launch_template_names(&wanted.name).send().await;
+        match call {
+            Ok(answer) => Ok(answer.launch_templates.unwrap_or_default().into_iter().next()),
+            Err(error) if error.is(&["InvalidLaunchTemplateName.NotFoundException"]) => Ok(None),
+            Err(error) => Err(error.problem("ec2:DescribeLaunchTemplates", task.address)),
+        }
+    };
+    let Some(template) = task.appears(look).await? else {
         return Err(foreign("launch template", &wanted.name));
     };
     let tags = tags::from_ec2(template.tags());
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(foreign("launch template", &wanted.name));
     }
-    let live = Live { template: template.clone(), tags, version: None };
+    let live = Live { template, tags, version: None };
     if LaunchTemplate::in_sync(&live, task.spec) {
         return Ok(LaunchTemplate::output(&live));
     }
     let mut output = LaunchTemplate::output(&live);
     output.revision = new_version(task, wanted, &output).await?;
-    tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
+    tags::write_ec2(task, vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
     Ok(output)
 }
 

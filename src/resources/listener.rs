@@ -6,7 +6,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use super::fields::Fields;
 use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, load_balancer, touches};
+use super::target_group::tags_of;
+use super::{Output, Resource, Scope, foreign, load_balancer, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -99,9 +100,19 @@ impl Resource for Listener {
             .port(wanted.port.into())
             .default_actions(fixed_response(&wanted.default))
             .set_tags(Some(tags::to_elb(&task.tags())));
-        // An identical listener is answered as if it had been made: the call is idempotent.
-        let answer = task.fresh("elasticloadbalancing:CreateListener", || request.clone().send()).await?;
-        Ok(Output::id(answer.listeners().first().and_then(|listener| listener.listener_arn()).unwrap_or_default()))
+        let create = || async {
+            match request.clone().send().await {
+                Ok(answer) => {
+                    Ok(answer.listeners().first().and_then(|listener| listener.listener_arn()).map(Output::id))
+                }
+                Err(error) if error.is(&["DuplicateListener"]) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        match task.fresh("elasticloadbalancing:CreateListener", create).await? {
+            Some(output) => Ok(output),
+            None => adopt(task, &load_balancer, wanted.port).await,
+        }
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
@@ -130,6 +141,21 @@ impl Resource for Listener {
             _ => Ok(()),
         }
     }
+}
+
+/// A listener has the port: ours from a call whose answer was lost, or somebody else's.
+async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Output, Problem> {
+    let look = || async {
+        let pages = task.clients().elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items();
+        let listeners = pages.send().try_collect().await;
+        let listeners = listeners.map_err(|e| e.problem("elasticloadbalancing:DescribeListeners", task.address))?;
+        let found = listeners.into_iter().find(|listener| listener.port() == Some(port.into()));
+        Ok(found.and_then(|listener| listener.listener_arn))
+    };
+    let name = format!("of port {port}");
+    let arn = task.appears(look).await?.ok_or_else(|| foreign("listener", &name))?;
+    let is_ours = tags_of(task, &arn).await?.get(tags::STACK) == Some(&task.run.stack);
+    if is_ours { Ok(Output::id(arn)) } else { Err(foreign("listener", &name)) }
 }
 
 fn fixed_response(response: &FixedResponse) -> Action {

@@ -160,12 +160,17 @@ impl Resource for LoadBalancer {
 /// The load balancer of a name that exists with other settings: this very one, made by a call whose answer was lost, or
 /// `None` where it is the one that is to be replaced.
 async fn same(task: &Task<'_>, name: &str) -> Result<Option<String>, Problem> {
-    let answer = task.clients().elb.describe_load_balancers().names(name).send().await;
-    let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address))?;
-    let arn = answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).unwrap_or_default();
-    let tags = tags_of(task, arn).await?;
+    let look = || async {
+        match task.clients().elb.describe_load_balancers().names(name).send().await {
+            Ok(answer) => Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned)),
+            Err(error) if error.is_unknown() => Ok(None),
+            Err(error) => Err(error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address)),
+        }
+    };
+    let arn = task.appears(look).await?.ok_or_else(|| foreign("load balancer", name))?;
+    let tags = tags_of(task, &arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(foreign("load balancer", name));
     }
-    Ok((tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)).then(|| arn.to_owned()))
+    Ok((tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)).then_some(arn))
 }

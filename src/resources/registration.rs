@@ -2,7 +2,7 @@
 //!
 //! New targets are registered, and healthy, before old ones are taken out: requests always find a target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 
@@ -13,7 +13,7 @@ use crate::aws::error::CallError;
 use crate::engine::discover::target_health;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::{Snapshot, health_of};
-use crate::engine::task::{FRESH, Task};
+use crate::engine::task::Task;
 use crate::problem::Problem;
 use crate::stack::model::Capacity;
 
@@ -167,9 +167,7 @@ async fn register(
         until_running(task, &missing).await?;
         let request = task.clients().elb.register_targets().target_group_arn(&arn).set_targets(Some(targets(&missing)));
         // A target that runs may not be known to the load balancer yet.
-        let codes: Vec<_> = FRESH.iter().copied().chain(["InvalidTarget"]).collect();
-        let limit = Some(std::time::Duration::from_secs(60));
-        task.patient("elasticloadbalancing:RegisterTargets", &codes, limit, || request.clone().send()).await?;
+        task.fresh("elasticloadbalancing:RegisterTargets", || request.clone().send()).await?;
     }
     Ok(Output { members: ids, ..Output::id(arn) })
 }
@@ -179,9 +177,14 @@ async fn until_healthy(task: &Task<'_>, output: &Output) -> Result<(), Problem> 
     let mut backoff = task.run.backoff();
     loop {
         let (_, targets) = target_health(task.clients(), &output.id).await?;
-        let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), health_of(target))));
-        let waiting = healths.filter(|(id, health)| output.members.contains(id) && health.state != "healthy");
-        let waiting: Vec<_> = waiting.map(|(id, health)| format!("{id}: {}", health.sentence())).collect();
+        let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, health_of(target))));
+        let healths: BTreeMap<_, _> = healths.collect();
+        let waiting = output.members.iter().filter_map(|id| match healths.get(id.as_str()) {
+            Some(health) if health.state == "healthy" => None,
+            Some(health) => Some(format!("{id}: {}", health.sentence())),
+            None => Some(format!("{id}: not listed yet")),
+        });
+        let waiting: Vec<_> = waiting.collect();
         if waiting.is_empty() {
             return Ok(());
         }

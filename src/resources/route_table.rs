@@ -126,7 +126,7 @@ impl Resource for RouteTable {
                 _ => {}
             }
         }
-        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 

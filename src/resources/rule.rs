@@ -13,7 +13,7 @@ use super::{Output, Resource, Scope, in_cluster, listener, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::task::{FRESH, Task};
+use crate::engine::task::Task;
 use crate::problem::Problem;
 
 /// Values and wildcards that one rule may hold (quotas of ELBv2, fixed).
@@ -123,15 +123,14 @@ impl Resource for Rule {
                 Err(error) => Err(error),
             }
         };
-        for _ in 0..2 {
-            if let Some(answer) = task.patient("elasticloadbalancing:CreateRule", FRESH, None, create).await? {
-                return Ok(Output::id(answer.rules().first().and_then(|rule| rule.rule_arn()).unwrap_or_default()));
+        // Who has the priority may not be listed yet.
+        let attempt = || async {
+            if let Some(answer) = task.fresh("elasticloadbalancing:CreateRule", create).await? {
+                return Ok(answer.rules().first().and_then(|rule| rule.rule_arn()).map(Output::id));
             }
-            if let Some(arn) = make_room(task, &listener, wanted.priority).await? {
-                return Ok(Output::id(arn));
-            }
-        }
-        Err(occupied(task, wanted.priority))
+            Ok(make_room(task, &listener, wanted.priority).await?.map(Output::id))
+        };
+        task.appears(attempt).await?.ok_or_else(|| occupied(task, wanted.priority))
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {

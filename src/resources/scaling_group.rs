@@ -394,7 +394,7 @@ async fn describe(task: &Task<'_>, name: &str) -> Result<Option<AutoScalingGroup
 
 /// A group of our name exists: ours from a call whose answer was lost, or somebody else's.
 async fn adopt(task: &Task<'_>, name: &str) -> Result<(), Problem> {
-    let group = describe(task, name).await?;
+    let group = task.appears(|| describe(task, name)).await?;
     let tags = group.map(|group| tags::from_group(group.tags())).unwrap_or_default();
     if tags.get(tags::STACK) == Some(&task.run.stack) { Ok(()) } else { Err(foreign("Auto Scaling group", name)) }
 }

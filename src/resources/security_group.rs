@@ -142,7 +142,7 @@ impl Resource for SecurityGroup {
             }
         }
         if touches(changes, &["tags", "ingress"]) {
-            tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+            tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         }
         Ok(output)
     }
@@ -242,10 +242,13 @@ async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Acc
 async fn adopt(task: &Task<'_>, name: &str, vpc: &str) -> Result<(String, BTreeSet<Access>), Problem> {
     let call = task.clients().ec2.describe_security_groups();
     let call = call.filters(Filter::builder().name("group-name").values(name).build());
-    let call = call.filters(Filter::builder().name("vpc-id").values(vpc).build()).send().await;
-    let answer = call.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
-    let group = answer.security_groups().first();
-    match group {
+    let call = call.filters(Filter::builder().name("vpc-id").values(vpc).build());
+    let look = || async {
+        let answer = call.clone().send().await;
+        let answer = answer.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
+        Ok(answer.security_groups.unwrap_or_default().into_iter().next())
+    };
+    match task.appears(look).await? {
         Some(group) if tags::from_ec2(group.tags()).get(tags::STACK) == Some(&task.run.stack) => {
             Ok((group.group_id().unwrap_or_default().to_owned(), accesses(group.ip_permissions()).collect()))
         }

@@ -127,7 +127,7 @@ impl Resource for Subnet {
         if touches(changes, &["route_table"]) {
             associate(task, &output.id).await?;
         }
-        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -192,12 +192,15 @@ async fn associate(task: &Task<'_>, id: &str) -> Result<(), Problem> {
 async fn adopt(task: &Task<'_>, vpc: &str, cidr: &str) -> Result<String, Problem> {
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     let call = task.clients().ec2.describe_subnets().filters(filter("vpc-id", vpc)).filters(filter("cidr-block", cidr));
-    let answer = call.send().await.map_err(|error| error.problem("ec2:DescribeSubnets", task.address))?;
-    let ours = answer
-        .subnets()
-        .iter()
-        .find(|subnet| tags::from_ec2(subnet.tags()).get(tags::ADDRESS).map(String::as_str) == Some(task.address));
-    ours.and_then(|subnet| subnet.subnet_id()).map(str::to_owned).ok_or_else(|| {
+    let look = || async {
+        let answer = call.clone().send().await;
+        let answer = answer.map_err(|error| error.problem("ec2:DescribeSubnets", task.address))?;
+        Ok(answer.subnets.unwrap_or_default().into_iter().next())
+    };
+    let is_ours =
+        |subnet: &Api| tags::from_ec2(subnet.tags()).get(tags::ADDRESS).map(String::as_str) == Some(task.address);
+    let ours = task.appears(look).await?.filter(is_ours);
+    ours.and_then(|subnet| subnet.subnet_id).ok_or_else(|| {
         Problem::new(
             "A subnet is in the way",
             format!("{} needs {cidr}, which overlaps a subnet of {vpc}", task.address),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::engine::task::Task;
 use crate::problem::Problem;
 
 pub const STACK: &str = "cloudscale:stack";
@@ -70,10 +71,17 @@ pub fn to_group(group: &str, tags: &Tags) -> Vec<aws_sdk_autoscaling::types::Tag
         .collect()
 }
 
+/// What an action has made, among EC2's resources.
+pub fn filters(task: &Task<'_>) -> Vec<aws_sdk_ec2::types::Filter> {
+    let filter =
+        |key: &str, value: &str| aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value);
+    vec![filter(STACK, &task.run.stack).build(), filter(ADDRESS, task.address).build()]
+}
+
 /// Writes tags onto resources that exist: EC2 ids.
-pub async fn write_ec2(clients: &Clients, address: &str, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
-    let call = clients.ec2.create_tags().set_resources(Some(ids)).set_tags(Some(to_ec2(tags))).send().await;
-    call.map(|_| ()).map_err(|error| error.problem("ec2:CreateTags", address))
+pub async fn write_ec2(task: &Task<'_>, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
+    let request = task.clients().ec2.create_tags().set_resources(Some(ids)).set_tags(Some(to_ec2(tags)));
+    task.fresh("ec2:CreateTags", || request.clone().send()).await.map(|_| ())
 }
 
 /// Writes tags onto a resource of Elastic Load Balancing.

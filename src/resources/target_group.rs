@@ -174,7 +174,7 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
     match call.send().await {
         Ok(answer) => Ok(answer.target_groups().first().and_then(|group| group.target_group_arn()).map(Output::id)),
         Err(error) if error.is(&["DuplicateTargetGroupName"]) => {
-            let arn = find(task, name).await?.ok_or_else(|| foreign("target group", name))?;
+            let arn = task.appears(|| find(task, name)).await?.ok_or_else(|| foreign("target group", name))?;
             let tags = tags_of(task, &arn).await?;
             if tags.get(tags::STACK) != Some(&task.run.stack) {
                 return Err(foreign("target group", name));

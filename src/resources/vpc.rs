@@ -73,7 +73,9 @@ impl Resource for Vpc {
         let call = task.clients().ec2.create_vpc().cidr_block(&wanted.cidr);
         let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &task.tags())).send().await;
         let answer = call.map_err(|error| error.problem("ec2:CreateVpc", task.address))?;
-        Ok(Output::id(answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default()))
+        let id = answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default();
+        delete_twins(task, id).await?;
+        Ok(Output::id(id))
     }
 
     async fn update(
@@ -83,7 +85,7 @@ impl Resource for Vpc {
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(live);
-        tags::write_ec2(task.clients(), task.address, vec![output.id.clone()], &task.tags()).await?;
+        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -97,4 +99,20 @@ impl Resource for Vpc {
         };
         task.patient("ec2:DeleteVpc", IN_USE, None, delete).await
     }
+}
+
+/// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses.
+async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+    let ec2 = &task.clients().ec2;
+    let answer = ec2.describe_vpcs().set_filters(Some(tags::filters(task))).send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;
+    for twin in answer.vpcs().iter().filter_map(|vpc| vpc.vpc_id()).filter(|twin| *twin != id) {
+        match ec2.delete_vpc().vpc_id(twin).send().await {
+            Err(error) if !error.is(&["InvalidVpcID.NotFound"]) => {
+                return Err(error.problem("ec2:DeleteVpc", task.address));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod aws_clients;
 mod engine_moto;
 mod failures;
+mod faults;
 mod group;
 mod healing;
 mod inventory;

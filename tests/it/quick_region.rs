@@ -4,10 +4,12 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cloudscale::region::driver::{Outward, Region};
 use cloudscale::region::elbv2::routing::Standing;
+use cloudscale::region::faults::model::Model;
+use cloudscale::region::faults::rules::Faults;
 use cloudscale::region::server::{Endpoint, serve};
 use cloudscale::region::signal::{ProbeOutcome, Signal};
 use cloudscale::region::world::World;
@@ -64,17 +66,30 @@ async fn drain(region: Arc<Region>) {
 
 /// A quick region behind its real endpoint, on a thread of its own until the tests end.
 pub fn served() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-    listener.set_nonblocking(true).expect("a socket");
+    let [endpoint, _] = served_with(None);
+    endpoint
+}
+
+/// The same with faults at its first endpoint; who calls the second meets none.
+pub fn served_with(faults: Option<Faults>) -> [String; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let endpoints =
+        listeners.each_ref().map(|listener| format!("http://{}", listener.local_addr().expect("an address")));
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
             let region = quick_region(1);
-            let endpoint = Endpoint { region, home: PathBuf::new(), health: serde_json::Value::Null };
-            serve(listener, Arc::new(endpoint), CancellationToken::new()).await;
+            let faults = faults.map(|faults| Mutex::new(Model::new(faults)));
+            let [faulty, honest] = listeners;
+            tokio::join!(endpoint(faulty, Arc::clone(&region), faults), endpoint(honest, region, None));
         });
     });
-    endpoint
+    endpoints
+}
+
+async fn endpoint(listener: TcpListener, region: Arc<Region>, faults: Option<Mutex<Model>>) {
+    listener.set_nonblocking(true).expect("a socket");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+    let endpoint = Endpoint { region, home: PathBuf::new(), health: serde_json::Value::Null, faults };
+    serve(listener, Arc::new(endpoint), CancellationToken::new()).await;
 }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use self::model::{Holder, LENGTH, Lease, RENEW_AFTER, State};
 use super::event::Event;
-use super::task::Run;
+use super::task::{Run, Task};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::aws::server_time::ServerTime;
@@ -246,7 +246,8 @@ impl Watch {
             return;
         }
         let tags = model::renewal(now);
-        if tags::write_ec2(&self.run.clients, &self.run.stack, vec![self.id.clone()], &tags).await.is_ok() {
+        let task = Task { run: &self.run, address: &self.run.stack, spec: "" };
+        if tags::write_ec2(&task, vec![self.id.clone()], &tags).await.is_ok() {
             self.renewed = asked;
         }
     }

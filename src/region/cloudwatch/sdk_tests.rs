@@ -19,8 +19,12 @@ use crate::region::world::World;
 /// Runs a story against a fresh region, with a client of its CloudWatch.
 async fn with_region<F: Future<Output = ()>>(story: impl FnOnce(aws_sdk_cloudwatch::Client) -> F) {
     let (region, _signals) = Region::new(World::new("us-east-1", 1));
-    let endpoint =
-        Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health: serde_json::Value::Null });
+    let endpoint = Arc::new(Endpoint {
+        region: Arc::new(region),
+        home: PathBuf::new(),
+        health: serde_json::Value::Null,
+        faults: None,
+    });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
