@@ -52,6 +52,8 @@ pub struct Run {
     pub images: Images,
     /// When every wait gives up.
     pub deadline: Instant,
+    /// Held while rules change places: who makes room for itself moves a rule that may be on its way elsewhere.
+    pub priorities: Arc<tokio::sync::Mutex<()>>,
     outputs: Arc<Mutex<BTreeMap<String, Output>>>,
 }
 
@@ -65,6 +67,7 @@ impl Run {
             sink,
             cancel,
             deadline: clock::instant() + limit,
+            priorities: Arc::default(),
             outputs: Arc::default(),
         }
     }

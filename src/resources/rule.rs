@@ -211,7 +211,9 @@ fn occupied(task: &Task<'_>, priority: i32) -> Problem {
 /// Gives a rule its priority, whoever has it now.
 async fn move_to(task: &Task<'_>, rule: &str, priority: i32) -> Result<(), Problem> {
     for _ in 0..2 {
+        let turn = task.run.priorities.lock().await;
         let call = task.clients().elb.set_rule_priorities().rule_priorities(pair(rule, priority)).send().await;
+        drop(turn);
         match call {
             Ok(_) => return Ok(()),
             Err(error) if error.is(&["PriorityInUse"]) => make_room(task, &listener_of(rule), priority).await?,
@@ -224,6 +226,7 @@ async fn move_to(task: &Task<'_>, rule: &str, priority: i32) -> Result<(), Probl
 /// Pushes our rule that has `priority` to the end; answers with its ARN where it turns out to be this very resource, made
 /// by a call whose answer was lost.
 async fn make_room(task: &Task<'_>, listener: &str, priority: i32) -> Result<Option<String>, Problem> {
+    let _turn = task.run.priorities.lock().await;
     let elb = &task.clients().elb;
     let pages = elb.describe_rules().listener_arn(listener).into_paginator().items().send().try_collect().await;
     let rules = pages.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))?;
