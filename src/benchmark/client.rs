@@ -18,6 +18,7 @@ use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX};
 use super::recorder::{Failure, Reply};
 use super::scenario::Expect;
 use crate::clock;
+use crate::engine::status::split_port;
 use crate::problem::Problem;
 
 /// A larger body ends the request as a protocol error.
@@ -51,11 +52,9 @@ impl Endpoint {
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) || !authority.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(bad("spaces and characters beyond ASCII must be percent-encoded"));
         }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => {
-                (host, port.parse().map_err(|_| bad("the port is not a number"))?)
-            }
-            _ => (authority, 80),
+        let (host, port) = match split_port(authority) {
+            (host, Some(port)) => (host, port.parse().map_err(|_| bad("the port is not a number"))?),
+            (host, None) => (host, 80),
         };
         if host.is_empty() {
             return Err(bad("the host is missing"));

@@ -99,7 +99,7 @@ fn lines(stack: &Stack, warnings: &Problems) -> Vec<String> {
     let width = stack.clusters.iter().map(|cluster| cluster.name.len()).max().unwrap_or_default();
     let cluster = |cluster: &crate::stack::model::Cluster| {
         let capacity = match &cluster.capacity {
-            Capacity::Fleet { instances } => format!("{instances}"),
+            Capacity::Fleet { instances, .. } => format!("{instances}"),
             Capacity::Group(group) => format!("{}-{}", group.min, group.max),
         };
         format!("  {:width$}  {capacity} x {}  {}", cluster.name, cluster.instance_type, cluster.routes.join(" "))
@@ -110,7 +110,7 @@ fn lines(stack: &Stack, warnings: &Problems) -> Vec<String> {
 fn summary(stack: &Stack) -> Summary {
     let cluster = |cluster: &crate::stack::model::Cluster| {
         let (kind, min, max) = match &cluster.capacity {
-            Capacity::Fleet { instances } => ("fleet", *instances, *instances),
+            Capacity::Fleet { instances, .. } => ("fleet", *instances, *instances),
             Capacity::Group(group) => ("group", group.min, group.max),
         };
         let (name, instance_type) = (cluster.name.clone(), cluster.instance_type.clone());

@@ -14,6 +14,7 @@ use super::task::{Run, Task, interrupted};
 use crate::clock;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
+use crate::resources::cluster_prefix;
 
 /// Steps at once. AWS's token buckets for mutating calls hold at least this many (EC2 API throttling: 50–200).
 const RUNNING_MAX: usize = 16;
@@ -54,15 +55,17 @@ pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
 
 /// The halves that each change has.
 fn steps(nodes: &[Node]) -> Vec<Step> {
-    let deleted = nodes.iter().filter(|node| node.change.action == Action::Delete);
-    let deleted = deleted.map(|node| (node.change.address.as_str(), node.face.kind())).collect();
+    let gone = nodes.iter().filter(|node| matches!(node.change.action, Action::Delete | Action::Replace));
+    let gone = gone.map(|node| (node.change.address.as_str(), node.face.kind())).collect();
     let mut steps = Vec::new();
     for (node, content) in nodes.iter().enumerate() {
         let halves: &[Half] = match content.change.action {
             Action::Create => &[Half::Forward],
             Action::Update if !content.face.sheds() => &[Half::Forward],
+            // What serves takes its leave before it goes.
+            Action::Replace if goes_with_another(&gone, content) && !content.face.sheds() => &[Half::Forward],
             Action::Update | Action::Replace => &[Half::Forward, Half::Retire],
-            Action::Delete if goes_with_another(&deleted, content) => &[],
+            Action::Delete if goes_with_another(&gone, content) => &[],
             Action::Delete => &[Half::Retire],
             Action::Unchanged => &[],
         };
@@ -71,9 +74,9 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
     steps
 }
 
-/// Whether AWS deletes this by deleting something that it belongs to: one of `deleted`, kinds by address.
-fn goes_with_another(deleted: &BTreeMap<&str, &str>, node: &Node) -> bool {
-    node.holds().filter_map(|address| deleted.get(address)).any(|kind| node.face.goes_with().contains(kind))
+/// Whether AWS deletes this by deleting something that it belongs to: one of what is `gone`, kinds by address.
+fn goes_with_another(gone: &BTreeMap<&str, &str>, node: &Node) -> bool {
+    node.holds().filter_map(|address| gone.get(address)).any(|kind| node.face.goes_with().contains(kind))
 }
 
 /// For each step, the steps before it.
@@ -81,6 +84,12 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
     let mut at = BTreeMap::<&str, Vec<usize>>::new();
     for (index, step) in steps.iter().enumerate() {
         at.entry(nodes[step.node].change.address.as_str()).or_default().push(index);
+    }
+    let mut forward = BTreeMap::<&str, Vec<usize>>::new();
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.half == Half::Forward) {
+        if let Some(cluster) = cluster_prefix(&nodes[step.node].change.address) {
+            forward.entry(cluster).or_default().push(index);
+        }
     }
     let mut before = vec![Vec::new(); steps.len()];
     let steps_at = |address: &str| at.get(address).into_iter().flatten().copied();
@@ -94,6 +103,11 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
             let own = steps_at(&node.change.address);
             before[index]
                 .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].half == Half::Forward));
+            // Where a fleet becomes a group or the other way round, what serves goes last.
+            if node.change.action == Action::Delete && node.face.sheds() {
+                let successors = cluster_prefix(&node.change.address).and_then(|cluster| forward.get(cluster));
+                before[index].extend(successors.into_iter().flatten());
+            }
         }
         // What this one refers to is retired only when this one has let go of it.
         for held in node.holds().chain(node.needs()).flat_map(steps_at) {
@@ -214,6 +228,7 @@ async fn forward(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
     };
     let output = match (&node.live, node.change.action) {
         (Some(live), Action::Update) => node.face.update(task, wanted, live, &node.change.fields).await?,
+        (Some(live), Action::Replace) => node.face.replace(task, wanted, live).await?,
         _ => node.face.create(task, wanted).await?,
     };
     task.run.publish(task.address, output);
@@ -230,5 +245,61 @@ async fn retire(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
         // A creation may have found the live one to be what is wanted: then it stays.
         Action::Replace if published().id == live.output.id => Ok(()),
         _ => node.face.retire(task, live).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::diff::gentlest_tests::edited;
+    use super::*;
+
+    /// Whether everything of `first` is over before `then` begins.
+    fn precedes(nodes: &[Node], first: (&str, Half), then: (&str, Half)) -> bool {
+        let steps = steps(nodes);
+        let at = |(address, half): (&str, Half)| {
+            let found = steps.iter().position(|step| nodes[step.node].change.address == address && step.half == half);
+            found.unwrap_or_else(|| panic!("{address} has no step {half:?}"))
+        };
+        let before = edges(nodes, &steps);
+        let (mut seen, mut open) = (BTreeSet::new(), vec![at(then)]);
+        while let Some(step) = open.pop() {
+            open.extend(before[step].iter().filter(|earlier| seen.insert(**earlier)));
+        }
+        seen.contains(&at(first))
+    }
+
+    #[test]
+    fn the_security_group_closes_the_old_port_when_the_old_listener_is_gone() {
+        use Half::{Forward, Retire};
+        let nodes = edited("{port: 80,", "{port: 8000,");
+        let (group, listener) = ("load_balancer.security_group", "load_balancer.listener");
+        assert!(precedes(&nodes, (group, Forward), (listener, Forward)));
+        assert!(precedes(&nodes, ("cluster.fleet.rule", Forward), (listener, Retire)));
+        assert!(precedes(&nodes, (listener, Retire), (group, Retire)));
+    }
+
+    #[test]
+    fn a_rule_moves_between_the_new_targets_and_the_leave_of_the_old() {
+        use Half::{Forward, Retire};
+        for (cluster, port) in [("fleet", "8080"), ("group", "8081")] {
+            let nodes = edited(&format!("port: {port}"), "port: 9000");
+            let address = |kind: &str| format!("cluster.{cluster}.{kind}");
+            let serves = address(if cluster == "fleet" { "registration" } else { "scaling_group" });
+            let (rule, target_group) = (address("rule"), address("target_group"));
+            assert!(precedes(&nodes, (&target_group, Forward), (&serves, Forward)));
+            assert!(precedes(&nodes, (&serves, Forward), (&rule, Forward)));
+            assert!(precedes(&nodes, (&rule, Forward), (&serves, Retire)));
+            assert!(precedes(&nodes, (&rule, Forward), (&target_group, Retire)));
+            assert!(precedes(&nodes, (&target_group, Retire), ("instances.security_group", Retire)));
+        }
+    }
+
+    #[test]
+    fn a_fleet_that_becomes_a_group_goes_when_the_group_is_there() {
+        use Half::{Forward, Retire};
+        let nodes = edited("    instances: 4\n", "    autoscaling: {min: 2, max: 4}\n");
+        let group = ("cluster.fleet.scaling_group", Forward);
+        assert!(precedes(&nodes, group, ("cluster.fleet.registration", Retire)));
+        assert!(precedes(&nodes, group, ("cluster.fleet.instances", Retire)));
     }
 }

@@ -3,6 +3,7 @@
 //! A field that differs while the spec tag equals the wanted spec was changed behind our back: drift. Otherwise the stack
 //! changed. What refers to a resource that is made anew changes with it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Action, Change, FieldChange};
@@ -14,6 +15,9 @@ use crate::resources::tags::{self, Tags};
 use crate::resources::{Scope, TYPES, foreign};
 use crate::stack::model::Capacity;
 use crate::stack::names;
+
+/// The reason of a change that nobody made in the stack.
+const DRIFT: &str = "drift: changed outside cloudscale";
 
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
 #[derive(Clone, Debug)]
@@ -58,14 +62,22 @@ pub fn diff(scope: &Scope<'_>, cloud: &Snapshot) -> Result<Vec<Node>, Problems> 
         return Err(strangers);
     }
     let mut nodes = Vec::new();
+    let mut cloud = Cow::Borrowed(cloud);
+    // In the order of the types, what others refer to comes before them: so they see what has been replaced.
     for &face in TYPES {
-        let mut live = by_address(face.live(cloud));
+        let mut live = by_address(face.live(&cloud));
         for wanted in face.wanted(scope) {
             let mut found = live.remove(&wanted.address).unwrap_or_default();
-            // A replacement that was interrupted leaves two: the one of the wanted spec stays.
-            let is_current = |live: &Live| spec_tag(live) == Some(&wanted.spec);
-            let keep = found.iter().position(is_current).unwrap_or_default();
-            let kept = (!found.is_empty()).then(|| found.remove(keep));
+            // A replacement that was interrupted leaves two: the one of the wanted spec stays, next to its own kind.
+            let fits = |live: &Live| {
+                let behind = live.fields.iter().any(|(_, value)| value.is_replaced());
+                (spec_tag(live) == Some(&wanted.spec), !behind)
+            };
+            let keep = (0..found.len()).rev().max_by_key(|index| fits(&found[*index]));
+            let kept = keep.map(|keep| found.remove(keep));
+            if !found.is_empty() {
+                cloud.to_mut().replaced.extend(found.iter().map(|live| live.output.id.clone()));
+            }
             nodes.extend(found.into_iter().map(|live| deletion(face, live, "replaced by another")));
             nodes.push(compare(face, wanted, kept, &scope.stack.tags));
         }
@@ -137,6 +149,7 @@ fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tag
         false => differences(face, &live.fields, &wanted.fields),
     };
     fields.extend(live.tags.iter().flat_map(|tags| tag_differences(tags, user_tags)));
+    fields.extend(live.tags.as_ref().and_then(|tags| missing_spec(tags, &wanted.spec)));
     let action = action(&fields);
     let reason = match action {
         Action::Unchanged => live.remark.clone().unwrap_or_default(),
@@ -148,8 +161,10 @@ fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tag
 
 fn reason(live: &Live, wanted: &Wanted) -> String {
     match spec_tag(live) {
-        Some(spec) if *spec == wanted.spec => "drift: changed outside cloudscale".to_owned(),
+        Some(spec) if *spec == wanted.spec => DRIFT.to_owned(),
         Some(_) => "changed in the stack".to_owned(),
+        // A type without tags cannot tell; one that has lost ours was touched.
+        None if live.tags.is_some() => DRIFT.to_owned(),
         None => "differs from the stack".to_owned(),
     }
 }
@@ -174,7 +189,10 @@ fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChang
 }
 
 fn differences(face: &dyn Face, live: &Fields, wanted: &Fields) -> Vec<FieldChange> {
-    let forces = |path: &str| face.replace_on().contains(&path);
+    let forces = |path: &str| {
+        let follows = live.get(path).is_some_and(Value::is_replaced);
+        face.replace_on().contains(&path) || follows && face.replace_with().contains(&path)
+    };
     let is_untold = |path: &str| live.get(path).is_none() && face.may_be_untold().contains(&path);
     let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value) && !is_untold(path));
     let changed = differs.map(|(path, value)| FieldChange {
@@ -199,6 +217,16 @@ fn tag_differences(live: &Tags, wanted: &Tags) -> Vec<FieldChange> {
     differs.map(change).collect()
 }
 
+/// Without our own tag nobody could tell a change of the stack from drift.
+fn missing_spec(live: &Tags, wanted: &str) -> Option<FieldChange> {
+    (!live.contains_key(tags::SPEC)).then(|| FieldChange {
+        path: format!("tags.{}", tags::SPEC),
+        live: None,
+        wanted: Some(wanted.to_owned()),
+        forces_replacement: false,
+    })
+}
+
 /// Whatever refers to something new has to take it up, and may become new by that itself.
 ///
 /// A round for each level of references, not for each resource.
@@ -206,24 +234,28 @@ fn follow_references(nodes: &mut [Node]) {
     loop {
         let new: BTreeSet<_> =
             nodes.iter().filter(|node| node.is_new()).map(|node| node.change.address.clone()).collect();
-        let is_new = |address: &str| new.contains(address);
+        let replaced = nodes.iter().filter(|node| node.change.action == Action::Replace);
+        let replaced: BTreeSet<_> = replaced.map(|node| node.change.address.clone()).collect();
         let mut moved = false;
         for node in nodes.iter_mut() {
             let (Some(wanted), Some(_)) = (&node.wanted, &node.live) else {
                 continue;
             };
             let taken_up = wanted.fields.iter().filter_map(|(path, value)| {
-                let addresses: Vec<_> = value.references().into_iter().filter(|address| is_new(address)).collect();
-                (!addresses.is_empty()).then(|| (path, addresses.join(", ")))
+                let addresses: Vec<_> =
+                    value.references().into_iter().filter(|&address| new.contains(address)).collect();
+                (!addresses.is_empty()).then_some((path, addresses))
             });
             let known = &node.change.fields;
             let fresh: Vec<_> = taken_up
                 .filter(|(path, _)| !known.iter().any(|field| field.path == *path))
-                .map(|(path, address)| FieldChange {
+                .map(|(path, addresses)| FieldChange {
                     path: path.to_owned(),
-                    live: Some(address.clone()),
-                    wanted: Some(format!("{address} (new)")),
-                    forces_replacement: node.face.replace_on().contains(&path),
+                    live: Some(addresses.join(", ")),
+                    wanted: Some(format!("{} (new)", addresses.join(", "))),
+                    forces_replacement: node.face.replace_on().contains(&path)
+                        || node.face.replace_with().contains(&path)
+                            && addresses.iter().any(|&address| replaced.contains(address)),
                 })
                 .collect();
             if fresh.is_empty() {
@@ -243,5 +275,7 @@ fn follow_references(nodes: &mut [Node]) {
     }
 }
 
+#[cfg(test)]
+pub(in crate::engine) mod gentlest_tests;
 #[cfg(test)]
 mod tests;

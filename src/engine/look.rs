@@ -4,7 +4,9 @@ use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 
 use super::snapshot::{Snapshot, is_present, tag};
-use super::status::{ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, full_name};
+use super::status::{
+    ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, full_name, split_port,
+};
 use crate::resources::{cluster_prefix, in_cluster, load_balancer, tags};
 use crate::stack::model::{Capacity, Cluster, Provider, Stack};
 
@@ -33,7 +35,7 @@ pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
 
 /// A name that carries a port already is complete for port 80: the embedded region adds one where it may not bind 80.
 pub fn url(dns_name: &str, port: u16) -> String {
-    let has_port = dns_name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let has_port = split_port(dns_name).1.is_some();
     match port {
         HTTP_PORT => format!("http://{dns_name}"),
         _ if has_port => format!("http://{dns_name}"),
@@ -50,7 +52,7 @@ fn cluster(declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
     let address = in_cluster(&declared.name, "scaling_group");
     let group = cloud.groups.iter().find(|group| tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&address));
     let (kind, min, max, desired) = match &declared.capacity {
-        Capacity::Fleet { instances } => ("fleet", *instances, *instances, *instances),
+        Capacity::Fleet { instances, .. } => ("fleet", *instances, *instances, *instances),
         Capacity::Group(scaling) => {
             let (min, max, desired) = group.map_or((scaling.min, scaling.max, scaling.desired), sizes);
             ("group", min, max, desired)

@@ -98,6 +98,10 @@ impl Engine {
     /// # Errors
     /// A call that fails; resources of our names that are not ours.
     pub async fn plan(&self) -> Result<Plan, Problems> {
+        self.run.unless_interrupted(self.compare()).await
+    }
+
+    async fn compare(&self) -> Result<Plan, Problems> {
         let clients = &self.run.clients;
         let has_own_network = matches!(self.stack.network, Network::Created { .. });
         let (network, mut cloud, own_network) = futures_util::try_join!(

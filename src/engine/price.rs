@@ -85,7 +85,7 @@ pub fn hourly(stack: &Stack) -> Option<HourlyCost> {
         let (cheapest, dearest) =
             (prices.iter().copied().fold(f64::MAX, f64::min), prices.iter().copied().fold(0.0, f64::max));
         let (min, max) = match &cluster.capacity {
-            Capacity::Fleet { instances } => (*instances, *instances),
+            Capacity::Fleet { instances, .. } => (*instances, *instances),
             Capacity::Group(scaling) => (scaling.min, scaling.max),
         };
         cost.min += cheapest * f64::from(min);

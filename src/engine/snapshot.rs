@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub alarms_untold: bool,
     /// Names that look like ours and carry no tag of this stack: never touched.
     pub strangers: BTreeSet<String>,
+    /// Ids and ARNs of ours that have a successor: a replacement was interrupted.
+    pub replaced: BTreeSet<String>,
 }
 
 /// A target's state in its target group.
@@ -84,15 +86,20 @@ impl Snapshot {
 
     /// A live id as a reference where it is ours, as it stands otherwise.
     pub fn reference(&self, id: &str) -> Value {
-        let security_group = || self.security_groups.iter().find(|group| group.group_id() == Some(id));
-        let template = || self.launch_templates.iter().find(|template| template.launch_template_id() == Some(id));
         let address = self.address_of(id).map(str::to_owned).or_else(|| {
+            let security_group = || self.security_groups.iter().find(|group| group.group_id() == Some(id));
+            let template = || self.launch_templates.iter().find(|template| template.launch_template_id() == Some(id));
             let tags = security_group().map(|group| group.tags());
             let tags = tags.or_else(|| template().map(|template| template.tags()));
-            let tags = tags.or_else(|| self.own_network.tags_of(id))?;
-            tags::from_ec2(tags).remove(tags::ADDRESS)
+            let tags = tags.or_else(|| self.own_network.tags_of(id)).map(tags::from_ec2);
+            let scaling = || self.groups.iter().find(|group| group.auto_scaling_group_name() == Some(id));
+            tags.or_else(|| scaling().map(|group| tags::from_group(group.tags())))?.remove(tags::ADDRESS)
         });
-        address.map_or_else(|| Value::Text(id.to_owned()), Value::Ref)
+        match address {
+            None => Value::Text(id.to_owned()),
+            Some(address) if self.replaced.contains(id) => Value::Replaced(address),
+            Some(address) => Value::Ref(address),
+        }
     }
 
     /// Instances at an address that are not on their way out.
@@ -110,10 +117,14 @@ impl Snapshot {
 
     /// The target group of a cluster (`cluster.light`).
     pub fn target_group_of(&self, cluster: &str) -> Option<&TargetGroup> {
+        self.target_groups_of(cluster).next()
+    }
+
+    /// All of them: a replacement that was interrupted leaves two.
+    pub fn target_groups_of(&self, cluster: &str) -> impl Iterator<Item = &TargetGroup> {
         let address = format!("{cluster}.target_group");
-        self.target_groups
-            .iter()
-            .find(|group| group.target_group_arn().and_then(|arn| self.address_of(arn)) == Some(&address))
+        let groups = self.target_groups.iter();
+        groups.filter(move |group| group.target_group_arn().and_then(|arn| self.address_of(arn)) == Some(&address))
     }
 
     /// How the target group of a cluster sees an instance; `None` where it does not know it.

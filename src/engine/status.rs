@@ -93,6 +93,14 @@ pub fn full_name(arn: &str) -> String {
     resource.strip_prefix("loadbalancer/").unwrap_or(resource).to_owned()
 }
 
+/// `host[:port]` in its parts; the colons of an IPv6 address in brackets are its own.
+pub fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +113,13 @@ mod tests {
             full_name(&format!("{prefix}:targetgroup/web/73e2d6bc24d8a067")),
             "targetgroup/web/73e2d6bc24d8a067"
         );
+    }
+
+    #[test]
+    fn a_port_is_told_from_the_colons_of_an_address() {
+        assert_eq!(split_port("127.0.0.2:18080"), ("127.0.0.2", Some("18080")));
+        assert_eq!(split_port("web.elb.amazonaws.com"), ("web.elb.amazonaws.com", None));
+        assert_eq!(split_port("[::1]"), ("[::1]", None));
+        assert_eq!(split_port("[::1]:80"), ("[::1]", Some("80")));
     }
 }

@@ -12,7 +12,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
 use crate::exit::Exit;
-use crate::problem::Problem;
+use crate::problem::{Problem, Problems};
 use crate::resources::Output;
 use crate::resources::fields::Value;
 use crate::resources::launch_template::image_name;
@@ -52,8 +52,6 @@ pub struct Run {
     pub images: Images,
     /// When every wait gives up.
     pub deadline: Instant,
-    /// Held while rules change places: who makes room for itself moves a rule that may be on its way elsewhere.
-    pub priorities: Arc<tokio::sync::Mutex<()>>,
     outputs: Arc<Mutex<BTreeMap<String, Output>>>,
 }
 
@@ -67,7 +65,6 @@ impl Run {
             sink,
             cancel,
             deadline: clock::instant() + limit,
-            priorities: Arc::default(),
             outputs: Arc::default(),
         }
     }
@@ -87,6 +84,17 @@ impl Run {
     /// After Ctrl-C.
     pub fn check_interrupt(&self) -> Result<(), Problem> {
         if self.cancel.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+    }
+
+    /// For work that only reads: Ctrl-C ends it at once.
+    ///
+    /// # Errors
+    /// After Ctrl-C, and what `work` fails with.
+    pub async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T, Problems>>) -> Result<T, Problems> {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err(interrupted().into()),
+            outcome = work => outcome,
+        }
     }
 
     pub fn backoff(&self) -> Backoff {
@@ -172,7 +180,7 @@ impl Task<'_> {
     pub fn resolve_all(&self, value: &Value) -> Result<Vec<String>, Problem> {
         match value {
             Value::Text(id) => Ok(vec![id.clone()]),
-            Value::Ref(address) => Ok(vec![self.output(address)?.id]),
+            Value::Ref(address) | Value::Replaced(address) => Ok(vec![self.output(address)?.id]),
             Value::Set(values) => {
                 Ok(values.iter().map(|value| self.resolve_all(value)).collect::<Result<Vec<_>, _>>()?.concat())
             }

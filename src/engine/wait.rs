@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::discover::target_health;
 use super::event::Event;
 use super::snapshot::{Health, health_of};
-use super::status::{ClusterStatus, Status};
+use super::status::{ClusterStatus, Status, split_port};
 use super::task::Run;
 use crate::aws::error::CallError;
 use crate::clock;
@@ -121,12 +121,7 @@ fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Healt
     if others.len() > TARGETS_SHOWN {
         let _ = write!(detail, "\n  and {} more", others.len() - TARGETS_SHOWN);
     }
-    if !console.lines.is_empty() {
-        let _ = write!(detail, "\nthe end of {}'s console:", console.instance);
-        for line in &console.lines {
-            let _ = write!(detail, "\n  {line}");
-        }
-    }
+    console.append_to(&mut detail);
     let logs = match run.clients.provider {
         Provider::Local => "cloudscale local logs INSTANCE",
         Provider::Aws => "aws ec2 get-console-output --latest --output text --instance-id INSTANCE",
@@ -138,8 +133,8 @@ fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Healt
 }
 
 /// The last lines of an instance's console.
-#[derive(Default)]
-struct Console {
+#[derive(Debug, Default)]
+pub struct Console {
     /// Empty until one was read.
     instance: String,
     lines: Vec<String>,
@@ -147,7 +142,7 @@ struct Console {
 
 impl Console {
     /// Leaves no lines where there is no console: the wait goes on without.
-    async fn read(&mut self, run: &Run, instance: &str) {
+    pub async fn read(&mut self, run: &Run, instance: &str) {
         use base64::Engine as _;
         let answer = run.clients.ec2.get_console_output().instance_id(instance).send().await;
         let text = answer.ok().and_then(|answer| answer.output);
@@ -158,6 +153,17 @@ impl Console {
         let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
         self.lines = last.iter().map(|line| (*line).to_owned()).collect();
         instance.clone_into(&mut self.instance);
+    }
+
+    /// What was read, as the end of a problem's detail.
+    pub fn append_to(&self, detail: &mut String) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let _ = write!(detail, "\nthe end of {}'s console:", self.instance);
+        for line in &self.lines {
+            let _ = write!(detail, "\n  {line}");
+        }
     }
 }
 
@@ -226,10 +232,9 @@ fn is_served(answer: &Answer, default: &FixedResponse) -> bool {
 
 /// One request on a connection of its own, so that each probe sees the load balancer afresh.
 async fn probe(host: &str, path: &str) -> Result<Answer, String> {
-    let address = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
+    let address = match split_port(host) {
+        (_, Some(_)) => host.to_owned(),
+        (host, None) => format!("{host}:80"),
     };
     let exchange = async {
         let stream = TcpStream::connect(&address).await.map_err(|error| format!("{address}: {error}"))?;

@@ -119,9 +119,10 @@ impl Resource for Alarm {
             return fields.value("policy", policy);
         };
         let calls = |action: &String| {
-            cloud.policies.iter().any(|policy| {
-                policy.policy_arn() == Some(action) && scaling_policy::name_in_stack(policy) == Some(&live.policy)
-            })
+            !cloud.replaced.contains(action)
+                && cloud.policies.iter().any(|policy| {
+                    policy.policy_arn() == Some(action) && scaling_policy::name_in_stack(policy) == Some(&live.policy)
+                })
         };
         let called = match alarm.alarm_actions() {
             [only] if calls(only) => policy,

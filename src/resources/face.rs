@@ -43,6 +43,22 @@ pub struct Live {
     value: Boxed,
 }
 
+#[cfg(test)]
+impl Live {
+    /// One that is just as wanted; no type will take it back.
+    pub fn like(wanted: &Wanted, tags: Option<&Tags>) -> Self {
+        Self {
+            address: wanted.address.clone(),
+            fields: wanted.fields.clone(),
+            output: Output::id(&wanted.address),
+            tags: tags.cloned(),
+            remark: None,
+            stands_on: Vec::new(),
+            value: Arc::new(()),
+        }
+    }
+}
+
 impl fmt::Debug for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wanted {}", self.address)
@@ -59,6 +75,7 @@ impl fmt::Debug for Live {
 pub trait Face: Send + Sync {
     fn kind(&self) -> &'static str;
     fn replace_on(&self) -> &'static [&'static str];
+    fn replace_with(&self) -> &'static [&'static str];
     fn may_be_untold(&self) -> &'static [&'static str];
     fn revises(&self) -> bool;
     fn sheds(&self) -> bool;
@@ -68,6 +85,7 @@ pub trait Face: Send + Sync {
     fn in_sync(&self, live: &Live, spec: &str) -> bool;
     fn reason(&self, wanted: &Wanted, live: &Live) -> Option<String>;
     fn create<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted) -> Answer<'a, Output>;
+    fn replace<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted, live: &'a Live) -> Answer<'a, Output>;
     fn update<'a>(
         &self,
         task: &'a Task<'a>,
@@ -107,6 +125,10 @@ impl<R: Resource> Face for Typed<R> {
 
     fn replace_on(&self) -> &'static [&'static str] {
         R::REPLACE_ON
+    }
+
+    fn replace_with(&self) -> &'static [&'static str] {
+        R::REPLACE_WITH
     }
 
     fn may_be_untold(&self) -> &'static [&'static str] {
@@ -159,6 +181,10 @@ impl<R: Resource> Face for Typed<R> {
 
     fn create<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted) -> Answer<'a, Output> {
         Box::pin(R::create(task, Self::wanted_of(wanted)))
+    }
+
+    fn replace<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted, live: &'a Live) -> Answer<'a, Output> {
+        Box::pin(R::replace(task, Self::wanted_of(wanted), Self::live_of(live)))
     }
 
     fn update<'a>(

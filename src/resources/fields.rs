@@ -13,6 +13,8 @@ pub enum Value {
     Text(String),
     /// Another resource of the stack, by address. Its id may not be known yet.
     Ref(String),
+    /// The predecessor of the resource at that address: one that was replaced and is not gone yet.
+    Replaced(String),
     /// Several values whose order means nothing; see [`Value::set`].
     Set(Vec<Value>),
 }
@@ -30,8 +32,17 @@ impl Value {
     pub fn references(&self) -> Vec<&str> {
         match self {
             Value::Text(_) => Vec::new(),
-            Value::Ref(address) => vec![address],
+            Value::Ref(address) | Value::Replaced(address) => vec![address],
             Value::Set(values) => values.iter().flat_map(Value::references).collect(),
+        }
+    }
+
+    /// Whether it is, or has among it, a resource that was replaced.
+    pub fn is_replaced(&self) -> bool {
+        match self {
+            Value::Replaced(_) => true,
+            Value::Set(values) => values.iter().any(Value::is_replaced),
+            Value::Text(_) | Value::Ref(_) => false,
         }
     }
 }
@@ -44,6 +55,7 @@ impl fmt::Display for Value {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
                 f.write_str(&values.join(", "))
             }
+            Value::Replaced(address) => write!(f, "{address} (replaced)"),
         }
     }
 }

@@ -1,15 +1,27 @@
-//! Rolls a group's instances over to its newest launch template: AWS's instance refresh, started, watched and awaited.
+//! Rolls a group's instances over to a launch template's version: AWS's instance refresh, started, watched and awaited.
 //!
-//! The group keeps serving: AWS replaces as many at a time as `rollout` allows and waits for each to warm up.
+//! The group keeps serving: AWS replaces as many at a time as `rollout` allows and waits for each to warm up. The version is
+//! given to the refresh and not to the group, which takes it when the refresh succeeds: so there is something to roll back
+//! to. AWS itself gives up after an hour without progress; here the refresh is turned round as soon as new instances have
+//! failed their health checks for longer than they may need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use aws_sdk_autoscaling::types::{
-    AutoScalingGroup, InstanceRefresh, InstanceRefreshStatus, LifecycleState, RefreshPreferences,
+    AutoScalingGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus, LifecycleState,
+    RefreshPreferences,
 };
 
 use super::mixed_instances;
 use crate::aws::error::CallError;
+use crate::clock;
+use crate::engine::discover::target_health;
 use crate::engine::event::Event;
+use crate::engine::snapshot::health_of;
 use crate::engine::task::Task;
+use crate::engine::wait::Console;
 use crate::problem::Problem;
 
 const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
@@ -27,17 +39,39 @@ pub fn outdated(group: &AutoScalingGroup) -> Option<String> {
     (old > 0).then(|| format!("{old} of {} from an older launch template", versions.len()))
 }
 
+/// What a group is to become.
+#[derive(Debug)]
+pub struct Rollover<'a> {
+    pub group: &'a str,
+    /// What new instances are made of.
+    pub desired: DesiredConfiguration,
+    /// The launch template's version in `desired`.
+    pub version: &'a str,
+    pub preferences: RefreshPreferences,
+    /// Whether the group still launches from something else, so that there is something to go back to.
+    pub reversible: bool,
+    /// Where new instances have to get healthy.
+    pub target_group: &'a str,
+    /// How long new instances may fail their health checks without one getting healthy.
+    pub patience: Duration,
+}
+
 /// Replaces what is outdated, and waits until that is done.
 ///
 /// A refresh that somebody else has started is awaited first; it may have begun before the template changed.
 ///
 /// # Errors
-/// Where the refresh ends in anything but success: AWS's own reason. Where time is up.
-pub async fn run(task: &Task<'_>, group: &str, preferences: &RefreshPreferences) -> Result<(), Problem> {
+/// Where new instances do not get healthy: what was rolled back, and what their console says. Where the refresh ends in
+/// anything but success: AWS's own reason. Where time is up.
+pub async fn run(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
+    let group = rollover.group;
     loop {
         let call = task.clients().autoscaling.start_instance_refresh().auto_scaling_group_name(group);
-        match call.preferences(preferences.clone()).send().await {
-            Ok(answer) => return finish(task, group, answer.instance_refresh_id().unwrap_or_default()).await,
+        let call = call.preferences(rollover.preferences.clone()).desired_configuration(rollover.desired.clone());
+        match call.send().await {
+            Ok(answer) => {
+                return watch(task, rollover, answer.instance_refresh_id().unwrap_or_default()).await;
+            }
             Err(error) if error.is(IN_PROGRESS) => {
                 if let Some(other) = active(task, group).await? {
                     until_over(task, group, &other).await?;
@@ -57,10 +91,120 @@ pub async fn run(task: &Task<'_>, group: &str, preferences: &RefreshPreferences)
     }
 }
 
-async fn finish(task: &Task<'_>, group: &str, id: &str) -> Result<(), Problem> {
-    let Some(refresh) = until_over(task, group, id).await? else {
-        return Ok(());
+/// Follows our own refresh to its end, and turns it round where it leads nowhere.
+async fn watch(task: &Task<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    let mut total = 0;
+    let mut trial = Trial::begin(clock::instant());
+    loop {
+        let Some(refresh) = describe(task, rollover.group, Some(id)).await?.into_iter().next() else {
+            return Ok(());
+        };
+        if !is_active(&refresh) {
+            return verdict(rollover.group, &refresh);
+        }
+        total = total.max(refresh.instances_to_update().unwrap_or_default());
+        let progress = progress(&refresh, total);
+        let (healthy, failing) = newcomers(task, rollover).await?;
+        trial.see(clock::instant(), (refresh.instances_to_update().unwrap_or_default(), healthy), failing);
+        task.waiting(match trial.failing.iter().next() {
+            Some((instance, why)) => format!("{progress}; {instance}: {why}"),
+            None => progress.clone(),
+        });
+        if trial.is_lost(clock::instant(), rollover.patience) {
+            return Err(turn_round(task, rollover, id, &trial, &progress).await);
+        }
+        check_time(task, rollover.group, &progress)?;
+        task.run.pause(&mut backoff).await?;
+    }
+}
+
+/// What is known of the new instances while they are tried.
+#[derive(Debug)]
+struct Trial {
+    /// (instances left to replace, healthy new ones): any change is progress.
+    state: (i32, usize),
+    since: Instant,
+    /// New instances that failed their health checks since, with the reason; those that the group has given up included.
+    failing: BTreeMap<String, String>,
+}
+
+impl Trial {
+    fn begin(now: Instant) -> Self {
+        Self { state: (-1, 0), since: now, failing: BTreeMap::new() }
+    }
+
+    fn see(&mut self, now: Instant, state: (i32, usize), failing: BTreeMap<String, String>) {
+        let advanced = self.state.0 < 0 || state.0 < self.state.0 || state.1 > self.state.1;
+        if advanced {
+            (self.since, self.failing) = (now, BTreeMap::new());
+        }
+        self.state = state;
+        self.failing.extend(failing);
+    }
+
+    /// Instances fail, and for so long nothing has got better.
+    fn is_lost(&self, now: Instant, patience: Duration) -> bool {
+        !self.failing.is_empty() && now.duration_since(self.since) >= patience
+    }
+}
+
+/// The group's instances of the wanted version: how many are healthy, and which are not.
+async fn newcomers(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(usize, BTreeMap<String, String>), Problem> {
+    let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(rollover.group);
+    let answer =
+        call.send().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
+    let instances = answer.auto_scaling_groups().iter().flat_map(|group| group.instances());
+    let is_new = |instance: &&Instance| {
+        instance.launch_template().is_some_and(|template| template.version() == Some(rollover.version))
     };
+    let new: BTreeSet<_> = instances.filter(is_new).filter_map(|instance| instance.instance_id()).collect();
+    let (_, targets) = target_health(task.clients(), rollover.target_group).await?;
+    let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, health_of(target))));
+    let (healthy, others): (Vec<_>, Vec<_>) =
+        healths.filter(|(id, _)| new.contains(id)).partition(|(_, health)| health.state == "healthy");
+    let failing = others.into_iter().filter(|(_, health)| health.state == "unhealthy");
+    Ok((healthy.len(), failing.map(|(id, health)| (id.to_owned(), health.sentence())).collect()))
+}
+
+/// Gives the refresh up: back to what the group had before where AWS can, otherwise no further.
+async fn turn_round(task: &Task<'_>, rollover: &Rollover<'_>, id: &str, trial: &Trial, progress: &str) -> Problem {
+    let mut console = Console::default();
+    if let Some(instance) = trial.failing.keys().next_back() {
+        console.read(task.run, instance).await;
+    }
+    let autoscaling = &task.clients().autoscaling;
+    let group = rollover.group;
+    let rolled_back = if rollover.reversible {
+        let call = autoscaling.rollback_instance_refresh().auto_scaling_group_name(group).send().await;
+        call.map(drop).map_err(|error| error.problem("autoscaling:RollbackInstanceRefresh", task.address))
+    } else {
+        let call = autoscaling.cancel_instance_refresh().auto_scaling_group_name(group).send().await;
+        call.map(drop).map_err(|error| error.problem("autoscaling:CancelInstanceRefresh", task.address))
+    };
+    let over = match rolled_back {
+        Ok(()) => until_over(task, group, id).await,
+        Err(problem) => Err(problem),
+    };
+    let status = match &over {
+        Ok(Some(refresh)) => refresh.status().map_or("unknown", |status| status.as_str()).to_owned(),
+        Ok(None) => "not listed any more".to_owned(),
+        Err(problem) => format!("{}: {}", problem.summary, problem.detail),
+    };
+    let end = if rollover.reversible { "rolled back" } else { "cancelled" };
+    let mut detail = format!("{group}: {progress}; then it was {end} ({status})");
+    for (instance, why) in &trial.failing {
+        let _ = write!(detail, "\n  {instance}: {why}");
+    }
+    console.append_to(&mut detail);
+    Problem::new("New instances do not get healthy", detail).hint(
+        "the instances from before serve; mend the user data or the health check and run `cloudscale up` again: until then \
+         `cloudscale diff` shows the change as pending",
+    )
+}
+
+/// What the end of a refresh means.
+fn verdict(group: &str, refresh: &InstanceRefresh) -> Result<(), Problem> {
     if refresh.status() == Some(&InstanceRefreshStatus::Successful) {
         return Ok(());
     }
@@ -68,6 +212,14 @@ async fn finish(task: &Task<'_>, group: &str, id: &str) -> Result<(), Problem> {
     let reason = refresh.status_reason().unwrap_or("AWS gives no reason");
     Err(Problem::new("The instance refresh did not succeed", format!("{group}: {status}: {reason}"))
         .hint("mend the user data or the health check and run `cloudscale up` again: it replaces what is still old"))
+}
+
+fn check_time(task: &Task<'_>, group: &str, progress: &str) -> Result<(), Problem> {
+    if !task.run.is_late() {
+        return Ok(());
+    }
+    Err(Problem::new("The instance refresh is not over", format!("{group}: {progress}"))
+        .hint("AWS goes on with it; run `cloudscale up` again to wait for it, with a longer --timeout"))
 }
 
 /// Watches a refresh to its end; `None` where AWS does not list it any more.
@@ -84,10 +236,7 @@ async fn until_over(task: &Task<'_>, group: &str, id: &str) -> Result<Option<Ins
         total = total.max(refresh.instances_to_update().unwrap_or_default());
         let progress = progress(&refresh, total);
         task.waiting(&progress);
-        if task.run.is_late() {
-            return Err(Problem::new("The instance refresh is not over", format!("{group}: {progress}"))
-                .hint("AWS goes on with it; run `cloudscale up` again to wait for it, with a longer --timeout"));
-        }
+        check_time(task, group, &progress)?;
         task.run.pause(&mut backoff).await?;
     }
 }
@@ -122,7 +271,7 @@ fn progress(refresh: &InstanceRefresh, total: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_autoscaling::types::{Instance, LaunchTemplateSpecification};
+    use aws_sdk_autoscaling::types::LaunchTemplateSpecification;
 
     use super::*;
 
@@ -160,5 +309,24 @@ mod tests {
         let is_active = |status| super::is_active(&refresh.clone().status(status).build());
         assert!(is_active(InstanceRefreshStatus::Pending) && is_active(InstanceRefreshStatus::Cancelling));
         assert!(!is_active(InstanceRefreshStatus::Successful) && !is_active(InstanceRefreshStatus::Failed));
+    }
+
+    #[test]
+    fn a_trial_is_lost_when_instances_fail_and_nothing_gets_better_for_too_long() {
+        let start = clock::instant();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let failing = || BTreeMap::from([("i-1".to_owned(), "unhealthy".to_owned())]);
+        let patience = Duration::from_secs(10);
+        let mut trial = Trial::begin(start);
+        trial.see(at(1), (2, 0), BTreeMap::new());
+        assert!(!trial.is_lost(at(60), patience), "slow, and nothing fails");
+        trial.see(at(5), (2, 0), failing());
+        assert!(!trial.is_lost(at(10), patience));
+        assert!(trial.is_lost(at(11), patience));
+        trial.see(at(12), (2, 1), BTreeMap::new());
+        assert!(!trial.is_lost(at(60), patience), "one got healthy");
+        trial.see(at(13), (2, 1), failing());
+        trial.see(at(14), (2, 0), BTreeMap::new());
+        assert!(trial.is_lost(at(23), patience), "the one that failed is gone, and it did fail");
     }
 }

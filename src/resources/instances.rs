@@ -1,7 +1,10 @@
 //! The instances of a fleet: a fixed number, spread over the zones, all from the cluster's launch template.
 //!
 //! What to keep, launch and terminate is decided by [`moves`] alone. New instances start first; what they replace is
-//! terminated when the target group no longer sends it requests (`retire`).
+//! terminated when the target group no longer sends it requests (`shed`). Instances of an older launch template are replaced
+//! in rounds ([`rollout`]).
+
+mod rollout;
 
 use std::collections::BTreeMap;
 
@@ -32,12 +35,24 @@ pub struct Wanted {
     pub template: String,
     /// An instance of another VPC is outdated, too.
     pub vpc: Value,
+    /// How many instances may run beyond `count`, and how many of it may be missing, while they are replaced.
+    pub surge: usize,
+    pub unavailable: usize,
     /// (zone, subnet), by zone.
     pub zones: Vec<(String, Value)>,
 }
 
+impl Wanted {
+    /// An instance as it is launched.
+    fn member(&self, id: String, zone: String) -> Member {
+        Member { id, zone, vpc: None, template: self.template.clone(), trouble: None }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Live {
+    /// The ARN of the cluster's target group, where there is just one.
+    target_group: Option<String>,
     members: Vec<Member>,
     /// Everything AWS still lists, terminated ones included: (zone, id).
     seen: Vec<(String, String)>,
@@ -71,13 +86,16 @@ impl Resource for Instances {
         let zones = scope.network.subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
         let zones: Vec<_> = zones.collect();
         let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
-            let Capacity::Fleet { instances } = cluster.capacity else {
+            let Capacity::Fleet { instances, ref rollout } = cluster.capacity else {
                 return None;
             };
+            let (surge, unavailable) = rollout.bounds(instances);
             let template = templates.get(&in_cluster(&cluster.name, "launch_template"))?;
             let wanted = Wanted {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
+                surge,
+                unavailable,
                 template: super::launch_template::LaunchTemplate::spec(template),
                 vpc: scope.network.vpc.clone(),
                 zones: zones.clone(),
@@ -120,7 +138,8 @@ impl Resource for Instances {
 
     fn after(wanted: &Wanted) -> Vec<String> {
         let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).map(str::to_owned);
-        subnets.chain([in_cluster(&wanted.cluster, "launch_template")]).collect()
+        let own = ["launch_template", "target_group"].map(|kind| in_cluster(&wanted.cluster, kind));
+        subnets.chain(own).collect()
     }
 
     fn stands_on(live: &Live) -> Vec<String> {
@@ -150,12 +169,14 @@ impl Resource for Instances {
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
-        let live = Live { members: Vec::new(), seen: Vec::new(), subnets: Vec::new(), tags: Tags::new() };
+        let live =
+            Live { target_group: None, members: Vec::new(), seen: Vec::new(), subnets: Vec::new(), tags: Tags::new() };
         converge(task, wanted, &live).await
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
-        let output = converge(task, wanted, live).await?;
+        let live = rollout::run(task, wanted, live).await?;
+        let output = converge(task, wanted, &live).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
             tags::write_ec2(task, output.members.clone(), &instance_tags(task, wanted)).await?;
         }
@@ -198,13 +219,21 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
     let mut shared = present.first().map(|instance| tags::from_ec2(instance.tags())).unwrap_or_default();
     shared.retain(|key, value| present.iter().all(|instance| tag(instance, key) == Some(value)));
     shared.insert(tags::ADDRESS.to_owned(), address.to_owned());
+    if present.iter().all(|instance| tag(instance, tags::SPEC).is_some()) {
+        // Each has its own while they are replaced.
+        shared.entry(tags::SPEC.to_owned()).or_default();
+    }
     let seen = instances.iter().map(|instance| (zone(instance), instance.instance_id().unwrap_or_default().to_owned()));
+    let target_group = match *cloud.target_groups_of(cluster).collect::<Vec<_>>() {
+        [only] => only.target_group_arn().map(str::to_owned),
+        _ => None,
+    };
     let subnets = instances.iter().filter_map(|instance| Some(cloud.reference(instance.subnet_id()?)));
     let mut subnets: Vec<_> =
         subnets.flat_map(|subnet| subnet.references().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
     subnets.sort_unstable();
     subnets.dedup();
-    Live { members, seen: seen.collect(), subnets, tags: shared }
+    Live { target_group, members, seen: seen.collect(), subnets, tags: shared }
 }
 
 /// What to do to a fleet.
@@ -244,11 +273,20 @@ async fn converge(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Outpu
     let here = live.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
     let here: Vec<_> = here.cloned().collect();
     let Moves { keep: mut members, launch } = moves(wanted.count, &wanted.template, &wanted.zones, &here);
-    let launches = launch.iter().map(|(zone, count)| launch_in(task, wanted, live, zone, *count));
-    for launched in futures_util::future::try_join_all(launches).await? {
-        members.extend(launched);
-    }
+    let launched = self::launch(task, wanted, live, &launch).await?;
+    members.extend(launched.into_iter().map(|(_, id)| id));
     Ok(Output { members, ..Output::default() })
+}
+
+/// Launches so many in each zone, all at once: (zone, id).
+async fn launch(
+    task: &Task<'_>,
+    wanted: &Wanted,
+    live: &Live,
+    counts: &BTreeMap<String, usize>,
+) -> Result<Vec<(String, String)>, Problem> {
+    let launches = counts.iter().map(|(zone, count)| launch_in(task, wanted, live, zone, *count));
+    Ok(futures_util::future::try_join_all(launches).await?.concat())
 }
 
 /// Launches in a zone, or in the next one that has capacity.
@@ -258,13 +296,13 @@ async fn launch_in(
     live: &Live,
     zone: &str,
     count: usize,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Vec<(String, String)>, Problem> {
     let first = wanted.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
     let mut refusal = None;
     for (zone, subnet) in wanted.zones.iter().cycle().skip(first).take(wanted.zones.len()) {
         let subnet = task.resolve(subnet)?;
         match run_instances(task, wanted, live, (zone, &subnet), (first, count)).await? {
-            Ok(ids) => return Ok(ids),
+            Ok(ids) => return Ok(ids.into_iter().map(|id| (zone.clone(), id)).collect()),
             Err(problem) => {
                 task.waiting(format!("{zone} has no {count} to give, trying the next zone"));
                 refusal = Some(problem);
@@ -327,26 +365,31 @@ fn instance_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
 
 /// Terminates and waits until AWS says that they are gone.
 pub async fn terminate(task: &Task<'_>, ids: Vec<String>) -> Result<(), Problem> {
+    terminate_at_once(task, &ids).await?;
+    until_terminated(task, &ids).await
+}
+
+/// Terminates; what AWS does not know any more is gone already.
+async fn terminate_at_once(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let ec2 = &task.clients().ec2;
-    let gone = &["InvalidInstanceID.NotFound"];
-    let call = ec2.terminate_instances().set_instance_ids(Some(ids.clone())).send().await;
-    let mut states: BTreeMap<String, String> = match call {
-        Ok(answer) => {
-            let changes = answer.terminating_instances().iter();
-            let state = |change: &aws_sdk_ec2::types::InstanceStateChange| {
-                Some((change.instance_id()?.to_owned(), change.current_state()?.name()?.as_str().to_owned()))
-            };
-            changes.filter_map(state).collect()
+    let call = task.clients().ec2.terminate_instances().set_instance_ids(Some(ids.to_vec())).send().await;
+    match call {
+        Err(error) if !error.is(&["InvalidInstanceID.NotFound"]) || ids.len() > 1 => {
+            Err(error.problem("ec2:TerminateInstances", task.address))
         }
-        Err(error) if error.is(gone) && ids.len() == 1 => return Ok(()),
-        Err(error) => return Err(error.problem("ec2:TerminateInstances", task.address)),
-    };
+        _ => Ok(()),
+    }
+}
+
+async fn until_terminated(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     let mut backoff = task.run.backoff();
     loop {
-        states.retain(|_, state| state != "terminated");
+        let states = look(task, ids, |instance| !is_terminated(instance)).await?;
         if states.is_empty() {
             return Ok(());
         }
@@ -357,7 +400,6 @@ pub async fn terminate(task: &Task<'_>, ids: Vec<String>) -> Result<(), Problem>
                 .hint("run `cloudscale down` again: it continues"));
         }
         task.run.pause(&mut backoff).await?;
-        states = look(task, &ids, |instance| !is_terminated(instance)).await?;
     }
 }
 
@@ -419,11 +461,17 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
 mod tests {
     use super::*;
 
+    /// Of template `t`, in zones a, b and c.
+    pub(super) fn wanted(count: usize) -> Wanted {
+        let (cluster, template, vpc) = ("app".into(), "t".into(), Value::Text("vpc-1".into()));
+        Wanted { cluster, count, template, vpc, surge: 1, unavailable: 0, zones: zones() }
+    }
+
     fn zones() -> Vec<(String, Value)> {
         ["a", "b", "c"].map(|zone| (zone.to_owned(), Value::Text(format!("subnet-{zone}")))).to_vec()
     }
 
-    fn member(id: &str, zone: &str) -> Member {
+    pub(super) fn member(id: &str, zone: &str) -> Member {
         Member { id: id.into(), zone: zone.into(), vpc: None, template: "t".into(), trouble: None }
     }
 

@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use super::fields::Fields;
 use super::tags::{self, Tags};
 use super::target_group::tags_of;
-use super::{Output, Resource, Scope, foreign, load_balancer, touches};
+use super::{Output, Resource, Scope, foreign, load_balancer, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -37,7 +37,9 @@ impl Resource for Listener {
     type Live = Live;
 
     const KIND: &'static str = "listener";
-    const REPLACE_ON: &'static [&'static str] = &["load_balancer"];
+    // AWS could change the port in place, and refuse everybody who still comes to the old one from that moment: so the new
+    // listener serves before the old one goes.
+    const REPLACE_ON: &'static [&'static str] = &["load_balancer", "port"];
     const GOES_WITH: &'static [&'static str] = &["load_balancer"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
@@ -79,6 +81,15 @@ impl Resource for Listener {
                 fields.maybe("default.status", action.and_then(|action| action.r#type()).map(ActionTypeEnum::as_str))
             }
         }
+    }
+
+    fn after(_wanted: &Wanted) -> Vec<String> {
+        vec![security_group::LOAD_BALANCER.to_owned()]
+    }
+
+    // The security group keeps the port open for as long.
+    fn stands_on(_live: &Live) -> Vec<String> {
+        vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
     fn output(live: &Live) -> Output {

@@ -4,12 +4,13 @@ use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSch
 
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
-use super::target_group::{successor, tags_of};
+use super::target_group::tags_of;
 use super::{Output, Resource, Scope, foreign, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
+use crate::engine::wait;
 use crate::problem::Problem;
 use crate::stack::names;
 
@@ -95,6 +96,13 @@ impl Resource for LoadBalancer {
         Some(&live.tags)
     }
 
+    async fn replace(task: &Task<'_>, wanted: &Wanted, _live: &Live) -> Result<Output, Problem> {
+        let output = Self::create(task, wanted).await?;
+        // It takes minutes until it serves; the old one does so meanwhile.
+        wait::load_balancer(task.run, &output.id).await?;
+        Ok(output)
+    }
+
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
         let group = task.output(security_group::LOAD_BALANCER)?.id;
         let request = task
@@ -107,7 +115,8 @@ impl Resource for LoadBalancer {
             .security_groups(group)
             .set_tags(Some(tags::to_elb(&task.tags())));
         // Where the predecessor that this one replaces still has the name, it gets one of its own.
-        for name in [wanted.name.clone(), successor(&wanted.name, task.spec)] {
+        let successor = names::successor(&wanted.name, task.spec, names::ELB_NAME_CHARACTERS_MAX);
+        for name in [wanted.name.clone(), successor] {
             let create = || async {
                 match request.clone().name(&name).send().await {
                     Ok(answer) => {

@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod face;
 pub mod fields;
+pub mod handover;
 pub mod instance_refresh;
 pub mod instances;
 pub mod internet_gateway;
@@ -17,6 +18,7 @@ pub mod network;
 pub mod registration;
 pub mod route_table;
 pub mod rule;
+pub mod rule_order;
 pub mod scaling_group;
 pub mod scaling_policy;
 pub mod scheduled_action;
@@ -77,7 +79,7 @@ pub struct Output {
     pub id: String,
     /// The launch template's version.
     pub revision: String,
-    /// The instances of a fleet.
+    /// What it consists of and may shed: a fleet's instances, registered targets, ways in.
     pub members: Vec<String>,
 }
 
@@ -101,6 +103,8 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const KIND: &'static str;
     /// Fields that AWS cannot change in place.
     const REPLACE_ON: &'static [&'static str] = &[];
+    /// Fields by which this is replaced when what they refer to is: AWS could not change over without losing requests.
+    const REPLACE_WITH: &'static [&'static str] = &[];
     /// Fields that some endpoints do not tell: their absence is no difference.
     const MAY_BE_UNTOLD: &'static [&'static str] = &[];
     /// Whether an update makes something new that dependents must take up, e.g. a version.
@@ -154,6 +158,15 @@ pub trait Resource: Sized + Send + Sync + 'static {
     }
 
     fn create(task: &Task<'_>, wanted: &Self::Wanted) -> impl Future<Output = Result<Output, Problem>> + Send;
+
+    /// Creates the successor of `live`, which goes when nothing refers to it any more.
+    fn replace(
+        task: &Task<'_>,
+        wanted: &Self::Wanted,
+        _live: &Self::Live,
+    ) -> impl Future<Output = Result<Output, Problem>> + Send {
+        Self::create(task, wanted)
+    }
 
     fn update(
         task: &Task<'_>,

@@ -4,16 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
 
 use super::fields::Fields;
 use super::instances::until_running;
-use super::{Output, Resource, Scope, in_cluster};
+use super::{Output, Resource, Scope, in_cluster, scaling_group};
 use crate::aws::error::CallError;
 use crate::engine::discover::target_health;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::{Snapshot, health_of};
 use crate::engine::task::Task;
+use crate::engine::wait::Console;
 use crate::problem::Problem;
 use crate::stack::model::Capacity;
 
@@ -88,8 +89,8 @@ impl Resource for Registration {
             .reference("targets", in_cluster(&wanted.cluster, "instances"))
     }
 
-    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
-        let fields = Fields::default().reference("target_group", in_cluster(&live.cluster, "target_group"));
+    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+        let fields = Fields::default().value("target_group", cloud.reference(&live.target_group));
         if live.registered == live.fleet {
             return fields.reference("targets", in_cluster(&live.cluster, "instances"));
         }
@@ -122,27 +123,22 @@ impl Resource for Registration {
         let output = register(task, wanted, ids, &live.registered).await?;
         let leaving = live.registered.iter().filter(|id| !output.members.contains(id));
         if leaving.clone().any(|id| !live.unhealthy.contains(id)) {
-            until_healthy(task, &output).await?;
+            until_healthy(task, &output.id, &output.members, "").await?;
         }
         Ok(output)
     }
 
     async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
         let leaving = live.registered.iter().filter(|id| !kept.members.contains(id));
-        let leaving: Vec<_> = leaving.cloned().collect();
-        if leaving.is_empty() {
-            return Ok(());
-        }
-        let call = task.clients().elb.deregister_targets().target_group_arn(&live.target_group);
-        match call.set_targets(Some(targets(&leaving))).send().await {
-            Err(error) if !error.is(&["TargetGroupNotFound", "InvalidTarget"]) => {
-                Err(error.problem("elasticloadbalancing:DeregisterTargets", task.address))
-            }
-            _ => until_drained(task, &live.target_group, &leaving).await,
-        }
+        leave(task, &live.target_group, &leaving.cloned().collect::<Vec<_>>()).await
     }
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+        // The cluster has become a group: the fleet goes when the group's instances serve.
+        if let Some(group) = task.run.published(&in_cluster(&live.cluster, "scaling_group")) {
+            let members = scaling_group::until_in_service(task, &group.id).await?;
+            until_healthy(task, &live.target_group, &members, "").await?;
+        }
         Self::shed(task, live, &Output::default()).await
     }
 }
@@ -163,34 +159,46 @@ async fn register(
 ) -> Result<Output, Problem> {
     let arn = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
     let missing: Vec<_> = ids.iter().filter(|id| !registered.contains(*id)).cloned().collect();
-    if !missing.is_empty() {
-        until_running(task, &missing).await?;
-        let request = task.clients().elb.register_targets().target_group_arn(&arn).set_targets(Some(targets(&missing)));
-        // A target that runs may not be known to the load balancer yet.
-        task.fresh("elasticloadbalancing:RegisterTargets", || request.clone().send()).await?;
-    }
+    join(task, &arn, &missing).await?;
     Ok(Output { members: ids, ..Output::id(arn) })
 }
 
-/// Before healthy targets leave, the new ones must serve.
-async fn until_healthy(task: &Task<'_>, output: &Output) -> Result<(), Problem> {
+/// Registers instances as soon as they run.
+pub(super) async fn join(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    until_running(task, ids).await?;
+    let request = task.clients().elb.register_targets().target_group_arn(target_group).set_targets(Some(targets(ids)));
+    // A target that runs may not be known to the load balancer yet.
+    task.fresh("elasticloadbalancing:RegisterTargets", || request.clone().send()).await.map(drop)
+}
+
+/// Before healthy targets leave, the new ones must serve. Behind a target group that no rule uses, AWS checks nobody.
+pub(super) async fn until_healthy(
+    task: &Task<'_>,
+    target_group: &str,
+    ids: &[String],
+    progress: &str,
+) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
+    let mut console = Console::default();
     loop {
-        let (_, targets) = target_health(task.clients(), &output.id).await?;
-        let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, health_of(target))));
-        let healths: BTreeMap<_, _> = healths.collect();
-        let waiting = output.members.iter().filter_map(|id| match healths.get(id.as_str()) {
-            Some(health) if health.state == "healthy" => None,
-            Some(health) => Some(format!("{id}: {}", health.sentence())),
-            None => Some(format!("{id}: not listed yet")),
-        });
-        let waiting: Vec<_> = waiting.collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        task.waiting(waiting.join(", "));
+        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let waiting = waiting(ids, &targets);
+        let Some((id, first)) = waiting.iter().next() else { return Ok(()) };
+        task.waiting(
+            [progress, &format!("{id}: {first}")]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("; "),
+        );
         if task.run.is_late() {
-            return Err(Problem::new("New targets are not healthy", waiting.join(", ")).hint(
+            console.read(task.run, id).await;
+            let mut detail = waiting.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("\n  ");
+            console.append_to(&mut detail);
+            return Err(Problem::new("New targets are not healthy", detail).hint(
                 "the old instances still serve; mend the user data or the health check and run `cloudscale up` again",
             ));
         }
@@ -198,8 +206,34 @@ async fn until_healthy(task: &Task<'_>, output: &Output) -> Result<(), Problem> 
     }
 }
 
+/// Those that do not serve yet, and why: a target that is not listed is one of them.
+fn waiting<'a>(ids: &'a [String], targets: &[TargetHealthDescription]) -> BTreeMap<&'a str, String> {
+    let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, health_of(target))));
+    let healths: BTreeMap<_, _> = healths.collect();
+    let why = |id: &'a String| match healths.get(id.as_str()) {
+        None => Some((id.as_str(), "not listed yet".to_owned())),
+        Some(health) if health.state == "healthy" || health.reason.as_deref() == Some("Target.NotInUse") => None,
+        Some(health) => Some((id.as_str(), health.sentence())),
+    };
+    ids.iter().filter_map(why).collect()
+}
+
+/// Takes targets out and waits until they have no more requests.
+pub(super) async fn leave(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let call = task.clients().elb.deregister_targets().target_group_arn(target_group);
+    match call.set_targets(Some(targets(ids))).send().await {
+        Err(error) if !error.is(&["TargetGroupNotFound", "InvalidTarget"]) => {
+            Err(error.problem("elasticloadbalancing:DeregisterTargets", task.address))
+        }
+        _ => until_drained(task, target_group, ids).await,
+    }
+}
+
 /// Requests in flight finish before an instance may go.
-async fn until_drained(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub(super) async fn until_drained(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     loop {
         let (_, targets) = target_health(task.clients(), target_group).await?;
@@ -212,5 +246,37 @@ async fn until_drained(task: &Task<'_>, target_group: &str, ids: &[String]) -> R
         }
         task.waiting(format!("{} draining", draining.join(", ")));
         task.run.pause(&mut backoff).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::{TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum};
+
+    use super::*;
+
+    fn target(
+        id: &str,
+        state: TargetHealthStateEnum,
+        reason: Option<TargetHealthReasonEnum>,
+    ) -> TargetHealthDescription {
+        let health = TargetHealth::builder().state(state).set_reason(reason).build();
+        let target = TargetDescription::builder().id(id).build();
+        TargetHealthDescription::builder().target(target).target_health(health).build()
+    }
+
+    #[test]
+    fn a_target_that_is_not_listed_is_waited_for_and_one_that_nobody_checks_is_not() {
+        let targets = [
+            target("i-1", TargetHealthStateEnum::Healthy, None),
+            target("i-2", TargetHealthStateEnum::Initial, None),
+            target("i-4", TargetHealthStateEnum::Unused, Some(TargetHealthReasonEnum::NotInUse)),
+        ];
+        let ids = ["i-1", "i-2", "i-3", "i-4"].map(str::to_owned);
+        let waiting = waiting(&ids, &targets);
+        assert_eq!(
+            waiting.into_iter().collect::<Vec<_>>(),
+            [("i-2", "initial".into()), ("i-3", "not listed yet".into())]
+        );
     }
 }

@@ -1,15 +1,17 @@
 //! The routes of a cluster as rules of the listener: path patterns → target group.
 //!
-//! Priorities rise in steps in the order of the clusters. A rule that must move to a priority which another rule of ours
-//! still has pushes that one aside first: every request finds a rule at every moment.
+//! Priorities rise in steps in the order of the clusters (`rule_order.rs` moves them).
+
+use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, PathPatternConditionConfig, Rule as Api, RuleCondition, RulePriorityPair,
+    Action, ActionTypeEnum, PathPatternConditionConfig, Rule as Api, RuleCondition,
 };
 
 use super::fields::Fields;
+use super::rule_order::{Order, PRIORITY_MAX, occupied};
 use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, in_cluster, listener, touches};
+use super::{Output, Resource, Scope, cluster_prefix, handover, in_cluster, listener, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -21,8 +23,6 @@ const VALUES_MAX: usize = 5;
 const WILDCARDS_MAX: usize = 5;
 /// Room between two rules for one made by hand.
 const PRIORITY_STEP: usize = 10;
-/// The highest priority of ELBv2; rules that are pushed aside go to the end.
-const PRIORITY_MAX: i32 = 50_000;
 
 #[derive(Debug)]
 pub struct Rule;
@@ -30,6 +30,7 @@ pub struct Rule;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub priority: i32,
+    pub order: Arc<Order>,
     pub paths: Vec<String>,
     /// The address of the target group.
     pub target_group: String,
@@ -50,19 +51,21 @@ impl Resource for Rule {
     const GOES_WITH: &'static [&'static str] = &["listener", "load_balancer"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
-        let mut rules = Vec::new();
+        let mut rules: Vec<(String, Vec<String>, String)> = Vec::new();
         for cluster in &scope.stack.clusters {
             for (index, paths) in chunks(&cluster.routes).into_iter().enumerate() {
                 let kind = if index == 0 { Self::KIND.to_owned() } else { format!("{}.{}", Self::KIND, index + 1) };
-                let wanted = Wanted {
-                    priority: i32::try_from((rules.len() + 1) * PRIORITY_STEP).unwrap_or(PRIORITY_MAX),
-                    paths,
-                    target_group: in_cluster(&cluster.name, "target_group"),
-                };
-                rules.push((in_cluster(&cluster.name, &kind), wanted));
+                let target_group = in_cluster(&cluster.name, "target_group");
+                rules.push((in_cluster(&cluster.name, &kind), paths, target_group));
             }
         }
-        rules
+        let priority = |index: usize| i32::try_from((index + 1) * PRIORITY_STEP).unwrap_or(PRIORITY_MAX);
+        let order = rules.iter().enumerate().map(|(index, (address, ..))| (address.clone(), priority(index)));
+        let order = Order::new(order);
+        let wanted = rules.into_iter().enumerate().map(|(index, (address, paths, target_group))| {
+            (address, Wanted { priority: priority(index), order: Arc::clone(&order), paths, target_group })
+        });
+        wanted.collect()
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
@@ -97,6 +100,12 @@ impl Resource for Rule {
         }
     }
 
+    /// The targets: before the rule moves to a new target group, they are in it.
+    fn after(wanted: &Wanted) -> Vec<String> {
+        let cluster = cluster_prefix(&wanted.target_group).unwrap_or_default();
+        ["registration", "scaling_group"].map(|kind| format!("{cluster}.{kind}")).into()
+    }
+
     fn output(live: &Live) -> Output {
         Output::id(live.api.rule_arn().unwrap_or_default())
     }
@@ -128,7 +137,7 @@ impl Resource for Rule {
             if let Some(answer) = task.fresh("elasticloadbalancing:CreateRule", create).await? {
                 return Ok(answer.rules().first().and_then(|rule| rule.rule_arn()).map(Output::id));
             }
-            Ok(make_room(task, &listener, wanted.priority).await?.map(Output::id))
+            Ok(wanted.order.arrange(task, &listener, wanted.priority).await?.map(Output::id))
         };
         task.appears(attempt).await?.ok_or_else(|| occupied(task, wanted.priority))
     }
@@ -136,13 +145,16 @@ impl Resource for Rule {
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = Self::output(live);
         let elb = &task.clients().elb;
+        if touches(changes, &["target_group"]) {
+            handover::prepare(task, &live.api, &task.output(&wanted.target_group)?.id).await?;
+        }
         if touches(changes, &["paths", "target_group"]) {
             let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&wanted.paths));
             let call = call.actions(forward(task, wanted)?).send().await;
             call.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
         }
         if touches(changes, &["priority"]) {
-            move_to(task, &output.id, wanted.priority).await?;
+            wanted.order.arrange(task, &listener_of(&output.id), wanted.priority).await?;
         }
         tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
         Ok(output)
@@ -198,60 +210,6 @@ fn condition(paths: &[String]) -> RuleCondition {
 fn forward(task: &Task<'_>, wanted: &Wanted) -> Result<Action, Problem> {
     let arn = task.output(&wanted.target_group)?.id;
     Ok(Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(arn).build())
-}
-
-fn occupied(task: &Task<'_>, priority: i32) -> Problem {
-    Problem::new(
-        "A listener rule is in the way",
-        format!("{} needs priority {priority}, which a rule that is not cloudscale's has", task.address),
-    )
-    .hint("move that rule to another priority, or delete it")
-}
-
-/// Gives a rule its priority, whoever has it now.
-async fn move_to(task: &Task<'_>, rule: &str, priority: i32) -> Result<(), Problem> {
-    for _ in 0..2 {
-        let turn = task.run.priorities.lock().await;
-        let call = task.clients().elb.set_rule_priorities().rule_priorities(pair(rule, priority)).send().await;
-        drop(turn);
-        match call {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is(&["PriorityInUse"]) => make_room(task, &listener_of(rule), priority).await?,
-            Err(error) => return Err(error.problem("elasticloadbalancing:SetRulePriorities", task.address)),
-        };
-    }
-    Err(occupied(task, priority))
-}
-
-/// Pushes our rule that has `priority` to the end; answers with its ARN where it turns out to be this very resource, made
-/// by a call whose answer was lost.
-async fn make_room(task: &Task<'_>, listener: &str, priority: i32) -> Result<Option<String>, Problem> {
-    let _turn = task.run.priorities.lock().await;
-    let elb = &task.clients().elb;
-    let pages = elb.describe_rules().listener_arn(listener).into_paginator().items().send().try_collect().await;
-    let rules = pages.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))?;
-    let taken: Vec<i32> = rules.iter().filter_map(|rule| rule.priority()?.parse().ok()).collect();
-    let Some(occupant) = rules.iter().find(|rule| rule.priority() == Some(&priority.to_string())) else {
-        return Ok(None);
-    };
-    let arn = occupant.rule_arn().unwrap_or_default();
-    let tags = super::target_group::tags_of(task, arn).await?;
-    if tags.get(tags::STACK) != Some(&task.run.stack) {
-        return Err(occupied(task, priority));
-    }
-    if tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)
-        && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
-    {
-        return Ok(Some(arn.to_owned()));
-    }
-    let free = (1..=PRIORITY_MAX).rev().find(|priority| !taken.contains(priority)).unwrap_or(PRIORITY_MAX);
-    let call = elb.set_rule_priorities().rule_priorities(pair(arn, free)).send().await;
-    call.map_err(|error| error.problem("elasticloadbalancing:SetRulePriorities", task.address))?;
-    Ok(None)
-}
-
-fn pair(rule: &str, priority: i32) -> RulePriorityPair {
-    RulePriorityPair::builder().rule_arn(rule).priority(priority).build()
 }
 
 #[cfg(test)]

@@ -1,20 +1,26 @@
 //! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
-    AutoScalingGroup, LaunchTemplateSpecification, RefreshPreferences, ScaleInProtectedInstances,
+    AutoScalingGroup, DesiredConfiguration, LaunchTemplateSpecification, LifecycleState, RefreshPreferences,
+    ScaleInProtectedInstances,
 };
 
 use super::fields::{Fields, Value};
+use super::instance_refresh::Rollover;
 use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, in_cluster, instance_refresh, mixed_instances, security_group, touches};
+use super::{
+    Output, Resource, Scope, foreign, in_cluster, instance_refresh, mixed_instances, registration, security_group,
+    touches,
+};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::engine::task::{Task, boot_grace};
 use crate::problem::Problem;
-use crate::stack::model::{Capacity, Mix, Rollout};
+use crate::stack::model::{Capacity, Mix, Provider, Rollout};
 use crate::stack::names;
 
 /// A group cannot be deleted while it changes its capacity.
@@ -31,7 +37,6 @@ const SETTINGS: &[&str] = &[
     "termination",
     "protect_from_scale_in",
     "subnets",
-    "launch_template",
     "mix.",
 ];
 /// Instances of one `SetInstanceProtection` (EC2 Auto Scaling API).
@@ -79,6 +84,8 @@ impl Resource for ScalingGroup {
     const KIND: &'static str = "scaling_group";
     // moto takes the warm-up and does not tell it.
     const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s"];
+    // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
+    const REPLACE_WITH: &'static [&'static str] = &["target_group"];
     const SHEDS: bool = true;
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
@@ -159,7 +166,7 @@ impl Resource for ScalingGroup {
             .maybe("protect_from_scale_in", group.new_instances_protected_from_scale_in())
             .value("subnets", subnets)
             .value("launch_template", template)
-            .maybe(OUTDATED, instance_refresh::outdated(group));
+            .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| live.current));
         let fields = mixed_instances::observe(fields, group);
         match group.target_group_arns() {
             [only] => fields.value("target_group", cloud.reference(only)),
@@ -172,7 +179,12 @@ impl Resource for ScalingGroup {
     }
 
     fn reason(_wanted: &Wanted, live: &Live) -> Option<String> {
-        instance_refresh::outdated(&live.group)
+        match mixed_instances::template(&live.group).and_then(|template| template.version()) {
+            Some(version) if !live.current => {
+                Some(format!("launches from version {version} of its launch template, which has a newer one"))
+            }
+            _ => instance_refresh::outdated(&live.group),
+        }
     }
 
     fn output(live: &Live) -> Output {
@@ -191,6 +203,19 @@ impl Resource for ScalingGroup {
             group.min_size()?,
             group.max_size()?
         ))
+    }
+
+    async fn replace(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Output, Problem> {
+        let taken = live.group.auto_scaling_group_name().unwrap_or_default();
+        let mut next = wanted.clone();
+        if taken == wanted.name {
+            next.name = names::successor(&wanted.name, task.spec, names::EC2_NAME_CHARACTERS_MAX);
+        }
+        // The scaler's number goes on.
+        next.desired = live.group.desired_capacity().unwrap_or(wanted.desired).clamp(wanted.min, wanted.max);
+        let output = Self::create(task, &next).await?;
+        until_in_service(task, &output.id).await?;
+        Ok(output)
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
@@ -232,7 +257,8 @@ impl Resource for ScalingGroup {
         let output = Self::output(live);
         let autoscaling = &task.clients().autoscaling;
         if touches(changes, SETTINGS) {
-            configure(task, wanted, &live.group).await?;
+            let template = mixed_instances::template(&live.group).cloned();
+            configure(task, wanted, &live.group, template.unwrap_or(self::template(task, wanted)?)).await?;
         }
         if touches(changes, &["suspended"]) {
             let live: BTreeSet<String> = suspended(&live.group).map(str::to_owned).collect();
@@ -247,7 +273,7 @@ impl Resource for ScalingGroup {
         }
         tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, wanted)).await?;
         if touches(changes, &["launch_template", OUTDATED]) {
-            instance_refresh::run(task, &output.id, &preferences(wanted)).await?;
+            roll_over(task, wanted, live).await?;
         }
         Ok(output)
     }
@@ -259,6 +285,14 @@ impl Resource for ScalingGroup {
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let name = live.group.auto_scaling_group_name().unwrap_or_default();
         unprotect(task, live).await?;
+        // The cluster has become a fleet: the group goes when that serves.
+        let cluster = super::cluster_prefix(task.address).unwrap_or_default();
+        if let Some(fleet) = task.run.published(&format!("{cluster}.registration")) {
+            registration::until_healthy(task, &fleet.id, &fleet.members, "").await?;
+        }
+        if task.run.published(&format!("{cluster}.target_group")).is_some() {
+            leave(task, live, name).await?;
+        }
         let delete = || async {
             let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
             match call.force_delete(true).send().await {
@@ -272,8 +306,14 @@ impl Resource for ScalingGroup {
 }
 
 /// Writes what `UpdateAutoScalingGroup` takes, all at once.
-async fn configure(task: &Task<'_>, wanted: &Wanted, live: &AutoScalingGroup) -> Result<(), Problem> {
-    let template = template(task, wanted)?;
+async fn configure(
+    task: &Task<'_>,
+    wanted: &Wanted,
+    live: &AutoScalingGroup,
+    mut template: LaunchTemplateSpecification,
+) -> Result<(), Problem> {
+    // AWS tells both, and takes one.
+    template.launch_template_name = None;
     let mixed = wanted.mix.as_deref().map(|mix| mixed_instances::policy(mix, template.clone(), Some(live)));
     let request = task
         .clients()
@@ -368,7 +408,43 @@ fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecificat
     Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
 }
 
-fn preferences(wanted: &Wanted) -> RefreshPreferences {
+/// New instances first, then the group: until they have proved themselves there is something to go back to.
+async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), Problem> {
+    let group = live.group.auto_scaling_group_name().unwrap_or_default();
+    let template = template(task, wanted)?;
+    let version = |group: &AutoScalingGroup| mixed_instances::template(group)?.version().map(str::to_owned);
+    let reversible = version(&live.group).as_deref() != template.version();
+    let desired = match wanted.mix.as_deref() {
+        None => DesiredConfiguration::builder().launch_template(template.clone()),
+        Some(mix) => {
+            let policy = mixed_instances::policy(mix, template.clone(), Some(&live.group));
+            DesiredConfiguration::builder().mixed_instances_policy(policy)
+        }
+    };
+    let rollover = Rollover {
+        group,
+        desired: desired.build(),
+        version: template.version().unwrap_or_default(),
+        preferences: preferences(wanted, reversible),
+        reversible,
+        target_group: &task.output(&in_cluster(&wanted.cluster, "target_group"))?.id,
+        patience: patience(task.clients().provider, wanted),
+    };
+    instance_refresh::run(task, &rollover).await?;
+    // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
+    match describe(task, group).await? {
+        Some(now) if version(&now).as_deref() != template.version() => configure(task, wanted, &now, template).await,
+        _ => Ok(()),
+    }
+}
+
+/// How long a new instance may need: it boots, warms up, and is given two graces, since the group replaces it after one.
+fn patience(provider: Provider, wanted: &Wanted) -> Duration {
+    let seconds = |value: i32| Duration::from_secs(u64::try_from(value).unwrap_or_default());
+    boot_grace(provider) + seconds(wanted.warmup_s) + 2 * seconds(wanted.health_grace_s)
+}
+
+fn preferences(wanted: &Wanted, auto_rollback: bool) -> RefreshPreferences {
     RefreshPreferences::builder()
         .min_healthy_percentage(wanted.rollout.min_healthy.into())
         .max_healthy_percentage(wanted.rollout.max_healthy.into())
@@ -377,6 +453,7 @@ fn preferences(wanted: &Wanted) -> RefreshPreferences {
         .skip_matching(true)
         // Protection is against shrinking, not against what the stack asks for.
         .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
+        .auto_rollback(auto_rollback)
         .build()
 }
 
@@ -399,6 +476,27 @@ async fn adopt(task: &Task<'_>, name: &str) -> Result<(), Problem> {
     if tags.get(tags::STACK) == Some(&task.run.stack) { Ok(()) } else { Err(foreign("Auto Scaling group", name)) }
 }
 
+async fn detach(task: &Task<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
+    if target_groups.is_empty() {
+        return Ok(());
+    }
+    let call = task.clients().autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
+    let call = call.set_target_group_arns(Some(target_groups)).send().await;
+    call.map(drop).map_err(|error| error.problem("autoscaling:DetachLoadBalancerTargetGroups", task.address))
+}
+
+/// Before a group goes whose cluster serves on, its requests in flight finish.
+async fn leave(task: &Task<'_>, live: &Live, name: &str) -> Result<(), Problem> {
+    let target_groups = live.group.target_group_arns();
+    detach(task, name, target_groups.to_vec()).await?;
+    let members = live.group.instances().iter().filter_map(|instance| instance.instance_id().map(str::to_owned));
+    let members: Vec<_> = members.collect();
+    for target_group in target_groups {
+        registration::until_drained(task, target_group, &members).await?;
+    }
+    Ok(())
+}
+
 /// After a target group was replaced: only the new one stays attached.
 async fn detach_old_target_groups(task: &Task<'_>, live: &Live, name: &str) -> Result<(), Problem> {
     let Some(current) =
@@ -407,12 +505,31 @@ async fn detach_old_target_groups(task: &Task<'_>, live: &Live, name: &str) -> R
         return Ok(());
     };
     let old: Vec<_> = live.group.target_group_arns().iter().filter(|arn| **arn != current.id).cloned().collect();
-    if old.is_empty() {
-        return Ok(());
+    detach(task, name, old).await
+}
+
+/// Waits until a group has as many instances behind its target groups as it should; answers with their ids.
+pub(super) async fn until_in_service(task: &Task<'_>, name: &str) -> Result<Vec<String>, Problem> {
+    let mut backoff = task.run.backoff();
+    loop {
+        let group = describe(task, name).await?;
+        let wanted = group.as_ref().and_then(|group| group.desired_capacity()).unwrap_or_default();
+        let instances = group.as_ref().map(|group| group.instances()).unwrap_or_default();
+        let serving =
+            instances.iter().filter(|instance| instance.lifecycle_state() == Some(&LifecycleState::InService));
+        let serving: Vec<_> = serving.filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
+        if serving.len() >= usize::try_from(wanted).unwrap_or_default() {
+            return Ok(serving);
+        }
+        let reason = format!("{name}: {} of {wanted} in service", serving.len());
+        task.waiting(&reason);
+        if task.run.is_late() {
+            return Err(Problem::new("The new group has too few instances", reason).hint(
+                "the old group serves; `cloudscale events` tells why instances do not start; `cloudscale up` continues",
+            ));
+        }
+        task.run.pause(&mut backoff).await?;
     }
-    let call = task.clients().autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
-    let call = call.set_target_group_arns(Some(old)).send().await;
-    call.map(|_| ()).map_err(|error| error.problem("autoscaling:DetachLoadBalancerTargetGroups", task.address))
 }
 
 async fn until_deleted(task: &Task<'_>, name: &str) -> Result<(), Problem> {

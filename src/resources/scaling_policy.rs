@@ -31,7 +31,6 @@ pub struct Wanted {
 
 #[derive(Clone, Debug)]
 pub struct Live {
-    cluster: String,
     policy: Api,
 }
 
@@ -65,6 +64,7 @@ impl Resource for ScalingPolicy {
     type Live = Live;
 
     const KIND: &'static str = "scaling_policy";
+    const REPLACE_WITH: &'static [&'static str] = &["group"];
     const GOES_WITH: &'static [&'static str] = &["scaling_group"];
     // moto has no notion of it.
     const MAY_BE_UNTOLD: &'static [&'static str] = &["enabled"];
@@ -79,7 +79,7 @@ impl Resource for ScalingPolicy {
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.policies.iter().filter_map(|policy| {
             let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
-            Some((address(&cluster, name_in_stack(policy)?), Live { cluster, policy: policy.clone() }))
+            Some((address(&cluster, name_in_stack(policy)?), Live { policy: policy.clone() }))
         });
         ours.collect()
     }
@@ -125,7 +125,7 @@ impl Resource for ScalingPolicy {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let policy = &live.policy;
         let fields = Fields::default()
-            .reference("group", in_cluster(&live.cluster, "scaling_group"))
+            .value("group", cloud.reference(policy.auto_scaling_group_name().unwrap_or_default()))
             .maybe("enabled", policy.enabled())
             .maybe("type", policy.policy_type())
             .maybe("warmup_s", policy.estimated_instance_warmup());

@@ -33,7 +33,6 @@ pub struct Wanted {
 
 #[derive(Clone, Debug)]
 pub struct Live {
-    cluster: String,
     action: ScheduledUpdateGroupAction,
 }
 
@@ -46,6 +45,7 @@ impl Resource for ScheduledAction {
     type Live = Live;
 
     const KIND: &'static str = "scheduled_action";
+    const REPLACE_WITH: &'static [&'static str] = &["group"];
     const GOES_WITH: &'static [&'static str] = &["scaling_group"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
@@ -67,7 +67,7 @@ impl Resource for ScheduledAction {
         let ours = cloud.schedules.iter().filter_map(|action| {
             let cluster = cluster_of_group(cloud, action.auto_scaling_group_name())?;
             let name = names::in_stack(action.auto_scaling_group_name()?, action.scheduled_action_name()?);
-            Some((address(&cluster, name), Live { cluster, action: action.clone() }))
+            Some((address(&cluster, name), Live { action: action.clone() }))
         });
         ours.collect()
     }
@@ -93,7 +93,7 @@ impl Resource for ScheduledAction {
         // Of a recurring action AWS tells the next run as its start.
         let start = time(action.start_time()).filter(|start| *start > cloud.taken && Some(*start) != next);
         Fields::default()
-            .reference("group", in_cluster(&live.cluster, "scaling_group"))
+            .value("group", cloud.reference(action.auto_scaling_group_name().unwrap_or_default()))
             .maybe("cron", action.recurrence())
             .text("time_zone", time_zone)
             .maybe("start", start)
@@ -216,7 +216,7 @@ mod tests {
                 .start_time(api_time(at(start)))
                 .build();
             let cloud = Snapshot { taken: now, ..Snapshot::default() };
-            let live = Live { cluster: "web".to_owned(), action };
+            let live = Live { action };
             ScheduledAction::observe(&live, &cloud).get("start").map(ToString::to_string)
         };
         assert_eq!(observed("2026-11-28T13:00:00Z"), None);

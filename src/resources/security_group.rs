@@ -1,6 +1,7 @@
 //! Two security groups: the load balancer's, open on its port; the instances', open to the load balancer only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup as Api, UserIdGroupPair};
 
@@ -44,6 +45,7 @@ impl Resource for SecurityGroup {
 
     const KIND: &'static str = "security_group";
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
+    const SHEDS: bool = true;
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let stack = scope.stack;
@@ -131,20 +133,27 @@ impl Resource for SecurityGroup {
         let wanted = wanted_accesses(task, wanted)?;
         let present: BTreeSet<_> = accesses(live.group.ip_permissions()).collect();
         authorize(task, &output.id, wanted.difference(&present)).await?;
-        let surplus: Vec<_> = present.difference(&wanted).map(Access::permission).collect();
-        if !surplus.is_empty() {
-            let call = task.clients().ec2.revoke_security_group_ingress().group_id(&output.id);
-            let call = call.set_ip_permissions(Some(surplus)).send().await;
-            if let Err(error) = call
-                && !error.is(&["InvalidPermission.NotFound"])
-            {
-                return Err(error.problem("ec2:RevokeSecurityGroupIngress", task.address));
-            }
-        }
         if touches(changes, &["tags", "ingress"]) {
             tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         }
-        Ok(output)
+        Ok(Output { members: wanted.iter().map(ToString::to_string).collect(), ..output })
+    }
+
+    // A way in is closed when nobody comes that way any more.
+    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+        let present = accesses(live.group.ip_permissions());
+        let surplus = present.filter(|access| !kept.members.contains(&access.to_string()));
+        let surplus: Vec<_> = surplus.map(|access| access.permission()).collect();
+        if surplus.is_empty() {
+            return Ok(());
+        }
+        let call = task.clients().ec2.revoke_security_group_ingress().group_id(&kept.id);
+        match call.set_ip_permissions(Some(surplus)).send().await {
+            Err(error) if !error.is(&["InvalidPermission.NotFound"]) => {
+                Err(error.problem("ec2:RevokeSecurityGroupIngress", task.address))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
@@ -167,6 +176,12 @@ struct Access {
     to: Option<i32>,
     /// A CIDR, a security group's id, or a prefix list's.
     source: String,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}", self.ports(), self.source)
+    }
 }
 
 impl Access {

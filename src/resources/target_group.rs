@@ -2,9 +2,9 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroup as Api, TargetTypeEnum};
 
-use super::fields::{Fields, Value, short_hash};
+use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, in_cluster, touches};
+use super::{Output, Resource, Scope, foreign, in_cluster, security_group, touches};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -89,6 +89,15 @@ impl Resource for TargetGroup {
             .maybe("health_check.codes", group.matcher().and_then(|matcher| matcher.http_code()))
     }
 
+    fn after(_wanted: &Wanted) -> Vec<String> {
+        vec![security_group::INSTANCES.to_owned()]
+    }
+
+    // Its targets are asked through the ways that the security group opens.
+    fn stands_on(_live: &Live) -> Vec<String> {
+        vec![security_group::INSTANCES.to_owned()]
+    }
+
     fn output(live: &Live) -> Output {
         Output::id(live.group.target_group_arn().unwrap_or_default())
     }
@@ -102,7 +111,7 @@ impl Resource for TargetGroup {
             Some(output) => Ok(output),
             // The predecessor that this one replaces has the name; it goes when nothing refers to it any more.
             None => {
-                let name = successor(&wanted.name, task.spec);
+                let name = names::successor(&wanted.name, task.spec, names::ELB_NAME_CHARACTERS_MAX);
                 create(task, wanted, &name).await?.ok_or_else(|| foreign("target group", &name))
             }
         }
@@ -139,13 +148,6 @@ impl Resource for TargetGroup {
         };
         task.patient("elasticloadbalancing:DeleteTargetGroup", IN_USE, None, delete).await
     }
-}
-
-/// A name for the successor of `name`, as long at most: deterministic, so that a rerun finds it.
-pub fn successor(name: &str, spec: &str) -> String {
-    let hash = &short_hash([name, spec])[..6];
-    let kept = &name[..name.len().min(names::ELB_NAME_CHARACTERS_MAX - hash.len() - 1)];
-    format!("{}-{hash}", kept.trim_end_matches('-'))
 }
 
 fn seconds(duration: std::time::Duration) -> i32 {
@@ -199,19 +201,4 @@ pub async fn tags_of(task: &Task<'_>, arn: &str) -> Result<Tags, Problem> {
     let answer = task.clients().elb.describe_tags().resource_arns(arn).send().await;
     let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", task.address))?;
     Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags())).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_successor_has_a_name_of_its_own_within_the_limit() {
-        let name = "cs-a-rather-long-stack-name-abcd";
-        let next = successor(name, "0011");
-        assert_ne!(next, name);
-        assert!(next.len() <= names::ELB_NAME_CHARACTERS_MAX, "{next}");
-        assert_eq!(next, successor(name, "0011"));
-        assert_ne!(next, successor(name, "0012"));
-    }
 }

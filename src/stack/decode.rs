@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use super::autoscaling;
 use super::document::{Document, Fields, scalar_text};
-use super::language::{AUTOSCALING, CLUSTER, FIXED_RESPONSE, HEALTH_CHECK, IMAGE_PARAMETER, LOAD_BALANCER};
-use super::model::{Autoscaling, Capacity, Cluster, FixedResponse, HealthCheck, Image, LoadBalancer, Provider, Stack};
+use super::language::{
+    AUTOSCALING, CLUSTER, FIXED_RESPONSE, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, LOAD_BALANCER,
+};
+use super::model::{
+    Autoscaling, Capacity, Cluster, FixedResponse, FleetRollout, HealthCheck, Image, LoadBalancer, Provider, Stack,
+};
 use super::network;
 use super::routes::{self, Route};
 use super::yaml::Entry;
@@ -228,14 +232,33 @@ impl Decoder<'_> {
 
     fn capacity(&mut self, fields: &Fields, routed: bool) -> Capacity {
         let Some(group) = fields.object_written("autoscaling", &AUTOSCALING) else {
-            return Capacity::Fleet { instances: fields.integer_written("instances").unwrap_or(1) };
+            let instances = fields.integer_written("instances").unwrap_or(1);
+            return Capacity::Fleet { instances, rollout: self.fleet_rollout(fields) };
         };
+        if fields.is_written("rollout") {
+            let detail = "a cluster's own `rollout` is for a fleet; a group has one within `autoscaling`";
+            let problem = fields.problem("rollout", "The rollout is in the wrong place", detail);
+            self.problems.push(problem.hint("write `autoscaling: {rollout: {min_healthy: 90, max_healthy: 110}}`"));
+        }
         if fields.is_written("instances") {
             let detail = "a cluster has either `instances` (a fleet) or `autoscaling` (a group)";
             let problem = fields.problem("instances", "Both a fleet and a group", detail);
             self.problems.push(problem.hint("remove `instances`; the group's `desired` says how many to start with"));
         }
         Capacity::Group(autoscaling::group(&group, routed, self.problems))
+    }
+
+    fn fleet_rollout(&mut self, fields: &Fields) -> FleetRollout {
+        let rollout = fields.object("rollout", &FLEET_ROLLOUT);
+        let bounds = FleetRollout {
+            max_surge: rollout.integer("max_surge"),
+            max_unavailable: rollout.integer("max_unavailable"),
+        };
+        if rollout.is_written("max_surge") && bounds.max_surge == 0 && bounds.max_unavailable == 0 {
+            let detail = "with neither `max_surge` nor `max_unavailable` no instance can be replaced";
+            self.problems.push(rollout.problem("max_surge", "Invalid rollout", detail));
+        }
+        bounds
     }
 
     fn image(&mut self, fields: &Fields, instance_type: &str) -> Image {

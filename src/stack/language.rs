@@ -125,6 +125,12 @@ pub static CLUSTER: Object = Object {
     keys: &[
         key("instance_type", INSTANCE_TYPE, Default("t3.micro"), "The EC2 instance type."),
         key("instances", Kind::Integer { min: 0, max: 5000 }, Optional, "A fleet of so many instances. [default: 1]"),
+        key(
+            "rollout",
+            Kind::Object(&FLEET_ROLLOUT),
+            Optional,
+            "How a fleet's instances are replaced when they change.",
+        ),
         key("autoscaling", Kind::Object(&AUTOSCALING), Optional, "An Auto Scaling group, instead of `instances`."),
         key(
             "image",
@@ -199,6 +205,25 @@ pub static HEALTH_CHECK: Object = Object {
             },
             Default("200"),
             "The status codes that count as success, from 200 to 499.",
+        ),
+    ],
+};
+
+pub static FLEET_ROLLOUT: Object = Object {
+    name: "rollout",
+    about: "In percent of `instances`. Every round waits until new instances serve and old ones have drained.",
+    keys: &[
+        key(
+            "max_surge",
+            Kind::Integer { min: 0, max: 100 },
+            Default("25"),
+            "So many run in addition meanwhile, rounded up: they cost, and count against the account's quota.",
+        ),
+        key(
+            "max_unavailable",
+            Kind::Integer { min: 0, max: 100 },
+            Default("0"),
+            "So many may be missing meanwhile, rounded down.",
         ),
     ],
 };

@@ -118,7 +118,7 @@ pub struct HealthCheck {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Capacity {
     /// A fixed number of instances.
-    Fleet { instances: u32 },
+    Fleet { instances: u32, rollout: FleetRollout },
     /// An Auto Scaling group.
     Group(Autoscaling),
 }
@@ -285,6 +285,23 @@ pub struct ScheduledAction {
     pub min: Option<u32>,
     pub max: Option<u32>,
     pub desired: Option<u32>,
+}
+
+/// Bounds of a fleet's rollout, in percent of its instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetRollout {
+    pub max_surge: u8,
+    pub max_unavailable: u8,
+}
+
+impl FleetRollout {
+    /// How many of `instances` may run beyond them, rounded up, and may be missing, rounded down. Never neither.
+    pub fn bounds(&self, instances: u32) -> (usize, usize) {
+        let instances = usize::try_from(instances).unwrap_or(usize::MAX);
+        let surge = instances.saturating_mul(self.max_surge.into()).div_ceil(100);
+        let unavailable = instances.saturating_mul(self.max_unavailable.into()) / 100;
+        if surge + unavailable == 0 { (1, 0) } else { (surge, unavailable) }
+    }
 }
 
 /// Bounds of an instance refresh, in percent of the desired capacity.

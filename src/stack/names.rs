@@ -56,6 +56,13 @@ pub fn lock(stack: &str) -> String {
     fit(format!("cs-lock.{stack}"), EC2_NAME_CHARACTERS_MAX)
 }
 
+/// A name for the successor of `name`, while both are there: deterministic, so that a rerun finds it.
+pub fn successor(name: &str, reason: &str, characters_max: usize) -> String {
+    let hash = hash(&format!("{name} {reason}"));
+    let kept = name[..name.len().min(characters_max - HASH_CHARACTERS - 1)].trim_end_matches('-');
+    format!("{kept}-{hash}")
+}
+
 /// The security group of the load balancer: open on the listener's port.
 pub fn load_balancer_security_group(stack: &str) -> String {
     fit(format!("cs-{stack}--load-balancer"), EC2_NAME_CHARACTERS_MAX)
@@ -87,6 +94,16 @@ fn hash(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_successor_has_a_name_of_its_own_within_the_limit() {
+        let name = "cs-a-rather-long-stack-name-abcd";
+        let next = |reason| successor(name, reason, ELB_NAME_CHARACTERS_MAX);
+        assert_ne!(next("0011"), name);
+        assert!(next("0011").len() <= ELB_NAME_CHARACTERS_MAX);
+        assert_eq!(next("0011"), next("0011"));
+        assert_ne!(next("0011"), next("0012"));
+    }
 
     #[test]
     fn what_is_in_a_group_goes_by_its_own_name_in_the_stack() {

@@ -21,7 +21,7 @@ pub fn check(stack: &Stack) -> Problems {
         )
         .collect();
     let targets = |cluster: &Cluster| match &cluster.capacity {
-        Capacity::Fleet { instances } => *instances as usize,
+        Capacity::Fleet { instances, .. } => *instances as usize,
         Capacity::Group(group) => group.max as usize,
     };
     let rules = stack.clusters.iter().filter(|cluster| !cluster.routes.is_empty()).count();

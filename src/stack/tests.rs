@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{Adjustment, Capacity, Comparison, Image, Metric, Network, Policy, Step, Trigger};
+use super::model::{Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger};
 use super::*;
 use crate::problem::Source;
 
@@ -94,7 +94,10 @@ fn the_example_of_the_design_loads() {
     assert_eq!(warnings, Problems::default());
     let [light, heavy] = &stack.clusters[..] else { panic!("two clusters in file order") };
     assert_eq!(light.user_data.as_ref().unwrap().text, "#!/bin/bash\nserve light 8080 two-clusters 0\n");
-    assert_eq!(light.capacity, Capacity::Fleet { instances: 4 });
+    assert_eq!(
+        light.capacity,
+        Capacity::Fleet { instances: 4, rollout: FleetRollout { max_surge: 25, max_unavailable: 0 } }
+    );
     assert_eq!(light.health_check.interval, Duration::from_secs(10));
     let Capacity::Group(group) = &heavy.capacity else { panic!("a group") };
     assert_eq!((group.min, group.max, group.desired), (2, 8, 2));
@@ -150,7 +153,10 @@ fn all_but_name_and_clusters_has_defaults() {
     assert_eq!((web.instance_type.as_str(), web.port), ("t3.micro", 8080));
     assert_eq!(web.routes, ["/web", "/web/*"]);
     assert_eq!(web.health_check.path, "/health");
-    assert_eq!(web.capacity, Capacity::Fleet { instances: 1 });
+    assert_eq!(
+        web.capacity,
+        Capacity::Fleet { instances: 1, rollout: FleetRollout { max_surge: 25, max_unavailable: 0 } }
+    );
     assert!(matches!(&web.image, Image::Alias { parameter, .. } if parameter.ends_with("kernel-default-x86_64")));
 }
 
@@ -205,7 +211,7 @@ clusters:
     stack.yaml:9:30: Invalid value: `interval` is `60`, but must be a duration from 5s to 5m
     stack.yaml:10:14: Invalid route: `/a b`: the load balancer allows letters, digits and _-.$/~"'@:+&*? but not ' '
     stack.yaml:10:22: Route matches more than it seems to: `/ok*` also matches `/ok0` and `/ok-other`
-    stack.yaml:11:3: Wrong kind of value: `b` must be a cluster (a map with `instance_type`, `instances`, `autoscaling`, `image`, `user_data`, `instance_profile`, `port`, `routes`, `health_check`), but here is a list
+    stack.yaml:11:3: Wrong kind of value: `b` must be a cluster (a map with `instance_type`, `instances`, `rollout`, `autoscaling`, `image`, `user_data`, `instance_profile`, `port`, `routes`, `health_check`), but here is a list
     "#);
 }
 

@@ -1,6 +1,8 @@
 //! One integration binary: stories through the real binary, real AWS clients and real endpoints.
 
 mod aws_clients;
+mod changes;
+mod drift;
 mod engine_moto;
 mod failures;
 mod faults;
@@ -20,7 +22,6 @@ mod network;
 mod policies;
 mod quick_region;
 mod rehearsal;
-mod rollout;
 mod smoke;
 mod tamper;
 mod tap;

@@ -31,7 +31,7 @@ fn stack(port: u16) -> Stack {
     load(&file, &Overrides::default()).expect("the stack is valid").0
 }
 
-fn network() -> LiveNetwork {
+pub(super) fn network() -> LiveNetwork {
     let subnet = |zone: &str| LiveSubnet { id: Value::Text(format!("subnet-{zone}")), zone: zone.to_owned() };
     LiveNetwork { vpc: Value::Text("vpc-1".into()), subnets: vec![subnet("a"), subnet("b")] }
 }

@@ -1,0 +1,114 @@
+//! Moves a rule to another target group without a request that finds nobody there.
+//!
+//! AWS checks the health of targets only behind a rule that uses their group. So the rule names the new group with weight 0
+//! first: it is checked and gets no requests. When all its targets are healthy, the rule may move.
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupTuple, TargetHealthDescription,
+};
+
+use crate::aws::error::CallError;
+use crate::engine::discover::target_health;
+use crate::engine::snapshot::health_of;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+
+/// Brings the targets of a rule's next group to health while the present one serves.
+///
+/// # Errors
+/// Where they do not get healthy in time: the rule has not moved then.
+pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &str) -> Result<(), Problem> {
+    let present = groups(rule);
+    let Some(serving) = present.iter().find_map(|group| group.target_group_arn().filter(|arn| *arn != next)) else {
+        return Ok(());
+    };
+    let (_, targets) = target_health(task.clients(), serving).await?;
+    // Where nobody serves, there is nothing to lose by moving at once.
+    if !targets.iter().any(|target| health_of(target).state == "healthy") {
+        return Ok(());
+    }
+    let newcomer = TargetGroupTuple::builder().target_group_arn(next).weight(0).build();
+    let others = present.into_iter().filter(|group| group.target_group_arn() != Some(next));
+    let config = ForwardActionConfig::builder().set_target_groups(Some(others.chain([newcomer]).collect())).build();
+    let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
+    let call = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
+    call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
+    until_healthy(task, next).await
+}
+
+/// The groups that a rule forwards to, with their weights.
+fn groups(rule: &Rule) -> Vec<TargetGroupTuple> {
+    let forward = rule.actions().iter().find(|action| action.r#type() == Some(&ActionTypeEnum::Forward));
+    let Some(forward) = forward else { return Vec::new() };
+    match forward.forward_config() {
+        Some(config) if !config.target_groups().is_empty() => config.target_groups().to_vec(),
+        _ => {
+            let only = forward.target_group_arn().map(|arn| TargetGroupTuple::builder().target_group_arn(arn).build());
+            only.into_iter().collect()
+        }
+    }
+}
+
+async fn until_healthy(task: &Task<'_>, target_group: &str) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    loop {
+        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let Some(reason) = missing(&targets) else { return Ok(()) };
+        if task.run.is_late() {
+            return Err(Problem::new("The new target group is not healthy", format!("{}: {reason}", task.address))
+                .hint(
+                    "the rule has not moved, and the old targets serve; mend port, user data or health check and run \
+                 `cloudscale up` again",
+                ));
+        }
+        task.waiting(format!("the rule moves when all new targets are healthy: {reason}"));
+        task.run.pause(&mut backoff).await?;
+    }
+}
+
+/// Why the rule may not move yet.
+fn missing(targets: &[TargetHealthDescription]) -> Option<String> {
+    let staying: Vec<_> = targets.iter().map(|target| (target, health_of(target))).collect();
+    let staying: Vec<_> = staying.into_iter().filter(|(_, health)| health.state != "draining").collect();
+    if staying.is_empty() {
+        return Some("no target is registered".to_owned());
+    }
+    let (target, health) = staying.iter().find(|(_, health)| health.state != "healthy")?;
+    Some(format!("{}: {}", target.target().and_then(|target| target.id()).unwrap_or("a target"), health.sentence()))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealth, TargetHealthStateEnum};
+
+    use super::*;
+
+    fn target(id: &str, state: TargetHealthStateEnum) -> TargetHealthDescription {
+        let health = TargetHealth::builder().state(state).build();
+        let target = TargetDescription::builder().id(id).build();
+        TargetHealthDescription::builder().target(target).target_health(health).build()
+    }
+
+    #[test]
+    fn a_rule_moves_when_all_new_targets_are_healthy_and_there_are_any() {
+        use TargetHealthStateEnum::{Draining, Healthy, Initial};
+        assert_eq!(missing(&[]).as_deref(), Some("no target is registered"));
+        assert_eq!(missing(&[target("i-1", Draining)]).as_deref(), Some("no target is registered"));
+        assert_eq!(missing(&[target("i-1", Healthy), target("i-2", Initial)]).as_deref(), Some("i-2: initial"));
+        assert_eq!(missing(&[target("i-1", Healthy), target("i-2", Draining)]), None);
+    }
+
+    #[test]
+    fn a_rule_names_its_groups_in_either_form() {
+        let forward = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn("one").build();
+        let arns = |rule: &Rule| {
+            groups(rule).iter().filter_map(|group| group.target_group_arn().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(arns(&Rule::builder().actions(forward).build()), ["one"]);
+        let weighted = |arn: &str| TargetGroupTuple::builder().target_group_arn(arn).weight(1).build();
+        let config =
+            ForwardActionConfig::builder().target_groups(weighted("one")).target_groups(weighted("two")).build();
+        let forward = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
+        assert_eq!(arns(&Rule::builder().actions(forward).build()), ["one", "two"]);
+    }
+}

@@ -1,0 +1,177 @@
+//! The order of a listener's rules: all moves in one call, so that two rules swap without a moment between.
+//!
+//! Every rule of a stack shares one [`Order`]. Whoever comes first moves all that are out of place; the others find nothing
+//! left to do. What stands in the way and is ours is pushed to the end first: every request finds a rule at every moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_elasticloadbalancingv2::types::{Rule as Api, RulePriorityPair};
+use tokio::sync::Mutex;
+
+use super::tags;
+use super::target_group::tags_of;
+use crate::aws::error::CallError;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+
+/// The highest priority of ELBv2; rules that are pushed aside go to the end.
+pub const PRIORITY_MAX: i32 = 50_000;
+/// Moves, clears, and moves again; once more for endpoints that cannot swap.
+const ATTEMPTS: usize = 4;
+const IN_USE: &[&str] = &["PriorityInUse"];
+
+/// The wanted priorities by address, and the turn to change them.
+#[derive(Debug)]
+pub struct Order {
+    priorities: BTreeMap<String, i32>,
+    turn: Mutex<()>,
+}
+
+impl Order {
+    pub fn new(priorities: impl IntoIterator<Item = (String, i32)>) -> Arc<Self> {
+        Arc::new(Self { priorities: priorities.into_iter().collect(), turn: Mutex::new(()) })
+    }
+
+    /// Gives every rule that is there its priority, whoever has it now, and frees `own`'s.
+    ///
+    /// Answers with the ARN of the rule at `own` where that turns out to be this very resource, made by a call whose answer
+    /// was lost.
+    ///
+    /// # Errors
+    /// Where somebody else's rule has one of the priorities, and any call that fails.
+    pub async fn arrange(&self, task: &Task<'_>, listener: &str, own: i32) -> Result<Option<String>, Problem> {
+        let _turn = self.turn.lock().await;
+        let arns: BTreeMap<String, i32> = self
+            .priorities
+            .iter()
+            .filter_map(|(address, priority)| Some((task.run.published(address)?.id, *priority)))
+            .collect();
+        for _ in 0..ATTEMPTS {
+            let rules = describe(task, listener).await?;
+            let moves = moves(&arns, &rules);
+            let blocked = in_the_way(&arns, &moves, &rules, own);
+            if let Some(rule) = blocked {
+                if let Some(arn) = push_aside(task, rule, &rules, own).await? {
+                    return Ok(Some(arn));
+                }
+                continue;
+            }
+            if moves.is_empty() || set(task, &moves).await? {
+                return Ok(None);
+            }
+            // Some endpoints refuse a priority that is about to become free.
+            let ends: Vec<_> = free(&rules).zip(&moves).map(|(end, (arn, _))| (arn.clone(), end)).collect();
+            set(task, &ends).await?;
+        }
+        Err(occupied(task, own))
+    }
+}
+
+/// ARN → new priority of those that are out of place.
+fn moves(wanted: &BTreeMap<String, i32>, rules: &[Api]) -> Vec<(String, i32)> {
+    let found =
+        rules.iter().filter_map(|rule| Some((rule.rule_arn()?, wanted.get(rule.rule_arn()?)?, priority(rule)?)));
+    found.filter(|(_, wanted, live)| **wanted != *live).map(|(arn, wanted, _)| (arn.to_owned(), *wanted)).collect()
+}
+
+/// A rule that has a priority which is needed and does not move away by itself.
+fn in_the_way<'a>(
+    wanted: &BTreeMap<String, i32>,
+    moves: &[(String, i32)],
+    rules: &'a [Api],
+    own: i32,
+) -> Option<&'a Api> {
+    let needed: BTreeSet<i32> = moves.iter().map(|(_, priority)| *priority).chain([own]).collect();
+    rules.iter().find(|rule| {
+        let known = rule.rule_arn().is_some_and(|arn| wanted.contains_key(arn));
+        !known && priority(rule).is_some_and(|priority| needed.contains(&priority))
+    })
+}
+
+fn priority(rule: &Api) -> Option<i32> {
+    rule.priority()?.parse().ok()
+}
+
+/// Priorities that nobody has, from the end.
+fn free(rules: &[Api]) -> impl Iterator<Item = i32> {
+    let taken: BTreeSet<i32> = rules.iter().filter_map(priority).collect();
+    (1..=PRIORITY_MAX).rev().filter(move |priority| !taken.contains(priority))
+}
+
+/// Whether the endpoint did it; `false` where it says that a priority is in use.
+async fn set(task: &Task<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> {
+    let pairs =
+        moves.iter().map(|(arn, priority)| RulePriorityPair::builder().rule_arn(arn).priority(*priority).build());
+    let call = task.clients().elb.set_rule_priorities().set_rule_priorities(Some(pairs.collect())).send().await;
+    match call {
+        Ok(_) => Ok(true),
+        Err(error) if error.is(IN_USE) => Ok(false),
+        Err(error) => Err(error.problem("elasticloadbalancing:SetRulePriorities", task.address)),
+    }
+}
+
+async fn describe(task: &Task<'_>, listener: &str) -> Result<Vec<Api>, Problem> {
+    let pages = task.clients().elb.describe_rules().listener_arn(listener).into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))
+}
+
+/// Pushes a rule of ours that nobody wants any more to the end; answers with its ARN where it is what this task makes.
+async fn push_aside(task: &Task<'_>, rule: &Api, rules: &[Api], own: i32) -> Result<Option<String>, Problem> {
+    let arn = rule.rule_arn().unwrap_or_default();
+    let tags = tags_of(task, arn).await?;
+    if tags.get(tags::STACK) != Some(&task.run.stack) {
+        return Err(occupied(task, priority(rule).unwrap_or(own)));
+    }
+    if tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)
+        && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
+    {
+        return Ok(Some(arn.to_owned()));
+    }
+    let end = free(rules).next().unwrap_or(PRIORITY_MAX);
+    set(task, &[(arn.to_owned(), end)]).await.map(|_| None)
+}
+
+pub fn occupied(task: &Task<'_>, priority: i32) -> Problem {
+    Problem::new(
+        "A listener rule is in the way",
+        format!("{} needs priority {priority}, which a rule that is not cloudscale's has", task.address),
+    )
+    .hint("move that rule to another priority, or delete it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(arn: &str, priority: i32) -> Api {
+        Api::builder().rule_arn(arn).priority(priority.to_string()).build()
+    }
+
+    fn wanted(pairs: &[(&str, i32)]) -> BTreeMap<String, i32> {
+        pairs.iter().map(|(arn, priority)| ((*arn).to_owned(), *priority)).collect()
+    }
+
+    #[test]
+    fn a_swap_is_one_call() {
+        let rules = [rule("a", 10), rule("b", 20), rule("c", 30)];
+        let wanted = wanted(&[("a", 20), ("b", 10), ("c", 30)]);
+        let moves = moves(&wanted, &rules);
+        assert_eq!(moves, [("a".to_owned(), 20), ("b".to_owned(), 10)]);
+        assert!(in_the_way(&wanted, &moves, &rules, 20).is_none());
+    }
+
+    #[test]
+    fn a_rule_that_nobody_wants_stands_in_the_way() {
+        let rules = [rule("a", 20), rule("leaving", 10)];
+        let wanted = wanted(&[("a", 10)]);
+        let moves = moves(&wanted, &rules);
+        let found = in_the_way(&wanted, &moves, &rules, 10).and_then(|rule| rule.rule_arn());
+        assert_eq!(found, Some("leaving"));
+    }
+
+    #[test]
+    fn the_end_is_what_nobody_has() {
+        assert_eq!(free(&[rule("a", 50_000), rule("b", 49_998)]).take(2).collect::<Vec<_>>(), [49_999, 49_997]);
+    }
+}
