@@ -273,3 +273,86 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     }
     Ok(Output::id(&wanted.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy, TagDescription};
+
+    use super::*;
+    use crate::resources::tags;
+
+    fn cloud(policy: &str) -> Snapshot {
+        let address = TagDescription::builder().key(tags::ADDRESS).value("cluster.web.scaling_group").build();
+        let policy = ScalingPolicy::builder()
+            .auto_scaling_group_name("cs-shop--web")
+            .policy_name("cs-shop--web--busy")
+            .policy_type(policy)
+            .policy_arn("arn:busy");
+        Snapshot {
+            stack: "shop".to_owned(),
+            groups: vec![AutoScalingGroup::builder().auto_scaling_group_name("cs-shop--web").tags(address).build()],
+            policies: vec![policy.build()],
+            ..Snapshot::default()
+        }
+    }
+
+    fn wanted() -> Fields {
+        let trigger = Trigger {
+            metric: Metric::Cpu,
+            comparison: Comparison::Above,
+            threshold: 70.0,
+            period: Duration::from_secs(60),
+            evaluations: 2,
+        };
+        let (name, cluster, policy) = ("cs-shop--web--busy".to_owned(), "web".to_owned(), "busy".to_owned());
+        Alarm::want(&Wanted { name, cluster, policy, trigger })
+    }
+
+    fn alarm() -> aws_sdk_cloudwatch::types::builders::MetricAlarmBuilder {
+        MetricAlarm::builder()
+            .alarm_name("cs-shop--web--busy")
+            .alarm_actions("arn:busy")
+            .actions_enabled(true)
+            .namespace("AWS/EC2")
+            .metric_name("CPUUtilization")
+            .statistic(Statistic::Average)
+            .dimensions(Dimension::builder().name(GROUP_DIMENSION).value("cs-shop--web").build())
+            .comparison_operator(ComparisonOperator::GreaterThanOrEqualToThreshold)
+            .threshold(70.0)
+            .period(60)
+            .evaluation_periods(2)
+    }
+
+    /// The paths at which the live alarm is not as wanted.
+    fn differences(cloud: &Snapshot) -> Vec<String> {
+        let (address, live) = Alarm::live(cloud).remove(0);
+        assert_eq!(address, "cluster.web.alarm.busy");
+        let (live, wanted) = (Alarm::observe(&live, cloud), wanted());
+        let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value));
+        let surplus = live.iter().filter(|(path, _)| wanted.get(path).is_none());
+        differs.chain(surplus).map(|(path, _)| path.to_owned()).collect()
+    }
+
+    #[test]
+    fn whatever_is_changed_of_an_alarm_is_seen() {
+        let seen = |alarm: MetricAlarm| differences(&Snapshot { alarms: vec![alarm], ..cloud("StepScaling") });
+        assert_eq!(seen(alarm().build()), Vec::<String>::new());
+        assert_eq!(seen(alarm().actions_enabled(false).build()), ["acts"]);
+        assert_eq!(seen(alarm().alarm_actions("arn:pager").build()), ["policy"]);
+        assert_eq!(seen(alarm().namespace("Mine").build()), ["metric"]);
+        assert_eq!(seen(alarm().datapoints_to_alarm(1).build()), ["datapoints"]);
+        assert_eq!(seen(alarm().treat_missing_data("breaching").build()), ["missing_data"]);
+        let other = Dimension::builder().name(GROUP_DIMENSION).value("other").build();
+        assert_eq!(seen(alarm().set_dimensions(Some(vec![other])).build()), ["dimensions"]);
+    }
+
+    #[test]
+    fn where_the_endpoint_has_no_cloudwatch_an_alarm_that_is_wanted_counts_as_there() {
+        let untold = Snapshot { alarms_untold: true, ..cloud("StepScaling") };
+        assert!(differences(&untold).iter().all(|path| Alarm::MAY_BE_UNTOLD.contains(&path.as_str())));
+        assert!(Alarm::live(&Snapshot { alarms_untold: true, ..cloud("TargetTrackingScaling") }).is_empty());
+        assert!(Alarm::live(&cloud("StepScaling")).is_empty(), "told, and not there");
+    }
+}

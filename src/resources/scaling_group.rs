@@ -1,11 +1,12 @@
-//! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it.
+//! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it. So do
+//! its scheduled actions own a bound that they have set.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, DesiredConfiguration, LaunchTemplateSpecification, LifecycleState, RefreshPreferences,
-    ScaleInProtectedInstances,
+    ScaleInProtectedInstances, ScheduledUpdateGroupAction,
 };
 
 use super::fields::{Fields, Value};
@@ -82,8 +83,8 @@ impl Resource for ScalingGroup {
     type Live = Live;
 
     const KIND: &'static str = "scaling_group";
-    // moto takes the warm-up and does not tell it.
-    const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s"];
+    // moto takes the warm-up and does not tell it. A bound that the schedule has set is not told here.
+    const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s", "min", "max"];
     // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
     const REPLACE_WITH: &'static [&'static str] = &["target_group"];
     const SHEDS: bool = true;
@@ -155,8 +156,14 @@ impl Resource for ScalingGroup {
             Value::Text(format!("{template_id} version {version}"))
         };
         let fields = Fields::default()
-            .maybe("min", group.min_size())
-            .maybe("max", group.max_size())
+            .maybe(
+                "min",
+                group.min_size().filter(|min| !is_scheduled(group, cloud, |action| action.min_size() == Some(*min))),
+            )
+            .maybe(
+                "max",
+                group.max_size().filter(|max| !is_scheduled(group, cloud, |action| action.max_size() == Some(*max))),
+            )
             .maybe("warmup_s", group.default_instance_warmup())
             .maybe("cooldown_s", group.default_cooldown())
             .maybe("health_grace_s", group.health_check_grace_period())
@@ -258,7 +265,7 @@ impl Resource for ScalingGroup {
         let autoscaling = &task.clients().autoscaling;
         if touches(changes, SETTINGS) {
             let template = mixed_instances::template(&live.group).cloned();
-            configure(task, wanted, &live.group, template.unwrap_or(self::template(task, wanted)?)).await?;
+            configure(task, wanted, &live.group, changes, template.unwrap_or(self::template(task, wanted)?)).await?;
         }
         if touches(changes, &["suspended"]) {
             let live: BTreeSet<String> = suspended(&live.group).map(str::to_owned).collect();
@@ -305,11 +312,22 @@ impl Resource for ScalingGroup {
     }
 }
 
-/// Writes what `UpdateAutoScalingGroup` takes, all at once.
+/// Whether one of the group's scheduled actions is such.
+fn is_scheduled(
+    group: &AutoScalingGroup,
+    cloud: &Snapshot,
+    is_it: impl Fn(&ScheduledUpdateGroupAction) -> bool,
+) -> bool {
+    let name = group.auto_scaling_group_name();
+    cloud.schedules.iter().any(|action| action.auto_scaling_group_name() == name && is_it(action))
+}
+
+/// Writes what `UpdateAutoScalingGroup` takes, all at once; the bounds only where they are not the schedule's.
 async fn configure(
     task: &Task<'_>,
     wanted: &Wanted,
     live: &AutoScalingGroup,
+    changes: &[FieldChange],
     mut template: LaunchTemplateSpecification,
 ) -> Result<(), Problem> {
     // AWS tells both, and takes one.
@@ -322,8 +340,8 @@ async fn configure(
         .set_auto_scaling_group_name(live.auto_scaling_group_name().map(str::to_owned))
         .set_launch_template(mixed.is_none().then_some(template))
         .set_mixed_instances_policy(mixed)
-        .min_size(wanted.min)
-        .max_size(wanted.max)
+        .set_min_size(touches(changes, &["min"]).then_some(wanted.min))
+        .set_max_size(touches(changes, &["max"]).then_some(wanted.max))
         .default_instance_warmup(wanted.warmup_s)
         .default_cooldown(wanted.cooldown_s)
         .health_check_type(&wanted.health_check)
@@ -433,7 +451,7 @@ async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), 
     instance_refresh::run(task, &rollover).await?;
     // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
     match describe(task, group).await? {
-        Some(now) if version(&now).as_deref() != template.version() => configure(task, wanted, &now, template).await,
+        Some(now) if version(&now).as_deref() != template.version() => configure(task, wanted, &now, &[], template).await,
         _ => Ok(()),
     }
 }
@@ -545,4 +563,24 @@ async fn until_deleted(task: &Task<'_>, name: &str) -> Result<(), Problem> {
         task.run.pause(&mut backoff).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_that_the_schedule_has_set_is_no_drift() {
+        let morning = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(4).build();
+        let cloud = Snapshot { schedules: vec![morning], ..Snapshot::default() };
+        let bounds = |name: &str, min: i32, max: i32| {
+            let group = AutoScalingGroup::builder().auto_scaling_group_name(name).min_size(min).max_size(max).build();
+            let fields = ScalingGroup::observe(&Live { group, tags: Tags::new(), current: true }, &cloud);
+            ["min", "max"].map(|path| fields.get(path).map(ToString::to_string))
+        };
+        let told = |text: &str| Some(text.to_owned());
+        assert_eq!(bounds("web", 4, 8), [None, told("8")]);
+        assert_eq!(bounds("web", 5, 8), [told("5"), told("8")]);
+        assert_eq!(bounds("jobs", 4, 4), [told("4"), told("4")], "another group's schedule");
+    }
 }

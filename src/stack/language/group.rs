@@ -8,8 +8,18 @@ pub static AUTOSCALING: Object = Object {
     name: "group",
     about: "An Auto Scaling group.",
     keys: &[
-        key("min", CAPACITY, Default("1"), "It never has fewer instances."),
-        key("max", CAPACITY, Required, "It never has more instances."),
+        key(
+            "min",
+            CAPACITY,
+            Default("1"),
+            "It never has fewer instances, unless a scheduled action has set another minimum.",
+        ),
+        key(
+            "max",
+            CAPACITY,
+            Required,
+            "It never has more instances, unless a scheduled action has set another maximum.",
+        ),
         key("desired", CAPACITY, Optional, "Instances at creation; afterwards the policies decide. [default: min]"),
         key("warmup", seconds(0, 3600), Default("60s"), "How long a new instance's metrics are left out of account."),
         key("cooldown", COOLDOWN, Default("300s"), "How long a `simple` policy waits after it acted."),
