@@ -393,9 +393,9 @@ async fn unprotect(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let ids = batch.iter().filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
         let call = task.clients().autoscaling.set_instance_protection().protected_from_scale_in(false);
         let call = call.set_auto_scaling_group_name(live.group.auto_scaling_group_name().map(str::to_owned));
-        // One that is on its way out already is refused.
+        // One that is on its way out already is refused, and not every endpoint knows the call.
         match call.set_instance_ids(Some(ids)).send().await {
-            Err(error) if !error.is(&["ValidationError"]) => {
+            Err(error) if !error.is(&["ValidationError", "InvalidAction"]) => {
                 return Err(error.problem("autoscaling:SetInstanceProtection", task.address));
             }
             _ => {}
