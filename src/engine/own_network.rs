@@ -53,6 +53,7 @@ pub async fn find(clients: &Clients, stack: &str) -> Result<OwnNetwork, Problem>
     let subnets = &network.subnets;
     network.vpcs.sort_by_key(|vpc| !subnets.iter().any(|subnet| subnet.vpc_id() == vpc.vpc_id()));
     network.internet_gateways.sort_by_key(|gateway| gateway.attachments().is_empty());
+    network.route_tables.sort_by_key(|table| table.associations().is_empty());
     Ok(network)
 }
 

@@ -369,18 +369,13 @@ pub async fn terminate(task: &Task<'_>, ids: Vec<String>) -> Result<(), Problem>
     until_terminated(task, &ids).await
 }
 
-/// Terminates; what AWS does not know any more is gone already.
 async fn terminate_at_once(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let call = task.clients().ec2.terminate_instances().set_instance_ids(Some(ids.to_vec())).send().await;
-    match call {
-        Err(error) if !error.is(&["InvalidInstanceID.NotFound"]) || ids.len() > 1 => {
-            Err(error.problem("ec2:TerminateInstances", task.address))
-        }
-        _ => Ok(()),
-    }
+    // AWS lists the terminated for an hour: whom it does not know is too new for it.
+    let request = task.clients().ec2.terminate_instances().set_instance_ids(Some(ids.to_vec()));
+    task.fresh("ec2:TerminateInstances", || request.clone().send()).await.map(|_| ())
 }
 
 async fn until_terminated(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {

@@ -143,13 +143,13 @@ impl Resource for LoadBalancer {
         let elb = &task.clients().elb;
         if touches(changes, &["subnets"]) {
             let subnets = task.resolve_all(&wanted.subnets)?;
-            let call = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(subnets));
-            call.send().await.map_err(|error| error.problem("elasticloadbalancing:SetSubnets", task.address))?;
+            let request = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(subnets));
+            task.fresh("elasticloadbalancing:SetSubnets", || request.clone().send()).await?;
         }
         if touches(changes, &["security_group"]) {
             let group = task.output(security_group::LOAD_BALANCER)?.id;
-            let call = elb.set_security_groups().load_balancer_arn(&output.id).security_groups(group);
-            call.send().await.map_err(|error| error.problem("elasticloadbalancing:SetSecurityGroups", task.address))?;
+            let request = elb.set_security_groups().load_balancer_arn(&output.id).security_groups(group);
+            task.fresh("elasticloadbalancing:SetSecurityGroups", || request.clone().send()).await?;
         }
         tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
         Ok(output)

@@ -150,8 +150,8 @@ impl Resource for Rule {
         }
         if touches(changes, &["paths", "target_group"]) {
             let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&wanted.paths));
-            let call = call.actions(forward(task, wanted)?).send().await;
-            call.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
+            let request = call.actions(forward(task, wanted)?);
+            task.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await?;
         }
         if touches(changes, &["priority"]) {
             wanted.order.arrange(task, &listener_of(&output.id), wanted.priority).await?;

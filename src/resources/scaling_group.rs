@@ -275,8 +275,8 @@ impl Resource for ScalingGroup {
         if touches(changes, &["target_group"]) {
             let arn = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
             let call = autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(&output.id);
-            let call = call.target_group_arns(arn).send().await;
-            call.map_err(|error| error.problem("autoscaling:AttachLoadBalancerTargetGroups", task.address))?;
+            let request = call.target_group_arns(arn);
+            task.fresh("autoscaling:AttachLoadBalancerTargetGroups", || request.clone().send()).await?;
         }
         tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, wanted)).await?;
         if touches(changes, &["launch_template", OUTDATED]) {

@@ -11,7 +11,7 @@ pub mod model;
 pub mod process;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types as ec2;
 use jiff::Timestamp;
@@ -34,6 +34,9 @@ const CHECK_EVERY_LOCAL: Duration = Duration::from_secs(1);
 const CHECK_EVERY_AWS: Duration = Duration::from_secs(10);
 /// How often a lock that exists may be missing from the listing: AWS is eventually consistent.
 const UNSEEN_MAX: u32 = 20;
+/// How long a new lock may be unknown to calls and missing from the listing, for the same reason.
+const NEW: Duration = Duration::from_secs(5);
+const KNOWN_PAUSE: Duration = Duration::from_millis(200);
 const TAKEN: &str = "InvalidLaunchTemplateName.AlreadyExistsException";
 /// By id: AWS's code, moto's and MiniStack's.
 const GONE: &[&str] = &[
@@ -53,6 +56,8 @@ pub struct Lock {
     pub run: Run,
     lost: Arc<OnceLock<Problem>>,
     renewal: JoinHandle<()>,
+    /// When AWS knows it everywhere.
+    known: Instant,
 }
 
 /// Takes the lock; where another run holds it, waits for it as long as `patience`.
@@ -175,9 +180,10 @@ impl Lock {
         let mut run = run.clone();
         run.cancel = run.cancel.child_token();
         let lost = Arc::<OnceLock<Problem>>::default();
-        let watch = Watch { run: run.clone(), id: id.clone(), renewed: clock::now(), lost: Arc::clone(&lost) };
+        let known = clock::instant() + NEW;
+        let watch = Watch { run: run.clone(), id: id.clone(), renewed: clock::now(), lost: Arc::clone(&lost), known };
         let renewal = tokio::spawn(watch.go());
-        Self { id, undisturbed, run, lost, renewal }
+        Self { id, undisturbed, run, lost, renewal, known }
     }
 
     /// Does work and lets go of the lock, whatever comes of the work.
@@ -190,12 +196,24 @@ impl Lock {
         if let Some(lost) = self.lost.get() {
             return outcome.map_err(|_| lost.clone().into());
         }
-        if let Err(problem) = delete(&self.run.clients, &self.run.stack, &self.id).await {
+        if let Err(problem) = self.release().await {
             // The work counts; the next run of this machine finds that this process is gone, others that the lease ended.
             self.run.sink.event(Event::Note { text: format!("The lock stays until its lease ends: {problem}") });
         }
         // Whoever pressed Ctrl-C in the last moment is answered all the same.
         outcome.and_then(|value| self.run.check_interrupt().map(|()| value).map_err(Into::into))
+    }
+
+    /// Deletes it, also where AWS has not heard of it everywhere yet.
+    async fn release(&self) -> Result<(), Problem> {
+        while clock::instant() < self.known {
+            match self.run.clients.ec2.delete_launch_template().launch_template_id(&self.id).send().await {
+                Err(error) if error.is(GONE) => clock::sleep(KNOWN_PAUSE).await,
+                Err(error) => return Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(&self.run.stack))),
+                Ok(_) => return Ok(()),
+            }
+        }
+        delete(&self.run.clients, &self.run.stack, &self.id).await
     }
 }
 
@@ -212,6 +230,8 @@ struct Watch {
     /// By this machine's clock, which counts the time that a laptop sleeps.
     renewed: Timestamp,
     lost: Arc<OnceLock<Problem>>,
+    /// When AWS lists it.
+    known: Instant,
 }
 
 impl Watch {
@@ -220,12 +240,17 @@ impl Watch {
             Provider::Local => CHECK_EVERY_LOCAL,
             Provider::Aws => CHECK_EVERY_AWS,
         };
+        let mut listed = false;
         let lost = loop {
             clock::sleep(pause).await;
             let asked = clock::now();
             match find(&self.run.clients, &self.run.stack).await {
-                Ok((Some(lease), now)) if lease.id == self.id => self.renew(asked, now).await,
+                Ok((Some(lease), now)) if lease.id == self.id => {
+                    listed = true;
+                    self.renew(asked, now).await;
+                }
                 Ok((Some(other), now)) => break other.sentence(now),
+                Ok((None, _)) if !listed && clock::instant() < self.known => {}
                 Ok((None, _)) => break "somebody took it away".to_owned(),
                 Err(problem) if asked >= self.renewed + LENGTH => break format!("it could not be renewed: {problem}"),
                 // The next look may go better; the lease lives on for a while.

@@ -25,13 +25,15 @@ pub struct RouteTable {
     /// The subnet of each association; none is the VPC itself, whose main table this then is.
     pub associations: BTreeMap<String, Option<String>>,
     pub tags: Tags,
+    /// A repeated call with the same token gets the same table.
+    client_token: Option<String>,
 }
 
 impl RouteTable {
     pub fn new(ids: &mut Ids, vpc: &str, main: bool) -> Self {
         let id = ids.resource("rtb");
         let associations = if main { BTreeMap::from([(ids.resource("rtbassoc"), None)]) } else { BTreeMap::new() };
-        Self { id, vpc: vpc.to_owned(), routes: BTreeMap::new(), associations, tags: Tags::new() }
+        Self { id, vpc: vpc.to_owned(), routes: BTreeMap::new(), associations, tags: Tags::new(), client_token: None }
     }
 
     pub fn is_main(&self) -> bool {
@@ -92,7 +94,12 @@ pub fn create_route_table(network: &mut Network, cx: &mut Context, params: &Para
     }
     let tags = tags::specified(params, "route-table")?;
     dry_run(params)?;
-    let table = RouteTable { tags, ..RouteTable::new(cx.ids, &vpc, false) };
+    let token = params.text("ClientToken").filter(|token| !token.is_empty()).map(str::to_owned);
+    let made = network.route_tables.values().find(|table| token.is_some() && table.client_token == token);
+    if let Some(made) = made {
+        return Ok(Value::map().with("routeTable", made.value(network)));
+    }
+    let table = RouteTable { tags, client_token: token, ..RouteTable::new(cx.ids, &vpc, false) };
     let answer = Value::map().with("routeTable", table.value(network));
     network.route_tables.insert(table.id.clone(), table);
     Ok(answer)
