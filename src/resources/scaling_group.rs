@@ -451,7 +451,9 @@ async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), 
     instance_refresh::run(task, &rollover).await?;
     // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
     match describe(task, group).await? {
-        Some(now) if version(&now).as_deref() != template.version() => configure(task, wanted, &now, &[], template).await,
+        Some(now) if version(&now).as_deref() != template.version() => {
+            configure(task, wanted, &now, &[], template).await
+        }
         _ => Ok(()),
     }
 }

@@ -102,7 +102,7 @@ impl Group {
 
     /// The template's type on demand, or what the group's mix says.
     fn next_purchase(&self) -> Purchase {
-        let Some(mix) = &self.settings.mix else { return Purchase { instance_type: None, spot: false } };
+        let Some(mix) = self.mix_to_launch() else { return Purchase { instance_type: None, spot: false } };
         let members = self.members.iter().filter(|member| member.is_active()).map(Member::purchase);
         let there: Vec<Purchase> = members.chain(self.launches.iter().map(|launch| launch.purchase.clone())).collect();
         mix.next(&there, self.wanted(), &self.failures.types)

@@ -6,9 +6,13 @@ use super::scripted::{Scripted, params, template};
 use crate::region::wire::{Params, Value};
 
 fn policy(types: &[&str], distribution: &[(&str, &str)]) -> Value {
+    policy_of("1", types, distribution)
+}
+
+fn policy_of(version: &str, types: &[&str], distribution: &[(&str, &str)]) -> Value {
     let overrides = types.iter().map(|name| Value::map().with("InstanceType", Value::from(*name)));
     let launch =
-        Value::map().with("LaunchTemplateSpecification", template("1")).with("Overrides", Value::list(overrides));
+        Value::map().with("LaunchTemplateSpecification", template(version)).with("Overrides", Value::list(overrides));
     let distribution = Value::Map(params(distribution).0);
     Value::map().with("LaunchTemplate", launch).with("InstancesDistribution", distribution)
 }
@@ -129,4 +133,20 @@ fn a_group_has_a_template_or_a_policy_and_no_type_twice() {
     assert_eq!(create(policy(&["t3.large"], &[]), true), "ValidationError");
     assert_eq!(create(policy(&["t3.large", "t3.large"], &[]), false), "ValidationError");
     assert_eq!(create(Value::map(), false), "ValidationError");
+}
+
+#[test]
+fn a_refresh_rolls_a_mixed_group_over_to_a_new_template_and_new_types() {
+    let mut world = mixed("3");
+    let mut fields = params(&[("AutoScalingGroupName", "web")]);
+    let policy = policy_of("2", &["t3a.large", "m5.large"], &HALF);
+    fields.0.push(("DesiredConfiguration".to_owned(), Value::map().with("MixedInstancesPolicy", policy)));
+    fields.0.push(("Preferences".to_owned(), Value::map().with("SkipMatching", Value::from("true"))));
+    world.call_with("StartInstanceRefresh", fields).unwrap();
+    assert_eq!(world.group().settings.template.version, "1", "until it has succeeded");
+    world.run(1_000);
+    assert_eq!(world.group().refreshes[0].status.name(), "Successful");
+    assert_eq!(census(&world), counts(&[("t3a.large", 2), ("t3a.large*", 1)]));
+    let settings = &world.group().settings;
+    assert_eq!((settings.template.version.as_str(), settings.mix.as_ref().unwrap().types.len()), ("2", 2));
 }

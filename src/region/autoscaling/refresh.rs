@@ -11,6 +11,7 @@ use super::activity::stamp;
 use super::group::{Group, Vacancy};
 use super::health::is_proven;
 use super::member::{Lifecycle, Member, Template};
+use super::mix::Mix;
 use super::process::Process;
 use crate::region::context::Context;
 
@@ -79,6 +80,8 @@ pub struct Refresh {
     pub preferences: Preferences,
     /// The template that the group has after success.
     pub wanted: Option<Template>,
+    /// What it mixes then; of no meaning without `wanted`.
+    pub mix: Option<Mix>,
     /// Instances still to be replaced.
     pub old: BTreeSet<String>,
     pub total: usize,
@@ -118,6 +121,15 @@ impl Group {
     pub(super) fn template_to_launch(&self) -> &Template {
         let refreshing = self.active_refresh().filter(|refresh| refresh.status == RefreshStatus::InProgress);
         refreshing.and_then(|refresh| refresh.wanted.as_ref()).unwrap_or(&self.settings.template)
+    }
+
+    /// How new instances are mixed.
+    pub(super) fn mix_to_launch(&self) -> Option<&Mix> {
+        let refreshing = self.active_refresh().filter(|refresh| refresh.status == RefreshStatus::InProgress);
+        match refreshing.filter(|refresh| refresh.wanted.is_some()) {
+            Some(refresh) => refresh.mix.as_ref(),
+            None => self.settings.mix.as_ref(),
+        }
     }
 
     /// How many instances above the desired capacity the refresh keeps for now.
@@ -225,6 +237,7 @@ impl Group {
         }
         if let Some(wanted) = &refresh.wanted {
             self.settings.template = wanted.clone();
+            self.settings.mix.clone_from(&refresh.mix);
         }
         self.finish_refresh(now, RefreshStatus::Successful, None);
     }

@@ -233,7 +233,10 @@ pub fn refresh(group: &Group, refresh: &Refresh) -> Value {
             .with("PercentageCompleteOnRollback", Value::from(rollback.percent_before))
             .with("InstancesToUpdateOnRollback", left(rollback.left_before))
     });
-    let wanted = refresh.wanted.as_ref().map(|wanted| Value::map().with("LaunchTemplate", template(wanted)));
+    let wanted = refresh.wanted.as_ref().map(|wanted| match &refresh.mix {
+        None => Value::map().with("LaunchTemplate", template(wanted)),
+        Some(mix) => Value::map().with("MixedInstancesPolicy", mix.value(template(wanted))),
+    });
     Value::map()
         .with("InstanceRefreshId", Value::from(refresh.id.as_str()))
         .with("AutoScalingGroupName", Value::from(group.name.as_str()))

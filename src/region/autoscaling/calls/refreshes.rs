@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::group::Group;
 use super::super::member::{Member, Template};
+use super::super::mix::Mix;
 use super::super::model::Autoscaling;
 use super::super::refresh::{Preferences, Refresh, RefreshStatus};
 use super::super::settings::{self, invalid};
@@ -27,22 +28,23 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
         return Err(ApiError::new("InstanceRefreshInProgress", message));
     }
     let preferences = preferences(&params.map("Preferences").unwrap_or_default())?;
-    let wanted = match params.map("DesiredConfiguration") {
-        None => None,
-        Some(configuration) if configuration.get("MixedInstancesPolicy").is_some() => {
-            return Err(invalid("The embedded region does not support MixedInstancesPolicy."));
+    let (wanted, mix) = match params.map("DesiredConfiguration") {
+        None => (None, None),
+        Some(configuration)
+            if ["LaunchTemplate", "MixedInstancesPolicy"].iter().all(|name| configuration.get(name).is_none()) =>
+        {
+            return Err(invalid("DesiredConfiguration must have a LaunchTemplate or a MixedInstancesPolicy"));
         }
         Some(configuration) => {
-            let specification = configuration
-                .map("LaunchTemplate")
-                .ok_or_else(|| invalid("DesiredConfiguration must have a LaunchTemplate"))?;
-            Some(settings::template(cx.facts, &specification)?)
+            let new = group.settings.change(cx, &configuration)?;
+            (Some(new.template), new.mix)
         }
     };
     if preferences.auto_rollback {
         check_rollback(wanted.as_ref(), &group.settings.template)?;
     }
-    let old = outdated(group, cx, wanted.as_ref().unwrap_or(&group.settings.template), preferences.skip_matching);
+    let template = wanted.as_ref().unwrap_or(&group.settings.template);
+    let old = outdated(group, cx, template, mix.as_ref(), preferences.skip_matching);
     let id = cx.ids.uuid();
     if group.refreshes.len() == REFRESHES_MAX {
         group.refreshes.remove(0);
@@ -55,6 +57,7 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
         end: None,
         preferences,
         wanted,
+        mix,
         total: old.len(),
         old,
         progressed: cx.now,
@@ -75,14 +78,25 @@ fn check_rollback(wanted: Option<&Template>, current: &Template) -> Result<(), A
     Ok(())
 }
 
-/// The instances to replace: all, or those that are not made of the wanted template already.
-fn outdated(group: &Group, cx: &Context, wanted: &Template, skip_matching: bool) -> BTreeSet<String> {
+/// The instances to replace: all, or those that are not made of the wanted template, and of a wanted type, already.
+fn outdated(
+    group: &Group,
+    cx: &Context,
+    wanted: &Template,
+    mix: Option<&Mix>,
+    skip_matching: bool,
+) -> BTreeSet<String> {
     let version = cx.facts.launch_template(&wanted.id, &wanted.version).map(|found| found.version.to_string());
     let matches = |member: &Member| {
         member.template.as_ref().is_some_and(|made| made.id == wanted.id && Some(&made.version) == version.as_ref())
     };
+    let is_of_the_mix =
+        |member: &Member| mix.is_none_or(|mix| mix.types.is_empty() || mix.types.contains(&member.instance_type));
     let members = group.members.iter().filter(|member| member.is_active());
-    members.filter(|member| !(skip_matching && matches(member))).map(|member| member.id.clone()).collect()
+    members
+        .filter(|member| !(skip_matching && matches(member) && is_of_the_mix(member)))
+        .map(|member| member.id.clone())
+        .collect()
 }
 
 fn preferences(params: &Params) -> Result<Preferences, ApiError> {
