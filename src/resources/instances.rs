@@ -8,12 +8,13 @@ mod rollout;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Instance, LaunchTemplateSpecification, ResourceType};
+use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecification, ResourceType};
 
 use super::fields::{Fields, Value, short_hash};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, cluster_prefix, in_cluster, security_group};
 use crate::aws::error::CallError;
+use crate::clock;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::{Snapshot, is_present, is_terminated, tag};
 use crate::engine::task::Task;
@@ -23,6 +24,13 @@ use crate::stack::names;
 
 /// The zone has none of these instances; another may.
 const NO_CAPACITY: &[&str] = &["InsufficientInstanceCapacity", "Unsupported", "InsufficientHostCapacity"];
+
+/// How long a token may be used again. AWS lists terminated instances for longer than that, but not as long as it remembers
+/// a token.
+const TOKEN_PERIOD_S: i64 = 600;
+const TOKENS_MAX: u32 = 5;
+/// The same token with another request.
+const TOKEN_USED: &[&str] = &["IdempotentParameterMismatch"];
 
 #[derive(Debug)]
 pub struct Instances;
@@ -318,8 +326,9 @@ async fn launch_in(
 
 /// One call: count, place, tags and all. The inner error is a lack of capacity.
 ///
-/// The client token names what was there before: a retry after a lost answer gets the same instances, a launch after a
-/// termination gets new ones.
+/// The client token names what was there before and the time, roughly: a retry after a lost answer and a run that follows a
+/// killed one get the same instances, a launch after a termination gets new ones. AWS remembers a token for longer than it
+/// lists a terminated instance, so a token may turn out to be used up; then the next is tried.
 async fn run_instances(
     task: &Task<'_>,
     wanted: &Wanted,
@@ -330,9 +339,10 @@ async fn run_instances(
     let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
     let mut seen: Vec<_> = live.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
     seen.sort_unstable();
-    let numbers = [origin.to_string(), count.to_string()];
+    let period = clock::now().as_second() / TOKEN_PERIOD_S;
+    let numbers = [origin.to_string(), count.to_string(), period.to_string()];
     let words = [&*task.run.stack, task.address, task.spec, &template.id, &template.revision, subnet];
-    let token = short_hash(words.into_iter().chain(numbers.iter().map(String::as_str)).chain(seen));
+    let words: Vec<_> = words.into_iter().chain(numbers.iter().map(String::as_str)).chain(seen).collect();
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     let request = task
         .clients()
@@ -341,20 +351,40 @@ async fn run_instances(
         .min_count(count)
         .max_count(count)
         .subnet_id(subnet)
-        .client_token(token)
         .launch_template(
             LaunchTemplateSpecification::builder().launch_template_id(&template.id).version(&template.revision).build(),
         )
         .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(task, wanted)));
-    let run = || async {
-        match request.clone().send().await {
-            Ok(answer) => Ok(Ok(answer)),
-            Err(error) if error.is(NO_CAPACITY) => Ok(Err(error.problem("ec2:RunInstances", task.address))),
-            Err(error) => Err(error),
+    for attempt in 0..TOKENS_MAX {
+        let token = short_hash(words.iter().copied().chain([attempt.to_string().as_str()]));
+        let request = request.clone().client_token(token);
+        let run = || async {
+            match request.clone().send().await {
+                Ok(answer) => Ok(fresh_ids(answer.instances()).map(Ok)),
+                Err(error) if error.is(TOKEN_USED) => Ok(None),
+                Err(error) if error.is(NO_CAPACITY) => Ok(Some(Err(error.problem("ec2:RunInstances", task.address)))),
+                Err(error) => Err(error),
+            }
+        };
+        if let Some(launched) = task.fresh("ec2:RunInstances", run).await? {
+            return Ok(launched);
         }
+    }
+    Err(Problem::new(
+        "No instances were launched",
+        format!("{}: AWS answers with instances of earlier launches", task.address),
+    )
+    .hint("run `cloudscale up` again in ten minutes"))
+}
+
+/// The ids of instances that have just been launched; `None` where one has ended already: another call launched it.
+fn fresh_ids(instances: &[Instance]) -> Option<Vec<String>> {
+    let is_fresh = |instance: &Instance| {
+        let state = instance.state().and_then(|state| state.name());
+        matches!(state, None | Some(InstanceStateName::Pending | InstanceStateName::Running))
     };
-    let answer = task.fresh("ec2:RunInstances", run).await?;
-    Ok(answer.map(|answer| answer.instances().iter().filter_map(|i| i.instance_id().map(str::to_owned)).collect()))
+    let ids = || instances.iter().filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
+    instances.iter().all(is_fresh).then(ids)
 }
 
 fn instance_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {

@@ -192,14 +192,14 @@ async fn live(case: &Case) {
                 if let Some(Ok(())) = outcome {
                     assert_eq!(world.differences(world.stack(spec)).await, Vec::<String>::new(), "up said it was done");
                 }
-                told_well(outcome);
+                told_well(outcome, round.fate);
             }
             None => {
                 let outcome = world.down(round.fate).await;
                 if let Some(Ok(())) = outcome {
                     assert_eq!(world.inventory().await, before, "down said that nothing was left");
                 }
-                told_well(outcome);
+                told_well(outcome, round.fate);
             }
         }
         clock::sleep(Duration::from_secs(30)).await;
@@ -212,15 +212,16 @@ async fn live(case: &Case) {
     assert_eq!(ours(&world.inventory().await, &before), wanted(&case.last));
     assert_eq!(world.differences(neighbour.clone()).await, Vec::<String>::new(), "the neighbour was touched");
 
-    told_well(world.down(case.end).await);
+    told_well(world.down(case.end).await, case.end);
     world.down(Fate::default()).await.expect("no knife").expect("a clean line converges");
     assert_eq!(world.inventory().await, before);
     assert_eq!(world.differences(neighbour).await, Vec::<String>::new(), "the neighbour was touched");
 }
 
-/// A run that did not come to its end says why, and nothing broke down.
-fn told_well(outcome: Option<Result<(), Problems>>) {
+/// A run fails only where faults strike, says why, and breaks down nowhere.
+fn told_well(outcome: Option<Result<(), Problems>>, fate: Fate) {
     let Some(Err(problems)) = outcome else { return };
+    assert!(fate.faults.is_some(), "{problems}");
     assert!(!problems.0.is_empty(), "a failure without a problem");
     for problem in &problems.0 {
         assert_ne!(problem.summary, "An action broke down", "{problem}");
@@ -301,4 +302,27 @@ fn whatever_happened_a_clean_run_converges() {
     if let Err(failure) = result {
         panic!("{failure}");
     }
+}
+
+/// A calm round: `up` to a stack, after somebody tampered with the one before.
+fn calm(tampers: &[Tamper], clusters: &[ClusterSpec]) -> Round {
+    Round { tampers: tampers.to_vec(), goal: Some(of(clusters)), fate: Fate::default() }
+}
+
+fn of(clusters: &[ClusterSpec]) -> StackSpec {
+    StackSpec { clusters: clusters.to_vec(), port: 80, status: 404, tag: None }
+}
+
+#[test]
+fn a_rule_that_makes_room_for_itself_does_not_push_aside_one_that_moves_on() {
+    let group = CapacitySpec::Group { min: 1, more: 1, policies: 0 };
+    let third = ClusterSpec { name: 3, ..small() };
+    let both = [ClusterSpec { name: 1, capacity: group, ..small() }, ClusterSpec { capacity: group, ..third.clone() }];
+    run(&Case { rounds: vec![calm(&[], &[third])], last: of(&both), end: Fate::default() });
+}
+
+#[test]
+fn a_fleet_whose_only_instance_was_terminated_gets_a_new_one() {
+    let rounds = vec![calm(&[], &[small()]), calm(&[Tamper::Terminate(0)], &[small()])];
+    run(&Case { rounds, last: of(&[small()]), end: Fate::default() });
 }
