@@ -157,6 +157,17 @@ async fn what_is_new_is_unknown_to_other_calls_for_half_a_second() {
 }
 
 #[tokio::test]
+async fn a_target_group_is_replaced_although_the_new_one_is_not_known_at_once() {
+    let mut place = Place::with(LAB, "faults: [{fault: unknown_id, for: 500ms}]");
+    place.apply().await.expect("the stack goes up");
+    let before = place.counts().await;
+    place.stack.clusters[0].port += 1;
+    let change = place.apply().await.expect("the target group is replaced");
+    assert!(change.replace > 0, "{change:?}");
+    assert_eq!(place.counts().await, before);
+}
+
+#[tokio::test]
 async fn what_is_new_is_listed_a_second_late() {
     both_survive("faults: [{fault: stale_list, for: 1s}]").await;
 }
