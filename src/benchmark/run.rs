@@ -247,6 +247,8 @@ mod tests {
             provider: "local".into(),
             url: Some("http://127.31.0.2:8080".into()),
             load_balancer: None,
+            stopped: false,
+            down_after: None,
             clusters: vec![cluster("light"), cluster("heavy")],
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{Session, cloud};
 use crate::engine::lock::Lock;
+use crate::engine::plan_file::PlanFile;
 use crate::engine::{Engine, Plan};
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::stack::model::Provider;
 use crate::ui::plan::render;
 
@@ -22,9 +23,27 @@ pub struct ChangeArgs {
 }
 
 impl ChangeArgs {
+    /// What is agreed to already: nothing, unless there is a plan in a file, which somebody has looked at.
+    pub fn consent<'a>(&'a self, planned: Option<&'a PlanFile>) -> Consent<'a> {
+        Consent { change: self, planned }
+    }
+}
+
+/// What may be done without asking.
+#[derive(Clone, Copy, Debug)]
+pub struct Consent<'a> {
+    change: &'a ChangeArgs,
+    planned: Option<&'a PlanFile>,
+}
+
+impl Consent<'_> {
     /// Whether somebody is asked before anything is done.
     fn asks(&self, provider: Provider) -> bool {
-        !self.yes && provider != Provider::Local
+        !self.change.yes && self.planned.is_none() && provider != Provider::Local
+    }
+
+    fn check(&self, plan: &Plan) -> Result<(), Problem> {
+        self.planned.map_or(Ok(()), |planned| planned.check(plan))
     }
 }
 
@@ -37,26 +56,27 @@ pub struct Ready {
 /// Plans, shows, asks and locks; `None` where the user said no.
 ///
 /// # Errors
-/// A call that fails; nobody to ask; another run that holds the lock.
+/// A call that fails; a plan that is out of date; nobody to ask; another run that holds the lock.
 pub async fn prepare(
     engine: &Engine,
     command: &str,
-    args: &ChangeArgs,
+    consent: &Consent<'_>,
     session: &Session,
 ) -> Result<Option<Ready>, Problems> {
     let plan = engine.plan().await?;
+    consent.check(&plan)?;
     show(&plan, session);
     if plan.is_empty() {
         return Ok(Some(Ready { plan, lock: None }));
     }
-    if !agree(engine, &plan, args, session)? {
+    if !agree(engine, &plan, consent, session)? {
         return Ok(None);
     }
-    let lock = engine.lock(command, args.lock_timeout).await?;
-    if plan.is_current(&lock) && !args.asks(engine.stack.provider) {
+    let lock = engine.lock(command, consent.change.lock_timeout).await?;
+    if plan.is_current(&lock) && !consent.asks(engine.stack.provider) {
         return Ok(Some(Ready { plan, lock: Some(lock) }));
     }
-    match again(engine, &plan, args, session).await {
+    match again(engine, &plan, consent, session).await {
         Ok(Some(plan)) => Ok(Some(Ready { plan, lock: Some(lock) })),
         refused => lock.during(async { refused.map(|_| None) }).await,
     }
@@ -76,14 +96,20 @@ impl Ready {
 }
 
 /// The plan made anew; whoever was asked about another one is asked again.
-async fn again(engine: &Engine, agreed: &Plan, args: &ChangeArgs, session: &Session) -> Result<Option<Plan>, Problems> {
+async fn again(
+    engine: &Engine,
+    agreed: &Plan,
+    consent: &Consent<'_>,
+    session: &Session,
+) -> Result<Option<Plan>, Problems> {
     let plan = engine.plan().await?;
+    consent.check(&plan)?;
     if plan.report.changes == agreed.report.changes {
         return Ok(Some(plan));
     }
     session.printer.note("The cloud has changed meanwhile:");
     show(&plan, session);
-    let goes_on = plan.report.summary.is_empty() || agree(engine, &plan, args, session)?;
+    let goes_on = plan.report.summary.is_empty() || agree(engine, &plan, consent, session)?;
     Ok(goes_on.then_some(plan))
 }
 
@@ -92,9 +118,9 @@ fn show(plan: &Plan, session: &Session) {
     printer.note(render(&plan.report, session.globals.verbose, printer.paint_problems()).trim_end());
 }
 
-fn agree(engine: &Engine, plan: &Plan, args: &ChangeArgs, session: &Session) -> Result<bool, Problems> {
+fn agree(engine: &Engine, plan: &Plan, consent: &Consent<'_>, session: &Session) -> Result<bool, Problems> {
     let question = cloud::question(plan.report.summary, plan.report.hourly_cost.as_ref());
-    let agreed = cloud::confirm(engine.stack.provider, args.yes, &question, session)?;
+    let agreed = cloud::confirm(engine.stack.provider, !consent.asks(engine.stack.provider), &question, session)?;
     if !agreed {
         session.printer.note("Nothing was done.");
     }

@@ -11,6 +11,8 @@ use crate::aws::clients::Clients;
 use crate::engine::Engine;
 use crate::engine::event::Sink;
 use crate::engine::plan::{HourlyCost, Summary};
+use crate::engine::price;
+use crate::engine::status::Status;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::region::daemon;
@@ -28,6 +30,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration =
         text.parse().map_err(|_| format!("`{text}` is no duration; write for example 90s or 10m"))?;
     Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative"))
+}
+
+/// Reads US dollars: `2.50`.
+///
+/// # Errors
+/// What is wrong with the text, for the command line to show.
+pub fn dollars(text: &str) -> Result<f64, String> {
+    let amount = text.trim_start_matches('$').parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| format!("`{text}` is no amount of US dollars; write for example 2.50"))
 }
 
 /// Clients for a provider; the embedded region is started where it does not run.
@@ -94,6 +105,12 @@ pub fn question(summary: Summary, cost: Option<&HourlyCost>) -> String {
     let changes = summary.create + summary.update + summary.replace + summary.delete;
     let cost = cost.map(|cost| format!(" ({})", plan::cost_line(cost))).unwrap_or_default();
     format!("Apply {changes} changes on AWS?{cost}")
+}
+
+/// ` ($0.8937 → $0.0225 an hour)`: what runs, before and after; nothing where a price is not known.
+pub fn cost_change(before: &Status, after: &Status) -> String {
+    let costs = price::running(before).zip(price::running(after));
+    costs.map(|(before, after)| format!(" (${before:.4} → ${after:.4} an hour on AWS)")).unwrap_or_default()
 }
 
 /// With `-v`, how often the cloud was called.

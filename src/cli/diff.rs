@@ -1,7 +1,10 @@
 //! `cloudscale diff`: what `up` would do.
 
+use std::path::PathBuf;
+
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::engine::offline;
+use crate::engine::plan_file::PlanFile;
 use crate::exit::Exit;
 use crate::ui::plan::render;
 
@@ -16,6 +19,9 @@ pub struct Args {
     /// Ask nobody: what `up` would make in an empty account, and its price
     #[arg(long)]
     offline: bool,
+    /// Write the plan into a file: `cloudscale up FILE` does exactly that, or nothing
+    #[arg(short, long, value_name = "FILE", conflicts_with = "offline")]
+    output: Option<PathBuf>,
     /// End with code 3 where there are changes
     #[arg(long)]
     exit_code: bool,
@@ -29,6 +35,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
         let plan = engine.plan().await?;
         cloud::tell_calls(session, engine.clients());
+        if let Some(path) = &args.output {
+            PlanFile::of(&plan, &engine.stack).write(path)?;
+        }
         plan.report
     };
     if args.json {

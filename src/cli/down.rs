@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud};
-use crate::engine::down;
+use crate::clock;
 use crate::engine::task::Run;
+use crate::engine::{deadline, down, lock};
 use crate::exit::Exit;
 
 /// Remove a stack; prove that nothing is left
@@ -18,6 +19,9 @@ pub struct Args {
     name: Option<String>,
     #[command(flatten)]
     change: ChangeArgs,
+    /// Not now: note the deadline in the cloud, and let AWS take groups to zero by then
+    #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
+    after: Option<Duration>,
     /// When every wait gives up
     #[arg(long, value_parser = cloud::duration, default_value = "15m")]
     timeout: Duration,
@@ -27,6 +31,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (name, provider, region) = cloud::named(args.name.as_deref(), &args.stack, session)?;
     let clients = cloud::clients(provider, &region, session).await?;
     let run = Run::new(clients, &name, cloud::sink(session), cloud::interrupt(), args.timeout);
+    if let Some(after) = args.after {
+        return later(&run, after, &args.change, session).await;
+    }
     let teardown = down::plan(&run).await?;
     let count = teardown.report.changes.len();
     if count > 0 {
@@ -42,5 +49,29 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     down::down(&run, teardown, args.change.lock_timeout).await?;
     cloud::tell_calls(session, &run.clients);
     session.printer.result(&format!("{name}: nothing left"));
+    Ok(Exit::Ok)
+}
+
+/// The deadline is AWS's to keep; what AWS cannot do is said.
+async fn later(run: &Run, after: Duration, change: &ChangeArgs, session: &Session) -> Outcome {
+    let question = format!("Let AWS take the groups of {} to zero after that time?", run.stack);
+    if !cloud::confirm(run.clients.provider, change.yes, &question, session)? {
+        session.printer.note("Nothing was done.");
+        return Ok(Exit::Ok);
+    }
+    let lock = lock::acquire(run, "down --after", change.lock_timeout).await?;
+    let now = clock::now();
+    let work = async { deadline::set(&lock.run, now, after).await.map_err(Into::into) };
+    let set = lock.during(work).await?;
+    cloud::tell_calls(session, &run.clients);
+    session.printer.result(&format!("{}: {}", run.stack, deadline::sentence(set.at, now)));
+    if set.groups > 0 {
+        session.printer.note(&format!("AWS takes {} groups to zero at that time by itself.", set.groups));
+    }
+    session.printer.note(&format!(
+        "The load balancer and {} instances outside of groups run and cost on until somebody runs `cloudscale down`; \
+         `status` and `ls` tell when it is overdue.",
+        set.fleet
+    ));
     Ok(Exit::Ok)
 }

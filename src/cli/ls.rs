@@ -1,7 +1,11 @@
 //! `cloudscale ls`: the stacks of a region.
 
 use super::{Outcome, Session, cloud};
-use crate::engine::discover::stacks;
+use jiff::Timestamp;
+
+use crate::clock;
+use crate::engine::deadline;
+use crate::engine::discover::{StackSummary, stacks};
 use crate::exit::Exit;
 use crate::ui::table::table;
 
@@ -22,8 +26,13 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     } else if stacks.is_empty() {
         session.printer.note(&format!("no stack in {region} ({})", provider.name()));
     } else {
-        let rows = stacks.iter().map(|stack| vec![stack.stack.clone(), stack.instances.to_string()]).collect();
-        session.printer.result(&table(&["stack", "instances"], &[1], rows, session.printer.width()));
+        let rows = stacks.iter().map(|stack| row(stack, clock::now())).collect();
+        session.printer.result(&table(&["stack", "instances", "deadline"], &[1], rows, session.printer.width()));
     }
     Ok(Exit::Ok)
+}
+
+fn row(stack: &StackSummary, now: Timestamp) -> Vec<String> {
+    let deadline = stack.down_after.map(|deadline| deadline::sentence(deadline, now)).unwrap_or_default();
+    vec![stack.stack.clone(), stack.instances.to_string(), deadline]
 }

@@ -18,7 +18,9 @@ mod run;
 mod scale;
 mod schema;
 pub mod stack_file;
+mod start;
 mod status;
+mod stop;
 mod unlock;
 mod up;
 mod validate;
@@ -105,6 +107,8 @@ enum Command {
     Ls(ls::Args),
     Output(output::Args),
     Scale(scale::Args),
+    Stop(stop::Args),
+    Start(start::Args),
     Bench(bench::Args),
     Report(report::Args),
     Down(down::Args),
@@ -170,6 +174,8 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
         Command::Down(args) => down::run(&args, session).await,
+        Command::Stop(args) => stop::run(&args, session).await,
+        Command::Start(args) => start::run(&args, session).await,
         Command::Unlock(args) => unlock::run(&args, session).await,
         Command::Init(args) => init::run(&args, session),
         Command::Validate(args) => validate::run(&args, session),

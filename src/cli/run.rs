@@ -12,6 +12,7 @@ use crate::aws::clients::Clients;
 use crate::benchmark::scenario::Scenario;
 use crate::engine::Engine;
 use crate::engine::event::Sink;
+use crate::engine::price;
 use crate::engine::wait::Wait;
 use crate::exit::Exit;
 use crate::problem::Problems;
@@ -25,6 +26,9 @@ pub struct Args {
     stack: StackArg,
     #[command(flatten)]
     load: LoadArgs,
+    /// Refuse a stack that may cost more US dollars an hour; a group counts with its maximum
+    #[arg(long, value_name = "DOLLARS", value_parser = cloud::dollars)]
+    max_hourly: Option<f64>,
     /// Leave the stack up (and the embedded region running)
     #[arg(long)]
     keep: bool,
@@ -37,6 +41,9 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::load(&args.stack, session)?;
+    if let Some(max) = args.max_hourly {
+        price::check(&stack, max)?;
+    }
     // Before anything is created: a mistake in the scenario must not cost an `up`.
     let (scenario, file) = bench::scenario(&stack, args.load.scenario.as_deref())?;
     let commands = bench::commands(&stack, &file, session);
@@ -64,7 +71,7 @@ impl Whole<'_> {
         let engine = |cancel| Engine::new(stack.clone(), clients.clone(), self.sink.clone(), cancel, self.args.timeout);
         let up = engine(cancel.clone());
         // Whoever holds the lock keeps the stack: what comes after has to be taken down.
-        let Some(ready) = changes::prepare(&up, "run", &self.args.change, self.session).await? else {
+        let Some(ready) = changes::prepare(&up, "run", &self.args.change.consent(None), self.session).await? else {
             return Ok(Exit::Ok);
         };
         let keep = self.args.keep;

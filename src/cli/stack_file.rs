@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Globals, Session, StackArg};
 use crate::benchmark::store;
+use crate::engine::plan_file::PlanFile;
 use crate::problem::{Problem, Problems};
 use crate::stack::model::Stack;
 use crate::stack::{self, Overrides};
@@ -23,6 +24,16 @@ pub fn load(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
         let problem = Problem::warning("The stack could not be remembered", detail);
         session.printer.problems(&problem.hint("name the stack in the next command").into());
     }
+    Ok(stack)
+}
+
+/// Loads the stack of a plan, as the plan was made: options of the command line still win.
+pub fn planned(plan: &PlanFile, session: &Session) -> Result<Stack, Problems> {
+    let given = overrides(&session.globals)?;
+    let provider = given.provider.or(Some(plan.provider()));
+    let region = given.region.or_else(|| Some(plan.region.clone()));
+    let (stack, warnings) = stack::load(&plan.file, &Overrides { provider, region, vars: given.vars })?;
+    session.printer.problems(&warnings);
     Ok(stack)
 }
 

@@ -1,6 +1,10 @@
 //! `cloudscale status`: how a stack looks now.
 
+use jiff::Timestamp;
+
 use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::clock;
+use crate::engine::deadline;
 use crate::engine::status::{ClusterStatus, InstanceStatus, Status};
 use crate::exit::Exit;
 use crate::ui::table::table;
@@ -23,18 +27,21 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     if args.json {
         session.printer.json(&status);
     } else {
-        session.printer.result(&text(&status, session.printer.width()));
+        session.printer.result(&text(&status, clock::now(), session.printer.width()));
     }
     Ok(Exit::Ok)
 }
 
-fn text(status: &Status, width: u16) -> String {
+fn text(status: &Status, now: Timestamp, width: u16) -> String {
     let head = match (&status.url, &status.load_balancer) {
         (Some(url), Some(load_balancer)) => {
             format!("{} on {}: {url} ({})", status.stack, status.provider, load_balancer.state)
         }
         _ => format!("{} on {}: not up", status.stack, status.provider),
     };
+    let stopped = if status.stopped { "\nstopped: `cloudscale start` brings the instances back" } else { "" };
+    let deadline = status.down_after.map(|deadline| format!("\n{}", deadline::sentence(deadline, now)));
+    let head = format!("{head}{stopped}{}", deadline.unwrap_or_default());
     let clusters = status.clusters.iter().map(cluster_row).collect();
     let instances =
         status.clusters.iter().flat_map(|cluster| cluster.instances.iter().map(|i| instance_row(cluster, i)));

@@ -9,13 +9,15 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::try_join;
 
+use jiff::Timestamp;
+
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::{Filter, Instance, LaunchTemplate, SecurityGroup};
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 
-use super::lock;
 use super::snapshot::{Snapshot, is_present, tag};
 use super::task::boot_grace;
+use super::{deadline, lock};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
@@ -363,16 +365,21 @@ pub async fn stacks(clients: &Clients) -> Result<Vec<StackSummary>, Problem> {
         pages.try_collect().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", "all stacks"))
     };
     let (groups, instances) = try_join!(groups, instances(clients, None))?;
-    let mut found = BTreeMap::<String, usize>::new();
+    let mut found = BTreeMap::<String, StackSummary>::new();
     for group in &groups {
-        found.extend(tags::from_ec2(group.tags()).remove(tags::STACK).map(|stack| (stack, 0)));
+        let mut tags = tags::from_ec2(group.tags());
+        if let Some(stack) = tags.remove(tags::STACK) {
+            let row = found.entry(stack.clone()).or_insert(StackSummary { stack, instances: 0, down_after: None });
+            row.down_after = row.down_after.or(deadline::read(&tags));
+        }
     }
     for instance in instances.iter().filter(|instance| is_present(instance)) {
         if let Some(stack) = tag(instance, tags::STACK) {
-            *found.entry(stack.to_owned()).or_default() += 1;
+            let new = || StackSummary { stack: stack.to_owned(), instances: 0, down_after: None };
+            found.entry(stack.to_owned()).or_insert_with(new).instances += 1;
         }
     }
-    Ok(found.into_iter().map(|(stack, instances)| StackSummary { stack, instances }).collect())
+    Ok(found.into_values().collect())
 }
 
 /// One row of `ls`.
@@ -381,4 +388,6 @@ pub struct StackSummary {
     pub stack: String,
     /// Instances that are not on their way out.
     pub instances: usize,
+    /// When it is to be gone, by `cloudscale down --after`.
+    pub down_after: Option<Timestamp>,
 }

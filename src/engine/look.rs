@@ -7,6 +7,7 @@ use super::snapshot::{Snapshot, is_present, tag};
 use super::status::{
     ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, full_name, split_port,
 };
+use super::{deadline, park};
 use crate::resources::{cluster_prefix, in_cluster, load_balancer, tags};
 use crate::stack::model::{Capacity, Cluster, Provider, Stack};
 
@@ -29,6 +30,8 @@ pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
         provider: provider.name().to_owned(),
         url: load_balancer.as_ref().map(|lb| url(&lb.dns_name, stack.load_balancer.port)),
         load_balancer,
+        stopped: park::is_stopped(cloud),
+        down_after: deadline::of(cloud),
         clusters: stack.clusters.iter().map(|declared| cluster(declared, cloud)).collect(),
     }
 }

@@ -4,6 +4,7 @@
 //! take it down. There is no state file: every answer is made of what the cloud says now.
 
 pub mod apply;
+pub mod deadline;
 pub mod diff;
 pub mod discover;
 pub mod down;
@@ -13,7 +14,9 @@ pub mod lock;
 pub mod look;
 pub mod offline;
 pub mod own_network;
+pub mod park;
 pub mod plan;
+pub mod plan_file;
 pub mod price;
 pub mod scheduler;
 pub mod snapshot;
@@ -96,7 +99,7 @@ impl Engine {
     /// Compares the stack with the cloud. Reads only.
     ///
     /// # Errors
-    /// A call that fails; resources of our names that are not ours.
+    /// A call that fails; resources of our names that are not ours; a stack that was stopped.
     pub async fn plan(&self) -> Result<Plan, Problems> {
         self.run.unless_interrupted(self.compare()).await
     }
@@ -115,6 +118,9 @@ impl Engine {
         cloud.own_network = own_network;
         if own_network::was_left(&network, &cloud) {
             cloud.own_network = own_network::find(clients, &self.stack.name).await?;
+        }
+        if park::is_stopped(&cloud) {
+            return Err(park::stopped(&self.stack.name).into());
         }
         let scope = Scope { stack: &self.stack, network: &network, now: cloud.taken };
         cloud.template_versions = template_versions(clients, &scope, &cloud).await?;
@@ -225,6 +231,24 @@ impl Engine {
         Ok(look::status(&self.stack, self.run.clients.provider, &cloud))
     }
 
+    /// Stops the instances, under the stack's lock.
+    ///
+    /// # Errors
+    /// The run that holds the lock for longer than `patience`; what could not be stopped.
+    pub async fn stop(&self, patience: Duration) -> Result<(), Problems> {
+        let lock = self.lock("stop", patience).await?;
+        lock.during(park::stop(&lock.run)).await
+    }
+
+    /// Starts what was stopped, under the stack's lock.
+    ///
+    /// # Errors
+    /// The run that holds the lock for longer than `patience`; what could not be started.
+    pub async fn start(&self, patience: Duration) -> Result<(), Problems> {
+        let lock = self.lock("start", patience).await?;
+        lock.during(park::start(&lock.run)).await
+    }
+
     /// Removes everything that carries the stack's tag, and proves it.
     ///
     /// # Errors
@@ -240,6 +264,9 @@ impl Engine {
     /// for longer than `patience`.
     pub async fn scale(&self, cluster: &str, instances: u32, patience: Duration) -> Result<(), Problems> {
         let status = self.status().await?;
+        if status.stopped {
+            return Err(park::stopped(&status.stack).into());
+        }
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
             let known = self.stack.clusters.iter().map(|cluster| cluster.name.as_str());
             return Err(Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", status.stack))

@@ -1,9 +1,9 @@
 //! What `up` would do: the changes, with reasons, and what the stack will cost.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What happens to one resource. The symbol is part of the value, so that the output cannot drift from its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     Create,

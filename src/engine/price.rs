@@ -1,8 +1,9 @@
 //! What a stack costs an hour: a small dated table, good enough to notice a mistake before it costs money.
 
 use super::plan::HourlyCost;
-use super::status::{ClusterStatus, Status};
-use crate::stack::model::{Capacity, Stack};
+use super::status::{ClusterStatus, InstanceStatus, Status};
+use crate::problem::Problem;
+use crate::stack::model::{Capacity, Cluster, Stack};
 
 /// The region whose prices these are.
 pub const REGION: &str = "us-east-1";
@@ -69,10 +70,33 @@ pub fn instance(instance_type: &str) -> Option<f64> {
     INSTANCES.iter().find(|(name, _)| *name == instance_type).map(|(_, price)| *price)
 }
 
-/// What is there right now, US dollars an hour: every instance, and the load balancer. `None` as for [`hourly`].
+/// What is there right now, US dollars an hour: every instance that runs, and the load balancer. `None` as for [`hourly`].
 pub fn running(status: &Status) -> Option<f64> {
-    let instances = |cluster: &ClusterStatus| Some(instance(&cluster.instance_type)? * cluster.instances.len() as f64);
+    let is_charged = |instance: &&InstanceStatus| ["pending", "running"].contains(&instance.state.as_str());
+    let instances = |cluster: &ClusterStatus| {
+        Some(instance(&cluster.instance_type)? * cluster.instances.iter().filter(is_charged).count() as f64)
+    };
     status.clusters.iter().map(instances).try_fold(LOAD_BALANCER, |sum, cluster| Some(sum + cluster?))
+}
+
+/// Refuses a stack that may cost more than `max` US dollars an hour: a group counts with its maximum. Nothing is called.
+///
+/// # Errors
+/// Where it may cost more; where it is not known what it costs.
+pub fn check(stack: &Stack, max: f64) -> Result<(), Problem> {
+    let Some(cost) = hourly(stack) else {
+        let types = stack.clusters.iter().flat_map(Cluster::instance_types).filter(|name| instance(name).is_none());
+        let detail = format!("{}: no price is known of {}", stack.name, types.collect::<Vec<_>>().join(", "));
+        return Err(Problem::usage("The cost is not known", detail)
+            .hint("choose another instance type, or leave out --max-hourly"));
+    };
+    if cost.max <= max {
+        return Ok(());
+    }
+    let detail = format!("{} may cost ${:.4} an hour, and --max-hourly is ${max:.4}; {SOURCE}", stack.name, cost.max);
+    Err(Problem::usage("Over the budget", detail).hint(
+        "lower the groups' `max` or the fleets' `instances`, choose smaller instance types, or raise --max-hourly",
+    ))
 }
 
 /// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not know

@@ -1,5 +1,6 @@
 //! What a stack looks like right now: the answer of `status`, and what the benchmark measures against.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::resources::{in_cluster, load_balancer};
@@ -12,6 +13,10 @@ pub struct Status {
     /// `http://DNSName`, with the port unless it is 80; `None` while there is no load balancer.
     pub url: Option<String>,
     pub load_balancer: Option<LoadBalancerStatus>,
+    /// By `cloudscale stop`.
+    pub stopped: bool,
+    /// When the stack is to be gone, by `cloudscale down --after`.
+    pub down_after: Option<Timestamp>,
     /// In the stack's order.
     pub clusters: Vec<ClusterStatus>,
 }

@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::scaling_policy::cluster_of_group;
 use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::CallError;
+use crate::engine::deadline;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -64,7 +65,8 @@ impl Resource for ScheduledAction {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.schedules.iter().filter_map(|action| {
+        let ours = cloud.schedules.iter().filter(|action| !deadline::is_action(action.scheduled_action_name()));
+        let ours = ours.filter_map(|action| {
             let cluster = cluster_of_group(cloud, action.auto_scaling_group_name())?;
             let name = names::in_stack(action.auto_scaling_group_name()?, action.scheduled_action_name()?);
             Some((address(&cluster, name), Live { action: action.clone() }))

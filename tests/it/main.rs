@@ -19,6 +19,8 @@ mod lock;
 mod memory_line;
 mod moto;
 mod network;
+mod park;
+mod plan_file;
 mod policies;
 mod quick_region;
 mod rehearsal;

@@ -1,0 +1,41 @@
+//! `cloudscale stop`: instances cost nothing until `start`; everything else stays.
+
+use std::time::Duration;
+
+use super::changes::ChangeArgs;
+use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::engine::price;
+use crate::exit::Exit;
+
+/// Stop a stack's instances and keep everything else
+#[derive(Debug, clap::Args)]
+#[command(long_about = "Stop a stack's instances and keep everything else.\n\n\
+    Fleets are stopped; groups go to zero and remember what they were. The load balancer, addresses and volumes stay and cost \
+    on. `cloudscale start` brings the same capacity back, from any machine.")]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// When every wait gives up
+    #[arg(long, value_parser = cloud::duration, default_value = "10m")]
+    timeout: Duration,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::load(&args.stack, session)?;
+    let engine = cloud::engine(stack, session, args.timeout).await?;
+    let name = &engine.stack.name;
+    let before = engine.status().await?;
+    let question = format!("Stop the instances of {name} on AWS?");
+    if !cloud::confirm(engine.stack.provider, args.change.yes, &question, session)? {
+        session.printer.note("Nothing was done.");
+        return Ok(Exit::Ok);
+    }
+    engine.stop(args.change.lock_timeout).await?;
+    let after = engine.status().await?;
+    cloud::tell_calls(session, engine.clients());
+    session.printer.result(&format!("{name}: stopped{}", cloud::cost_change(&before, &after)));
+    session.printer.note(&format!("What stays costs on. {}.", price::SOURCE));
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,137 @@
+//! `down --after`: when a stack is to be gone, kept by AWS and not by a laptop that sleeps.
+//!
+//! The deadline is a tag on what carries the stack's tag, so that `status` and `ls` tell it on any machine, and a scheduled
+//! action that takes every group to zero at that time. AWS has nothing that would end a fleet or a load balancer by itself:
+//! those stay until somebody runs `down`.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::primitives::DateTime;
+use jiff::Timestamp;
+
+use super::discover::{Depth, discover};
+use super::snapshot::{Snapshot, is_present};
+use super::task::{Run, Task};
+use crate::aws::error::CallError;
+use crate::problem::Problem;
+use crate::resources::tags::{self, Tags};
+
+const TAG: &str = "cloudscale:down-after";
+/// How the scheduled action of a group ends, after the group's name.
+const ACTION: &str = "--cloudscale-down-after";
+
+/// What carries the deadline, and what AWS does not end by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set {
+    pub at: Timestamp,
+    /// Groups that AWS takes to zero.
+    pub groups: usize,
+    /// Instances that run on.
+    pub fleet: usize,
+}
+
+/// The deadline out of a resource's tags.
+pub fn read(tags: &Tags) -> Option<Timestamp> {
+    tags.get(TAG)?.parse().ok()
+}
+
+/// Whether a scheduled action is a deadline: no part of the stack, so no drift.
+pub fn is_action(name: Option<&str>) -> bool {
+    name.is_some_and(|name| name.ends_with(ACTION))
+}
+
+/// The stack's deadline: the earliest that something carries.
+pub fn of(cloud: &Snapshot) -> Option<Timestamp> {
+    let instances = cloud.instances.iter().filter(|instance| is_present(instance));
+    let instances = instances.map(|instance| tags::from_ec2(instance.tags()));
+    let groups = cloud.groups.iter().map(|group| tags::from_group(group.tags()));
+    let balancers = cloud.load_balancers.iter().filter_map(|lb| cloud.tags_of(lb.load_balancer_arn()?).cloned());
+    instances.chain(groups).chain(balancers).filter_map(|tags| read(&tags)).min()
+}
+
+/// "to be down at 2026-11-22T03:00:00Z", "overdue since 2026-11-22T03:00:00Z: run `cloudscale down`"
+pub fn sentence(deadline: Timestamp, now: Timestamp) -> String {
+    if deadline <= now {
+        return format!("overdue since {deadline}: run `cloudscale down`");
+    }
+    format!("to be down at {deadline}")
+}
+
+/// Tells AWS that everything is to be gone `after` this long.
+///
+/// # Errors
+/// A stack that is not there; a call that fails.
+pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Problem> {
+    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
+    let mark = Tags::from([(TAG.to_owned(), at.to_string())]);
+    let instances: Vec<_> = cloud.instances.iter().filter(|instance| is_present(instance)).collect();
+    let ids = instances.iter().filter_map(|instance| instance.instance_id());
+    let ids = ids.chain(cloud.security_groups.iter().filter_map(|group| group.group_id()));
+    let ids: Vec<_> = ids.map(str::to_owned).collect();
+    if ids.is_empty() {
+        return Err(Problem::new(
+            "The stack is not up",
+            format!("nothing carries the tag {}={}", tags::STACK, run.stack),
+        )
+        .hint("`cloudscale ls` shows the stacks of the region"));
+    }
+    let task = Task { run, address: "the stack", spec: "" };
+    tags::write_ec2(&task, ids, &mark).await?;
+    for balancer in cloud.load_balancers.iter().filter_map(|balancer| balancer.load_balancer_arn()) {
+        tags::write_elb(&run.clients, "load_balancer", balancer, &mark).await?;
+    }
+    for group in cloud.groups.iter().filter_map(|group| group.auto_scaling_group_name()) {
+        tags::write_group(&run.clients, group, group, &mark).await?;
+        to_zero(run, group, at).await?;
+    }
+    let in_group = |id: Option<&str>| {
+        cloud.groups.iter().flat_map(|group| group.instances()).any(|member| member.instance_id() == id)
+    };
+    let fleet = instances.iter().filter(|instance| !in_group(instance.instance_id())).count();
+    Ok(Set { at, groups: cloud.groups.len(), fleet })
+}
+
+async fn to_zero(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
+    let call = run
+        .clients
+        .autoscaling
+        .put_scheduled_update_group_action()
+        .auto_scaling_group_name(group)
+        .scheduled_action_name(format!("{group}{ACTION}"))
+        .start_time(DateTime::from_secs(at.as_second()))
+        .min_size(0)
+        .max_size(0)
+        .desired_capacity(0)
+        .send()
+        .await;
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:PutScheduledUpdateGroupAction", group))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_autoscaling::types::{AutoScalingGroup, TagDescription};
+
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        format!("2026-11-22T{text}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn the_earliest_deadline_counts() {
+        let group = |at: &str| {
+            let tag = TagDescription::builder().key(TAG).value(time(at).to_string()).build();
+            AutoScalingGroup::builder().tags(tag).build()
+        };
+        let groups = vec![group("05:00:00"), group("04:00:00"), AutoScalingGroup::builder().build()];
+        assert_eq!(of(&Snapshot { groups, ..Snapshot::default() }), Some(time("04:00:00")));
+        assert_eq!(of(&Snapshot::default()), None);
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_says_what_to_do() {
+        assert!(sentence(time("04:00:00"), time("04:00:00")).contains("run `cloudscale down`"));
+        assert_eq!(sentence(time("04:00:00"), time("03:00:00")), "to be down at 2026-11-22T04:00:00Z");
+    }
+}

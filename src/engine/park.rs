@@ -1,0 +1,267 @@
+//! Stopping a stack and starting it again: instances cost nothing meanwhile, everything else stays as it is.
+//!
+//! A fleet's instances are stopped and keep their ids, addresses and registrations. A group goes to zero: its bounds move
+//! along, so that no policy can wake it, and its scheduled actions are suspended. What it was is remembered in a tag of the
+//! group, so that any machine can start the stack again. The tag is written first and removed last: whatever was interrupted
+//! is continued by running it again.
+
+use std::fmt;
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Tag};
+use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use futures_util::future::join_all;
+
+use super::discover::{Depth, discover};
+use super::event::Event;
+use super::snapshot::{Snapshot, is_present, tag};
+use super::task::{Run, Task};
+use crate::aws::error::CallError;
+use crate::problem::{Problem, Problems};
+use crate::resources::tags::{self, Tags};
+
+/// On a group what it was, on an instance that it was stopped with its stack.
+const PARKED: &str = "cloudscale:parked";
+const FLEET: &str = "with its stack";
+/// The only process that can change a group's bounds.
+const SCHEDULE: &str = "ScheduledActions";
+/// An instance that is on its way to another state can be neither started nor stopped yet.
+const MOVING: &[&str] = &["IncorrectInstanceState"];
+
+/// What a group was before it went to zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    min: i32,
+    max: i32,
+    desired: i32,
+    /// Whether its scheduled actions ran.
+    scheduled: bool,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schedule = if self.scheduled { "scheduled" } else { "unscheduled" };
+        write!(f, "{}/{}/{}/{schedule}", self.min, self.max, self.desired)
+    }
+}
+
+impl Size {
+    fn of(group: &AutoScalingGroup) -> Self {
+        Self {
+            min: group.min_size().unwrap_or_default(),
+            max: group.max_size().unwrap_or_default(),
+            desired: group.desired_capacity().unwrap_or_default(),
+            scheduled: !group.suspended_processes().iter().any(|process| process.process_name() == Some(SCHEDULE)),
+        }
+    }
+
+    /// What [`fmt::Display`] wrote.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let mut number = || parts.next()?.parse().ok();
+        let (min, max, desired) = (number()?, number()?, number()?);
+        Some(Self { min, max, desired, scheduled: parts.next()? == "scheduled" })
+    }
+}
+
+fn remembered(group: &AutoScalingGroup) -> Option<String> {
+    tags::from_group(group.tags()).remove(PARKED)
+}
+
+/// Whether the stack was stopped and not started again.
+pub fn is_stopped(cloud: &Snapshot) -> bool {
+    let fleet = cloud.instances.iter().any(|instance| is_present(instance) && tag(instance, PARKED).is_some());
+    fleet || cloud.groups.iter().any(|group| remembered(group).is_some())
+}
+
+/// The problem of a command that needs instances.
+pub fn stopped(stack: &str) -> Problem {
+    Problem::new("The stack is stopped", format!("{stack} has no instances that run, as `cloudscale stop` left it"))
+        .hint("`cloudscale start` brings them back, and then it can be compared and changed; `cloudscale down` removes it")
+}
+
+/// Instances of fleets: those of groups are the groups'.
+fn fleet(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
+    let of_fleet = |instance: &&Instance| tag(instance, tags::ADDRESS).is_some_and(|at| at.ends_with(".instances"));
+    cloud.instances.iter().filter(|instance| is_present(instance)).filter(of_fleet)
+}
+
+fn ids<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<String> {
+    instances.filter_map(|instance| instance.instance_id().map(str::to_owned)).collect()
+}
+
+/// Stops what runs; returns when nothing runs any more.
+///
+/// # Errors
+/// What could not be stopped.
+pub async fn stop(run: &Run) -> Result<(), Problems> {
+    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let groups = join_all(cloud.groups.iter().map(|group| stop_group(run, group)));
+    let (fleet, groups) = futures_util::join!(stop_fleet(run, ids(fleet(&cloud))), groups);
+    all(groups.into_iter().chain([fleet]))
+}
+
+/// Starts what [`stop`] stopped; does not wait until it serves.
+///
+/// # Errors
+/// What could not be started.
+pub async fn start(run: &Run) -> Result<(), Problems> {
+    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let groups = join_all(cloud.groups.iter().map(|group| start_group(run, group)));
+    let stopped = ids(fleet(&cloud).filter(|instance| tag(instance, PARKED).is_some()));
+    let (fleet, groups) = futures_util::join!(start_fleet(run, stopped), groups);
+    all(groups.into_iter().chain([fleet]))
+}
+
+fn all(outcomes: impl Iterator<Item = Result<(), Problem>>) -> Result<(), Problems> {
+    let problems: Vec<_> = outcomes.filter_map(Result::err).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+async fn stop_fleet(run: &Run, ids: Vec<String>) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let task = Task { run, address: "instances", spec: "" };
+    let mark = Tags::from([(PARKED.to_owned(), FLEET.to_owned())]);
+    tags::write_ec2(&task, ids.clone(), &mark).await?;
+    let request = run.clients.ec2.stop_instances().set_instance_ids(Some(ids.clone()));
+    task.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
+    until(&task, &ids, &InstanceStateName::Stopped).await
+}
+
+async fn start_fleet(run: &Run, ids: Vec<String>) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let task = Task { run, address: "instances", spec: "" };
+    let request = run.clients.ec2.start_instances().set_instance_ids(Some(ids.clone()));
+    task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
+    until(&task, &ids, &InstanceStateName::Running).await?;
+    let mark = aws_sdk_ec2::types::Tag::builder().key(PARKED).build();
+    let call = run.clients.ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("ec2:DeleteTags", task.address))
+}
+
+/// Waits until all instances are in a state.
+async fn until(task: &Task<'_>, ids: &[String], wanted: &InstanceStateName) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    loop {
+        let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator();
+        let reservations = pages.items().send().try_collect().await;
+        let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", task.address))?;
+        let instances = reservations.iter().flat_map(|reservation| reservation.instances());
+        let there = |instance: &&Instance| instance.state().and_then(|state| state.name()) == Some(wanted);
+        let count = instances.filter(there).count();
+        let detail = format!("{count} of {} {}", ids.len(), wanted.as_str());
+        if count == ids.len() {
+            task.run.sink.event(Event::Ready { what: task.address.to_owned(), detail });
+            return Ok(());
+        }
+        if task.run.is_late() {
+            return Err(Problem::new("Instances take too long", detail).hint("run the command again: it continues"));
+        }
+        task.run.sink.event(Event::Waiting { what: task.address.to_owned(), reason: detail });
+        task.run.pause(&mut backoff).await?;
+    }
+}
+
+async fn stop_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem> {
+    let name = group.auto_scaling_group_name().unwrap_or_default();
+    let autoscaling = &run.clients.autoscaling;
+    if remembered(group).is_none() {
+        let mark = mark(name).value(Size::of(group).to_string()).build();
+        let call = autoscaling.create_or_update_tags().tags(mark).send().await;
+        call.map_err(|error| error.problem("autoscaling:CreateOrUpdateTags", name))?;
+    }
+    let call = autoscaling.suspend_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE).send().await;
+    call.map_err(|error| error.problem("autoscaling:SuspendProcesses", name))?;
+    let protected = group.instances().iter().filter(|instance| instance.protected_from_scale_in() == Some(true));
+    let protected: Vec<_> = protected.filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
+    if !protected.is_empty() {
+        let call = autoscaling.set_instance_protection().auto_scaling_group_name(name).protected_from_scale_in(false);
+        let call = call.set_instance_ids(Some(protected)).send().await;
+        call.map_err(|error| error.problem("autoscaling:SetInstanceProtection", name))?;
+    }
+    resize(run, name, Size { min: 0, max: 0, desired: 0, scheduled: false }).await?;
+    until_empty(run, name).await
+}
+
+async fn start_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem> {
+    let name = group.auto_scaling_group_name().unwrap_or_default();
+    let Some(text) = remembered(group) else {
+        return Ok(());
+    };
+    let size = Size::parse(&text).ok_or_else(|| {
+        Problem::new("What the group was is not known", format!("{name}: its tag `{PARKED}` is {text:?}"))
+            .hint("delete that tag and run `cloudscale up`: it gives the group the bounds of the stack file")
+    })?;
+    let autoscaling = &run.clients.autoscaling;
+    resize(run, name, size).await?;
+    if size.scheduled {
+        let call = autoscaling.resume_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE);
+        call.send().await.map_err(|error| error.problem("autoscaling:ResumeProcesses", name))?;
+    }
+    let call = autoscaling.delete_tags().tags(mark(name).build()).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:DeleteTags", name))
+}
+
+fn mark(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
+    let mark = Tag::builder().resource_id(group).resource_type("auto-scaling-group").key(PARKED);
+    mark.propagate_at_launch(false)
+}
+
+async fn resize(run: &Run, group: &str, size: Size) -> Result<(), Problem> {
+    let call = run.clients.autoscaling.update_auto_scaling_group().auto_scaling_group_name(group);
+    let call = call.min_size(size.min).max_size(size.max).desired_capacity(size.desired).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:UpdateAutoScalingGroup", group))
+}
+
+async fn until_empty(run: &Run, group: &str) -> Result<(), Problem> {
+    let mut backoff = run.backoff();
+    loop {
+        let call = run.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
+        let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", group))?;
+        let left = answer.auto_scaling_groups().first().map_or(0, |group| group.instances().len());
+        let detail = format!("{left} instances left");
+        if left == 0 {
+            run.sink.event(Event::Ready { what: group.to_owned(), detail });
+            return Ok(());
+        }
+        if run.is_late() {
+            return Err(Problem::new("Instances take too long", format!("{group}: {detail}"))
+                .hint("run the command again: it continues"));
+        }
+        run.sink.event(Event::Waiting { what: group.to_owned(), reason: detail });
+        run.pause(&mut backoff).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_autoscaling::types::{SuspendedProcess, TagDescription};
+
+    use super::*;
+
+    #[test]
+    fn what_a_group_was_survives_its_tag() {
+        let size = Size { min: 2, max: 6, desired: 3, scheduled: true };
+        assert_eq!((size.to_string().as_str(), Size::parse("2/6/3/scheduled")), ("2/6/3/scheduled", Some(size)));
+        assert_eq!(Size::parse("2/6"), None);
+    }
+
+    #[test]
+    fn a_schedule_that_was_suspended_before_stays_so() {
+        let schedule = SuspendedProcess::builder().process_name(SCHEDULE).build();
+        let group = AutoScalingGroup::builder().min_size(1).max_size(2).suspended_processes(schedule).build();
+        assert!(!Size::of(&group).scheduled);
+    }
+
+    #[test]
+    fn a_stack_is_stopped_as_long_as_one_group_remembers_what_it_was() {
+        let tag = TagDescription::builder().key(PARKED).value("1/2/1/scheduled").build();
+        let stopped = AutoScalingGroup::builder().tags(tag).build();
+        let groups = vec![AutoScalingGroup::builder().build(), stopped];
+        assert!(is_stopped(&Snapshot { groups, ..Snapshot::default() }));
+        assert!(!is_stopped(&Snapshot::default()));
+    }
+}

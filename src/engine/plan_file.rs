@@ -1,0 +1,208 @@
+//! A plan in a file: what `diff -o` saw, so that `up PLAN` does exactly that, or nothing and says what has moved.
+//!
+//! The file names each resource, what happens to it, and a hash of everything that counts: the fields with their values, what
+//! is wanted, and which live thing it is about. So it holds no user data and no other secret, and a plan is never read back
+//! into calls: `up` plans again, and goes on only where it arrives at the same.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Plan;
+use super::diff::Node;
+use super::plan::Action;
+use crate::problem::Problem;
+use crate::resources::fields::short_hash;
+use crate::stack::model::{Provider, Stack};
+
+/// Of the file's schema.
+const VERSION: u32 = 1;
+/// Differences that a problem lists.
+const DIFFERENCES_SHOWN: usize = 10;
+
+/// A plan as it stands in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanFile {
+    cloudscale_plan: u32,
+    pub stack: String,
+    /// The stack file, as a path that holds from any folder.
+    pub file: PathBuf,
+    pub provider: String,
+    pub region: String,
+    /// Unchanged resources are among them.
+    changes: Vec<Planned>,
+}
+
+/// What is to happen to one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Planned {
+    address: String,
+    action: Action,
+    reason: String,
+    hash: String,
+}
+
+impl Planned {
+    fn of(node: &Node) -> Self {
+        let change = &node.change;
+        let mut words = vec![format!("{:?}", change.action)];
+        for field in &change.fields {
+            words.push(format!("{} {:?} {:?}", field.path, field.live, field.wanted));
+        }
+        words.extend(node.wanted.iter().map(|wanted| wanted.spec.clone()));
+        if let Some(live) = &node.live {
+            words.extend([live.output.id.clone(), live.output.revision.clone()]);
+            words.extend(live.output.members.iter().cloned());
+        }
+        let hash = short_hash(words.iter().map(String::as_str));
+        Self { address: change.address.clone(), action: change.action, reason: change.reason.clone(), hash }
+    }
+}
+
+impl PlanFile {
+    pub fn of(plan: &Plan, stack: &Stack) -> Self {
+        Self {
+            cloudscale_plan: VERSION,
+            stack: stack.name.clone(),
+            file: std::path::absolute(&stack.file).unwrap_or_else(|_| stack.file.clone()),
+            provider: stack.provider.name().to_owned(),
+            region: stack.region.clone(),
+            changes: plan.nodes.iter().map(Planned::of).collect(),
+        }
+    }
+
+    pub fn provider(&self) -> Provider {
+        if self.provider == Provider::Aws.name() { Provider::Aws } else { Provider::Local }
+    }
+
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Problem> {
+        let text = serde_json::to_string_pretty(self).expect("a plan serialises: it has no maps");
+        std::fs::write(path, text + "\n").map_err(|error| {
+            Problem::new("The plan could not be written", format!("{}: {error}", path.display()))
+                .hint("name another file with -o")
+        })
+    }
+
+    /// The plan in a file; `None` where the file is no plan, such as a stack.
+    ///
+    /// # Errors
+    /// A plan of another version of cloudscale.
+    pub fn read(path: &Path) -> Result<Option<Self>, Problem> {
+        let Some(value) = std::fs::read_to_string(path).ok().and_then(|text| parse(&text)) else {
+            return Ok(None);
+        };
+        let plan = serde_json::from_value::<Self>(value).ok().filter(|plan| plan.cloudscale_plan == VERSION);
+        plan.map(Some).ok_or_else(|| {
+            Problem::usage("The plan cannot be read", format!("{} is not a plan of this version", path.display()))
+                .hint("write it again with `cloudscale diff -o`")
+        })
+    }
+
+    /// Goes on only where `plan`, made now, is the one in the file.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn check(&self, plan: &Plan) -> Result<(), Problem> {
+        let now: Vec<_> = plan.nodes.iter().map(Planned::of).collect();
+        let differences = differences(&self.changes, &now);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let mut detail = format!("{} is not as it was when the plan was made:", self.stack);
+        for difference in differences.iter().take(DIFFERENCES_SHOWN) {
+            detail += &format!("\n  {difference}");
+        }
+        if differences.len() > DIFFERENCES_SHOWN {
+            detail += &format!("\n  and {} more", differences.len() - DIFFERENCES_SHOWN);
+        }
+        Err(Problem::new("The plan is out of date", detail).hint(
+            "nothing was done; look at `cloudscale diff` and write a new plan. A plan that was made with --var needs the \
+             same --var again",
+        ))
+    }
+}
+
+/// The file as JSON, where it says that it is a plan.
+fn parse(text: &str) -> Option<serde_json::Value> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value.get("cloudscale_plan").is_some().then_some(value)
+}
+
+/// A line for every resource that is not as planned.
+fn differences(planned: &[Planned], now: &[Planned]) -> Vec<String> {
+    let word = |action: Action| format!("{action:?}").to_lowercase();
+    let find = |list: &[Planned], address: &str| list.iter().find(|other| other.address == address).cloned();
+    let mut lines = Vec::new();
+    for old in planned {
+        match find(now, &old.address) {
+            None => lines.push(format!("{}: planned {}, now gone", old.address, word(old.action))),
+            Some(new) if new.action != old.action => {
+                lines.push(format!("{}: planned {}, now {}", old.address, word(old.action), word(new.action)));
+            }
+            Some(new) if new.hash != old.hash => {
+                lines.push(format!("{}: {} as planned, but of something else", old.address, word(old.action)));
+            }
+            Some(_) => {}
+        }
+    }
+    let added = now.iter().filter(|new| find(planned, &new.address).is_none());
+    lines.extend(added.map(|new| format!("{}: not in the plan, now {}", new.address, word(new.action))));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(address: &str, action: Action, hash: &str) -> Planned {
+        Planned { address: address.into(), action, reason: String::new(), hash: hash.into() }
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_told() {
+        let old = [
+            planned("a", Action::Create, "1"),
+            planned("b", Action::Create, "1"),
+            planned("c", Action::Update, "1"),
+            planned("d", Action::Delete, "1"),
+        ];
+        let new = [
+            planned("a", Action::Create, "1"),
+            planned("b", Action::Unchanged, "2"),
+            planned("c", Action::Update, "2"),
+            planned("e", Action::Create, "1"),
+        ];
+        assert_eq!(
+            differences(&old, &new),
+            [
+                "b: planned create, now unchanged",
+                "c: update as planned, but of something else",
+                "d: planned delete, now gone",
+                "e: not in the plan, now create",
+            ]
+        );
+        assert!(differences(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn a_plan_is_told_from_a_stack_and_from_a_plan_of_another_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        let plan = PlanFile {
+            cloudscale_plan: VERSION,
+            stack: "lab".into(),
+            file: "/lab.yaml".into(),
+            provider: "aws".into(),
+            region: "us-east-1".into(),
+            changes: vec![planned("a", Action::Create, "1")],
+        };
+        plan.write(&path).unwrap();
+        assert_eq!(PlanFile::read(&path).unwrap(), Some(plan));
+        std::fs::write(&path, r#"{"name": "lab", "clusters": {}}"#).unwrap();
+        assert_eq!(PlanFile::read(&path).unwrap(), None);
+        std::fs::write(&path, r#"{"cloudscale_plan": 99}"#).unwrap();
+        assert_eq!(PlanFile::read(&path).unwrap_err().summary, "The plan cannot be read");
+    }
+}
