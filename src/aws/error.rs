@@ -141,6 +141,16 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         "images belong to one region: use an alias such as `image: amazon-linux-2023`, or an id of this region",
     ),
     (
+        &["CertificateNotFound"],
+        "The certificate does not exist here",
+        "certificates belong to one account and region: `aws acm list-certificates` lists them",
+    ),
+    (
+        &["InvalidKeyPair.NotFound"],
+        "The key pair does not exist here",
+        "key pairs belong to one region: `aws ec2 describe-key-pairs` lists them; `ssh: {key: …}` takes such a name",
+    ),
+    (
         &["InsufficientInstanceCapacity", "InsufficientHostCapacity", "Unsupported"],
         "AWS has no such instance in the zone",
         "choose another instance type or region, or try later",

@@ -13,6 +13,8 @@ use crate::stack::model::{Capacity, Cluster, Provider, Stack};
 
 /// The port that `http://` means.
 const HTTP_PORT: u16 = 80;
+/// The port that `https://` means.
+const HTTPS_PORT: u16 = 443;
 
 /// What a stack looks like in a snapshot.
 pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
@@ -28,7 +30,10 @@ pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
     Status {
         stack: stack.name.clone(),
         provider: provider.name().to_owned(),
-        url: load_balancer.as_ref().map(|lb| url(&lb.dns_name, stack.load_balancer.port)),
+        url: load_balancer.as_ref().map(|lb| match &stack.load_balancer.https {
+            Some(https) => secure_url(&lb.dns_name, https.port),
+            None => url(&lb.dns_name, stack.load_balancer.port),
+        }),
         load_balancer,
         stopped: park::is_stopped(cloud),
         down_after: deadline::of(cloud),
@@ -44,6 +49,12 @@ pub fn url(dns_name: &str, port: u16) -> String {
         _ if has_port => format!("http://{dns_name}"),
         port => format!("http://{dns_name}:{port}"),
     }
+}
+
+fn secure_url(dns_name: &str, port: u16) -> String {
+    // The embedded region's port is that of HTTP.
+    let host = dns_name.split(':').next().unwrap_or(dns_name);
+    if port == HTTPS_PORT { format!("https://{host}") } else { format!("https://{host}:{port}") }
 }
 
 fn cluster(declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
@@ -104,5 +115,7 @@ mod tests {
         assert_eq!(url("web.elb.amazonaws.com", 80), "http://web.elb.amazonaws.com");
         assert_eq!(url("web.elb.amazonaws.com", 8080), "http://web.elb.amazonaws.com:8080");
         assert_eq!(url("127.0.0.2:18080", 80), "http://127.0.0.2:18080");
+        assert_eq!(secure_url("web.elb.amazonaws.com", 443), "https://web.elb.amazonaws.com");
+        assert_eq!(secure_url("127.0.0.2:18080", 8443), "https://127.0.0.2:8443");
     }
 }

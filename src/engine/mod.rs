@@ -45,7 +45,7 @@ use self::wait::Wait;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
-use crate::resources::{Scope, in_cluster, launch_template, network};
+use crate::resources::{Scope, in_cluster, launch_template, network, target_group};
 use crate::stack::model::{Network, Stack};
 use crate::stack::suggest;
 
@@ -123,7 +123,11 @@ impl Engine {
             return Err(park::stopped(&self.stack.name).into());
         }
         let scope = Scope { stack: &self.stack, network: &network, now: cloud.taken };
-        cloud.template_versions = template_versions(clients, &scope, &cloud).await?;
+        let questioned = target_group::questioned(&scope, &cloud);
+        let attributes = try_join_all(questioned.iter().map(|arn| target_group::attributes_of(clients, arn)));
+        let (versions, attributes) = futures_util::try_join!(template_versions(clients, &scope, &cloud), attributes)?;
+        cloud.template_versions = versions;
+        cloud.target_group_attributes = attributes.into_iter().collect();
         let nodes = diff::diff(&scope, &cloud)?;
         let images = self.images(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
@@ -198,8 +202,14 @@ impl Engine {
         if !failed.is_empty() {
             return Err(Problems(failed));
         }
-        if let (Wait::All, Some(host)) = (wait, wait::host(&status)) {
-            wait::routes(&self.run, &self.stack, host).await?;
+        match (wait, wait::host(&status)) {
+            (Wait::All, Some(host)) => wait::routes(&self.run, &self.stack, host).await?,
+            // The certificate is for the user's own domain, not for the load balancer's name.
+            (Wait::All, None) => self.run.sink.event(Event::Ready {
+                what: "routes".to_owned(),
+                detail: "not asked: HTTPS answers under the name that its certificate is for".to_owned(),
+            }),
+            _ => {}
         }
         if waited { Ok(self.status().await?) } else { Ok(status) }
     }

@@ -13,6 +13,7 @@ use super::lock::model::Lease;
 use super::own_network::OwnNetwork;
 use crate::resources::fields::Value;
 use crate::resources::tags::{self, Tags};
+use crate::resources::target_group::Attributes;
 
 /// Everything that carries the stack's tag.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub instances: Vec<Instance>,
     pub load_balancers: Vec<LoadBalancer>,
     pub target_groups: Vec<TargetGroup>,
+    /// By ARN; fetched only where the tags do not already tell them.
+    pub target_group_attributes: BTreeMap<String, Attributes>,
     pub listeners: Vec<Listener>,
     /// Every rule of our listeners but the default, ours or not.
     pub rules: Vec<Rule>,

@@ -176,6 +176,10 @@ pub async fn routes(run: &Run, stack: &Stack, host: &str) -> Result<(), Problems
     for cluster in &stack.clusters {
         waiting.extend(cluster.routes.iter().map(|route| (cluster.name.clone(), sample(route))));
     }
+    for route in &stack.routes {
+        let clusters: Vec<_> = route.weights.iter().map(|(cluster, _)| cluster.as_str()).collect();
+        waiting.extend(route.paths.iter().map(|path| (clusters.join(" or "), sample(path))));
+    }
     let count = waiting.len();
     let mut backoff = run.backoff();
     loop {
@@ -264,7 +268,7 @@ pub fn expected(cluster: &ClusterStatus) -> usize {
     usize::try_from(cluster.desired).unwrap_or(usize::MAX)
 }
 
-/// `host[:port]` of a status's URL.
+/// `host[:port]` of a status's URL; `None` where HTTPS is spoken.
 pub fn host(status: &Status) -> Option<&str> {
     status.url.as_deref()?.strip_prefix("http://")
 }

@@ -38,6 +38,8 @@ pub struct Wanted {
     /// Name or ARN.
     pub instance_profile: Option<String>,
     pub user_data: Option<String>,
+    /// The name of a key pair, for SSH.
+    pub key: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ impl Resource for LaunchTemplate {
                 instance_type: cluster.instance_type.clone(),
                 instance_profile: cluster.instance_profile.clone(),
                 user_data: cluster.user_data.as_ref().map(|script| script.text.clone()),
+                key: scope.stack.ssh.as_ref().map(|ssh| ssh.key.clone()),
             };
             (in_cluster(&cluster.name, Self::KIND), wanted)
         });
@@ -96,6 +99,7 @@ impl Resource for LaunchTemplate {
             .text("metadata.tags", ec2::LaunchTemplateInstanceMetadataTagsState::Enabled.as_str())
             .text("root_volume", VOLUME)
             .maybe("user_data", wanted.user_data.as_ref())
+            .maybe("key", wanted.key.as_ref())
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
@@ -124,6 +128,7 @@ impl Resource for LaunchTemplate {
             .maybe("metadata.tags", metadata.and_then(|m| m.instance_metadata_tags()).map(|tags| tags.as_str()))
             .maybe("root_volume", volume(data))
             .maybe("user_data", data.user_data().map(decode))
+            .maybe("key", data.key_name())
     }
 
     fn in_sync(live: &Live, spec: &str) -> bool {
@@ -270,6 +275,7 @@ fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplat
         .set_iam_instance_profile(wanted.instance_profile.as_deref().map(profile))
         .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text)))
         .security_group_ids(task.output(security_group::INSTANCES)?.id)
+        .set_key_name(wanted.key.clone())
         .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
         .metadata_options(metadata.build())
         .block_device_mappings(root.build())

@@ -1,7 +1,11 @@
-//! The listener: HTTP on the load balancer's port, answering what no rule matches with a fixed response.
+//! Listeners. The one that serves has the rules and answers what none of them matches with a fixed response. Where that one
+//! speaks HTTPS, another leads from HTTP to it.
+
+use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, FixedResponseActionConfig, Listener as Api, ProtocolEnum,
+    Action, ActionTypeEnum, Certificate, FixedResponseActionConfig, Listener as Api, ProtocolEnum,
+    RedirectActionConfig, RedirectActionStatusCodeEnum,
 };
 
 use super::fields::Fields;
@@ -13,9 +17,14 @@ use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::stack::model::FixedResponse;
+use crate::stack::model::{FixedResponse, Https};
 
+/// The listener that has the rules.
 pub const ADDRESS: &str = "load_balancer.listener";
+const REDIRECT: &str = "load_balancer.redirect";
+/// While the other listener still has the port: it is on its way to another, or out.
+const PORT_TAKEN: &[&str] = &["DuplicateListener"];
+const PORT_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Listener;
@@ -23,7 +32,17 @@ pub struct Listener;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     pub port: u16,
-    pub default: FixedResponse,
+    /// Its certificate and policy, where it speaks HTTPS.
+    pub https: Option<Https>,
+    pub default: Default,
+}
+
+/// What happens where no rule matches.
+#[derive(Clone, Debug)]
+pub enum Default {
+    Answer(FixedResponse),
+    /// To HTTPS on this port, for good.
+    Redirect(u16),
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +63,15 @@ impl Resource for Listener {
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let load_balancer = &scope.stack.load_balancer;
-        vec![(ADDRESS.to_owned(), Wanted { port: load_balancer.port, default: load_balancer.default.clone() })]
+        let serving = Wanted {
+            port: load_balancer.serving_port(),
+            https: load_balancer.https.clone(),
+            default: Default::Answer(load_balancer.default.clone()),
+        };
+        let redirect = load_balancer
+            .redirect_port()
+            .map(|port| (REDIRECT.to_owned(), Wanted { port, https: None, default: Default::Redirect(serving.port) }));
+        [(ADDRESS.to_owned(), serving)].into_iter().chain(redirect).collect()
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
@@ -56,13 +83,22 @@ impl Resource for Listener {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        Fields::default()
+        let fields = Fields::default()
             .reference("load_balancer", load_balancer::ADDRESS)
-            .text("protocol", ProtocolEnum::Http.as_str())
+            .text("protocol", protocol(wanted).as_str())
             .text("port", wanted.port)
-            .text("default.status", wanted.default.status)
-            .text("default.body", &wanted.default.body)
-            .text("default.content_type", &wanted.default.content_type)
+            .maybe("certificate", wanted.https.as_ref().map(|https| &https.certificate))
+            .maybe("policy", wanted.https.as_ref().map(|https| &https.policy));
+        match &wanted.default {
+            Default::Answer(response) => fields
+                .text("default.status", response.status)
+                .text("default.body", &response.body)
+                .text("default.content_type", &response.content_type),
+            Default::Redirect(port) => {
+                let status = RedirectActionStatusCodeEnum::Http301;
+                fields.text("default.redirect", format!("{} to HTTPS:{port}", status.as_str()))
+            }
+        }
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
@@ -71,7 +107,18 @@ impl Resource for Listener {
             .value("load_balancer", cloud.reference(api.load_balancer_arn().unwrap_or_default()))
             .maybe("protocol", api.protocol().map(ProtocolEnum::as_str))
             .maybe("port", api.port());
+        let fields = match api.protocol() {
+            Some(ProtocolEnum::Https) => fields
+                .maybe("certificate", api.certificates().first().and_then(|certificate| certificate.certificate_arn()))
+                .maybe("policy", api.ssl_policy()),
+            _ => fields,
+        };
         let action = api.default_actions().first();
+        if let Some(redirect) = action.and_then(|action| action.redirect_config()) {
+            let status = redirect.status_code().map_or("", RedirectActionStatusCodeEnum::as_str);
+            let (protocol, port) = (redirect.protocol().unwrap_or("same"), redirect.port().unwrap_or("same"));
+            return fields.text("default.redirect", format!("{status} to {protocol}:{port}"));
+        }
         match action.and_then(|action| action.fixed_response_config()) {
             Some(fixed) => fields
                 .maybe("default.status", fixed.status_code())
@@ -83,8 +130,11 @@ impl Resource for Listener {
         }
     }
 
-    fn after(_wanted: &Wanted) -> Vec<String> {
-        vec![security_group::LOAD_BALANCER.to_owned()]
+    fn after(wanted: &Wanted) -> Vec<String> {
+        let group = security_group::LOAD_BALANCER.to_owned();
+        // The serving listener leaves the port that this one takes.
+        let other = matches!(wanted.default, Default::Redirect(_)).then(|| ADDRESS.to_owned());
+        [group].into_iter().chain(other).collect()
     }
 
     // The security group keeps the port open for as long.
@@ -107,9 +157,11 @@ impl Resource for Listener {
             .elb
             .create_listener()
             .load_balancer_arn(&load_balancer)
-            .protocol(ProtocolEnum::Http)
+            .protocol(protocol(wanted))
             .port(wanted.port.into())
-            .default_actions(fixed_response(&wanted.default))
+            .set_certificates(certificates(wanted))
+            .set_ssl_policy(wanted.https.as_ref().map(|https| https.policy.clone()))
+            .default_actions(action(&wanted.default))
             .set_tags(Some(tags::to_elb(&task.tags())));
         let create = || async {
             match request.clone().send().await {
@@ -120,24 +172,38 @@ impl Resource for Listener {
                 Err(error) => Err(error),
             }
         };
-        match task.fresh("elasticloadbalancing:CreateListener", create).await? {
-            Some(output) => Ok(output),
-            None => adopt(task, &load_balancer, wanted.port).await,
+        let mut backoff = task.run.backoff();
+        loop {
+            if let Some(output) = task.fresh("elasticloadbalancing:CreateListener", create).await? {
+                return Ok(output);
+            }
+            if let Some(output) = adopt(task, &load_balancer, wanted.port).await? {
+                return Ok(output);
+            }
+            if task.run.is_late() {
+                let detail = format!("{} needs port {}, which another listener keeps", task.address, wanted.port);
+                return Err(Problem::new("A port is not free", detail).hint("run `cloudscale up` again: it continues"));
+            }
+            task.waiting(format!("port {} is not free yet", wanted.port));
+            task.run.pause(&mut backoff).await?;
         }
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = Self::output(live);
-        if touches(changes, &["port", "protocol", "default"]) {
-            let call = task
+        if touches(changes, &["port", "protocol", "certificate", "policy", "default"]) {
+            let request = task
                 .clients()
                 .elb
                 .modify_listener()
                 .listener_arn(&output.id)
-                .protocol(ProtocolEnum::Http)
+                .protocol(protocol(wanted))
                 .port(wanted.port.into())
-                .default_actions(fixed_response(&wanted.default));
-            call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyListener", task.address))?;
+                .set_certificates(certificates(wanted))
+                .set_ssl_policy(wanted.https.as_ref().map(|https| https.policy.clone()))
+                .default_actions(action(&wanted.default));
+            let call = "elasticloadbalancing:ModifyListener";
+            task.patient(call, PORT_TAKEN, Some(PORT_LIMIT), || request.clone().send()).await?;
         }
         tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
         Ok(output)
@@ -154,8 +220,9 @@ impl Resource for Listener {
     }
 }
 
-/// A listener has the port: ours from a call whose answer was lost, or somebody else's.
-async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Output, Problem> {
+/// A listener has the port: this very one, made by a call whose answer was lost; `None` where it is one of ours that is on its
+/// way out.
+async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Option<Output>, Problem> {
     let look = || async {
         let pages = task.clients().elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items();
         let listeners = pages.send().try_collect().await;
@@ -165,11 +232,33 @@ async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Output
     };
     let name = format!("of port {port}");
     let arn = task.appears(look).await?.ok_or_else(|| foreign("listener", &name))?;
-    let is_ours = tags_of(task, &arn).await?.get(tags::STACK) == Some(&task.run.stack);
-    if is_ours { Ok(Output::id(arn)) } else { Err(foreign("listener", &name)) }
+    let tags = tags_of(task, &arn).await?;
+    if tags.get(tags::STACK) != Some(&task.run.stack) {
+        return Err(foreign("listener", &name));
+    }
+    Ok((tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)).then(|| Output::id(arn)))
 }
 
-fn fixed_response(response: &FixedResponse) -> Action {
+fn protocol(wanted: &Wanted) -> ProtocolEnum {
+    if wanted.https.is_some() { ProtocolEnum::Https } else { ProtocolEnum::Http }
+}
+
+fn certificates(wanted: &Wanted) -> Option<Vec<Certificate>> {
+    let https = wanted.https.as_ref()?;
+    Some(vec![Certificate::builder().certificate_arn(&https.certificate).build()])
+}
+
+fn action(default: &Default) -> Action {
+    let response = match default {
+        Default::Answer(response) => response,
+        Default::Redirect(port) => {
+            let config = RedirectActionConfig::builder()
+                .protocol(ProtocolEnum::Https.as_str())
+                .port(port.to_string())
+                .status_code(RedirectActionStatusCodeEnum::Http301);
+            return Action::builder().r#type(ActionTypeEnum::Redirect).redirect_config(config.build()).build();
+        }
+    };
     let config = FixedResponseActionConfig::builder()
         .status_code(response.status.to_string())
         .content_type(&response.content_type)

@@ -1,14 +1,15 @@
-//! The routes of a cluster as rules of the listener: path patterns → target group.
+//! Routes as rules of the listener: path patterns → the target group of a cluster, or of several by weight.
 //!
-//! Priorities rise in steps in the order of the clusters (`rule_order.rs` moves them).
+//! Priorities rise in steps: weighted routes first, then clusters, in the order of the file (`rule_order.rs` moves them).
 
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, PathPatternConditionConfig, Rule as Api, RuleCondition,
+    Action, ActionTypeEnum, ForwardActionConfig, PathPatternConditionConfig, Rule as Api, RuleCondition,
+    TargetGroupStickinessConfig, TargetGroupTuple,
 };
 
-use super::fields::Fields;
+use super::fields::{Fields, Value};
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, cluster_prefix, handover, in_cluster, listener, touches};
@@ -32,8 +33,21 @@ pub struct Wanted {
     pub priority: i32,
     pub order: Arc<Order>,
     pub paths: Vec<String>,
-    /// The address of the target group.
-    pub target_group: String,
+    pub forward: Forward,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug)]
+pub enum Forward {
+    /// To one target group, by address.
+    One(String),
+    /// By weight.
+    Shared {
+        /// (cluster, weight)
+        weights: Vec<(String, u16)>,
+        /// Seconds for which a client stays with the cluster that it met.
+        stickiness_s: Option<i32>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -51,19 +65,27 @@ impl Resource for Rule {
     const GOES_WITH: &'static [&'static str] = &["listener", "load_balancer"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
-        let mut rules: Vec<(String, Vec<String>, String)> = Vec::new();
+        let mut rules: Vec<(String, Vec<String>, Forward)> = Vec::new();
+        for route in &scope.stack.routes {
+            let stickiness_s = route.stickiness.map(|stay| i32::try_from(stay.as_secs()).unwrap_or(i32::MAX));
+            let forward = match route.weights.as_slice() {
+                [(only, _)] => Forward::One(in_cluster(only, "target_group")),
+                several => Forward::Shared { weights: several.to_vec(), stickiness_s },
+            };
+            rules.push((format!("route.{}.{}", route.name, Self::KIND), route.paths.clone(), forward));
+        }
         for cluster in &scope.stack.clusters {
             for (index, paths) in chunks(&cluster.routes).into_iter().enumerate() {
                 let kind = if index == 0 { Self::KIND.to_owned() } else { format!("{}.{}", Self::KIND, index + 1) };
-                let target_group = in_cluster(&cluster.name, "target_group");
-                rules.push((in_cluster(&cluster.name, &kind), paths, target_group));
+                let forward = Forward::One(in_cluster(&cluster.name, "target_group"));
+                rules.push((in_cluster(&cluster.name, &kind), paths, forward));
             }
         }
         let priority = |index: usize| i32::try_from((index + 1) * PRIORITY_STEP).unwrap_or(PRIORITY_MAX);
         let order = rules.iter().enumerate().map(|(index, (address, ..))| (address.clone(), priority(index)));
         let order = Order::new(order);
-        let wanted = rules.into_iter().enumerate().map(|(index, (address, paths, target_group))| {
-            (address, Wanted { priority: priority(index), order: Arc::clone(&order), paths, target_group })
+        let wanted = rules.into_iter().enumerate().map(|(index, (address, paths, forward))| {
+            (address, Wanted { priority: priority(index), order: Arc::clone(&order), paths, forward })
         });
         wanted.collect()
     }
@@ -77,24 +99,40 @@ impl Resource for Rule {
     }
 
     fn want(wanted: &Wanted) -> Fields {
-        Fields::default()
+        let fields = Fields::default()
             .reference("listener", listener::ADDRESS)
             .text("priority", wanted.priority)
-            .text("paths", wanted.paths.join(", "))
-            .reference("target_group", &wanted.target_group)
+            .text("paths", wanted.paths.join(", "));
+        match &wanted.forward {
+            Forward::One(address) => fields.reference("target_group", address),
+            Forward::Shared { weights, stickiness_s } => {
+                let weights = weights
+                    .iter()
+                    .map(|(cluster, weight)| (Value::Ref(in_cluster(cluster, "target_group")), i32::from(*weight)));
+                shares(fields, weights).maybe("stickiness_s", *stickiness_s)
+            }
+        }
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
-        let target_group = api.actions().first().and_then(|action| {
-            let forward = action.forward_config().and_then(|config| config.target_groups().first());
-            action.target_group_arn().or_else(|| forward.and_then(|tuple| tuple.target_group_arn()))
-        });
         let fields = Fields::default()
             .value("listener", cloud.reference(&listener_of(api.rule_arn().unwrap_or_default())))
             .maybe("priority", api.priority())
             .text("paths", paths(api).join(", "));
-        match target_group {
+        let action = api.actions().first();
+        let config = action.and_then(|action| action.forward_config());
+        let groups = config.map(|config| config.target_groups()).unwrap_or_default();
+        if let [_, _, ..] = groups {
+            let weights = groups.iter().map(|group| {
+                (cloud.reference(group.target_group_arn().unwrap_or_default()), group.weight().unwrap_or(1))
+            });
+            let sticky = config.and_then(|config| config.target_group_stickiness_config());
+            let sticky = sticky.filter(|sticky| sticky.enabled().unwrap_or_default());
+            return shares(fields, weights).maybe("stickiness_s", sticky.and_then(|sticky| sticky.duration_seconds()));
+        }
+        let only = groups.first().and_then(|group| group.target_group_arn());
+        match action.and_then(|action| action.target_group_arn()).or(only) {
             Some(arn) => fields.value("target_group", cloud.reference(arn)),
             None => fields,
         }
@@ -102,8 +140,14 @@ impl Resource for Rule {
 
     /// The targets: before the rule moves to a new target group, they are in it.
     fn after(wanted: &Wanted) -> Vec<String> {
-        let cluster = cluster_prefix(&wanted.target_group).unwrap_or_default();
-        ["registration", "scaling_group"].map(|kind| format!("{cluster}.{kind}")).into()
+        let clusters = match &wanted.forward {
+            Forward::One(address) => vec![cluster_prefix(address).unwrap_or_default().to_owned()],
+            Forward::Shared { weights, .. } => {
+                weights.iter().map(|(cluster, _)| format!("cluster.{cluster}")).collect()
+            }
+        };
+        let kinds = |cluster: String| ["registration", "scaling_group"].map(|kind| format!("{cluster}.{kind}"));
+        clusters.into_iter().flat_map(kinds).collect()
     }
 
     fn output(live: &Live) -> Output {
@@ -145,10 +189,12 @@ impl Resource for Rule {
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = Self::output(live);
         let elb = &task.clients().elb;
-        if touches(changes, &["target_group"]) {
-            handover::prepare(task, &live.api, &task.output(&wanted.target_group)?.id).await?;
+        if let Forward::One(address) = &wanted.forward
+            && touches(changes, &["target_group"])
+        {
+            handover::prepare(task, &live.api, &task.output(address)?.id).await?;
         }
-        if touches(changes, &["paths", "target_group"]) {
+        if touches(changes, &["paths", "target_group", "weight", "stickiness"]) {
             let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&wanted.paths));
             let request = call.actions(forward(task, wanted)?);
             task.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await?;
@@ -208,8 +254,32 @@ fn condition(paths: &[String]) -> RuleCondition {
 }
 
 fn forward(task: &Task<'_>, wanted: &Wanted) -> Result<Action, Problem> {
-    let arn = task.output(&wanted.target_group)?.id;
-    Ok(Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(arn).build())
+    let action = Action::builder().r#type(ActionTypeEnum::Forward);
+    let (weights, stickiness_s) = match &wanted.forward {
+        Forward::One(address) => return Ok(action.target_group_arn(task.output(address)?.id).build()),
+        Forward::Shared { weights, stickiness_s } => (weights, *stickiness_s),
+    };
+    let sticky = TargetGroupStickinessConfig::builder().enabled(stickiness_s.is_some());
+    let mut config = ForwardActionConfig::builder()
+        .target_group_stickiness_config(sticky.set_duration_seconds(stickiness_s).build());
+    for (cluster, weight) in weights {
+        let arn = task.output(&in_cluster(cluster, "target_group"))?.id;
+        let group = TargetGroupTuple::builder().target_group_arn(arn).weight(i32::from(*weight));
+        config = config.target_groups(group.build());
+    }
+    Ok(action.forward_config(config.build()).build())
+}
+
+/// A field for each target group that shares a route, by its cluster, and one for its weight.
+fn shares(fields: Fields, weights: impl Iterator<Item = (Value, i32)>) -> Fields {
+    let mut weights: Vec<_> = weights.collect();
+    weights.sort_by_cached_key(|(group, _)| group.to_string());
+    weights.into_iter().fold(fields, |fields, (group, weight)| {
+        let address = group.to_string();
+        let name = address.strip_prefix("cluster.").and_then(|rest| rest.strip_suffix(".target_group"));
+        let name = name.unwrap_or(&address).to_owned();
+        fields.value(format!("target_group.{name}"), group).text(format!("weight.{name}"), weight)
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Two security groups: the load balancer's, open on its port; the instances', open to the load balancer only.
+//! Two security groups: the load balancer's, open on its ports; the instances', open to the load balancer only, and for SSH
+//! to whom the stack names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::stack::names;
 pub const LOAD_BALANCER: &str = "load_balancer.security_group";
 pub const INSTANCES: &str = "instances.security_group";
 const ANYWHERE: &str = "0.0.0.0/0";
+const SSH_PORT: u16 = 22;
 /// What AWS answers while an interface still carries the group: a load balancer's goes minutes after it.
 const IN_USE: &[&str] = &["DependencyViolation", "ResourceInUse", "InvalidGroup.InUse"];
 
@@ -50,19 +52,27 @@ impl Resource for SecurityGroup {
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let stack = scope.stack;
         let vpc = &scope.network.vpc;
-        let open = (stack.load_balancer.port, Value::Text(ANYWHERE.to_owned()));
+        let anywhere = || Value::Text(ANYWHERE.to_owned());
+        let ports = [Some(stack.load_balancer.serving_port()), stack.load_balancer.redirect_port()];
         let load_balancer = Wanted {
             name: names::load_balancer_security_group(&stack.name),
             description: "cloudscale: the load balancer is open on its port",
             vpc: vpc.clone(),
-            ingress: BTreeMap::from([open]),
+            ingress: ports.into_iter().flatten().map(|port| (port, anywhere())).collect(),
         };
-        let ports = stack.clusters.iter().map(|cluster| (cluster.port, Value::Ref(LOAD_BALANCER.to_owned())));
+        let from_load_balancer = || Value::Ref(LOAD_BALANCER.to_owned());
+        let mut ports: BTreeMap<_, _> =
+            stack.clusters.iter().map(|cluster| (cluster.port, from_load_balancer())).collect();
+        if let Some(ssh) = &stack.ssh {
+            let visitor = Value::Text(ssh.cidr.clone());
+            let there = ports.remove(&SSH_PORT);
+            ports.insert(SSH_PORT, Value::set(there.into_iter().chain([visitor])));
+        }
         let instances = Wanted {
             name: names::instances_security_group(&stack.name),
             description: "cloudscale: instances are reachable from the load balancer only",
             vpc: vpc.clone(),
-            ingress: ports.collect(),
+            ingress: ports,
         };
         vec![(LOAD_BALANCER.to_owned(), load_balancer), (INSTANCES.to_owned(), instances)]
     }

@@ -1,18 +1,35 @@
-//! The target group of a cluster, with its health check.
+//! The target group of a cluster, with its health check and its attributes.
+//!
+//! AWS tells attributes of one target group a call. They are asked for where the stack sets one, or where the spec tag does
+//! not tell that the stack set none: a stack that leaves them alone makes no call for them.
 
-use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroup as Api, TargetTypeEnum};
+use std::collections::BTreeMap;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    Matcher, ProtocolEnum, TargetGroup as Api, TargetGroupAttribute, TargetTypeEnum,
+};
 
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, foreign, in_cluster, security_group, touches};
+use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::stack::model::HealthCheck;
+use crate::stack::model::{Balancing, HealthCheck};
 use crate::stack::names;
 
+/// Attribute → what AWS sets where nothing else is said (ELBv2 API, ModifyTargetGroupAttributes).
+const ATTRIBUTES: [(&str, &str); 5] = [
+    ("deregistration_delay.timeout_seconds", "300"),
+    ("load_balancing.algorithm.type", "round_robin"),
+    ("slow_start.duration_seconds", "0"),
+    ("stickiness.enabled", "false"),
+    (STICKINESS, "86400"),
+];
+const STICKINESS: &str = "stickiness.lb_cookie.duration_seconds";
 /// Still referred to by a listener that is being deleted.
 const IN_USE: &[&str] = &["ResourceInUse"];
 
@@ -25,13 +42,19 @@ pub struct Wanted {
     pub port: u16,
     pub vpc: Value,
     pub health_check: HealthCheck,
+    pub balancing: Balancing,
 }
 
 #[derive(Clone, Debug)]
 pub struct Live {
     group: Api,
     tags: Tags,
+    /// Where they were asked for.
+    attributes: Attributes,
 }
+
+/// Attributes by their names.
+pub type Attributes = BTreeMap<String, String>;
 
 impl Resource for TargetGroup {
     type Wanted = Wanted;
@@ -47,6 +70,7 @@ impl Resource for TargetGroup {
                 port: cluster.port,
                 vpc: scope.network.vpc.clone(),
                 health_check: cluster.health_check.clone(),
+                balancing: cluster.balancing.clone(),
             };
             (in_cluster(&cluster.name, Self::KIND), wanted)
         });
@@ -55,15 +79,17 @@ impl Resource for TargetGroup {
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.target_groups.iter().filter_map(|group| {
-            let tags = cloud.tags_of(group.target_group_arn()?)?.clone();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags }))
+            let arn = group.target_group_arn()?;
+            let tags = cloud.tags_of(arn)?.clone();
+            let attributes = cloud.target_group_attributes.get(arn).cloned().unwrap_or_default();
+            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags, attributes }))
         });
         ours.collect()
     }
 
     fn want(wanted: &Wanted) -> Fields {
         let check = &wanted.health_check;
-        Fields::default()
+        let fields = Fields::default()
             .text("protocol", ProtocolEnum::Http.as_str())
             .text("port", wanted.port)
             .value("vpc", wanted.vpc.clone())
@@ -72,12 +98,13 @@ impl Resource for TargetGroup {
             .text("health_check.timeout_s", check.timeout.as_secs())
             .text("health_check.healthy", check.healthy)
             .text("health_check.unhealthy", check.unhealthy)
-            .text("health_check.codes", &check.codes)
+            .text("health_check.codes", &check.codes);
+        special(&attributes(&wanted.balancing)).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let group = &live.group;
-        Fields::default()
+        let fields = Fields::default()
             .maybe("protocol", group.protocol().map(ProtocolEnum::as_str))
             .maybe("port", group.port())
             .value("vpc", cloud.reference(group.vpc_id().unwrap_or_default()))
@@ -86,7 +113,8 @@ impl Resource for TargetGroup {
             .maybe("health_check.timeout_s", group.health_check_timeout_seconds())
             .maybe("health_check.healthy", group.healthy_threshold_count())
             .maybe("health_check.unhealthy", group.unhealthy_threshold_count())
-            .maybe("health_check.codes", group.matcher().and_then(|matcher| matcher.http_code()))
+            .maybe("health_check.codes", group.matcher().and_then(|matcher| matcher.http_code()));
+        special(&live.attributes).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
     fn after(_wanted: &Wanted) -> Vec<String> {
@@ -108,11 +136,12 @@ impl Resource for TargetGroup {
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
         match create(task, wanted, &wanted.name).await? {
-            Some(output) => Ok(output),
+            Some(output) => with_attributes(task, wanted, output).await,
             // The predecessor that this one replaces has the name; it goes when nothing refers to it any more.
             None => {
                 let name = names::successor(&wanted.name, task.spec, names::ELB_NAME_CHARACTERS_MAX);
-                create(task, wanted, &name).await?.ok_or_else(|| foreign("target group", &name))
+                let output = create(task, wanted, &name).await?.ok_or_else(|| foreign("target group", &name))?;
+                with_attributes(task, wanted, output).await
             }
         }
     }
@@ -134,6 +163,9 @@ impl Resource for TargetGroup {
                 .matcher(Matcher::builder().http_code(&check.codes).build());
             call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyTargetGroup", task.address))?;
         }
+        if changes.iter().any(|change| ATTRIBUTES.iter().any(|(name, _)| change.path == *name)) {
+            set_attributes(task, &output.id, &attributes(&wanted.balancing)).await?;
+        }
         tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
         Ok(output)
     }
@@ -148,6 +180,82 @@ impl Resource for TargetGroup {
         };
         task.patient("elasticloadbalancing:DeleteTargetGroup", IN_USE, None, delete).await
     }
+}
+
+/// All attributes that a stack may set, as wanted.
+fn attributes(balancing: &Balancing) -> Attributes {
+    let seconds = |duration: std::time::Duration| duration.as_secs().to_string();
+    let mut wanted: Attributes =
+        ATTRIBUTES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut set = |name: &str, value: String| wanted.insert(name.to_owned(), value);
+    set("deregistration_delay.timeout_seconds", seconds(balancing.deregistration_delay));
+    set("load_balancing.algorithm.type", balancing.algorithm.clone());
+    if let Some(slow_start) = balancing.slow_start {
+        set("slow_start.duration_seconds", seconds(slow_start));
+    }
+    if let Some(stay) = balancing.stickiness {
+        set("stickiness.enabled", "true".to_owned());
+        set(STICKINESS, seconds(stay));
+    }
+    wanted
+}
+
+/// Those that are not as AWS sets them by itself. How long a stickiness that is off would last does not matter.
+fn special(attributes: &Attributes) -> impl Iterator<Item = (&'static str, &str)> {
+    let sticky = attributes.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
+    ATTRIBUTES
+        .iter()
+        .filter_map(move |(name, default)| {
+            let value = attributes.get(*name)?;
+            (value != default || (*name == STICKINESS && sticky)).then_some((*name, value.as_str()))
+        })
+        .filter(move |(name, _)| *name != STICKINESS || sticky)
+}
+
+/// The ARNs of those target groups whose attributes must be asked for.
+pub fn questioned(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
+    let wanted: BTreeMap<_, _> = TargetGroup::wanted(scope).into_iter().collect();
+    let live = TargetGroup::live(cloud).into_iter();
+    let questioned = live.filter(|(address, live)| {
+        wanted.get(address).is_some_and(|wanted| {
+            let sets_one = special(&attributes(&wanted.balancing)).next().is_some();
+            sets_one || live.tags.get(tags::SPEC) != Some(&TargetGroup::spec(wanted))
+        })
+    });
+    questioned.map(|(_, live)| TargetGroup::output(&live).id).collect()
+}
+
+/// Asks for the attributes of one target group.
+///
+/// # Errors
+/// When the call fails.
+pub async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attributes), Problem> {
+    let answer = clients.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
+    let call = "elasticloadbalancing:DescribeTargetGroupAttributes";
+    let answer = answer.map_err(|error| error.problem(call, arn))?;
+    let attribute = |it: &TargetGroupAttribute| Some((it.key()?.to_owned(), it.value()?.to_owned()));
+    Ok((arn.to_owned(), answer.attributes().iter().filter_map(attribute).collect()))
+}
+
+/// A new target group has AWS's attributes; those that the stack sets follow in a second call.
+async fn with_attributes(task: &Task<'_>, wanted: &Wanted, output: Output) -> Result<Output, Problem> {
+    let attributes = attributes(&wanted.balancing);
+    if special(&attributes).next().is_some() {
+        set_attributes(task, &output.id, &attributes).await?;
+    }
+    Ok(output)
+}
+
+async fn set_attributes(task: &Task<'_>, arn: &str, wanted: &Attributes) -> Result<(), Problem> {
+    let sticky = wanted.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
+    // AWS wants to know of what kind the stickiness is, and nothing about one that is off.
+    let kind = sticky.then(|| TargetGroupAttribute::builder().key("stickiness.type").value("lb_cookie").build());
+    let attributes = wanted.iter().filter(|(name, _)| *name != STICKINESS || sticky);
+    let attributes =
+        attributes.map(|(name, value)| TargetGroupAttribute::builder().key(name).value(value).build()).chain(kind);
+    let request = task.clients().elb.modify_target_group_attributes().target_group_arn(arn);
+    let request = request.set_attributes(Some(attributes.collect()));
+    task.fresh("elasticloadbalancing:ModifyTargetGroupAttributes", || request.clone().send()).await.map(|_| ())
 }
 
 fn seconds(duration: std::time::Duration) -> i32 {
@@ -201,4 +309,32 @@ pub async fn tags_of(task: &Task<'_>, arn: &str) -> Result<Tags, Problem> {
     let answer = task.clients().elb.describe_tags().resource_arns(arn).send().await;
     let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", task.address))?;
     Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags())).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn balancing(stickiness: Option<u64>) -> Balancing {
+        Balancing {
+            algorithm: "round_robin".into(),
+            stickiness: stickiness.map(std::time::Duration::from_secs),
+            slow_start: None,
+            deregistration_delay: std::time::Duration::from_secs(300),
+        }
+    }
+
+    #[test]
+    fn attributes_that_are_as_aws_sets_them_are_not_fields() {
+        assert_eq!(special(&attributes(&balancing(None))).count(), 0);
+        let sticky = attributes(&balancing(Some(86_400)));
+        let special: Vec<_> = special(&sticky).collect();
+        assert_eq!(special, [("stickiness.enabled", "true"), (STICKINESS, "86400")]);
+    }
+
+    #[test]
+    fn how_long_a_stickiness_that_is_off_would_last_is_no_difference() {
+        let told = Attributes::from([(STICKINESS.into(), "60".into()), ("stickiness.enabled".into(), "false".into())]);
+        assert_eq!(special(&told).count(), 0);
+    }
 }

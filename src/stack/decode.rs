@@ -8,20 +8,14 @@ use std::time::Duration;
 
 use super::autoscaling;
 use super::document::{Document, Fields, scalar_text};
-use super::language::{
-    AUTOSCALING, CLUSTER, FIXED_RESPONSE, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, LOAD_BALANCER,
-};
-use super::model::{
-    Autoscaling, Capacity, Cluster, FixedResponse, FleetRollout, HealthCheck, Image, LoadBalancer, Provider, Stack,
-};
-use super::network;
+use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER};
+use super::model::{Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Image, Provider, Stack, WeightedRoute};
 use super::routes::{self, Route};
 use super::yaml::Entry;
 use super::{Overrides, suggest, userdata};
+use super::{load_balancer, network};
 use crate::problem::{Problem, Problems};
 
-/// The text of a fixed response (ELBv2 API).
-const BODY_BYTES_MAX: usize = 1024;
 /// A resource takes 50 tags; some are ours.
 const TAGS_MAX: usize = 45;
 const TAG_KEY_CHARACTERS_MAX: usize = 128;
@@ -42,7 +36,9 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let name = fields.text("name");
     let variables = variables(&fields, overrides, problems);
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut decoder = Decoder { stack: &name, variables: &variables, folder, routes: Vec::new(), problems };
+    let mut routes = Vec::new();
+    let weighted = load_balancer::weighted_routes(&fields, &mut routes, problems);
+    let mut decoder = Decoder { stack: &name, variables: &variables, folder, weighted: &weighted, routes, problems };
     let clusters: Vec<Cluster> = fields
         .map("clusters")
         .iter()
@@ -57,12 +53,16 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         "aws" => Provider::Aws,
         _ => Provider::Local,
     };
+    let provider = overrides.provider.unwrap_or(provider);
+    let region = overrides.region.clone().unwrap_or_else(|| fields.text("region"));
     let stack = Stack {
-        provider: overrides.provider.unwrap_or(provider),
-        region: overrides.region.clone().unwrap_or_else(|| fields.text("region")),
         network: network::network(&fields, problems),
-        load_balancer: load_balancer(&fields, problems),
+        load_balancer: load_balancer::load_balancer(&fields, (provider, &region), problems),
+        routes: weighted,
         clusters,
+        ssh: network::ssh(&fields, problems),
+        provider,
+        region,
         benchmark: benchmark(&fields, folder, problems),
         tags: tags(&fields, problems),
         file: file.to_owned(),
@@ -128,31 +128,12 @@ fn benchmark(fields: &Fields, folder: &Path, problems: &mut Problems) -> Option<
     Some(path)
 }
 
-fn load_balancer(fields: &Fields, problems: &mut Problems) -> LoadBalancer {
-    let load_balancer = fields.object("load_balancer", &LOAD_BALANCER);
-    let response = load_balancer.object("default", &FIXED_RESPONSE);
-    let default = FixedResponse {
-        status: response.integer("status"),
-        body: response.text("body"),
-        content_type: response.text("content_type"),
-    };
-    if (300..400).contains(&default.status) {
-        let detail = format!("a fixed response is 2xx, 4xx or 5xx, but here is {}", default.status);
-        problems.push(response.problem("status", "Invalid status code", detail));
-    }
-    if default.body.len() > BODY_BYTES_MAX {
-        let detail =
-            format!("a fixed response has at most {BODY_BYTES_MAX} bytes, but here are {}", default.body.len());
-        problems.push(response.problem("body", "The body is too long", detail));
-    }
-    LoadBalancer { port: load_balancer.integer("port"), default }
-}
-
 /// What clusters share while they are decoded.
 struct Decoder<'a> {
     stack: &'a str,
     variables: &'a BTreeMap<String, String>,
     folder: &'a Path,
+    weighted: &'a [WeightedRoute],
     routes: Vec<Route>,
     problems: &'a mut Problems,
 }
@@ -161,7 +142,8 @@ impl Decoder<'_> {
     fn cluster(&mut self, name: &str, fields: &Fields) -> Cluster {
         let port = fields.integer("port");
         let routes = self.routes(name, fields);
-        let capacity = self.capacity(fields, !routes.is_empty());
+        let shares = self.weighted.iter().flat_map(|route| &route.weights).any(|(cluster, _)| cluster == name);
+        let capacity = self.capacity(fields, shares || !routes.is_empty());
         let instance_type = self.instance_type(fields, &capacity);
         Cluster {
             name: name.to_owned(),
@@ -170,6 +152,7 @@ impl Decoder<'_> {
             port,
             routes,
             health_check: self.health_check(fields),
+            balancing: load_balancer::balancing(fields, self.problems),
             capacity,
             instance_type,
             instance_profile: fields.text_written("instance_profile"),
@@ -193,41 +176,12 @@ impl Decoder<'_> {
         if !fields.is_written("routes") {
             let patterns = [format!("/{cluster}"), format!("/{cluster}/*")];
             let place = fields.own_place();
-            let route = |pattern: &String| Route {
-                cluster: cluster.to_owned(),
-                pattern: pattern.clone(),
-                place: place.clone(),
-            };
+            let route =
+                |pattern: &String| Route { owner: cluster.to_owned(), pattern: pattern.clone(), place: place.clone() };
             self.routes.extend(patterns.iter().map(route));
             return patterns.into();
         }
-        let mut patterns = Vec::new();
-        for node in fields.list("routes") {
-            let Some(pattern) = scalar_text(node) else { continue };
-            let place = fields.place_of(node);
-            if let Err(mistake) = routes::check_pattern(pattern) {
-                let problem = Problem::usage("Invalid route", format!("`{pattern}`: {mistake}"));
-                self.problems.push(problem.at(place).hint("for example `/cluster1` and `/cluster1/*`"));
-                continue;
-            }
-            self.routes.push(Route { cluster: cluster.to_owned(), pattern: pattern.to_owned(), place });
-            patterns.push(pattern.to_owned());
-        }
-        let wildcards: usize = patterns.iter().map(|pattern| routes::wildcards(pattern)).sum();
-        let limits = [
-            (patterns.len(), routes::PATTERNS_PER_RULE_MAX, "patterns"),
-            (wildcards, routes::WILDCARDS_PER_RULE_MAX, "wildcards"),
-        ];
-        for (count, max, what) in limits {
-            if count > max {
-                let detail = format!(
-                    "a rule of the load balancer holds {max} {what}, but the routes of `{cluster}` have {count}"
-                );
-                let problem = fields.problem("routes", "Too many routes", detail);
-                self.problems.push(problem.hint("let one pattern with a wildcard stand for several"));
-            }
-        }
-        patterns
+        routes::read(fields, "routes", cluster, &mut self.routes, self.problems)
     }
 
     fn capacity(&mut self, fields: &Fields, routed: bool) -> Capacity {

@@ -2,6 +2,7 @@
 
 use super::grammar::Presence::{Default, Optional, Required};
 use super::grammar::{Key, Kind, Object, Presence, seconds};
+use super::quotas::QUOTAS;
 
 mod group;
 
@@ -34,11 +35,19 @@ pub static STACK: Object = Object {
         ),
         key("load_balancer", Kind::Object(&LOAD_BALANCER), Optional, "The application load balancer."),
         key(
+            "routes",
+            Kind::Map { keys: &NAME, values: &Kind::Object(&WEIGHTED_ROUTE) },
+            Optional,
+            "Paths whose requests several clusters share, by name; they come before the routes of the clusters.",
+        ),
+        key(
             "clusters",
             Kind::Map { keys: &NAME, values: &Kind::Object(&CLUSTER) },
             Required,
             "The clusters, by name; earlier ones take precedence where routes overlap.",
         ),
+        key("ssh", Kind::Object(&SSH), Optional, "Who may log in to the instances. [default: nobody]"),
+        key("quotas", Kind::Object(&QUOTAS), Optional, "The account's own quotas, by their names in Service Quotas."),
         key("benchmark", Kind::Text, Optional, "The scenario that `bench` runs; relative to this file."),
         key(
             "tags",
@@ -76,16 +85,7 @@ pub static CREATED_NETWORK: Object = Object {
     name: "network",
     about: "A VPC that belongs to the stack, with one public subnet in each zone.",
     keys: &[
-        key(
-            "cidr",
-            Kind::Pattern {
-                regex: r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$",
-                characters_max: 32,
-                form: "an address range such as `10.0.0.0/16`",
-            },
-            Required,
-            "The VPC's address range.",
-        ),
+        key("cidr", RANGE, Required, "The VPC's address range."),
         key(
             "zones",
             Kind::Integer { min: 2, max: 6 },
@@ -99,8 +99,77 @@ pub static LOAD_BALANCER: Object = Object {
     name: "load balancer",
     about: "The application load balancer.",
     keys: &[
-        key("port", PORT, Default("80"), "The listener's port."),
+        key("port", PORT, Default("80"), "The port of HTTP."),
+        key("https", Kind::Object(&HTTPS), Optional, "Serves HTTPS; HTTP then only leads there."),
         key("default", Kind::Object(&FIXED_RESPONSE), Optional, "What answers a path that no route matches."),
+    ],
+};
+
+pub static HTTPS: Object = Object {
+    name: "https",
+    about: "An HTTPS listener. The embedded region has no certificates and keeps it without serving it.",
+    keys: &[
+        key(
+            "certificate",
+            Kind::Pattern {
+                regex: "^arn:aws[a-z-]*:(acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+|iam::[0-9]{12}:server-certificate/[A-Za-z0-9/+=,.@_-]+)$",
+                characters_max: 2048,
+                form: "the ARN of a certificate (`arn:aws:acm:…:certificate/…`)",
+            },
+            Required,
+            "Its ARN in ACM, in the stack's region, or in IAM.",
+        ),
+        key("port", PORT, Default("443"), "The port of HTTPS."),
+        key(
+            "policy",
+            Kind::Pattern {
+                regex: "^ELBSecurityPolicy-[A-Za-z0-9-]+$",
+                characters_max: 128,
+                form: "the name of a security policy (`ELBSecurityPolicy-…`)",
+            },
+            Default("ELBSecurityPolicy-TLS13-1-2-2021-06"),
+            "Which versions and ciphers of TLS are spoken.",
+        ),
+        key(
+            "redirect",
+            Kind::Flag,
+            Default("true"),
+            "Whether HTTP leads to HTTPS (301); otherwise its port is closed.",
+        ),
+    ],
+};
+
+pub static WEIGHTED_ROUTE: Object = Object {
+    name: "weighted route",
+    about: "Paths whose requests several clusters share by weight: a canary, or blue and green.",
+    keys: &[
+        key("paths", Kind::List(&Kind::Text), Required, "Path patterns; `*` and `?` are wildcards."),
+        key(
+            "weights",
+            Kind::Map { keys: &NAME, values: &Kind::Integer { min: 0, max: 999 } },
+            Required,
+            "Cluster → weight; a cluster's share is its weight over the sum.",
+        ),
+        key(
+            "stickiness",
+            seconds(1, 604_800),
+            Optional,
+            "For so long a client stays with the cluster that answered it first. [default: not at all]",
+        ),
+    ],
+};
+
+pub static SSH: Object = Object {
+    name: "ssh",
+    about: "SSH to the instances, from one range of addresses.",
+    keys: &[
+        key(
+            "key",
+            Kind::Pattern { regex: r"^\S(.*\S)?$", characters_max: 255, form: "the name of a key pair" },
+            Required,
+            "The name of a key pair that EC2 has in the region.",
+        ),
+        key("cidr", RANGE, Required, "Who may connect, e.g. `203.0.113.7/32`; never the whole internet."),
     ],
 };
 
@@ -162,6 +231,30 @@ pub static CLUSTER: Object = Object {
             Kind::Object(&HEALTH_CHECK),
             Optional,
             "When the load balancer takes an instance for healthy.",
+        ),
+        key(
+            "algorithm",
+            Kind::Choice(&["round_robin", "least_outstanding_requests", "weighted_random"]),
+            Default("round_robin"),
+            "How the load balancer chooses an instance.",
+        ),
+        key(
+            "stickiness",
+            seconds(1, 604_800),
+            Optional,
+            "For so long a client stays with its instance, by a cookie. [default: not at all]",
+        ),
+        key(
+            "slow_start",
+            seconds(30, 900),
+            Optional,
+            "How long the share of a new instance rises to its full height. [default: at once]",
+        ),
+        key(
+            "deregistration_delay",
+            seconds(0, 3600),
+            Default("300s"),
+            "How long requests in flight may take before their instance goes.",
         ),
     ],
 };
@@ -250,6 +343,11 @@ const INSTANCE_PROFILE: Kind = Kind::Pattern {
     regex: r"^(arn:aws[a-z-]*:iam::[0-9]{12}:instance-profile/[A-Za-z0-9+=,.@_/-]+|[A-Za-z0-9+=,.@_-]{1,128})$",
     characters_max: 600,
     form: "the name or the ARN of an instance profile",
+};
+const RANGE: Kind = Kind::Pattern {
+    regex: r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$",
+    characters_max: 32,
+    form: "an address range such as `10.0.0.0/16`",
 };
 const PORT: Kind = Kind::Integer { min: 1, max: 65_535 };
 

@@ -17,6 +17,7 @@ mod decode;
 pub mod document;
 pub mod grammar;
 pub mod language;
+mod load_balancer;
 pub mod model;
 pub mod names;
 pub mod network;
@@ -54,7 +55,7 @@ fn from_document(mut document: Document, path: &Path, overrides: &Overrides) -> 
     }
     let (stack, routes) = decode::stack(&document, path, overrides, &mut problems);
     problems.0.extend(routes::lint(&routes).0);
-    problems.0.extend(quotas::check(&stack).0);
+    problems.0.extend(quotas::check(&document.fields(), &stack).0);
     in_file_order(&mut problems);
     if problems.has_errors() { Err(problems) } else { Ok((stack, problems)) }
 }

@@ -19,8 +19,12 @@ pub struct Stack {
     pub variables: BTreeMap<String, String>,
     pub network: Network,
     pub load_balancer: LoadBalancer,
+    /// In file order; they come before the routes of the clusters.
+    pub routes: Vec<WeightedRoute>,
     /// In file order.
     pub clusters: Vec<Cluster>,
+    /// `None`: nobody logs in.
+    pub ssh: Option<Ssh>,
     /// The scenario file, resolved against the stack file's folder.
     pub benchmark: Option<PathBuf>,
     /// The user's own tags, without `cloudscale:*`.
@@ -57,9 +61,53 @@ pub enum Network {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancer {
+    /// Of HTTP.
     pub port: u16,
+    pub https: Option<Https>,
     /// What answers a path that no route matches.
     pub default: FixedResponse,
+}
+
+impl LoadBalancer {
+    /// The port that the routes are served on.
+    pub fn serving_port(&self) -> u16 {
+        self.https.as_ref().map_or(self.port, |https| https.port)
+    }
+
+    /// The HTTP port that only leads to HTTPS.
+    pub fn redirect_port(&self) -> Option<u16> {
+        self.https.as_ref().filter(|https| https.redirect).map(|_| self.port)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Https {
+    /// An ARN.
+    pub certificate: String,
+    pub port: u16,
+    /// `ELBSecurityPolicy-…`
+    pub policy: String,
+    pub redirect: bool,
+}
+
+/// Paths whose requests several clusters share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedRoute {
+    pub name: String,
+    pub paths: Vec<String>,
+    /// (cluster, weight), as written; their sum is not 0.
+    pub weights: Vec<(String, u16)>,
+    /// How long a client stays with the cluster that it met.
+    pub stickiness: Option<Duration>,
+}
+
+/// SSH to the instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ssh {
+    /// The name of a key pair that exists.
+    pub key: String,
+    /// Who may connect.
+    pub cidr: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +132,19 @@ pub struct Cluster {
     /// Path patterns, in the order written.
     pub routes: Vec<String>,
     pub health_check: HealthCheck,
+    pub balancing: Balancing,
     pub capacity: Capacity,
+}
+
+/// How the load balancer shares a cluster's requests among its instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balancing {
+    /// `round_robin`, as AWS names it.
+    pub algorithm: String,
+    /// How long a client stays with its instance.
+    pub stickiness: Option<Duration>,
+    pub slow_start: Option<Duration>,
+    pub deregistration_delay: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

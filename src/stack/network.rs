@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::document::{Fields, scalar_text};
-use super::language::{CREATED_NETWORK, EXISTING_NETWORK};
-use super::model::Network;
+use super::language::{CREATED_NETWORK, EXISTING_NETWORK, SSH};
+use super::model::{Network, Ssh};
 use crate::problem::Problems;
 
 /// The prefixes that a VPC may have (VPC user guide).
@@ -38,6 +38,32 @@ pub(super) fn network(fields: &Fields, problems: &mut Problems) -> Network {
         problems.push(problem.hint("name subnets in at least two availability zones"));
     }
     Network::Existing { vpc: existing.text("vpc"), subnets }
+}
+
+/// Who may log in. The whole internet may not: scanners find an open port 22 within minutes.
+pub(super) fn ssh(fields: &Fields, problems: &mut Problems) -> Option<Ssh> {
+    let fields = fields.object_written("ssh", &SSH)?;
+    let ssh = Ssh { key: fields.text("key"), cidr: fields.text("cidr") };
+    match parse(&ssh.cidr) {
+        Some((_, 0)) => {
+            let problem = fields.problem("cidr", "SSH would be open to the whole internet", format!("`{}`", ssh.cidr));
+            problems.push(problem.hint(
+                "write the address that you connect from: `curl https://checkip.amazonaws.com` tells it, `/32` ends it",
+            ));
+        }
+        Some((address, prefix)) if address.checked_shl(prefix).unwrap_or(0) != 0 => {
+            let first = Ipv4Addr::from(address >> (32 - prefix) << (32 - prefix));
+            let detail = format!("`{}` does not start at its first address: write `{first}/{prefix}`", ssh.cidr);
+            problems.push(fields.problem("cidr", "Invalid address range", detail));
+        }
+        Some(_) => {}
+        None if fields.is_written("cidr") => {
+            let detail = format!("`{}` is no IPv4 address range", ssh.cidr);
+            problems.push(fields.problem("cidr", "Invalid address range", detail));
+        }
+        None => {}
+    }
+    Some(ssh)
 }
 
 fn check_cidr(cidr: &str, zones: u8) -> Result<(), String> {

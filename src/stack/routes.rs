@@ -5,26 +5,62 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::document::{Fields, scalar_text};
 use crate::problem::{Place, Problem, Problems};
 
 /// A rule's path patterns (quota "condition values per rule").
-pub const PATTERNS_PER_RULE_MAX: usize = 5;
+const PATTERNS_PER_RULE_MAX: usize = 5;
 /// `*` and `?` over all patterns of a rule (quota "condition wildcards per rule").
-pub const WILDCARDS_PER_RULE_MAX: usize = 5;
+const WILDCARDS_PER_RULE_MAX: usize = 5;
 const PATTERN_CHARACTERS_MAX: usize = 128;
 /// Beyond this many steps two patterns count as different: only contrived ones get there.
 const COMPARISON_STEPS_MAX: usize = 20_000;
 
-/// A pattern of a cluster, in the order of the rules.
+/// A pattern of a cluster or of a weighted route, in the order of the rules.
 #[derive(Clone, Debug)]
 pub struct Route {
-    pub cluster: String,
+    /// The cluster, or `routes.NAME`.
+    pub owner: String,
     pub pattern: String,
     pub place: Place,
 }
 
+/// The patterns of a list; they are added to `routes` in the name of `owner`.
+pub(super) fn read(
+    fields: &Fields,
+    key: &str,
+    owner: &str,
+    routes: &mut Vec<Route>,
+    problems: &mut Problems,
+) -> Vec<String> {
+    let mut patterns = Vec::new();
+    for node in fields.list(key) {
+        let Some(pattern) = scalar_text(node) else { continue };
+        let place = fields.place_of(node);
+        if let Err(mistake) = check_pattern(pattern) {
+            let problem = Problem::usage("Invalid route", format!("`{pattern}`: {mistake}"));
+            problems.push(problem.at(place).hint("for example `/cluster1` and `/cluster1/*`"));
+            continue;
+        }
+        routes.push(Route { owner: owner.to_owned(), pattern: pattern.to_owned(), place });
+        patterns.push(pattern.to_owned());
+    }
+    let wildcards: usize = patterns.iter().map(|pattern| wildcards(pattern)).sum();
+    let limits =
+        [(patterns.len(), PATTERNS_PER_RULE_MAX, "patterns"), (wildcards, WILDCARDS_PER_RULE_MAX, "wildcards")];
+    for (count, max, what) in limits {
+        if count > max {
+            let detail =
+                format!("a rule of the load balancer holds {max} {what}, but the routes of `{owner}` have {count}");
+            let problem = fields.problem(key, "Too many routes", detail);
+            problems.push(problem.hint("let one pattern with a wildcard stand for several"));
+        }
+    }
+    patterns
+}
+
 /// What the load balancer would refuse, or could never match.
-pub fn check_pattern(pattern: &str) -> Result<(), String> {
+fn check_pattern(pattern: &str) -> Result<(), String> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "_-.$/~\"'@:+&*?".contains(character);
     if pattern.is_empty() {
         return Err("it is empty".to_owned());
@@ -41,7 +77,7 @@ pub fn check_pattern(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
-pub fn wildcards(pattern: &str) -> usize {
+fn wildcards(pattern: &str) -> usize {
     pattern.chars().filter(|character| is_wildcard(*character)).count()
 }
 
@@ -68,17 +104,17 @@ pub fn lint(routes: &[Route]) -> Problems {
 fn shadowed(route: &Route, by: &Route) -> Problem {
     let line = by.place.line_column().0;
     let (pattern, other) = (&route.pattern, &by.pattern);
-    if route.cluster == by.cluster {
+    if route.owner == by.owner {
         let detail = format!("`{other}` on line {line} already matches everything that `{pattern}` matches");
         return Problem::warning("Redundant route", detail).at(route.place.clone()).hint("remove one of the two");
     }
     let detail = format!(
         "`{pattern}` of `{}` never gets a request: `{other}` of `{}` on line {line} matches it first",
-        route.cluster, by.cluster
+        route.owner, by.owner
     );
     let hint = match pattern == other {
         true => "give each cluster routes of its own".to_owned(),
-        false => format!("put `{}` before `{}`: rules follow the order of the file", route.cluster, by.cluster),
+        false => format!("put `{}` before `{}`: rules follow the order of the file", route.owner, by.owner),
     };
     Problem::usage("Unreachable route", detail).at(route.place.clone()).hint(hint)
 }
@@ -178,7 +214,7 @@ mod tests {
                 let bytes = start..start + pattern.len();
                 start = bytes.end + 1;
                 Route {
-                    cluster: (*cluster).to_owned(),
+                    owner: (*cluster).to_owned(),
                     pattern: (*pattern).to_owned(),
                     place: Place { source: Arc::clone(&source), bytes },
                 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger};
+use super::model::{
+    Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger, WeightedRoute,
+};
 use super::*;
 use crate::problem::Source;
 
@@ -135,7 +137,7 @@ fn the_example_of_the_design_loads() {
 
 #[test]
 fn the_shipped_stacks_load_without_a_warning() {
-    for name in ["two-clusters", "scaling-group", "flask", "own-network"] {
+    for name in ["two-clusters", "scaling-group", "flask", "own-network", "canary"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("stacks/{name}.yaml"));
         let (stack, warnings) = load(&file, &Overrides::default()).unwrap();
         assert_eq!((stack.name.as_str(), warnings), (name, Problems::default()));
@@ -211,7 +213,7 @@ clusters:
     stack.yaml:9:30: Invalid value: `interval` is `60`, but must be a duration from 5s to 5m
     stack.yaml:10:14: Invalid route: `/a b`: the load balancer allows letters, digits and _-.$/~"'@:+&*? but not ' '
     stack.yaml:10:22: Route matches more than it seems to: `/ok*` also matches `/ok0` and `/ok-other`
-    stack.yaml:11:3: Wrong kind of value: `b` must be a cluster (a map with `instance_type`, `instances`, `rollout`, `autoscaling`, `image`, `user_data`, `instance_profile`, `port`, `routes`, `health_check`), but here is a list
+    stack.yaml:11:3: Wrong kind of value: `b` must be a cluster (a map with `instance_type`, `instances`, `rollout`, `autoscaling`, `image`, `user_data`, `instance_profile`, `port`, `routes`, `health_check`, `algorithm`, `stickiness`, `slow_start`, `deregistration_delay`), but here is a list
     "#);
 }
 
@@ -442,7 +444,75 @@ fn a_rollout_spans_at_most_a_hundred_percent() {
 
 #[test]
 fn quotas_that_can_be_raised_are_warnings() {
-    insta::assert_snapshot!(warnings_of("name: s\nclusters: {a: {instances: 1200}}\n"), @r#"Beyond a default quota: the stack needs 1200, but the default of the quota "Targets per Application Load Balancer" is 1000"#);
+    insta::assert_snapshot!(warnings_of("name: s\nclusters: {a: {instances: 1200}}\n"), @r#"Beyond a quota: the stack needs 1200, but AWS's default of the quota "Targets per Application Load Balancer" is 1000"#);
+}
+
+#[test]
+fn a_stack_says_which_quotas_its_account_has() {
+    let of = |quotas: &str, count: u32| {
+        format!("name: s\nquotas: {{{quotas}}}\nclusters: {{a: {{instance_type: m4.large, instances: {count}}}}}\n")
+    };
+    assert_eq!(warnings_of(&of("Targets per Application Load Balancer: 2000", 1200)), "");
+    let vcpus = "'Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances': 5";
+    assert_eq!(warnings_of(&of(vcpus, 2)), "");
+    insta::assert_snapshot!(warnings_of(&of(vcpus, 3)), @r#"stack.yaml:2:78: Beyond a quota: the stack needs 6, but the account's quota "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances" is 5"#);
+    insta::assert_snapshot!(problems_of(&of("Targets per Load Balancer: 5", 1)), @"stack.yaml:2:10: Unknown key: a quotas has no key `Targets per Load Balancer`");
+}
+
+#[test]
+fn clusters_share_a_route_by_weight() {
+    let stack = stack_of(
+        "name: s\nroutes: {shop: {paths: [/shop/*], weights: {a: 9, b: 1}, stickiness: 5m}}\nclusters: {a: {}, b: {}}\n",
+    );
+    let expected = WeightedRoute {
+        name: "shop".into(),
+        paths: vec!["/shop/*".into()],
+        weights: vec![("a".into(), 9), ("b".into(), 1)],
+        stickiness: Some(Duration::from_secs(300)),
+    };
+    assert_eq!(stack.routes, [expected]);
+}
+
+#[test]
+fn a_weighted_route_must_be_served_by_clusters_of_the_stack() {
+    let of =
+        |route: &str| problems_of(&format!("name: s\nroutes: {{shop: {{{route}}}}}\nclusters: {{a: {{}}, b: {{}}}}\n"));
+    insta::assert_snapshot!(of("paths: [/x], weights: {a: 1, c: 1}"), @"stack.yaml:2:49: Unknown cluster: the stack has no cluster `c`");
+    insta::assert_snapshot!(of("paths: [/x], weights: {a: 0, b: 0}"), @"stack.yaml:2:30: Nobody serves the route: no cluster has a weight above 0, so no request would be answered");
+    insta::assert_snapshot!(of("paths: [], weights: {a: 1}"), @"stack.yaml:2:17: No paths: a route needs a path");
+    insta::assert_snapshot!(of("paths: ['/a', '/a/*'], weights: {b: 1}"), @r"
+    stack.yaml:3:12: Unreachable route: `/a` of `a` never gets a request: `/a` of `routes.shop` on line 2 matches it first
+    stack.yaml:3:12: Unreachable route: `/a/*` of `a` never gets a request: `/a/*` of `routes.shop` on line 2 matches it first
+    ");
+}
+
+#[test]
+fn slow_start_needs_requests_by_turns() {
+    insta::assert_snapshot!(cluster_problems("slow_start: 60s, algorithm: weighted_random"), @"stack.yaml:3:19: Slow start is not possible: `slow_start` works with `round_robin` only, not with `weighted_random`");
+    insta::assert_snapshot!(cluster_problems("slow_start: 10s"), @"stack.yaml:3:19: Invalid value: `slow_start` is `10s`, but must be a duration from 30s to 15m");
+}
+
+#[test]
+fn https_needs_a_certificate_of_the_region_and_a_port_of_its_own() {
+    let arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1-2";
+    let of = |https: &str| {
+        format!(
+            "name: s\nprovider: aws\nregion: eu-west-1\nload_balancer: {{https: {{{https}}}}}\nclusters: {{a: {{}}}}\n"
+        )
+    };
+    assert_eq!(warnings_of(&of(&format!("certificate: '{arn}'"))), "");
+    insta::assert_snapshot!(problems_of(&of(&format!("certificate: '{}'", arn.replace("eu", "us")))), @"stack.yaml:4:38: The certificate is in another region: the certificate is in us-west-1, but the load balancer will be in eu-west-1");
+    insta::assert_snapshot!(problems_of(&of(&format!("certificate: '{arn}', port: 80"))), @"stack.yaml:4:98: One port for two listeners: HTTP, which leads to HTTPS, has port 80 already");
+    assert_eq!(warnings_of(&of(&format!("certificate: '{arn}', port: 80, redirect: false"))), "");
+}
+
+#[test]
+fn ssh_is_never_open_to_the_whole_internet() {
+    let of = |cidr: &str| problems_of(&format!("name: s\nssh: {{key: k, cidr: {cidr}}}\nclusters: {{a: {{}}}}\n"));
+    insta::assert_snapshot!(of("0.0.0.0/0"), @"stack.yaml:2:21: SSH would be open to the whole internet: `0.0.0.0/0`");
+    insta::assert_snapshot!(of("10.1.2.3/8"), @"stack.yaml:2:21: Invalid address range: `10.1.2.3/8` does not start at its first address: write `10.0.0.0/8`");
+    let ssh = stack_of("name: s\nssh: {key: k, cidr: 203.0.113.7/32}\nclusters: {a: {}}\n").ssh.expect("ssh");
+    assert_eq!((ssh.key.as_str(), ssh.cidr.as_str()), ("k", "203.0.113.7/32"));
 }
 
 #[test]
@@ -456,7 +526,7 @@ fn an_empty_stack_says_what_is_missing() {
     stack.yaml:1:1: Missing key: a stack needs `name`: a name (small letters, digits and single hyphens, a letter first, at most 32 characters)
     stack.yaml:1:1: Missing key: a stack needs `clusters`: a map
     ");
-    insta::assert_snapshot!(problems_of("just text"), @"stack.yaml:1:1: Wrong kind of value: the file must be a stack (a map with `name`, `provider`, `region`, `variables`, `network`, `load_balancer`, `clusters`, `benchmark`, `tags`), but here is the text `just text`");
+    insta::assert_snapshot!(problems_of("just text"), @"stack.yaml:1:1: Wrong kind of value: the file must be a stack (a map with `name`, `provider`, `region`, `variables`, `network`, `load_balancer`, `routes`, `clusters`, `ssh`, `quotas`, `benchmark`, `tags`), but here is the text `just text`");
     insta::assert_snapshot!(problems_of("name: s\nclusters: {}\n"), @"stack.yaml:2:1: No clusters: a stack needs at least one cluster");
 }
 

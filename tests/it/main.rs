@@ -24,6 +24,7 @@ mod plan_file;
 mod policies;
 mod quick_region;
 mod rehearsal;
+mod routes;
 mod smoke;
 mod tamper;
 mod tap;

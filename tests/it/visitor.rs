@@ -26,6 +26,10 @@ pub struct Seen {
     pub status: u16,
     /// `X-Instance-Id`
     pub instance: Option<String>,
+    /// `NAME=VALUE` of the first cookie that is set.
+    pub cookie: Option<String>,
+    /// Where a redirect leads.
+    pub location: Option<String>,
     pub body: String,
 }
 
@@ -41,12 +45,21 @@ impl Visitor {
     }
 
     pub async fn get(&mut self, path: &str) -> Seen {
-        let request = Request::get(path).header("host", &self.host).body(Empty::new()).expect("a request");
+        self.get_with(path, "").await
+    }
+
+    /// The same with a cookie.
+    pub async fn get_with(&mut self, path: &str, cookie: &str) -> Seen {
+        let request = Request::get(path).header("host", &self.host).header("cookie", cookie);
+        let request = request.body(Empty::new()).expect("a request");
+        self.sender.ready().await.expect("the load balancer keeps the connection");
         let answer = self.sender.send_request(request).await.expect("the load balancer always answers");
         let status = answer.status().as_u16();
-        let instance = answer.headers().get("x-instance-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (instance, location) = (header("x-instance-id"), header("location"));
+        let cookie = header("set-cookie").and_then(|cookie| Some(cookie.split_once(';')?.0.to_owned()));
         let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
-        Seen { status, instance, body: String::from_utf8_lossy(&body).into_owned() }
+        Seen { status, instance, cookie, location, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
     /// Answers by instance of so many requests, which must all succeed.

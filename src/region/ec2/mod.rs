@@ -3,7 +3,7 @@
 mod cidr;
 mod describe;
 mod images;
-mod instance_types;
+pub mod instance_types;
 mod instances;
 mod internet_gateways;
 mod key_pairs;

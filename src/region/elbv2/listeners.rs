@@ -1,4 +1,6 @@
 //! Listeners: a port of a load balancer, its default action and its rules.
+//!
+//! An HTTPS listener is kept and described like any other, but nothing answers on its port: the region has no certificates.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +22,8 @@ pub struct Listener {
     pub arn: String,
     pub load_balancer: String,
     pub port: u16,
+    /// Of an HTTPS listener.
+    pub tls: Option<Tls>,
     pub default: Action,
     /// The ARN of the rule that stands for the default action.
     pub default_rule: String,
@@ -30,6 +34,17 @@ pub struct Listener {
     /// Why the proxy cannot serve it.
     pub problem: Option<String>,
 }
+
+/// What an HTTPS listener would be served with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// An ARN.
+    pub certificate: String,
+    pub policy: String,
+}
+
+/// What AWS takes where a call names no policy (ELBv2 API, CreateListener).
+const POLICY: &str = "ELBSecurityPolicy-2016-08";
 
 impl Listener {
     /// The default's and every rule's action.
@@ -42,8 +57,8 @@ impl Elbv2 {
     pub(super) fn create_listener(&mut self, cx: &mut Context, params: &Params) -> Answer {
         let load_balancer = self.load_balancer(params.required("LoadBalancerArn")?)?;
         let (load_balancer, full_name) = (load_balancer.arn.clone(), load_balancer.full_name().to_owned());
-        check_protocol(params)?;
         params.required("Protocol")?;
+        let tls = tls(params, None)?;
         let port = port_of(params, "Port")?.ok_or_else(|| ApiError::missing("Port"))?;
         let default = Action::parse_one(&params.maps("DefaultActions"))?;
         self.check_action(&default, &load_balancer)?;
@@ -63,6 +78,7 @@ impl Elbv2 {
             arn: arn.clone(),
             load_balancer,
             port,
+            tls,
             default,
             default_rule,
             rules: BTreeMap::new(),
@@ -78,7 +94,7 @@ impl Elbv2 {
     pub(super) fn modify_listener(&mut self, params: &Params) -> Answer {
         let arn = params.required("ListenerArn")?;
         let there = self.listener(arn)?;
-        check_protocol(params)?;
+        let tls = tls(params, there.tls.as_ref())?;
         let port = port_of(params, "Port")?.unwrap_or(there.port);
         self.check_port(&there.load_balancer, port, Some(arn))?;
         let default = match params.maps("DefaultActions") {
@@ -90,7 +106,7 @@ impl Elbv2 {
         if there.port != port {
             there.problem = None;
         }
-        (there.port, there.default) = (port, default);
+        (there.port, there.tls, there.default) = (port, tls, default);
         Ok(Value::map().with("Listeners", Value::list([show(there)])))
     }
 
@@ -176,22 +192,46 @@ impl Elbv2 {
     }
 }
 
-fn check_protocol(params: &Params) -> Result<(), ApiError> {
-    match params.text("Protocol") {
-        None | Some("HTTP") => Ok(()),
-        Some(other) => Err(ApiError::new(
+/// The TLS part of a listener after a call; `there` is what it was before.
+fn tls(params: &Params, there: Option<&Tls>) -> Result<Option<Tls>, ApiError> {
+    let before = if there.is_some() { "HTTPS" } else { "HTTP" };
+    let certificates = params.maps("Certificates");
+    match params.text("Protocol").unwrap_or(before) {
+        "HTTP" if certificates.is_empty() => Ok(None),
+        "HTTP" => Err(ApiError::new("InvalidConfigurationRequest", "Certificates are for HTTPS listeners only")),
+        "HTTPS" => {
+            let certificate = match (certificates.as_slice(), there) {
+                ([certificate], _) => certificate.required("CertificateArn")?.to_owned(),
+                ([], Some(there)) => there.certificate.clone(),
+                ([], None) => {
+                    let message = "A certificate must be specified for HTTPS listeners";
+                    return Err(ApiError::new("CertificateNotFound", message));
+                }
+                _ => {
+                    let message = "The default certificate is exactly one";
+                    return Err(ApiError::new("InvalidConfigurationRequest", message));
+                }
+            };
+            let policy = params.text("SslPolicy").or(there.map(|there| there.policy.as_str())).unwrap_or(POLICY);
+            Ok(Some(Tls { certificate, policy: policy.to_owned() }))
+        }
+        other => Err(ApiError::new(
             "UnsupportedProtocol",
-            format!("The embedded region serves listeners with protocol 'HTTP' only, not '{other}'"),
+            format!("An application load balancer has the protocols 'HTTP' and 'HTTPS', not '{other}'"),
         )),
     }
 }
 
 fn show(it: &Listener) -> Value {
+    let certificate =
+        |tls: &Tls| Value::list([Value::map().with("CertificateArn", Value::from(tls.certificate.as_str()))]);
     Value::map()
         .with("ListenerArn", Value::from(it.arn.as_str()))
         .with("LoadBalancerArn", Value::from(it.load_balancer.as_str()))
         .with("Port", Value::from(it.port))
-        .with("Protocol", Value::from("HTTP"))
+        .with("Protocol", Value::from(if it.tls.is_some() { "HTTPS" } else { "HTTP" }))
+        .with("Certificates", it.tls.as_ref().map(certificate))
+        .with("SslPolicy", it.tls.as_ref().map(|tls| Value::from(tls.policy.as_str())))
         .with("DefaultActions", Value::list([it.default.show()]))
 }
 

@@ -112,7 +112,8 @@ impl ListenerRoutes {
 impl Elbv2 {
     /// The routing as it is now.
     pub fn routing(&self) -> Routing {
-        let listeners = self.listeners.values().filter_map(|listener| {
+        let served = self.listeners.values().filter(|listener| listener.tls.is_none());
+        let listeners = served.filter_map(|listener| {
             let load_balancer = self.load_balancers.get(&listener.load_balancer)?;
             Some(ListenerRoutes {
                 arn: listener.arn.clone(),

@@ -214,6 +214,36 @@ fn the_dns_name_carries_the_port_where_low_ports_are_refused() {
 }
 
 #[test]
+fn an_https_listener_is_kept_with_its_certificate_and_not_served() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    let certificate = "arn:aws:acm:us-east-1:1:certificate/1";
+    let params = |certificates: Value| {
+        [
+            ("LoadBalancerArn", Value::from(arn.as_str())),
+            ("Protocol", Value::from("HTTPS")),
+            ("Port", Value::from("443")),
+            ("Certificates", certificates),
+            ("DefaultActions", Value::list([not_found()])),
+        ]
+    };
+    assert_eq!(cloud.elb("CreateListener", &params(Value::list([]))).unwrap_err(), "CertificateNotFound");
+    let given = Value::list([fields(&[("CertificateArn", Value::from(certificate))])]);
+    let created = cloud.elb("CreateListener", &params(given)).unwrap();
+    let listener = &created.maps("Listeners")[0];
+    assert_eq!(
+        (listener.text("Protocol"), listener.text("SslPolicy")),
+        (Some("HTTPS"), Some("ELBSecurityPolicy-2016-08"))
+    );
+    assert_eq!(listener.maps("Certificates")[0].text("CertificateArn"), Some(certificate));
+    assert_eq!(cloud.world.services.elbv2.routing().listeners, []);
+    let arn = listener.text("ListenerArn").unwrap().to_owned();
+    let plain = [("ListenerArn", Value::from(arn)), ("Protocol", Value::from("HTTP")), ("Port", Value::from("80"))];
+    cloud.elb("ModifyListener", &plain).unwrap();
+    assert_eq!(cloud.world.services.elbv2.routing().listeners.len(), 1);
+}
+
+#[test]
 fn a_listener_that_cannot_be_served_fails_its_load_balancer_with_the_reason() {
     let mut cloud = Cloud::new();
     let arn = cloud.load_balancer("lab");

@@ -1,0 +1,123 @@
+//! The load balancer's part of a stack: listeners, weighted routes, and how a cluster's instances share its requests.
+
+use super::document::{Fields, scalar_text};
+use super::language::{FIXED_RESPONSE, HTTPS, LOAD_BALANCER, WEIGHTED_ROUTE};
+use super::model::{Balancing, FixedResponse, Https, LoadBalancer, Provider, WeightedRoute};
+use super::routes::{self, Route};
+use super::suggest;
+use crate::problem::{Problem, Problems};
+
+/// The text of a fixed response (ELBv2 API).
+const BODY_BYTES_MAX: usize = 1024;
+/// Target groups of one action (quota of ELBv2, fixed).
+const CLUSTERS_PER_ROUTE_MAX: usize = 5;
+
+/// What the stack says of its load balancer, which will be at that provider, in that region.
+pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mut Problems) -> LoadBalancer {
+    let load_balancer = fields.object("load_balancer", &LOAD_BALANCER);
+    let response = load_balancer.object("default", &FIXED_RESPONSE);
+    let default = FixedResponse {
+        status: response.integer("status"),
+        body: response.text("body"),
+        content_type: response.text("content_type"),
+    };
+    if (300..400).contains(&default.status) {
+        let detail = format!("a fixed response is 2xx, 4xx or 5xx, but here is {}", default.status);
+        problems.push(response.problem("status", "Invalid status code", detail));
+    }
+    if default.body.len() > BODY_BYTES_MAX {
+        let detail =
+            format!("a fixed response has at most {BODY_BYTES_MAX} bytes, but here are {}", default.body.len());
+        problems.push(response.problem("body", "The body is too long", detail));
+    }
+    let port = load_balancer.integer("port");
+    let https = load_balancer.object_written("https", &HTTPS).map(|fields| https(&fields, port, at, problems));
+    LoadBalancer { port, https, default }
+}
+
+fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), problems: &mut Problems) -> Https {
+    let https = Https {
+        certificate: fields.text("certificate"),
+        port: fields.integer("port"),
+        policy: fields.text("policy"),
+        redirect: fields.flag("redirect"),
+    };
+    if https.redirect && https.port == http_port {
+        let detail = format!("HTTP, which leads to HTTPS, has port {http_port} already");
+        problems.push(fields.problem("port", "One port for two listeners", detail).hint("for example 80 and 443"));
+    }
+    let place: Vec<_> = https.certificate.split(':').collect();
+    if let ["arn", _, "acm", other, ..] = place[..]
+        && other != region
+    {
+        let detail = format!("the certificate is in {other}, but the load balancer will be in {region}");
+        let problem = fields.problem("certificate", "The certificate is in another region", detail);
+        problems.push(problem.hint("request or import it in the stack's region, too"));
+    }
+    if provider == Provider::Local {
+        let detail = "the embedded region has no certificates: it keeps the HTTPS listener, but nothing answers on it";
+        let problem = Problem::warning("HTTPS is not served here", detail).at(fields.own_place());
+        problems.push(problem.hint("rehearse without `https`; on AWS it is served"));
+    }
+    https
+}
+
+/// The routes that clusters share; their patterns come first among `routes`.
+pub(super) fn weighted_routes(fields: &Fields, routes: &mut Vec<Route>, problems: &mut Problems) -> Vec<WeightedRoute> {
+    let clusters: Vec<&str> = fields.map("clusters").iter().map(|entry| entry.key.as_str()).collect();
+    let entries = fields.map("routes").iter();
+    let route = |entry: &super::yaml::Entry| {
+        let fields = fields.of_inner(&entry.value, &WEIGHTED_ROUTE);
+        let paths = routes::read(&fields, "paths", &format!("routes.{}", entry.key), routes, problems);
+        if paths.is_empty() && fields.list("paths").is_empty() && fields.is_written("paths") {
+            problems
+                .push(fields.problem("paths", "No paths", "a route needs a path").hint("for example `[\"/shop/*\"]`"));
+        }
+        WeightedRoute {
+            name: entry.key.clone(),
+            paths,
+            weights: weights(&fields, &clusters, problems),
+            stickiness: fields.duration_written("stickiness"),
+        }
+    };
+    entries.map(route).collect()
+}
+
+fn weights(fields: &Fields, clusters: &[&str], problems: &mut Problems) -> Vec<(String, u16)> {
+    let entries = fields.map("weights");
+    let weight = |text: &str| text.parse::<u16>().ok();
+    let mut weights = Vec::new();
+    for entry in entries {
+        if !clusters.contains(&entry.key.as_str()) {
+            let detail = format!("the stack has no cluster `{}`", entry.key);
+            let problem = Problem::usage("Unknown cluster", detail).at(fields.place_of(&entry.value));
+            problems.push(problem.hint(suggest::hint(&entry.key, clusters.iter().copied())));
+        }
+        weights.extend(scalar_text(&entry.value).and_then(weight).map(|weight| (entry.key.clone(), weight)));
+    }
+    if weights.len() > CLUSTERS_PER_ROUTE_MAX {
+        let detail = format!("{} clusters share the route, but {CLUSTERS_PER_ROUTE_MAX} can", weights.len());
+        problems.push(fields.problem("weights", "Too many clusters", detail));
+    }
+    if fields.is_written("weights") && weights.len() == entries.len() && weights.iter().all(|(_, weight)| *weight == 0)
+    {
+        let detail = "no cluster has a weight above 0, so no request would be answered";
+        problems.push(fields.problem("weights", "Nobody serves the route", detail));
+    }
+    weights
+}
+
+/// How the requests of a cluster are shared among its instances.
+pub(super) fn balancing(fields: &Fields, problems: &mut Problems) -> Balancing {
+    let balancing = Balancing {
+        algorithm: fields.text("algorithm"),
+        stickiness: fields.duration_written("stickiness"),
+        slow_start: fields.duration_written("slow_start"),
+        deregistration_delay: fields.duration("deregistration_delay"),
+    };
+    if balancing.slow_start.is_some() && balancing.algorithm != "round_robin" {
+        let detail = format!("`slow_start` works with `round_robin` only, not with `{}`", balancing.algorithm);
+        problems.push(fields.problem("slow_start", "Slow start is not possible", detail).hint("remove one of the two"));
+    }
+    balancing
+}
