@@ -178,7 +178,9 @@ impl Elbv2 {
             let before = group.targets.len();
             group.targets.retain(|_, target| {
                 let gone = target.terminated.is_some_and(|at| at + TERMINATED_STAYS <= cx.now);
-                !gone && !target.health.drained(cx.now)
+                // Nobody is left who could send it a request, or report that it is idle.
+                let left_alone = !in_use && target.health.is_draining();
+                !gone && !left_alone && !target.health.drained(cx.now)
             });
             changed |= group.targets.len() != before;
             for (id, target) in &mut group.targets {

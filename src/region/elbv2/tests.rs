@@ -346,6 +346,19 @@ fn a_target_that_stays_busy_is_gone_after_the_deregistration_delay() {
 }
 
 #[test]
+fn a_target_that_drains_is_gone_when_nothing_uses_its_group_any_more() {
+    let mut cloud = Cloud::new();
+    let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    let instance = cloud.instance();
+    cloud.listener(&arn, "80", forward(&group)).unwrap();
+    cloud.register(&group, &instance).unwrap();
+    cloud.tell(Signal::DeregisterTargets { target_group: group.clone(), instances: vec![instance] });
+    assert_eq!(cloud.health(&group).0, "draining");
+    cloud.elb("DeleteLoadBalancer", &[("LoadBalancerArn", Value::from(arn))]).unwrap();
+    assert_eq!(cloud.health(&group).0, "");
+}
+
+#[test]
 fn targets_must_be_instances_that_run() {
     let mut cloud = Cloud::new();
     let group = cloud.target_group("light");
