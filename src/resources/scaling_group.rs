@@ -333,6 +333,7 @@ async fn configure(
     // AWS tells both, and takes one.
     template.launch_template_name = None;
     let mixed = wanted.mix.as_deref().map(|mix| mixed_instances::policy(mix, template.clone(), Some(live)));
+    let (min, max) = bounds((wanted.min, wanted.max), live, changes);
     let request = task
         .clients()
         .autoscaling
@@ -340,8 +341,8 @@ async fn configure(
         .set_auto_scaling_group_name(live.auto_scaling_group_name().map(str::to_owned))
         .set_launch_template(mixed.is_none().then_some(template))
         .set_mixed_instances_policy(mixed)
-        .set_min_size(touches(changes, &["min"]).then_some(wanted.min))
-        .set_max_size(touches(changes, &["max"]).then_some(wanted.max))
+        .set_min_size(min)
+        .set_max_size(max)
         .default_instance_warmup(wanted.warmup_s)
         .default_cooldown(wanted.cooldown_s)
         .health_check_type(&wanted.health_check)
@@ -351,6 +352,16 @@ async fn configure(
         .vpc_zone_identifier(task.resolve(&wanted.subnets)?);
     task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
     Ok(())
+}
+
+/// The bounds to write: those that changed, and both where one that the schedule has set would contradict the other.
+fn bounds(wanted: (i32, i32), live: &AutoScalingGroup, changes: &[FieldChange]) -> (Option<i32>, Option<i32>) {
+    let min = touches(changes, &["min"]).then_some(wanted.0);
+    let max = touches(changes, &["max"]).then_some(wanted.1);
+    match (min.or(live.min_size()), max.or(live.max_size())) {
+        (Some(low), Some(high)) if low > high => (Some(wanted.0), Some(wanted.1)),
+        _ => (min, max),
+    }
 }
 
 /// AWS's names of the processes that do not run, whoever suspended them.
@@ -545,7 +556,7 @@ pub(super) async fn until_in_service(task: &Task<'_>, name: &str) -> Result<Vec<
         task.waiting(&reason);
         if task.run.is_late() {
             return Err(Problem::new("The new group has too few instances", reason).hint(
-                "the old group serves; `cloudscale events` tells why instances do not start; `cloudscale up` continues",
+                format!("the old group serves; `aws autoscaling describe-scaling-activities --auto-scaling-group-name {name}` tells why instances do not start; `cloudscale up` continues"),
             ));
         }
         task.run.pause(&mut backoff).await?;
@@ -584,5 +595,17 @@ mod tests {
         assert_eq!(bounds("web", 4, 8), [None, told("8")]);
         assert_eq!(bounds("web", 5, 8), [told("5"), told("8")]);
         assert_eq!(bounds("jobs", 4, 4), [told("4"), told("4")], "another group's schedule");
+    }
+
+    #[test]
+    fn a_bound_of_the_schedule_gives_way_where_it_would_contradict_the_stack() {
+        let live = AutoScalingGroup::builder().min_size(2).max_size(4).build();
+        let smaller = |path: &str| {
+            let (path, live, wanted) = (path.to_owned(), None, None);
+            [FieldChange { path, live, wanted, forces_replacement: false }]
+        };
+        assert_eq!(super::bounds((1, 3), &live, &smaller("max")), (None, Some(3)));
+        assert_eq!(super::bounds((1, 1), &live, &smaller("max")), (Some(1), Some(1)));
+        assert_eq!(super::bounds((5, 6), &live, &smaller("min")), (Some(5), Some(6)));
     }
 }
