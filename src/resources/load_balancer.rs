@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSch
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::target_group::tags_of;
-use super::{Output, Resource, Scope, foreign, security_group, touches};
+use super::{Output, Resource, Scope, foreign, security_group, touches, vpc};
 use crate::aws::error::CallError;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -74,10 +74,16 @@ impl Resource for LoadBalancer {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let subnets = api.availability_zones().iter().filter_map(|zone| zone.subnet_id());
+        let subnets: Vec<_> = subnets.map(|id| cloud.reference(id)).collect();
+        // It lies where its subnets lie: endpoints that imitate AWS tell the default VPC of every load balancer.
+        let vpc = match subnets.first() {
+            Some(Value::Ref(_)) => Value::Ref(vpc::ADDRESS.to_owned()),
+            _ => cloud.reference(api.vpc_id().unwrap_or_default()),
+        };
         let fields = Fields::default()
             .maybe("scheme", api.scheme().map(LoadBalancerSchemeEnum::as_str))
-            .value("vpc", cloud.reference(api.vpc_id().unwrap_or_default()))
-            .value("subnets", Value::set(subnets.map(|id| cloud.reference(id))));
+            .value("vpc", vpc)
+            .value("subnets", Value::set(subnets));
         match api.security_groups() {
             [only] => fields.value("security_group", cloud.reference(only)),
             several => fields.text("security_group", several.join(", ")),
