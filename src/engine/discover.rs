@@ -23,6 +23,7 @@ use crate::aws::error::CallError;
 use crate::clock;
 use crate::problem::Problem;
 use crate::resources::alarm::has_no_cloudwatch;
+use crate::resources::in_cluster;
 use crate::resources::tags::{self, Tags};
 
 /// How many ARNs DescribeTags takes (ELBv2 API).
@@ -36,8 +37,8 @@ const ELB_PAGE: i32 = 400;
 const AUTOSCALING_PAGE: i32 = 100;
 /// DescribeLaunchTemplates gives fewer than the rest of EC2.
 const TEMPLATES_PAGE: usize = 200;
-/// What a spec starts with.
-const SPEC_DIGITS: &str = "0123456789abcdef";
+/// What the name of a cluster ends in (`stack/language.rs`).
+const LAST_CHARACTERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 /// Every name starts with this (`stack/names.rs`).
 const NAME_PREFIX: &str = "cs-";
 /// A cut name keeps at least this much of the stack's (`stack/names.rs` cuts at 32 and adds a hash of 6).
@@ -192,32 +193,32 @@ async fn security_groups(clients: &Clients, stack: &str) -> Result<Vec<SecurityG
 /// The stack's launch templates, and its lock, which is one too: one listing for both.
 ///
 /// An endpoint that answers with one full page (moto has no second) may have cut the list: then its halves are asked for,
-/// by the first digit of the spec, until they fit.
+/// by the last character of the cluster's name, until they fit.
 async fn launch_templates(clients: &Clients, stack: &str) -> Result<Vec<LaunchTemplate>, Problem> {
     let ours = [stack.to_owned(), lock::model::stack_tag(stack)];
     let ours = Filter::builder().name(format!("tag:{}", tags::STACK)).set_values(Some(ours.into())).build();
-    let mut found = Vec::new();
-    let mut parts = vec![SPEC_DIGITS];
-    while let Some(digits) = parts.pop() {
+    let mut found = BTreeMap::new();
+    let mut parts = vec![LAST_CHARACTERS];
+    while let Some(ends) = parts.pop() {
         let call = clients.ec2.describe_launch_templates().filters(ours.clone());
-        let is_all = digits == SPEC_DIGITS;
-        let call = if is_all { call } else { call.filters(spec_filter(digits)) };
+        let call = if ends == LAST_CHARACTERS { call } else { call.filters(cluster_filter(ends)) };
         let call = call.max_results(i32::try_from(TEMPLATES_PAGE).unwrap_or(i32::MAX));
         let pages = call.into_paginator().items().send().try_collect().await;
         let pages = pages.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))?;
-        if pages.len() == TEMPLATES_PAGE && digits.len() > 1 {
-            parts.extend(<[&str; 2]>::from(digits.split_at(digits.len() / 2)));
-        } else {
-            found.extend(pages);
+        if pages.len() == TEMPLATES_PAGE && ends.len() > 1 {
+            parts.extend(<[&str; 2]>::from(ends.split_at(ends.len() / 2)));
         }
+        found.extend(
+            pages.into_iter().filter_map(|template| Some((template.launch_template_id()?.to_owned(), template))),
+        );
     }
-    Ok(found)
+    Ok(found.into_values().collect())
 }
 
-/// Whose spec starts with one of the digits.
-fn spec_filter(digits: &str) -> Filter {
-    let starts = digits.chars().map(|digit| format!("{digit}*"));
-    Filter::builder().name(format!("tag:{}", tags::SPEC)).set_values(Some(starts.collect())).build()
+/// The launch templates of clusters whose names end in one of the characters.
+fn cluster_filter(ends: &str) -> Filter {
+    let addresses = ends.chars().map(|end| in_cluster(&format!("*{end}"), "launch_template"));
+    Filter::builder().name(format!("tag:{}", tags::ADDRESS)).set_values(Some(addresses.collect())).build()
 }
 
 async fn load_balancers(clients: &Clients) -> Result<Vec<LoadBalancer>, Problem> {
