@@ -1,0 +1,30 @@
+//! What counts as drift of a group, and which bounds are written.
+
+use super::*;
+
+#[test]
+fn a_bound_that_the_schedule_has_set_is_no_drift() {
+    let morning = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(4).build();
+    let cloud = Snapshot { schedules: vec![morning], ..Snapshot::default() };
+    let bounds = |name: &str, min: i32, max: i32| {
+        let group = AutoScalingGroup::builder().auto_scaling_group_name(name).min_size(min).max_size(max).build();
+        let fields = ScalingGroup::observe(&Live { group, tags: Tags::new(), current: true }, &cloud);
+        ["min", "max"].map(|path| fields.get(path).map(ToString::to_string))
+    };
+    let told = |text: &str| Some(text.to_owned());
+    assert_eq!(bounds("web", 4, 8), [None, told("8")]);
+    assert_eq!(bounds("web", 5, 8), [told("5"), told("8")]);
+    assert_eq!(bounds("jobs", 4, 4), [told("4"), told("4")], "another group's schedule");
+}
+
+#[test]
+fn a_bound_of_the_schedule_gives_way_where_it_would_contradict_the_stack() {
+    let live = AutoScalingGroup::builder().min_size(2).max_size(4).build();
+    let smaller = |path: &str| {
+        let (path, live, wanted) = (path.to_owned(), None, None);
+        [FieldChange { path, live, wanted, forces_replacement: false }]
+    };
+    assert_eq!(super::bounds((1, 3), &live, &smaller("max")), (None, Some(3)));
+    assert_eq!(super::bounds((1, 1), &live, &smaller("max")), (Some(1), Some(1)));
+    assert_eq!(super::bounds((5, 6), &live, &smaller("min")), (Some(5), Some(6)));
+}
