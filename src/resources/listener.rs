@@ -130,11 +130,9 @@ impl Resource for Listener {
         }
     }
 
-    fn after(wanted: &Wanted) -> Vec<String> {
-        let group = security_group::LOAD_BALANCER.to_owned();
-        // The serving listener leaves the port that this one takes.
-        let other = matches!(wanted.default, Default::Redirect(_)).then(|| ADDRESS.to_owned());
-        [group].into_iter().chain(other).collect()
+    // Not after the listener whose port a redirect takes: that one may go only when nothing needs it.
+    fn after(_wanted: &Wanted) -> Vec<String> {
+        vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
     // The security group keeps the port open for as long.
