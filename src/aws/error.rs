@@ -86,6 +86,18 @@ const UNKNOWN: &[&str] = &[
 /// EC2 Auto Scaling has one code for all that is invalid, and says what in words.
 const UNKNOWN_WORDS: &[&str] = &["does not exist", "not found", "may not be valid"];
 
+/// The end of a call that may find its work done: a refusal with one of `codes` counts as success. What is gone already need
+/// not be deleted, and what is there need not be made.
+///
+/// # Errors
+/// Any other refusal.
+pub fn settled<T, E: CallError>(answer: Result<T, E>, codes: &[&str]) -> Result<(), E> {
+    match answer {
+        Err(error) if !error.is(codes) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// An answer that says no.
 #[derive(Clone, Copy, Debug)]
 pub struct Refusal<'a> {

@@ -8,12 +8,11 @@ use super::discover::{Depth, discover};
 use super::event::Event;
 use super::lock::{self, model::Lease};
 use super::own_network;
-use super::plan::{Change, Report, Summary};
+use super::plan::{Change, Report};
 use super::task::{Backoff, Run};
 use crate::clock;
 use crate::problem::{Problem, Problems};
 use crate::resources::tags;
-use crate::stack::model::Provider;
 
 /// What `down` would delete.
 #[derive(Clone, Debug)]
@@ -37,14 +36,7 @@ pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
     let nodes = diff::teardown(&cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
-    let provider: Provider = run.clients.provider;
-    let report = Report {
-        stack: run.stack.clone(),
-        provider: provider.name().to_owned(),
-        summary: Summary::of(&changes),
-        changes,
-        hourly_cost: None,
-    };
+    let report = Report::new(&run.stack, run.clients.provider, changes, None);
     Ok(Teardown { report, lock: cloud.lock, nodes })
 }
 

@@ -37,7 +37,7 @@ use self::event::{Event, Sink};
 use self::lock::Lock;
 use self::lock::model::Lease;
 use self::own_network::OwnNetwork;
-use self::plan::{Action, Report, Summary};
+use self::plan::{Action, Report};
 use self::snapshot::Snapshot;
 use self::status::Status;
 use self::task::Run;
@@ -131,13 +131,7 @@ impl Engine {
         let nodes = diff::diff(&scope, &cloud)?;
         let images = self.images(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
-        let report = Report {
-            stack: self.stack.name.clone(),
-            provider: clients.provider.name().to_owned(),
-            summary: Summary::of(&changes),
-            changes,
-            hourly_cost: price::hourly(&self.stack),
-        };
+        let report = Report::new(&self.stack.name, clients.provider, changes, price::hourly(&self.stack));
         Ok(Plan { report, lock: cloud.lock, nodes, images })
     }
 

@@ -3,7 +3,7 @@
 //! It needs neither endpoint nor credentials, so it shows a stack and its price before there is an account.
 
 use super::diff::diff;
-use super::plan::{Report, Summary};
+use super::plan::Report;
 use super::price;
 use super::snapshot::Snapshot;
 use crate::problem::Problems;
@@ -18,12 +18,6 @@ pub fn plan(stack: &Stack) -> Result<Report, Problems> {
     let cloud = Snapshot { stack: stack.name.clone(), ..Snapshot::default() };
     let network = network::as_declared(&stack.network, &stack.region);
     let nodes = diff(&Scope { stack, network: &network, now: cloud.taken }, &cloud)?;
-    let changes: Vec<_> = nodes.into_iter().map(|node| node.change).collect();
-    Ok(Report {
-        stack: stack.name.clone(),
-        provider: stack.provider.name().to_owned(),
-        summary: Summary::of(&changes),
-        changes,
-        hourly_cost: price::hourly(stack),
-    })
+    let changes = nodes.into_iter().map(|node| node.change).collect();
+    Ok(Report::new(&stack.name, stack.provider, changes, price::hourly(stack)))
 }

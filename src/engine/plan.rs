@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stack::model::Provider;
+
 /// What happens to one resource. The symbol is part of the value, so that the output cannot drift from its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,4 +102,11 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// `None` where an instance type is not in the price table.
     pub hourly_cost: Option<HourlyCost>,
+}
+
+impl Report {
+    pub fn new(stack: &str, provider: Provider, changes: Vec<Change>, hourly_cost: Option<HourlyCost>) -> Self {
+        let (stack, provider) = (stack.to_owned(), provider.name().to_owned());
+        Self { stack, provider, summary: Summary::of(&changes), changes, hourly_cost }
+    }
 }

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::fields::{Fields, Value};
 use super::scaling_policy::{self, cluster_of_group, policies};
 use super::{Output, Resource, Scope, in_cluster};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::event::Event;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -159,12 +159,8 @@ impl Resource for Alarm {
         let Some(name) = live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()) else {
             return Ok(());
         };
-        match task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await {
-            Err(error) if !error.is(&["ResourceNotFound"]) => {
-                Err(error.problem("cloudwatch:DeleteAlarms", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await, &["ResourceNotFound"])
+            .map_err(|error| error.problem("cloudwatch:DeleteAlarms", task.address))
     }
 }
 

@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{InternetGateway as Api, ResourceType};
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, touches, vpc};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -95,20 +95,12 @@ impl Resource for InternetGateway {
         let gone = &["InvalidInternetGatewayID.NotFound", "Gateway.NotAttached", "InvalidVpcID.NotFound"];
         if let Some(vpc) = live.attached_to() {
             let detach = || async {
-                match ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await {
-                    Err(error) if !error.is(gone) => Err(error),
-                    _ => Ok(()),
-                }
+                settled(ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await, gone)
             };
             // Public addresses of instances and load balancers that are on their way out still use it.
             task.patient("ec2:DetachInternetGateway", vpc::IN_USE, None, detach).await?;
         }
-        let delete = || async {
-            match ec2.delete_internet_gateway().internet_gateway_id(id).send().await {
-                Err(error) if !error.is(gone) => Err(error),
-                _ => Ok(()),
-            }
-        };
+        let delete = || async { settled(ec2.delete_internet_gateway().internet_gateway_id(id).send().await, gone) };
         task.patient("ec2:DeleteInternetGateway", vpc::IN_USE, None, delete).await
     }
 }
@@ -120,12 +112,11 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
     let twins = answer.internet_gateways().iter().filter(|twin| twin.attachments().is_empty());
     for twin in twins.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
-        match ec2.delete_internet_gateway().internet_gateway_id(twin).send().await {
-            Err(error) if !error.is(&["InvalidInternetGatewayID.NotFound"]) => {
-                return Err(error.problem("ec2:DeleteInternetGateway", task.address));
-            }
-            _ => {}
-        }
+        settled(
+            ec2.delete_internet_gateway().internet_gateway_id(twin).send().await,
+            &["InvalidInternetGatewayID.NotFound"],
+        )
+        .map_err(|error| error.problem("ec2:DeleteInternetGateway", task.address))?;
     }
     Ok(())
 }
@@ -133,11 +124,9 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
 async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     let vpc = task.output(vpc::ADDRESS)?.id;
     let attach = || async {
-        match task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc).send().await {
-            // By a call whose answer was lost.
-            Err(error) if !error.is(&["Resource.AlreadyAssociated"]) => Err(error),
-            _ => Ok(()),
-        }
+        let call = task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
+        // Already, by a call whose answer was lost.
+        settled(call.send().await, &["Resource.AlreadyAssociated"])
     };
     task.fresh("ec2:AttachInternetGateway", attach).await
 }

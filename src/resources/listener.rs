@@ -12,7 +12,7 @@ use super::fields::Fields;
 use super::tags::{self, Tags};
 use super::target_group::tags_of;
 use super::{Output, Resource, Scope, foreign, load_balancer, security_group, touches};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -209,12 +209,8 @@ impl Resource for Listener {
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.api.listener_arn().unwrap_or_default();
-        match task.clients().elb.delete_listener().listener_arn(arn).send().await {
-            Err(error) if !error.is(&["ListenerNotFound"]) => {
-                Err(error.problem("elasticloadbalancing:DeleteListener", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(task.clients().elb.delete_listener().listener_arn(arn).send().await, &["ListenerNotFound"])
+            .map_err(|error| error.problem("elasticloadbalancing:DeleteListener", task.address))
     }
 }
 

@@ -6,7 +6,7 @@ use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::target_group::tags_of;
 use super::{Output, Resource, Scope, foreign, security_group, touches, vpc};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -163,12 +163,11 @@ impl Resource for LoadBalancer {
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.api.load_balancer_arn().unwrap_or_default();
-        match task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await {
-            Err(error) if !error.is(&["LoadBalancerNotFound"]) => {
-                Err(error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(
+            task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await,
+            &["LoadBalancerNotFound"],
+        )
+        .map_err(|error| error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))
     }
 }
 

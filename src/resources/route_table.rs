@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{ResourceType, Route, RouteOrigin, RouteTable as Api};
 use super::fields::Fields;
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, internet_gateway, touches, vpc};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -119,12 +119,8 @@ impl Resource for RouteTable {
                 true => request.destination_ipv6_cidr_block(destination).send().await,
                 false => request.destination_cidr_block(destination).send().await,
             };
-            match call {
-                Err(error) if !error.is(&["InvalidRoute.NotFound"]) => {
-                    return Err(error.problem("ec2:DeleteRoute", task.address));
-                }
-                _ => {}
-            }
+            settled(call, &["InvalidRoute.NotFound"])
+                .map_err(|error| error.problem("ec2:DeleteRoute", task.address))?;
         }
         tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
@@ -133,10 +129,10 @@ impl Resource for RouteTable {
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.api.route_table_id().unwrap_or_default();
         let delete = || async {
-            match task.clients().ec2.delete_route_table().route_table_id(id).send().await {
-                Err(error) if !error.is(&["InvalidRouteTableID.NotFound"]) => Err(error),
-                _ => Ok(()),
-            }
+            settled(
+                task.clients().ec2.delete_route_table().route_table_id(id).send().await,
+                &["InvalidRouteTableID.NotFound"],
+            )
         };
         task.patient("ec2:DeleteRouteTable", vpc::IN_USE, None, delete).await
     }
@@ -152,10 +148,7 @@ async fn lead_out(task: &Task<'_>, table: &str, there: bool) -> Result<(), Probl
     }
     let create = || async {
         let call = ec2.create_route().route_table_id(table).destination_cidr_block(EVERYWHERE).gateway_id(&gateway);
-        match call.send().await {
-            Err(error) if !error.is(&["RouteAlreadyExists"]) => Err(error),
-            _ => Ok(()),
-        }
+        settled(call.send().await, &["RouteAlreadyExists"])
     };
     task.fresh("ec2:CreateRoute", create).await
 }

@@ -13,7 +13,7 @@ use super::fields::{Fields, Value};
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, cluster_prefix, handover, in_cluster, listener, touches};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -208,12 +208,8 @@ impl Resource for Rule {
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.api.rule_arn().unwrap_or_default();
-        match task.clients().elb.delete_rule().rule_arn(arn).send().await {
-            Err(error) if !error.is(&["RuleNotFound"]) => {
-                Err(error.problem("elasticloadbalancing:DeleteRule", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, &["RuleNotFound"])
+            .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", task.address))
     }
 }
 

@@ -25,12 +25,13 @@ const IN_USE: &[&str] = &["PriorityInUse"];
 #[derive(Debug)]
 pub struct Order {
     priorities: BTreeMap<String, i32>,
-    turn: Mutex<()>,
+    /// What has its priority by this run already, by ARN: the first of many rules moves all, the others need not ask again.
+    moved: Mutex<BTreeMap<String, i32>>,
 }
 
 impl Order {
     pub fn new(priorities: impl IntoIterator<Item = (String, i32)>) -> Arc<Self> {
-        Arc::new(Self { priorities: priorities.into_iter().collect(), turn: Mutex::new(()) })
+        Arc::new(Self { priorities: priorities.into_iter().collect(), moved: Mutex::default() })
     }
 
     /// Gives every rule that is there its priority, whoever has it now, and frees `own`'s.
@@ -41,7 +42,10 @@ impl Order {
     /// # Errors
     /// Where somebody else's rule has one of the priorities, and any call that fails.
     pub async fn arrange(&self, task: &Task<'_>, listener: &str, own: i32) -> Result<Option<String>, Problem> {
-        let _turn = self.turn.lock().await;
+        let mut moved = self.moved.lock().await;
+        if task.run.published(task.address).is_some_and(|rule| moved.get(&rule.id) == Some(&own)) {
+            return Ok(None);
+        }
         let arns: BTreeMap<String, i32> = self
             .priorities
             .iter()
@@ -58,6 +62,7 @@ impl Order {
                 continue;
             }
             if moves.is_empty() || set(task, &moves).await? {
+                moved.extend(moves);
                 return Ok(None);
             }
             // Some endpoints refuse a priority that is about to become free.

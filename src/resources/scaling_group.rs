@@ -16,7 +16,7 @@ use super::{
     Output, Resource, Scope, foreign, in_cluster, instance_refresh, mixed_instances, registration, security_group,
     touches,
 };
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::{Task, boot_grace};
@@ -405,12 +405,8 @@ async fn unprotect(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let call = task.clients().autoscaling.set_instance_protection().protected_from_scale_in(false);
         let call = call.set_auto_scaling_group_name(live.group.auto_scaling_group_name().map(str::to_owned));
         // One that is on its way out already is refused, and not every endpoint knows the call.
-        match call.set_instance_ids(Some(ids)).send().await {
-            Err(error) if !error.is(&["ValidationError", "InvalidAction"]) => {
-                return Err(error.problem("autoscaling:SetInstanceProtection", task.address));
-            }
-            _ => {}
-        }
+        settled(call.set_instance_ids(Some(ids)).send().await, &["ValidationError", "InvalidAction"])
+            .map_err(|error| error.problem("autoscaling:SetInstanceProtection", task.address))?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use aws_sdk_autoscaling::types::{
 
 use super::fields::{Fields, Value};
 use super::{Output, Resource, Scope, in_cluster};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::status::full_name;
@@ -183,12 +183,8 @@ impl Resource for ScalingPolicy {
             .delete_policy()
             .set_auto_scaling_group_name(live.policy.auto_scaling_group_name().map(str::to_owned))
             .set_policy_name(live.policy.policy_name().map(str::to_owned));
-        match call.send().await {
-            Err(error) if !error.is(&["ValidationError"]) => {
-                Err(error.problem("autoscaling:DeletePolicy", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(call.send().await, &["ValidationError"])
+            .map_err(|error| error.problem("autoscaling:DeletePolicy", task.address))
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::fields::Fields;
 use super::scaling_policy::cluster_of_group;
 use super::{Output, Resource, Scope, in_cluster};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::deadline;
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -128,12 +128,8 @@ impl Resource for ScheduledAction {
             .delete_scheduled_action()
             .set_auto_scaling_group_name(live.action.auto_scaling_group_name().map(str::to_owned))
             .set_scheduled_action_name(live.action.scheduled_action_name().map(str::to_owned));
-        match call.send().await {
-            Err(error) if !error.is(&["ValidationError"]) => {
-                Err(error.problem("autoscaling:DeleteScheduledAction", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(call.send().await, &["ValidationError"])
+            .map_err(|error| error.problem("autoscaling:DeleteScheduledAction", task.address))
     }
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGr
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, foreign, touches};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -158,21 +158,14 @@ impl Resource for SecurityGroup {
             return Ok(());
         }
         let call = task.clients().ec2.revoke_security_group_ingress().group_id(&kept.id);
-        match call.set_ip_permissions(Some(surplus)).send().await {
-            Err(error) if !error.is(&["InvalidPermission.NotFound"]) => {
-                Err(error.problem("ec2:RevokeSecurityGroupIngress", task.address))
-            }
-            _ => Ok(()),
-        }
+        settled(call.set_ip_permissions(Some(surplus)).send().await, &["InvalidPermission.NotFound"])
+            .map_err(|error| error.problem("ec2:RevokeSecurityGroupIngress", task.address))
     }
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.group.group_id().unwrap_or_default();
         let delete = || async {
-            match task.clients().ec2.delete_security_group().group_id(id).send().await {
-                Err(error) if !error.is(&["InvalidGroup.NotFound"]) => Err(error),
-                _ => Ok(()),
-            }
+            settled(task.clients().ec2.delete_security_group().group_id(id).send().await, &["InvalidGroup.NotFound"])
         };
         task.patient("ec2:DeleteSecurityGroup", IN_USE, None, delete).await
     }
@@ -255,10 +248,7 @@ async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Acc
     }
     let authorize = || async {
         let call = task.clients().ec2.authorize_security_group_ingress().group_id(id);
-        match call.set_ip_permissions(Some(permissions.clone())).send().await {
-            Err(error) if !error.is(&["InvalidPermission.Duplicate"]) => Err(error),
-            _ => Ok(()),
-        }
+        settled(call.set_ip_permissions(Some(permissions.clone())).send().await, &["InvalidPermission.Duplicate"])
     };
     task.fresh("ec2:AuthorizeSecurityGroupIngress", authorize).await
 }

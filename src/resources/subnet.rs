@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTable
 use super::fields::Fields;
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, route_table, touches, vpc};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -136,19 +136,14 @@ impl Resource for Subnet {
         let ec2 = &task.clients().ec2;
         // On AWS the association goes with the subnet; moto's stays, and with it the route table.
         if let Some(association) = live.association.as_ref().and_then(|it| it.route_table_association_id()) {
-            match ec2.disassociate_route_table().association_id(association).send().await {
-                Err(error) if !error.is(&["InvalidAssociationID.NotFound"]) => {
-                    return Err(error.problem("ec2:DisassociateRouteTable", task.address));
-                }
-                _ => {}
-            }
+            settled(
+                ec2.disassociate_route_table().association_id(association).send().await,
+                &["InvalidAssociationID.NotFound"],
+            )
+            .map_err(|error| error.problem("ec2:DisassociateRouteTable", task.address))?;
         }
-        let delete = || async {
-            match ec2.delete_subnet().subnet_id(id).send().await {
-                Err(error) if !error.is(&["InvalidSubnetID.NotFound"]) => Err(error),
-                _ => Ok(()),
-            }
-        };
+        let delete =
+            || async { settled(ec2.delete_subnet().subnet_id(id).send().await, &["InvalidSubnetID.NotFound"]) };
         task.patient("ec2:DeleteSubnet", vpc::IN_USE, None, delete).await
     }
 }

@@ -13,7 +13,7 @@ use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, foreign, in_cluster, security_group, touches};
 use crate::aws::clients::Clients;
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -173,10 +173,10 @@ impl Resource for TargetGroup {
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let arn = live.group.target_group_arn().unwrap_or_default();
         let delete = || async {
-            match task.clients().elb.delete_target_group().target_group_arn(arn).send().await {
-                Err(error) if !error.is(&["TargetGroupNotFound"]) => Err(error),
-                _ => Ok(()),
-            }
+            settled(
+                task.clients().elb.delete_target_group().target_group_arn(arn).send().await,
+                &["TargetGroupNotFound"],
+            )
         };
         task.patient("elasticloadbalancing:DeleteTargetGroup", IN_USE, None, delete).await
     }

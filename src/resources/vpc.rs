@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
 use super::fields::Fields;
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -91,12 +91,8 @@ impl Resource for Vpc {
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.api.vpc_id().unwrap_or_default();
-        let delete = || async {
-            match task.clients().ec2.delete_vpc().vpc_id(id).send().await {
-                Err(error) if !error.is(&["InvalidVpcID.NotFound"]) => Err(error),
-                _ => Ok(()),
-            }
-        };
+        let delete =
+            || async { settled(task.clients().ec2.delete_vpc().vpc_id(id).send().await, &["InvalidVpcID.NotFound"]) };
         task.patient("ec2:DeleteVpc", IN_USE, None, delete).await
     }
 }
@@ -107,12 +103,8 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     let answer = ec2.describe_vpcs().set_filters(Some(tags::filters(task))).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;
     for twin in answer.vpcs().iter().filter_map(|vpc| vpc.vpc_id()).filter(|twin| *twin != id) {
-        match ec2.delete_vpc().vpc_id(twin).send().await {
-            Err(error) if !error.is(&["InvalidVpcID.NotFound"]) => {
-                return Err(error.problem("ec2:DeleteVpc", task.address));
-            }
-            _ => {}
-        }
+        settled(ec2.delete_vpc().vpc_id(twin).send().await, &["InvalidVpcID.NotFound"])
+            .map_err(|error| error.problem("ec2:DeleteVpc", task.address))?;
     }
     Ok(())
 }

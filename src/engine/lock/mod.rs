@@ -21,7 +21,7 @@ use self::model::{Holder, LENGTH, Lease, RENEW_AFTER, State};
 use super::event::Event;
 use super::task::{Run, Task};
 use crate::aws::clients::Clients;
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::aws::server_time::ServerTime;
 use crate::clock;
 use crate::problem::{Problem, Problems};
@@ -145,10 +145,8 @@ pub fn set_apart(listed: Vec<ec2::LaunchTemplate>) -> (Vec<ec2::LaunchTemplate>,
 /// # Errors
 /// The call.
 pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<(), Problem> {
-    match clients.ec2.delete_launch_template().launch_template_id(id).send().await {
-        Err(error) if !error.is(GONE) => Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack))),
-        _ => Ok(()),
-    }
+    settled(clients.ec2.delete_launch_template().launch_template_id(id).send().await, GONE)
+        .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack)))
 }
 
 /// `None` where the name is taken.
