@@ -23,8 +23,8 @@ use crate::aws::error::CallError;
 use crate::clock;
 use crate::problem::Problem;
 use crate::resources::alarm::has_no_cloudwatch;
-use crate::resources::in_cluster;
 use crate::resources::tags::{self, Tags};
+use crate::stack::names;
 
 /// How many ARNs DescribeTags takes (ELBv2 API).
 const ARNS_PER_CALL: usize = 20;
@@ -39,6 +39,8 @@ const AUTOSCALING_PAGE: i32 = 100;
 const TEMPLATES_PAGE: usize = 200;
 /// What the name of a cluster ends in (`stack/language.rs`).
 const LAST_CHARACTERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
+/// Into how many a listing is split that was cut: few enough calls, and rarely twice.
+const PARTS: usize = 6;
 /// Every name starts with this (`stack/names.rs`).
 const NAME_PREFIX: &str = "cs-";
 /// A cut name keeps at least this much of the stack's (`stack/names.rs` cuts at 32 and adds a hash of 6).
@@ -192,33 +194,37 @@ async fn security_groups(clients: &Clients, stack: &str) -> Result<Vec<SecurityG
 
 /// The stack's launch templates, and its lock, which is one too: one listing for both.
 ///
-/// An endpoint that answers with one full page (moto has no second) may have cut the list: then its halves are asked for,
-/// by the last character of the cluster's name, until they fit.
+/// An endpoint that answers with one full page (moto has no second) may have cut the list: then its parts are asked for, by
+/// the last character of the cluster's name, until they fit. By name, which it looks up faster than tags.
 async fn launch_templates(clients: &Clients, stack: &str) -> Result<Vec<LaunchTemplate>, Problem> {
     let ours = [stack.to_owned(), lock::model::stack_tag(stack)];
-    let ours = Filter::builder().name(format!("tag:{}", tags::STACK)).set_values(Some(ours.into())).build();
     let mut found = BTreeMap::new();
     let mut parts = vec![LAST_CHARACTERS];
     while let Some(ends) = parts.pop() {
-        let call = clients.ec2.describe_launch_templates().filters(ours.clone());
-        let call = if ends == LAST_CHARACTERS { call } else { call.filters(cluster_filter(ends)) };
+        let filter = match ends {
+            LAST_CHARACTERS => Filter::builder().name(format!("tag:{}", tags::STACK)).set_values(Some(ours.to_vec())),
+            ends => {
+                let names = ends.chars().map(|end| names::launch_template(stack, &format!("*{end}")));
+                let names = names.chain([names::lock(stack)]).collect();
+                Filter::builder().name("launch-template-name").set_values(Some(names))
+            }
+        };
+        let filter = filter.build();
+        let call = clients.ec2.describe_launch_templates().filters(filter);
         let call = call.max_results(i32::try_from(TEMPLATES_PAGE).unwrap_or(i32::MAX));
         let pages = call.into_paginator().items().send().try_collect().await;
         let pages = pages.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))?;
         if pages.len() == TEMPLATES_PAGE && ends.len() > 1 {
-            parts.extend(<[&str; 2]>::from(ends.split_at(ends.len() / 2)));
+            let length = ends.len().div_ceil(PARTS);
+            parts.extend((0..ends.len()).step_by(length).map(|at| &ends[at..ends.len().min(at + length)]));
         }
-        found.extend(
-            pages.into_iter().filter_map(|template| Some((template.launch_template_id()?.to_owned(), template))),
-        );
+        let is_ours = |template: &LaunchTemplate| {
+            tags::from_ec2(template.tags()).get(tags::STACK).is_some_and(|stack| ours.contains(stack))
+        };
+        let listed = pages.into_iter().filter(is_ours);
+        found.extend(listed.filter_map(|template| Some((template.launch_template_id()?.to_owned(), template))));
     }
     Ok(found.into_values().collect())
-}
-
-/// The launch templates of clusters whose names end in one of the characters.
-fn cluster_filter(ends: &str) -> Filter {
-    let addresses = ends.chars().map(|end| in_cluster(&format!("*{end}"), "launch_template"));
-    Filter::builder().name(format!("tag:{}", tags::ADDRESS)).set_values(Some(addresses.collect())).build()
 }
 
 async fn load_balancers(clients: &Clients) -> Result<Vec<LoadBalancer>, Problem> {
