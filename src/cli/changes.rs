@@ -113,7 +113,7 @@ async fn again(
     Ok(goes_on.then_some(plan))
 }
 
-fn show(plan: &Plan, session: &Session) {
+pub fn show(plan: &Plan, session: &Session) {
     let printer = &session.printer;
     printer.note(render(&plan.report, session.globals.verbose, printer.paint_problems()).trim_end());
 }

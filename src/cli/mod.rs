@@ -2,6 +2,7 @@
 //!
 //! Every command is a file with `Args` and `run(args, session)`. [`Session`] carries what all commands share.
 
+mod adopt;
 mod bench;
 mod changes;
 mod cloud;
@@ -107,6 +108,7 @@ enum Command {
     Ls(ls::Args),
     Output(output::Args),
     Scale(scale::Args),
+    Adopt(adopt::Args),
     Stop(stop::Args),
     Start(start::Args),
     Bench(bench::Args),
@@ -173,6 +175,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Ls(args) => ls::run(&args, session).await,
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
+        Command::Adopt(args) => adopt::run(&args, session).await,
         Command::Down(args) => down::run(&args, session).await,
         Command::Stop(args) => stop::run(&args, session).await,
         Command::Start(args) => start::run(&args, session).await,

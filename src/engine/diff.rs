@@ -18,6 +18,7 @@ use crate::stack::names;
 
 /// The reason of a change that nobody made in the stack.
 const DRIFT: &str = "drift: changed outside cloudscale";
+const ADOPTED: &str = "adopted, and not as the stack wants it yet";
 
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
 #[derive(Clone, Debug)]
@@ -162,6 +163,7 @@ fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tag
 fn reason(live: &Live, wanted: &Wanted) -> String {
     match spec_tag(live) {
         Some(spec) if *spec == wanted.spec => DRIFT.to_owned(),
+        Some(spec) if spec == tags::ADOPTED => ADOPTED.to_owned(),
         Some(_) => "changed in the stack".to_owned(),
         // A type without tags cannot tell; one that has lost ours was touched.
         None if live.tags.is_some() => DRIFT.to_owned(),
@@ -219,9 +221,10 @@ fn tag_differences(live: &Tags, wanted: &Tags) -> Vec<FieldChange> {
 
 /// Without our own tag nobody could tell a change of the stack from drift.
 fn missing_spec(live: &Tags, wanted: &str) -> Option<FieldChange> {
-    (!live.contains_key(tags::SPEC)).then(|| FieldChange {
+    let spec = live.get(tags::SPEC);
+    spec.is_none_or(|spec| spec == tags::ADOPTED).then(|| FieldChange {
         path: format!("tags.{}", tags::SPEC),
-        live: None,
+        live: spec.cloned(),
         wanted: Some(wanted.to_owned()),
         forces_replacement: false,
     })

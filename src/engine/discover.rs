@@ -3,7 +3,7 @@
 //! EC2 filters by tag. Elastic Load Balancing cannot: its listings are narrowed to our names and then to our tags, twenty
 //! resources a call. What hangs below the load balancer follows in a second round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
@@ -115,7 +115,10 @@ async fn healths(
 }
 
 /// What is asked only of what is known to be ours.
-async fn complete(clients: &Clients, snapshot: &mut Snapshot) -> Result<(), Problem> {
+///
+/// # Errors
+/// The first call that fails.
+pub async fn complete(clients: &Clients, snapshot: &mut Snapshot) -> Result<(), Problem> {
     let (below, health, scaling) = try_join!(
         below_load_balancers(clients, snapshot),
         healths(clients, snapshot, |group| has_fleet(snapshot, group)),
@@ -134,6 +137,11 @@ fn has_fleet(snapshot: &Snapshot, group: &TargetGroup) -> bool {
     let address = group.target_group_arn().and_then(|arn| snapshot.address_of(arn)).unwrap_or_default();
     let cluster = address.strip_suffix("target_group").unwrap_or(address);
     let fleet = format!("{cluster}instances");
+    let tags = group.target_group_arn().and_then(|arn| snapshot.tags_of(arn));
+    // One that was just adopted may have targets that do not belong.
+    if tags.is_some_and(tags::are_adopted) {
+        return true;
+    }
     snapshot.instances.iter().any(|instance| is_present(instance) && tag(instance, tags::ADDRESS) == Some(&fleet))
 }
 
@@ -150,7 +158,18 @@ fn keep_our_names(snapshot: &mut Snapshot) {
     let kept: String = full.chars().take(NAME_CHARACTERS_KEPT).collect();
     let prefix = kept.trim_end_matches('-');
     snapshot.load_balancers.retain(|lb| lb.load_balancer_name().is_some_and(|name| name.starts_with(prefix)));
-    snapshot.target_groups.retain(|group| group.target_group_name().is_some_and(|name| name.starts_with(prefix)));
+    // One that was adopted has a name of its own. It is behind our load balancer, or a group of ours stands behind it, or
+    // it is behind none yet.
+    let Snapshot { load_balancers, target_groups, groups, .. } = snapshot;
+    let balanced: BTreeSet<_> = load_balancers.iter().filter_map(|lb| lb.load_balancer_arn()).collect();
+    let attached: BTreeSet<_> = groups.iter().flat_map(|group| group.target_group_arns()).map(String::as_str).collect();
+    target_groups.retain(|group| {
+        let behind = group.load_balancer_arns();
+        group.target_group_name().is_some_and(|name| name.starts_with(prefix))
+            || behind.is_empty()
+            || behind.iter().any(|arn| balanced.contains(arn.as_str()))
+            || group.target_group_arn().is_some_and(|arn| attached.contains(arn))
+    });
 }
 
 fn keep_our_tags(snapshot: &mut Snapshot) {

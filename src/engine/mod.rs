@@ -3,6 +3,7 @@
 //! [`Engine`] is the door: commands and the benchmark ask it for a plan, apply the plan, wait until the stack serves, and
 //! take it down. There is no state file: every answer is made of what the cloud says now.
 
+pub mod adopt;
 pub mod apply;
 pub mod deadline;
 pub mod diff;
@@ -45,6 +46,7 @@ use self::wait::Wait;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
+use crate::resources::network::LiveNetwork;
 use crate::resources::{Scope, in_cluster, launch_template, network, target_group};
 use crate::stack::model::{Network, Stack};
 use crate::stack::suggest;
@@ -105,11 +107,17 @@ impl Engine {
     }
 
     async fn compare(&self) -> Result<Plan, Problems> {
+        let (network, cloud) = self.look(Depth::Plan).await?;
+        self.compare_with(&network, cloud).await
+    }
+
+    /// The network that the stack lives in, and everything that carries the stack's tag.
+    async fn look(&self, depth: Depth) -> Result<(LiveNetwork, Snapshot), Problem> {
         let clients = &self.run.clients;
         let has_own_network = matches!(self.stack.network, Network::Created { .. });
         let (network, mut cloud, own_network) = futures_util::try_join!(
             network::look_up(clients, &self.stack.network),
-            discover(clients, &self.stack.name, Depth::Plan),
+            discover(clients, &self.stack.name, depth),
             async {
                 let name = &self.stack.name;
                 if has_own_network { own_network::find(clients, name).await } else { Ok(OwnNetwork::default()) }
@@ -119,10 +127,15 @@ impl Engine {
         if own_network::was_left(&network, &cloud) {
             cloud.own_network = own_network::find(clients, &self.stack.name).await?;
         }
+        Ok((network, cloud))
+    }
+
+    async fn compare_with(&self, network: &LiveNetwork, mut cloud: Snapshot) -> Result<Plan, Problems> {
+        let clients = &self.run.clients;
         if park::is_stopped(&cloud) {
             return Err(park::stopped(&self.stack.name).into());
         }
-        let scope = Scope { stack: &self.stack, network: &network, now: cloud.taken };
+        let scope = Scope { stack: &self.stack, network, now: cloud.taken };
         let questioned = target_group::questioned(&scope, &cloud);
         let attributes = try_join_all(questioned.iter().map(|arn| target_group::attributes_of(clients, arn)));
         let (versions, attributes) = futures_util::try_join!(template_versions(clients, &scope, &cloud), attributes)?;
@@ -272,10 +285,7 @@ impl Engine {
             return Err(park::stopped(&status.stack).into());
         }
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
-            let known = self.stack.clusters.iter().map(|cluster| cluster.name.as_str());
-            return Err(Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", status.stack))
-                .hint(suggest::hint(cluster, known))
-                .into());
+            return Err(no_such_cluster(&self.stack, cluster).into());
         };
         if found.kind == "fleet" {
             return Err(Problem::usage(
@@ -306,6 +316,12 @@ impl Engine {
         };
         self.lock("scale", patience).await?.during(work).await
     }
+}
+
+fn no_such_cluster(stack: &Stack, cluster: &str) -> Problem {
+    let known = stack.clusters.iter().map(|cluster| cluster.name.as_str());
+    Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", stack.name))
+        .hint(suggest::hint(cluster, known))
 }
 
 /// The latest versions of those templates whose tags do not tell that they are the wanted ones.

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use aws_sdk_autoscaling::types::{
-    AutoScalingGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus, LifecycleState,
-    RefreshPreferences,
+    AutoScalingGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
+    LaunchTemplateSpecification, LifecycleState, RefreshPreferences,
 };
 
 use super::mixed_instances;
@@ -34,9 +34,13 @@ pub fn outdated(group: &AutoScalingGroup) -> Option<String> {
     let stays = |state: &LifecycleState| !state.as_str().starts_with("Terminat");
     let versions = group.instances().iter().filter(|instance| instance.lifecycle_state().is_some_and(stays));
     let versions: Vec<_> = versions.map(|instance| instance.launch_template()).collect();
-    let is_older = |made| made != (wanted.launch_template_id(), wanted.version());
-    let old = versions.iter().flatten().filter(|made| is_older((made.launch_template_id(), made.version()))).count();
+    let old = versions.iter().flatten().filter(|made| !same(made, wanted)).count();
     (old > 0).then(|| format!("{old} of {} from an older launch template", versions.len()))
+}
+
+/// Whether two name the same version of the same template.
+pub fn same(a: &LaunchTemplateSpecification, b: &LaunchTemplateSpecification) -> bool {
+    (a.launch_template_id(), a.version()) == (b.launch_template_id(), b.version())
 }
 
 /// What a group is to become.
@@ -45,8 +49,8 @@ pub struct Rollover<'a> {
     pub group: &'a str,
     /// What new instances are made of.
     pub desired: DesiredConfiguration,
-    /// The launch template's version in `desired`.
-    pub version: &'a str,
+    /// The launch template in `desired`.
+    pub template: &'a LaunchTemplateSpecification,
     pub preferences: RefreshPreferences,
     /// Whether the group still launches from something else, so that there is something to go back to.
     pub reversible: bool,
@@ -155,9 +159,7 @@ async fn newcomers(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(usize, B
     let answer =
         call.send().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
     let instances = answer.auto_scaling_groups().iter().flat_map(|group| group.instances());
-    let is_new = |instance: &&Instance| {
-        instance.launch_template().is_some_and(|template| template.version() == Some(rollover.version))
-    };
+    let is_new = |instance: &&Instance| instance.launch_template().is_some_and(|made| same(made, rollover.template));
     let new: BTreeSet<_> = instances.filter(is_new).filter_map(|instance| instance.instance_id()).collect();
     let (_, targets) = target_health(task.clients(), rollover.target_group).await?;
     let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, health_of(target))));

@@ -226,7 +226,7 @@ async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Option
     };
     let name = format!("of port {port}");
     let arn = task.appears(look).await?.ok_or_else(|| foreign("listener", &name))?;
-    let tags = tags_of(task, &arn).await?;
+    let tags = tags_of(task.clients(), task.address, &arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(foreign("listener", &name));
     }

@@ -182,7 +182,7 @@ async fn same(task: &Task<'_>, name: &str) -> Result<Option<String>, Problem> {
         }
     };
     let arn = task.appears(look).await?.ok_or_else(|| foreign("load balancer", name))?;
-    let tags = tags_of(task, &arn).await?;
+    let tags = tags_of(task.clients(), task.address, &arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(foreign("load balancer", name));
     }

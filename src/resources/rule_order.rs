@@ -124,7 +124,7 @@ async fn describe(task: &Task<'_>, listener: &str) -> Result<Vec<Api>, Problem> 
 /// Pushes a rule of ours that nobody wants any more to the end; answers with its ARN where it is what this task makes.
 async fn push_aside(task: &Task<'_>, rule: &Api, rules: &[Api], own: i32) -> Result<Option<String>, Problem> {
     let arn = rule.rule_arn().unwrap_or_default();
-    let tags = tags_of(task, arn).await?;
+    let tags = tags_of(task.clients(), task.address, arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(occupied(task, priority(rule).unwrap_or(own)));
     }

@@ -10,7 +10,7 @@ use aws_sdk_autoscaling::types::{
 };
 
 use super::fields::{Fields, Value};
-use super::instance_refresh::Rollover;
+use super::instance_refresh::{Rollover, same};
 use super::tags::{self, Tags};
 use super::{
     Output, Resource, Scope, foreign, in_cluster, instance_refresh, mixed_instances, registration, security_group,
@@ -153,7 +153,10 @@ impl Resource for ScalingGroup {
         let template = if live.current {
             cloud.reference(template_id)
         } else {
-            Value::Text(format!("{template_id} version {version}"))
+            Value::Text(match group.launch_configuration_name() {
+                Some(name) => format!("launch configuration {name}"),
+                None => format!("{template_id} version {version}"),
+            })
         };
         let fields = Fields::default()
             .maybe(
@@ -187,6 +190,7 @@ impl Resource for ScalingGroup {
 
     fn reason(_wanted: &Wanted, live: &Live) -> Option<String> {
         match mixed_instances::template(&live.group).and_then(|template| template.version()) {
+            _ if tags::are_adopted(&live.tags) => None,
             Some(version) if !live.current => {
                 Some(format!("launches from version {version} of its launch template, which has a newer one"))
             }
@@ -254,7 +258,7 @@ impl Resource for ScalingGroup {
             }
         };
         if !task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
-            adopt(task, &wanted.name).await?;
+            check_ours(task, &wanted.name).await?;
         }
         suspend(task, &wanted.name, &wanted.suspended).await?;
         Ok(Output::id(&wanted.name))
@@ -437,8 +441,10 @@ fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecificat
 async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), Problem> {
     let group = live.group.auto_scaling_group_name().unwrap_or_default();
     let template = template(task, wanted)?;
-    let version = |group: &AutoScalingGroup| mixed_instances::template(group)?.version().map(str::to_owned);
-    let reversible = version(&live.group).as_deref() != template.version();
+    let is_on = |group: &AutoScalingGroup| mixed_instances::template(group).is_some_and(|used| same(used, &template));
+    // AWS cannot go back to `$Latest`, which means something else by then.
+    let version = mixed_instances::template(&live.group).and_then(|used| used.version()).unwrap_or_default();
+    let reversible = version.parse::<u64>().is_ok() && !is_on(&live.group);
     let desired = match wanted.mix.as_deref() {
         None => DesiredConfiguration::builder().launch_template(template.clone()),
         Some(mix) => {
@@ -449,7 +455,7 @@ async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), 
     let rollover = Rollover {
         group,
         desired: desired.build(),
-        version: template.version().unwrap_or_default(),
+        template: &template,
         preferences: preferences(wanted, reversible),
         reversible,
         target_group: &task.output(&in_cluster(&wanted.cluster, "target_group"))?.id,
@@ -458,9 +464,7 @@ async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), 
     instance_refresh::run(task, &rollover).await?;
     // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
     match describe(task, group).await? {
-        Some(now) if version(&now).as_deref() != template.version() => {
-            configure(task, wanted, &now, &[], template).await
-        }
+        Some(now) if !is_on(&now) => configure(task, wanted, &now, &[], template).await,
         _ => Ok(()),
     }
 }
@@ -497,7 +501,7 @@ async fn describe(task: &Task<'_>, name: &str) -> Result<Option<AutoScalingGroup
 }
 
 /// A group of our name exists: ours from a call whose answer was lost, or somebody else's.
-async fn adopt(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+async fn check_ours(task: &Task<'_>, name: &str) -> Result<(), Problem> {
     let group = task.appears(|| describe(task, name)).await?;
     let tags = group.map(|group| tags::from_group(group.tags())).unwrap_or_default();
     if tags.get(tags::STACK) == Some(&task.run.stack) { Ok(()) } else { Err(foreign("Auto Scaling group", name)) }

@@ -11,6 +11,8 @@ pub const STACK: &str = "cloudscale:stack";
 pub const ADDRESS: &str = "cloudscale:address";
 /// The hash of the wanted fields at the time of the last change: live ≠ wanted with an equal hash is drift.
 pub const SPEC: &str = "cloudscale:spec";
+/// The spec of what was taken over: no `up` has made it as the stack wants yet.
+pub const ADOPTED: &str = "adopted";
 /// The launch template version that the spec belongs to.
 pub const VERSION: &str = "cloudscale:version";
 
@@ -23,6 +25,11 @@ pub fn of(stack: &str, address: &str, spec: &str, user: &Tags) -> Tags {
     tags.insert(ADDRESS.to_owned(), address.to_owned());
     tags.insert(SPEC.to_owned(), spec.to_owned());
     tags
+}
+
+/// Whether they are those of something taken over that no `up` has changed since.
+pub fn are_adopted(tags: &Tags) -> bool {
+    tags.get(SPEC).is_some_and(|spec| spec == ADOPTED)
 }
 
 pub fn from_ec2(tags: &[aws_sdk_ec2::types::Tag]) -> Tags {

@@ -285,7 +285,7 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
         Ok(answer) => Ok(answer.target_groups().first().and_then(|group| group.target_group_arn()).map(Output::id)),
         Err(error) if error.is(&["DuplicateTargetGroupName"]) => {
             let arn = task.appears(|| find(task, name)).await?.ok_or_else(|| foreign("target group", name))?;
-            let tags = tags_of(task, &arn).await?;
+            let tags = tags_of(task.clients(), task.address, &arn).await?;
             if tags.get(tags::STACK) != Some(&task.run.stack) {
                 return Err(foreign("target group", name));
             }
@@ -305,9 +305,12 @@ async fn find(task: &Task<'_>, name: &str) -> Result<Option<String>, Problem> {
 }
 
 /// The tags of one resource of Elastic Load Balancing.
-pub async fn tags_of(task: &Task<'_>, arn: &str) -> Result<Tags, Problem> {
-    let answer = task.clients().elb.describe_tags().resource_arns(arn).send().await;
-    let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", task.address))?;
+///
+/// # Errors
+/// When the call fails; `about` names the resource.
+pub async fn tags_of(clients: &Clients, about: &str, arn: &str) -> Result<Tags, Problem> {
+    let answer = clients.elb.describe_tags().resource_arns(arn).send().await;
+    let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", about))?;
     Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags())).unwrap_or_default())
 }
 

@@ -1,5 +1,6 @@
 //! One integration binary: stories through the real binary, real AWS clients and real endpoints.
 
+mod adopt;
 mod aws_clients;
 mod changes;
 mod drift;
