@@ -9,6 +9,7 @@ mod cloud;
 mod completions;
 mod diff;
 mod down;
+mod events;
 mod init;
 mod instance_init;
 mod local;
@@ -106,6 +107,7 @@ enum Command {
     Up(up::Args),
     Status(status::Args),
     Ls(ls::Args),
+    Events(events::Args),
     Output(output::Args),
     Scale(scale::Args),
     Adopt(adopt::Args),
@@ -173,6 +175,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Up(args) => up::run(&args, session).await,
         Command::Status(args) => status::run(&args, session).await,
         Command::Ls(args) => ls::run(&args, session).await,
+        Command::Events(args) => events::run(&args, session).await,
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
         Command::Adopt(args) => adopt::run(&args, session).await,

@@ -3,6 +3,7 @@
 //! [`Engine`] is the door: commands and the benchmark ask it for a plan, apply the plan, wait until the stack serves, and
 //! take it down. There is no state file: every answer is made of what the cloud says now.
 
+pub mod activities;
 pub mod adopt;
 pub mod apply;
 pub mod deadline;

@@ -556,7 +556,7 @@ pub(super) async fn until_in_service(task: &Task<'_>, name: &str) -> Result<Vec<
         task.waiting(&reason);
         if task.run.is_late() {
             return Err(Problem::new("The new group has too few instances", reason).hint(
-                format!("the old group serves; `aws autoscaling describe-scaling-activities --auto-scaling-group-name {name}` tells why instances do not start; `cloudscale up` continues"),
+                "the old group serves; `cloudscale events` tells why instances do not start; `cloudscale up` continues",
             ));
         }
         task.run.pause(&mut backoff).await?;

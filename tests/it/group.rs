@@ -27,6 +27,19 @@ async fn a_group_replaces_what_died_by_itself() {
     let healed = until_healthy(&groups, "heavy", 3, &heavy[0]).await;
     assert!(healed.contains(&heavy[1]) && healed.contains(&heavy[2]));
     groups.cloudscale(&["diff", "--exit-code"]).ok();
+
+    let events = groups.cloudscale(&["events", "--json", "--last", "50"]).ok().json();
+    let events = events.as_array().expect("a list");
+    let told = |what: &str, instance: &str| {
+        let wanted = format!("{what} EC2 instance: {instance}");
+        events.iter().find(|event| event["description"] == wanted).unwrap_or_else(|| panic!("{wanted}: {events:?}"))
+    };
+    assert_eq!(told("Launching a new", &light[1])["cluster"], "light");
+    let replaced = told("Terminating", &heavy[0]);
+    assert_eq!((&replaced["cluster"], &replaced["status"]), (&"heavy".into(), &"Successful".into()));
+    assert!(replaced["cause"].as_str().expect("words").contains("health check"), "{replaced}");
+    let last = groups.cloudscale(&["events", "--last", "1"]).ok().stdout;
+    assert!(last.contains("EC2 instance: i-") && last.contains("CLUSTER"), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

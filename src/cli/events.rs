@@ -1,0 +1,45 @@
+//! `cloudscale events`: what the groups did, and why.
+
+use jiff::tz::TimeZone;
+
+use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::engine::activities::{ACTIVITIES_MAX, Activity, activities};
+use crate::exit::Exit;
+use crate::ui::table::table;
+
+/// Show what the groups did, and why: instances that came and went
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// How many, from the end
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=i64::from(ACTIVITIES_MAX)))]
+    last: u8,
+    /// Machine-readable output
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::load(&args.stack, session)?;
+    let clients = cloud::clients(stack.provider, &stack.region, session).await?;
+    let activities = activities(&clients, &stack.name, args.last).await?;
+    cloud::tell_calls(session, &clients);
+    let printer = &session.printer;
+    if args.json {
+        printer.json(&activities);
+    } else if activities.is_empty() {
+        printer.note(&format!("{}: no group has done anything", stack.name));
+    } else {
+        let rows = activities.iter().map(row).collect();
+        printer.result(&table(&["when (UTC)", "cluster", "what", "why"], &[], rows, printer.width()));
+    }
+    Ok(Exit::Ok)
+}
+
+/// In the time that AWS's own words about the cause are in.
+fn row(activity: &Activity) -> Vec<String> {
+    let when = activity.started.to_zoned(TimeZone::UTC).strftime("%-d %b %H:%M:%S").to_string();
+    let what = format!("{} ({})", activity.description, activity.status);
+    vec![when, activity.cluster.clone(), what, activity.cause.clone()]
+}
