@@ -99,7 +99,7 @@ async fn bad_user_data_is_rolled_back_while_the_old_instances_serve() {
     stack.cloudscale(&["diff", "--exit-code"]).ok();
 }
 
-/// Two loads, about 150 requests a second each.
+/// Two loads, one for each cluster.
 async fn loads(stack: &Rehearsal) -> [Traffic; 2] {
     let url = stack.url();
     [Traffic::on(&url, "/fleet").await, Traffic::on(&url, "/group").await]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cloudscale::clock;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -82,7 +83,11 @@ struct Counts {
     lost: AtomicU64,
 }
 
-/// A light load, one request after the other, until it is dropped.
+/// 200 requests a second.
+const PACE: Duration = Duration::from_millis(5);
+
+/// A steady load, one request after the other, until it is dropped. Where an answer is late, those that are due follow at
+/// once: none is left out.
 pub struct Traffic {
     task: JoinHandle<()>,
     counts: Arc<Counts>,
@@ -94,11 +99,13 @@ impl Traffic {
         let counts = Arc::new(Counts::default());
         let counting = Arc::clone(&counts);
         let task = tokio::spawn(async move {
+            let mut due = clock::instant();
             loop {
+                clock::sleep(due.saturating_duration_since(clock::instant())).await;
+                due += PACE;
                 let seen = visitor.get(path).await;
                 counting.lost.fetch_add(u64::from(seen.status != 200), Ordering::SeqCst);
                 counting.answered.fetch_add(1, Ordering::SeqCst);
-                cloudscale::clock::sleep(Duration::from_millis(5)).await;
             }
         });
         Self { task, counts }
