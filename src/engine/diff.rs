@@ -69,10 +69,12 @@ pub fn diff(scope: &Scope<'_>, cloud: &Snapshot) -> Result<Vec<Node>, Problems> 
         let mut live = by_address(face.live(&cloud));
         for wanted in face.wanted(scope) {
             let mut found = live.remove(&wanted.address).unwrap_or_default();
-            // A replacement that was interrupted leaves two: the one of the wanted spec stays, next to its own kind.
+            // A replacement that was interrupted leaves two: the one that can stay does, of the wanted spec and next to its
+            // own kind where there is a choice.
             let fits = |live: &Live| {
                 let behind = live.fields.iter().any(|(_, value)| value.is_replaced());
-                (spec_tag(live) == Some(&wanted.spec), !behind)
+                let differences = differences(face, &live.fields, &wanted.fields);
+                (action(&differences) != Action::Replace, spec_tag(live) == Some(&wanted.spec), !behind)
             };
             let keep = (0..found.len()).rev().max_by_key(|index| fits(&found[*index]));
             let kept = keep.map(|keep| found.remove(keep));

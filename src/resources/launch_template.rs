@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::fields::Fields;
+use super::security_group::SecurityGroup;
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, foreign, in_cluster, security_group};
 use crate::aws::error::CallError;
@@ -132,7 +133,8 @@ impl Resource for LaunchTemplate {
     }
 
     fn in_sync(live: &Live, spec: &str) -> bool {
-        live.tags.get(tags::SPEC).map(String::as_str) == Some(spec)
+        live.version.is_none()
+            && live.tags.get(tags::SPEC).map(String::as_str) == Some(spec)
             && live.tags.get(tags::VERSION) == Some(&live.latest())
     }
 
@@ -201,9 +203,13 @@ impl Resource for LaunchTemplate {
 /// Ids of the live templates whose tags do not tell that their latest version is the wanted one.
 pub fn stale(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
     let wanted: BTreeMap<_, _> = LaunchTemplate::wanted(scope).into_iter().collect();
+    let security_groups = SecurityGroup::live(cloud).into_iter();
+    // The spec names the security group by its address: it cannot tell which of two a template means.
+    let ambiguous = security_groups.filter(|(address, _)| address == security_group::INSTANCES).count() > 1;
     let live = LaunchTemplate::live(cloud).into_iter();
     let stale = live.filter(|(address, live)| {
-        wanted.get(address).is_some_and(|wanted| !LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted)))
+        let in_sync = |wanted| !ambiguous && LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted));
+        wanted.get(address).is_some_and(|wanted| !in_sync(wanted))
     });
     stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
 }

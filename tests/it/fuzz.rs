@@ -78,7 +78,11 @@ fn rounds() -> impl Strategy<Value = Round> {
 fn fates() -> impl Strategy<Value = Fate> {
     let sides = prop_oneof![Just(Side::Before), Just(Side::After)];
     let knives = prop::option::of((0..24_u8, sides));
-    let faults = prop::option::of((2..20_u8, any::<u64>()).prop_map(|(percent, seed)| Faults { percent, seed }));
+    let faults = prop::option::of((2..20_u8, any::<u64>(), any::<bool>()).prop_map(|(percent, seed, late)| Faults {
+        percent,
+        seed,
+        late,
+    }));
     (knives, faults).prop_map(|(knife, faults)| Fate { knife, faults })
 }
 
@@ -132,7 +136,7 @@ impl World {
     async fn down(&self, fate: Fate) -> Option<Result<(), Problems>> {
         let line = Line::to(&self.region, fate);
         // Whatever the stack was: `down` goes by tags alone.
-        let spec = StackSpec { clusters: vec![small()], port: 80, status: 404, tag: None };
+        let spec = of(&[small()]);
         let engine = self.engine(self.stack(&spec), &line);
         tokio::select! {
             result = engine.down(PATIENCE) => Some(result),
@@ -150,16 +154,24 @@ impl World {
 }
 
 fn small() -> ClusterSpec {
-    ClusterSpec { name: 0, capacity: CapacitySpec::Fleet(1), port: 8080, routes: 1, user_data: 0, check: 0 }
+    ClusterSpec {
+        name: 0,
+        capacity: CapacitySpec::Fleet(1),
+        port: 8080,
+        routes: 1,
+        user_data: 0,
+        check: 0,
+        sticky: false,
+    }
 }
 
 /// What is there besides: a stack with almost our name, and things made by hand.
 async fn neighbours(world: &World) -> Stack {
     let clusters = vec![
         small(),
-        ClusterSpec { name: 1, capacity: CapacitySpec::Group { min: 1, more: 1, policies: 15 }, ..small() },
+        ClusterSpec { name: 1, capacity: CapacitySpec::Group { min: 1, more: 1, parts: u16::MAX }, ..small() },
     ];
-    let spec = StackSpec { clusters, port: 80, status: 404, tag: None };
+    let spec = StackSpec { zones: Some(2), ..of(&clusters) };
     let stack = spec.load(NEIGHBOUR, world.folder.path());
     world.up(stack.clone(), Fate::default()).await.expect("no knife").expect("a clean line");
     let clients = Line::to(&world.region, Fate::default()).clients();
@@ -243,7 +255,12 @@ fn ours(things: &[Thing], before: &[Thing]) -> BTreeMap<&'static str, usize> {
 
 /// How many of each kind a stack is made of.
 fn wanted(spec: &StackSpec) -> BTreeMap<&'static str, usize> {
-    let mut wanted = BTreeMap::from([("listener", 1), ("load balancer", 1), ("security group", 2)]);
+    let mut wanted =
+        BTreeMap::from([("listener", 1), ("load balancer", 1), ("rule", spec.rules()), ("security group", 2)]);
+    if let Some(zones) = spec.zones {
+        let network = [("internet gateway", 1), ("route table", 1), ("subnet", zones.into()), ("VPC", 1)];
+        wanted.extend(network);
+    }
     for cluster in &spec.clusters {
         let (policies, schedules, alarms) = cluster.capacity.parts();
         let (instances, groups) = match cluster.capacity {
@@ -256,7 +273,6 @@ fn wanted(spec: &StackSpec) -> BTreeMap<&'static str, usize> {
             ("instance", instances),
             ("launch template", 1),
             ("policy", policies),
-            ("rule", 1),
             ("scheduled action", schedules),
             ("target group", 1),
         ];
@@ -310,12 +326,12 @@ fn calm(tampers: &[Tamper], clusters: &[ClusterSpec]) -> Round {
 }
 
 fn of(clusters: &[ClusterSpec]) -> StackSpec {
-    StackSpec { clusters: clusters.to_vec(), port: 80, status: 404, tag: None }
+    StackSpec { clusters: clusters.to_vec(), ..StackSpec::default() }
 }
 
 #[test]
 fn a_rule_that_makes_room_for_itself_does_not_push_aside_one_that_moves_on() {
-    let group = CapacitySpec::Group { min: 1, more: 1, policies: 0 };
+    let group = CapacitySpec::Group { min: 1, more: 1, parts: 0 };
     let third = ClusterSpec { name: 3, ..small() };
     let both = [ClusterSpec { name: 1, capacity: group, ..small() }, ClusterSpec { capacity: group, ..third.clone() }];
     run(&Case { rounds: vec![calm(&[], &[third])], last: of(&both), end: Fate::default() });
@@ -325,4 +341,28 @@ fn a_rule_that_makes_room_for_itself_does_not_push_aside_one_that_moves_on() {
 fn a_fleet_whose_only_instance_was_terminated_gets_a_new_one() {
     let rounds = vec![calm(&[], &[small()]), calm(&[Tamper::Terminate(0)], &[small()])];
     run(&Case { rounds, last: of(&[small()]), end: Fate::default() });
+}
+
+#[test]
+fn a_move_to_another_network_that_was_interrupted_can_be_taken_back() {
+    let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fleet(instances), ..small() };
+    let moved = StackSpec { zones: Some(3), ..of(&[fleet(2, 2), fleet(3, 4)]) };
+    let cut = Fate { knife: Some((19, Side::Before)), faults: None };
+    let rounds =
+        vec![calm(&[], &[fleet(0, 1), fleet(1, 1)]), Round { tampers: Vec::new(), goal: Some(moved), fate: cut }];
+    let last = StackSpec { port: 8081, ..of(&[fleet(1, 1)]) };
+    run(&Case { rounds, last, end: Fate::default() });
+}
+
+#[test]
+fn a_launch_template_follows_its_security_group_although_it_is_what_it_was() {
+    let fleet = |user_data| of(&[ClusterSpec { user_data, ..small() }]);
+    let cut = |goal, call, side| Round {
+        tampers: Vec::new(),
+        goal: Some(goal),
+        fate: Fate { knife: Some((call, side)), faults: None },
+    };
+    let own = StackSpec { zones: Some(2), ..fleet(1) };
+    let rounds = vec![cut(own, 10, Side::After), cut(fleet(0), 6, Side::Before)];
+    run(&Case { rounds, last: StackSpec { port: 8081, ..fleet(1) }, end: Fate::default() });
 }

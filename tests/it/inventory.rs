@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ec2::types::RouteTable;
 use cloudscale::aws::clients::Clients;
 use cloudscale::resources::tags::{self, Tags};
 
@@ -20,7 +21,8 @@ const ARNS_PER_CALL: usize = 20;
 
 /// Lists a region, in order.
 pub async fn inventory(clients: &Clients) -> Vec<Thing> {
-    let mut things = [machines(clients).await, balancers(clients).await, scaling(clients).await].concat();
+    let machines = [networks(clients).await, machines(clients).await].concat();
+    let mut things = [machines, balancers(clients).await, scaling(clients).await].concat();
     things.sort();
     things
 }
@@ -48,13 +50,34 @@ async fn machines(clients: &Clients) -> Vec<Thing> {
     let instances = instances.filter(|instance| state(instance) != "terminated");
     let mut found: Vec<_> = instances.map(|i| thing("instance", i.instance_id(), tags::from_ec2(i.tags()))).collect();
     let groups = ec2.describe_security_groups().into_paginator().items().send().try_collect().await.expect("groups");
-    found.extend(groups.iter().map(|g| thing("security group", g.group_id(), tags::from_ec2(g.tags()))));
+    // A VPC's default one comes and goes with it.
+    let made = groups.iter().filter(|group| group.group_name() != Some("default"));
+    found.extend(made.map(|g| thing("security group", g.group_id(), tags::from_ec2(g.tags()))));
     let pages = ec2.describe_launch_templates().max_results(200).into_paginator().items();
     let templates = pages.send().try_collect().await.expect("launch templates");
     let template = |t: &aws_sdk_ec2::types::LaunchTemplate| {
         thing("launch template", t.launch_template_id(), tags::from_ec2(t.tags()))
     };
     found.extend(templates.iter().map(template));
+    found
+}
+
+async fn networks(clients: &Clients) -> Vec<Thing> {
+    let ec2 = &clients.ec2;
+    let vpcs = ec2.describe_vpcs().into_paginator().items().send().try_collect().await.expect("VPCs");
+    let mut found: Vec<_> = vpcs.iter().map(|it| thing("VPC", it.vpc_id(), tags::from_ec2(it.tags()))).collect();
+    let subnets = ec2.describe_subnets().into_paginator().items().send().try_collect().await.expect("subnets");
+    found.extend(subnets.iter().map(|it| thing("subnet", it.subnet_id(), tags::from_ec2(it.tags()))));
+    let gateways = ec2.describe_internet_gateways().into_paginator().items().send().try_collect().await;
+    let gateways = gateways.expect("internet gateways");
+    found.extend(
+        gateways.iter().map(|it| thing("internet gateway", it.internet_gateway_id(), tags::from_ec2(it.tags()))),
+    );
+    let tables = ec2.describe_route_tables().into_paginator().items().send().try_collect().await.expect("route tables");
+    // A VPC's main one comes and goes with it.
+    let is_main = |table: &RouteTable| table.associations().iter().any(|association| association.main() == Some(true));
+    let made = tables.iter().filter(|table| !is_main(table));
+    found.extend(made.map(|it| thing("route table", it.route_table_id(), tags::from_ec2(it.tags()))));
     found
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A knife ends the client at its k-th write call: from then on nothing goes through. Faults strike at random, by a seed.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,30 +18,38 @@ use aws_smithy_types::body::SdkBody;
 use cloudscale::aws::clients::Clients;
 use cloudscale::clock;
 use cloudscale::region::driver::Region;
-use cloudscale::region::wire::{Answer, ApiError, Request, Service, protocol};
+use cloudscale::region::faults::model::{Effect, Model};
+use cloudscale::region::faults::rules::{self, Fault, Operations, Rule, When};
+use cloudscale::region::wire::{Answer, Request, protocol};
 use cloudscale::stack::model::Provider;
 use tokio::sync::Notify;
 
 use super::moto::REGION;
 use super::tap::{Side, is_read};
 
-/// What may go wrong with a call.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Throttled,
-    Internal,
-    /// The connection breaks before the region has heard of the call.
-    Unheard,
-    /// The connection breaks when the region has acted.
-    Unanswered,
-    NoCapacity,
-}
-
 /// How often faults strike, in percent of all calls, and the seed that decides which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faults {
     pub percent: u8,
     pub seed: u64,
+    /// What is new is unknown for a while, and missing in listings.
+    pub late: bool,
+}
+
+const LATENESS: Duration = Duration::from_secs(2);
+
+impl Faults {
+    /// The region's own faults, all of them that a line without sockets can have.
+    fn model(self) -> Model {
+        let chances = [Fault::Throttle, Fault::Http500, Fault::ResetBefore, Fault::ResetAfter, Fault::InUse];
+        let chances: Vec<_> = chances.into_iter().chain([Fault::NoCapacity(Vec::new())]).collect();
+        let each = f64::from(self.percent) / 100.0 / chances.len() as f64;
+        let rule = |fault, when| Rule { fault, operations: Operations::matching([]), when };
+        let late = [Fault::UnknownId(LATENESS), Fault::StaleList(LATENESS)].into_iter().filter(|_| self.late);
+        let rules = chances.into_iter().map(|fault| rule(fault, When::Chance(each)));
+        let rules = rules.chain(late.map(|fault| rule(fault, When::Always))).collect();
+        Model::new(rules::Faults { file: PathBuf::new(), seed: self.seed, rules })
+    }
 }
 
 /// What happens to the calls of one client.
@@ -53,8 +62,8 @@ pub struct Fate {
 
 #[derive(Debug)]
 struct State {
-    fate: Fate,
-    random: fastrand::Rng,
+    knife: Option<(u8, Side)>,
+    faults: Option<Model>,
     writes: u8,
     dead: bool,
 }
@@ -69,8 +78,7 @@ pub struct Line {
 
 impl Line {
     pub fn to(region: &Arc<Region>, fate: Fate) -> Self {
-        let random = fastrand::Rng::with_seed(fate.faults.map_or(0, |faults| faults.seed));
-        let state = State { fate, random, writes: 0, dead: false };
+        let state = State { knife: fate.knife, faults: fate.faults.map(Faults::model), writes: 0, dead: false };
         Self { region: Arc::clone(region), state: Arc::new(Mutex::new(state)), cut: Arc::default() }
     }
 
@@ -97,40 +105,42 @@ impl Line {
 
     /// What becomes of a call; the region may or may not hear of it.
     fn pass(&self, request: &Request) -> Passed {
-        let (side, fault) = {
-            let mut state = self.state.lock().expect("no holder panics");
-            if state.dead {
-                return Passed::Never;
-            }
-            let side = state.falls(&request.operation);
-            let fault = state.strikes(request);
-            tracing::debug!(?side, ?fault, "{}", request.operation);
-            (side, fault)
-        };
+        let mut state = self.state.lock().expect("no holder panics");
+        if state.dead {
+            return Passed::Never;
+        }
+        let side = state.falls(&request.operation);
         if side == Some(Side::Before) {
             self.cut.notify_one();
             return Passed::Never;
         }
-        let refuse = |status, code: &str| {
-            Passed::Answer(Err(ApiError { status, ..ApiError::new(code, "The line has its faults.") }))
-        };
-        let passed = match fault {
-            Some(Fault::Throttled) if request.service == Service::Ec2 => refuse(503, "RequestLimitExceeded"),
-            Some(Fault::Throttled) => refuse(400, "Throttling"),
-            Some(Fault::Internal) => refuse(500, "InternalError"),
-            Some(Fault::NoCapacity) => refuse(500, "InsufficientInstanceCapacity"),
-            Some(Fault::Unheard) => Passed::Broken,
-            Some(Fault::Unanswered) => {
-                let _unanswered = self.region.call(request);
-                Passed::Broken
-            }
-            None => Passed::Answer(self.region.call(request)),
-        };
+        let passed = self.meet(request, state.faults.as_mut());
         if side == Some(Side::After) {
             self.cut.notify_one();
             return Passed::Never;
         }
         passed
+    }
+
+    fn meet(&self, request: &Request, faults: Option<&mut Model>) -> Passed {
+        let Some(faults) = faults else { return Passed::Answer(self.region.call(request)) };
+        let now = clock::now();
+        let zone_of =
+            |subnet: &str| self.region.read(|world| world.services.ec2.subnet_facts(subnet)).map(|subnet| subnet.zone);
+        let effect = faults.decide(now, request, zone_of);
+        tracing::debug!(?effect, "{}", request.operation);
+        match effect {
+            Effect::Refuse(error) => return Passed::Answer(Err(error)),
+            Effect::ResetBefore => return Passed::Broken,
+            _ => {}
+        }
+        let answer = self.region.call(request);
+        faults.served(now, request, &answer);
+        match effect {
+            Effect::ResetAfter => Passed::Broken,
+            Effect::Stale(age) => Passed::Answer(answer.map(|listing| faults.stale(now, request, listing, age))),
+            _ => Passed::Answer(answer),
+        }
     }
 }
 
@@ -143,25 +153,13 @@ enum Passed {
 impl State {
     /// Whether the knife falls at this call.
     fn falls(&mut self, operation: &str) -> Option<Side> {
-        let (at, side) = self.fate.knife?;
+        let (at, side) = self.knife?;
         if is_read(operation) {
             return None;
         }
         self.writes += 1;
         self.dead = self.writes > at;
         self.dead.then_some(side)
-    }
-
-    fn strikes(&mut self, request: &Request) -> Option<Fault> {
-        let faults = self.fate.faults?;
-        if self.random.u8(..100) >= faults.percent {
-            return None;
-        }
-        let mut kinds = vec![Fault::Throttled, Fault::Internal, Fault::Unheard, Fault::Unanswered];
-        if request.operation == "RunInstances" {
-            kinds.push(Fault::NoCapacity);
-        }
-        self.random.choice(kinds)
     }
 }
 
