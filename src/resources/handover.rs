@@ -7,33 +7,79 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupTuple, TargetHealthDescription,
 };
 
+use super::{cluster_prefix, scaling_group};
 use crate::aws::error::CallError;
 use crate::engine::discover::target_health;
 use crate::engine::snapshot::health_of;
 use crate::engine::task::Task;
 use crate::problem::Problem;
 
-/// Brings the targets of a rule's next group to health while the present one serves.
+/// How many target groups a rule may name (ELBv2 quota).
+const GROUPS_MAX: usize = 5;
+
+/// A target group that is to get requests.
+#[derive(Clone, Debug)]
+pub struct Next {
+    /// `cluster.light.target_group`
+    pub address: String,
+    pub arn: String,
+}
+
+/// Brings the targets of a rule's next groups to health while the present ones serve.
 ///
 /// # Errors
 /// Where they do not get healthy in time: the rule has not moved then.
-pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &str) -> Result<(), Problem> {
+pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &[Next]) -> Result<(), Problem> {
     let present = groups(rule);
-    let Some(serving) = present.iter().find_map(|group| group.target_group_arn().filter(|arn| *arn != next)) else {
-        return Ok(());
+    let (serving, others): (Vec<_>, Vec<_>) = present.iter().partition(|group| group.weight() != Some(0));
+    let is_among = |groups: &[&TargetGroupTuple], next: &Next| {
+        groups.iter().any(|group| group.target_group_arn() == Some(&next.arn))
     };
-    let (_, targets) = target_health(task.clients(), serving).await?;
+    let newcomers: Vec<_> = next.iter().filter(|next| !is_among(&serving, next)).collect();
     // Where nobody serves, there is nothing to lose by moving at once.
-    if !targets.iter().any(|target| health_of(target).state == "healthy") {
+    if newcomers.is_empty() || !anybody_serves(task, &serving).await? {
         return Ok(());
     }
-    let newcomer = TargetGroupTuple::builder().target_group_arn(next).weight(0).build();
-    let others = present.into_iter().filter(|group| group.target_group_arn() != Some(next));
-    let config = ForwardActionConfig::builder().set_target_groups(Some(others.chain([newcomer]).collect())).build();
-    let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
-    let call = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
-    call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
-    until_healthy(task, next).await
+    let unknown = newcomers.iter().filter(|next| !is_among(&others, next));
+    let unknown = unknown.map(|next| TargetGroupTuple::builder().target_group_arn(&next.arn).weight(0).build());
+    let unknown: Vec<_> = unknown.collect();
+    if present.len() + unknown.len() > GROUPS_MAX {
+        return Ok(());
+    }
+    if !unknown.is_empty() {
+        let groups = present.iter().cloned().chain(unknown).collect();
+        let config = ForwardActionConfig::builder().set_target_groups(Some(groups)).build();
+        let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
+        let call = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
+        call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
+    }
+    for next in newcomers {
+        until_healthy(task, next).await?;
+    }
+    Ok(())
+}
+
+async fn anybody_serves(task: &Task<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
+    for arn in groups.iter().filter_map(|group| group.target_group_arn()) {
+        let (_, targets) = target_health(task.clients(), arn).await?;
+        if targets.iter().any(|target| health_of(target).state == "healthy") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the cluster of a target group has no instances, and is to have none for now.
+async fn is_empty(task: &Task<'_>, target_group: &str) -> Result<bool, Problem> {
+    let cluster = cluster_prefix(target_group).unwrap_or_default();
+    let fleet = task.run.published(&format!("{cluster}.registration"));
+    if fleet.is_some_and(|fleet| !fleet.members.is_empty()) {
+        return Ok(false);
+    }
+    match task.run.published(&format!("{cluster}.scaling_group")) {
+        Some(group) => Ok(scaling_group::capacity(task, &group.id).await? == 0),
+        None => Ok(true),
+    }
 }
 
 /// The groups that a rule forwards to, with their weights.
@@ -49,11 +95,14 @@ fn groups(rule: &Rule) -> Vec<TargetGroupTuple> {
     }
 }
 
-async fn until_healthy(task: &Task<'_>, target_group: &str) -> Result<(), Problem> {
+async fn until_healthy(task: &Task<'_>, next: &Next) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     loop {
-        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let (_, targets) = target_health(task.clients(), &next.arn).await?;
         let Some(reason) = missing(&targets) else { return Ok(()) };
+        if targets.is_empty() && is_empty(task, &next.address).await? {
+            return Ok(());
+        }
         if task.run.is_late() {
             return Err(Problem::new("The new target group is not healthy", format!("{}: {reason}", task.address))
                 .hint(

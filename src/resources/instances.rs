@@ -94,7 +94,8 @@ impl Resource for Instances {
         let zones = scope.network.subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
         let zones: Vec<_> = zones.collect();
         let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
-            let Capacity::Fleet { instances, ref rollout } = cluster.capacity else {
+            // A fleet of none is nothing to create.
+            let Capacity::Fleet { instances: instances @ 1.., ref rollout } = cluster.capacity else {
                 return None;
             };
             let (surge, unavailable) = rollout.bounds(instances);

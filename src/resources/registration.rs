@@ -46,7 +46,8 @@ impl Resource for Registration {
     const GOES_WITH: &'static [&'static str] = &["target_group"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
-        let fleets = scope.stack.clusters.iter().filter(|cluster| matches!(cluster.capacity, Capacity::Fleet { .. }));
+        let is_fleet = |capacity: &Capacity| matches!(capacity, Capacity::Fleet { instances: 1.., .. });
+        let fleets = scope.stack.clusters.iter().filter(|cluster| is_fleet(&cluster.capacity));
         fleets
             .map(|cluster| (in_cluster(&cluster.name, Self::KIND), Wanted { cluster: cluster.name.clone() }))
             .collect()

@@ -10,6 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::fields::{Fields, Value};
+use super::handover::Next;
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, cluster_prefix, handover, in_cluster, listener, touches};
@@ -189,10 +190,8 @@ impl Resource for Rule {
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
         let output = Self::output(live);
         let elb = &task.clients().elb;
-        if let Forward::One(address) = &wanted.forward
-            && touches(changes, &["target_group"])
-        {
-            handover::prepare(task, &live.api, &task.output(address)?.id).await?;
+        if touches(changes, &["target_group", "weight"]) {
+            handover::prepare(task, &live.api, &serving(task, wanted)?).await?;
         }
         if touches(changes, &["paths", "target_group", "weight", "stickiness"]) {
             let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&wanted.paths));
@@ -247,6 +246,18 @@ fn paths(rule: &Api) -> Vec<String> {
 fn condition(paths: &[String]) -> RuleCondition {
     let config = PathPatternConditionConfig::builder().set_values(Some(paths.to_vec())).build();
     RuleCondition::builder().field("path-pattern").path_pattern_config(config).build()
+}
+
+/// The target groups that are to get requests.
+fn serving(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Next>, Problem> {
+    let addresses = match &wanted.forward {
+        Forward::One(address) => vec![address.clone()],
+        Forward::Shared { weights, .. } => {
+            let weighty = weights.iter().filter(|(_, weight)| *weight > 0);
+            weighty.map(|(cluster, _)| in_cluster(cluster, "target_group")).collect()
+        }
+    };
+    addresses.into_iter().map(|address| Ok(Next { arn: task.output(&address)?.id, address })).collect()
 }
 
 fn forward(task: &Task<'_>, wanted: &Wanted) -> Result<Action, Problem> {

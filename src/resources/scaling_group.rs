@@ -507,6 +507,14 @@ async fn check_ours(task: &Task<'_>, name: &str) -> Result<(), Problem> {
     if tags.get(tags::STACK) == Some(&task.run.stack) { Ok(()) } else { Err(foreign("Auto Scaling group", name)) }
 }
 
+/// How many instances the group is to have now.
+///
+/// # Errors
+/// When the call fails.
+pub(super) async fn capacity(task: &Task<'_>, name: &str) -> Result<i32, Problem> {
+    Ok(describe(task, name).await?.and_then(|group| group.desired_capacity()).unwrap_or_default())
+}
+
 async fn detach(task: &Task<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
     if target_groups.is_empty() {
         return Ok(());

@@ -147,6 +147,39 @@ fn a_group_is_scaled_within_its_range_and_diff_leaves_it_alone() {
 }
 
 #[test]
+fn two_rules_swap_their_priorities_although_moto_refuses_one_that_is_about_to_become_free() {
+    let moto = Moto::start();
+    let stack = moto.folder().join("stack.yaml");
+    let path = stack.to_str().expect("UTF-8");
+    for order in [["a", "b", "c"], ["b", "a", "c"], ["c", "b", "a"]] {
+        let clusters =
+            order.map(|name| format!("  {name}: {{instance_type: t2.large, instances: 0, routes: [/{name}]}}\n"));
+        std::fs::write(&stack, format!("name: swap\nclusters:\n{}", clusters.concat()))
+            .expect("the folder takes files");
+        up(&moto, path).ok();
+        diff(&moto, path).ok();
+        let balancers = moto.aws(&["elbv2", "describe-load-balancers"]).ok().json();
+        let balancer = balancers["LoadBalancers"][0]["LoadBalancerArn"].as_str().expect("an ARN").to_owned();
+        let listeners = moto.aws(&["elbv2", "describe-listeners", "--load-balancer-arn", &balancer]).ok().json();
+        let listener = listeners["Listeners"][0]["ListenerArn"].as_str().expect("an ARN").to_owned();
+        let rules = moto.aws(&["elbv2", "describe-rules", "--listener-arn", &listener]).ok().json();
+        let mut paths: Vec<_> =
+            rules["Rules"].as_array().expect("rules").iter().filter_map(priority_and_path).collect();
+        paths.sort();
+        let paths: Vec<_> = paths.into_iter().map(|(_, path)| path).collect();
+        assert_eq!(paths, order.map(|name| format!("/{name}")));
+    }
+}
+
+/// None of the default rule.
+fn priority_and_path(rule: &serde_json::Value) -> Option<(u32, String)> {
+    let priority = rule["Priority"].as_str()?.parse().ok()?;
+    let values = &rule["Conditions"][0];
+    let path = values["PathPatternConfig"]["Values"][0].as_str().or(values["Values"][0].as_str())?;
+    Some((priority, path.to_owned()))
+}
+
+#[test]
 fn without_credentials_the_problem_says_what_to_set() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = cloudscale("http://127.0.0.1:9", folder.path());

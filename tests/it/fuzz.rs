@@ -366,3 +366,11 @@ fn a_launch_template_follows_its_security_group_although_it_is_what_it_was() {
     let rounds = vec![cut(own, 10, Side::After), cut(fleet(0), 6, Side::Before)];
     run(&Case { rounds, last: StackSpec { port: 8081, ..fleet(1) }, end: Fate::default() });
 }
+
+#[test]
+fn a_rule_does_not_wait_for_the_targets_of_a_cluster_that_is_to_have_none() {
+    let group = |min, more| CapacitySpec::Group { min, more, parts: 0 };
+    let cluster = |capacity, port| ClusterSpec { capacity, port, ..small() };
+    let rounds = vec![calm(&[], &[cluster(group(1, 0), 8080)]), calm(&[], &[cluster(group(0, 1), 9090)])];
+    run(&Case { rounds, last: of(&[cluster(CapacitySpec::Fleet(0), 8080)]), end: Fate::default() });
+}

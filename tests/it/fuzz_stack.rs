@@ -105,7 +105,7 @@ pub fn stacks() -> impl Strategy<Value = StackSpec> {
 }
 
 fn clusters() -> impl Strategy<Value = ClusterSpec> {
-    let fleets = (1..=4_u8).prop_map(CapacitySpec::Fleet);
+    let fleets = (0..=4_u8).prop_map(CapacitySpec::Fleet);
     let groups = (0..=2_u8, 0..=2_u8, 0..PARTS).prop_map(|(min, more, parts)| CapacitySpec::Group {
         min,
         more: more.max(u8::from(min == 0)),
