@@ -138,8 +138,10 @@ async fn look(client: &Client, targets: &[MetricsTarget], window: Window) -> Res
         instances: 0,
         instances_expected: instances,
     };
+    // An instance that booted at the end of the last minute has its first value in the next.
+    let seen = Window { end: window.with_margin().end, ..window };
     for chunk in queries.chunks(QUERIES_MAX) {
-        for result in data(client, chunk, window).await? {
+        for result in data(client, chunk, seen).await? {
             count(&mut coverage, &result, window);
         }
     }

@@ -252,5 +252,7 @@ fn get(host: &str, path: &str) -> std::io::Result<String> {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    Ok(answer.lines().next().unwrap_or("no answer").to_owned())
+    // A listener that closes may end a connection that it never answered.
+    let line = answer.lines().next().ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    Ok(line.to_owned())
 }
