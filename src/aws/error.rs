@@ -84,7 +84,7 @@ const UNKNOWN: &[&str] = &[
     "TargetGroupNotFound",
 ];
 /// EC2 Auto Scaling has one code for all that is invalid, and says what in words.
-const UNKNOWN_WORDS: &[&str] = &["does not exist", "not found", "may not be valid"];
+const UNKNOWN_WORDS: &[&str] = &["does not exist", "not found", "may not be valid", "does not route traffic"];
 
 /// The end of a call that may find its work done: a refusal with one of `codes` counts as success. What is gone already need
 /// not be deleted, and what is there need not be made.

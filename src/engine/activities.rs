@@ -1,15 +1,15 @@
 //! What the groups of a stack did and why: AWS's own record, which it keeps for six weeks.
 
-use aws_sdk_autoscaling::types::Activity as Api;
+use aws_sdk_autoscaling::types::{Activity as Api, AutoScalingGroup};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::discover::{Depth, discover};
+use super::discover::groups;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
-use crate::resources::scaling_policy::cluster_of_group;
+use crate::resources::tags;
 
 /// The most that DescribeScalingActivities answers at once (EC2 Auto Scaling API).
 pub const ACTIVITIES_MAX: u8 = 100;
@@ -33,10 +33,9 @@ pub struct Activity {
 /// # Errors
 /// The first call that fails.
 pub async fn activities(clients: &Clients, stack: &str, last: u8) -> Result<Vec<Activity>, Problem> {
-    let cloud = discover(clients, stack, Depth::Status).await?;
-    let groups = cloud.groups.iter().filter_map(|group| group.auto_scaling_group_name());
-    let groups = groups.filter_map(|group| Some((cluster_of_group(&cloud, Some(group))?, group)));
-    let calls = groups.map(|(cluster, group)| async move {
+    let groups = groups(clients).await?;
+    let calls = groups.iter().filter_map(|group| Some((cluster(group, stack)?, group.auto_scaling_group_name()?)));
+    let calls = calls.map(|(cluster, group)| async move {
         let call = clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
         let answer = call.max_records(last.clamp(1, ACTIVITIES_MAX).into()).send().await;
         let answer = answer.map_err(|error| error.problem("autoscaling:DescribeScalingActivities", group))?;
@@ -46,6 +45,13 @@ pub async fn activities(clients: &Clients, stack: &str, last: u8) -> Result<Vec<
     let mut found = try_join_all(calls).await?.concat();
     found.sort_by(|a, b| (a.started, &a.cluster).cmp(&(b.started, &b.cluster)));
     Ok(found.split_off(found.len().saturating_sub(last.into())))
+}
+
+/// The cluster of a stack's group.
+fn cluster(group: &AutoScalingGroup, stack: &str) -> Option<String> {
+    let tags = tags::from_group(group.tags());
+    tags.get(tags::STACK).filter(|owner| *owner == stack)?;
+    Some(tags.get(tags::ADDRESS)?.strip_prefix("cluster.")?.strip_suffix(".scaling_group")?.to_owned())
 }
 
 fn read(cluster: &str, activity: &Api) -> Option<Activity> {

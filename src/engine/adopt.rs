@@ -8,13 +8,15 @@ use std::time::Duration;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, TagDescription};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetTypeEnum};
 
-use super::discover::{Depth, complete};
+use super::discover::{Depth, complete, groups};
 use super::plan::Action;
 use super::snapshot::Snapshot;
 use super::{Engine, Plan, no_such_cluster, park};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
+use crate::resources::fields::Value;
+use crate::resources::network::LiveNetwork;
 use crate::resources::tags::{self, Tags};
 use crate::resources::{in_cluster, target_group};
 use crate::stack::model::Capacity;
@@ -32,6 +34,8 @@ pub enum Existing {
 #[derive(Clone, Debug)]
 pub struct Adoption {
     pub plan: Plan,
+    cluster: String,
+    existing: Vec<Existing>,
     /// (address, name) of what is taken over; what is the stack's already is not among them.
     pub taken: Vec<(String, String)>,
     found: Vec<Found>,
@@ -57,6 +61,10 @@ impl Engine {
     /// What stands in the way, all at once; a call that fails.
     pub async fn adoption(&self, cluster: &str, existing: &[Existing]) -> Result<Adoption, Problems> {
         self.check_cluster(cluster, existing)?;
+        self.run.unless_interrupted(self.examine(cluster, existing)).await
+    }
+
+    async fn examine(&self, cluster: &str, existing: &[Existing]) -> Result<Adoption, Problems> {
         let (network, mut cloud) = self.look(Depth::Existence).await?;
         if park::is_stopped(&cloud) {
             return Err(park::stopped(&self.stack.name).into());
@@ -66,7 +74,10 @@ impl Engine {
             found.push(find(self.clients(), cluster, existing).await?);
         }
         found.retain(|found| !found.is_adopted(&cloud.stack));
-        let problems: Vec<_> = found.iter().filter_map(|found| found.obstacle(&cloud)).collect();
+        let mut problems: Vec<_> = found.iter().filter_map(|found| found.obstacle(&cloud)).collect();
+        for found in &found {
+            problems.extend(self.stranger(found, existing, &network).await?);
+        }
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -80,16 +91,23 @@ impl Engine {
             return Err(Problems(problems));
         }
         let taken = found.iter().map(|found| (found.address.clone(), found.name().to_owned())).collect();
-        Ok(Adoption { plan, taken, found })
+        Ok(Adoption { plan, cluster: cluster.to_owned(), existing: existing.to_vec(), taken, found })
     }
 
     /// Writes the stack's tags, under its lock.
     ///
     /// # Errors
-    /// The run that holds the lock for longer than `patience`; a call that fails.
+    /// The run that holds the lock for longer than `patience`; where the cloud has changed since; a call that fails.
     pub async fn adopt(&self, adoption: &Adoption, patience: Duration) -> Result<(), Problems> {
         let lock = self.lock("adopt", patience).await?;
         let work = async {
+            let now = self.adoption(&adoption.cluster, &adoption.existing).await?;
+            if now.taken != adoption.taken || now.plan.report.changes != adoption.plan.report.changes {
+                let detail = format!("{} is not as it was when the plan was shown", self.stack.name);
+                return Err(Problem::new("The cloud has changed", detail)
+                    .hint("nothing was tagged; run the same `cloudscale adopt` again and look at its plan")
+                    .into());
+            }
             for Found { address, thing } in &adoption.found {
                 let tags = tags::of(&self.stack.name, address, tags::ADOPTED, &Tags::new());
                 let clients = self.clients();
@@ -107,6 +125,49 @@ impl Engine {
             Ok(())
         };
         lock.during(work).await
+    }
+
+    /// What else stands in the way, in calls of its own: a group of another network, a target group that a group registers
+    /// its instances with which is not adopted.
+    async fn stranger(
+        &self,
+        found: &Found,
+        existing: &[Existing],
+        network: &LiveNetwork,
+    ) -> Result<Option<Problem>, Problem> {
+        let name = found.name();
+        match &found.thing {
+            Thing::Group(group) => {
+                let subnets = group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::trim);
+                let subnets: Vec<_> = subnets.filter(|id| !id.is_empty()).map(str::to_owned).collect();
+                if subnets.is_empty() {
+                    return Ok(None);
+                }
+                let answer = self.clients().ec2.describe_subnets().set_subnet_ids(Some(subnets)).send().await;
+                let answer = answer.map_err(|error| error.problem("ec2:DescribeSubnets", name))?;
+                let vpcs = answer.subnets().iter().filter_map(|subnet| subnet.vpc_id());
+                let other = vpcs.map(str::to_owned).find(|vpc| network.vpc != Value::Text(vpc.clone()));
+                Ok(other.map(|vpc| {
+                    let detail = format!("{name} is in {vpc}, the stack in {}", network.vpc);
+                    Problem::new("It is in another network", detail).hint("name its VPC and subnets as `network:`")
+                }))
+            }
+            Thing::TargetGroup(group, _) => {
+                let arn = group.target_group_arn().unwrap_or_default();
+                let groups = groups(self.clients()).await?;
+                let attached = groups.iter().filter(|group| group.target_group_arns().iter().any(|it| it == arn));
+                let is_known = |group: &&AutoScalingGroup| {
+                    let name = group.auto_scaling_group_name().unwrap_or_default().to_owned();
+                    tags::from_group(group.tags()).get(tags::STACK) == Some(&self.stack.name)
+                        || existing.contains(&Existing::Group(name))
+                };
+                let other = attached.filter(|group| !is_known(group)).find_map(|group| group.auto_scaling_group_name());
+                Ok(other.map(|other| {
+                    let detail = format!("the Auto Scaling group {other} registers its instances with {name}");
+                    Problem::new("It is in use", detail).hint(format!("adopt both: add `--group {other}`"))
+                }))
+            }
+        }
     }
 
     fn check_cluster(&self, cluster: &str, existing: &[Existing]) -> Result<(), Problem> {
@@ -232,6 +293,11 @@ fn unusable(group: &TargetGroup, cloud: &Snapshot) -> Option<Problem> {
     if group.target_type() != Some(&TargetTypeEnum::Instance) {
         let kind = group.target_type().map_or("unknown", TargetTypeEnum::as_str);
         let detail = format!("the targets of {name} are of the type `{kind}`, those of a stack are instances");
+        return Some(Problem::new("It could not be kept", detail).hint("let `cloudscale up` make a target group"));
+    }
+    if let Some(version) = group.protocol_version().filter(|version| *version != "HTTP1") {
+        let detail =
+            format!("{name} speaks {version} with its targets, and AWS cannot change that; a stack speaks HTTP1");
         return Some(Problem::new("It could not be kept", detail).hint("let `cloudscale up` make a target group"));
     }
     let ours = |arn: &String| cloud.load_balancers.iter().any(|lb| lb.load_balancer_arn() == Some(arn));

@@ -13,6 +13,7 @@ use super::discover::{Depth, discover};
 use super::snapshot::{Snapshot, is_present};
 use super::task::{Run, Task};
 use crate::aws::error::CallError;
+use crate::clock;
 use crate::problem::Problem;
 use crate::resources::tags::{self, Tags};
 
@@ -64,7 +65,7 @@ pub fn sentence(deadline: Timestamp, now: Timestamp) -> String {
 pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Problem> {
     let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
     let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
-    let mark = Tags::from([(TAG.to_owned(), at.to_string())]);
+    let mark = mark(at);
     let instances: Vec<_> = cloud.instances.iter().filter(|instance| is_present(instance)).collect();
     let ids = instances.iter().filter_map(|instance| instance.instance_id());
     let ids = ids.chain(cloud.security_groups.iter().filter_map(|group| group.group_id()));
@@ -82,14 +83,38 @@ pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Prob
         tags::write_elb(&run.clients, "load_balancer", balancer, &mark).await?;
     }
     for group in cloud.groups.iter().filter_map(|group| group.auto_scaling_group_name()) {
-        tags::write_group(&run.clients, group, group, &mark).await?;
-        to_zero(run, group, at).await?;
+        note(run, group, at).await?;
     }
     let in_group = |id: Option<&str>| {
         cloud.groups.iter().flat_map(|group| group.instances()).any(|member| member.instance_id() == id)
     };
     let fleet = instances.iter().filter(|instance| !in_group(instance.instance_id())).count();
     Ok(Set { at, groups: cloud.groups.len(), fleet })
+}
+
+/// Notes a deadline on the groups that were made since it was set, too.
+///
+/// # Errors
+/// A call that fails.
+pub async fn keep(run: &Run, at: Timestamp) -> Result<(), Problem> {
+    if at <= clock::now() {
+        return Ok(());
+    }
+    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let unaware = cloud.groups.iter().filter(|group| read(&tags::from_group(group.tags())).is_none());
+    for group in unaware.filter_map(|group| group.auto_scaling_group_name()) {
+        note(run, group, at).await?;
+    }
+    Ok(())
+}
+
+async fn note(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
+    tags::write_group(&run.clients, group, group, &mark(at)).await?;
+    to_zero(run, group, at).await
+}
+
+fn mark(at: Timestamp) -> Tags {
+    Tags::from([(TAG.to_owned(), at.to_string())])
 }
 
 async fn to_zero(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {

@@ -137,9 +137,8 @@ fn has_fleet(snapshot: &Snapshot, group: &TargetGroup) -> bool {
     let address = group.target_group_arn().and_then(|arn| snapshot.address_of(arn)).unwrap_or_default();
     let cluster = address.strip_suffix("target_group").unwrap_or(address);
     let fleet = format!("{cluster}instances");
-    let tags = group.target_group_arn().and_then(|arn| snapshot.tags_of(arn));
-    // One that was just adopted may have targets that do not belong.
-    if tags.is_some_and(tags::are_adopted) {
+    // One that was adopted may have targets that do not belong.
+    if group.target_group_name().is_some_and(|name| !name.starts_with(NAME_PREFIX)) {
         return true;
     }
     snapshot.instances.iter().any(|instance| is_present(instance) && tag(instance, tags::ADDRESS) == Some(&fleet))
@@ -148,7 +147,8 @@ fn has_fleet(snapshot: &Snapshot, group: &TargetGroup) -> bool {
 fn keep_our_groups(snapshot: &mut Snapshot, groups: Vec<AutoScalingGroup>) {
     let ours = |group: &AutoScalingGroup| tags::from_group(group.tags()).get(tags::STACK) == Some(&snapshot.stack);
     let (ours, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(ours);
-    snapshot.groups = ours;
+    // AWS tells a status of those only that are being deleted.
+    (snapshot.dying_groups, snapshot.groups) = ours.into_iter().partition(|group| group.status().is_some());
     let names = others.iter().filter_map(|group| group.auto_scaling_group_name().map(str::to_owned));
     snapshot.strangers.extend(names.filter(|name| name.starts_with(NAME_PREFIX)));
 }
@@ -256,7 +256,11 @@ async fn target_groups(clients: &Clients) -> Result<Vec<TargetGroup>, Problem> {
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeTargetGroups", "the region"))
 }
 
-async fn groups(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
+/// All Auto Scaling groups of the region.
+///
+/// # Errors
+/// The first call that fails.
+pub async fn groups(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
     let pages = clients
         .autoscaling
         .describe_auto_scaling_groups()

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::diff::Node;
@@ -48,7 +49,8 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
 use crate::resources::network::LiveNetwork;
-use crate::resources::{Scope, in_cluster, launch_template, network, target_group};
+use crate::resources::scaling_group::ScalingGroup;
+use crate::resources::{Resource as _, Scope, in_cluster, launch_template, network, target_group};
 use crate::stack::model::{Network, Stack};
 use crate::stack::suggest;
 
@@ -65,6 +67,8 @@ pub struct Plan {
     pub report: Report,
     /// Whose the stack was when the plan was made.
     lock: Option<Lease>,
+    /// When the stack is to be gone.
+    deadline: Option<Timestamp>,
     nodes: Vec<Node>,
     images: image::Images,
 }
@@ -146,7 +150,7 @@ impl Engine {
         let images = self.images(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
         let report = Report::new(&self.stack.name, clients.provider, changes, price::hourly(&self.stack));
-        Ok(Plan { report, lock: cloud.lock, nodes, images })
+        Ok(Plan { report, deadline: deadline::of(&cloud), lock: cloud.lock, nodes, images })
     }
 
     /// The images of those launch templates that get a new version; others keep theirs.
@@ -174,7 +178,13 @@ impl Engine {
     pub async fn apply(&self, plan: Plan, lock: &Lock) -> Result<(), Problems> {
         let mut run = lock.run.clone();
         run.images = plan.images;
-        apply::apply(&run, plan.nodes).await
+        let is_new = |node: &Node| matches!(node.change.action, Action::Create | Action::Replace);
+        let new_groups = plan.nodes.iter().any(|node| node.face.kind() == ScalingGroup::KIND && is_new(node));
+        apply::apply(&run, plan.nodes).await?;
+        match plan.deadline {
+            Some(at) if new_groups => Ok(deadline::keep(&run, at).await?),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the stack serves; returns how it looks.
@@ -245,7 +255,8 @@ impl Engine {
     /// # Errors
     /// A call that fails.
     pub async fn status(&self) -> Result<Status, Problem> {
-        let cloud = discover(&self.run.clients, &self.stack.name, Depth::Status).await?;
+        let cloud = discover(&self.run.clients, &self.stack.name, Depth::Status);
+        let cloud = self.run.unless_interrupted(cloud).await?;
         Ok(look::status(&self.stack, self.run.clients.provider, &cloud))
     }
 
@@ -281,41 +292,49 @@ impl Engine {
     /// Where the cluster is a fleet, is not up, or the number is out of range; where another run holds the stack's lock
     /// for longer than `patience`.
     pub async fn scale(&self, cluster: &str, instances: u32, patience: Duration) -> Result<(), Problems> {
+        // What is wrong is told without waiting for the lock; what the group is called then counts under it.
+        self.scalable(cluster, instances).await?;
+        let capacity = i32::try_from(instances).unwrap_or(i32::MAX);
+        let work = async {
+            let group = self.scalable(cluster, instances).await?;
+            let request = self.run.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(&group);
+            let call = request.desired_capacity(capacity).honor_cooldown(false).send().await;
+            call.map(|_| ()).map_err(|error| error.problem("autoscaling:SetDesiredCapacity", &group).into())
+        };
+        self.lock("scale", patience).await?.during(work).await
+    }
+
+    /// The group of a cluster that may have so many instances.
+    async fn scalable(&self, cluster: &str, instances: u32) -> Result<String, Problem> {
         let status = self.status().await?;
         if status.stopped {
-            return Err(park::stopped(&status.stack).into());
+            return Err(park::stopped(&status.stack));
         }
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
-            return Err(no_such_cluster(&self.stack, cluster).into());
+            return Err(no_such_cluster(&self.stack, cluster));
         };
         if found.kind == "fleet" {
             return Err(Problem::usage(
                 "A fleet has a fixed number",
                 format!("{cluster} has {} instances", found.desired),
             )
-            .hint(format!("write `instances: {instances}` into {} and run `cloudscale up`", self.stack.file.display()))
-            .into());
+            .hint(format!(
+                "write `instances: {instances}` into {} and run `cloudscale up`",
+                self.stack.file.display()
+            )));
         }
         let Some(group) = &found.group else {
             let problem = Problem::new("The group is not there", format!("{cluster} is not up"));
-            return Err(problem.hint("run `cloudscale up`").into());
+            return Err(problem.hint("run `cloudscale up`"));
         };
         if !(found.min..=found.max).contains(&instances) {
             return Err(Problem::usage(
                 "Out of the group's range",
                 format!("{cluster} takes {} to {} instances, not {instances}", found.min, found.max),
             )
-            .hint("change `min` or `max` in the stack and run `cloudscale up`")
-            .into());
+            .hint("change `min` or `max` in the stack and run `cloudscale up`"));
         }
-        let capacity = i32::try_from(instances).unwrap_or(i32::MAX);
-        let request = self.run.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(group);
-        let request = request.desired_capacity(capacity).honor_cooldown(false);
-        let work = async {
-            let call = request.send().await;
-            call.map(|_| ()).map_err(|error| error.problem("autoscaling:SetDesiredCapacity", group).into())
-        };
-        self.lock("scale", patience).await?.during(work).await
+        Ok(group.clone())
     }
 }
 

@@ -17,6 +17,7 @@ use super::snapshot::{Snapshot, is_present, tag};
 use super::task::{Run, Task};
 use crate::aws::error::CallError;
 use crate::problem::{Problem, Problems};
+use crate::resources::scaling_group::departure;
 use crate::resources::tags::{self, Tags};
 
 /// On a group what it was, on an instance that it was stopped with its stack.
@@ -175,13 +176,7 @@ async fn stop_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem> 
     }
     let call = autoscaling.suspend_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE).send().await;
     call.map_err(|error| error.problem("autoscaling:SuspendProcesses", name))?;
-    let protected = group.instances().iter().filter(|instance| instance.protected_from_scale_in() == Some(true));
-    let protected: Vec<_> = protected.filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
-    if !protected.is_empty() {
-        let call = autoscaling.set_instance_protection().auto_scaling_group_name(name).protected_from_scale_in(false);
-        let call = call.set_instance_ids(Some(protected)).send().await;
-        call.map_err(|error| error.problem("autoscaling:SetInstanceProtection", name))?;
-    }
+    departure::unprotect(&run.clients, name, group).await?;
     resize(run, name, Size { min: 0, max: 0, desired: 0, scheduled: false }).await?;
     until_empty(run, name).await
 }

@@ -4,6 +4,7 @@
 //! is wanted, and which live thing it is about. So it holds no user data and no other secret, and a plan is never read back
 //! into calls: `up` plans again, and goes on only where it arrives at the same.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -133,10 +134,23 @@ fn parse(text: &str) -> Option<serde_json::Value> {
 /// A line for every resource that is not as planned.
 fn differences(planned: &[Planned], now: &[Planned]) -> Vec<String> {
     let word = |action: Action| format!("{action:?}").to_lowercase();
-    let find = |list: &[Planned], address: &str| list.iter().find(|other| other.address == address).cloned();
+    // Of what was being replaced there are two at an address, in the same order in both.
+    let numbered = |list: &[Planned]| {
+        let mut seen = BTreeMap::<String, usize>::new();
+        let number = |planned: &Planned| {
+            let count = seen.entry(planned.address.clone()).or_default();
+            *count += 1;
+            ((planned.address.clone(), *count), planned.clone())
+        };
+        list.iter().map(number).collect::<Vec<_>>()
+    };
+    let (planned, now) = (numbered(planned), numbered(now));
+    let find = |list: &[((String, usize), Planned)], key: &(String, usize)| {
+        list.iter().find(|(other, _)| other == key).map(|(_, planned)| planned.clone())
+    };
     let mut lines = Vec::new();
-    for old in planned {
-        match find(now, &old.address) {
+    for (key, old) in &planned {
+        match find(&now, key) {
             None => lines.push(format!("{}: planned {}, now gone", old.address, word(old.action))),
             Some(new) if new.action != old.action => {
                 lines.push(format!("{}: planned {}, now {}", old.address, word(old.action), word(new.action)));
@@ -147,8 +161,8 @@ fn differences(planned: &[Planned], now: &[Planned]) -> Vec<String> {
             Some(_) => {}
         }
     }
-    let added = now.iter().filter(|new| find(planned, &new.address).is_none());
-    lines.extend(added.map(|new| format!("{}: not in the plan, now {}", new.address, word(new.action))));
+    let added = now.iter().filter(|(key, _)| find(&planned, key).is_none());
+    lines.extend(added.map(|(_, new)| format!("{}: not in the plan, now {}", new.address, word(new.action))));
     lines
 }
 
@@ -184,6 +198,9 @@ mod tests {
             ]
         );
         assert!(differences(&old, &old).is_empty());
+        let replaced = [planned("a", Action::Delete, "1"), planned("a", Action::Update, "2")];
+        assert!(differences(&replaced, &replaced).is_empty());
+        assert_eq!(differences(&replaced, &replaced[..1]), ["a: planned update, now gone"]);
     }
 
     #[test]

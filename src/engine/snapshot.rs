@@ -45,6 +45,8 @@ pub struct Snapshot {
     /// By target group ARN.
     pub target_health: BTreeMap<String, Vec<TargetHealthDescription>>,
     pub groups: Vec<AutoScalingGroup>,
+    /// Ours, too, but being deleted: nothing can be done with them.
+    pub dying_groups: Vec<AutoScalingGroup>,
     pub policies: Vec<ScalingPolicy>,
     pub schedules: Vec<ScheduledUpdateGroupAction>,
     pub alarms: Vec<MetricAlarm>,
@@ -147,7 +149,8 @@ impl Snapshot {
             let state = instance.state().and_then(|state| state.name()).map_or("", InstanceStateName::as_str);
             Some(format!("instance {} ({state})", instance.instance_id()?))
         }));
-        left.extend(self.groups.iter().filter_map(|group| Some(format!("group {}", group.auto_scaling_group_name()?))));
+        let groups = self.groups.iter().chain(&self.dying_groups);
+        left.extend(groups.filter_map(|group| Some(format!("group {}", group.auto_scaling_group_name()?))));
         left.extend(
             self.load_balancers.iter().filter_map(|lb| Some(format!("load balancer {}", lb.load_balancer_name()?))),
         );

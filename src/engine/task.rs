@@ -12,7 +12,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
 use crate::exit::Exit;
-use crate::problem::{Problem, Problems};
+use crate::problem::Problem;
 use crate::resources::Output;
 use crate::resources::fields::Value;
 use crate::resources::launch_template::image_name;
@@ -90,7 +90,10 @@ impl Run {
     ///
     /// # Errors
     /// After Ctrl-C, and what `work` fails with.
-    pub async fn unless_interrupted<T>(&self, work: impl Future<Output = Result<T, Problems>>) -> Result<T, Problems> {
+    pub async fn unless_interrupted<T, E: From<Problem>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         tokio::select! {
             () = self.cancel.cancelled() => Err(interrupted().into()),
             outcome = work => outcome,

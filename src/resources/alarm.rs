@@ -86,7 +86,7 @@ impl Resource for Alarm {
         });
         let untold = called.filter_map(|policy| {
             let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
-            Some(found(cluster, scaling_policy::name_in_stack(policy)?, None))
+            Some(found(cluster, &scaling_policy::name_in_stack(policy)?, None))
         });
         ours.chain(untold).collect()
     }
@@ -121,7 +121,8 @@ impl Resource for Alarm {
         let calls = |action: &String| {
             !cloud.replaced.contains(action)
                 && cloud.policies.iter().any(|policy| {
-                    policy.policy_arn() == Some(action) && scaling_policy::name_in_stack(policy) == Some(&live.policy)
+                    policy.policy_arn() == Some(action)
+                        && scaling_policy::name_in_stack(policy).as_ref() == Some(&live.policy)
                 })
         };
         let called = match alarm.alarm_actions() {

@@ -4,7 +4,8 @@
 //! first: it is checked and gets no requests. When all its targets are healthy, the rule may move.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupTuple, TargetHealthDescription,
+    Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupStickinessConfig, TargetGroupTuple,
+    TargetHealthDescription,
 };
 
 use super::{cluster_prefix, scaling_group};
@@ -48,7 +49,8 @@ pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &[Next]) -> Result<(), 
     }
     if !unknown.is_empty() {
         let groups = present.iter().cloned().chain(unknown).collect();
-        let config = ForwardActionConfig::builder().set_target_groups(Some(groups)).build();
+        let config = ForwardActionConfig::builder().set_target_groups(Some(groups));
+        let config = config.set_target_group_stickiness_config(stickiness(rule)).build();
         let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
         let call = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
         call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
@@ -80,6 +82,12 @@ async fn is_empty(task: &Task<'_>, target_group: &str) -> Result<bool, Problem> 
         Some(group) => Ok(scaling_group::capacity(task, &group.id).await? == 0),
         None => Ok(true),
     }
+}
+
+/// Clients stay where they are meanwhile.
+fn stickiness(rule: &Rule) -> Option<TargetGroupStickinessConfig> {
+    let config = rule.actions().iter().find_map(|action| action.forward_config())?;
+    config.target_group_stickiness_config().cloned()
 }
 
 /// The groups that a rule forwards to, with their weights.

@@ -9,10 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use aws_sdk_autoscaling::error::SdkError;
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
     LaunchTemplateSpecification, LifecycleState, RefreshPreferences,
 };
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::mixed_instances;
 use crate::aws::error::CallError;
@@ -69,6 +72,7 @@ pub struct Rollover<'a> {
 /// anything but success: AWS's own reason. Where time is up.
 pub async fn run(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
     let group = rollover.group;
+    let mut backoff = task.run.backoff();
     loop {
         let call = task.clients().autoscaling.start_instance_refresh().auto_scaling_group_name(group);
         let call = call.preferences(rollover.preferences.clone()).desired_configuration(rollover.desired.clone());
@@ -77,11 +81,11 @@ pub async fn run(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(), Problem
                 return watch(task, rollover, answer.instance_refresh_id().unwrap_or_default()).await;
             }
             Err(error) if error.is(IN_PROGRESS) => {
-                if let Some(other) = active(task, group).await? {
-                    until_over(task, group, &other).await?;
-                }
+                until_none(task, group).await?;
+                check_time(task, group, "another one goes on")?;
+                task.run.pause(&mut backoff).await?;
             }
-            Err(error) if error.is(LACKING) || error.code().is_none() && error.raw_response().is_some() => {
+            Err(error) if is_lacking(&error) => {
                 let text = format!(
                     "{}: this endpoint knows no instance refresh; running instances keep the older launch template",
                     task.address
@@ -91,8 +95,32 @@ pub async fn run(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(), Problem
             }
             Err(error) => return Err(error.problem("autoscaling:StartInstanceRefresh", task.address)),
         }
-        task.run.check_interrupt()?;
     }
+}
+
+/// Waits for a refresh that goes on, whoever started it; an endpoint without refreshes has none.
+///
+/// # Errors
+/// When a call fails, or it goes on when time is up.
+pub async fn until_none(task: &Task<'_>, group: &str) -> Result<(), Problem> {
+    let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
+    let refreshes = match call {
+        Ok(answer) => answer.instance_refreshes.unwrap_or_default(),
+        Err(error) if is_lacking(&error) => Vec::new(),
+        Err(error) => return Err(error.problem("autoscaling:DescribeInstanceRefreshes", task.address)),
+    };
+    let active = refreshes.into_iter().find(is_active).and_then(|refresh| refresh.instance_refresh_id);
+    match active {
+        Some(id) => until_over(task, group, &id).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+fn is_lacking<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    SdkError<E, HttpResponse>: CallError,
+{
+    error.is(LACKING) || error.code().is_none() && error.raw_response().is_some()
 }
 
 /// Follows our own refresh to its end, and turns it round where it leads nowhere.
@@ -101,8 +129,12 @@ async fn watch(task: &Task<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(),
     let mut total = 0;
     let mut trial = Trial::begin(clock::instant());
     loop {
-        let Some(refresh) = describe(task, rollover.group, Some(id)).await?.into_iter().next() else {
-            return Ok(());
+        // What was just started may not be listed yet.
+        let look = || async { Ok(describe(task, rollover.group, id).await?.into_iter().next()) };
+        let Some(refresh) = task.appears(look).await? else {
+            let detail = format!("{}: AWS does not list the refresh {id}", rollover.group);
+            return Err(Problem::new("The instance refresh is not known", detail)
+                .hint("run `cloudscale up` again: it waits for a refresh that goes on, or starts another"));
         };
         if !is_active(&refresh) {
             return verdict(rollover.group, &refresh);
@@ -229,7 +261,7 @@ async fn until_over(task: &Task<'_>, group: &str, id: &str) -> Result<Option<Ins
     let mut backoff = task.run.backoff();
     let mut total = 0;
     loop {
-        let Some(refresh) = describe(task, group, Some(id)).await?.into_iter().next() else {
+        let Some(refresh) = describe(task, group, id).await?.into_iter().next() else {
             return Ok(None);
         };
         if !is_active(&refresh) {
@@ -243,16 +275,10 @@ async fn until_over(task: &Task<'_>, group: &str, id: &str) -> Result<Option<Ins
     }
 }
 
-/// The refresh that goes on, by its id.
-async fn active(task: &Task<'_>, group: &str) -> Result<Option<String>, Problem> {
-    let refreshes = describe(task, group, None).await?;
-    Ok(refreshes.into_iter().find(is_active).and_then(|refresh| refresh.instance_refresh_id))
-}
-
-/// The newest refreshes of a group, newest first: at most one of them goes on.
-async fn describe(task: &Task<'_>, group: &str, id: Option<&str>) -> Result<Vec<InstanceRefresh>, Problem> {
+/// One of a group's refreshes.
+async fn describe(task: &Task<'_>, group: &str, id: &str) -> Result<Vec<InstanceRefresh>, Problem> {
     let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group);
-    let answer = call.set_instance_refresh_ids(id.map(|id| vec![id.to_owned()])).send().await;
+    let answer = call.instance_refresh_ids(id).send().await;
     let answer = answer.map_err(|error| error.problem("autoscaling:DescribeInstanceRefreshes", task.address))?;
     Ok(answer.instance_refreshes.unwrap_or_default())
 }

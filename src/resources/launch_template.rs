@@ -14,7 +14,8 @@ use super::fields::Fields;
 use super::security_group::SecurityGroup;
 use super::tags::{self, Tags};
 use super::{Output, Resource, Scope, foreign, in_cluster, security_group};
-use crate::aws::error::CallError;
+use crate::aws::clients::Clients;
+use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
@@ -23,6 +24,12 @@ use crate::stack::model::Image;
 use crate::stack::names;
 
 /// Containers on the instance are one hop further from the metadata service.
+/// By id: AWS's code, moto's and MiniStack's.
+pub const GONE: &[&str] = &[
+    "InvalidLaunchTemplateId.NotFound",
+    "InvalidLaunchTemplateName.NotFoundException",
+    "InvalidLaunchTemplateId.NotFoundException",
+];
 const METADATA_HOPS: i32 = 2;
 const VOLUME: &str = "gp3, encrypted";
 /// Between spec and image in a version's description.
@@ -189,14 +196,7 @@ impl Resource for LaunchTemplate {
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.template.launch_template_id().unwrap_or_default();
-        match task.clients().ec2.delete_launch_template().launch_template_id(id).send().await {
-            Err(error)
-                if !error.is(&["InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException"]) =>
-            {
-                Err(error.problem("ec2:DeleteLaunchTemplate", task.address))
-            }
-            _ => Ok(()),
-        }
+        delete(task.clients(), task.address, id).await
     }
 }
 
@@ -212,6 +212,15 @@ pub fn stale(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
         wanted.get(address).is_some_and(|wanted| !in_sync(wanted))
     });
     stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
+}
+
+/// Deletes a launch template; one that is gone already is no error. `about` names it.
+///
+/// # Errors
+/// When the call fails.
+pub async fn delete(clients: &Clients, about: &str, id: &str) -> Result<(), Problem> {
+    settled(clients.ec2.delete_launch_template().launch_template_id(id).send().await, GONE)
+        .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", about))
 }
 
 /// How the stack names the image.

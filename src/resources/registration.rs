@@ -229,23 +229,22 @@ pub(super) async fn leave(task: &Task<'_>, target_group: &str, ids: &[String]) -
         Err(error) if !error.is(&["TargetGroupNotFound", "InvalidTarget"]) => {
             Err(error.problem("elasticloadbalancing:DeregisterTargets", task.address))
         }
-        _ => until_drained(task, target_group, ids).await,
+        _ => until_gone(task, target_group, ids).await,
     }
 }
 
-/// Requests in flight finish before an instance may go.
-pub(super) async fn until_drained(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+/// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later: so
+/// they are waited for in any state.
+pub(super) async fn until_gone(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     loop {
         let (_, targets) = target_health(task.clients(), target_group).await?;
-        let draining = targets.iter().filter(|target| health_of(target).state == "draining");
-        let draining =
-            draining.filter_map(|target| target.target()?.id()).filter(|id| ids.iter().any(|leaving| leaving == id));
-        let draining: Vec<_> = draining.collect();
-        if draining.is_empty() || task.run.is_late() {
+        let listed = targets.iter().filter_map(|target| target.target()?.id());
+        let left: Vec<_> = listed.filter(|id| ids.iter().any(|leaving| leaving == id)).collect();
+        if left.is_empty() || task.run.is_late() {
             return Ok(());
         }
-        task.waiting(format!("{} draining", draining.join(", ")));
+        task.waiting(format!("{} draining", left.join(", ")));
         task.run.pause(&mut backoff).await?;
     }
 }

@@ -19,6 +19,7 @@ use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::task::Task;
 use crate::problem::Problem;
+use crate::stack::model::Stack;
 
 /// Values and wildcards that one rule may hold (quotas of ELBv2, fixed).
 const VALUES_MAX: usize = 5;
@@ -73,7 +74,7 @@ impl Resource for Rule {
                 [(only, _)] => Forward::One(in_cluster(only, "target_group")),
                 several => Forward::Shared { weights: several.to_vec(), stickiness_s },
             };
-            rules.push((format!("route.{}.{}", route.name, Self::KIND), route.paths.clone(), forward));
+            rules.push((of_route(&route.name), route.paths.clone(), forward));
         }
         for cluster in &scope.stack.clusters {
             for (index, paths) in chunks(&cluster.routes).into_iter().enumerate() {
@@ -210,6 +211,18 @@ impl Resource for Rule {
         settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, &["RuleNotFound"])
             .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", task.address))
     }
+}
+
+/// `route.canary.rule`
+fn of_route(name: &str) -> String {
+    format!("route.{name}.{}", Rule::KIND)
+}
+
+/// The addresses of the rules that lead to a cluster.
+pub fn addresses_to(stack: &Stack, cluster: &str) -> Vec<String> {
+    let shared = stack.routes.iter().filter(|route| route.weights.iter().any(|(name, _)| name == cluster));
+    let shared = shared.map(|route| of_route(&route.name));
+    shared.chain([in_cluster(cluster, Rule::KIND)]).collect()
 }
 
 /// Routes in as few rules as the quotas allow, in order.

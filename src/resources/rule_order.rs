@@ -9,8 +9,7 @@ use std::sync::Arc;
 use aws_sdk_elasticloadbalancingv2::types::{Rule as Api, RulePriorityPair};
 use tokio::sync::Mutex;
 
-use super::tags;
-use super::target_group::tags_of;
+use super::tags::{self, Tags};
 use crate::aws::error::CallError;
 use crate::engine::task::Task;
 use crate::problem::Problem;
@@ -20,6 +19,8 @@ pub const PRIORITY_MAX: i32 = 50_000;
 /// Moves, clears, and moves again; once more for endpoints that cannot swap.
 const ATTEMPTS: usize = 4;
 const IN_USE: &[&str] = &["PriorityInUse"];
+/// Of a rule that another action of this run has deleted.
+const GONE: &[&str] = &["RuleNotFound"];
 
 /// The wanted priorities by address, and the turn to change them.
 #[derive(Debug)]
@@ -54,9 +55,9 @@ impl Order {
         for _ in 0..ATTEMPTS {
             let rules = describe(task, listener).await?;
             let moves = moves(&arns, &rules);
-            let blocked = in_the_way(&arns, &moves, &rules, own);
-            if let Some(rule) = blocked {
-                if let Some(arn) = push_aside(task, rule, &rules, own).await? {
+            let blocking = in_the_way(&arns, &moves, &rules, own);
+            if !blocking.is_empty() {
+                if let Some(arn) = push_aside(task, &blocking, &rules, own).await? {
                     return Ok(Some(arn));
                 }
                 continue;
@@ -65,7 +66,7 @@ impl Order {
                 moved.extend(moves);
                 return Ok(None);
             }
-            // Some endpoints refuse a priority that is about to become free.
+            // Some endpoints refuse a priority that is about to become free; a rule may have gone.
             let ends: Vec<_> = free(&rules).zip(&moves).map(|(end, (arn, _))| (arn.clone(), end)).collect();
             set(task, &ends).await?;
         }
@@ -80,18 +81,14 @@ fn moves(wanted: &BTreeMap<String, i32>, rules: &[Api]) -> Vec<(String, i32)> {
     found.filter(|(_, wanted, live)| **wanted != *live).map(|(arn, wanted, _)| (arn.to_owned(), *wanted)).collect()
 }
 
-/// A rule that has a priority which is needed and does not move away by itself.
-fn in_the_way<'a>(
-    wanted: &BTreeMap<String, i32>,
-    moves: &[(String, i32)],
-    rules: &'a [Api],
-    own: i32,
-) -> Option<&'a Api> {
+/// Rules that have a priority which is needed, and do not move away by themselves.
+fn in_the_way<'a>(wanted: &BTreeMap<String, i32>, moves: &[(String, i32)], rules: &'a [Api], own: i32) -> Vec<&'a Api> {
     let needed: BTreeSet<i32> = moves.iter().map(|(_, priority)| *priority).chain([own]).collect();
-    rules.iter().find(|rule| {
+    let blocks = |rule: &&Api| {
         let known = rule.rule_arn().is_some_and(|arn| wanted.contains_key(arn));
         !known && priority(rule).is_some_and(|priority| needed.contains(&priority))
-    })
+    };
+    rules.iter().filter(blocks).collect()
 }
 
 fn priority(rule: &Api) -> Option<i32> {
@@ -104,14 +101,17 @@ fn free(rules: &[Api]) -> impl Iterator<Item = i32> {
     (1..=PRIORITY_MAX).rev().filter(move |priority| !taken.contains(priority))
 }
 
-/// Whether the endpoint did it; `false` where it says that a priority is in use.
+/// Whether the endpoint did it; `false` where it says that a priority is in use, or that one of the rules is gone.
 async fn set(task: &Task<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> {
+    if moves.is_empty() {
+        return Ok(true);
+    }
     let pairs =
         moves.iter().map(|(arn, priority)| RulePriorityPair::builder().rule_arn(arn).priority(*priority).build());
     let call = task.clients().elb.set_rule_priorities().set_rule_priorities(Some(pairs.collect())).send().await;
     match call {
         Ok(_) => Ok(true),
-        Err(error) if error.is(IN_USE) => Ok(false),
+        Err(error) if error.is(IN_USE) || error.is(GONE) => Ok(false),
         Err(error) => Err(error.problem("elasticloadbalancing:SetRulePriorities", task.address)),
     }
 }
@@ -121,20 +121,32 @@ async fn describe(task: &Task<'_>, listener: &str) -> Result<Vec<Api>, Problem> 
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))
 }
 
-/// Pushes a rule of ours that nobody wants any more to the end; answers with its ARN where it is what this task makes.
-async fn push_aside(task: &Task<'_>, rule: &Api, rules: &[Api], own: i32) -> Result<Option<String>, Problem> {
-    let arn = rule.rule_arn().unwrap_or_default();
-    let tags = tags_of(task.clients(), task.address, arn).await?;
-    if tags.get(tags::STACK) != Some(&task.run.stack) {
-        return Err(occupied(task, priority(rule).unwrap_or(own)));
+/// Pushes rules of ours that nobody wants any more to the end; answers with the ARN of one that is what this task makes.
+async fn push_aside(task: &Task<'_>, blocking: &[&Api], rules: &[Api], own: i32) -> Result<Option<String>, Problem> {
+    let mut moves = Vec::new();
+    for (rule, end) in blocking.iter().zip(free(rules)) {
+        let arn = rule.rule_arn().unwrap_or_default();
+        let Some(tags) = tags_if_there(task, arn).await? else { continue };
+        if tags.get(tags::STACK) != Some(&task.run.stack) {
+            return Err(occupied(task, priority(rule).unwrap_or(own)));
+        }
+        if tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)
+            && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
+        {
+            return Ok(Some(arn.to_owned()));
+        }
+        moves.push((arn.to_owned(), end));
     }
-    if tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)
-        && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
-    {
-        return Ok(Some(arn.to_owned()));
+    set(task, &moves).await.map(|_| None)
+}
+
+/// `None` where another action of this run has deleted the rule meanwhile.
+async fn tags_if_there(task: &Task<'_>, arn: &str) -> Result<Option<Tags>, Problem> {
+    match task.clients().elb.describe_tags().resource_arns(arn).send().await {
+        Ok(answer) => Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags()))),
+        Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTags", task.address)),
     }
-    let end = free(rules).next().unwrap_or(PRIORITY_MAX);
-    set(task, &[(arn.to_owned(), end)]).await.map(|_| None)
 }
 
 pub fn occupied(task: &Task<'_>, priority: i32) -> Problem {
@@ -163,16 +175,16 @@ mod tests {
         let wanted = wanted(&[("a", 20), ("b", 10), ("c", 30)]);
         let moves = moves(&wanted, &rules);
         assert_eq!(moves, [("a".to_owned(), 20), ("b".to_owned(), 10)]);
-        assert!(in_the_way(&wanted, &moves, &rules, 20).is_none());
+        assert!(in_the_way(&wanted, &moves, &rules, 20).is_empty());
     }
 
     #[test]
     fn a_rule_that_nobody_wants_stands_in_the_way() {
-        let rules = [rule("a", 20), rule("leaving", 10)];
-        let wanted = wanted(&[("a", 10)]);
+        let rules = [rule("a", 20), rule("b", 40), rule("leaving", 10), rule("gone", 30), rule("else", 50)];
+        let wanted = wanted(&[("a", 10), ("b", 30)]);
         let moves = moves(&wanted, &rules);
-        let found = in_the_way(&wanted, &moves, &rules, 10).and_then(|rule| rule.rule_arn());
-        assert_eq!(found, Some("leaving"));
+        let found: Vec<_> = in_the_way(&wanted, &moves, &rules, 10).iter().filter_map(|rule| rule.rule_arn()).collect();
+        assert_eq!(found, ["leaving", "gone"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::engine::status::full_name;
 use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::resources::{load_balancer, tags};
+use crate::resources::{load_balancer, rule, tags};
 use crate::stack::model::{Adjustment, Capacity, Comparison, Metric, Policy, Step};
 use crate::stack::names;
 
@@ -27,6 +27,8 @@ pub struct ScalingPolicy;
 pub struct Wanted {
     pub cluster: String,
     pub policy: Policy,
+    /// The addresses of what routes to the cluster.
+    pub rules: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ pub fn cluster_of_group(cloud: &Snapshot, group: Option<&str>) -> Option<String>
 }
 
 /// What the stack calls a live policy.
-pub fn name_in_stack(policy: &Api) -> Option<&str> {
+pub fn name_in_stack(policy: &Api) -> Option<String> {
     Some(names::in_stack(policy.auto_scaling_group_name()?, policy.policy_name()?))
 }
 
@@ -71,7 +73,8 @@ impl Resource for ScalingPolicy {
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let wanted = policies(scope).map(|(cluster, policy)| {
-            (address(cluster, policy.name()), Wanted { cluster: cluster.to_owned(), policy: policy.clone() })
+            let rules = rule::addresses_to(scope.stack, cluster);
+            (address(cluster, policy.name()), Wanted { cluster: cluster.to_owned(), policy: policy.clone(), rules })
         });
         wanted.collect()
     }
@@ -79,7 +82,7 @@ impl Resource for ScalingPolicy {
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let ours = cloud.policies.iter().filter_map(|policy| {
             let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
-            Some((address(&cluster, name_in_stack(policy)?), Live { policy: policy.clone() }))
+            Some((address(&cluster, &name_in_stack(policy)?), Live { policy: policy.clone() }))
         });
         ours.collect()
     }
@@ -156,10 +159,8 @@ impl Resource for ScalingPolicy {
 
     fn after(wanted: &Wanted) -> Vec<String> {
         match &wanted.policy {
-            // AWS checks that the target group is attached to a load balancer.
-            Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => {
-                vec![in_cluster(&wanted.cluster, "rule")]
-            }
+            // AWS checks that the load balancer routes to the target group.
+            Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => wanted.rules.clone(),
             _ => Vec::new(),
         }
     }

@@ -69,7 +69,7 @@ impl Resource for ScheduledAction {
         let ours = ours.filter_map(|action| {
             let cluster = cluster_of_group(cloud, action.auto_scaling_group_name())?;
             let name = names::in_stack(action.auto_scaling_group_name()?, action.scheduled_action_name()?);
-            Some((address(&cluster, name), Live { action: action.clone() }))
+            Some((address(&cluster, &name), Live { action: action.clone() }))
         });
         ours.collect()
     }

@@ -11,6 +11,8 @@ pub const STACK: &str = "cloudscale:stack";
 pub const ADDRESS: &str = "cloudscale:address";
 /// The hash of the wanted fields at the time of the last change: live ≠ wanted with an equal hash is drift.
 pub const SPEC: &str = "cloudscale:spec";
+/// On a group the bounds that the stack gave it. Its instances need not know.
+pub const BOUNDS: &str = "cloudscale:bounds";
 /// The spec of what was taken over: no `up` has made it as the stack wants yet.
 pub const ADOPTED: &str = "adopted";
 /// The launch template version that the spec belongs to.
@@ -72,7 +74,7 @@ pub fn to_group(group: &str, tags: &Tags) -> Vec<aws_sdk_autoscaling::types::Tag
                 .resource_type("auto-scaling-group")
                 .key(key)
                 .value(value)
-                .propagate_at_launch(true)
+                .propagate_at_launch(key != BOUNDS)
                 .build()
         })
         .collect()

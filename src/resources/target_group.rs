@@ -30,6 +30,8 @@ const ATTRIBUTES: [(&str, &str); 5] = [
     (STICKINESS, "86400"),
 ];
 const STICKINESS: &str = "stickiness.lb_cookie.duration_seconds";
+/// That of the requests; AWS takes it, and HTTP, where nothing else is said.
+const HEALTH_CHECK_PORT: &str = "traffic-port";
 /// Still referred to by a listener that is being deleted.
 const IN_USE: &[&str] = &["ResourceInUse"];
 
@@ -113,7 +115,12 @@ impl Resource for TargetGroup {
             .maybe("health_check.timeout_s", group.health_check_timeout_seconds())
             .maybe("health_check.healthy", group.healthy_threshold_count())
             .maybe("health_check.unhealthy", group.unhealthy_threshold_count())
-            .maybe("health_check.codes", group.matcher().and_then(|matcher| matcher.http_code()));
+            .maybe("health_check.codes", group.matcher().and_then(|matcher| matcher.http_code()))
+            .maybe("health_check.port", group.health_check_port().filter(|port| *port != HEALTH_CHECK_PORT))
+            .maybe(
+                "health_check.protocol",
+                group.health_check_protocol().filter(|it| **it != ProtocolEnum::Http).map(ProtocolEnum::as_str),
+            );
         special(&live.attributes).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
@@ -155,6 +162,8 @@ impl Resource for TargetGroup {
                 .elb
                 .modify_target_group()
                 .target_group_arn(&output.id)
+                .health_check_port(HEALTH_CHECK_PORT)
+                .health_check_protocol(ProtocolEnum::Http)
                 .health_check_path(&check.path)
                 .health_check_interval_seconds(seconds(check.interval))
                 .health_check_timeout_seconds(seconds(check.timeout))

@@ -36,9 +36,10 @@ pub fn in_group(group: &str, name: &str) -> String {
     format!("{group}--{name}")
 }
 
-/// What it is called in the stack; one that somebody else made goes by its whole name.
-pub fn in_stack<'a>(group: &str, name: &'a str) -> &'a str {
-    name.strip_prefix(group).and_then(|rest| rest.strip_prefix("--")).unwrap_or(name)
+/// What it is called in the stack; one that somebody else made goes by its whole name in quotes, which none of the stack has.
+pub fn in_stack(group: &str, name: &str) -> String {
+    let ours = name.strip_prefix(group).and_then(|rest| rest.strip_prefix("--"));
+    ours.map_or_else(|| format!("\"{name}\""), str::to_owned)
 }
 
 /// Cluster and name in the stack of what [`in_group`] named, whether the group is still there or not.
@@ -110,7 +111,7 @@ mod tests {
         let group = group("shop", "web");
         assert_eq!(in_group(&group, "cpu"), "cs-shop--web--cpu");
         assert_eq!(in_stack(&group, &in_group(&group, "cpu")), "cpu");
-        assert_eq!(in_stack(&group, "made-by-hand"), "made-by-hand");
+        assert_eq!(in_stack(&group, "cpu"), "\"cpu\"", "made by hand, and not the stack's `cpu`");
         assert_eq!(cluster_of("shop", &in_group(&group, "cpu")), Some(("web", "cpu")));
         assert_eq!(cluster_of("sho", &in_group(&group, "cpu")), None);
     }

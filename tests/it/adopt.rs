@@ -37,7 +37,7 @@ def target_group(name, port):
     answer = elb.create_target_group(Name=name, Protocol="HTTP", Port=port, VpcId=vpc, TargetType="instance")
     return answer["TargetGroups"][0]["TargetGroupArn"]
 arn, _, taken = target_group("handmade", 8080), target_group("elsewhere", 9999), target_group("taken", 8080)
-target_group("spare", 8080)
+target_group("spare", 8080), target_group("another", 8080)
 balancer = elb.create_load_balancer(Name="theirs", Subnets=subnets[:2])["LoadBalancers"][0]["LoadBalancerArn"]
 elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=8099,
     DefaultActions=[{"Type": "forward", "TargetGroupArn": taken}])
@@ -107,7 +107,7 @@ fn a_group_and_its_target_group_are_adopted_kept_and_deleted_with_the_stack() {
     assert_ne!(heir.aws(&members).ok().json(), made_by_hand, "they run what the stack says now");
 
     heir.cloudscale(&["down"]).ok();
-    let left = json!({"launch templates": 1, "load balancers": 1, "target groups": 3});
+    let left = json!({"launch templates": 1, "load balancers": 1, "target groups": 4});
     assert_eq!(heir.audit(), left, "what was not adopted stays");
 }
 
@@ -150,8 +150,14 @@ fn what_could_not_be_kept_is_refused_and_nothing_is_tagged() {
     let group = ["autoscaling", "create-or-update-tags", "--tags"];
     let tag =
         "ResourceId=handmade,ResourceType=auto-scaling-group,Key=cloudscale:stack,Value=other,PropagateAtLaunch=false";
+    refused(&["web", "--target-group", "handmade"], 1, "adopt both: add `--group handmade`");
+    let apart = std::fs::read_to_string(&heir.stack).expect("the stack") + "network: {cidr: 10.20.0.0/16}\n";
+    let apart = heir.file("apart.yaml", &apart.replace("name: heir", "name: apart"));
+    let apart = apart.to_str().expect("UTF-8");
+    let refusal = Answer::of(&mut heir.region.command(&["adopt", "web", apart, "--group", "handmade"]));
+    assert!(refusal.code == Some(1) && refusal.stderr.contains("It is in another network"), "{}", refusal.stderr);
     heir.aws(&[&group[..], &[tag]].concat()).ok();
     refused(&["web", "--group", "handmade"], 1, "carries cloudscale:stack=other");
-    heir.cloudscale(&["adopt", "still", "--target-group", "handmade"]).ok();
-    refused(&["still", "--target-group", "spare"], 1, "cluster.still.target_group is handmade");
+    heir.cloudscale(&["adopt", "still", "--target-group", "spare"]).ok();
+    refused(&["still", "--target-group", "another"], 1, "cluster.still.target_group is spare");
 }

@@ -56,6 +56,8 @@ struct Round {
     /// `up` to this, or `down`.
     goal: Option<StackSpec>,
     fate: Fate,
+    /// Seconds until the next: whether what was begun comes to its end.
+    rest_s: u64,
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -68,10 +70,12 @@ fn cases() -> impl Strategy<Value = Case> {
 
 fn rounds() -> impl Strategy<Value = Round> {
     let goals = prop_oneof![5 => stacks().prop_map(Some), 1 => Just(None)];
-    (prop::collection::vec(tampers(), 0..3), goals, fates()).prop_map(|(tampers, goal, fate)| Round {
+    let rests = prop_oneof![1 => Just(0), 1 => Just(30)];
+    (prop::collection::vec(tampers(), 0..3), goals, fates(), rests).prop_map(|(tampers, goal, fate, rest_s)| Round {
         tampers,
         goal,
         fate,
+        rest_s,
     })
 }
 
@@ -214,7 +218,7 @@ async fn live(case: &Case) {
                 told_well(outcome, round.fate);
             }
         }
-        clock::sleep(Duration::from_secs(30)).await;
+        clock::sleep(Duration::from_secs(round.rest_s)).await;
     }
 
     tracing::debug!(?case.last, "the last");
@@ -322,7 +326,7 @@ fn whatever_happened_a_clean_run_converges() {
 
 /// A calm round: `up` to a stack, after somebody tampered with the one before.
 fn calm(tampers: &[Tamper], clusters: &[ClusterSpec]) -> Round {
-    Round { tampers: tampers.to_vec(), goal: Some(of(clusters)), fate: Fate::default() }
+    Round { tampers: tampers.to_vec(), goal: Some(of(clusters)), fate: Fate::default(), rest_s: 30 }
 }
 
 fn of(clusters: &[ClusterSpec]) -> StackSpec {
@@ -348,8 +352,10 @@ fn a_move_to_another_network_that_was_interrupted_can_be_taken_back() {
     let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fleet(instances), ..small() };
     let moved = StackSpec { zones: Some(3), ..of(&[fleet(2, 2), fleet(3, 4)]) };
     let cut = Fate { knife: Some((19, Side::Before)), faults: None };
-    let rounds =
-        vec![calm(&[], &[fleet(0, 1), fleet(1, 1)]), Round { tampers: Vec::new(), goal: Some(moved), fate: cut }];
+    let rounds = vec![
+        calm(&[], &[fleet(0, 1), fleet(1, 1)]),
+        Round { tampers: Vec::new(), goal: Some(moved), fate: cut, rest_s: 30 },
+    ];
     let last = StackSpec { port: 8081, ..of(&[fleet(1, 1)]) };
     run(&Case { rounds, last, end: Fate::default() });
 }
@@ -361,6 +367,7 @@ fn a_launch_template_follows_its_security_group_although_it_is_what_it_was() {
         tampers: Vec::new(),
         goal: Some(goal),
         fate: Fate { knife: Some((call, side)), faults: None },
+        rest_s: 30,
     };
     let own = StackSpec { zones: Some(2), ..fleet(1) };
     let rounds = vec![cut(own, 10, Side::After), cut(fleet(0), 6, Side::Before)];
@@ -373,4 +380,15 @@ fn a_rule_does_not_wait_for_the_targets_of_a_cluster_that_is_to_have_none() {
     let cluster = |capacity, port| ClusterSpec { capacity, port, ..small() };
     let rounds = vec![calm(&[], &[cluster(group(1, 0), 8080)]), calm(&[], &[cluster(group(0, 1), 9090)])];
     run(&Case { rounds, last: of(&[cluster(CapacitySpec::Fleet(0), 8080)]), end: Fate::default() });
+}
+
+#[test]
+fn a_port_that_changes_again_while_it_changes_leaves_one_group() {
+    let on = |port| of(&[ClusterSpec { port, capacity: CapacitySpec::Group { min: 1, more: 1, parts: 0 }, ..small() }]);
+    for call in 2..10 {
+        let fate = Fate { knife: Some((call, Side::After)), faults: None };
+        let cut = Round { tampers: Vec::new(), goal: Some(on(9090)), fate, rest_s: 0 };
+        let first = Round { tampers: Vec::new(), goal: Some(on(8080)), fate: Fate::default(), rest_s: 0 };
+        run(&Case { rounds: vec![first, cut], last: on(7070), end: Fate::default() });
+    }
 }

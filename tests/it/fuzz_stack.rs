@@ -112,7 +112,7 @@ fn clusters() -> impl Strategy<Value = ClusterSpec> {
         parts,
     });
     let capacities = prop_oneof![fleets, groups];
-    let ports = prop_oneof![3 => Just(8080), 1 => Just(9090)];
+    let ports = prop_oneof![3 => Just(8080), 1 => Just(9090), 1 => Just(7070)];
     let stays = prop_oneof![4 => Just(false), 1 => Just(true)];
     (0..4_u8, capacities, ports, 1..=5_u8, 0..2_u8, 0..2_u8, stays).prop_map(
         |(name, capacity, port, routes, user_data, check, sticky)| ClusterSpec {

@@ -75,6 +75,18 @@ fn a_deadline_is_kept_by_aws_as_far_as_aws_can_and_told_by_status_and_ls() {
     assert!(told.as_str().is_some_and(|time| time.ends_with('Z')), "{told}");
     assert_eq!(at_moto(&["ls", "--json"]).ok().json()[0]["down_after"], told);
     assert!(at_moto(&["status", GROUPS]).ok().stdout.contains("to be down at"));
-    at_moto(&["down", "--yes", GROUPS]).ok();
+    // A group that comes later is under the same deadline.
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let text = std::fs::read_to_string(GROUPS).expect("the shipped stack").replace("../", root);
+    let third = "clusters:\n  third: {instance_type: t3.micro, routes: [/third], autoscaling: {max: 1}}\n";
+    let wider = moto.folder().join("wider.yaml");
+    std::fs::write(&wider, text.replacen("clusters:\n", third, 1)).expect("the folder takes files");
+    let wider = wider.to_str().expect("UTF-8");
+    at_moto(&["up", "--yes", "--wait", "none", wider]).ok();
+    let actions = moto.aws(&["autoscaling", "describe-scheduled-actions", "--query", query]).ok().json();
+    assert_eq!(actions, json!([[0, 0, 0], [0, 0, 0], [0, 0, 0]]));
+    at_moto(&["diff", "--exit-code", wider]).ok();
+    assert_eq!(at_moto(&["status", "--json", wider]).ok().json()["down_after"], told);
+    at_moto(&["down", "--yes", wider]).ok();
     assert_eq!(at_moto(&["ls", "--json"]).ok().stdout.trim(), "[]");
 }

@@ -21,11 +21,11 @@ use self::model::{Holder, LENGTH, Lease, RENEW_AFTER, State};
 use super::event::Event;
 use super::task::{Run, Task};
 use crate::aws::clients::Clients;
-use crate::aws::error::{CallError, settled};
+use crate::aws::error::CallError;
 use crate::aws::server_time::ServerTime;
 use crate::clock;
 use crate::problem::{Problem, Problems};
-use crate::resources::{foreign, tags};
+use crate::resources::{foreign, launch_template, tags};
 use crate::stack::model::Provider;
 use crate::stack::names;
 
@@ -38,12 +38,6 @@ const UNSEEN_MAX: u32 = 20;
 const NEW: Duration = Duration::from_secs(5);
 const KNOWN_PAUSE: Duration = Duration::from_millis(200);
 const TAKEN: &str = "InvalidLaunchTemplateName.AlreadyExistsException";
-/// By id: AWS's code, moto's and MiniStack's.
-const GONE: &[&str] = &[
-    "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateName.NotFoundException",
-    "InvalidLaunchTemplateId.NotFoundException",
-];
 /// What events about the lock are called.
 const WHAT: &str = "lock";
 
@@ -76,8 +70,10 @@ pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Loc
         }
         let (lease, now) = find(&run.clients, &run.stack).await?;
         match lease {
-            // Made by a call whose answer was lost.
-            Some(lease) if lease.holder == holder => return Ok(Lock::start(run, lease.id, undisturbed)),
+            // Made by a call whose answer was lost, and as good as new.
+            Some(lease) if lease.holder == holder && now < lease.since + RENEW_AFTER => {
+                return Ok(Lock::start(run, lease.id, undisturbed));
+            }
             Some(lease) => match lease.state(now, process::is_gone(&lease.holder.process)) {
                 State::Held if clock::instant() >= deadline => return Err(lease.problem(now)),
                 State::Held => {
@@ -145,8 +141,7 @@ pub fn set_apart(listed: Vec<ec2::LaunchTemplate>) -> (Vec<ec2::LaunchTemplate>,
 /// # Errors
 /// The call.
 pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<(), Problem> {
-    settled(clients.ec2.delete_launch_template().launch_template_id(id).send().await, GONE)
-        .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack)))
+    launch_template::delete(clients, &names::lock(stack), id).await
 }
 
 /// `None` where the name is taken.
@@ -206,7 +201,7 @@ impl Lock {
     async fn release(&self) -> Result<(), Problem> {
         while clock::instant() < self.known {
             match self.run.clients.ec2.delete_launch_template().launch_template_id(&self.id).send().await {
-                Err(error) if error.is(GONE) => clock::sleep(KNOWN_PAUSE).await,
+                Err(error) if error.is(launch_template::GONE) => clock::sleep(KNOWN_PAUSE).await,
                 Err(error) => return Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(&self.run.stack))),
                 Ok(_) => return Ok(()),
             }
@@ -238,17 +233,22 @@ impl Watch {
             Provider::Local => CHECK_EVERY_LOCAL,
             Provider::Aws => CHECK_EVERY_AWS,
         };
-        let mut listed = false;
+        let (mut listed, mut missed) = (false, 0);
         let lost = loop {
             clock::sleep(pause).await;
             let asked = clock::now();
             match find(&self.run.clients, &self.run.stack).await {
-                Ok((Some(lease), now)) if lease.id == self.id => {
-                    listed = true;
+                Ok((Some(lease), now)) if lease.id == self.id && now < lease.expires => {
+                    (listed, missed) = (true, 0);
                     self.renew(asked, now).await;
+                }
+                Ok((Some(lease), _)) if lease.id == self.id => {
+                    break format!("it could not be renewed, and ended at {}", lease.expires);
                 }
                 Ok((Some(other), now)) => break other.sentence(now),
                 Ok((None, _)) if !listed && clock::instant() < self.known => {}
+                // One listing may be an old one.
+                Ok((None, _)) if missed == 0 => missed += 1,
                 Ok((None, _)) => break "somebody took it away".to_owned(),
                 Err(problem) if asked >= self.renewed + LENGTH => break format!("it could not be renewed: {problem}"),
                 // The next look may go better; the lease lives on for a while.
@@ -270,8 +270,12 @@ impl Watch {
         }
         let tags = model::renewal(now);
         let task = Task { run: &self.run, address: &self.run.stack, spec: "" };
-        if tags::write_ec2(&task, vec![self.id.clone()], &tags).await.is_ok() {
-            self.renewed = asked;
+        match tags::write_ec2(&task, vec![self.id.clone()], &tags).await {
+            Ok(()) => self.renewed = asked,
+            Err(problem) => {
+                let text = format!("The lock could not be renewed yet: {problem}");
+                self.run.sink.event(Event::Note { text });
+            }
         }
     }
 }

@@ -1,0 +1,107 @@
+//! How a group goes: without its protection, when its requests in flight are answered, and to the end.
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+
+use super::describe;
+use crate::aws::clients::Clients;
+use crate::aws::error::{CallError, settled};
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::resources::{cluster_prefix, registration};
+
+/// A group cannot be deleted while it changes its capacity.
+const BUSY: &[&str] = &["ScalingActivityInProgress", "ResourceInUse"];
+/// Instances of one `SetInstanceProtection` (EC2 Auto Scaling API).
+const PROTECTION_BATCH: usize = 50;
+
+/// Deletes a group with its instances, and waits until it is gone.
+///
+/// # Errors
+/// When a call fails, or it is still there when time is up.
+pub async fn delete(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+    let delete = || async {
+        let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
+        match call.force_delete(true).send().await {
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(()),
+        }
+    };
+    task.patient("autoscaling:DeleteAutoScalingGroup", BUSY, None, delete).await?;
+    until_deleted(task, name).await
+}
+
+/// AWS ends protected instances with their group, and does not end them when it shrinks; endpoints that imitate it keep them
+/// in either case. `about` names the group.
+///
+/// # Errors
+/// When the call fails.
+pub async fn unprotect(clients: &Clients, about: &str, group: &AutoScalingGroup) -> Result<(), Problem> {
+    let instances = group.instances().iter();
+    let protected: Vec<_> = instances.filter(|instance| instance.protected_from_scale_in() == Some(true)).collect();
+    for batch in protected.chunks(PROTECTION_BATCH) {
+        let ids = batch.iter().filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
+        let call = clients.autoscaling.set_instance_protection().protected_from_scale_in(false);
+        let call = call.set_auto_scaling_group_name(group.auto_scaling_group_name().map(str::to_owned));
+        // One that is on its way out already is refused, and not every endpoint knows the call.
+        settled(call.set_instance_ids(Some(ids)).send().await, &["ValidationError", "InvalidAction"])
+            .map_err(|error| error.problem("autoscaling:SetInstanceProtection", about))?;
+    }
+    Ok(())
+}
+
+fn is_gone(error: &impl CallError) -> bool {
+    error.is(&["AutoScalingGroupNotFound"])
+        || error.is(&["ValidationError"]) && error.message().is_some_and(|message| message.contains("not found"))
+}
+
+async fn detach(task: &Task<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
+    if target_groups.is_empty() {
+        return Ok(());
+    }
+    let call = task.clients().autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
+    let call = call.set_target_group_arns(Some(target_groups)).send().await;
+    call.map(drop).map_err(|error| error.problem("autoscaling:DetachLoadBalancerTargetGroups", task.address))
+}
+
+/// Before a group goes whose cluster serves on, its requests in flight finish.
+///
+/// # Errors
+/// When a call fails.
+pub async fn leave(task: &Task<'_>, group: &AutoScalingGroup) -> Result<(), Problem> {
+    let target_groups = group.target_group_arns();
+    detach(task, group.auto_scaling_group_name().unwrap_or_default(), target_groups.to_vec()).await?;
+    let members = group.instances().iter().filter_map(|instance| instance.instance_id().map(str::to_owned));
+    let members: Vec<_> = members.collect();
+    for target_group in target_groups {
+        registration::until_gone(task, target_group, &members).await?;
+    }
+    Ok(())
+}
+
+/// After a target group was replaced: only the new one stays attached.
+///
+/// # Errors
+/// When the call fails.
+pub async fn detach_old_target_groups(task: &Task<'_>, group: &AutoScalingGroup, name: &str) -> Result<(), Problem> {
+    let Some(current) = cluster_prefix(task.address).and_then(|c| task.run.published(&format!("{c}.target_group")))
+    else {
+        return Ok(());
+    };
+    let old: Vec<_> = group.target_group_arns().iter().filter(|arn| **arn != current.id).cloned().collect();
+    detach(task, name, old).await
+}
+
+async fn until_deleted(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    while let Some(group) = describe(task, name).await? {
+        let reason = format!("{name}: {} instances left", group.instances().len());
+        task.waiting(&reason);
+        if task.run.is_late() {
+            return Err(
+                Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues")
+            );
+        }
+        task.run.pause(&mut backoff).await?;
+    }
+    Ok(())
+}

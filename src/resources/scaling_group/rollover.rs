@@ -1,0 +1,91 @@
+//! What a group launches from, and how its instances follow.
+
+use std::time::Duration;
+
+use aws_sdk_autoscaling::types::{
+    AutoScalingGroup, DesiredConfiguration, LaunchTemplateSpecification, RefreshPreferences, ScaleInProtectedInstances,
+};
+
+use super::settings::configure;
+use super::{Live, Wanted, describe};
+use crate::engine::snapshot::Snapshot;
+use crate::engine::task::{Task, boot_grace};
+use crate::problem::Problem;
+use crate::resources::instance_refresh::{Rollover, same};
+use crate::resources::{in_cluster, instance_refresh, mixed_instances};
+use crate::stack::model::Provider;
+
+/// Whether the group launches from the version that our tags name.
+pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
+    let Some(used) = mixed_instances::template(group) else {
+        return false;
+    };
+    let id = used.launch_template_id();
+    let template = cloud.launch_templates.iter().find(|template| template.launch_template_id() == id);
+    template.and_then(|template| template.latest_version_number()).map(|latest| latest.to_string()).as_deref()
+        == used.version()
+}
+
+/// The version that the cluster's launch template has now.
+///
+/// # Errors
+/// Where it is not there.
+pub fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecification, Problem> {
+    let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
+    // A number and not `$Latest`: a refresh can only roll back to a number.
+    Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
+}
+
+/// New instances first, then the group: until they have proved themselves there is something to go back to.
+///
+/// # Errors
+/// As [`instance_refresh::run`]; any call that fails.
+pub async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), Problem> {
+    let group = live.group.auto_scaling_group_name().unwrap_or_default();
+    let template = template(task, wanted)?;
+    let is_on = |group: &AutoScalingGroup| mixed_instances::template(group).is_some_and(|used| same(used, &template));
+    // AWS cannot go back to `$Latest`, which means something else by then.
+    let version = mixed_instances::template(&live.group).and_then(|used| used.version()).unwrap_or_default();
+    let reversible = version.parse::<u64>().is_ok() && !is_on(&live.group);
+    let desired = match wanted.mix.as_deref() {
+        None => DesiredConfiguration::builder().launch_template(template.clone()),
+        Some(mix) => {
+            let policy = mixed_instances::policy(mix, template.clone(), Some(&live.group));
+            DesiredConfiguration::builder().mixed_instances_policy(policy)
+        }
+    };
+    let rollover = Rollover {
+        group,
+        desired: desired.build(),
+        template: &template,
+        preferences: preferences(wanted, reversible),
+        reversible,
+        target_group: &task.output(&in_cluster(&wanted.cluster, "target_group"))?.id,
+        patience: patience(task.clients().provider, wanted),
+    };
+    instance_refresh::run(task, &rollover).await?;
+    // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
+    match describe(task, group).await? {
+        Some(now) if !is_on(&now) => configure(task, wanted, &now, &[], Some(template)).await,
+        _ => Ok(()),
+    }
+}
+
+/// How long a new instance may need: it boots, warms up, and is given two graces, since the group replaces it after one.
+fn patience(provider: Provider, wanted: &Wanted) -> Duration {
+    let seconds = |value: i32| Duration::from_secs(u64::try_from(value).unwrap_or_default());
+    boot_grace(provider) + seconds(wanted.warmup_s) + 2 * seconds(wanted.health_grace_s)
+}
+
+fn preferences(wanted: &Wanted, auto_rollback: bool) -> RefreshPreferences {
+    RefreshPreferences::builder()
+        .min_healthy_percentage(wanted.rollout.min_healthy.into())
+        .max_healthy_percentage(wanted.rollout.max_healthy.into())
+        .instance_warmup(wanted.warmup_s)
+        // What a refresh that was interrupted has replaced already stays.
+        .skip_matching(true)
+        // Protection is against shrinking, not against what the stack asks for.
+        .scale_in_protected_instances(ScaleInProtectedInstances::Refresh)
+        .auto_rollback(auto_rollback)
+        .build()
+}

@@ -1,0 +1,122 @@
+//! What a group is told by `UpdateAutoScalingGroup`, and which of its processes run.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
+
+use super::Wanted;
+use crate::engine::plan::FieldChange;
+use crate::engine::task::Task;
+use crate::problem::Problem;
+use crate::resources::{instance_refresh, mixed_instances, touches};
+
+/// The fields that `UpdateAutoScalingGroup` writes.
+pub const FIELDS: &[&str] = &[
+    "min",
+    "max",
+    "warmup_s",
+    "cooldown_s",
+    "health_grace_s",
+    "health_check",
+    "termination",
+    "protect_from_scale_in",
+    "subnets",
+    MIX,
+];
+/// What instances are bought as: it comes with the launch template.
+pub const MIX: &str = "mix.";
+
+/// Writes what `UpdateAutoScalingGroup` takes, all at once; the bounds only where they are not the schedule's, and what new
+/// instances are made of only where `template` says so: AWS refuses that while a refresh goes on.
+///
+/// # Errors
+/// Any call that fails.
+pub async fn configure(
+    task: &Task<'_>,
+    wanted: &Wanted,
+    live: &AutoScalingGroup,
+    changes: &[FieldChange],
+    template: Option<LaunchTemplateSpecification>,
+) -> Result<(), Problem> {
+    let name = live.auto_scaling_group_name().unwrap_or_default();
+    if template.is_some() {
+        instance_refresh::until_none(task, name).await?;
+    }
+    let template = template.map(|mut template| {
+        // AWS tells both, and takes one.
+        template.launch_template_name = None;
+        template
+    });
+    let mixed = wanted.mix.as_deref().zip(template.clone());
+    let mixed = mixed.map(|(mix, template)| mixed_instances::policy(mix, template, Some(live)));
+    let (min, max) = bounds((wanted.min, wanted.max), live, changes);
+    let request = task
+        .clients()
+        .autoscaling
+        .update_auto_scaling_group()
+        .auto_scaling_group_name(name)
+        .set_launch_template(template.filter(|_| mixed.is_none()))
+        .set_mixed_instances_policy(mixed)
+        .set_min_size(min)
+        .set_max_size(max)
+        .default_instance_warmup(wanted.warmup_s)
+        .default_cooldown(wanted.cooldown_s)
+        .health_check_type(&wanted.health_check)
+        .health_check_grace_period(wanted.health_grace_s)
+        .set_termination_policies(Some(wanted.termination.clone()))
+        .new_instances_protected_from_scale_in(wanted.protect_from_scale_in)
+        .vpc_zone_identifier(task.resolve(&wanted.subnets)?);
+    task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
+    Ok(())
+}
+
+/// The bounds to write: those that changed, and both where one that the schedule has set would contradict the other.
+pub(super) fn bounds(
+    wanted: (i32, i32),
+    live: &AutoScalingGroup,
+    changes: &[FieldChange],
+) -> (Option<i32>, Option<i32>) {
+    let min = touches(changes, &["min"]).then_some(wanted.0);
+    let max = touches(changes, &["max"]).then_some(wanted.1);
+    match (min.or(live.min_size()), max.or(live.max_size())) {
+        (Some(low), Some(high)) if low > high => (Some(wanted.0), Some(wanted.1)),
+        _ => (min, max),
+    }
+}
+
+/// AWS's names of the processes that do not run, whoever suspended them.
+pub fn suspended(group: &AutoScalingGroup) -> impl Iterator<Item = &str> {
+    group.suspended_processes().iter().filter_map(|process| process.process_name())
+}
+
+/// Sorted and joined; `None` of nothing.
+pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: BTreeSet<&str> = names.collect();
+    (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Nothing where nothing is named: without names AWS suspends all.
+///
+/// # Errors
+/// When the call fails.
+pub async fn suspend(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+    if processes.is_empty() {
+        return Ok(());
+    }
+    let request = task.clients().autoscaling.suspend_processes().auto_scaling_group_name(group);
+    let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
+    task.fresh("autoscaling:SuspendProcesses", || request.clone().send()).await.map(drop)
+}
+
+/// Nothing where nothing is named: without names AWS resumes all.
+///
+/// # Errors
+/// When the call fails.
+pub async fn resume(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+    if processes.is_empty() {
+        return Ok(());
+    }
+    let request = task.clients().autoscaling.resume_processes().auto_scaling_group_name(group);
+    let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
+    task.fresh("autoscaling:ResumeProcesses", || request.clone().send()).await.map(drop)
+}
