@@ -25,6 +25,10 @@
 //! - **Pure models, thin shells.** Each service of the region, the apply scheduler, the diff and the load schedule decide
 //!   without I/O and are given the time. `region::world` owns the services' models and routes signals between them;
 //!   processes, sockets and clocks stand around it.
+//! - **What AWS creates once is the lock.** A run holds its stack by a launch template of a fixed name, whose tags are a
+//!   lease (`engine::lock`). What joins a stack later does so by tags alone (`engine::adopt`).
+//! - **Failure is tried, not argued.** Stacks, tampering, faults and ends of the process come at random, in simulated time, to
+//!   the real engine and the real models of the region (`tests/it/fuzz.rs`); what failed once is a test with a name.
 //! - **Events, then sinks.** Engine and benchmark tell what happens as `engine::event::Event`s; `ui` turns them into bars or
 //!   lines.
 //!
