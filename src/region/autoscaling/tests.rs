@@ -282,6 +282,10 @@ fn a_refresh_replaces_everything_and_keeps_the_lower_bound() {
     fields.0.push(("DesiredConfiguration".to_owned(), Value::map().with("LaunchTemplate", template("2"))));
     world.call_with("StartInstanceRefresh", fields.clone()).unwrap();
     assert_eq!(code(world.call_with("StartInstanceRefresh", fields)), "InstanceRefreshInProgress");
+    let mut fields = params(&[("AutoScalingGroupName", "web"), ("MaxSize", "4")]);
+    world.call_with("UpdateAutoScalingGroup", fields.clone()).unwrap();
+    fields.0.push(("LaunchTemplate".to_owned(), template("1")));
+    assert_eq!(code(world.call_with("UpdateAutoScalingGroup", fields)), "ValidationError", "the refresh decides that");
     let mut fewest = 4;
     for _ in 0..400 {
         world.run(1);

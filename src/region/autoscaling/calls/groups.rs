@@ -61,6 +61,13 @@ fn check_desired(desired: i64, settings: &Settings) -> Result<(), ApiError> {
 
 pub fn update(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
     let group = service.group_mut(params.required(NAME)?)?;
+    // What a refresh with a desired configuration is about to decide cannot be decided beside it.
+    let is_rolling = group.active_refresh().is_some_and(|refresh| refresh.wanted.is_some());
+    if is_rolling && ["LaunchTemplate", "MixedInstancesPolicy"].iter().any(|field| params.map(field).is_some()) {
+        let message = "An active instance refresh with a desired configuration exists. All configuration options derived \
+                       from the desired configuration are not available for update while the instance refresh is active.";
+        return Err(ApiError::new("ValidationError", message));
+    }
     let new = group.settings.change(cx, params)?;
     let desired = match capacity(params, "DesiredCapacity")? {
         Some(desired) => {
