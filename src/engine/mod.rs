@@ -39,7 +39,6 @@ use self::discover::{Depth, discover};
 use self::event::{Event, Sink};
 use self::lock::Lock;
 use self::lock::model::Lease;
-use self::own_network::OwnNetwork;
 use self::plan::{Action, Report};
 use self::snapshot::Snapshot;
 use self::status::Status;
@@ -51,7 +50,7 @@ use crate::problem::{Problem, Problems};
 use crate::resources::network::LiveNetwork;
 use crate::resources::scaling_group::ScalingGroup;
 use crate::resources::{Resource as _, Scope, in_cluster, launch_template, network, target_group};
-use crate::stack::model::{Network, Stack};
+use crate::stack::model::Stack;
 use crate::stack::suggest;
 
 /// A stack and the cloud that it lives in.
@@ -119,19 +118,13 @@ impl Engine {
     /// The network that the stack lives in, and everything that carries the stack's tag.
     async fn look(&self, depth: Depth) -> Result<(LiveNetwork, Snapshot), Problem> {
         let clients = &self.run.clients;
-        let has_own_network = matches!(self.stack.network, Network::Created { .. });
         let (network, mut cloud, own_network) = futures_util::try_join!(
             network::look_up(clients, &self.stack.network),
             discover(clients, &self.stack.name, depth),
-            async {
-                let name = &self.stack.name;
-                if has_own_network { own_network::find(clients, name).await } else { Ok(OwnNetwork::default()) }
-            },
+            // One that the file does not name any more, too.
+            own_network::find(clients, &self.stack.name),
         )?;
         cloud.own_network = own_network;
-        if own_network::was_left(&network, &cloud) {
-            cloud.own_network = own_network::find(clients, &self.stack.name).await?;
-        }
         Ok((network, cloud))
     }
 

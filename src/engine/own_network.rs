@@ -1,4 +1,4 @@
-//! The parts of a stack's own network, by tag. A stack without one makes no call for them.
+//! The parts of a stack's own network, by tag. A stack without one makes one call for them.
 //!
 //! The VPC is made first and goes last: where there is none, there is nothing of the network.
 
@@ -6,12 +6,9 @@ use aws_sdk_ec2::types::{InternetGateway, RouteTable, Subnet, Vpc};
 use futures_util::try_join;
 
 use super::discover::filter;
-use super::snapshot::Snapshot;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
-use crate::resources::fields::Value;
-use crate::resources::network::LiveNetwork;
 
 /// What carries the stack's tag.
 #[derive(Clone, Debug, Default)]
@@ -55,14 +52,6 @@ pub async fn find(clients: &Clients, stack: &str) -> Result<OwnNetwork, Problem>
     network.internet_gateways.sort_by_key(|gateway| gateway.attachments().is_empty());
     network.route_tables.sort_by_key(|table| table.associations().is_empty());
     Ok(network)
-}
-
-/// Whether the stack may still have a network that its file does not name any more: something of it is in another VPC.
-pub fn was_left(network: &LiveNetwork, cloud: &Snapshot) -> bool {
-    let Value::Text(vpc) = &network.vpc else { return false };
-    let groups = cloud.security_groups.iter().filter_map(|group| group.vpc_id());
-    let targets = cloud.target_groups.iter().filter_map(|group| group.vpc_id());
-    groups.chain(targets).any(|other| other != vpc)
 }
 
 impl OwnNetwork {

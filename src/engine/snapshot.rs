@@ -23,7 +23,7 @@ pub struct Snapshot {
     pub taken: Timestamp,
     /// How long after its launch an instance may not serve and still be whole.
     pub boot_grace: Duration,
-    /// Only looked for where the stack has, or may have had, a network of its own.
+    /// A network of the stack's own, whether its file still names one or not.
     pub own_network: OwnNetwork,
     pub security_groups: Vec<SecurityGroup>,
     pub launch_templates: Vec<LaunchTemplate>,

@@ -64,7 +64,7 @@ pub fn check(fields: &Fields, stack: &Stack) -> Problems {
             true => ("the account's", "ask for more in Service Quotas, or make the stack smaller"),
             false => (
                 "AWS's default of the",
-                "see Service Quotas in the AWS console, and write what the account has under `quotas`; the embedded region has no such limit",
+                "see Service Quotas in the AWS console, and write what the account has under `quotas`; the embedded region does not check it",
             ),
         };
         let detail = format!("{of} needs {count}, but {whose} quota \"{name}\" is {quota}");

@@ -392,3 +392,13 @@ fn a_port_that_changes_again_while_it_changes_leaves_one_group() {
         run(&Case { rounds: vec![first, cut], last: on(7070), end: Fate::default() });
     }
 }
+
+#[test]
+fn a_network_that_an_interrupted_run_began_goes_when_the_stack_does_not_name_it() {
+    let own = StackSpec { zones: Some(2), ..of(&[small()]) };
+    for call in 1..4 {
+        let fate = Fate { knife: Some((call, Side::After)), faults: None };
+        let cut = Round { tampers: Vec::new(), goal: Some(own.clone()), fate, rest_s: 0 };
+        run(&Case { rounds: vec![cut], last: of(&[small()]), end: Fate::default() });
+    }
+}

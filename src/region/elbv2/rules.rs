@@ -9,8 +9,8 @@ use super::tags::{self, Tags};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
-/// AWS's quota for one load balancer, default rules not counted.
-const RULES_MAX: usize = 100;
+/// For one load balancer, default rules not counted. AWS's quota is 100 and can be raised; here it only bounds memory.
+const RULES_MAX: usize = 5000;
 const PRIORITY_MAX: u32 = 50_000;
 
 #[derive(Clone, Debug, PartialEq)]
