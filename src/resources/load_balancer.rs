@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSch
 use super::fields::{Fields, Value};
 use super::tags::{self, Tags};
 use super::target_group::tags_of;
-use super::{Output, Resource, Scope, foreign, security_group, touches, vpc};
+use super::{Output, Resource, Scope, foreign, security_group, touches};
 use crate::aws::error::{CallError, settled};
 use crate::engine::plan::FieldChange;
 use crate::engine::snapshot::Snapshot;
@@ -73,13 +73,13 @@ impl Resource for LoadBalancer {
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
-        let subnets = api.availability_zones().iter().filter_map(|zone| zone.subnet_id());
-        let subnets: Vec<_> = subnets.map(|id| cloud.reference(id)).collect();
+        let subnets: Vec<_> = api.availability_zones().iter().filter_map(|zone| zone.subnet_id()).collect();
         // It lies where its subnets lie: endpoints that imitate AWS tell the default VPC of every load balancer.
-        let vpc = match subnets.first() {
-            Some(Value::Ref(_)) => Value::Ref(vpc::ADDRESS.to_owned()),
-            _ => cloud.reference(api.vpc_id().unwrap_or_default()),
-        };
+        let mut own = cloud.own_network.subnets.iter();
+        let own = own.find(|own| own.subnet_id().is_some_and(|id| subnets.contains(&id)));
+        let vpc = own.and_then(|subnet| subnet.vpc_id()).or(api.vpc_id());
+        let vpc = cloud.reference(vpc.unwrap_or_default());
+        let subnets = subnets.into_iter().map(|id| cloud.reference(id));
         let fields = Fields::default()
             .maybe("scheme", api.scheme().map(LoadBalancerSchemeEnum::as_str))
             .value("vpc", vpc)
@@ -111,17 +111,20 @@ impl Resource for LoadBalancer {
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
         let group = task.output(security_group::LOAD_BALANCER)?.id;
+        let subnets = task.resolve_all(&wanted.subnets)?;
         let request = task
             .clients()
             .elb
             .create_load_balancer()
             .r#type(LoadBalancerTypeEnum::Application)
             .scheme(LoadBalancerSchemeEnum::InternetFacing)
-            .set_subnets(Some(task.resolve_all(&wanted.subnets)?))
+            .set_subnets(Some(subnets.clone()))
             .security_groups(group)
             .set_tags(Some(tags::to_elb(&task.tags())));
-        // Where the predecessor that this one replaces still has the name, it gets one of its own.
-        let successor = names::successor(&wanted.name, task.spec, names::ELB_NAME_CHARACTERS_MAX);
+        // Where the predecessor that this one replaces still has the name, it gets one of its own. The spec names a network of
+        // the stack's own by its address, which another network may have had.
+        let reason = format!("{} {}", task.spec, task.resolve(&wanted.vpc)?);
+        let successor = names::successor(&wanted.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
         for name in [wanted.name.clone(), successor] {
             let create = || async {
                 match request.clone().name(&name).send().await {
@@ -135,7 +138,7 @@ impl Resource for LoadBalancer {
             let created = task.fresh("elasticloadbalancing:CreateLoadBalancer", create).await?;
             let ours = match created {
                 Some(arn) => Some(arn),
-                None => same(task, &name).await?,
+                None => same(task, &name, &subnets).await?,
             };
             if let Some(arn) = ours {
                 return Ok(Output::id(arn));
@@ -173,18 +176,25 @@ impl Resource for LoadBalancer {
 
 /// The load balancer of a name that exists with other settings: this very one, made by a call whose answer was lost, or
 /// `None` where it is the one that is to be replaced.
-async fn same(task: &Task<'_>, name: &str) -> Result<Option<String>, Problem> {
+async fn same(task: &Task<'_>, name: &str, subnets: &[String]) -> Result<Option<String>, Problem> {
     let look = || async {
         match task.clients().elb.describe_load_balancers().names(name).send().await {
-            Ok(answer) => Ok(answer.load_balancers().first().and_then(|lb| lb.load_balancer_arn()).map(str::to_owned)),
+            Ok(answer) => Ok(answer.load_balancers.unwrap_or_default().into_iter().next()),
             Err(error) if error.is_unknown() => Ok(None),
             Err(error) => Err(error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address)),
         }
     };
-    let arn = task.appears(look).await?.ok_or_else(|| foreign("load balancer", name))?;
-    let tags = tags_of(task.clients(), task.address, &arn).await?;
+    let found = task.appears(look).await?.ok_or_else(|| foreign("load balancer", name))?;
+    let arn = found.load_balancer_arn().unwrap_or_default();
+    let tags = tags_of(task.clients(), task.address, arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(foreign("load balancer", name));
     }
-    Ok((tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)).then_some(arn))
+    let is_here = found
+        .availability_zones()
+        .iter()
+        .filter_map(|zone| zone.subnet_id())
+        .all(|id| subnets.iter().any(|subnet| subnet == id));
+    let is_same = is_here && tags.get(tags::SPEC).map(String::as_str) == Some(task.spec);
+    Ok(is_same.then(|| arn.to_owned()))
 }

@@ -304,15 +304,18 @@ impl Resource for ScalingGroup {
     }
 }
 
-/// Whether one of the group's scheduled actions is such.
+/// Whether one of the stack's scheduled actions for the group is such.
 fn is_scheduled(
     group: &AutoScalingGroup,
     cloud: &Snapshot,
     is_it: impl Fn(&ScheduledUpdateGroupAction) -> bool,
 ) -> bool {
     let name = group.auto_scaling_group_name();
-    let actions = cloud.schedules.iter().filter(|action| !deadline::is_action(action.scheduled_action_name()));
-    actions.filter(|action| action.auto_scaling_group_name() == name).any(is_it)
+    let actions = cloud.schedules.iter().filter(|action| action.auto_scaling_group_name() == name);
+    let names =
+        |action: &ScheduledUpdateGroupAction| names::is_in(name?, action.scheduled_action_name()?).then_some(());
+    let ours = actions.filter(|action| names(action).is_some());
+    ours.filter(|action| !deadline::is_action(action.scheduled_action_name())).any(is_it)
 }
 
 /// The bounds that the stack gave a group, whatever its schedule has made of them: "2-8".

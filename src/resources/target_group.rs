@@ -146,7 +146,9 @@ impl Resource for TargetGroup {
             Some(output) => with_attributes(task, wanted, output).await,
             // The predecessor that this one replaces has the name; it goes when nothing refers to it any more.
             None => {
-                let name = names::successor(&wanted.name, task.spec, names::ELB_NAME_CHARACTERS_MAX);
+                // The spec names a network of the stack's own by its address, which another network may have had.
+                let reason = format!("{} {}", task.spec, task.resolve(&wanted.vpc)?);
+                let name = names::successor(&wanted.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
                 let output = create(task, wanted, &name).await?.ok_or_else(|| foreign("target group", &name))?;
                 with_attributes(task, wanted, output).await
             }
@@ -274,6 +276,7 @@ fn seconds(duration: std::time::Duration) -> i32 {
 /// `None` where the name is taken by a target group of this stack with other settings.
 async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<Output>, Problem> {
     let check = &wanted.health_check;
+    let vpc = task.resolve(&wanted.vpc)?;
     let call = task
         .clients()
         .elb
@@ -281,7 +284,7 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
         .name(name)
         .protocol(ProtocolEnum::Http)
         .port(wanted.port.into())
-        .vpc_id(task.resolve(&wanted.vpc)?)
+        .vpc_id(&vpc)
         .target_type(TargetTypeEnum::Instance)
         .health_check_path(&check.path)
         .health_check_interval_seconds(seconds(check.interval))
@@ -293,21 +296,23 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
     match call.send().await {
         Ok(answer) => Ok(answer.target_groups().first().and_then(|group| group.target_group_arn()).map(Output::id)),
         Err(error) if error.is(&["DuplicateTargetGroupName"]) => {
-            let arn = task.appears(|| find(task, name)).await?.ok_or_else(|| foreign("target group", name))?;
-            let tags = tags_of(task.clients(), task.address, &arn).await?;
+            let found = task.appears(|| find(task, name)).await?.ok_or_else(|| foreign("target group", name))?;
+            let arn = found.target_group_arn().unwrap_or_default();
+            let tags = tags_of(task.clients(), task.address, arn).await?;
             if tags.get(tags::STACK) != Some(&task.run.stack) {
                 return Err(foreign("target group", name));
             }
             // A call that was answered and lost: the same spec made it.
-            Ok((tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)).then(|| Output::id(arn)))
+            let is_same = found.vpc_id() == Some(&vpc) && tags.get(tags::SPEC).map(String::as_str) == Some(task.spec);
+            Ok(is_same.then(|| Output::id(arn)))
         }
         Err(error) => Err(error.problem("elasticloadbalancing:CreateTargetGroup", task.address)),
     }
 }
 
-async fn find(task: &Task<'_>, name: &str) -> Result<Option<String>, Problem> {
+async fn find(task: &Task<'_>, name: &str) -> Result<Option<Api>, Problem> {
     match task.clients().elb.describe_target_groups().names(name).send().await {
-        Ok(answer) => Ok(answer.target_groups().first().and_then(|group| group.target_group_arn()).map(str::to_owned)),
+        Ok(answer) => Ok(answer.target_groups.unwrap_or_default().into_iter().next()),
         Err(error) if error.is(&["TargetGroupNotFound"]) => Ok(None),
         Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetGroups", task.address)),
     }

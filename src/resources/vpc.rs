@@ -97,12 +97,15 @@ impl Resource for Vpc {
     }
 }
 
-/// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses.
+/// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses. The predecessor of
+/// this one is of another spec.
 async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let answer = ec2.describe_vpcs().set_filters(Some(tags::filters(task))).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;
-    for twin in answer.vpcs().iter().filter_map(|vpc| vpc.vpc_id()).filter(|twin| *twin != id) {
+    let of_this = |vpc: &&Api| tags::from_ec2(vpc.tags()).get(tags::SPEC).map(String::as_str) == Some(task.spec);
+    let twins = answer.vpcs().iter().filter(of_this).filter_map(|vpc| vpc.vpc_id());
+    for twin in twins.filter(|twin| *twin != id) {
         settled(ec2.delete_vpc().vpc_id(twin).send().await, &["InvalidVpcID.NotFound"])
             .map_err(|error| error.problem("ec2:DeleteVpc", task.address))?;
     }

@@ -36,6 +36,11 @@ pub fn in_group(group: &str, name: &str) -> String {
     format!("{group}--{name}")
 }
 
+/// Whether [`in_group`] named it.
+pub fn is_in(group: &str, name: &str) -> bool {
+    name.strip_prefix(group).is_some_and(|rest| rest.starts_with("--"))
+}
+
 /// What it is called in the stack; one that somebody else made goes by its whole name in quotes, which none of the stack has.
 pub fn in_stack(group: &str, name: &str) -> String {
     let ours = name.strip_prefix(group).and_then(|rest| rest.strip_prefix("--"));

@@ -402,3 +402,18 @@ fn a_network_that_an_interrupted_run_began_goes_when_the_stack_does_not_name_it(
         run(&Case { rounds: vec![cut], last: of(&[small()]), end: Fate::default() });
     }
 }
+
+#[test]
+fn a_network_moves_to_another_range_whenever_it_is_interrupted() {
+    let own = |moved| StackSpec { zones: Some(2), moved, ..of(&[small()]) };
+    let goal = |moved, knife| {
+        let fate = Fate { knife, faults: None };
+        Round { tampers: Vec::new(), goal: Some(own(moved)), fate, rest_s: 30 }
+    };
+    for call in [None, Some(2), Some(6), Some(10), Some(14), Some(18), Some(22), Some(26)] {
+        let knife = call.map(|call| (call, Side::After));
+        for last in [true, false] {
+            run(&Case { rounds: vec![goal(false, None), goal(true, knife)], last: own(last), end: Fate::default() });
+        }
+    }
+}

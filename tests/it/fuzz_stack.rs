@@ -21,6 +21,8 @@ pub struct StackSpec {
     pub tag: Option<u8>,
     /// Of a network of its own.
     pub zones: Option<u8>,
+    /// Whether that network has another range.
+    pub moved: bool,
     /// Whether the first two clusters share a path, and how the first weighs.
     pub shared: Option<u8>,
     /// Whether somebody may log in.
@@ -29,7 +31,16 @@ pub struct StackSpec {
 
 impl Default for StackSpec {
     fn default() -> Self {
-        Self { clusters: Vec::new(), port: 80, status: 404, tag: None, zones: None, shared: None, ssh: false }
+        Self {
+            clusters: Vec::new(),
+            port: 80,
+            status: 404,
+            tag: None,
+            zones: None,
+            moved: false,
+            shared: None,
+            ssh: false,
+        }
     }
 }
 
@@ -89,9 +100,9 @@ pub fn stacks() -> impl Strategy<Value = StackSpec> {
     let tags = prop::option::of(0..2_u8);
     let networks = prop_oneof![3 => Just(None), 1 => Just(Some(2)), 1 => Just(Some(3))];
     let shares = prop_oneof![3 => Just(None), 1 => (0..=100_u8).prop_map(Some)];
-    let logins = prop_oneof![4 => Just(false), 1 => Just(true)];
-    (clusters, ports, statuses, tags, networks, shares, logins).prop_map(
-        |(mut clusters, port, status, tag, zones, shared, ssh)| {
+    let rarely = || prop_oneof![4 => Just(false), 1 => Just(true)];
+    (clusters, ports, statuses, tags, networks, any::<bool>(), shares, rarely()).prop_map(
+        |(mut clusters, port, status, tag, zones, moved, shared, ssh)| {
             clusters.sort_by_key(|cluster| (cluster.name, cluster.routes));
             clusters.dedup_by_key(|cluster| cluster.name);
             // Priorities follow the order of the file, which need not be that of the names.
@@ -99,7 +110,7 @@ pub fn stacks() -> impl Strategy<Value = StackSpec> {
                 clusters.reverse();
             }
             let shared = shared.filter(|_| clusters.len() > 1);
-            StackSpec { clusters, port, status, tag, zones, shared, ssh }
+            StackSpec { clusters, port, status, tag, zones, moved, shared, ssh }
         },
     )
 }
@@ -148,7 +159,8 @@ impl StackSpec {
             let _ = writeln!(text, "tags: {{course: t{tag}}}");
         }
         if let Some(zones) = self.zones {
-            let _ = writeln!(text, "network: {{cidr: 10.20.0.0/16, zones: {zones}}}");
+            let range = if self.moved { 30 } else { 20 };
+            let _ = writeln!(text, "network: {{cidr: 10.{range}.0.0/16, zones: {zones}}}");
         }
         if self.ssh {
             text.push_str("ssh: {key: staff, cidr: 203.0.113.7/32}\n");

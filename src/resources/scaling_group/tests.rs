@@ -4,8 +4,10 @@ use super::*;
 
 #[test]
 fn a_bound_that_the_schedule_has_set_is_no_drift() {
-    let morning = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(4).build();
-    let cloud = Snapshot { schedules: vec![morning], ..Snapshot::default() };
+    let morning = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(4);
+    let foreign = morning.clone().scheduled_action_name("foreign").min_size(5).build();
+    let morning = morning.scheduled_action_name("web--morning").build();
+    let cloud = Snapshot { schedules: vec![morning, foreign], ..Snapshot::default() };
     let bounds = |name: &str, min: i32, max: i32| {
         let group = AutoScalingGroup::builder().auto_scaling_group_name(name).min_size(min).max_size(max).build();
         let fields = ScalingGroup::observe(&Live { group, tags: Tags::new(), current: true }, &cloud);
@@ -13,13 +15,14 @@ fn a_bound_that_the_schedule_has_set_is_no_drift() {
     };
     let told = |text: &str| Some(text.to_owned());
     assert_eq!(bounds("web", 4, 8), [None, told("8")]);
-    assert_eq!(bounds("web", 5, 8), [told("5"), told("8")]);
+    assert_eq!(bounds("web", 5, 8), [told("5"), told("8")], "a schedule made by hand");
     assert_eq!(bounds("jobs", 4, 4), [told("4"), told("4")], "another group's schedule");
 }
 
 #[test]
 fn a_bound_that_the_schedule_has_set_does_not_hide_what_the_stack_gave() {
-    let sale = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").max_size(9).build();
+    let sale = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").max_size(9);
+    let sale = sale.scheduled_action_name("web--sale").build();
     let end = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(0);
     let end = end.scheduled_action_name("web--cloudscale-down-after").build();
     let cloud = Snapshot { schedules: vec![sale, end], ..Snapshot::default() };
