@@ -55,8 +55,7 @@ pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
 
 /// The halves that each change has.
 fn steps(nodes: &[Node]) -> Vec<Step> {
-    let gone = nodes.iter().filter(|node| matches!(node.change.action, Action::Delete | Action::Replace));
-    let gone = gone.map(|node| (node.change.address.as_str(), node.face.kind())).collect();
+    let gone = Gone::of(nodes);
     let mut steps = Vec::new();
     for (node, content) in nodes.iter().enumerate() {
         let halves: &[Half] = match content.change.action {
@@ -74,9 +73,28 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
     steps
 }
 
-/// Whether AWS deletes this by deleting something that it belongs to: one of what is `gone`, kinds by address.
-fn goes_with_another(gone: &BTreeMap<&str, &str>, node: &Node) -> bool {
-    node.holds().filter_map(|address| gone.get(address)).any(|kind| node.face.goes_with().contains(kind))
+/// What is deleted: addresses with whether it was replaced by another at the same address, which stays.
+struct Gone<'a>(BTreeSet<(&'a str, bool)>, BTreeMap<&'a str, &'a str>);
+
+impl<'a> Gone<'a> {
+    fn of(nodes: &'a [Node]) -> Self {
+        let kept = nodes.iter().filter(|node| node.wanted.is_some() && node.live.is_some());
+        let kept: BTreeSet<_> = kept.map(|node| node.change.address.as_str()).collect();
+        let gone = nodes.iter().filter(|node| matches!(node.change.action, Action::Delete | Action::Replace));
+        let gone: Vec<_> = gone.collect();
+        let address = |node: &&'a Node| node.change.address.as_str();
+        let replaced = |node: &&'a Node| node.wanted.is_none() && kept.contains(address(node));
+        let kinds = gone.iter().map(|node| (address(node), node.face.kind())).collect();
+        Self(gone.iter().map(|node| (address(node), replaced(node))).collect(), kinds)
+    }
+}
+
+/// Whether AWS deletes this by deleting something that it belongs to.
+fn goes_with_another(gone: &Gone<'_>, node: &Node) -> bool {
+    let fields = node.live.iter().flat_map(|live| live.fields.iter());
+    let held = fields.flat_map(|(_, value)| value.references().into_iter().map(|it| (it, value.is_replaced())));
+    let gone = held.filter(|held| gone.0.contains(held)).filter_map(|(address, _)| gone.1.get(address));
+    gone.into_iter().any(|kind| node.face.goes_with().contains(kind))
 }
 
 /// For each step, the steps before it.

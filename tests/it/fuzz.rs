@@ -417,3 +417,20 @@ fn a_network_moves_to_another_range_whenever_it_is_interrupted() {
         }
     }
 }
+
+#[test]
+fn a_rule_does_not_go_with_a_load_balancer_that_it_is_not_on() {
+    let own = StackSpec { zones: Some(2), port: 8081, ..of(&[small()]) };
+    let group = CapacitySpec::Group { min: 2, more: 0, parts: 0 };
+    let last = StackSpec { zones: Some(2), ..of(&[ClusterSpec { name: 1, capacity: group, ..small() }]) };
+    for call in 12..26 {
+        let round = |goal, knife| Round {
+            tampers: Vec::new(),
+            goal: Some(goal),
+            fate: Fate { knife, faults: None },
+            rest_s: 0,
+        };
+        let away = round(of(&[small()]), Some((call, Side::Before)));
+        run(&Case { rounds: vec![round(own.clone(), None), away], last: last.clone(), end: Fate::default() });
+    }
+}
