@@ -142,10 +142,11 @@ fn targets(stack: &Stack, status: &Status, scenario: &Scenario, url: &str) -> Re
         };
         if live(status, name).is_none_or(|cluster| cluster.healthy() == 0) {
             let detail = format!("cluster {name} has no healthy target");
-            problems.push(
-                Problem::new("The stack is not up", detail)
-                    .hint("`cloudscale status` tells why; `cloudscale up` mends"),
-            );
+            let hint = match status.stopped {
+                true => "the stack is stopped: `cloudscale start` brings its instances back",
+                false => "`cloudscale status` tells why; `cloudscale up` mends",
+            };
+            problems.push(Problem::new("The stack is not up", detail).hint(hint));
             continue;
         }
         targets.push(Target { name: name.to_owned(), url: format!("{url}{path}") });

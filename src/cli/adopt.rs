@@ -11,7 +11,7 @@ use crate::exit::Exit;
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("existing").required(true).multiple(true),
-    override_usage = "cloudscale adopt CLUSTER [STACK] --group NAME --target-group NAME",
+    override_usage = "cloudscale adopt CLUSTER [STACK] [--group NAME] [--target-group NAME]",
     long_about = "Make an existing group or target group part of a stack.\n\n\
     It gets the stack's tags and is otherwise left as it is: the plan shows what `cloudscale up` would then change. From \
     then on `cloudscale down` deletes it with the rest. What `up` would have to make anew is refused."

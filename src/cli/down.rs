@@ -66,12 +66,18 @@ async fn later(run: &Run, after: Duration, change: &ChangeArgs, session: &Sessio
     cloud::tell_calls(session, &run.clients);
     session.printer.result(&format!("{}: {}", run.stack, deadline::sentence(set.at, now)));
     if set.groups > 0 {
-        session.printer.note(&format!("AWS takes {} groups to zero at that time by itself.", set.groups));
+        let groups = counted(set.groups, "group");
+        session.printer.note(&format!("AWS takes {groups} to zero at that time by itself."));
     }
     session.printer.note(&format!(
-        "The load balancer and {} instances outside of groups run and cost on until somebody runs `cloudscale down`; \
-         `status` and `ls` tell when it is overdue.",
-        set.fleet
+        "The load balancer and {} outside of groups run and cost on until somebody runs `cloudscale down`; `status` and \
+         `ls` tell when it is overdue.",
+        counted(set.fleet, "instance")
     ));
     Ok(Exit::Ok)
+}
+
+/// `1 group`, `2 groups`
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -31,15 +31,15 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     } else if activities.is_empty() {
         printer.note(&format!("{}: no group has done anything", stack.name));
     } else {
-        let rows = activities.iter().map(row).collect();
-        printer.result(&table(&["when (UTC)", "cluster", "what", "why"], &[], rows, printer.width()));
+        let rows = activities.iter().flat_map(rows).collect();
+        printer.result(&table(&["when (UTC)", "cluster", "what, and why"], &[], rows, printer.width()));
     }
     Ok(Exit::Ok)
 }
 
 /// In the time that AWS's own words about the cause are in.
-fn row(activity: &Activity) -> Vec<String> {
+fn rows(activity: &Activity) -> [Vec<String>; 2] {
     let when = activity.started.to_zoned(TimeZone::UTC).strftime("%-d %b %H:%M:%S").to_string();
     let what = format!("{} ({})", activity.description, activity.status);
-    vec![when, activity.cluster.clone(), what, activity.cause.clone()]
+    [vec![when, activity.cluster.clone(), what], vec![String::new(), String::new(), activity.cause.clone()]]
 }

@@ -8,6 +8,9 @@ use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::stack::{language, schema};
 
+/// Of the name of a stack (`stack/language.rs`).
+const NAME_CHARACTERS_MAX: usize = 32;
+
 /// Write an example stack, its user data and its benchmarks into a folder
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,11 +33,12 @@ pub fn run(args: &Args, session: &Session) -> Outcome {
 }
 
 /// The files by their path in the folder.
-fn files() -> [(&'static str, String); 5] {
+fn files(name: &str) -> [(&'static str, String); 5] {
     // The shipped stack lies in a folder of its own beside the scripts; here it lies above them.
     let stack = include_str!("../../stacks/two-clusters.yaml")
         .replace("../", "")
-        .replace("stacks/two-clusters.yaml", "stack.yaml");
+        .replace("stacks/two-clusters.yaml", "stack.yaml")
+        .replace("name: two-clusters\n", &format!("name: {name}\n"));
     let schema = schema::schema("cloudscale stack", &language::STACK);
     [
         ("stack.yaml", format!("# yaml-language-server: $schema=stack.schema.json\n{stack}")),
@@ -45,8 +49,18 @@ fn files() -> [(&'static str, String); 5] {
     ]
 }
 
+/// A stack is named after its folder: two of one name would be one stack.
+fn stack_name(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let words = name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = words.skip_while(|word| word.starts_with(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join("-");
+    let name = name[..name.len().min(NAME_CHARACTERS_MAX)].trim_end_matches('-');
+    if name.is_empty() { "my-stack".to_owned() } else { name.to_owned() }
+}
+
 fn scaffold(folder: &Path) -> Result<Vec<PathBuf>, Problems> {
-    let files = files();
+    let files = files(&stack_name(folder));
     let taken = files.iter().map(|(path, _)| folder.join(path)).filter(|path| path.symlink_metadata().is_ok());
     let problems: Vec<Problem> = taken
         .map(|path| {
@@ -76,6 +90,14 @@ fn scaffold(folder: &Path) -> Result<Vec<PathBuf>, Problems> {
 mod tests {
     use super::*;
     use crate::stack::{self, Overrides};
+
+    #[test]
+    fn a_stack_is_named_after_its_folder() {
+        let named = |folder: &str| stack_name(Path::new(folder));
+        assert_eq!(named("/tmp/My lab_2"), "my-lab-2");
+        assert_eq!(named("/tmp/8415"), "my-stack");
+        assert_eq!(named("/tmp/a-name-that-goes-on-for-longer-than-a-stack-may"), "a-name-that-goes-on-for-longer-t");
+    }
 
     #[test]
     fn what_is_written_is_a_valid_stack_without_a_warning() {

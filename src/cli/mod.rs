@@ -67,7 +67,7 @@ pub struct Globals {
     /// Plain output
     #[arg(long, global = true, display_order = 100)]
     pub no_color: bool,
-    /// Problems only
+    /// Results and problems only
     #[arg(short, long, global = true, display_order = 100)]
     pub quiet: bool,
     /// Tell more: every field of a plan, every AWS operation with its count

@@ -26,6 +26,7 @@ struct Urls {
 
 #[derive(Debug, Serialize)]
 struct Route {
+    /// Of a route that several clusters share, those that get requests.
     cluster: String,
     /// The pattern of the stack file.
     route: String,
@@ -46,13 +47,19 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         session.printer.result(&url);
         return Ok(Exit::Ok);
     }
+    let route = |cluster: String, pattern: &String| Route {
+        cluster,
+        route: pattern.clone(),
+        url: format!("{url}{}", sample(pattern)),
+    };
     let mut routes = Vec::new();
+    for shared in &engine.stack.routes {
+        let clusters = shared.weights.iter().filter(|(_, weight)| *weight > 0).map(|(cluster, _)| cluster.as_str());
+        let clusters = clusters.collect::<Vec<_>>().join(", ");
+        routes.extend(shared.paths.iter().map(|pattern| route(clusters.clone(), pattern)));
+    }
     for cluster in &engine.stack.clusters {
-        routes.extend(cluster.routes.iter().map(|route| Route {
-            cluster: cluster.name.clone(),
-            route: route.clone(),
-            url: format!("{url}{}", sample(route)),
-        }));
+        routes.extend(cluster.routes.iter().map(|pattern| route(cluster.name.clone(), pattern)));
     }
     session.printer.json(&Urls { url, routes });
     Ok(Exit::Ok)

@@ -1,8 +1,9 @@
 //! `cloudscale unlock`: takes a stack's lock away from a run that is dead.
 
 use super::{Outcome, Session, StackArg, cloud};
-use crate::engine::lock;
+use crate::engine::lock::{self, process};
 use crate::exit::Exit;
+use crate::stack::model::Provider;
 
 /// Take a stack's lock away from a run that is dead
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(Exit::Ok);
     };
     session.printer.note(&lease.sentence(now));
-    if !cloud::confirm(provider, args.yes, "Take the lock away? A run that still works stops.", session)? {
+    // A run that may be at work is somebody's, wherever the stack is.
+    let asks = if process::is_gone(&lease.holder.process) { provider } else { Provider::Aws };
+    if !cloud::confirm(asks, args.yes, "Take the lock away? A run that still works stops.", session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }

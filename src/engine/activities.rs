@@ -39,7 +39,8 @@ pub async fn activities(clients: &Clients, stack: &str, last: u8) -> Result<Vec<
         let call = clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
         let answer = call.max_records(last.clamp(1, ACTIVITIES_MAX).into()).send().await;
         let answer = answer.map_err(|error| error.problem("autoscaling:DescribeScalingActivities", group))?;
-        let read = answer.activities().iter().filter_map(|activity| read(&cluster, activity));
+        // AWS tells the newest first; of the same second, too.
+        let read = answer.activities().iter().rev().filter_map(|activity| read(&cluster, activity));
         Ok::<Vec<_>, Problem>(read.collect())
     });
     let mut found = try_join_all(calls).await?.concat();

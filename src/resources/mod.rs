@@ -206,5 +206,8 @@ pub fn foreign(kind: &str, name: &str) -> Problem {
         "A resource of this name belongs to someone else",
         format!("the {kind} {name} exists and carries no `{}` tag of this stack: it is not touched", tags::STACK),
     )
-    .hint("rename the stack, or delete that resource if it is yours")
+    .hint(
+        "rename the stack, or delete that resource if it is yours and nothing uses it; a group or target group of the stack's \
+         own that has only lost its tags comes back by `cloudscale adopt`",
+    )
 }

@@ -59,7 +59,11 @@ fn fill(source: &Arc<Source>, values: &Values) -> (String, Problems) {
                 None => {
                     let detail = format!("`${{{name}}}` stands for nothing");
                     let hint = suggest::hint(name, known.keys().map(String::as_str));
-                    let hint = format!("{hint}; to keep it for the script, write `$${{{name}}}`");
+                    let declare = name
+                        .strip_prefix("var.")
+                        .map(|variable| format!("; declare it in the stack: `variables: {{{variable}: …}}`"));
+                    let declare = declare.unwrap_or_default();
+                    let hint = format!("{hint}{declare}; to keep it for the script, write `$${{{name}}}`");
                     problems.push(Problem::usage("Unknown placeholder", detail).at(place(whole.range())).hint(hint));
                 }
             },

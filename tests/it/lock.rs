@@ -96,7 +96,9 @@ fn of_two_runs_at_once_one_waits_and_finds_the_work_done() {
 async fn a_run_whose_lock_is_taken_away_starts_nothing_new_and_says_why() {
     let lab = small_lab();
     let held = lock::acquire(&run(lab.region.clients()), "up", Duration::ZERO).await.expect("the lock is free");
-    let unlocked = lab.cloudscale(&["unlock"]).ok();
+    let refused = lab.cloudscale(&["unlock"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("--yes"), "it may be at work: {}", refused.stderr);
+    let unlocked = lab.cloudscale(&["unlock", "--yes"]).ok();
     assert!(unlocked.stderr.contains(&format!("(process {}) runs `cloudscale up`", std::process::id())));
     assert!(unlocked.stdout.contains("unlocked"));
     assert!(lab.cloudscale(&["unlock"]).ok().stdout.contains("not locked"));

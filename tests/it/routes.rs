@@ -48,6 +48,8 @@ async fn a_canary_gets_its_share_and_then_everything() {
     let stack = Rehearsal::edited(CANARY, &[]).up();
     let green: BTreeSet<_> = stack.instances("green").into_iter().map(|(id, _)| id).collect();
     let url = stack.url();
+    let routes = stack.cloudscale(&["output", "--json"]).ok().json()["routes"].clone();
+    assert_eq!(routes[0], json!({"cluster": "blue, green", "route": "/shop", "url": format!("{url}/shop")}));
     let share = async || {
         let shares = Visitor::at(&url).await.shares("/shop/cart", 400).await;
         shares.iter().filter(|(id, _)| green.contains(*id)).map(|(_, count)| count).sum::<u32>()
