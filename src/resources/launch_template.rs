@@ -145,6 +145,11 @@ impl Resource for LaunchTemplate {
             && live.tags.get(tags::VERSION) == Some(&live.latest())
     }
 
+    // A template that outlives its security group looks as it did, and launches nothing.
+    fn stands_on(_live: &Live) -> Vec<String> {
+        vec![security_group::INSTANCES.to_owned()]
+    }
+
     fn output(live: &Live) -> Output {
         Output {
             id: live.template.launch_template_id().unwrap_or_default().to_owned(),

@@ -434,3 +434,13 @@ fn a_rule_does_not_go_with_a_load_balancer_that_it_is_not_on() {
         run(&Case { rounds: vec![round(own.clone(), None), away], last: last.clone(), end: Fate::default() });
     }
 }
+
+#[test]
+fn a_template_that_could_not_be_deleted_keeps_its_security_group() {
+    let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fleet(instances), ..small() };
+    let own = StackSpec { zones: Some(2), moved: true, ..of(&[fleet(0, 0)]) };
+    let faults = Some(Faults { percent: 9, seed: 3_253_516_525_217_670_768, late: false });
+    let failing = Round { tampers: Vec::new(), goal: Some(own), fate: Fate { knife: None, faults }, rest_s: 0 };
+    let last = StackSpec { zones: Some(2), moved: true, ..of(&[fleet(2, 2)]) };
+    run(&Case { rounds: vec![calm(&[], &[fleet(2, 0)]), failing], last, end: Fate::default() });
+}
