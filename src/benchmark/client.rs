@@ -18,8 +18,8 @@ use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX};
 use super::recorder::{Failure, Reply};
 use super::scenario::Expect;
 use crate::clock;
-use crate::engine::status::split_port;
 use crate::problem::Problem;
+use crate::resource::status::split_port;
 
 /// A larger body ends the request as a protocol error.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;

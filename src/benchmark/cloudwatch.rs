@@ -17,9 +17,9 @@ use super::metrics::{CHARTS, CPU, Chart, Coverage, MetricsTarget, PERIOD, REQUES
 use super::result::{MetricImage, Metrics};
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::engine::event::{Event, Sink};
 use crate::report::Images;
 use crate::report::words;
+use crate::resource::event::{Event, Sink};
 
 /// Queries of one GetMetricData call, as CloudWatch bounds them.
 const QUERIES_MAX: usize = 500;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::scenario::{Expect, Scenario, Step, TargetChoice, Thread};
 use super::threshold::Threshold;
+use crate::document::grammar::Presence::{Default, Optional, Required};
+use crate::document::grammar::{Key, Kind, Object, Presence};
+use crate::document::yaml;
+use crate::document::{Document, Fields, scalar_text};
 use crate::problem::{Problem, Problems, Source};
-use crate::stack::document::{Document, Fields, scalar_text};
-use crate::stack::grammar::Presence::{Default, Optional, Required};
-use crate::stack::grammar::{Key, Kind, Object, Presence};
-use crate::stack::yaml;
 
 /// Over all threads of a target.
 const CONNECTIONS_MAX: i64 = 10_000;

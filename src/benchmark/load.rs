@@ -21,8 +21,8 @@ use super::result::{self, Phase, TargetResult};
 use super::scenario::{Scenario, Step, Thread};
 use super::schedule::{Budget, Move, Schedule, covered};
 use crate::clock;
-use crate::engine::event::{Event, Progress, Sink, seconds};
 use crate::problem::Problem;
+use crate::resource::event::{Event, Progress, Sink, seconds};
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// The rate shown is that of the last second.

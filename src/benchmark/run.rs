@@ -10,14 +10,14 @@ use super::metrics::{MetricsTarget, load_bands};
 use super::result::{Cost, Environment, Metrics, RunResult, Setup, TargetResult, Verdict};
 use super::scenario::{Scenario, default_path};
 use super::setup;
+use crate::document::suggest;
 use crate::engine::Engine;
-use crate::engine::event::Sink;
 use crate::engine::price;
-use crate::engine::status::{ClusterStatus, Status};
 use crate::problem::{Problem, Problems};
 use crate::report::{Images, words};
+use crate::resource::event::Sink;
+use crate::resource::status::{ClusterStatus, Status};
 use crate::stack::model::{Provider, Stack};
-use crate::stack::suggest;
 
 /// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
 pub fn metrics_timeout(provider: Provider) -> Duration {
@@ -212,7 +212,7 @@ fn environment(commands: Vec<String>) -> Environment {
 mod tests {
     use super::*;
     use crate::benchmark::scenario::{Expect, Step, TargetChoice, Thread};
-    use crate::engine::status::InstanceStatus;
+    use crate::resource::status::InstanceStatus;
     use crate::stack::{self, Overrides};
 
     fn the_stack() -> Stack {

@@ -6,8 +6,8 @@ use super::client::{Client, Endpoint};
 use super::result::{ClusterSetup, RouteProof, Setup, TargetSetup};
 use super::scenario::Expect;
 use crate::clock;
-use crate::engine::status::Status;
 use crate::problem::Problem;
+use crate::resource::status::Status;
 use crate::stack::model::Stack;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,8 +26,8 @@ pub async fn prove(stack: &Stack, status: &Status, url: &str) -> Result<Setup, P
 }
 
 fn clusters(status: &Status) -> Vec<ClusterSetup> {
-    let targets = |instances: &[crate::engine::status::InstanceStatus]| {
-        let of = |instance: &crate::engine::status::InstanceStatus| TargetSetup {
+    let targets = |instances: &[crate::resource::status::InstanceStatus]| {
+        let of = |instance: &crate::resource::status::InstanceStatus| TargetSetup {
             instance: instance.id.clone(),
             zone: instance.az.clone(),
             health: instance.health.clone(),

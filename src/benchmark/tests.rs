@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::load::{Measured, Target, load};
 use super::scenario::{Expect, Scenario, Step, Thread};
 use crate::clock;
-use crate::engine::event::{Event, Sink};
+use crate::resource::event::{Event, Sink};
 
 /// Keeps what it is told.
 #[derive(Default)]

@@ -10,10 +10,10 @@ use crate::benchmark::result::{RunResult, Verdict};
 use crate::benchmark::scenario::Scenario;
 use crate::benchmark::{language, run as benchmark, store};
 use crate::engine::Engine;
-use crate::engine::event::Sink;
-use crate::engine::status::Status;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
+use crate::resource::event::Sink;
+use crate::resource::status::Status;
 use crate::stack::model::Stack;
 use crate::ui;
 

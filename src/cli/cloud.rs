@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use crate::aws::clients::Clients;
 use crate::engine::Engine;
-use crate::engine::event::Sink;
 use crate::engine::plan::{HourlyCost, Summary};
 use crate::engine::price;
-use crate::engine::status::Status;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::region::daemon;
+use crate::resource::event::Sink;
+use crate::resource::status::Status;
 use crate::stack::model::{Provider, Stack};
 use crate::ui::{plan, progress};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud};
 use crate::clock;
-use crate::engine::task::Run;
 use crate::engine::{deadline, down, lock};
 use crate::exit::Exit;
+use crate::resource::context::Run;
 
 /// Remove a stack; prove that nothing is left
 #[derive(Debug, clap::Args)]

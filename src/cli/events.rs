@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::engine::activities::{ACTIVITIES_MAX, Activity, activities};
+use crate::cloud::activities::{ACTIVITIES_MAX, Activity, activities};
 use crate::exit::Exit;
 use crate::ui::table::table;
 

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Outcome, Session};
+use crate::document::schema;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
-use crate::stack::{language, schema};
+use crate::stack::language;
 
 /// Of the name of a stack (`stack/language.rs`).
 const NAME_CHARACTERS_MAX: usize = 32;

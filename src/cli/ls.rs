@@ -4,8 +4,8 @@ use super::{Outcome, Session, cloud};
 use jiff::Timestamp;
 
 use crate::clock;
+use crate::cloud::discover::{StackSummary, stacks};
 use crate::engine::deadline;
-use crate::engine::discover::{StackSummary, stacks};
 use crate::exit::Exit;
 use crate::ui::table::table;
 

@@ -2,9 +2,10 @@
 
 use super::{Outcome, Session};
 use crate::benchmark::language as scenario;
+use crate::document::schema;
 use crate::exit::Exit;
 use crate::region::faults::language as faults;
-use crate::stack::{language as stack, schema};
+use crate::stack::language as stack;
 
 /// Print the JSON Schema of stack files, with which editors complete
 #[derive(Debug, clap::Args)]

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::clock;
 use crate::engine::deadline;
-use crate::engine::status::{ClusterStatus, InstanceStatus, Status};
 use crate::exit::Exit;
+use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::ui::table::table;
 
 /// Show a stack as it is now

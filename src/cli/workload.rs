@@ -7,9 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session};
+use crate::document::grammar;
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::stack::grammar;
 use crate::workload::{Options, Server};
 
 /// Serve the sample application: every path answers with the id of the instance

@@ -8,17 +8,19 @@ use std::time::Duration;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, TagDescription};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetTypeEnum};
 
-use super::discover::{Depth, complete, groups};
-use super::plan::Action;
-use super::snapshot::Snapshot;
 use super::{Engine, Plan, no_such_cluster, park};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::discover::{Depth, complete, groups};
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::{Problem, Problems};
-use crate::resources::fields::Value;
+use crate::resource::change::Action;
+use crate::resource::fields::Value;
+use crate::resource::in_cluster;
 use crate::resources::network::LiveNetwork;
-use crate::resources::tags::{self, Tags};
-use crate::resources::{in_cluster, target_group};
+use crate::resources::target_group;
 use crate::stack::model::Capacity;
 
 /// What is to be taken over, as the user names it.

@@ -7,14 +7,14 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::diff::Node;
-use super::event::{Event, seconds};
-use super::plan::Action;
 use super::scheduler::Schedule;
-use super::task::{Run, Task, interrupted};
 use crate::clock;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
-use crate::resources::cluster_prefix;
+use crate::resource::change::Action;
+use crate::resource::cluster_prefix;
+use crate::resource::context::{Run, Task, interrupted};
+use crate::resource::event::{Event, seconds};
 
 /// Steps at once. AWS's token buckets for mutating calls hold at least this many (EC2 API throttling: 50–200).
 const RUNNING_MAX: usize = 16;

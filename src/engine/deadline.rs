@@ -9,13 +9,14 @@ use std::time::Duration;
 use aws_sdk_ec2::primitives::DateTime;
 use jiff::Timestamp;
 
-use super::discover::{Depth, discover};
-use super::snapshot::{Snapshot, is_present};
-use super::task::{Run, Task};
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::discover::{Depth, discover};
+use crate::cloud::snapshot::{Snapshot, is_present};
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
-use crate::resources::tags::{self, Tags};
+use crate::resource::context::{Run, Task};
 
 const TAG: &str = "cloudscale:down-after";
 /// How the scheduled action of a group ends, after the group's name.

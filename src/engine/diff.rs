@@ -6,13 +6,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Action, Change, FieldChange};
-use super::snapshot::Snapshot;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problems;
-use crate::resources::face::{Face, Live, Wanted};
-use crate::resources::fields::{Fields, Value};
-use crate::resources::tags::{self, Tags};
-use crate::resources::{Scope, TYPES, foreign};
+use crate::resource::change::{Action, Change, FieldChange};
+use crate::resource::erased::{Face, Live, Wanted};
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Scope, foreign};
+use crate::resources::TYPES;
 use crate::stack::model::Capacity;
 use crate::stack::names;
 

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use super::apply::apply;
 use super::diff::{self, Node};
-use super::discover::{Depth, discover};
-use super::event::Event;
 use super::lock::{self, model::Lease};
-use super::own_network;
-use super::plan::{Change, Report};
-use super::task::{Backoff, Run};
+use super::plan::Report;
 use crate::clock;
+use crate::cloud::discover::{Depth, discover};
+use crate::cloud::own_network;
+use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
-use crate::resources::tags;
+use crate::resource::change::Change;
+use crate::resource::context::{Backoff, Run};
+use crate::resource::event::Event;
 
 /// What `down` would delete.
 #[derive(Clone, Debug)]

@@ -3,12 +3,14 @@
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 
-use super::snapshot::{Snapshot, is_present, tag};
-use super::status::{
+use super::{deadline, park};
+use crate::cloud::snapshot::{Snapshot, is_present, tag};
+use crate::cloud::tags;
+use crate::resource::status::{
     ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, full_name, split_port,
 };
-use super::{deadline, park};
-use crate::resources::{cluster_prefix, in_cluster, load_balancer, tags};
+use crate::resource::{cluster_prefix, in_cluster};
+use crate::resources::load_balancer;
 use crate::stack::model::{Capacity, Cluster, Provider, Stack};
 
 /// The port that `http://` means.

@@ -3,27 +3,19 @@
 //! [`Engine`] is the door: commands and the benchmark ask it for a plan, apply the plan, wait until the stack serves, and
 //! take it down. There is no state file: every answer is made of what the cloud says now.
 
-pub mod activities;
 pub mod adopt;
 pub mod apply;
 pub mod deadline;
 pub mod diff;
-pub mod discover;
 pub mod down;
-pub mod event;
-pub mod image;
 pub mod lock;
 pub mod look;
 pub mod offline;
-pub mod own_network;
 pub mod park;
 pub mod plan;
 pub mod plan_file;
 pub mod price;
 pub mod scheduler;
-pub mod snapshot;
-pub mod status;
-pub mod task;
 pub mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,23 +27,27 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::diff::Node;
-use self::discover::{Depth, discover};
-use self::event::{Event, Sink};
 use self::lock::Lock;
 use self::lock::model::Lease;
-use self::plan::{Action, Report};
-use self::snapshot::Snapshot;
-use self::status::Status;
-use self::task::Run;
+use self::plan::Report;
 use self::wait::Wait;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::discover::{Depth, discover};
+use crate::cloud::image::{self, Images};
+use crate::cloud::own_network;
+use crate::cloud::snapshot::Snapshot;
+use crate::document::suggest;
 use crate::problem::{Problem, Problems};
+use crate::resource::change::Action;
+use crate::resource::context::Run;
+use crate::resource::event::{Event, Sink};
+use crate::resource::status::Status;
+use crate::resource::{Resource as _, Scope, in_cluster};
 use crate::resources::network::LiveNetwork;
 use crate::resources::scaling_group::ScalingGroup;
-use crate::resources::{Resource as _, Scope, in_cluster, launch_template, network, target_group};
+use crate::resources::{launch_template, network, target_group};
 use crate::stack::model::Stack;
-use crate::stack::suggest;
 
 /// A stack and the cloud that it lives in.
 #[derive(Clone)]
@@ -69,7 +65,7 @@ pub struct Plan {
     /// When the stack is to be gone.
     deadline: Option<Timestamp>,
     nodes: Vec<Node>,
-    images: image::Images,
+    images: Images,
 }
 
 impl Plan {
@@ -147,7 +143,7 @@ impl Engine {
     }
 
     /// The images of those launch templates that get a new version; others keep theirs.
-    async fn images(&self, nodes: &[Node]) -> Result<image::Images, Problem> {
+    async fn images(&self, nodes: &[Node]) -> Result<Images, Problem> {
         let changing = nodes.iter().filter(|node| !matches!(node.change.action, Action::Unchanged | Action::Delete));
         let changing: BTreeSet<_> = changing.map(|node| node.change.address.as_str()).collect();
         let clusters = self.stack.clusters.iter();

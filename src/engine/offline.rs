@@ -5,9 +5,10 @@
 use super::diff::diff;
 use super::plan::Report;
 use super::price;
-use super::snapshot::Snapshot;
+use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problems;
-use crate::resources::{Scope, network};
+use crate::resource::Scope;
+use crate::resources::network;
 use crate::stack::model::Stack;
 
 /// What `up` would do where nothing is there yet.

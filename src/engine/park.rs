@@ -11,14 +11,15 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Tag};
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use futures_util::future::join_all;
 
-use super::discover::{Depth, discover};
-use super::event::Event;
-use super::snapshot::{Snapshot, is_present, tag};
-use super::task::{Run, Task};
 use crate::aws::error::CallError;
+use crate::cloud::discover::{Depth, discover};
+use crate::cloud::snapshot::{Snapshot, is_present, tag};
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::{Problem, Problems};
+use crate::resource::context::{Run, Task};
+use crate::resource::event::Event;
 use crate::resources::scaling_group::departure;
-use crate::resources::tags::{self, Tags};
 
 /// On a group what it was, on an instance that it was stopped with its stack.
 const PARKED: &str = "cloudscale:parked";

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use super::diff::Node;
-use super::plan::Action;
 use crate::problem::Problem;
-use crate::resources::fields::short_hash;
+use crate::resource::change::Action;
+use crate::resource::fields::short_hash;
 use crate::stack::model::{Provider, Stack};
 
 /// Of the file's schema.

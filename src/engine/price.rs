@@ -1,8 +1,8 @@
 //! What a stack costs an hour: a small dated table, good enough to notice a mistake before it costs money.
 
 use super::plan::HourlyCost;
-use super::status::{ClusterStatus, InstanceStatus, Status};
 use crate::problem::Problem;
+use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::stack::model::{Capacity, Cluster, Stack};
 
 /// The region whose prices these are.

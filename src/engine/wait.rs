@@ -9,14 +9,14 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::discover::target_health;
-use super::event::Event;
-use super::snapshot::{Health, health_of};
-use super::status::{ClusterStatus, Status, split_port};
-use super::task::Run;
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::discover::target_health;
+use crate::cloud::snapshot::{Health, health_of};
 use crate::problem::{Problem, Problems};
+use crate::resource::context::Run;
+use crate::resource::event::Event;
+use crate::resource::status::{ClusterStatus, Status, split_port};
 use crate::stack::model::{Cluster, FixedResponse, Provider, Stack};
 
 /// How far `up` waits.

@@ -7,16 +7,16 @@ use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::fields::{Fields, Value};
 use super::scaling_policy::{self, cluster_of_group, policies};
-use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::{CallError, settled};
-use crate::engine::event::Event;
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::status::full_name;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::event::Event;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::status::full_name;
+use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::{Comparison, Metric, Trigger};
 use crate::stack::names;
 
@@ -278,7 +278,7 @@ mod tests {
     use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy, TagDescription};
 
     use super::*;
-    use crate::resources::tags;
+    use crate::cloud::tags;
 
     fn cloud(policy: &str) -> Snapshot {
         let address = TagDescription::builder().key(tags::ADDRESS).value("cluster.web.scaling_group").build();

@@ -8,12 +8,13 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetHealthDescription,
 };
 
-use super::{cluster_prefix, scaling_group};
+use super::scaling_group;
 use crate::aws::error::CallError;
-use crate::engine::discover::target_health;
-use crate::engine::snapshot::health_of;
-use crate::engine::task::Task;
+use crate::cloud::discover::target_health;
+use crate::cloud::snapshot::health_of;
 use crate::problem::Problem;
+use crate::resource::cluster_prefix;
+use crate::resource::context::Task;
 
 /// How many target groups a rule may name (ELBv2 quota).
 const GROUPS_MAX: usize = 5;

@@ -20,12 +20,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::mixed_instances;
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::engine::discover::target_health;
-use crate::engine::event::Event;
-use crate::engine::snapshot::health_of;
-use crate::engine::task::Task;
+use crate::cloud::discover::target_health;
+use crate::cloud::snapshot::health_of;
 use crate::engine::wait::Console;
 use crate::problem::Problem;
+use crate::resource::context::Task;
+use crate::resource::event::Event;
 
 const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
 /// By these an endpoint that imitates AWS says that it lacks an operation; moto fails without any code.

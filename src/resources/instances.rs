@@ -10,15 +10,17 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecification, ResourceType};
 
-use super::fields::{Fields, Value, short_hash};
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, cluster_prefix, in_cluster, security_group};
+use super::security_group;
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::{Snapshot, is_present, is_terminated, tag};
-use crate::engine::task::Task;
+use crate::cloud::snapshot::{Snapshot, is_present, is_terminated, tag};
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value, short_hash};
+use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster};
 use crate::stack::model::Capacity;
 use crate::stack::names;
 

@@ -2,14 +2,16 @@
 
 use aws_sdk_ec2::types::{InternetGateway as Api, ResourceType};
 
-use super::fields::{Fields, Value};
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, touches, vpc};
+use super::vpc;
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 
 pub const ADDRESS: &str = "network.internet_gateway";

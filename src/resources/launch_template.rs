@@ -10,16 +10,18 @@ use aws_sdk_ec2::types as ec2;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::fields::Fields;
+use super::security_group;
 use super::security_group::SecurityGroup;
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, in_cluster, security_group};
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope, foreign, in_cluster};
 use crate::stack::model::Image;
 use crate::stack::names;
 
@@ -255,8 +257,13 @@ fn image_in(description: &str) -> Option<&str> {
 
 /// The next version of the template; a retry of the same change makes no second one.
 async fn new_version(task: &Task<'_>, wanted: &Wanted, template: &Output) -> Result<String, Problem> {
-    let token =
-        super::fields::short_hash([&*task.run.stack, task.address, task.spec, &template.id, &template.revision]);
+    let token = crate::resource::fields::short_hash([
+        &*task.run.stack,
+        task.address,
+        task.spec,
+        &template.id,
+        &template.revision,
+    ]);
     let request = task
         .clients()
         .ec2

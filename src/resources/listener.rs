@@ -8,15 +8,17 @@ use aws_sdk_elasticloadbalancingv2::types::{
     RedirectActionConfig, RedirectActionStatusCodeEnum,
 };
 
-use super::fields::Fields;
-use super::tags::{self, Tags};
 use super::target_group::tags_of;
-use super::{Output, Resource, Scope, foreign, load_balancer, security_group, touches};
+use super::{load_balancer, security_group};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope, foreign, touches};
 use crate::stack::model::{FixedResponse, Https};
 
 /// The listener that has the rules.

@@ -2,16 +2,18 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
 
-use super::fields::{Fields, Value};
-use super::tags::{self, Tags};
+use super::security_group;
 use super::target_group::tags_of;
-use super::{Output, Resource, Scope, foreign, security_group, touches};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::engine::wait;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, foreign, touches};
 use crate::stack::names;
 
 pub const ADDRESS: &str = "load_balancer";

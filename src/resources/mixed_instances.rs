@@ -8,7 +8,7 @@ use aws_sdk_autoscaling::types::{
     MixedInstancesPolicy,
 };
 
-use super::fields::Fields;
+use crate::resource::fields::Fields;
 use crate::stack::model::Mix;
 
 /// What the group launches from, with one type or with several.

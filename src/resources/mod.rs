@@ -1,11 +1,9 @@
 //! The resource types: what the user wants, what the cloud says, how they compare, and how to create, update and delete.
 //!
 //! One file per AWS type. Waiting, retrying, ordering and progress are the engine's. To add a type: write its file,
-//! implement [`Resource`], and add it to [`TYPES`].
+//! implement [`Resource`](crate::resource::Resource), and add it to [`TYPES`].
 
 pub mod alarm;
-pub mod face;
-pub mod fields;
 pub mod handover;
 pub mod instance_refresh;
 pub mod instances;
@@ -24,24 +22,10 @@ pub mod scaling_policy;
 pub mod scheduled_action;
 pub mod security_group;
 pub mod subnet;
-pub mod tags;
 pub mod target_group;
 pub mod vpc;
 
-use std::future::Future;
-
-use jiff::Timestamp;
-
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
-use crate::problem::Problem;
-use crate::stack::model::Stack;
-
-use face::{Face, Typed};
-use fields::Fields;
-use network::LiveNetwork;
-use tags::Tags;
+use crate::resource::erased::{Face, Typed};
 
 /// Every resource type.
 pub const TYPES: &[&dyn Face] = &[
@@ -62,152 +46,3 @@ pub const TYPES: &[&dyn Face] = &[
     &Typed::<alarm::Alarm>::NEW,
     &Typed::<scheduled_action::ScheduledAction>::NEW,
 ];
-
-/// What wanted resources are made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
-    pub stack: &'a Stack,
-    pub network: &'a LiveNetwork,
-    /// When the cloud was asked: what was to happen once, and is over, is not wanted any more.
-    pub now: Timestamp,
-}
-
-/// What others need to know of a resource once it is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Output {
-    /// ARN, id or name: whatever the calls of dependents take.
-    pub id: String,
-    /// The launch template's version.
-    pub revision: String,
-    /// What it consists of and may shed: a fleet's instances, registered targets, ways in.
-    pub members: Vec<String>,
-}
-
-impl Output {
-    pub fn id(id: impl Into<String>) -> Self {
-        Self { id: id.into(), ..Self::default() }
-    }
-}
-
-/// One resource type.
-///
-/// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` of what was replaced,
-/// or `shed` of what an update left, when nothing refers to the old any more. So replacements create before they delete.
-pub trait Resource: Sized + Send + Sync + 'static {
-    /// What the user wants.
-    type Wanted: Clone + Send + Sync + 'static;
-    /// What the cloud says.
-    type Live: Clone + Send + Sync + 'static;
-
-    /// The file's name.
-    const KIND: &'static str;
-    /// Fields that AWS cannot change in place.
-    const REPLACE_ON: &'static [&'static str] = &[];
-    /// Fields by which this is replaced when what they refer to is: AWS could not change over without losing requests.
-    const REPLACE_WITH: &'static [&'static str] = &[];
-    /// Fields that some endpoints do not tell: their absence is no difference.
-    const MAY_BE_UNTOLD: &'static [&'static str] = &[];
-    /// Whether an update makes something new that dependents must take up, e.g. a version.
-    const REVISES: bool = false;
-    /// Whether an update may leave parts without use, to be taken away when nothing refers to them any more.
-    const SHEDS: bool = false;
-    /// Kinds whose deletion takes this along, where this refers to them.
-    const GOES_WITH: &'static [&'static str] = &[];
-
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Self::Wanted)>;
-    fn live(cloud: &Snapshot) -> Vec<(String, Self::Live)>;
-
-    fn want(wanted: &Self::Wanted) -> Fields;
-    fn observe(live: &Self::Live, cloud: &Snapshot) -> Fields;
-
-    /// The hash of what is wanted, for the spec tag.
-    fn spec(wanted: &Self::Wanted) -> String {
-        Self::want(wanted).spec()
-    }
-
-    /// Whether the live resource is known to equal `spec` without looking at its fields.
-    fn in_sync(_live: &Self::Live, _spec: &str) -> bool {
-        false
-    }
-
-    /// Addresses that must be there first although no field refers to them.
-    fn after(_wanted: &Self::Wanted) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Addresses that must stay until this is gone although no field refers to them.
-    fn stands_on(_live: &Self::Live) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Why the two differ, where the type knows better than the spec tag.
-    fn reason(_wanted: &Self::Wanted, _live: &Self::Live) -> Option<String> {
-        None
-    }
-
-    fn output(live: &Self::Live) -> Output;
-
-    /// `None` where AWS gives this type no tags.
-    fn tags(_live: &Self::Live) -> Option<&Tags> {
-        None
-    }
-
-    /// Something worth showing beside an unchanged resource.
-    fn remark(_live: &Self::Live) -> Option<String> {
-        None
-    }
-
-    fn create(task: &Task<'_>, wanted: &Self::Wanted) -> impl Future<Output = Result<Output, Problem>> + Send;
-
-    /// Creates the successor of `live`, which goes when nothing refers to it any more.
-    fn replace(
-        task: &Task<'_>,
-        wanted: &Self::Wanted,
-        _live: &Self::Live,
-    ) -> impl Future<Output = Result<Output, Problem>> + Send {
-        Self::create(task, wanted)
-    }
-
-    fn update(
-        task: &Task<'_>,
-        wanted: &Self::Wanted,
-        live: &Self::Live,
-        changes: &[FieldChange],
-    ) -> impl Future<Output = Result<Output, Problem>> + Send;
-
-    /// Takes away the parts that are no longer among `kept`, where [`Resource::SHEDS`].
-    fn shed(_task: &Task<'_>, _live: &Self::Live, _kept: &Output) -> impl Future<Output = Result<(), Problem>> + Send {
-        async { Ok(()) }
-    }
-
-    /// Deletes what is live.
-    fn retire(task: &Task<'_>, live: &Self::Live) -> impl Future<Output = Result<(), Problem>> + Send;
-}
-
-/// `cluster.light.target_group`
-pub fn in_cluster(cluster: &str, kind: &str) -> String {
-    format!("cluster.{cluster}.{kind}")
-}
-
-/// `cluster.light` of any address within the cluster.
-pub fn cluster_prefix(address: &str) -> Option<&str> {
-    let end = address.strip_prefix("cluster.")?.find('.')?;
-    Some(&address[.."cluster.".len() + end])
-}
-
-/// Whether any of the changed fields starts with one of the names.
-pub fn touches(changes: &[FieldChange], names: &[&str]) -> bool {
-    changes.iter().any(|change| names.iter().any(|name| change.path.starts_with(name)))
-}
-
-/// A resource that stands in the way and is not ours.
-pub fn foreign(kind: &str, name: &str) -> Problem {
-    Problem::new(
-        "A resource of this name belongs to someone else",
-        format!("the {kind} {name} exists and carries no `{}` tag of this stack: it is not touched", tags::STACK),
-    )
-    .hint(
-        "rename the stack, or delete that resource if it is yours and nothing uses it; a group or target group of the stack's \
-         own that has only lost its tags comes back by `cloudscale adopt`",
-    )
-}

@@ -4,11 +4,11 @@
 //!
 //! So the VPC and the subnets are values: ids of what is there, or references to what will be.
 
-use super::fields::Value;
 use super::{subnet, vpc};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
+use crate::resource::fields::Value;
 use crate::stack::model::Network;
 
 /// A load balancer needs subnets in so many zones (ELBv2 API, CreateLoadBalancer).

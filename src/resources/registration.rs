@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetHealthDescription};
 
-use super::fields::Fields;
 use super::instances::until_running;
-use super::{Output, Resource, Scope, in_cluster, scaling_group};
+use super::scaling_group;
 use crate::aws::error::CallError;
-use crate::engine::discover::target_health;
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::{Snapshot, health_of};
-use crate::engine::task::Task;
+use crate::cloud::discover::target_health;
+use crate::cloud::snapshot::{Snapshot, health_of};
 use crate::engine::wait::Console;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::Capacity;
 
 #[derive(Debug)]

@@ -4,14 +4,16 @@
 
 use aws_sdk_ec2::types::{ResourceType, Route, RouteOrigin, RouteTable as Api};
 
-use super::fields::Fields;
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, internet_gateway, touches, vpc};
+use super::{internet_gateway, vpc};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 
 pub const ADDRESS: &str = "network.route_table";
@@ -98,7 +100,7 @@ impl Resource for RouteTable {
         let vpc = task.output(vpc::ADDRESS)?.id;
         let request = task.clients().ec2.create_route_table().vpc_id(&vpc);
         let request = request
-            .client_token(super::fields::short_hash([&*task.run.stack, task.address, &vpc]))
+            .client_token(crate::resource::fields::short_hash([&*task.run.stack, task.address, &vpc]))
             .tag_specifications(tags::specification(ResourceType::RouteTable, &task.tags()));
         let answer = task.fresh("ec2:CreateRouteTable", || request.clone().send()).await?;
         let id = answer.route_table().and_then(|table| table.route_table_id()).unwrap_or_default();

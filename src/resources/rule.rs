@@ -9,16 +9,18 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetGroupStickinessConfig, TargetGroupTuple,
 };
 
-use super::fields::{Fields, Value};
 use super::handover::Next;
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, cluster_prefix, handover, in_cluster, listener, touches};
+use super::{handover, listener};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster, touches};
 use crate::stack::model::Stack;
 
 /// Values and wildcards that one rule may hold (quotas of ELBv2, fixed).

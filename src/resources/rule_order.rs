@@ -9,10 +9,11 @@ use std::sync::Arc;
 use aws_sdk_elasticloadbalancingv2::types::{Rule as Api, RulePriorityPair};
 use tokio::sync::Mutex;
 
-use super::tags::{self, Tags};
 use crate::aws::error::CallError;
-use crate::engine::task::Task;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::context::Task;
 
 /// The highest priority of ELBv2; rules that are pushed aside go to the end.
 pub const PRIORITY_MAX: i32 = 50_000;

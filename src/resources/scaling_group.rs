@@ -7,18 +7,17 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState, ScheduledUpda
 
 use self::rollover::{roll_over, template, template_is_current};
 use self::settings::{configure, listed, resume, suspend, suspended};
-use super::fields::{Fields, Value};
-use super::tags::{self, Tags};
-use super::{
-    Output, Resource, Scope, foreign, in_cluster, instance_refresh, mixed_instances, registration, security_group,
-    touches,
-};
+use super::{instance_refresh, mixed_instances, registration, security_group};
 use crate::aws::error::CallError;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::engine::deadline;
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, foreign, in_cluster, touches};
 use crate::stack::model::{Capacity, Mix, Rollout};
 use crate::stack::names;
 
@@ -293,7 +292,7 @@ impl Resource for ScalingGroup {
         let name = live.group.auto_scaling_group_name().unwrap_or_default();
         departure::unprotect(task.clients(), task.address, &live.group).await?;
         // The cluster has become a fleet: the group goes when that serves.
-        let cluster = super::cluster_prefix(task.address).unwrap_or_default();
+        let cluster = crate::resource::cluster_prefix(task.address).unwrap_or_default();
         if let Some(fleet) = task.run.published(&format!("{cluster}.registration")) {
             registration::until_healthy(task, &fleet.id, &fleet.members, "").await?;
         }

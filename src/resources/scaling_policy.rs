@@ -8,15 +8,16 @@ use aws_sdk_autoscaling::types::{
     ScalingPolicy as Api, StepAdjustment, TargetTrackingConfiguration,
 };
 
-use super::fields::{Fields, Value};
-use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::status::full_name;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
 use crate::problem::Problem;
-use crate::resources::{load_balancer, rule, tags};
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::status::full_name;
+use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resources::{load_balancer, rule};
 use crate::stack::model::{Adjustment, Capacity, Comparison, Metric, Policy, Step};
 use crate::stack::names;
 

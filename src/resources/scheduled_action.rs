@@ -7,15 +7,15 @@ use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
 use croner::Cron;
 use jiff::Timestamp;
 
-use super::fields::Fields;
 use super::scaling_policy::cluster_of_group;
-use super::{Output, Resource, Scope, in_cluster};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::snapshot::Snapshot;
 use crate::engine::deadline;
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::{self, Capacity};
 use crate::stack::names;
 

@@ -6,14 +6,15 @@ use std::fmt;
 
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup as Api, UserIdGroupPair};
 
-use super::fields::{Fields, Value};
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, touches};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, foreign, touches};
 use crate::stack::names;
 
 pub const LOAD_BALANCER: &str = "load_balancer.security_group";

@@ -2,14 +2,16 @@
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTableAssociation, Subnet as Api};
 
-use super::fields::Fields;
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, route_table, touches, vpc};
+use super::{route_table, vpc};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 use crate::stack::network::subnet_range;
 

@@ -9,15 +9,17 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Matcher, ProtocolEnum, TargetGroup as Api, TargetGroupAttribute, TargetTypeEnum,
 };
 
-use super::fields::{Fields, Value};
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope, foreign, in_cluster, security_group, touches};
+use super::security_group;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, foreign, in_cluster, touches};
 use crate::stack::model::{Balancing, HealthCheck};
 use crate::stack::names;
 

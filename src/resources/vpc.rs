@@ -2,14 +2,15 @@
 
 use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
 
-use super::fields::Fields;
-use super::tags::{self, Tags};
-use super::{Output, Resource, Scope};
 use crate::aws::error::{CallError, settled};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::fields::Fields;
+use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Network;
 
 pub const ADDRESS: &str = "network.vpc";

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::decode::is_arm;
-use super::document::{Fields, scalar_text};
 use super::language::{MIX, ROLLOUT, SCHEDULED_ACTION};
 use super::model::{Autoscaling, Mix, Rollout, ScheduledAction};
 use super::policies::policies;
+use crate::document::{Fields, scalar_text};
 use crate::problem::{Problem, Problems};
 
 /// Overrides of a mixed instances policy (EC2 Auto Scaling quotas).
@@ -167,7 +167,7 @@ fn scheduled_action(fields: &Fields, problems: &mut Problems) -> ScheduledAction
     check_times(fields, &action, problems);
     if jiff::tz::TimeZone::get(&action.time_zone).is_err() {
         let zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let hint = super::suggest::closest(&action.time_zone, zones.iter().map(String::as_str));
+        let hint = crate::document::suggest::closest(&action.time_zone, zones.iter().map(String::as_str));
         let hint = hint.map_or_else(
             || "for example `America/Toronto` or `UTC`".to_owned(),
             |near| format!("did you mean `{near}`?"),

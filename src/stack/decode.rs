@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::autoscaling;
-use super::document::{Document, Fields, scalar_text};
 use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER};
 use super::model::{Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Image, Provider, Stack, WeightedRoute};
 use super::routes::{self, Route};
-use super::yaml::Entry;
-use super::{Overrides, suggest, userdata};
+use super::{Overrides, userdata};
 use super::{load_balancer, network};
+use crate::document::suggest;
+use crate::document::yaml::Entry;
+use crate::document::{Document, Fields, scalar_text};
 use crate::problem::{Problem, Problems};
 
 /// A resource takes 50 tags; some are ours.

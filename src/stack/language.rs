@@ -1,8 +1,8 @@
 //! The stack language: every key, what it may hold, its default and what it is for.
 
-use super::grammar::Presence::{Default, Optional, Required};
-use super::grammar::{Key, Kind, Object, Presence, seconds};
 use super::quotas::QUOTAS;
+use crate::document::grammar::Presence::{Default, Optional, Required};
+use crate::document::grammar::{Key, Kind, Object, Presence, seconds};
 
 mod group;
 

@@ -1,10 +1,10 @@
 //! The load balancer's part of a stack: listeners, weighted routes, and how a cluster's instances share its requests.
 
-use super::document::{Fields, scalar_text};
 use super::language::{FIXED_RESPONSE, HTTPS, LOAD_BALANCER, WEIGHTED_ROUTE};
 use super::model::{Balancing, FixedResponse, Https, LoadBalancer, Provider, WeightedRoute};
 use super::routes::{self, Route};
-use super::suggest;
+use crate::document::suggest;
+use crate::document::{Fields, scalar_text};
 use crate::problem::{Problem, Problems};
 
 /// The text of a fixed response (ELBv2 API).
@@ -66,7 +66,7 @@ fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), 
 pub(super) fn weighted_routes(fields: &Fields, routes: &mut Vec<Route>, problems: &mut Problems) -> Vec<WeightedRoute> {
     let clusters: Vec<&str> = fields.map("clusters").iter().map(|entry| entry.key.as_str()).collect();
     let entries = fields.map("routes").iter();
-    let route = |entry: &super::yaml::Entry| {
+    let route = |entry: &crate::document::yaml::Entry| {
         let fields = fields.of_inner(&entry.value, &WEIGHTED_ROUTE);
         let paths = routes::read(&fields, "paths", &format!("routes.{}", entry.key), routes, problems);
         if paths.is_empty() && fields.list("paths").is_empty() && fields.is_written("paths") {

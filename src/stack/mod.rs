@@ -9,13 +9,12 @@ use std::path::Path;
 
 use regex::Regex;
 
+use crate::document::Document;
+use crate::document::grammar::Kind;
 use crate::problem::{Problem, Problems};
 
 mod autoscaling;
-mod check;
 mod decode;
-pub mod document;
-pub mod grammar;
 pub mod language;
 mod load_balancer;
 pub mod model;
@@ -24,13 +23,8 @@ pub mod network;
 mod policies;
 mod quotas;
 pub mod routes;
-pub mod schema;
-pub mod suggest;
 pub mod userdata;
-pub mod yaml;
 
-use document::Document;
-use grammar::Kind;
 use model::{Provider, Stack};
 
 /// What the command line says instead of the stack file.
@@ -77,5 +71,7 @@ fn in_file_order(problems: &mut Problems) {
 
 #[cfg(test)]
 mod group_tests;
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::document::{Fields, scalar_text};
 use super::language::{CREATED_NETWORK, EXISTING_NETWORK, SSH};
 use super::model::{Network, Ssh};
+use crate::document::{Fields, scalar_text};
 use crate::problem::Problems;
 
 /// The prefixes that a VPC may have (VPC user guide).

@@ -3,9 +3,9 @@
 //! The figures are AWS's defaults (user guides of Elastic Load Balancing and EC2 Auto Scaling, "Quotas", read 2026-09); the
 //! stack's `quotas` say what the account really has. AWS sets the quota of vCPUs for each account, so it has no default.
 
-use super::document::Fields;
-use super::grammar::{Key, Kind, Object, Presence};
 use super::model::{Autoscaling, Capacity, Cluster, Stack};
+use crate::document::Fields;
+use crate::document::grammar::{Key, Kind, Object, Presence};
 use crate::problem::{Problem, Problems};
 
 const RULES: &str = "Rules per Application Load Balancer";

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::document::{Fields, scalar_text};
+use crate::document::{Fields, scalar_text};
 use crate::problem::{Place, Problem, Problems};
 
 /// A rule's path patterns (quota "condition values per rule").

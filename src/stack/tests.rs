@@ -7,6 +7,7 @@ use super::model::{
     Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger, WeightedRoute,
 };
 use super::*;
+use crate::document::{check, grammar, yaml};
 use crate::problem::Source;
 
 /// Loads a text as if it were `stack.yaml` in an empty folder.

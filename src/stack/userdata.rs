@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 
 use super::model::UserData;
-use super::{suggest, yaml};
+use crate::document::{suggest, yaml};
 use crate::problem::{Place, Problem, Problems, Source};
 
 /// What EC2 takes, before base64.

@@ -3,7 +3,8 @@
 use similar::{ChangeTag, TextDiff};
 
 use super::style::Paint;
-use crate::engine::plan::{Action, Change, FieldChange, HourlyCost, Report, Summary};
+use crate::engine::plan::{HourlyCost, Report, Summary};
+use crate::resource::change::{Action, Change, FieldChange};
 
 /// Unchanged lines around a change in a text diff.
 const CONTEXT_LINES: usize = 2;

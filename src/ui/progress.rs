@@ -9,8 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Printer;
 use super::style::Paint;
 use crate::clock;
-use crate::engine::event::{Event, Progress, Sink};
-use crate::engine::plan::Action;
+use crate::resource::change::Action;
+use crate::resource::event::{Event, Progress, Sink};
 
 /// How often a spinner moves.
 const TICK: Duration = Duration::from_millis(100);

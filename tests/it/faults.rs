@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use cloudscale::aws::clients::{Clients, Limits};
 use cloudscale::engine::Engine;
-use cloudscale::engine::event::{Event, Sink};
 use cloudscale::engine::plan::Summary;
 use cloudscale::engine::wait::Wait;
 use cloudscale::problem::{Problem, Problems};
 use cloudscale::region::faults::language;
+use cloudscale::resource::event::{Event, Sink};
 use cloudscale::stack::{self, Overrides, model::Stack};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use cloudscale::clock;
 use cloudscale::clock::simulated::Simulation;
+use cloudscale::cloud::tags;
 use cloudscale::engine::Engine;
-use cloudscale::engine::event::{Event, Sink};
 use cloudscale::engine::wait::Wait;
 use cloudscale::problem::Problems;
 use cloudscale::region::driver::Region;
-use cloudscale::resources::tags;
+use cloudscale::resource::event::{Event, Sink};
 use cloudscale::stack::model::Stack;
 use jiff::Timestamp;
 use proptest::prelude::*;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::RouteTable;
 use cloudscale::aws::clients::Clients;
-use cloudscale::resources::tags::{self, Tags};
+use cloudscale::cloud::tags;
+use cloudscale::cloud::tags::Tags;
 
 /// One resource of a region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{InstanceType, RequestLaunchTemplateData, ResourceType};
 use cloudscale::aws::clients::Clients;
-use cloudscale::engine::event::{Event, Sink};
+use cloudscale::cloud::tags;
 use cloudscale::engine::lock::model::{Holder, Process};
 use cloudscale::engine::lock::{self, process};
-use cloudscale::engine::task::Run;
 use cloudscale::exit::Exit;
 use cloudscale::problem::Problems;
-use cloudscale::resources::tags;
+use cloudscale::resource::context::Run;
+use cloudscale::resource::event::{Event, Sink};
 use cloudscale::stack::names;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -104,7 +104,7 @@ async fn a_run_whose_lock_is_taken_away_starts_nothing_new_and_says_why() {
     assert!(lab.cloudscale(&["unlock"]).ok().stdout.contains("not locked"));
     let work = async {
         let () = held.run.cancel.cancelled().await;
-        Err::<(), _>(Problems::from(cloudscale::engine::task::interrupted()))
+        Err::<(), _>(Problems::from(cloudscale::resource::context::interrupted()))
     };
     let lost = tokio::time::timeout(Duration::from_secs(60), held.during(work)).await.expect("the loss is noticed");
     assert_eq!(lost.expect_err("the work was stopped").0[0].summary, "The lock was lost");

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, RequestLaunchTemplateData, Tag};
 use aws_sdk_elasticloadbalancingv2::types::RulePriorityPair;
 use cloudscale::aws::clients::Clients;
-use cloudscale::resources::tags;
+use cloudscale::cloud::tags;
 use cloudscale::stack::names;
 use proptest::prelude::*;
 

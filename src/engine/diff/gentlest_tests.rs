@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use super::tests::network;
 use super::*;
-use crate::resources::face::Live;
+use crate::document::grammar::{Kind, Object};
+use crate::resource::erased::Live;
 use crate::resources::network::LiveNetwork;
-use crate::stack::grammar::{Kind, Object};
 use crate::stack::language::STACK;
 use crate::stack::model::Stack;
 use crate::stack::{Overrides, load};

@@ -10,10 +10,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use jiff::Timestamp;
 
 use super::*;
-use crate::resources::fields::Value;
+use crate::resource::Resource;
+use crate::resource::fields::Value;
+use crate::resources::launch_template;
 use crate::resources::network::{LiveNetwork, LiveSubnet};
 use crate::resources::target_group;
-use crate::resources::{Resource, launch_template};
 use crate::stack::model::Stack;
 use crate::stack::{Overrides, load};
 

@@ -18,14 +18,16 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use self::model::{Holder, LENGTH, Lease, RENEW_AFTER, State};
-use super::event::Event;
-use super::task::{Run, Task};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::aws::server_time::ServerTime;
 use crate::clock;
+use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
-use crate::resources::{foreign, launch_template, tags};
+use crate::resource::context::{Run, Task};
+use crate::resource::event::Event;
+use crate::resource::foreign;
+use crate::resources::launch_template;
 use crate::stack::model::Provider;
 use crate::stack::names;
 

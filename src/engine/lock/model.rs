@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, SpanRound, Timestamp, Unit};
 
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::resources::tags::{self, Tags};
 
 /// How long a lease lives without being renewed. Four renewals may fail before a run that works loses its lock.
 pub const LENGTH: Duration = Duration::from_secs(120);

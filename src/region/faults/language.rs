@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rules::{Fault, Faults, Operations, Rule, When};
+use crate::document::grammar::Presence::{Default, Optional, Required};
+use crate::document::grammar::{Key, Kind, Object, Presence};
+use crate::document::yaml;
+use crate::document::{Document, Fields, scalar_text};
 use crate::problem::{Problems, Source};
-use crate::stack::document::{Document, Fields, scalar_text};
-use crate::stack::grammar::Presence::{Default, Optional, Required};
-use crate::stack::grammar::{Key, Kind, Object, Presence};
-use crate::stack::yaml;
 
 const OPERATION: Kind = Kind::Pattern {
     regex: "^[A-Za-z0-9*]+$",

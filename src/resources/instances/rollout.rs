@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::{Live, Member, Wanted, launch, moves, terminate_at_once, until_terminated};
-use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::resources::{in_cluster, registration};
+use crate::resource::context::Task;
+use crate::resource::in_cluster;
+use crate::resources::registration;
 
 /// What happens before the next look: first the end, then the launch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

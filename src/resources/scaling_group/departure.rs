@@ -5,9 +5,10 @@ use aws_sdk_autoscaling::types::AutoScalingGroup;
 use super::describe;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
-use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::resources::{cluster_prefix, registration};
+use crate::resource::cluster_prefix;
+use crate::resource::context::Task;
+use crate::resources::registration;
 
 /// A group cannot be deleted while it changes its capacity.
 const BUSY: &[&str] = &["ScalingActivityInProgress", "ResourceInUse"];

@@ -8,11 +8,12 @@ use aws_sdk_autoscaling::types::{
 
 use super::settings::configure;
 use super::{Live, Wanted, describe};
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::{Task, boot_grace};
+use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problem;
+use crate::resource::context::{Task, boot_grace};
+use crate::resource::in_cluster;
 use crate::resources::instance_refresh::{Rollover, same};
-use crate::resources::{in_cluster, instance_refresh, mixed_instances};
+use crate::resources::{instance_refresh, mixed_instances};
 use crate::stack::model::Provider;
 
 /// Whether the group launches from the version that our tags name.

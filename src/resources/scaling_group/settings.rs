@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
 
 use super::Wanted;
-use crate::engine::plan::FieldChange;
-use crate::engine::task::Task;
 use crate::problem::Problem;
-use crate::resources::{instance_refresh, mixed_instances, touches};
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::touches;
+use crate::resources::{instance_refresh, mixed_instances};
 
 /// The fields that `UpdateAutoScalingGroup` writes.
 pub const FIELDS: &[&str] = &[

@@ -1,8 +1,8 @@
 //! The part of the stack language that describes an Auto Scaling group: sizes, policies, schedule, purchase options.
 
-use super::super::grammar::Presence::{Default, Optional, Required};
-use super::super::grammar::{Kind, Object, seconds};
 use super::{INSTANCE_TYPE, key};
+use crate::document::grammar::Presence::{Default, Optional, Required};
+use crate::document::grammar::{Kind, Object, seconds};
 
 pub static AUTOSCALING: Object = Object {
     name: "group",

@@ -16,14 +16,15 @@ use aws_sdk_ec2::types::{Filter, Instance, LaunchTemplate, SecurityGroup};
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 
 use super::snapshot::{Snapshot, is_present, tag};
-use super::task::boot_grace;
-use super::{deadline, lock};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
+use crate::engine::{deadline, lock};
 use crate::problem::Problem;
+use crate::resource::context::boot_grace;
 use crate::resources::alarm::has_no_cloudwatch;
-use crate::resources::tags::{self, Tags};
 use crate::stack::names;
 
 /// How many ARNs DescribeTags takes (ELBv2 API).

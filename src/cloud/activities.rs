@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::discover::groups;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::tags;
 use crate::problem::Problem;
-use crate::resources::tags;
 
 /// The most that DescribeScalingActivities answers at once (EC2 Auto Scaling API).
 pub const ACTIVITIES_MAX: u8 = 100;

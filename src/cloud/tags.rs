@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::engine::task::Task;
 use crate::problem::Problem;
+use crate::resource::context::Task;
 
 pub const STACK: &str = "cloudscale:stack";
 pub const ADDRESS: &str = "cloudscale:address";

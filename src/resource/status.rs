@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::resources::{in_cluster, load_balancer};
+use crate::resource::in_cluster;
+use crate::resources::load_balancer;
 
 /// A stack, live. `status --json` is this, as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]

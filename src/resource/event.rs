@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::plan::Action;
+use crate::resource::change::Action;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Sink};
-use super::image::{Images, LiveImage};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::image::{Images, LiveImage};
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::resources::Output;
-use crate::resources::fields::Value;
+use crate::resource::Output;
+use crate::resource::fields::Value;
 use crate::resources::launch_template::image_name;
-use crate::resources::tags::{self, Tags};
 use crate::stack::model::{Image, Provider};
 
 /// How long a fresh id may be unknown to other calls: AWS is eventually consistent, usually within seconds.

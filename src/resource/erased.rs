@@ -11,12 +11,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::fields::Fields;
-use super::tags::Tags;
-use super::{Output, Resource, Scope};
-use crate::engine::plan::FieldChange;
-use crate::engine::snapshot::Snapshot;
-use crate::engine::task::Task;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
+use crate::resource::change::FieldChange;
+use crate::resource::context::Task;
+use crate::resource::{Output, Resource, Scope};
 
 type Boxed = Arc<dyn Any + Send + Sync>;
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;

@@ -9,10 +9,11 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplate, LaunchTemp
 use aws_sdk_elasticloadbalancingv2::types::{Listener, LoadBalancer, Rule, TargetGroup, TargetHealthDescription};
 use jiff::Timestamp;
 
-use super::lock::model::Lease;
 use super::own_network::OwnNetwork;
-use crate::resources::fields::Value;
-use crate::resources::tags::{self, Tags};
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
+use crate::engine::lock::model::Lease;
+use crate::resource::fields::Value;
 use crate::resources::target_group::Attributes;
 
 /// Everything that carries the stack's tag.

@@ -3,14 +3,21 @@
 //! [`Document::read`] collects what is wrong with the file's shape and goes on. What is missing or malformed then reads as its
 //! default, so that the rules about meaning can find their own mistakes in the same pass.
 
+pub mod check;
+pub mod grammar;
+pub mod schema;
+pub mod suggest;
+pub mod yaml;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::check;
-use super::grammar::{Key, Kind, Object, Presence, duration_ms};
-use super::yaml::{self, Entry, Node, Value};
 use crate::problem::{Place, Problem, Problems, Source};
+
+use check::check;
+use grammar::{Key, Kind, Object, Presence, duration_ms};
+use yaml::{Entry, Node, Value};
 
 /// A file that was read and checked against its language.
 #[derive(Debug)]

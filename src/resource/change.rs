@@ -1,0 +1,54 @@
+//! What happens to one resource, with its reason: the lines of a plan.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens to one resource. The symbol is part of the value, so that the output cannot drift from its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Create,
+    Update,
+    Replace,
+    Delete,
+    Unchanged,
+}
+
+impl Action {
+    pub fn symbol(self) -> char {
+        match self {
+            Action::Create => '+',
+            Action::Update => '~',
+            Action::Replace => '±',
+            Action::Delete => '-',
+            Action::Unchanged => ' ',
+        }
+    }
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// `health_check.path`
+    pub path: String,
+    /// `None` where the cloud has nothing.
+    pub live: Option<String>,
+    /// `None` where nothing is wanted.
+    pub wanted: Option<String>,
+    /// Whether this field is why the resource must be replaced.
+    #[serde(skip)]
+    pub forces_replacement: bool,
+}
+
+/// What happens to one resource, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `cluster.light.target_group`
+    pub address: String,
+    /// `target_group`: the name of the file in `src/resources/`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub action: Action,
+    /// In a few words: "not there yet", "changed in the stack", "drift: edited outside cloudscale".
+    pub reason: String,
+    pub fields: Vec<FieldChange>,
+}
