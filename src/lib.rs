@@ -42,6 +42,7 @@
 
 pub mod aws;
 pub mod benchmark;
+pub mod catalog;
 pub mod chart;
 pub mod cli;
 pub mod clock;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::engine::price;
+use crate::catalog::prices;
 use crate::engine::wait::Wait;
 use crate::exit::Exit;
 
@@ -41,7 +41,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let after = engine.wait(args.wait).await?;
     cloud::tell_calls(session, engine.clients());
     session.printer.note(&format!("{name}: started{}", cloud::cost_change(&before, &after)));
-    session.printer.note(price::SOURCE);
+    session.printer.note(prices::SOURCE);
     if let Some(url) = &after.url {
         session.printer.result(url);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::engine::price;
+use crate::catalog::prices;
 use crate::exit::Exit;
 
 /// Stop a stack's instances and keep everything else
@@ -36,6 +36,6 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let after = engine.status().await?;
     cloud::tell_calls(session, engine.clients());
     session.printer.result(&format!("{name}: stopped{}", cloud::cost_change(&before, &after)));
-    session.printer.note(&format!("What stays costs on. {}.", price::SOURCE));
+    session.printer.note(&format!("What stays costs on. {}.", prices::SOURCE));
     Ok(Exit::Ok)
 }

@@ -12,6 +12,7 @@ use super::model::{Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Im
 use super::routes::{self, Route};
 use super::{Overrides, userdata};
 use super::{load_balancer, network};
+use crate::catalog::images;
 use crate::document::suggest;
 use crate::document::yaml::Entry;
 use crate::document::{Document, Fields, scalar_text};
@@ -21,15 +22,6 @@ use crate::problem::{Problem, Problems};
 const TAGS_MAX: usize = 45;
 const TAG_KEY_CHARACTERS_MAX: usize = 128;
 const TAG_VALUE_CHARACTERS_MAX: usize = 256;
-
-/// Names under which images are known, with the public SSM parameter; `ARCH` is the instance type's.
-const IMAGE_ALIASES: [(&str, &str); 5] = [
-    ("amazon-linux-2023", "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-ARCH"),
-    ("amazon-linux-2", "/aws/service/ami-amazon-linux-latest/amzn2-ami-hvm-ARCH-gp2"),
-    ("ubuntu-24.04", "/aws/service/canonical/ubuntu/server/24.04/stable/current/ARCH/hvm/ebs-gp3/ami-id"),
-    ("ubuntu-22.04", "/aws/service/canonical/ubuntu/server/22.04/stable/current/ARCH/hvm/ebs-gp2/ami-id"),
-    ("debian-12", "/aws/service/debian/release/12/latest/ARCH"),
-];
 
 /// The stack that a document describes. It is only of use when `problems` has no error afterwards.
 pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: &mut Problems) -> (Stack, Vec<Route>) {
@@ -228,9 +220,9 @@ impl Decoder<'_> {
             }
             return Image::Id(name);
         }
-        let Some((alias, parameter)) = IMAGE_ALIASES.iter().find(|(alias, _)| *alias == name) else {
+        let Some((alias, parameter)) = images::ALIASES.iter().find(|(alias, _)| *alias == name) else {
             let detail = format!("`{name}` is neither an id (`ami-…`) nor an image that cloudscale knows");
-            let hint = suggest::hint(&name, IMAGE_ALIASES.iter().map(|(alias, _)| *alias));
+            let hint = suggest::hint(&name, images::ALIASES.iter().map(|(alias, _)| *alias));
             self.problems.push(fields.problem("image", "Unknown image", detail).hint(hint));
             return Image::Id(name);
         };

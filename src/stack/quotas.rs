@@ -4,6 +4,7 @@
 //! stack's `quotas` say what the account really has. AWS sets the quota of vCPUs for each account, so it has no default.
 
 use super::model::{Autoscaling, Capacity, Cluster, Stack};
+use crate::catalog::instance_types::standard_vcpus;
 use crate::document::Fields;
 use crate::document::grammar::{Key, Kind, Object, Presence};
 use crate::problem::{Problem, Problems};
@@ -15,9 +16,6 @@ const GROUPS: &str = "Auto Scaling groups per region";
 const POLICIES: &str = "Scaling policies per Auto Scaling group";
 const SCHEDULED_ACTIONS: &str = "Scheduled actions per Auto Scaling group";
 const VCPUS: &str = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances";
-
-/// The families that the quota of vCPUs is about: the letters before the generation.
-const STANDARD_FAMILIES: [&str; 11] = ["a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"];
 
 /// The language's `quotas`: its keys are named as Service Quotas names them.
 pub static QUOTAS: Object = Object {
@@ -51,8 +49,10 @@ pub fn check(fields: &Fields, stack: &Stack) -> Problems {
     };
     let groups: Vec<(String, Autoscaling)> = stack.clusters.iter().filter_map(group).collect();
     let rules = stack.clusters.iter().filter(|cluster| !cluster.routes.is_empty()).count() + stack.routes.len();
-    let vcpus =
-        stack.clusters.iter().filter_map(|cluster| Some(vcpus(&cluster.instance_type)? * instances_max(cluster)));
+    let vcpus = stack
+        .clusters
+        .iter()
+        .filter_map(|cluster| Some(standard_vcpus(&cluster.instance_type)? * instances_max(cluster)));
     let mut problems = Problems::default();
     let mut compare = |of: &str, count: usize, name: &'static str| {
         let own = quotas.is_written(name);
@@ -88,42 +88,5 @@ fn instances_max(cluster: &Cluster) -> usize {
     match &cluster.capacity {
         Capacity::Fleet { instances, .. } => *instances as usize,
         Capacity::Group(group) => group.max as usize,
-    }
-}
-
-/// The virtual CPUs of a type of the standard families, by AWS's pattern of sizes; `None` for other families and `metal`.
-fn vcpus(instance_type: &str) -> Option<usize> {
-    let (family, size) = instance_type.split_once('.')?;
-    let letters: String = family.chars().take_while(char::is_ascii_alphabetic).collect();
-    if !STANDARD_FAMILIES.contains(&letters.as_str()) {
-        return None;
-    }
-    Some(match (family, size) {
-        // Types from before the pattern.
-        ("c4" | "d2", "8xlarge") => 36,
-        ("t2", "nano" | "micro" | "small") => 1,
-        (_, "medium") if letters != "t" => 1,
-        (_, "nano" | "micro" | "small" | "medium" | "large") => 2,
-        (_, "xlarge") => 4,
-        (_, size) => 4 * size.strip_suffix("xlarge")?.parse::<usize>().ok()?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pattern_of_sizes_gives_the_vcpus_of_every_standard_type_that_the_region_offers() {
-        let types = crate::region::ec2::instance_types::TYPES;
-        let mut known = 0;
-        for offered in types {
-            if let Some(vcpus) = vcpus(offered.name) {
-                assert_eq!(vcpus, usize::from(offered.vcpus), "{}", offered.name);
-                known += 1;
-            }
-        }
-        assert!(known * 10 > types.len() * 9, "{known} of {}", types.len());
-        assert_eq!((vcpus("c4.8xlarge"), vcpus("g5.xlarge"), vcpus("m5.metal")), (Some(36), None, None));
     }
 }

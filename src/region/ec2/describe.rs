@@ -4,7 +4,8 @@ use super::instances::{Instance, requested};
 use super::listing::{self, Filters};
 use super::model::Ec2;
 use super::network_interfaces::instance_interface;
-use super::{instance_types, tags, volumes};
+use super::{tags, volumes};
+use crate::catalog::instance_types::{InstanceType, find};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::signal::InstanceState;
 use crate::region::wire::xml::time_text;
@@ -114,7 +115,7 @@ fn field(ec2: &Ec2, cx: &Context, instance: &Instance, name: &str) -> Option<Vec
 }
 
 pub fn architecture(instance: &Instance) -> &'static str {
-    instance_types::find(&instance.instance_type).map_or("x86_64", instance_types::InstanceType::architecture)
+    find(&instance.instance_type).map_or("x86_64", InstanceType::architecture)
 }
 
 /// The instance as DescribeInstances and RunInstances show it. Its public address, where it has one, is its private

@@ -11,6 +11,7 @@ use super::rules::groups_for_launch;
 use super::tags::{self, Tags};
 use super::volumes::RootVolume;
 use super::{describe, images, instance_types};
+use crate::catalog;
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::signal::{InstanceState, Launch, Signal};
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -142,7 +143,7 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
     let image = data.required("ImageId")?;
     images::check(image)?;
     let instance_type = data.text("InstanceType").unwrap_or("m1.small");
-    let row = instance_types::find(instance_type).ok_or_else(|| {
+    let row = catalog::instance_types::find(instance_type).ok_or_else(|| {
         ApiError::new("InvalidParameterValue", format!("Invalid value '{instance_type}' for InstanceType."))
     })?;
     // With a network interface in the request, its subnet and groups count.
@@ -176,7 +177,7 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
         metadata_options: MetadataOptions::of(&data.map("MetadataOptions").unwrap_or_default())?,
         volume: RootVolume::requested(data)?,
         public: interface.bool("AssociatePublicIpAddress")?.unwrap_or(subnet.map_public),
-        cpu_credits: row.credits(data),
+        cpu_credits: instance_types::credits(row, data),
         termination_protection: data.bool("DisableApiTermination")?.unwrap_or(false),
         ebs_optimized: data.bool("EbsOptimized")?.unwrap_or(false),
         tags,

@@ -193,7 +193,7 @@ impl Ec2 {
     }
     /// The virtual CPUs of an instance's type.
     pub fn vcpus_of(&self, id: &str) -> Option<u16> {
-        instance_types::find(&self.instances.all.get(id)?.instance_type).map(|row| row.vcpus)
+        crate::catalog::instance_types::find(&self.instances.all.get(id)?.instance_type).map(|row| row.vcpus)
     }
     pub fn subnet_facts(&self, id: &str) -> Option<SubnetFacts> {
         let subnet = self.network.subnets.get(id)?;

@@ -1,0 +1,5 @@
+//! What AWS publishes, as data: instance types, prices, images. No stack, no call.
+
+pub mod images;
+pub mod instance_types;
+pub mod prices;
