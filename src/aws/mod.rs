@@ -3,11 +3,13 @@
 //! `clients.rs` builds the clients: the SDK retries (`retry.rs` says what else is worth it), and `pace.rs` keeps AWS's
 //! published `rates.rs` with a `bucket.rs` of tokens. `calls.rs` counts, `error.rs` explains.
 
+pub mod arn;
 pub mod bucket;
 pub mod calls;
 pub mod clients;
 pub mod error;
 pub mod pace;
+pub mod quirks;
 pub mod rates;
 pub mod retry;
 pub mod server_time;

@@ -1,9 +1,11 @@
 //! `cloudscale events`: what the groups did, and why.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::cloud::activities::{ACTIVITIES_MAX, Activity, activities};
+use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
 use crate::exit::Exit;
 use crate::ui::table::table;
 
@@ -22,14 +24,14 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::load(&args.stack, session)?;
-    let clients = cloud::clients(stack.provider, &stack.region, session).await?;
-    let activities = activities(&clients, &stack.name, args.last).await?;
-    cloud::tell_calls(session, &clients);
+    let engine = cloud::engine(stack, session, Duration::ZERO).await?;
+    let activities = engine.activities(args.last).await?;
+    cloud::tell_calls(session, engine.clients());
     let printer = &session.printer;
     if args.json {
         printer.json(&activities);
     } else if activities.is_empty() {
-        printer.note(&format!("{}: no group has done anything", stack.name));
+        printer.note(&format!("{}: no group has done anything", engine.stack.name));
     } else {
         let rows = activities.iter().flat_map(rows).collect();
         printer.result(&table(&["when (UTC)", "cluster", "what, and why"], &[], rows, printer.width()));

@@ -4,9 +4,9 @@ use super::{Outcome, Session, cloud};
 use jiff::Timestamp;
 
 use crate::clock;
-use crate::cloud::discover::{StackSummary, stacks};
 use crate::engine::deadline;
 use crate::exit::Exit;
+use crate::resources::stacks::{StackSummary, stacks};
 use crate::ui::table::table;
 
 /// List the stacks of the region

@@ -1,7 +1,8 @@
 //! `cloudscale unlock`: takes a stack's lock away from a run that is dead.
 
 use super::{Outcome, Session, StackArg, cloud};
-use crate::engine::lock::{self, process};
+use crate::cloud::lease::store;
+use crate::engine::lock::process;
 use crate::exit::Exit;
 use crate::stack::model::Provider;
 
@@ -21,7 +22,7 @@ pub struct Args {
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (name, provider, region) = cloud::named(args.name.as_deref(), &args.stack, session)?;
     let clients = cloud::clients(provider, &region, session).await?;
-    let (lease, now) = lock::find(&clients, &name).await?;
+    let (lease, now) = store::find(&clients, &name).await?;
     let Some(lease) = lease else {
         session.printer.result(&format!("{name}: not locked"));
         return Ok(Exit::Ok);
@@ -33,7 +34,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
-    lock::delete(&clients, &name, &lease.id).await?;
+    store::delete(&clients, &name, &lease.id).await?;
     session.printer.result(&format!("{name}: unlocked"));
     Ok(Exit::Ok)
 }

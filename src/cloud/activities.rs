@@ -1,14 +1,12 @@
 //! What the groups of a stack did and why: AWS's own record, which it keeps for six weeks.
 
-use aws_sdk_autoscaling::types::{Activity as Api, AutoScalingGroup};
+use aws_sdk_autoscaling::types::Activity as Api;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::discover::groups;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::cloud::tags;
 use crate::problem::Problem;
 
 /// The most that DescribeScalingActivities answers at once (EC2 Auto Scaling API).
@@ -28,31 +26,23 @@ pub struct Activity {
     pub cause: String,
 }
 
-/// The last so many activities of a stack's groups, oldest first; no more than [`ACTIVITIES_MAX`] of each group.
+/// The last so many activities of groups, oldest first; no more than [`ACTIVITIES_MAX`] of each. `groups` are pairs of cluster
+/// and name.
 ///
 /// # Errors
 /// The first call that fails.
-pub async fn activities(clients: &Clients, stack: &str, last: u8) -> Result<Vec<Activity>, Problem> {
-    let groups = groups(clients).await?;
-    let calls = groups.iter().filter_map(|group| Some((cluster(group, stack)?, group.auto_scaling_group_name()?)));
-    let calls = calls.map(|(cluster, group)| async move {
+pub async fn activities(clients: &Clients, groups: &[(String, String)], last: u8) -> Result<Vec<Activity>, Problem> {
+    let calls = groups.iter().map(|(cluster, group)| async move {
         let call = clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
         let answer = call.max_records(last.clamp(1, ACTIVITIES_MAX).into()).send().await;
         let answer = answer.map_err(|error| error.problem("autoscaling:DescribeScalingActivities", group))?;
         // AWS tells the newest first; of the same second, too.
-        let read = answer.activities().iter().rev().filter_map(|activity| read(&cluster, activity));
+        let read = answer.activities().iter().rev().filter_map(|activity| read(cluster, activity));
         Ok::<Vec<_>, Problem>(read.collect())
     });
     let mut found = try_join_all(calls).await?.concat();
     found.sort_by(|a, b| (a.started, &a.cluster).cmp(&(b.started, &b.cluster)));
     Ok(found.split_off(found.len().saturating_sub(last.into())))
-}
-
-/// The cluster of a stack's group.
-fn cluster(group: &AutoScalingGroup, stack: &str) -> Option<String> {
-    let tags = tags::from_group(group.tags());
-    tags.get(tags::STACK).filter(|owner| *owner == stack)?;
-    Some(tags.get(tags::ADDRESS)?.strip_prefix("cluster.")?.strip_suffix(".scaling_group")?.to_owned())
 }
 
 fn read(cluster: &str, activity: &Api) -> Option<Activity> {

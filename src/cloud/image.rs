@@ -7,7 +7,6 @@ use aws_sdk_ec2::types::Filter;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
-use crate::resources::launch_template::image_name;
 use crate::stack::model::Image;
 
 /// GetParameters takes ten names (SSM API).
@@ -37,7 +36,7 @@ pub async fn resolve(clients: &Clients, images: &[&Image]) -> Result<Images, Pro
     let mut ids = BTreeMap::new();
     let mut parameters = BTreeMap::new();
     for image in images {
-        let name = image_name(image).to_owned();
+        let name = image.name().to_owned();
         match image {
             Image::Id(id) => ids.insert(name, id.clone()),
             Image::Alias { parameter, .. } | Image::Parameter(parameter) => parameters.insert(name, parameter.clone()),

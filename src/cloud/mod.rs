@@ -1,8 +1,14 @@
 //! What is live: everything of a stack that AWS lists, at one moment.
+//!
+//! No resource type is named here: each declares in its own file how it is listed ([`listing::Listing`]).
 
 pub mod activities;
+pub mod console;
 pub mod discover;
+pub mod expiry;
+pub mod health;
 pub mod image;
-pub mod own_network;
+pub mod lease;
+pub mod listing;
 pub mod snapshot;
 pub mod tags;

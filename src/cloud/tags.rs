@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
-use crate::resource::context::Task;
 
 pub const STACK: &str = "cloudscale:stack";
 pub const ADDRESS: &str = "cloudscale:address";
@@ -80,17 +79,16 @@ pub fn to_group(group: &str, tags: &Tags) -> Vec<aws_sdk_autoscaling::types::Tag
         .collect()
 }
 
-/// What an action has made, among EC2's resources.
-pub fn filters(task: &Task<'_>) -> Vec<aws_sdk_ec2::types::Filter> {
-    let filter =
-        |key: &str, value: &str| aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value);
-    vec![filter(STACK, &task.run.stack).build(), filter(ADDRESS, task.address).build()]
-}
-
-/// Writes tags onto resources that exist: EC2 ids.
-pub async fn write_ec2(task: &Task<'_>, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
-    let request = task.clients().ec2.create_tags().set_resources(Some(ids)).set_tags(Some(to_ec2(tags)));
-    task.fresh("ec2:CreateTags", || request.clone().send()).await.map(|_| ())
+/// A resource that stands in the way and is not ours.
+pub fn not_ours(kind: &str, name: &str) -> Problem {
+    Problem::new(
+        "A resource of this name belongs to someone else",
+        format!("the {kind} {name} exists and carries no `{STACK}` tag of this stack: it is not touched"),
+    )
+    .hint(
+        "rename the stack, or delete that resource if it is yours and nothing uses it; a group or target group of the stack's \
+         own that has only lost its tags comes back by `cloudscale adopt`",
+    )
 }
 
 /// Writes tags onto a resource of Elastic Load Balancing.

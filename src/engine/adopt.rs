@@ -8,19 +8,24 @@ use std::time::Duration;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, TagDescription};
 use aws_sdk_elasticloadbalancingv2::types::{TargetGroup, TargetTypeEnum};
 
+use super::snapshot;
 use super::{Engine, Plan, no_such_cluster, park};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::cloud::discover::{Depth, complete, groups};
+use crate::cloud::listing::Depth;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::{Problem, Problems};
+use crate::resource::Scope;
 use crate::resource::change::Action;
 use crate::resource::fields::Value;
 use crate::resource::in_cluster;
+use crate::resources::load_balancer::DescribeLoadBalancers;
+use crate::resources::network;
 use crate::resources::network::LiveNetwork;
-use crate::resources::target_group;
+use crate::resources::scaling_group::{self, DescribeAutoScalingGroups};
+use crate::resources::target_group::{self, DescribeTargetGroups};
 use crate::stack::model::Capacity;
 
 /// What is to be taken over, as the user names it.
@@ -67,10 +72,11 @@ impl Engine {
     }
 
     async fn examine(&self, cluster: &str, existing: &[Existing]) -> Result<Adoption, Problems> {
-        let (network, mut cloud) = self.look(Depth::Existence).await?;
+        let mut cloud = self.look(Depth::Existence).await?;
         if park::is_stopped(&cloud) {
             return Err(park::stopped(&self.stack.name).into());
         }
+        let network = network::of(&Scope { stack: &self.stack, cloud: &cloud }).clone();
         let mut found = Vec::new();
         for existing in existing {
             found.push(find(self.clients(), cluster, existing).await?);
@@ -78,7 +84,7 @@ impl Engine {
         found.retain(|found| !found.is_adopted(&cloud.stack));
         let mut problems: Vec<_> = found.iter().filter_map(|found| found.obstacle(&cloud)).collect();
         for found in &found {
-            problems.extend(self.stranger(found, existing, &network).await?);
+            problems.extend(self.conflict(found, existing, &network).await?);
         }
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -86,8 +92,8 @@ impl Engine {
         for found in &found {
             found.graft(&mut cloud);
         }
-        complete(self.clients(), &mut cloud).await?;
-        let plan = self.compare_with(&network, cloud).await?;
+        snapshot::complete(self.clients(), &mut cloud, &self.stack).await?;
+        let plan = self.compare_with(cloud).await?;
         let problems: Vec<_> = found.iter().filter_map(|found| found.not_kept(&plan)).collect();
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -131,7 +137,7 @@ impl Engine {
 
     /// What else stands in the way, in calls of its own: a group of another network, a target group that a group registers
     /// its instances with which is not adopted.
-    async fn stranger(
+    async fn conflict(
         &self,
         found: &Found,
         existing: &[Existing],
@@ -156,7 +162,7 @@ impl Engine {
             }
             Thing::TargetGroup(group, _) => {
                 let arn = group.target_group_arn().unwrap_or_default();
-                let groups = groups(self.clients()).await?;
+                let groups = scaling_group::in_region(self.clients()).await?;
                 let attached = groups.iter().filter(|group| group.target_group_arns().iter().any(|it| it == arn));
                 let is_known = |group: &&AutoScalingGroup| {
                     let name = group.auto_scaling_group_name().unwrap_or_default().to_owned();
@@ -242,13 +248,13 @@ impl Found {
                 let at = |group: &&AutoScalingGroup| {
                     tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&self.address)
                 };
-                cloud.groups.iter().find(at)?.auto_scaling_group_name()
+                scaling_group::all(cloud).find(at)?.auto_scaling_group_name()
             }
             Thing::TargetGroup(..) => {
                 let at = |group: &&TargetGroup| {
                     group.target_group_arn().and_then(|arn| cloud.address_of(arn)) == Some(&self.address)
                 };
-                cloud.target_groups.iter().find(at)?.target_group_name()
+                cloud.all::<DescribeTargetGroups>().iter().find(at)?.target_group_name()
             }
         }
     }
@@ -261,15 +267,15 @@ impl Found {
                 let mut group = (**group).clone();
                 let tag = |(key, value)| TagDescription::builder().key(key).value(value).build();
                 group.tags.get_or_insert_default().extend(ours.into_iter().map(tag));
-                cloud.strangers.remove(self.name());
-                cloud.groups.push(group);
+                cloud.unmanaged.remove(self.name());
+                cloud.add::<DescribeAutoScalingGroups>(group);
             }
             Thing::TargetGroup(group, tags) => {
                 let mut tags = tags.clone();
                 tags.extend(ours);
-                cloud.elb_tags.insert(group.target_group_arn().unwrap_or_default().to_owned(), tags);
-                cloud.strangers.remove(self.name());
-                cloud.target_groups.push((**group).clone());
+                cloud.note_tags(group.target_group_arn().unwrap_or_default(), tags);
+                cloud.unmanaged.remove(self.name());
+                cloud.add::<DescribeTargetGroups>((**group).clone());
             }
         }
     }
@@ -302,7 +308,7 @@ fn unusable(group: &TargetGroup, cloud: &Snapshot) -> Option<Problem> {
             format!("{name} speaks {version} with its targets, and AWS cannot change that; a stack speaks HTTP1");
         return Some(Problem::new("It could not be kept", detail).hint("let `cloudscale up` make a target group"));
     }
-    let ours = |arn: &String| cloud.load_balancers.iter().any(|lb| lb.load_balancer_arn() == Some(arn));
+    let ours = |arn: &String| cloud.all::<DescribeLoadBalancers>().iter().any(|lb| lb.load_balancer_arn() == Some(arn));
     let other = group.load_balancer_arns().iter().find(|arn| !ours(arn))?;
     let other = other.rsplit('/').nth(1).unwrap_or(other);
     let detail = format!(

@@ -9,18 +9,19 @@ use std::time::Duration;
 use aws_sdk_ec2::primitives::DateTime;
 use jiff::Timestamp;
 
+use super::snapshot;
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::cloud::discover::{Depth, discover};
-use crate::cloud::snapshot::{Snapshot, is_present};
+use crate::cloud::expiry;
+use crate::cloud::listing::Depth;
+use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
-use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::context::{Run, Task};
-
-const TAG: &str = "cloudscale:down-after";
-/// How the scheduled action of a group ends, after the group's name.
-const ACTION: &str = "--cloudscale-down-after";
+use crate::resources::instances;
+use crate::resources::load_balancer::DescribeLoadBalancers;
+use crate::resources::scaling_group;
+use crate::resources::security_group::DescribeSecurityGroups;
 
 /// What carries the deadline, and what AWS does not end by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,23 +33,13 @@ pub struct Set {
     pub fleet: usize,
 }
 
-/// The deadline out of a resource's tags.
-pub fn read(tags: &Tags) -> Option<Timestamp> {
-    tags.get(TAG)?.parse().ok()
-}
-
-/// Whether a scheduled action is a deadline: no part of the stack, so no drift.
-pub fn is_action(name: Option<&str>) -> bool {
-    name.is_some_and(|name| name.ends_with(ACTION))
-}
-
 /// The stack's deadline: the earliest that something carries.
 pub fn of(cloud: &Snapshot) -> Option<Timestamp> {
-    let instances = cloud.instances.iter().filter(|instance| is_present(instance));
-    let instances = instances.map(|instance| tags::from_ec2(instance.tags()));
-    let groups = cloud.groups.iter().map(|group| tags::from_group(group.tags()));
-    let balancers = cloud.load_balancers.iter().filter_map(|lb| cloud.tags_of(lb.load_balancer_arn()?).cloned());
-    instances.chain(groups).chain(balancers).filter_map(|tags| read(&tags)).min()
+    let instances = instances::present(cloud).map(|instance| tags::from_ec2(instance.tags()));
+    let groups = scaling_group::all(cloud).map(|group| tags::from_group(group.tags()));
+    let balancers = cloud.all::<DescribeLoadBalancers>().iter();
+    let balancers = balancers.filter_map(|balancer| cloud.tags_of(balancer.load_balancer_arn()?).cloned());
+    instances.chain(groups).chain(balancers).filter_map(|tags| expiry::read(&tags)).min()
 }
 
 /// "to be down at 2026-11-22T03:00:00Z", "overdue since 2026-11-22T03:00:00Z: run `cloudscale down`"
@@ -64,12 +55,12 @@ pub fn sentence(deadline: Timestamp, now: Timestamp) -> String {
 /// # Errors
 /// A stack that is not there; a call that fails.
 pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Problem> {
-    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
+    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
     let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
-    let mark = mark(at);
-    let instances: Vec<_> = cloud.instances.iter().filter(|instance| is_present(instance)).collect();
+    let mark = expiry::tag(at);
+    let instances: Vec<_> = instances::present(&cloud).collect();
     let ids = instances.iter().filter_map(|instance| instance.instance_id());
-    let ids = ids.chain(cloud.security_groups.iter().filter_map(|group| group.group_id()));
+    let ids = ids.chain(cloud.all::<DescribeSecurityGroups>().iter().filter_map(|group| group.group_id()));
     let ids: Vec<_> = ids.map(str::to_owned).collect();
     if ids.is_empty() {
         return Err(Problem::new(
@@ -79,18 +70,18 @@ pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Prob
         .hint("`cloudscale ls` shows the stacks of the region"));
     }
     let task = Task { run, address: "the stack", spec: "" };
-    tags::write_ec2(&task, ids, &mark).await?;
-    for balancer in cloud.load_balancers.iter().filter_map(|balancer| balancer.load_balancer_arn()) {
+    task.write_ec2_tags(ids, &mark).await?;
+    for balancer in cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn()) {
         tags::write_elb(&run.clients, "load_balancer", balancer, &mark).await?;
     }
-    for group in cloud.groups.iter().filter_map(|group| group.auto_scaling_group_name()) {
+    for group in scaling_group::all(&cloud).filter_map(|group| group.auto_scaling_group_name()) {
         note(run, group, at).await?;
     }
     let in_group = |id: Option<&str>| {
-        cloud.groups.iter().flat_map(|group| group.instances()).any(|member| member.instance_id() == id)
+        scaling_group::all(&cloud).flat_map(|group| group.instances()).any(|member| member.instance_id() == id)
     };
     let fleet = instances.iter().filter(|instance| !in_group(instance.instance_id())).count();
-    Ok(Set { at, groups: cloud.groups.len(), fleet })
+    Ok(Set { at, groups: scaling_group::all(&cloud).count(), fleet })
 }
 
 /// Notes a deadline on the groups that were made since it was set, too.
@@ -101,8 +92,8 @@ pub async fn keep(run: &Run, at: Timestamp) -> Result<(), Problem> {
     if at <= clock::now() {
         return Ok(());
     }
-    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
-    let unaware = cloud.groups.iter().filter(|group| read(&tags::from_group(group.tags())).is_none());
+    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+    let unaware = scaling_group::all(&cloud).filter(|group| expiry::read(&tags::from_group(group.tags())).is_none());
     for group in unaware.filter_map(|group| group.auto_scaling_group_name()) {
         note(run, group, at).await?;
     }
@@ -110,12 +101,8 @@ pub async fn keep(run: &Run, at: Timestamp) -> Result<(), Problem> {
 }
 
 async fn note(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
-    tags::write_group(&run.clients, group, group, &mark(at)).await?;
+    tags::write_group(&run.clients, group, group, &expiry::tag(at)).await?;
     to_zero(run, group, at).await
-}
-
-fn mark(at: Timestamp) -> Tags {
-    Tags::from([(TAG.to_owned(), at.to_string())])
 }
 
 async fn to_zero(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
@@ -124,7 +111,7 @@ async fn to_zero(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
         .autoscaling
         .put_scheduled_update_group_action()
         .auto_scaling_group_name(group)
-        .scheduled_action_name(format!("{group}{ACTION}"))
+        .scheduled_action_name(format!("{group}{}", expiry::ACTION))
         .start_time(DateTime::from_secs(at.as_second()))
         .min_size(0)
         .max_size(0)
@@ -139,6 +126,7 @@ mod tests {
     use aws_sdk_autoscaling::types::{AutoScalingGroup, TagDescription};
 
     use super::*;
+    use crate::resources::scaling_group::DescribeAutoScalingGroups;
 
     fn time(text: &str) -> Timestamp {
         format!("2026-11-22T{text}Z").parse().unwrap()
@@ -147,11 +135,13 @@ mod tests {
     #[test]
     fn the_earliest_deadline_counts() {
         let group = |at: &str| {
-            let tag = TagDescription::builder().key(TAG).value(time(at).to_string()).build();
-            AutoScalingGroup::builder().tags(tag).build()
+            let tag = TagDescription::builder().key(expiry::TAG).value(time(at).to_string()).build();
+            let ours = TagDescription::builder().key(tags::STACK).value("web").build();
+            AutoScalingGroup::builder().tags(tag).tags(ours).build()
         };
         let groups = vec![group("05:00:00"), group("04:00:00"), AutoScalingGroup::builder().build()];
-        assert_eq!(of(&Snapshot { groups, ..Snapshot::default() }), Some(time("04:00:00")));
+        let cloud = Snapshot::empty("web").with::<DescribeAutoScalingGroups>(groups);
+        assert_eq!(of(&cloud), Some(time("04:00:00")));
         assert_eq!(of(&Snapshot::default()), None);
     }
 

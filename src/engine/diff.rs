@@ -10,10 +10,10 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problems;
+use crate::resource::Scope;
 use crate::resource::change::{Action, Change, FieldChange};
 use crate::resource::erased::{Face, Live, Wanted};
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Scope, foreign};
 use crate::resources::TYPES;
 use crate::stack::model::Capacity;
 use crate::stack::names;
@@ -59,13 +59,13 @@ impl Node {
 ///
 /// # Errors
 /// Resources that have our names and are not ours.
-pub fn diff(scope: &Scope<'_>, cloud: &Snapshot) -> Result<Vec<Node>, Problems> {
-    let strangers = strangers(scope, cloud);
+pub fn diff(scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
+    let strangers = strangers(scope);
     if strangers.has_errors() {
         return Err(strangers);
     }
     let mut nodes = Vec::new();
-    let mut cloud = Cow::Borrowed(cloud);
+    let mut cloud = Cow::Borrowed(scope.cloud);
     // In the order of the types, what others refer to comes before them: so they see what has been replaced.
     for &face in TYPES {
         let mut live = by_address(face.live(&cloud));
@@ -100,7 +100,7 @@ pub fn teardown(cloud: &Snapshot) -> Vec<Node> {
     live.map(|(face, live)| deletion(face, live, "the stack goes down")).collect()
 }
 
-fn strangers(scope: &Scope<'_>, cloud: &Snapshot) -> Problems {
+fn strangers(scope: &Scope<'_>) -> Problems {
     let stack = scope.stack;
     let mut names = vec![("load balancer", names::load_balancer(&stack.name))];
     for cluster in &stack.clusters {
@@ -109,8 +109,8 @@ fn strangers(scope: &Scope<'_>, cloud: &Snapshot) -> Problems {
             names.push(("Auto Scaling group", names::group(&stack.name, &cluster.name)));
         }
     }
-    let taken = names.into_iter().filter(|(_, name)| cloud.strangers.contains(name));
-    Problems(taken.map(|(kind, name)| foreign(kind, &name)).collect())
+    let taken = names.into_iter().filter(|(_, name)| scope.cloud.unmanaged.contains(name));
+    Problems(taken.map(|(kind, name)| tags::not_ours(kind, &name)).collect())
 }
 
 fn by_address(live: Vec<Live>) -> BTreeMap<String, Vec<Live>> {

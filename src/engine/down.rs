@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::apply::apply;
 use super::diff::{self, Node};
-use super::lock::{self, model::Lease};
+use super::lock;
 use super::plan::Report;
+use super::snapshot;
 use crate::clock;
-use crate::cloud::discover::{Depth, discover};
-use crate::cloud::own_network;
+use crate::cloud::lease::Lease;
+use crate::cloud::listing::Depth;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Change;
@@ -29,16 +30,12 @@ pub struct Teardown {
 /// # Errors
 /// The first call that fails.
 pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
-    let (mut cloud, own_network) = futures_util::try_join!(
-        discover(&run.clients, &run.stack, Depth::Existence),
-        own_network::find(&run.clients, &run.stack)
-    )?;
-    cloud.own_network = own_network;
+    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
     let nodes = diff::teardown(&cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     let report = Report::new(&run.stack, run.clients.provider, changes, None);
-    Ok(Teardown { report, lock: cloud.lock, nodes })
+    Ok(Teardown { report, lock: lock::of(&cloud), nodes })
 }
 
 /// Deletes it all under the stack's lock, then looks again until AWS lists nothing of the stack, and deletes what it lists
@@ -51,18 +48,17 @@ pub async fn down(run: &Run, teardown: Teardown, patience: Duration) -> Result<(
     let all_listed = clock::instant() + run.clients.listing_lag;
     let mut backoff = run.backoff();
     let nothing = teardown.nodes.is_empty() && teardown.lock.is_none();
-    if nothing && audit(run, false, all_listed, &mut backoff).await?.is_empty() {
+    if nothing && audit(run, all_listed, &mut backoff).await?.is_empty() {
         return Ok(());
     }
     let lock = lock::acquire(run, "down", patience).await?;
     let work = async {
         let is_current = lock.undisturbed && teardown.lock.is_none() && !nothing;
         let teardown = if is_current { teardown } else { plan(&lock.run).await? };
-        let has_network = teardown.nodes.iter().any(|node| node.face.kind() == "vpc");
         let mut nodes = teardown.nodes;
         loop {
             apply(&lock.run, nodes).await?;
-            nodes = audit(&lock.run, has_network, all_listed, &mut backoff).await?;
+            nodes = audit(&lock.run, all_listed, &mut backoff).await?;
             if nodes.is_empty() {
                 return Ok(());
             }
@@ -76,19 +72,10 @@ const WHAT: &str = "audit";
 
 /// Looks until nothing tagged with the stack is left, or until something is listed that is not on its way out: that is the
 /// answer.
-async fn audit(
-    run: &Run,
-    has_network: bool,
-    all_listed: Instant,
-    backoff: &mut Backoff,
-) -> Result<Vec<Node>, Problems> {
-    let has_network = has_network || !run.clients.listing_lag.is_zero();
+async fn audit(run: &Run, all_listed: Instant, backoff: &mut Backoff) -> Result<Vec<Node>, Problems> {
     loop {
         let looked = clock::instant();
-        let mut cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
-        if has_network {
-            cloud.own_network = own_network::find(&run.clients, &run.stack).await?;
-        }
+        let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
         let left = cloud.leftovers();
         if left.is_empty() && (looked >= all_listed || run.is_late()) {
             let detail = format!("nothing carries the tag {}={}", tags::STACK, run.stack);

@@ -4,13 +4,17 @@ use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 
 use super::{deadline, park};
-use crate::cloud::snapshot::{Snapshot, is_present, tag};
+use crate::aws::arn::full_name;
+use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::resource::status::{
-    ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, full_name, split_port,
+    ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, split_port,
 };
 use crate::resource::{cluster_prefix, in_cluster};
+use crate::resources::instances::{self, tag};
 use crate::resources::load_balancer;
+use crate::resources::load_balancer::DescribeLoadBalancers;
+use crate::resources::{scaling_group, target_group, targets};
 use crate::stack::model::{Capacity, Cluster, Provider, Stack};
 
 /// The port that `http://` means.
@@ -21,7 +25,7 @@ const HTTPS_PORT: u16 = 443;
 /// What a stack looks like in a snapshot.
 pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
     let load_balancer = cloud
-        .load_balancers
+        .all::<DescribeLoadBalancers>()
         .iter()
         .find(|lb| lb.load_balancer_arn().and_then(|arn| cloud.address_of(arn)) == Some(load_balancer::ADDRESS));
     let load_balancer = load_balancer.and_then(|lb| {
@@ -62,11 +66,12 @@ fn secure_url(dns_name: &str, port: u16) -> String {
 fn cluster(declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
     let prefix = format!("cluster.{}", declared.name);
     let of_cluster = |instance: &&Instance| tag(instance, tags::ADDRESS).and_then(cluster_prefix) == Some(&prefix);
-    let instances = cloud.instances.iter().filter(|instance| is_present(instance)).filter(of_cluster);
+    let instances = instances::present(cloud).filter(of_cluster);
     let mut instances: Vec<_> = instances.map(|instance| self::instance(instance, &prefix, cloud)).collect();
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     let address = in_cluster(&declared.name, "scaling_group");
-    let group = cloud.groups.iter().find(|group| tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&address));
+    let group =
+        scaling_group::all(cloud).find(|group| tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&address));
     let (kind, min, max, desired) = match &declared.capacity {
         Capacity::Fleet { instances, .. } => ("fleet", *instances, *instances, *instances),
         Capacity::Group(scaling) => {
@@ -74,7 +79,7 @@ fn cluster(declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
             ("group", min, max, desired)
         }
     };
-    let target_group = cloud.target_group_of(&prefix).and_then(|group| group.target_group_arn());
+    let target_group = target_group::of_cluster(cloud, &prefix).next().and_then(|group| group.target_group_arn());
     ClusterStatus {
         name: declared.name.clone(),
         kind: kind.to_owned(),
@@ -95,14 +100,14 @@ fn sizes(group: &AutoScalingGroup) -> (u32, u32, u32) {
 
 fn instance(instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
     let id = instance.instance_id().unwrap_or_default();
-    let health = cloud.health(cluster, id);
+    let health = targets::health(cloud, cluster, id);
     let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     InstanceStatus {
         id: id.to_owned(),
         az: zone.unwrap_or_default().to_owned(),
         state: state.to_owned(),
-        health: health.as_ref().map_or("unregistered", |health| &health.state).to_owned(),
+        health: health.as_ref().map_or("unregistered", |health| health.state.as_str()).to_owned(),
         reason: health.and_then(|health| health.description.or(health.reason)),
         address: instance.private_ip_address().map(str::to_owned),
     }

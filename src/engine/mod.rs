@@ -16,9 +16,10 @@ pub mod plan;
 pub mod plan_file;
 pub mod price;
 pub mod scheduler;
+pub mod snapshot;
 pub mod wait;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,14 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::diff::Node;
 use self::lock::Lock;
-use self::lock::model::Lease;
 use self::plan::Report;
 use self::wait::Wait;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::cloud::discover::{Depth, discover};
+use crate::cloud::activities::{Activity, activities};
 use crate::cloud::image::{self, Images};
-use crate::cloud::own_network;
+use crate::cloud::lease::Lease;
+use crate::cloud::listing::Depth;
 use crate::cloud::snapshot::Snapshot;
 use crate::document::suggest;
 use crate::problem::{Problem, Problems};
@@ -44,9 +45,8 @@ use crate::resource::context::Run;
 use crate::resource::event::{Event, Sink};
 use crate::resource::status::Status;
 use crate::resource::{Resource as _, Scope, in_cluster};
-use crate::resources::network::LiveNetwork;
-use crate::resources::scaling_group::ScalingGroup;
-use crate::resources::{launch_template, network, target_group};
+use crate::resources::scaling_group::{self, ScalingGroup};
+use crate::resources::{TYPES, load_balancer};
 use crate::stack::model::Stack;
 
 /// A stack and the cloud that it lives in.
@@ -107,39 +107,28 @@ impl Engine {
     }
 
     async fn compare(&self) -> Result<Plan, Problems> {
-        let (network, cloud) = self.look(Depth::Plan).await?;
-        self.compare_with(&network, cloud).await
+        let cloud = self.look(Depth::Plan).await?;
+        self.compare_with(cloud).await
     }
 
-    /// The network that the stack lives in, and everything that carries the stack's tag.
-    async fn look(&self, depth: Depth) -> Result<(LiveNetwork, Snapshot), Problem> {
-        let clients = &self.run.clients;
-        let (network, mut cloud, own_network) = futures_util::try_join!(
-            network::look_up(clients, &self.stack.network),
-            discover(clients, &self.stack.name, depth),
-            // One that the file does not name any more, too.
-            own_network::find(clients, &self.stack.name),
-        )?;
-        cloud.own_network = own_network;
-        Ok((network, cloud))
+    /// Everything that carries the stack's tag, and the network that the stack lives in.
+    async fn look(&self, depth: Depth) -> Result<Snapshot, Problem> {
+        snapshot::take(&self.run.clients, &self.stack.name, Some(&self.stack), depth).await
     }
 
-    async fn compare_with(&self, network: &LiveNetwork, mut cloud: Snapshot) -> Result<Plan, Problems> {
+    async fn compare_with(&self, mut cloud: Snapshot) -> Result<Plan, Problems> {
         let clients = &self.run.clients;
         if park::is_stopped(&cloud) {
             return Err(park::stopped(&self.stack.name).into());
         }
-        let scope = Scope { stack: &self.stack, network, now: cloud.taken };
-        let questioned = target_group::questioned(&scope, &cloud);
-        let attributes = try_join_all(questioned.iter().map(|arn| target_group::attributes_of(clients, arn)));
-        let (versions, attributes) = futures_util::try_join!(template_versions(clients, &scope, &cloud), attributes)?;
-        cloud.template_versions = versions;
-        cloud.target_group_attributes = attributes.into_iter().collect();
-        let nodes = diff::diff(&scope, &cloud)?;
+        let scope = Scope { stack: &self.stack, cloud: &cloud };
+        let details = try_join_all(TYPES.iter().map(|face| face.details(clients, &scope))).await?;
+        details.into_iter().flatten().for_each(|rows| cloud.store(rows));
+        let nodes = diff::diff(&Scope { stack: &self.stack, cloud: &cloud })?;
         let images = self.images(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
         let report = Report::new(&self.stack.name, clients.provider, changes, price::hourly(&self.stack));
-        Ok(Plan { report, deadline: deadline::of(&cloud), lock: cloud.lock, nodes, images })
+        Ok(Plan { report, deadline: deadline::of(&cloud), lock: lock::of(&cloud), nodes, images })
     }
 
     /// The images of those launch templates that get a new version; others keep theirs.
@@ -189,7 +178,7 @@ impl Engine {
             return Ok(status);
         };
         if load_balancer.state != "active" {
-            wait::load_balancer(&self.run, &load_balancer.arn).await?;
+            load_balancer::until_active(&self.run, &load_balancer.arn).await?;
         }
         let waits = status.clusters.iter().zip(&self.stack.clusters).filter_map(|(cluster, declared)| {
             let group = cluster.target_group.as_ref()?;
@@ -244,9 +233,21 @@ impl Engine {
     /// # Errors
     /// A call that fails.
     pub async fn status(&self) -> Result<Status, Problem> {
-        let cloud = discover(&self.run.clients, &self.stack.name, Depth::Status);
+        let cloud = snapshot::take(&self.run.clients, &self.stack.name, None, Depth::Status);
         let cloud = self.run.unless_interrupted(cloud).await?;
         Ok(look::status(&self.stack, self.run.clients.provider, &cloud))
+    }
+
+    /// The last so many things that the stack's groups did, oldest first.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn activities(&self, last: u8) -> Result<Vec<Activity>, Problem> {
+        let work = async {
+            let cloud = snapshot::take(&self.run.clients, &self.stack.name, None, Depth::Status).await?;
+            activities(&self.run.clients, &scaling_group::by_cluster(&cloud), last).await
+        };
+        self.run.unless_interrupted(work).await
     }
 
     /// Stops the instances, under the stack's lock.
@@ -331,20 +332,4 @@ fn no_such_cluster(stack: &Stack, cluster: &str) -> Problem {
     let known = stack.clusters.iter().map(|cluster| cluster.name.as_str());
     Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", stack.name))
         .hint(suggest::hint(cluster, known))
-}
-
-/// The latest versions of those templates whose tags do not tell that they are the wanted ones.
-async fn template_versions(
-    clients: &Clients,
-    scope: &Scope<'_>,
-    cloud: &Snapshot,
-) -> Result<BTreeMap<String, aws_sdk_ec2::types::LaunchTemplateVersion>, Problem> {
-    let stale = launch_template::stale(scope, cloud);
-    let calls = stale.iter().map(|id| async move {
-        let call =
-            clients.ec2.describe_launch_template_versions().launch_template_id(id).versions("$Latest").send().await;
-        let answer = call.map_err(|error| error.problem("ec2:DescribeLaunchTemplateVersions", id))?;
-        Ok::<_, Problem>(answer.launch_template_versions().first().map(|version| (id.clone(), version.clone())))
-    });
-    Ok(try_join_all(calls).await?.into_iter().flatten().collect())
 }

@@ -8,7 +8,7 @@ use super::price;
 use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problems;
 use crate::resource::Scope;
-use crate::resources::network;
+use crate::resources::network::{self, StackNetwork};
 use crate::stack::model::Stack;
 
 /// What `up` would do where nothing is there yet.
@@ -16,9 +16,9 @@ use crate::stack::model::Stack;
 /// # Errors
 /// None that a valid stack could meet: nothing stands in the way of a stack in an empty account.
 pub fn plan(stack: &Stack) -> Result<Report, Problems> {
-    let cloud = Snapshot { stack: stack.name.clone(), ..Snapshot::default() };
     let network = network::as_declared(&stack.network, &stack.region);
-    let nodes = diff(&Scope { stack, network: &network, now: cloud.taken }, &cloud)?;
+    let cloud = Snapshot::empty(&stack.name).with::<StackNetwork>(vec![network]);
+    let nodes = diff(&Scope { stack, cloud: &cloud })?;
     let changes = nodes.into_iter().map(|node| node.change).collect();
     Ok(Report::new(&stack.name, stack.provider, changes, price::hourly(stack)))
 }

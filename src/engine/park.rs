@@ -11,15 +11,17 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Tag};
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use futures_util::future::join_all;
 
+use super::snapshot;
 use crate::aws::error::CallError;
-use crate::cloud::discover::{Depth, discover};
-use crate::cloud::snapshot::{Snapshot, is_present, tag};
+use crate::cloud::listing::Depth;
+use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::context::{Run, Task};
 use crate::resource::event::Event;
-use crate::resources::scaling_group::departure;
+use crate::resources::instances::{self, tag};
+use crate::resources::scaling_group::{self, departure};
 
 /// On a group what it was, on an instance that it was stopped with its stack.
 const PARKED: &str = "cloudscale:parked";
@@ -71,8 +73,8 @@ fn remembered(group: &AutoScalingGroup) -> Option<String> {
 
 /// Whether the stack was stopped and not started again.
 pub fn is_stopped(cloud: &Snapshot) -> bool {
-    let fleet = cloud.instances.iter().any(|instance| is_present(instance) && tag(instance, PARKED).is_some());
-    fleet || cloud.groups.iter().any(|group| remembered(group).is_some())
+    let fleet = instances::present(cloud).any(|instance| tag(instance, PARKED).is_some());
+    fleet || scaling_group::all(cloud).any(|group| remembered(group).is_some())
 }
 
 /// The problem of a command that needs instances.
@@ -84,7 +86,7 @@ pub fn stopped(stack: &str) -> Problem {
 /// Instances of fleets: those of groups are the groups'.
 fn fleet(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
     let of_fleet = |instance: &&Instance| tag(instance, tags::ADDRESS).is_some_and(|at| at.ends_with(".instances"));
-    cloud.instances.iter().filter(|instance| is_present(instance)).filter(of_fleet)
+    instances::present(cloud).filter(of_fleet)
 }
 
 fn ids<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<String> {
@@ -96,8 +98,8 @@ fn ids<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<String> {
 /// # Errors
 /// What could not be stopped.
 pub async fn stop(run: &Run) -> Result<(), Problems> {
-    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
-    let groups = join_all(cloud.groups.iter().map(|group| stop_group(run, group)));
+    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+    let groups = join_all(scaling_group::all(&cloud).map(|group| stop_group(run, group)));
     let (fleet, groups) = futures_util::join!(stop_fleet(run, ids(fleet(&cloud))), groups);
     all(groups.into_iter().chain([fleet]))
 }
@@ -107,8 +109,8 @@ pub async fn stop(run: &Run) -> Result<(), Problems> {
 /// # Errors
 /// What could not be started.
 pub async fn start(run: &Run) -> Result<(), Problems> {
-    let cloud = discover(&run.clients, &run.stack, Depth::Existence).await?;
-    let groups = join_all(cloud.groups.iter().map(|group| start_group(run, group)));
+    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+    let groups = join_all(scaling_group::all(&cloud).map(|group| start_group(run, group)));
     let stopped = ids(fleet(&cloud).filter(|instance| tag(instance, PARKED).is_some()));
     let (fleet, groups) = futures_util::join!(start_fleet(run, stopped), groups);
     all(groups.into_iter().chain([fleet]))
@@ -125,7 +127,7 @@ async fn stop_fleet(run: &Run, ids: Vec<String>) -> Result<(), Problem> {
     }
     let task = Task { run, address: "instances", spec: "" };
     let mark = Tags::from([(PARKED.to_owned(), FLEET.to_owned())]);
-    tags::write_ec2(&task, ids.clone(), &mark).await?;
+    task.write_ec2_tags(ids.clone(), &mark).await?;
     let request = run.clients.ec2.stop_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Stopped).await
@@ -237,6 +239,7 @@ mod tests {
     use aws_sdk_autoscaling::types::{SuspendedProcess, TagDescription};
 
     use super::*;
+    use crate::resources::scaling_group::DescribeAutoScalingGroups;
 
     #[test]
     fn what_a_group_was_survives_its_tag() {
@@ -254,10 +257,11 @@ mod tests {
 
     #[test]
     fn a_stack_is_stopped_as_long_as_one_group_remembers_what_it_was() {
-        let tag = TagDescription::builder().key(PARKED).value("1/2/1/scheduled").build();
-        let stopped = AutoScalingGroup::builder().tags(tag).build();
-        let groups = vec![AutoScalingGroup::builder().build(), stopped];
-        assert!(is_stopped(&Snapshot { groups, ..Snapshot::default() }));
-        assert!(!is_stopped(&Snapshot::default()));
+        let tag = |key: &str, value: &str| TagDescription::builder().key(key).value(value).build();
+        let group = || AutoScalingGroup::builder().tags(tag(tags::STACK, "web"));
+        let stopped = group().tags(tag(PARKED, "1/2/1/scheduled")).build();
+        let cloud = || Snapshot::empty("web");
+        assert!(is_stopped(&cloud().with::<DescribeAutoScalingGroups>(vec![group().build(), stopped])));
+        assert!(!is_stopped(&cloud().with::<DescribeAutoScalingGroups>(vec![group().build()])));
     }
 }

@@ -9,10 +9,9 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::aws::error::CallError;
 use crate::clock;
-use crate::cloud::discover::target_health;
-use crate::cloud::snapshot::{Health, health_of};
+use crate::cloud::console::Console;
+use crate::cloud::health::{Health, target_health};
 use crate::problem::{Problem, Problems};
 use crate::resource::context::Run;
 use crate::resource::event::Event;
@@ -33,38 +32,8 @@ pub enum Wait {
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough to tell a fixed response (at most 1 KiB) from anything else.
 const PROBE_BODY_BYTES_MAX: usize = 64 * 1024;
-/// Lines of an instance's console that a problem shows.
-const CONSOLE_LINES: usize = 12;
 /// Targets that a problem lists.
 const TARGETS_SHOWN: usize = 10;
-
-/// Waits for the load balancer.
-///
-/// # Errors
-/// Where it failed, or time is up.
-pub async fn load_balancer(run: &Run, arn: &str) -> Result<String, Problem> {
-    let mut backoff = run.backoff();
-    loop {
-        let answer = run.clients.elb.describe_load_balancers().load_balancer_arns(arn).send().await;
-        let answer =
-            answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
-        let found = answer.load_balancers().first();
-        let state =
-            found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
-        if state.starts_with("active") {
-            run.sink.event(Event::Ready { what: "load_balancer".to_owned(), detail: state.to_owned() });
-            return Ok(found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned());
-        }
-        let detail = format!("the load balancer is {state}");
-        if state == "failed" || run.is_late() {
-            return Err(Problem::new("The load balancer is not active", detail).hint(
-                "`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region",
-            ));
-        }
-        run.sink.event(Event::Waiting { what: "load_balancer".to_owned(), reason: detail });
-        run.pause(&mut backoff).await?;
-    }
-}
 
 /// Waits until a cluster has as many healthy targets as it should.
 ///
@@ -76,28 +45,27 @@ pub async fn targets(run: &Run, cluster: &Cluster, target_group: &str, wanted: u
     let mut console = Console::default();
     loop {
         let (_, found) = target_health(&run.clients, target_group).await?;
-        let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), health_of(target))));
-        let healths: Vec<_> = healths.filter(|(_, health)| health.state != "draining").collect();
-        let (healthy, others): (Vec<_>, Vec<_>) =
-            healths.into_iter().partition(|(_, health)| health.state == "healthy");
+        let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), Health::of(target))));
+        let healths: Vec<_> = healths.filter(|(_, health)| !health.is_draining()).collect();
+        let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.is_healthy());
         let count = format!("{} of {wanted} healthy", healthy.len());
         if healthy.len() >= wanted {
             run.sink.event(Event::Ready { what, detail: count });
             return Ok(());
         }
-        let first = others.iter().find(|(_, health)| health.state == "unhealthy").or(others.first());
+        let first = others.iter().find(|(_, health)| health.is_unhealthy()).or(others.first());
         if run.is_late() {
             if let Some((id, _)) = first {
-                console.read(run, id).await;
+                console.read(&run.clients, id).await;
             }
             return Err(unhealthy(run, cluster, &count, &others, &console));
         }
         let reason = match first {
             None => format!("{count}; no other target is registered"),
             Some((id, health)) => {
-                if health.state == "unhealthy" && console.instance.is_empty() {
-                    console.read(run, id).await;
-                    if let Some(line) = console.lines.last() {
+                if health.is_unhealthy() && console.is_unread() {
+                    console.read(&run.clients, id).await;
+                    if let Some(line) = console.last_line() {
                         run.sink.event(Event::Note { text: format!("{what}: {id}'s console ends with: {line}") });
                     }
                 }
@@ -130,41 +98,6 @@ fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Healt
         "`{logs}` shows all that it said; mend user data, port or health check and run `cloudscale up` again, or give it \
          more time with --timeout; everything stays as it is until then"
     ))
-}
-
-/// The last lines of an instance's console.
-#[derive(Debug, Default)]
-pub struct Console {
-    /// Empty until one was read.
-    instance: String,
-    lines: Vec<String>,
-}
-
-impl Console {
-    /// Leaves no lines where there is no console: the wait goes on without.
-    pub async fn read(&mut self, run: &Run, instance: &str) {
-        use base64::Engine as _;
-        let answer = run.clients.ec2.get_console_output().instance_id(instance).send().await;
-        let text = answer.ok().and_then(|answer| answer.output);
-        let text =
-            text.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
-        self.lines = last.iter().map(|line| (*line).to_owned()).collect();
-        instance.clone_into(&mut self.instance);
-    }
-
-    /// What was read, as the end of a problem's detail.
-    pub fn append_to(&self, detail: &mut String) {
-        if self.lines.is_empty() {
-            return;
-        }
-        let _ = write!(detail, "\nthe end of {}'s console:", self.instance);
-        for line in &self.lines {
-            let _ = write!(detail, "\n  {line}");
-        }
-    }
 }
 
 /// Waits until each route of each cluster is answered by the cluster and not by the default action.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws_sdk_ec2::types::Filter;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Sink};
@@ -17,7 +18,6 @@ use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::resource::Output;
 use crate::resource::fields::Value;
-use crate::resources::launch_template::image_name;
 use crate::stack::model::{Image, Provider};
 
 /// How long a fresh id may be unknown to other calls: AWS is eventually consistent, usually within seconds.
@@ -166,6 +166,21 @@ impl Task<'_> {
         tags::of(&self.run.stack, self.address, self.spec, &self.run.tags)
     }
 
+    /// What this action has made, among EC2's resources.
+    pub fn filters(&self) -> Vec<Filter> {
+        let filter = |key: &str, value: &str| Filter::builder().name(format!("tag:{key}")).values(value).build();
+        vec![filter(tags::STACK, &self.run.stack), filter(tags::ADDRESS, self.address)]
+    }
+
+    /// Writes tags onto resources of EC2 that exist.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn write_ec2_tags(&self, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
+        let request = self.clients().ec2.create_tags().set_resources(Some(ids)).set_tags(Some(tags::to_ec2(tags)));
+        self.fresh("ec2:CreateTags", || request.clone().send()).await.map(drop)
+    }
+
     /// What another resource has become.
     ///
     /// # Errors
@@ -204,7 +219,7 @@ impl Task<'_> {
     /// # Errors
     /// Where it was not resolved: the plan did not expect a launch template to change.
     pub fn image(&self, image: &Image) -> Result<LiveImage, Problem> {
-        let name = image_name(image);
+        let name = image.name();
         self.run.images.get(name).cloned().ok_or_else(|| {
             Problem::new("The image is not known", format!("{} needs {name}", self.address))
                 .hint("run `cloudscale up` again")

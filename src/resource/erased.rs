@@ -11,6 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::fields::Fields;
+use crate::aws::clients::Clients;
+use crate::cloud::listing::{ErasedListing, Rows};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -74,6 +76,7 @@ impl fmt::Debug for Live {
 /// What the engine sees of a resource type.
 pub trait Face: Send + Sync {
     fn kind(&self) -> &'static str;
+    fn listings(&self) -> &'static [&'static dyn ErasedListing];
     fn replace_on(&self) -> &'static [&'static str];
     fn replace_with(&self) -> &'static [&'static str];
     fn may_be_untold(&self) -> &'static [&'static str];
@@ -82,6 +85,7 @@ pub trait Face: Send + Sync {
     fn goes_with(&self) -> &'static [&'static str];
     fn wanted(&self, scope: &Scope<'_>) -> Vec<Wanted>;
     fn live(&self, cloud: &Snapshot) -> Vec<Live>;
+    fn details<'a>(&self, clients: &'a Clients, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>>;
     fn in_sync(&self, live: &Live, spec: &str) -> bool;
     fn reason(&self, wanted: &Wanted, live: &Live) -> Option<String>;
     fn create<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted) -> Answer<'a, Output>;
@@ -121,6 +125,10 @@ impl<R: Resource> Typed<R> {
 impl<R: Resource> Face for Typed<R> {
     fn kind(&self) -> &'static str {
         R::KIND
+    }
+
+    fn listings(&self) -> &'static [&'static dyn ErasedListing] {
+        R::LISTINGS
     }
 
     fn replace_on(&self) -> &'static [&'static str] {
@@ -169,6 +177,10 @@ impl<R: Resource> Face for Typed<R> {
             value: Arc::new(value),
         };
         R::live(cloud).into_iter().map(wrap).collect()
+    }
+
+    fn details<'a>(&self, clients: &'a Clients, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>> {
+        Box::pin(R::details(clients, scope))
     }
 
     fn in_sync(&self, live: &Live, spec: &str) -> bool {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::cloud::snapshot::Snapshot;
+
 /// Hexadecimal characters of a spec hash: enough to tell the versions of one resource apart.
 const SPEC_CHARACTERS: usize = 12;
 
@@ -20,6 +22,15 @@ pub enum Value {
 }
 
 impl Value {
+    /// A live id as a reference where it is ours, as it stands otherwise.
+    pub fn live(cloud: &Snapshot, id: &str) -> Value {
+        match cloud.address_of(id) {
+            None => Value::Text(id.to_owned()),
+            Some(address) if cloud.replaced.contains(id) => Value::Replaced(address.to_owned()),
+            Some(address) => Value::Ref(address.to_owned()),
+        }
+    }
+
     /// A set of values; one alone stands for itself.
     pub fn set(values: impl IntoIterator<Item = Value>) -> Self {
         let mut values: Vec<_> = values.into_iter().collect();

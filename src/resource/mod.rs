@@ -12,12 +12,11 @@ pub mod status;
 
 use std::future::Future;
 
-use jiff::Timestamp;
-
+use crate::aws::clients::Clients;
+use crate::cloud::listing::{ErasedListing, Rows};
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::tags::{self, Tags};
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
-use crate::resources::network::LiveNetwork;
 use crate::stack::model::Stack;
 
 use change::FieldChange;
@@ -28,9 +27,8 @@ use fields::Fields;
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     pub stack: &'a Stack,
-    pub network: &'a LiveNetwork,
-    /// When the cloud was asked: what was to happen once, and is over, is not wanted any more.
-    pub now: Timestamp,
+    /// What the cloud holds, and when it was asked: what was to happen once, and is over, is not wanted any more.
+    pub cloud: &'a Snapshot,
 }
 
 /// What others need to know of a resource once it is there.
@@ -62,6 +60,8 @@ pub trait Resource: Sized + Send + Sync + 'static {
 
     /// The file's name.
     const KIND: &'static str;
+    /// The bulk calls that list it.
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[];
     /// Fields that AWS cannot change in place.
     const REPLACE_ON: &'static [&'static str] = &[];
     /// Fields by which this is replaced when what they refer to is: AWS could not change over without losing requests.
@@ -80,6 +80,14 @@ pub trait Resource: Sized + Send + Sync + 'static {
 
     fn want(wanted: &Self::Wanted) -> Fields;
     fn observe(live: &Self::Live, cloud: &Snapshot) -> Fields;
+
+    /// Details that only a further call tells, where the tags do not tell that they are as wanted.
+    ///
+    /// # Errors
+    /// When a call fails.
+    fn details(_clients: &Clients, _scope: &Scope<'_>) -> impl Future<Output = Result<Option<Rows>, Problem>> + Send {
+        async { Ok(None) }
+    }
 
     /// The hash of what is wanted, for the spec tag.
     fn spec(wanted: &Self::Wanted) -> String {
@@ -159,16 +167,4 @@ pub fn cluster_prefix(address: &str) -> Option<&str> {
 /// Whether any of the changed fields starts with one of the names.
 pub fn touches(changes: &[FieldChange], names: &[&str]) -> bool {
     changes.iter().any(|change| names.iter().any(|name| change.path.starts_with(name)))
-}
-
-/// A resource that stands in the way and is not ours.
-pub fn foreign(kind: &str, name: &str) -> Problem {
-    Problem::new(
-        "A resource of this name belongs to someone else",
-        format!("the {kind} {name} exists and carries no `{}` tag of this stack: it is not touched", tags::STACK),
-    )
-    .hint(
-        "rename the stack, or delete that resource if it is yours and nothing uses it; a group or target group of the stack's \
-         own that has only lost its tags comes back by `cloudscale adopt`",
-    )
 }

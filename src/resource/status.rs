@@ -91,14 +91,6 @@ impl ClusterStatus {
     }
 }
 
-/// CloudWatch's dimension value out of an ARN of Elastic Load Balancing:
-/// `…:loadbalancer/app/web/50dc6c495c0c9188` is `app/web/50dc6c495c0c9188`,
-/// `…:targetgroup/web/73e2d6bc24d8a067` is `targetgroup/web/73e2d6bc24d8a067`.
-pub fn full_name(arn: &str) -> String {
-    let resource = arn.rsplit(':').next().unwrap_or(arn);
-    resource.strip_prefix("loadbalancer/").unwrap_or(resource).to_owned()
-}
-
 /// `host[:port]` in its parts; the colons of an IPv6 address in brackets are its own.
 pub fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
@@ -110,16 +102,6 @@ pub fn split_port(authority: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dimension_values_are_the_tails_of_the_arns() {
-        let prefix = "arn:aws:elasticloadbalancing:us-east-1:123456789012";
-        assert_eq!(full_name(&format!("{prefix}:loadbalancer/app/web/50dc6c495c0c9188")), "app/web/50dc6c495c0c9188");
-        assert_eq!(
-            full_name(&format!("{prefix}:targetgroup/web/73e2d6bc24d8a067")),
-            "targetgroup/web/73e2d6bc24d8a067"
-        );
-    }
 
     #[test]
     fn a_port_is_told_from_the_colons_of_an_address() {

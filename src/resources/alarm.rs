@@ -3,19 +3,21 @@
 //! Some endpoints that imitate AWS do not speak CloudWatch's protocol. There a policy stands without its alarm, and that is
 //! said when it is made.
 
-use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::scaling_policy::{self, cluster_of_group, policies};
+use super::scaling_group;
+use super::scaling_policy::{self, DescribePolicies, policies};
+use super::target_group::DescribeTargetGroups;
+use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
+use crate::aws::quirks;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query};
 use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::status::full_name;
 use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::{Comparison, Metric, Trigger};
 use crate::stack::names;
@@ -24,7 +26,6 @@ const GROUP_DIMENSION: &str = "AutoScalingGroupName";
 const TARGET_GROUP_DIMENSION: &str = "TargetGroup";
 /// What CloudWatch does with missing data unless told otherwise.
 const MISSING_DATA: &str = "missing";
-const NOT_FOUND: u16 = 404;
 
 #[derive(Debug)]
 pub struct Alarm;
@@ -54,6 +55,7 @@ impl Resource for Alarm {
     type Live = Live;
 
     const KIND: &'static str = "alarm";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAlarms>::NEW];
     // All of them where the endpoint has no CloudWatch.
     const MAY_BE_UNTOLD: &'static [&'static str] =
         &["acts", "metric", "dimensions", "target_group", "comparison", "threshold", "period_s", "evaluations"];
@@ -76,16 +78,17 @@ impl Resource for Alarm {
             let live = Live { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
             (address(&live.cluster, policy), live)
         };
-        let ours = cloud.alarms.iter().filter_map(|alarm| {
+        let ours = cloud.all::<DescribeAlarms>().iter().filter_map(|alarm| {
             // By name and not by its group, which may have been deleted without it.
             let (cluster, policy) = names::cluster_of(&cloud.stack, alarm.alarm_name()?)?;
             Some(found(cluster.to_owned(), policy, Some(alarm)))
         });
-        let called = cloud.policies.iter().filter(|policy| {
-            cloud.alarms_untold && ["StepScaling", "SimpleScaling"].contains(&policy.policy_type().unwrap_or_default())
+        let called = cloud.all::<DescribePolicies>().iter().filter(|policy| {
+            cloud.lacks::<DescribeAlarms>()
+                && ["StepScaling", "SimpleScaling"].contains(&policy.policy_type().unwrap_or_default())
         });
         let untold = called.filter_map(|policy| {
-            let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
+            let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
             Some(found(cluster, &scaling_policy::name_in_stack(policy)?, None))
         });
         ours.chain(untold).collect()
@@ -120,7 +123,7 @@ impl Resource for Alarm {
         };
         let calls = |action: &String| {
             !cloud.replaced.contains(action)
-                && cloud.policies.iter().any(|policy| {
+                && cloud.all::<DescribePolicies>().iter().any(|policy| {
                     policy.policy_arn() == Some(action)
                         && scaling_policy::name_in_stack(policy).as_ref() == Some(&live.policy)
                 })
@@ -165,14 +168,6 @@ impl Resource for Alarm {
     }
 }
 
-/// Whether the endpoint does not speak CloudWatch's protocol: it has no page at the operation's path.
-pub fn has_no_cloudwatch<E>(error: &SdkError<E, HttpResponse>) -> bool
-where
-    SdkError<E, HttpResponse>: CallError,
-{
-    error.code().is_none() && error.raw_response().is_some_and(|answer| answer.status().as_u16() == NOT_FOUND)
-}
-
 /// Those of our own group and target group as references, others as they stand.
 fn observe_dimensions(fields: Fields, live: &Live, alarm: &MetricAlarm, cloud: &Snapshot) -> Fields {
     let name_and_value = |dimension: &Dimension| {
@@ -181,13 +176,13 @@ fn observe_dimensions(fields: Fields, live: &Live, alarm: &MetricAlarm, cloud: &
     let mut pairs: Vec<_> = alarm.dimensions().iter().map(name_and_value).collect();
     pairs.sort_unstable();
     if let [(name, value)] = &pairs[..] {
-        let arns = cloud.target_groups.iter().filter_map(|group| group.target_group_arn());
+        let arns = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| group.target_group_arn());
         if name == TARGET_GROUP_DIMENSION
             && let Some(arn) = arns.into_iter().find(|arn| full_name(arn) == *value)
         {
-            return fields.value("target_group", cloud.reference(arn));
+            return fields.value("target_group", Value::live(cloud, arn));
         }
-        if name == GROUP_DIMENSION && cluster_of_group(cloud, Some(value)).as_ref() == Some(&live.cluster) {
+        if name == GROUP_DIMENSION && scaling_group::cluster_of(cloud, Some(value)).as_ref() == Some(&live.cluster) {
             return fields;
         }
     }
@@ -260,7 +255,7 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     let put = || async {
         match request.clone().send().await {
             Ok(_) => Ok(true),
-            Err(error) if has_no_cloudwatch(&error) => Ok(false),
+            Err(error) if quirks::has_no_cloudwatch(&error) => Ok(false),
             Err(error) => Err(error),
         }
     };
@@ -271,6 +266,31 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     Ok(Output::id(&wanted.name))
 }
 
+/// Our own alarms, by their names: they outlive the groups that they scale.
+#[derive(Debug)]
+pub struct DescribeAlarms;
+
+impl Listing for DescribeAlarms {
+    type Item = MetricAlarm;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+    const OURS_ONLY: bool = false;
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<MetricAlarm>>, Problem> {
+        let prefix = format!("{}{}--", names::PREFIX, query.cloud.stack);
+        let pages = query.clients.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+        match pages.try_collect().await {
+            Ok(pages) => Ok(Some(pages.into_iter().flat_map(|page| page.metric_alarms.unwrap_or_default()).collect())),
+            Err(error) if quirks::has_no_cloudwatch(&error) => Ok(None),
+            Err(error) => Err(error.problem("cloudwatch:DescribeAlarms", &query.cloud.stack)),
+        }
+    }
+
+    fn leftover(item: &MetricAlarm) -> Option<String> {
+        Some(format!("alarm {}", item.alarm_name()?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -278,7 +298,9 @@ mod tests {
     use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy, TagDescription};
 
     use super::*;
+    use crate::cloud::listing::Rows;
     use crate::cloud::tags;
+    use crate::resources::scaling_group::DescribeAutoScalingGroups;
 
     fn cloud(policy: &str) -> Snapshot {
         let address = TagDescription::builder().key(tags::ADDRESS).value("cluster.web.scaling_group").build();
@@ -287,12 +309,12 @@ mod tests {
             .policy_name("cs-shop--web--busy")
             .policy_type(policy)
             .policy_arn("arn:busy");
-        Snapshot {
-            stack: "shop".to_owned(),
-            groups: vec![AutoScalingGroup::builder().auto_scaling_group_name("cs-shop--web").tags(address).build()],
-            policies: vec![policy.build()],
-            ..Snapshot::default()
-        }
+        let ours = TagDescription::builder().key(tags::STACK).value("shop").build();
+        let group =
+            AutoScalingGroup::builder().auto_scaling_group_name("cs-shop--web").tags(address).tags(ours).build();
+        Snapshot::empty("shop")
+            .with::<DescribeAutoScalingGroups>(vec![group])
+            .with::<DescribePolicies>(vec![policy.build()])
     }
 
     fn wanted() -> Fields {
@@ -334,7 +356,7 @@ mod tests {
 
     #[test]
     fn whatever_is_changed_of_an_alarm_is_seen() {
-        let seen = |alarm: MetricAlarm| differences(&Snapshot { alarms: vec![alarm], ..cloud("StepScaling") });
+        let seen = |alarm: MetricAlarm| differences(&cloud("StepScaling").with::<DescribeAlarms>(vec![alarm]));
         assert_eq!(seen(alarm().build()), Vec::<String>::new());
         assert_eq!(seen(alarm().actions_enabled(false).build()), ["acts"]);
         assert_eq!(seen(alarm().alarm_actions("arn:pager").build()), ["policy"]);
@@ -347,9 +369,13 @@ mod tests {
 
     #[test]
     fn where_the_endpoint_has_no_cloudwatch_an_alarm_that_is_wanted_counts_as_there() {
-        let untold = Snapshot { alarms_untold: true, ..cloud("StepScaling") };
-        assert!(differences(&untold).iter().all(|path| Alarm::MAY_BE_UNTOLD.contains(&path.as_str())));
-        assert!(Alarm::live(&Snapshot { alarms_untold: true, ..cloud("TargetTrackingScaling") }).is_empty());
+        let untold = |policy: &str| {
+            let mut cloud = cloud(policy);
+            cloud.store(Rows::of::<DescribeAlarms>(None));
+            cloud
+        };
+        assert!(differences(&untold("StepScaling")).iter().all(|path| Alarm::MAY_BE_UNTOLD.contains(&path.as_str())));
+        assert!(Alarm::live(&untold("TargetTrackingScaling")).is_empty());
         assert!(Alarm::live(&cloud("StepScaling")).is_empty(), "told, and not there");
     }
 }

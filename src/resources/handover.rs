@@ -10,8 +10,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use super::scaling_group;
 use crate::aws::error::CallError;
-use crate::cloud::discover::target_health;
-use crate::cloud::snapshot::health_of;
+use crate::cloud::health::Health;
+use crate::cloud::health::target_health;
 use crate::problem::Problem;
 use crate::resource::cluster_prefix;
 use crate::resource::context::Task;
@@ -65,7 +65,7 @@ pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &[Next]) -> Result<(), 
 async fn anybody_serves(task: &Task<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
     for arn in groups.iter().filter_map(|group| group.target_group_arn()) {
         let (_, targets) = target_health(task.clients(), arn).await?;
-        if targets.iter().any(|target| health_of(target).state == "healthy") {
+        if targets.iter().any(|target| Health::of(target).is_healthy()) {
             return Ok(true);
         }
     }
@@ -126,12 +126,12 @@ async fn until_healthy(task: &Task<'_>, next: &Next) -> Result<(), Problem> {
 
 /// Why the rule may not move yet.
 fn missing(targets: &[TargetHealthDescription]) -> Option<String> {
-    let staying: Vec<_> = targets.iter().map(|target| (target, health_of(target))).collect();
-    let staying: Vec<_> = staying.into_iter().filter(|(_, health)| health.state != "draining").collect();
+    let staying: Vec<_> = targets.iter().map(|target| (target, Health::of(target))).collect();
+    let staying: Vec<_> = staying.into_iter().filter(|(_, health)| !health.is_draining()).collect();
     if staying.is_empty() {
         return Some("no target is registered".to_owned());
     }
-    let (target, health) = staying.iter().find(|(_, health)| health.state != "healthy")?;
+    let (target, health) = staying.iter().find(|(_, health)| !health.is_healthy())?;
     Some(format!("{}: {}", target.target().and_then(|target| target.id()).unwrap_or("a target"), health.sentence()))
 }
 

@@ -20,9 +20,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::mixed_instances;
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::cloud::discover::target_health;
-use crate::cloud::snapshot::health_of;
-use crate::engine::wait::Console;
+use crate::cloud::console::Console;
+use crate::cloud::health::Health;
+use crate::cloud::health::target_health;
 use crate::problem::Problem;
 use crate::resource::context::Task;
 use crate::resource::event::Event;
@@ -194,10 +194,10 @@ async fn newcomers(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(usize, B
     let is_new = |instance: &&Instance| instance.launch_template().is_some_and(|made| same(made, rollover.template));
     let new: BTreeSet<_> = instances.filter(is_new).filter_map(|instance| instance.instance_id()).collect();
     let (_, targets) = target_health(task.clients(), rollover.target_group).await?;
-    let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, health_of(target))));
+    let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, Health::of(target))));
     let (healthy, others): (Vec<_>, Vec<_>) =
-        healths.filter(|(id, _)| new.contains(id)).partition(|(_, health)| health.state == "healthy");
-    let failing = others.into_iter().filter(|(_, health)| health.state == "unhealthy");
+        healths.filter(|(id, _)| new.contains(id)).partition(|(_, health)| health.is_healthy());
+    let failing = others.into_iter().filter(|(_, health)| health.is_unhealthy());
     Ok((healthy.len(), failing.map(|(id, health)| (id.to_owned(), health.sentence())).collect()))
 }
 
@@ -205,7 +205,7 @@ async fn newcomers(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(usize, B
 async fn turn_round(task: &Task<'_>, rollover: &Rollover<'_>, id: &str, trial: &Trial, progress: &str) -> Problem {
     let mut console = Console::default();
     if let Some(instance) = trial.failing.keys().next_back() {
-        console.read(task.run, instance).await;
+        console.read(task.clients(), instance).await;
     }
     let autoscaling = &task.clients().autoscaling;
     let group = rollover.group;

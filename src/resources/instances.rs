@@ -8,12 +8,19 @@ mod rollout;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecification, ResourceType};
+use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecification, Reservation, ResourceType};
 
-use super::security_group;
+use jiff::Timestamp;
+
+use super::network;
+use super::{security_group, target_group, targets};
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::cloud::snapshot::{Snapshot, is_present, is_terminated, tag};
+use crate::cloud::discover::EC2_PAGE;
+use crate::cloud::discover::filter;
+use crate::cloud::health::Health;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -87,13 +94,14 @@ impl Resource for Instances {
     type Live = Live;
 
     const KIND: &'static str = "instances";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInstances>::NEW];
     const REVISES: bool = true;
     const SHEDS: bool = true;
     const MAY_BE_UNTOLD: &'static [&'static str] = &["vpc"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::wanted(scope).into_iter().collect();
-        let zones = scope.network.subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
+        let zones = network::of(scope).subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
         let zones: Vec<_> = zones.collect();
         let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
             // A fleet of none is nothing to create.
@@ -108,7 +116,7 @@ impl Resource for Instances {
                 surge,
                 unavailable,
                 template: super::launch_template::LaunchTemplate::spec(template),
-                vpc: scope.network.vpc.clone(),
+                vpc: network::of(scope).vpc.clone(),
                 zones: zones.clone(),
             };
             Some((in_cluster(&cluster.name, Self::KIND), wanted))
@@ -118,7 +126,7 @@ impl Resource for Instances {
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
         let mut fleets = BTreeMap::<String, Vec<&Instance>>::new();
-        for instance in &cloud.instances {
+        for instance in cloud.all::<DescribeInstances>() {
             if let Some(address) = tag(instance, tags::ADDRESS).filter(|address| address.ends_with(".instances")) {
                 fleets.entry(address.to_owned()).or_default().push(instance);
             }
@@ -141,7 +149,7 @@ impl Resource for Instances {
             live.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
         let troubles: Vec<_> = troubles.collect();
         let vpcs: Vec<_> =
-            live.members.iter().filter_map(|member| Some(cloud.reference(member.vpc.as_ref()?))).collect();
+            live.members.iter().filter_map(|member| Some(Value::live(cloud, member.vpc.as_ref()?))).collect();
         let fields = Fields::default().text("instances", live.members.len()).text("template", templates.join(", "));
         let fields = if vpcs.is_empty() { fields } else { fields.value("vpc", Value::set(vpcs)) };
         fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
@@ -189,7 +197,7 @@ impl Resource for Instances {
         let live = rollout::run(task, wanted, live).await?;
         let output = converge(task, wanted, &live).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
-            tags::write_ec2(task, output.members.clone(), &instance_tags(task, wanted)).await?;
+            task.write_ec2_tags(output.members.clone(), &instance_tags(task, wanted)).await?;
         }
         Ok(output)
     }
@@ -212,8 +220,8 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
     let member = |instance: &&&Instance| {
         let id = instance.instance_id().unwrap_or_default();
         let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
-        let health = cloud.health(cluster, id).filter(|health| health.state.starts_with("unhealthy"));
-        let health = health.filter(|_| !cloud.is_booting(instance));
+        let health = targets::health(cloud, cluster, id).filter(Health::is_unhealthy);
+        let health = health.filter(|_| !is_booting(cloud, instance));
         let stopped = state.starts_with("stop").then(|| state.to_owned());
         Member {
             id: id.to_owned(),
@@ -235,11 +243,11 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
         shared.entry(tags::SPEC.to_owned()).or_default();
     }
     let seen = instances.iter().map(|instance| (zone(instance), instance.instance_id().unwrap_or_default().to_owned()));
-    let target_group = match *cloud.target_groups_of(cluster).collect::<Vec<_>>() {
+    let target_group = match *target_group::of_cluster(cloud, cluster).collect::<Vec<_>>() {
         [only] => only.target_group_arn().map(str::to_owned),
         _ => None,
     };
-    let subnets = instances.iter().filter_map(|instance| Some(cloud.reference(instance.subnet_id()?)));
+    let subnets = instances.iter().filter_map(|instance| Some(Value::live(cloud, instance.subnet_id()?)));
     let mut subnets: Vec<_> =
         subnets.flat_map(|subnet| subnet.references().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
     subnets.sort_unstable();
@@ -466,6 +474,10 @@ fn in_words<T: AsRef<str>>(states: &BTreeMap<T, T>) -> String {
 /// # Errors
 /// Where one ends instead of running, or time is up.
 pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
+    // Without ids AWS would list all instances.
+    if ids.is_empty() {
+        return Ok(());
+    }
     let mut backoff = task.run.backoff();
     loop {
         let states = look(task, ids, |_| true).await?;
@@ -483,6 +495,77 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
         task.waiting(if others.is_empty() { "not listed yet".to_owned() } else { others });
         task.run.pause(&mut backoff).await?;
     }
+}
+
+/// All instances with the tag of the stack that AWS still lists, terminated ones included.
+#[derive(Debug)]
+pub struct DescribeInstances;
+
+impl Listing for DescribeInstances {
+    type Item = Instance;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Instance>>, Problem> {
+        let stack = &query.cloud.stack;
+        let pages = query.clients.ec2.describe_instances().filters(filter(Some(stack))).max_results(EC2_PAGE);
+        let reservations = pages.into_paginator().items().send().try_collect().await;
+        let reservations: Vec<Reservation> =
+            reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack))?;
+        let instances = reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
+        Ok(Some(instances.collect()))
+    }
+
+    fn id(item: &Instance) -> Option<&str> {
+        item.instance_id()
+    }
+
+    fn tags(item: &Instance) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn is_gone(item: &Instance) -> bool {
+        !is_present(item)
+    }
+
+    fn leftover(item: &Instance) -> Option<String> {
+        let state = item.state().and_then(|state| state.name()).map_or("", InstanceStateName::as_str);
+        Some(format!("instance {} ({state})", item.instance_id()?)).filter(|_| !is_terminated(item))
+    }
+}
+
+/// The value of an instance's tag.
+pub fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
+    instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value())
+}
+
+fn state(instance: &Instance) -> Option<&InstanceStateName> {
+    instance.state().and_then(|state| state.name())
+}
+
+/// Pending, running or stopped: not terminated and not about to be.
+pub fn is_present(instance: &Instance) -> bool {
+    !is_terminated(instance) && state(instance) != Some(&InstanceStateName::ShuttingDown)
+}
+
+pub fn is_terminated(instance: &Instance) -> bool {
+    state(instance) == Some(&InstanceStateName::Terminated)
+}
+
+/// All of the stack that are not on their way out.
+pub fn present(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
+    cloud.all::<DescribeInstances>().iter().filter(|instance| is_present(instance))
+}
+
+/// Those at an address.
+pub fn present_at<'a>(cloud: &'a Snapshot, address: &'a str) -> impl Iterator<Item = &'a Instance> {
+    present(cloud).filter(move |instance| tag(instance, tags::ADDRESS) == Some(address))
+}
+
+/// Whether an instance is so young that it may still be on its way to serve.
+fn is_booting(cloud: &Snapshot, instance: &Instance) -> bool {
+    let launched = instance.launch_time().and_then(|time| Timestamp::from_second(time.secs()).ok());
+    launched.is_some_and(|launched| cloud.taken < launched + cloud.boot_grace)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use aws_sdk_ec2::types::{InternetGateway as Api, ResourceType};
 
 use super::vpc;
+use super::vpc::DescribeVpcs;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::filter;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
@@ -36,6 +39,7 @@ impl Resource for InternetGateway {
     type Live = Live;
 
     const KIND: &'static str = "internet_gateway";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInternetGateways>::NEW];
     // A detached gateway is attached again; one of another VPC stays there until that VPC goes.
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
 
@@ -47,7 +51,9 @@ impl Resource for InternetGateway {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.own_network.internet_gateways.iter().filter_map(|api| {
+        let mut gateways: Vec<_> = cloud.all::<DescribeInternetGateways>().iter().collect();
+        gateways.sort_by_key(|gateway| gateway.attachments().is_empty());
+        let ours = gateways.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
         });
@@ -60,7 +66,7 @@ impl Resource for InternetGateway {
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let attached_to = live.attached_to();
-        let vpc = attached_to.map_or_else(|| Value::Ref(vpc::ADDRESS.to_owned()), |id| cloud.reference(id));
+        let vpc = attached_to.map_or_else(|| Value::Ref(vpc::ADDRESS.to_owned()), |id| Value::live(cloud, id));
         Fields::default().value("vpc", vpc).text("attached", attached_to.is_some())
     }
 
@@ -87,7 +93,7 @@ impl Resource for InternetGateway {
         if touches(changes, &["attached"]) {
             attach(task, &output.id).await?;
         }
-        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
+        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -110,7 +116,7 @@ impl Resource for InternetGateway {
 /// AWS takes no client token for this: an attempt whose answer was lost has left a gateway that is attached to nothing.
 async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
-    let answer = ec2.describe_internet_gateways().set_filters(Some(tags::filters(task))).send().await;
+    let answer = ec2.describe_internet_gateways().set_filters(Some(task.filters())).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
     let twins = answer.internet_gateways().iter().filter(|twin| twin.attachments().is_empty());
     for twin in twins.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
@@ -131,4 +137,37 @@ async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {
         settled(call.send().await, &["Resource.AlreadyAssociated"])
     };
     task.fresh("ec2:AttachInternetGateway", attach).await
+}
+
+/// The gateways of a network of the stack's own.
+#[derive(Debug)]
+pub struct DescribeInternetGateways;
+
+impl Listing for DescribeInternetGateways {
+    type Item = Api;
+
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        if query.cloud.all::<DescribeVpcs>().is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let pages =
+            query.clients.ec2.describe_internet_gateways().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeInternetGateways", stack))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.internet_gateway_id()
+    }
+
+    fn tags(item: &Api) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("internet gateway {}", item.internet_gateway_id()?))
+    }
 }

@@ -9,31 +9,35 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types as ec2;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::future::try_join_all;
 
 use super::security_group;
 use super::security_group::SecurityGroup;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::lease::store::TEMPLATE_GONE;
+use crate::cloud::lease::{self, Lease};
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Rows, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
-use crate::resource::fields::Fields;
-use crate::resource::{Output, Resource, Scope, foreign, in_cluster};
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::Image;
 use crate::stack::names;
 
 /// Containers on the instance are one hop further from the metadata service.
-/// By id: AWS's code, moto's and MiniStack's.
-pub const GONE: &[&str] = &[
-    "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateName.NotFoundException",
-    "InvalidLaunchTemplateId.NotFoundException",
-];
 const METADATA_HOPS: i32 = 2;
 const VOLUME: &str = "gp3, encrypted";
+/// DescribeLaunchTemplates gives fewer than the rest of EC2.
+const TEMPLATES_PAGE: usize = 200;
+/// What the name of a cluster ends in (`stack/language.rs`).
+const LAST_CHARACTERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
+/// Into how many a listing is split that was cut: few enough calls, and rarely twice.
+const PARTS: usize = 6;
 /// Between spec and image in a version's description.
 const IMAGE_MARK: &str = " image ";
 
@@ -71,6 +75,7 @@ impl Resource for LaunchTemplate {
     type Live = Live;
 
     const KIND: &'static str = "launch_template";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLaunchTemplates>::NEW];
     const REVISES: bool = true;
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
@@ -89,9 +94,12 @@ impl Resource for LaunchTemplate {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.launch_templates.iter().filter_map(|template| {
-            let tags = tags::from_ec2(template.tags());
-            let version = cloud.template_versions.get(template.launch_template_id()?).cloned();
+        let versions = cloud.all::<DescribeLaunchTemplateVersions>();
+        let ours = cloud.all::<DescribeLaunchTemplates>().iter().filter_map(|template| {
+            let id = template.launch_template_id()?;
+            // The lock is none of them.
+            let tags = cloud.tags_of(id)?.clone();
+            let version = versions.iter().find(|(of, _)| of == id).map(|(_, version)| version.clone());
             Some((tags.get(tags::ADDRESS)?.clone(), Live { template: template.clone(), tags, version }))
         });
         ours.collect()
@@ -99,7 +107,7 @@ impl Resource for LaunchTemplate {
 
     fn want(wanted: &Wanted) -> Fields {
         Fields::default()
-            .text("image", image_name(&wanted.image))
+            .text("image", wanted.image.name())
             .text("instance_type", &wanted.instance_type)
             .maybe("instance_profile", wanted.instance_profile.as_ref())
             .reference("security_group", security_group::INSTANCES)
@@ -125,7 +133,7 @@ impl Resource for LaunchTemplate {
             .maybe("instance_profile", profile.and_then(|profile| profile.arn().or(profile.name())))
             .maybe("version", described.is_none().then_some("made outside cloudscale"));
         let fields = match data.security_group_ids() {
-            [only] => fields.value("security_group", cloud.reference(only)),
+            [only] => fields.value("security_group", Value::live(cloud, only)),
             several => fields.text("security_group", several.join(", ")),
         };
         fields
@@ -139,6 +147,17 @@ impl Resource for LaunchTemplate {
             .maybe("root_volume", volume(data))
             .maybe("user_data", data.user_data().map(decode))
             .maybe("key", data.key_name())
+    }
+
+    async fn details(clients: &Clients, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
+        let calls = stale(scope).into_iter().map(|id| async move {
+            let call = clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
+            let answer = call.send().await;
+            let answer = answer.map_err(|error| error.problem("ec2:DescribeLaunchTemplateVersions", &id))?;
+            Ok::<_, Problem>(answer.launch_template_versions().first().map(|version| (id, version.clone())))
+        });
+        let found = try_join_all(calls).await?.into_iter().flatten().collect();
+        Ok(Some(Rows::of::<DescribeLaunchTemplateVersions>(Some(found))))
     }
 
     fn in_sync(live: &Live, spec: &str) -> bool {
@@ -197,18 +216,20 @@ impl Resource for LaunchTemplate {
             output.revision = new_version(task, wanted, &output).await?;
         }
         let tags = own_tags(task, &output.revision);
-        tags::write_ec2(task, vec![output.id.clone()], &tags).await?;
+        task.write_ec2_tags(vec![output.id.clone()], &tags).await?;
         Ok(output)
     }
 
     async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
         let id = live.template.launch_template_id().unwrap_or_default();
-        delete(task.clients(), task.address, id).await
+        settled(task.clients().ec2.delete_launch_template().launch_template_id(id).send().await, TEMPLATE_GONE)
+            .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", task.address))
     }
 }
 
 /// Ids of the live templates whose tags do not tell that their latest version is the wanted one.
-pub fn stale(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
+fn stale(scope: &Scope<'_>) -> Vec<String> {
+    let cloud = scope.cloud;
     let wanted: BTreeMap<_, _> = LaunchTemplate::wanted(scope).into_iter().collect();
     let security_groups = SecurityGroup::live(cloud).into_iter();
     // The spec names the security group by its address: it cannot tell which of two a template means.
@@ -221,24 +242,6 @@ pub fn stale(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
     stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
 }
 
-/// Deletes a launch template; one that is gone already is no error. `about` names it.
-///
-/// # Errors
-/// When the call fails.
-pub async fn delete(clients: &Clients, about: &str, id: &str) -> Result<(), Problem> {
-    settled(clients.ec2.delete_launch_template().launch_template_id(id).send().await, GONE)
-        .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", about))
-}
-
-/// How the stack names the image.
-pub fn image_name(image: &Image) -> &str {
-    match image {
-        Image::Alias { name, .. } => name,
-        Image::Id(id) => id,
-        Image::Parameter(path) => path,
-    }
-}
-
 fn own_tags(task: &Task<'_>, version: &str) -> Tags {
     let mut tags = task.tags();
     tags.insert(tags::VERSION.to_owned(), version.to_owned());
@@ -247,7 +250,7 @@ fn own_tags(task: &Task<'_>, version: &str) -> Tags {
 
 /// `0123456789ab image amazon-linux-2023`
 fn description(task: &Task<'_>, wanted: &Wanted) -> String {
-    format!("{}{IMAGE_MARK}{}", task.spec, image_name(&wanted.image))
+    format!("{}{IMAGE_MARK}{}", task.spec, wanted.image.name())
 }
 
 /// The image out of a version's description; `None` where the version is not ours.
@@ -343,11 +346,11 @@ async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
         }
     };
     let Some(template) = task.appears(look).await? else {
-        return Err(foreign("launch template", &wanted.name));
+        return Err(tags::not_ours("launch template", &wanted.name));
     };
     let tags = tags::from_ec2(template.tags());
     if tags.get(tags::STACK) != Some(&task.run.stack) {
-        return Err(foreign("launch template", &wanted.name));
+        return Err(tags::not_ours("launch template", &wanted.name));
     }
     let live = Live { template, tags, version: None };
     if LaunchTemplate::in_sync(&live, task.spec) {
@@ -355,8 +358,89 @@ async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     }
     let mut output = LaunchTemplate::output(&live);
     output.revision = new_version(task, wanted, &output).await?;
-    tags::write_ec2(task, vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
+    task.write_ec2_tags(vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
     Ok(output)
+}
+
+/// The stack's launch templates, and its lock, which is one too: one listing for both.
+#[derive(Debug)]
+pub struct DescribeLaunchTemplates;
+
+impl Listing for DescribeLaunchTemplates {
+    type Item = ec2::LaunchTemplate;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    // An endpoint that answers with one full page (moto has no second) may have cut the list: then its parts are asked for, by
+    // the last character of the cluster's name, until they fit. By name, which it looks up faster than tags.
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<ec2::LaunchTemplate>>, Problem> {
+        let stack = &query.cloud.stack;
+        let ours = [stack.clone(), lease::stack_tag(stack)];
+        let mut found = BTreeMap::new();
+        let mut parts = vec![LAST_CHARACTERS];
+        while let Some(ends) = parts.pop() {
+            let filter = match ends {
+                LAST_CHARACTERS => {
+                    ec2::Filter::builder().name(format!("tag:{}", tags::STACK)).set_values(Some(ours.to_vec()))
+                }
+                ends => {
+                    let names = ends.chars().map(|end| names::launch_template(stack, &format!("*{end}")));
+                    let names = names.chain([names::lock(stack)]).collect();
+                    ec2::Filter::builder().name("launch-template-name").set_values(Some(names))
+                }
+            };
+            let call = query.clients.ec2.describe_launch_templates().filters(filter.build());
+            let call = call.max_results(i32::try_from(TEMPLATES_PAGE).unwrap_or(i32::MAX));
+            let page: Vec<_> = call
+                .into_paginator()
+                .items()
+                .send()
+                .try_collect()
+                .await
+                .map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))?;
+            if page.len() == TEMPLATES_PAGE && ends.len() > 1 {
+                let length = ends.len().div_ceil(PARTS);
+                parts.extend((0..ends.len()).step_by(length).map(|at| &ends[at..ends.len().min(at + length)]));
+            }
+            let listed = page.into_iter().filter_map(|item| Some((item.launch_template_id()?.to_owned(), item)));
+            found.extend(listed);
+        }
+        Ok(Some(found.into_values().collect()))
+    }
+
+    fn id(item: &ec2::LaunchTemplate) -> Option<&str> {
+        item.launch_template_id()
+    }
+
+    fn tags(item: &ec2::LaunchTemplate) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn is_ours(tags: &Tags, stack: &str) -> bool {
+        let owner = tags.get(tags::STACK);
+        owner.is_some_and(|owner| owner == stack || *owner == lease::stack_tag(stack))
+    }
+
+    fn leftover(item: &ec2::LaunchTemplate) -> Option<String> {
+        let tags = tags::from_ec2(item.tags());
+        let is_lock = Lease::read("", jiff::Timestamp::UNIX_EPOCH, &tags).is_some();
+        Some(format!("launch template {}", item.launch_template_name()?)).filter(|_| !is_lock)
+    }
+}
+
+/// The latest versions of those templates whose tags do not tell that they are as desired, with the template's id.
+#[derive(Debug)]
+pub struct DescribeLaunchTemplateVersions;
+
+impl Listing for DescribeLaunchTemplateVersions {
+    type Item = (String, ec2::LaunchTemplateVersion);
+
+    const DEPTHS: &'static [Depth] = &[];
+    const OURS_ONLY: bool = false;
+
+    async fn list(_query: &Query<'_>) -> Result<Option<Vec<Self::Item>>, Problem> {
+        Ok(Some(Vec::new()))
+    }
 }
 
 #[cfg(test)]

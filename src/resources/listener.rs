@@ -8,18 +8,21 @@ use aws_sdk_elasticloadbalancingv2::types::{
     RedirectActionConfig, RedirectActionStatusCodeEnum,
 };
 
+use super::load_balancer::DescribeLoadBalancers;
 use super::target_group::tags_of;
 use super::{load_balancer, security_group};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
-use crate::resource::fields::Fields;
-use crate::resource::{Output, Resource, Scope, foreign, touches};
+use crate::resource::fields::{Fields, Value};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::{FixedResponse, Https};
+use futures_util::future::try_join_all;
 
 /// The listener that has the rules.
 pub const ADDRESS: &str = "load_balancer.listener";
@@ -58,6 +61,7 @@ impl Resource for Listener {
     type Live = Live;
 
     const KIND: &'static str = "listener";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeListeners>::NEW];
     // AWS could change the port in place, and refuse everybody who still comes to the old one from that moment: so the new
     // listener serves before the old one goes.
     const REPLACE_ON: &'static [&'static str] = &["load_balancer", "port"];
@@ -77,7 +81,7 @@ impl Resource for Listener {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.listeners.iter().filter_map(|api| {
+        let ours = cloud.all::<DescribeListeners>().iter().filter_map(|api| {
             let tags = cloud.tags_of(api.listener_arn()?)?.clone();
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
         });
@@ -106,7 +110,7 @@ impl Resource for Listener {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let fields = Fields::default()
-            .value("load_balancer", cloud.reference(api.load_balancer_arn().unwrap_or_default()))
+            .value("load_balancer", Value::live(cloud, api.load_balancer_arn().unwrap_or_default()))
             .maybe("protocol", api.protocol().map(ProtocolEnum::as_str))
             .maybe("port", api.port());
         let fields = match api.protocol() {
@@ -227,10 +231,10 @@ async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Option
         Ok(found.and_then(|listener| listener.listener_arn))
     };
     let name = format!("of port {port}");
-    let arn = task.appears(look).await?.ok_or_else(|| foreign("listener", &name))?;
+    let arn = task.appears(look).await?.ok_or_else(|| tags::not_ours("listener", &name))?;
     let tags = tags_of(task.clients(), task.address, &arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
-        return Err(foreign("listener", &name));
+        return Err(tags::not_ours("listener", &name));
     }
     Ok((tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)).then(|| Output::id(arn)))
 }
@@ -261,4 +265,34 @@ fn action(default: &Default) -> Action {
         .message_body(&response.body)
         .build();
     Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(config).build()
+}
+
+/// The listeners of our load balancers.
+#[derive(Debug)]
+pub struct DescribeListeners;
+
+impl Listing for DescribeListeners {
+    type Item = Api;
+
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let balancers =
+            query.cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn());
+        let calls = balancers.map(|arn| async move {
+            let pages = query.clients.elb.describe_listeners().load_balancer_arn(arn).into_paginator().items().send();
+            let found = pages.try_collect().await;
+            found.map_err(|error| error.problem("elasticloadbalancing:DescribeListeners", arn))
+        });
+        Ok(Some(try_join_all(calls).await?.concat()))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.listener_arn()
+    }
+
+    fn tags(_item: &Api) -> Tagged {
+        Tagged::Elsewhere
+    }
 }

@@ -2,18 +2,22 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
 
+use super::network;
 use super::security_group;
+use super::subnet::DescribeSubnets;
 use super::target_group::tags_of;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::ELB_PAGE;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
-use crate::engine::wait;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::{Run, Task};
+use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, foreign, touches};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::names;
 
 pub const ADDRESS: &str = "load_balancer";
@@ -41,24 +45,24 @@ impl Resource for LoadBalancer {
     type Live = Live;
 
     const KIND: &'static str = "load_balancer";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLoadBalancers>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["scheme", "vpc"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let wanted = Wanted {
             name: names::load_balancer(&scope.stack.name),
-            vpc: scope.network.vpc.clone(),
-            subnets: scope.network.subnet_set(),
+            vpc: network::of(scope).vpc.clone(),
+            subnets: network::of(scope).subnet_set(),
         };
         vec![(ADDRESS.to_owned(), wanted)]
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.load_balancers.iter().filter_map(|api| {
+        let ours = cloud.all::<DescribeLoadBalancers>().iter().filter_map(|api| {
             let arn = api.load_balancer_arn()?;
             let tags = cloud.tags_of(arn)?.clone();
-            let behind =
-                cloud.target_groups.iter().filter(|group| group.load_balancer_arns().iter().any(|lb| lb == arn));
-            let behind = behind.filter_map(|group| cloud.address_of(group.target_group_arn()?));
+            let behind = cloud.referrers(arn);
+            let behind = behind.iter().filter_map(|arn| cloud.address_of(arn));
             let target_groups = behind.map(str::to_owned).collect();
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags, target_groups }))
         });
@@ -77,17 +81,17 @@ impl Resource for LoadBalancer {
         let api = &live.api;
         let subnets: Vec<_> = api.availability_zones().iter().filter_map(|zone| zone.subnet_id()).collect();
         // It lies where its subnets lie: endpoints that imitate AWS tell the default VPC of every load balancer.
-        let mut own = cloud.own_network.subnets.iter();
+        let mut own = cloud.all::<DescribeSubnets>().iter();
         let own = own.find(|own| own.subnet_id().is_some_and(|id| subnets.contains(&id)));
         let vpc = own.and_then(|subnet| subnet.vpc_id()).or(api.vpc_id());
-        let vpc = cloud.reference(vpc.unwrap_or_default());
-        let subnets = subnets.into_iter().map(|id| cloud.reference(id));
+        let vpc = Value::live(cloud, vpc.unwrap_or_default());
+        let subnets = subnets.into_iter().map(|id| Value::live(cloud, id));
         let fields = Fields::default()
             .maybe("scheme", api.scheme().map(LoadBalancerSchemeEnum::as_str))
             .value("vpc", vpc)
             .value("subnets", Value::set(subnets));
         match api.security_groups() {
-            [only] => fields.value("security_group", cloud.reference(only)),
+            [only] => fields.value("security_group", Value::live(cloud, only)),
             several => fields.text("security_group", several.join(", ")),
         }
     }
@@ -107,7 +111,7 @@ impl Resource for LoadBalancer {
     async fn replace(task: &Task<'_>, wanted: &Wanted, _live: &Live) -> Result<Output, Problem> {
         let output = Self::create(task, wanted).await?;
         // It takes minutes until it serves; the old one does so meanwhile.
-        wait::load_balancer(task.run, &output.id).await?;
+        until_active(task.run, &output.id).await?;
         Ok(output)
     }
 
@@ -146,7 +150,7 @@ impl Resource for LoadBalancer {
                 return Ok(Output::id(arn));
             }
         }
-        Err(foreign("load balancer", &wanted.name))
+        Err(tags::not_ours("load balancer", &wanted.name))
     }
 
     async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
@@ -186,11 +190,11 @@ async fn same(task: &Task<'_>, name: &str, subnets: &[String]) -> Result<Option<
             Err(error) => Err(error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address)),
         }
     };
-    let found = task.appears(look).await?.ok_or_else(|| foreign("load balancer", name))?;
+    let found = task.appears(look).await?.ok_or_else(|| tags::not_ours("load balancer", name))?;
     let arn = found.load_balancer_arn().unwrap_or_default();
     let tags = tags_of(task.clients(), task.address, arn).await?;
     if tags.get(tags::STACK) != Some(&task.run.stack) {
-        return Err(foreign("load balancer", name));
+        return Err(tags::not_ours("load balancer", name));
     }
     let is_here = found
         .availability_zones()
@@ -199,4 +203,68 @@ async fn same(task: &Task<'_>, name: &str, subnets: &[String]) -> Result<Option<
         .all(|id| subnets.iter().any(|subnet| subnet == id));
     let is_same = is_here && tags.get(tags::SPEC).map(String::as_str) == Some(task.spec);
     Ok(is_same.then(|| arn.to_owned()))
+}
+
+/// The load balancers of the region, narrowed to our names and then to our tags.
+#[derive(Debug)]
+pub struct DescribeLoadBalancers;
+
+impl Listing for DescribeLoadBalancers {
+    type Item = Api;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let pages = query.clients.elb.describe_load_balancers().page_size(ELB_PAGE).into_paginator().items().send();
+        let call = "elasticloadbalancing:DescribeLoadBalancers";
+        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.load_balancer_arn()
+    }
+
+    fn tags(_item: &Api) -> Tagged {
+        Tagged::Elsewhere
+    }
+
+    fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {
+        item.load_balancer_name().is_some_and(|name| names::may_be_of(&cloud.stack, name))
+    }
+
+    fn name(item: &Api) -> Option<&str> {
+        item.load_balancer_name()
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("load balancer {}", item.load_balancer_name()?))
+    }
+}
+
+/// Waits until the load balancer is active; answers with its DNS name.
+///
+/// # Errors
+/// Where it failed, or time is up.
+pub async fn until_active(run: &Run, arn: &str) -> Result<String, Problem> {
+    let mut backoff = run.backoff();
+    loop {
+        let answer = run.clients.elb.describe_load_balancers().load_balancer_arns(arn).send().await;
+        let answer =
+            answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
+        let found = answer.load_balancers().first();
+        let state =
+            found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
+        if state.starts_with("active") {
+            run.sink.event(Event::Ready { what: "load_balancer".to_owned(), detail: state.to_owned() });
+            return Ok(found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned());
+        }
+        let detail = format!("the load balancer is {state}");
+        if state == "failed" || run.is_late() {
+            return Err(Problem::new("The load balancer is not active", detail).hint(
+                "`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region",
+            ));
+        }
+        run.sink.event(Event::Waiting { what: "load_balancer".to_owned(), reason: detail });
+        run.pause(&mut backoff).await?;
+    }
 }

@@ -21,8 +21,10 @@ pub mod scaling_group;
 pub mod scaling_policy;
 pub mod scheduled_action;
 pub mod security_group;
+pub mod stacks;
 pub mod subnet;
 pub mod target_group;
+pub mod targets;
 pub mod vpc;
 
 use crate::resource::erased::{Face, Typed};

@@ -7,7 +7,9 @@
 use super::{subnet, vpc};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::listing::{Depth, Listing, Query};
 use crate::problem::Problem;
+use crate::resource::Scope;
 use crate::resource::fields::Value;
 use crate::stack::model::Network;
 
@@ -27,6 +29,32 @@ pub struct LiveSubnet {
     pub zone: String,
 }
 
+/// The network that the stack lives in, where its file is known.
+#[derive(Debug)]
+pub struct StackNetwork;
+
+impl Listing for StackNetwork {
+    type Item = LiveNetwork;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+    const OURS_ONLY: bool = false;
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<LiveNetwork>>, Problem> {
+        match query.declared {
+            Some(stack) => Ok(Some(vec![look_up(query.clients, &stack.network).await?])),
+            None => Ok(Some(Vec::new())),
+        }
+    }
+}
+
+/// The network that was found.
+///
+/// # Panics
+/// Where nobody looked for it: what is desired is asked for only with a stack at hand.
+pub fn of<'a>(scope: &Scope<'a>) -> &'a LiveNetwork {
+    scope.cloud.all::<StackNetwork>().first().expect("the snapshot was taken for a stack file")
+}
+
 impl LiveNetwork {
     /// All subnets, as one value.
     pub fn subnet_set(&self) -> Value {
@@ -38,7 +66,7 @@ impl LiveNetwork {
 ///
 /// # Errors
 /// Where there is none, or fewer zones than wanted: a load balancer needs two.
-pub async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork, Problem> {
+async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork, Problem> {
     let request = clients.ec2.describe_subnets();
     let request = match network {
         Network::Default => {

@@ -4,15 +4,18 @@
 
 use aws_sdk_ec2::types::{ResourceType, Route, RouteOrigin, RouteTable as Api};
 
+use super::vpc::DescribeVpcs;
 use super::{internet_gateway, vpc};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::filter;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
-use crate::resource::fields::Fields;
+use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 
@@ -59,6 +62,7 @@ impl Resource for RouteTable {
     type Live = Live;
 
     const KIND: &'static str = "route_table";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeRouteTables>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, ())> {
@@ -69,7 +73,9 @@ impl Resource for RouteTable {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.own_network.route_tables.iter().filter_map(|api| {
+        let mut tables: Vec<_> = cloud.all::<DescribeRouteTables>().iter().collect();
+        tables.sort_by_key(|table| table.associations().is_empty());
+        let ours = tables.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
         });
@@ -82,9 +88,9 @@ impl Resource for RouteTable {
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
-        let vpc = cloud.reference(live.api.vpc_id().unwrap_or_default());
+        let vpc = Value::live(cloud, live.api.vpc_id().unwrap_or_default());
         live.routes().fold(Fields::default().value("vpc", vpc), |fields, (destination, target)| {
-            fields.value(format!("route.{destination}"), cloud.reference(target))
+            fields.value(format!("route.{destination}"), Value::live(cloud, target))
         })
     }
 
@@ -124,7 +130,7 @@ impl Resource for RouteTable {
             settled(call, &["InvalidRoute.NotFound"])
                 .map_err(|error| error.problem("ec2:DeleteRoute", task.address))?;
         }
-        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
+        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -153,6 +159,39 @@ async fn lead_out(task: &Task<'_>, table: &str, there: bool) -> Result<(), Probl
         settled(call.send().await, &["RouteAlreadyExists"])
     };
     task.fresh("ec2:CreateRoute", create).await
+}
+
+/// The route tables of a network of the stack's own.
+#[derive(Debug)]
+pub struct DescribeRouteTables;
+
+impl Listing for DescribeRouteTables {
+    type Item = Api;
+
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        if query.cloud.all::<DescribeVpcs>().is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let pages =
+            query.clients.ec2.describe_route_tables().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeRouteTables", stack))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.route_table_id()
+    }
+
+    fn tags(item: &Api) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("route table {}", item.route_table_id()?))
+    }
 }
 
 #[cfg(test)]

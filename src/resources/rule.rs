@@ -10,9 +10,12 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::handover::Next;
+use super::listener::DescribeListeners;
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
 use super::{handover, listener};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::ELB_PAGE;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
@@ -22,6 +25,7 @@ use crate::resource::context::Task;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster, touches};
 use crate::stack::model::Stack;
+use futures_util::future::try_join_all;
 
 /// Values and wildcards that one rule may hold (quotas of ELBv2, fixed).
 const VALUES_MAX: usize = 5;
@@ -65,6 +69,7 @@ impl Resource for Rule {
     type Live = Live;
 
     const KIND: &'static str = "rule";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeRules>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["listener"];
     const GOES_WITH: &'static [&'static str] = &["listener", "load_balancer"];
 
@@ -95,7 +100,7 @@ impl Resource for Rule {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.rules.iter().filter_map(|api| {
+        let ours = cloud.all::<DescribeRules>().iter().filter_map(|api| {
             let tags = cloud.tags_of(api.rule_arn()?)?.clone();
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
         });
@@ -121,7 +126,7 @@ impl Resource for Rule {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let fields = Fields::default()
-            .value("listener", cloud.reference(&listener_of(api.rule_arn().unwrap_or_default())))
+            .value("listener", Value::live(cloud, &listener_of(api.rule_arn().unwrap_or_default())))
             .maybe("priority", api.priority())
             .text("paths", paths(api).join(", "));
         let action = api.actions().first();
@@ -129,7 +134,7 @@ impl Resource for Rule {
         let groups = config.map(|config| config.target_groups()).unwrap_or_default();
         if let [_, _, ..] = groups {
             let weights = groups.iter().map(|group| {
-                (cloud.reference(group.target_group_arn().unwrap_or_default()), group.weight().unwrap_or(1))
+                (Value::live(cloud, group.target_group_arn().unwrap_or_default()), group.weight().unwrap_or(1))
             });
             let sticky = config.and_then(|config| config.target_group_stickiness_config());
             let sticky = sticky.filter(|sticky| sticky.enabled().unwrap_or_default());
@@ -137,7 +142,7 @@ impl Resource for Rule {
         }
         let only = groups.first().and_then(|group| group.target_group_arn());
         match action.and_then(|action| action.target_group_arn()).or(only) {
-            Some(arn) => fields.value("target_group", cloud.reference(arn)),
+            Some(arn) => fields.value("target_group", Value::live(cloud, arn)),
             None => fields,
         }
     }
@@ -302,6 +307,37 @@ fn shares(fields: Fields, weights: impl Iterator<Item = (Value, i32)>) -> Fields
         let name = name.unwrap_or(&address).to_owned();
         fields.value(format!("target_group.{name}"), group).text(format!("weight.{name}"), weight)
     })
+}
+
+/// Every rule of our listeners but the default, ours or not.
+#[derive(Debug)]
+pub struct DescribeRules;
+
+impl Listing for DescribeRules {
+    type Item = Api;
+
+    const ROUND: u8 = 2;
+    const DEPTHS: &'static [Depth] = &[Depth::Plan];
+    const OURS_ONLY: bool = false;
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let listeners = query.cloud.all::<DescribeListeners>().iter().filter_map(|listener| listener.listener_arn());
+        let calls = listeners.map(|arn| async move {
+            let request = query.clients.elb.describe_rules().listener_arn(arn).page_size(ELB_PAGE);
+            let found = request.into_paginator().items().send().try_collect().await;
+            found.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", arn))
+        });
+        let rules = try_join_all(calls).await?.concat().into_iter();
+        Ok(Some(rules.filter(|rule| !rule.is_default().unwrap_or_default()).collect()))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.rule_arn()
+    }
+
+    fn tags(_item: &Api) -> Tagged {
+        Tagged::Elsewhere
+    }
 }
 
 #[cfg(test)]

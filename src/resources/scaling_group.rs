@@ -6,23 +6,28 @@ use std::collections::BTreeSet;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState, ScheduledUpdateGroupAction};
 
 use self::rollover::{roll_over, template, template_is_current};
+use self::schedules::DescribeScheduledActions;
 use self::settings::{configure, listed, resume, suspend, suspended};
-use super::{instance_refresh, mixed_instances, registration, security_group};
+use super::{instance_refresh, mixed_instances, network, security_group, targets};
+use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::discover::AUTOSCALING_PAGE;
+use crate::cloud::expiry;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
-use crate::engine::deadline;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, foreign, in_cluster, touches};
+use crate::resource::{Output, Resource, Scope, in_cluster, touches};
 use crate::stack::model::{Capacity, Mix, Rollout};
 use crate::stack::names;
 
 pub mod departure;
 mod rollover;
+pub mod schedules;
 mod settings;
 
 /// Where some instances are not of the group's version: nothing like that is ever wanted.
@@ -66,6 +71,7 @@ impl Resource for ScalingGroup {
     type Live = Live;
 
     const KIND: &'static str = "scaling_group";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAutoScalingGroups>::NEW];
     // moto takes the warm-up and does not tell it. A bound that the schedule has set is not told here.
     const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s", "min", "max"];
     // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
@@ -92,7 +98,7 @@ impl Resource for ScalingGroup {
                 termination: scaling.termination.clone(),
                 suspended: scaling.suspend.clone(),
                 protect_from_scale_in: scaling.protect_from_scale_in,
-                subnets: scope.network.subnet_set(),
+                subnets: network::of(scope).subnet_set(),
                 rollout: scaling.rollout.clone(),
             };
             Some((in_cluster(&cluster.name, Self::KIND), wanted))
@@ -101,7 +107,7 @@ impl Resource for ScalingGroup {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.groups.iter().filter_map(|group| {
+        let ours = all(cloud).filter_map(|group| {
             let tags = tags::from_group(group.tags());
             let current = template_is_current(cloud, group);
             Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags, current }))
@@ -129,12 +135,12 @@ impl Resource for ScalingGroup {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let group = &live.group;
         let subnets = group.vpc_zone_identifier().unwrap_or_default().split(',');
-        let subnets = Value::set(subnets.map(|id| cloud.reference(id.trim())));
+        let subnets = Value::set(subnets.map(|id| Value::live(cloud, id.trim())));
         let template = mixed_instances::template(group);
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or_default();
         let version = template.and_then(|template| template.version()).unwrap_or_default();
         let template = if live.current {
-            cloud.reference(template_id)
+            Value::live(cloud, template_id)
         } else {
             Value::Text(match group.launch_configuration_name() {
                 Some(name) => format!("launch configuration {name}"),
@@ -166,7 +172,7 @@ impl Resource for ScalingGroup {
             .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| live.current));
         let fields = mixed_instances::observe(fields, group);
         match group.target_group_arns() {
-            [only] => fields.value("target_group", cloud.reference(only)),
+            [only] => fields.value("target_group", Value::live(cloud, only)),
             several => fields.text("target_group", several.join(", ")),
         }
     }
@@ -294,7 +300,7 @@ impl Resource for ScalingGroup {
         // The cluster has become a fleet: the group goes when that serves.
         let cluster = crate::resource::cluster_prefix(task.address).unwrap_or_default();
         if let Some(fleet) = task.run.published(&format!("{cluster}.registration")) {
-            registration::until_healthy(task, &fleet.id, &fleet.members, "").await?;
+            targets::until_healthy(task, &fleet.id, &fleet.members, "").await?;
         }
         if task.run.published(&format!("{cluster}.target_group")).is_some() {
             departure::leave(task, &live.group).await?;
@@ -310,11 +316,12 @@ fn is_scheduled(
     is_it: impl Fn(&ScheduledUpdateGroupAction) -> bool,
 ) -> bool {
     let name = group.auto_scaling_group_name();
-    let actions = cloud.schedules.iter().filter(|action| action.auto_scaling_group_name() == name);
+    let actions =
+        cloud.all::<DescribeScheduledActions>().iter().filter(|action| action.auto_scaling_group_name() == name);
     let names =
         |action: &ScheduledUpdateGroupAction| names::is_in(name?, action.scheduled_action_name()?).then_some(());
     let ours = actions.filter(|action| names(action).is_some());
-    ours.filter(|action| !deadline::is_action(action.scheduled_action_name())).any(is_it)
+    ours.filter(|action| !expiry::is_action(action.scheduled_action_name())).any(is_it)
 }
 
 /// The bounds that the stack gave a group, whatever its schedule has made of them: "2-8".
@@ -358,7 +365,7 @@ async fn is_made(task: &Task<'_>, name: &str, target_group: &str) -> Result<bool
     let is_ours = tags.get(tags::STACK) == Some(&task.run.stack)
         && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
         && group.target_group_arns().iter().any(|arn| arn == target_group);
-    if is_ours { Ok(true) } else { Err(foreign("Auto Scaling group", name)) }
+    if is_ours { Ok(true) } else { Err(tags::not_ours("Auto Scaling group", name)) }
 }
 
 /// How many instances the group is to have now.
@@ -391,6 +398,66 @@ pub(super) async fn until_in_service(task: &Task<'_>, name: &str) -> Result<Vec<
         }
         task.run.pause(&mut backoff).await?;
     }
+}
+
+/// All Auto Scaling groups of the region, narrowed to our tags.
+#[derive(Debug)]
+pub struct DescribeAutoScalingGroups;
+
+impl Listing for DescribeAutoScalingGroups {
+    type Item = AutoScalingGroup;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<AutoScalingGroup>>, Problem> {
+        in_region(query.clients).await.map(Some)
+    }
+
+    fn id(item: &AutoScalingGroup) -> Option<&str> {
+        item.auto_scaling_group_name()
+    }
+
+    fn tags(item: &AutoScalingGroup) -> Tagged {
+        Tagged::Here(tags::from_group(item.tags()))
+    }
+
+    fn refers_to(item: &AutoScalingGroup) -> Vec<&str> {
+        item.target_group_arns().iter().map(String::as_str).collect()
+    }
+
+    fn name(item: &AutoScalingGroup) -> Option<&str> {
+        item.auto_scaling_group_name()
+    }
+
+    fn leftover(item: &AutoScalingGroup) -> Option<String> {
+        Some(format!("group {}", item.auto_scaling_group_name()?))
+    }
+}
+
+/// The groups of the stack. AWS tells a status of those only that are being deleted: nothing can be done with them.
+pub fn all(cloud: &Snapshot) -> impl Iterator<Item = &AutoScalingGroup> {
+    cloud.all::<DescribeAutoScalingGroups>().iter().filter(|group| group.status().is_none())
+}
+
+/// The cluster that a group belongs to, by the group's address tag.
+pub fn cluster_of(cloud: &Snapshot, group: Option<&str>) -> Option<String> {
+    Some(cloud.address_of(group?)?.strip_prefix("cluster.")?.strip_suffix(".scaling_group")?.to_owned())
+}
+
+/// Cluster and name of each group of the stack.
+pub fn by_cluster(cloud: &Snapshot) -> Vec<(String, String)> {
+    let names = all(cloud).filter_map(|group| group.auto_scaling_group_name());
+    names.filter_map(|name| Some((cluster_of(cloud, Some(name))?, name.to_owned()))).collect()
+}
+
+/// All groups of the region, ours or not.
+///
+/// # Errors
+/// The first call that fails.
+pub async fn in_region(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
+    let request = clients.autoscaling.describe_auto_scaling_groups().max_records(AUTOSCALING_PAGE);
+    let pages = request.into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", "the region"))
 }
 
 #[cfg(test)]

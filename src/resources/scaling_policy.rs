@@ -8,18 +8,23 @@ use aws_sdk_autoscaling::types::{
     ScalingPolicy as Api, StepAdjustment, TargetTrackingConfiguration,
 };
 
+use super::load_balancer::DescribeLoadBalancers;
+use super::scaling_group;
+use super::target_group::DescribeTargetGroups;
+use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::AUTOSCALING_PAGE;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query};
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::status::full_name;
 use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::resources::{load_balancer, rule};
 use crate::stack::model::{Adjustment, Capacity, Comparison, Metric, Policy, Step};
 use crate::stack::names;
+use std::collections::BTreeSet;
 
 #[derive(Debug)]
 pub struct ScalingPolicy;
@@ -50,13 +55,6 @@ pub fn policies<'a>(scope: &Scope<'a>) -> impl Iterator<Item = (&'a str, &'a Pol
     })
 }
 
-/// The cluster that a group belongs to, by the group's address tag.
-pub fn cluster_of_group(cloud: &Snapshot, group: Option<&str>) -> Option<String> {
-    let group = cloud.groups.iter().find(|candidate| candidate.auto_scaling_group_name() == group)?;
-    let address = tags::from_group(group.tags()).remove(tags::ADDRESS)?;
-    Some(address.strip_prefix("cluster.")?.strip_suffix(".scaling_group")?.to_owned())
-}
-
 /// What the stack calls a live policy.
 pub fn name_in_stack(policy: &Api) -> Option<String> {
     Some(names::in_stack(policy.auto_scaling_group_name()?, policy.policy_name()?))
@@ -67,6 +65,7 @@ impl Resource for ScalingPolicy {
     type Live = Live;
 
     const KIND: &'static str = "scaling_policy";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribePolicies>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
     const GOES_WITH: &'static [&'static str] = &["scaling_group"];
     // moto has no notion of it.
@@ -81,8 +80,8 @@ impl Resource for ScalingPolicy {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.policies.iter().filter_map(|policy| {
-            let cluster = cluster_of_group(cloud, policy.auto_scaling_group_name())?;
+        let ours = cloud.all::<DescribePolicies>().iter().filter_map(|policy| {
+            let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
             Some((address(&cluster, &name_in_stack(policy)?), Live { policy: policy.clone() }))
         });
         ours.collect()
@@ -129,7 +128,7 @@ impl Resource for ScalingPolicy {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let policy = &live.policy;
         let fields = Fields::default()
-            .value("group", cloud.reference(policy.auto_scaling_group_name().unwrap_or_default()))
+            .value("group", Value::live(cloud, policy.auto_scaling_group_name().unwrap_or_default()))
             .maybe("enabled", policy.enabled())
             .maybe("type", policy.policy_type())
             .maybe("warmup_s", policy.estimated_instance_warmup());
@@ -337,9 +336,9 @@ fn least(adjustment: Adjustment) -> Option<i32> {
 
 /// What the requests are counted of, out of `app/NAME/ID/targetgroup/NAME/ID`.
 fn counted(fields: Fields, label: &str, cloud: &Snapshot) -> Fields {
-    let balancers = cloud.load_balancers.iter().filter_map(|balancer| balancer.load_balancer_arn());
-    let groups = cloud.target_groups.iter().filter_map(|group| group.target_group_arn());
-    let known = |arn: Option<&str>| arn.map_or_else(|| Value::Text(label.to_owned()), |arn| cloud.reference(arn));
+    let balancers = cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn());
+    let groups = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| group.target_group_arn());
+    let known = |arn: Option<&str>| arn.map_or_else(|| Value::Text(label.to_owned()), |arn| Value::live(cloud, arn));
     fields
         .value("load_balancer", known(balancers.into_iter().find(|arn| label.starts_with(&full_name(arn)))))
         .value("target_group", known(groups.into_iter().find(|arn| label.ends_with(&full_name(arn)))))
@@ -362,6 +361,31 @@ fn bounds(comparison: Comparison, step: &Step) -> (Option<f64>, Option<f64>) {
 fn step_text((from, to): (Option<f64>, Option<f64>), amount: i32) -> String {
     let bound = |value: Option<f64>, open: &str| value.map_or(open.to_owned(), |value| value.to_string());
     format!("[{}, {}) {amount:+}", bound(from, "-∞"), bound(to, "∞"))
+}
+
+/// The policies of our groups; nothing is asked where the stack has none.
+#[derive(Debug)]
+pub struct DescribePolicies;
+
+impl Listing for DescribePolicies {
+    type Item = Api;
+
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Plan];
+    const OURS_ONLY: bool = false;
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let groups: BTreeSet<_> =
+            scaling_group::all(query.cloud).filter_map(|group| group.auto_scaling_group_name()).collect();
+        if groups.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let request = query.clients.autoscaling.describe_policies().max_records(AUTOSCALING_PAGE);
+        let pages = request.into_paginator().items().send().try_collect().await;
+        let mut found = pages.map_err(|error| error.problem("autoscaling:DescribePolicies", &query.cloud.stack))?;
+        found.retain(|item| item.auto_scaling_group_name().is_some_and(|name| groups.contains(name)));
+        Ok(Some(found))
+    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@ use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
 use croner::Cron;
 use jiff::Timestamp;
 
-use super::scaling_policy::cluster_of_group;
+use super::scaling_group::{self, schedules::DescribeScheduledActions};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::expiry;
+use crate::cloud::listing::{Bulk, ErasedListing};
 use crate::cloud::snapshot::Snapshot;
-use crate::engine::deadline;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
-use crate::resource::fields::Fields;
+use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::{self, Capacity};
 use crate::stack::names;
@@ -46,6 +47,7 @@ impl Resource for ScheduledAction {
     type Live = Live;
 
     const KIND: &'static str = "scheduled_action";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeScheduledActions>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
     const GOES_WITH: &'static [&'static str] = &["scaling_group"];
 
@@ -53,10 +55,11 @@ impl Resource for ScheduledAction {
         let mut actions = Vec::new();
         for cluster in &scope.stack.clusters {
             if let Capacity::Group(scaling) = &cluster.capacity {
-                for action in scaling.schedule.iter().filter(|action| !is_over(action, scope.now)) {
+                for action in scaling.schedule.iter().filter(|action| !is_over(action, scope.cloud.taken)) {
                     let mut wanted = Wanted { cluster: cluster.name.clone(), action: action.clone() };
-                    let next = next_run(action.cron.as_deref(), &action.time_zone, scope.now);
-                    wanted.action.start = action.start.filter(|start| *start > scope.now && Some(*start) != next);
+                    let next = next_run(action.cron.as_deref(), &action.time_zone, scope.cloud.taken);
+                    wanted.action.start =
+                        action.start.filter(|start| *start > scope.cloud.taken && Some(*start) != next);
                     actions.push((address(&cluster.name, &action.name), wanted));
                 }
             }
@@ -65,9 +68,12 @@ impl Resource for ScheduledAction {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.schedules.iter().filter(|action| !deadline::is_action(action.scheduled_action_name()));
+        let ours = cloud
+            .all::<DescribeScheduledActions>()
+            .iter()
+            .filter(|action| !expiry::is_action(action.scheduled_action_name()));
         let ours = ours.filter_map(|action| {
-            let cluster = cluster_of_group(cloud, action.auto_scaling_group_name())?;
+            let cluster = scaling_group::cluster_of(cloud, action.auto_scaling_group_name())?;
             let name = names::in_stack(action.auto_scaling_group_name()?, action.scheduled_action_name()?);
             Some((address(&cluster, &name), Live { action: action.clone() }))
         });
@@ -95,7 +101,7 @@ impl Resource for ScheduledAction {
         // Of a recurring action AWS tells the next run as its start.
         let start = time(action.start_time()).filter(|start| *start > cloud.taken && Some(*start) != next);
         Fields::default()
-            .value("group", cloud.reference(action.auto_scaling_group_name().unwrap_or_default()))
+            .value("group", Value::live(cloud, action.auto_scaling_group_name().unwrap_or_default()))
             .maybe("cron", action.recurrence())
             .text("time_zone", time_zone)
             .maybe("start", start)
@@ -174,6 +180,8 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -213,7 +221,7 @@ mod tests {
                 .time_zone("America/Toronto")
                 .start_time(api_time(at(start)))
                 .build();
-            let cloud = Snapshot { taken: now, ..Snapshot::default() };
+            let cloud = Snapshot::of("web", now, Duration::ZERO);
             let live = Live { action };
             ScheduledAction::observe(&live, &cloud).get("start").map(ToString::to_string)
         };

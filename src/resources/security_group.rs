@@ -6,7 +6,10 @@ use std::fmt;
 
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup as Api, UserIdGroupPair};
 
+use super::network;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::filter;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
@@ -14,7 +17,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, foreign, touches};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::names;
 
 pub const LOAD_BALANCER: &str = "load_balancer.security_group";
@@ -47,12 +50,13 @@ impl Resource for SecurityGroup {
     type Live = Live;
 
     const KIND: &'static str = "security_group";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeSecurityGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
     const SHEDS: bool = true;
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let stack = scope.stack;
-        let vpc = &scope.network.vpc;
+        let vpc = &network::of(scope).vpc;
         let anywhere = || Value::Text(ANYWHERE.to_owned());
         let ports = [Some(stack.load_balancer.serving_port()), stack.load_balancer.redirect_port()];
         let load_balancer = Wanted {
@@ -79,7 +83,7 @@ impl Resource for SecurityGroup {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.security_groups.iter().filter_map(|group| {
+        let ours = cloud.all::<DescribeSecurityGroups>().iter().filter_map(|group| {
             let tags = tags::from_ec2(group.tags());
             Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags }))
         });
@@ -95,11 +99,11 @@ impl Resource for SecurityGroup {
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
-        let vpc = cloud.reference(live.group.vpc_id().unwrap_or_default());
+        let vpc = Value::live(cloud, live.group.vpc_id().unwrap_or_default());
         let fields = Fields::default().value("vpc", vpc);
         let mut by_path = BTreeMap::<String, Vec<Value>>::new();
         for access in accesses(live.group.ip_permissions()) {
-            let source = cloud.reference(&access.source);
+            let source = Value::live(cloud, &access.source);
             by_path.entry(format!("ingress.{}", access.ports())).or_default().push(source);
         }
         by_path.into_iter().fold(fields, |fields, (path, sources)| fields.value(path, Value::set(sources)))
@@ -145,7 +149,7 @@ impl Resource for SecurityGroup {
         let present: BTreeSet<_> = accesses(live.group.ip_permissions()).collect();
         authorize(task, &output.id, wanted.difference(&present)).await?;
         if touches(changes, &["tags", "ingress"]) {
-            tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
+            task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         }
         Ok(Output { members: wanted.iter().map(ToString::to_string).collect(), ..output })
     }
@@ -268,7 +272,36 @@ async fn adopt(task: &Task<'_>, name: &str, vpc: &str) -> Result<(String, BTreeS
         Some(group) if tags::from_ec2(group.tags()).get(tags::STACK) == Some(&task.run.stack) => {
             Ok((group.group_id().unwrap_or_default().to_owned(), accesses(group.ip_permissions()).collect()))
         }
-        _ => Err(foreign("security group", name)),
+        _ => Err(tags::not_ours("security group", name)),
+    }
+}
+
+/// The security groups with the tag of the stack.
+#[derive(Debug)]
+pub struct DescribeSecurityGroups;
+
+impl Listing for DescribeSecurityGroups {
+    type Item = Api;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        let pages =
+            query.clients.ec2.describe_security_groups().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSecurityGroups", stack))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.group_id()
+    }
+
+    fn tags(item: &Api) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("security group {}", item.group_name()?))
     }
 }
 

@@ -2,15 +2,20 @@
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTableAssociation, Subnet as Api};
 
+use super::network;
+use super::route_table::DescribeRouteTables;
+use super::vpc::DescribeVpcs;
 use super::{route_table, vpc};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::filter;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
-use crate::resource::fields::Fields;
+use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 use crate::stack::network::subnet_range;
@@ -42,11 +47,12 @@ impl Resource for Subnet {
     type Live = Live;
 
     const KIND: &'static str = "subnet";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeSubnets>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc", "cidr", "zone"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         let Network::Created { cidr, .. } = &scope.stack.network else { return Vec::new() };
-        let subnets = scope.network.subnets.iter().zip(0..).filter_map(|(subnet, index)| {
+        let subnets = network::of(scope).subnets.iter().zip(0..).filter_map(|(subnet, index)| {
             let wanted = Wanted { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
             Some((address(&subnet.zone), wanted))
         });
@@ -54,10 +60,9 @@ impl Resource for Subnet {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let own = &cloud.own_network;
-        let ours = own.subnets.iter().filter_map(|api| {
+        let ours = cloud.all::<DescribeSubnets>().iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            let mut associations = own.route_tables.iter().flat_map(|table| table.associations());
+            let mut associations = cloud.all::<DescribeRouteTables>().iter().flat_map(|table| table.associations());
             let association = associations.find(|association| association.subnet_id() == api.subnet_id()).cloned();
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags, association }))
         });
@@ -76,12 +81,12 @@ impl Resource for Subnet {
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let fields = Fields::default()
-            .value("vpc", cloud.reference(api.vpc_id().unwrap_or_default()))
+            .value("vpc", Value::live(cloud, api.vpc_id().unwrap_or_default()))
             .maybe("cidr", api.cidr_block())
             .maybe("zone", api.availability_zone())
             .text("public_addresses", api.map_public_ip_on_launch().unwrap_or_default());
         match live.association.as_ref().and_then(|association| association.route_table_id()) {
-            Some(table) => fields.value("route_table", cloud.reference(table)),
+            Some(table) => fields.value("route_table", Value::live(cloud, table)),
             None => fields,
         }
     }
@@ -129,7 +134,7 @@ impl Resource for Subnet {
         if touches(changes, &["route_table"]) {
             associate(task, &output.id).await?;
         }
-        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
+        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -204,4 +209,40 @@ async fn adopt(task: &Task<'_>, vpc: &str, cidr: &str) -> Result<String, Problem
         )
         .hint("delete that subnet, which is not cloudscale's, and run `cloudscale up` again")
     })
+}
+
+/// The subnets of a network of the stack's own; the VPC is made first and goes last, so without one there are none.
+#[derive(Debug)]
+pub struct DescribeSubnets;
+
+impl Listing for DescribeSubnets {
+    type Item = Api;
+
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        if query.cloud.all::<DescribeVpcs>().is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let pages = query.clients.ec2.describe_subnets().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSubnets", stack))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.subnet_id()
+    }
+
+    fn refers_to(item: &Api) -> Vec<&str> {
+        item.vpc_id().into_iter().collect()
+    }
+
+    fn tags(item: &Api) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("subnet {}", item.subnet_id()?))
+    }
 }

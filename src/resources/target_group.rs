@@ -9,9 +9,14 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Matcher, ProtocolEnum, TargetGroup as Api, TargetGroupAttribute, TargetTypeEnum,
 };
 
-use super::security_group;
+use futures_util::future::try_join_all;
+
+use super::{network, security_group};
+use crate::aws::arn;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::ELB_PAGE;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Rows, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
@@ -19,7 +24,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, foreign, in_cluster, touches};
+use crate::resource::{Output, Resource, Scope, in_cluster, touches};
 use crate::stack::model::{Balancing, HealthCheck};
 use crate::stack::names;
 
@@ -65,6 +70,7 @@ impl Resource for TargetGroup {
     type Live = Live;
 
     const KIND: &'static str = "target_group";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeTargetGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["port", "protocol", "vpc"];
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
@@ -72,7 +78,7 @@ impl Resource for TargetGroup {
             let wanted = Wanted {
                 name: names::target_group(&scope.stack.name, &cluster.name),
                 port: cluster.port,
-                vpc: scope.network.vpc.clone(),
+                vpc: network::of(scope).vpc.clone(),
                 health_check: cluster.health_check.clone(),
                 balancing: cluster.balancing.clone(),
             };
@@ -82,10 +88,12 @@ impl Resource for TargetGroup {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.target_groups.iter().filter_map(|group| {
+        let ours = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
             let arn = group.target_group_arn()?;
             let tags = cloud.tags_of(arn)?.clone();
-            let attributes = cloud.target_group_attributes.get(arn).cloned().unwrap_or_default();
+            let mut told = cloud.all::<DescribeTargetGroupAttributes>().iter();
+            let attributes =
+                told.find(|(of, _)| of == arn).map(|(_, attributes)| attributes.clone()).unwrap_or_default();
             Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags, attributes }))
         });
         ours.collect()
@@ -111,7 +119,7 @@ impl Resource for TargetGroup {
         let fields = Fields::default()
             .maybe("protocol", group.protocol().map(ProtocolEnum::as_str))
             .maybe("port", group.port())
-            .value("vpc", cloud.reference(group.vpc_id().unwrap_or_default()))
+            .value("vpc", Value::live(cloud, group.vpc_id().unwrap_or_default()))
             .maybe("health_check.path", group.health_check_path())
             .maybe("health_check.interval_s", group.health_check_interval_seconds())
             .maybe("health_check.timeout_s", group.health_check_timeout_seconds())
@@ -124,6 +132,12 @@ impl Resource for TargetGroup {
                 group.health_check_protocol().filter(|it| **it != ProtocolEnum::Http).map(ProtocolEnum::as_str),
             );
         special(&live.attributes).fold(fields, |fields, (name, value)| fields.text(name, value))
+    }
+
+    async fn details(clients: &Clients, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
+        let arns = needs_details(scope);
+        let found = try_join_all(arns.iter().map(|arn| attributes_of(clients, arn))).await?;
+        Ok(Some(Rows::of::<DescribeTargetGroupAttributes>(Some(found))))
     }
 
     fn after(_wanted: &Wanted) -> Vec<String> {
@@ -151,7 +165,7 @@ impl Resource for TargetGroup {
                 // The spec names a network of the stack's own by its address, which another network may have had.
                 let reason = format!("{} {}", task.spec, task.resolve(&wanted.vpc)?);
                 let name = names::successor(&wanted.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
-                let output = create(task, wanted, &name).await?.ok_or_else(|| foreign("target group", &name))?;
+                let output = create(task, wanted, &name).await?.ok_or_else(|| tags::not_ours("target group", &name))?;
                 with_attributes(task, wanted, output).await
             }
         }
@@ -226,23 +240,19 @@ fn special(attributes: &Attributes) -> impl Iterator<Item = (&'static str, &str)
 }
 
 /// The ARNs of those target groups whose attributes must be asked for.
-pub fn questioned(scope: &Scope<'_>, cloud: &Snapshot) -> Vec<String> {
+fn needs_details(scope: &Scope<'_>) -> Vec<String> {
     let wanted: BTreeMap<_, _> = TargetGroup::wanted(scope).into_iter().collect();
-    let live = TargetGroup::live(cloud).into_iter();
-    let questioned = live.filter(|(address, live)| {
+    let live = TargetGroup::live(scope.cloud).into_iter();
+    let asked = live.filter(|(address, live)| {
         wanted.get(address).is_some_and(|wanted| {
             let sets_one = special(&attributes(&wanted.balancing)).next().is_some();
             sets_one || live.tags.get(tags::SPEC) != Some(&TargetGroup::spec(wanted))
         })
     });
-    questioned.map(|(_, live)| TargetGroup::output(&live).id).collect()
+    asked.map(|(_, live)| TargetGroup::output(&live).id).collect()
 }
 
-/// Asks for the attributes of one target group.
-///
-/// # Errors
-/// When the call fails.
-pub async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attributes), Problem> {
+async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attributes), Problem> {
     let answer = clients.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
     let call = "elasticloadbalancing:DescribeTargetGroupAttributes";
     let answer = answer.map_err(|error| error.problem(call, arn))?;
@@ -298,11 +308,11 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
     match call.send().await {
         Ok(answer) => Ok(answer.target_groups().first().and_then(|group| group.target_group_arn()).map(Output::id)),
         Err(error) if error.is(&["DuplicateTargetGroupName"]) => {
-            let found = task.appears(|| find(task, name)).await?.ok_or_else(|| foreign("target group", name))?;
+            let found = task.appears(|| find(task, name)).await?.ok_or_else(|| tags::not_ours("target group", name))?;
             let arn = found.target_group_arn().unwrap_or_default();
             let tags = tags_of(task.clients(), task.address, arn).await?;
             if tags.get(tags::STACK) != Some(&task.run.stack) {
-                return Err(foreign("target group", name));
+                return Err(tags::not_ours("target group", name));
             }
             // A call that was answered and lost: the same spec made it.
             let is_same = found.vpc_id() == Some(&vpc) && tags.get(tags::SPEC).map(String::as_str) == Some(task.spec);
@@ -328,6 +338,75 @@ pub async fn tags_of(clients: &Clients, about: &str, arn: &str) -> Result<Tags, 
     let answer = clients.elb.describe_tags().resource_arns(arn).send().await;
     let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", about))?;
     Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags())).unwrap_or_default())
+}
+
+/// The target groups of the region, narrowed to what may be ours and then to our tags.
+#[derive(Debug)]
+pub struct DescribeTargetGroups;
+
+impl Listing for DescribeTargetGroups {
+    type Item = Api;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let pages = query.clients.elb.describe_target_groups().page_size(ELB_PAGE).into_paginator().items().send();
+        let call = "elasticloadbalancing:DescribeTargetGroups";
+        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.target_group_arn()
+    }
+
+    fn refers_to(item: &Api) -> Vec<&str> {
+        item.load_balancer_arns().iter().map(String::as_str).collect()
+    }
+
+    fn tags(_item: &Api) -> Tagged {
+        Tagged::Elsewhere
+    }
+
+    // One that was adopted has a name of its own. It is behind our load balancer, or a group of ours stands behind it, or it
+    // is behind none yet.
+    fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {
+        let behind = item.load_balancer_arns();
+        let is_ours = |name: Option<&str>| name.is_some_and(|name| names::may_be_of(&cloud.stack, name));
+        is_ours(item.target_group_name())
+            || behind.is_empty()
+            || behind.iter().any(|balancer| is_ours(arn::name(balancer)))
+            || item.target_group_arn().is_some_and(|arn| !cloud.referrers(arn).is_empty())
+    }
+
+    fn name(item: &Api) -> Option<&str> {
+        item.target_group_name()
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("target group {}", item.target_group_name()?))
+    }
+}
+
+/// ARN and attributes of those target groups that were asked for them.
+#[derive(Debug)]
+pub struct DescribeTargetGroupAttributes;
+
+impl Listing for DescribeTargetGroupAttributes {
+    type Item = (String, Attributes);
+
+    const DEPTHS: &'static [Depth] = &[];
+    const OURS_ONLY: bool = false;
+
+    async fn list(_query: &Query<'_>) -> Result<Option<Vec<Self::Item>>, Problem> {
+        Ok(Some(Vec::new()))
+    }
+}
+
+/// The target groups of a cluster (`cluster.light`): a replacement that was interrupted leaves two.
+pub fn of_cluster<'a>(cloud: &'a Snapshot, cluster: &str) -> impl Iterator<Item = &'a Api> + use<'a> {
+    let address = format!("{cluster}.{}", TargetGroup::KIND);
+    let groups = cloud.all::<DescribeTargetGroups>().iter();
+    groups.filter(move |group| group.target_group_arn().and_then(|arn| cloud.address_of(arn)) == Some(&*address))
 }
 
 #[cfg(test)]

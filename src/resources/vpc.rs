@@ -2,7 +2,10 @@
 
 use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
 
+use super::network::StackNetwork;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::discover::filter;
+use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
@@ -36,6 +39,7 @@ impl Resource for Vpc {
     type Live = Live;
 
     const KIND: &'static str = "vpc";
+    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<StackNetwork>::NEW, &Bulk::<DescribeVpcs>::NEW];
     // AWS can add ranges to a VPC, but neither change nor remove the first.
     const REPLACE_ON: &'static [&'static str] = &["cidr"];
 
@@ -47,7 +51,10 @@ impl Resource for Vpc {
     }
 
     fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
-        let ours = cloud.own_network.vpcs.iter().filter_map(|api| {
+        // Of two by a call whose answer was lost, the first counts: the one in use.
+        let mut vpcs: Vec<_> = cloud.all::<DescribeVpcs>().iter().collect();
+        vpcs.sort_by_key(|vpc| vpc.vpc_id().is_none_or(|id| cloud.referrers(id).is_empty()));
+        let ours = vpcs.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
             Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
         });
@@ -86,7 +93,7 @@ impl Resource for Vpc {
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(live);
-        tags::write_ec2(task, vec![output.id.clone()], &task.tags()).await?;
+        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
@@ -102,7 +109,7 @@ impl Resource for Vpc {
 /// this one is of another spec.
 async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
-    let answer = ec2.describe_vpcs().set_filters(Some(tags::filters(task))).send().await;
+    let answer = ec2.describe_vpcs().set_filters(Some(task.filters())).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;
     let of_this = |vpc: &&Api| tags::from_ec2(vpc.tags()).get(tags::SPEC).map(String::as_str) == Some(task.spec);
     let twins = answer.vpcs().iter().filter(of_this).filter_map(|vpc| vpc.vpc_id());
@@ -111,4 +118,32 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
             .map_err(|error| error.problem("ec2:DeleteVpc", task.address))?;
     }
     Ok(())
+}
+
+/// The stack's own VPC, whether its file still names one or not. A stack without one makes this one call for the network.
+#[derive(Debug)]
+pub struct DescribeVpcs;
+
+impl Listing for DescribeVpcs {
+    type Item = Api;
+
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        let pages = query.clients.ec2.describe_vpcs().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeVpcs", stack))
+    }
+
+    fn id(item: &Api) -> Option<&str> {
+        item.vpc_id()
+    }
+
+    fn tags(item: &Api) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("VPC {}", item.vpc_id()?))
+    }
 }

@@ -157,6 +157,17 @@ pub enum Image {
     Parameter(String),
 }
 
+impl Image {
+    /// How the stack names it.
+    pub fn name(&self) -> &str {
+        match self {
+            Image::Alias { name, .. } => name,
+            Image::Id(id) => id,
+            Image::Parameter(path) => path,
+        }
+    }
+}
+
 /// A user-data script after `${…}` has been filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserData {

@@ -12,6 +12,17 @@ pub const ELB_NAME_CHARACTERS_MAX: usize = 32;
 pub const EC2_NAME_CHARACTERS_MAX: usize = 128;
 const HASH_CHARACTERS: usize = 6;
 
+/// Every name starts with this.
+pub const PREFIX: &str = "cs-";
+/// A name that was cut keeps at least this much of the stack's.
+const CHARACTERS_KEPT: usize = 24;
+
+/// Whether a load balancer or target group of this name may belong to the stack: its tags decide.
+pub fn may_be_of(stack: &str, name: &str) -> bool {
+    let kept: String = format!("{PREFIX}{stack}").chars().take(CHARACTERS_KEPT).collect();
+    name.starts_with(kept.trim_end_matches('-'))
+}
+
 /// The load balancer of a stack.
 pub fn load_balancer(stack: &str) -> String {
     fit(format!("cs-{stack}"), ELB_NAME_CHARACTERS_MAX)

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{InstanceType, RequestLaunchTemplateData, ResourceType};
 use cloudscale::aws::clients::Clients;
+use cloudscale::cloud::lease::{Holder, Process};
 use cloudscale::cloud::tags;
-use cloudscale::engine::lock::model::{Holder, Process};
 use cloudscale::engine::lock::{self, process};
 use cloudscale::exit::Exit;
 use cloudscale::problem::Problems;

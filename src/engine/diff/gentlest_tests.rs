@@ -6,13 +6,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-
 use super::tests::network;
 use super::*;
 use crate::document::grammar::{Kind, Object};
 use crate::resource::erased::Live;
-use crate::resources::network::LiveNetwork;
+use crate::resources::network::{LiveNetwork, StackNetwork};
 use crate::stack::language::STACK;
 use crate::stack::model::Stack;
 use crate::stack::{Overrides, load};
@@ -73,12 +71,17 @@ fn stack(text: &str) -> Stack {
 
 /// What `up` does to a cloud that is just as `before` wants it.
 fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<Node> {
-    let scope = |(stack, network)| Scope { stack, network, now: Timestamp::UNIX_EPOCH };
+    let cloud = |network: &LiveNetwork| Snapshot::default().with::<StackNetwork>(vec![network.clone()]);
+    let clouds = [cloud(before.1), cloud(after.1)];
+    let scope = |(stack, _): (_, &LiveNetwork), cloud| Scope { stack, cloud };
     let mut nodes = Vec::new();
     for &face in TYPES {
-        let mut live: BTreeMap<_, _> =
-            face.wanted(&scope(before)).into_iter().map(|wanted| (wanted.address.clone(), wanted)).collect();
-        for wanted in face.wanted(&scope(after)) {
+        let mut live: BTreeMap<_, _> = face
+            .wanted(&scope(before, &clouds[0]))
+            .into_iter()
+            .map(|wanted| (wanted.address.clone(), wanted))
+            .collect();
+        for wanted in face.wanted(&scope(after, &clouds[1])) {
             let tags = (!UNTAGGED.contains(&face.kind())).then_some(&before.0.tags);
             let live = live.remove(&wanted.address).map(|wanted| Live::like(&wanted, tags));
             let fields = live.iter().flat_map(|live| {

@@ -12,14 +12,15 @@ use jiff::Timestamp;
 use super::*;
 use crate::resource::Resource;
 use crate::resource::fields::Value;
+use crate::resources::instances::DescribeInstances;
 use crate::resources::launch_template;
-use crate::resources::network::{LiveNetwork, LiveSubnet};
-use crate::resources::target_group;
+use crate::resources::network::{LiveNetwork, LiveSubnet, StackNetwork};
+use crate::resources::target_group::{self, DescribeTargetGroups};
+use crate::resources::targets::DescribeTargetHealth;
 use crate::stack::model::Stack;
 use crate::stack::{Overrides, load};
 
 const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const FLEET: &str = "cluster.app.instances";
 
 fn stack(port: u16) -> Stack {
@@ -52,29 +53,30 @@ fn with_target_group(path: &str, spec: &str) -> Snapshot {
         .matcher(Matcher::builder().http_code("200").build())
         .build();
     let tags = tags::of("web", "cluster.app.target_group", spec, &Tags::new());
-    Snapshot {
-        stack: "web".into(),
-        target_groups: vec![group],
-        elb_tags: [(TARGET_GROUP.to_owned(), tags)].into(),
-        ..Snapshot::default()
-    }
+    let mut cloud = empty();
+    cloud.note_tags(TARGET_GROUP, tags);
+    cloud.with::<DescribeTargetGroups>(vec![group])
+}
+
+/// A cloud that has nothing of the stack.
+fn empty() -> Snapshot {
+    Snapshot::empty("web").with::<StackNetwork>(vec![network()])
 }
 
 fn wanted_spec(stack: &Stack) -> String {
-    let wanted = target_group::TargetGroup::wanted(&Scope { stack, network: &network(), now: NOW });
+    let wanted = target_group::TargetGroup::wanted(&Scope { stack, cloud: &empty() });
     target_group::TargetGroup::spec(&wanted[0].1)
 }
 
 fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
-    let nodes = diff(&Scope { stack, network: &network(), now: NOW }, cloud).expect("nothing foreign");
+    let nodes = diff(&Scope { stack, cloud }).expect("nothing foreign");
     nodes.into_iter().find(|node| node.change.address == address).expect("the address is in the plan").change
 }
 
 #[test]
 fn on_an_empty_cloud_everything_is_created() {
-    let (stack, network) = (stack(8080), network());
-    let nodes =
-        diff(&Scope { stack: &stack, network: &network, now: NOW }, &Snapshot::default()).expect("nothing foreign");
+    let stack = stack(8080);
+    let nodes = diff(&Scope { stack: &stack, cloud: &empty() }).expect("nothing foreign");
     assert!(nodes.iter().all(|node| node.change.action == Action::Create));
     let addresses: Vec<_> = nodes.iter().map(|node| node.change.address.as_str()).collect();
     assert_eq!(
@@ -120,23 +122,23 @@ fn what_is_live_and_no_longer_wanted_is_deleted() {
     let stack = stack(8080);
     let mut cloud = with_target_group("/health", "x");
     let tags = tags::of("web", "cluster.gone.target_group", "x", &Tags::new());
-    cloud.elb_tags.insert(TARGET_GROUP.to_owned(), tags);
+    cloud.note_tags(TARGET_GROUP, tags);
     assert_eq!(change(&stack, &cloud, "cluster.gone.target_group").action, Action::Delete);
 }
 
 #[test]
 fn a_stranger_with_our_name_stops_the_plan() {
-    let (stack, network) = (stack(8080), network());
-    let mut cloud = Snapshot::default();
-    cloud.strangers.insert(names::target_group("web", "app"));
-    let problems = diff(&Scope { stack: &stack, network: &network, now: NOW }, &cloud).expect_err("the name is taken");
+    let stack = stack(8080);
+    let mut cloud = empty();
+    cloud.unmanaged.insert(names::target_group("web", "app"));
+    let problems = diff(&Scope { stack: &stack, cloud: &cloud }).expect_err("the name is taken");
     assert_eq!(problems.0[0].summary, "A resource of this name belongs to someone else");
 }
 
 /// A running instance of `app`'s fleet, made of the wanted template and launched at the epoch.
 fn instance(stack: &Stack, id: &str) -> Instance {
-    let network = network();
-    let scope = Scope { stack, network: &network, now: NOW };
+    let cloud = empty();
+    let scope = Scope { stack, cloud: &cloud };
     let template = launch_template::LaunchTemplate::wanted(&scope).remove(0).1;
     let tags = tags::of("web", FLEET, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
     Instance::builder()
@@ -151,7 +153,7 @@ fn instance(stack: &Stack, id: &str) -> Instance {
 #[test]
 fn a_fleet_says_how_many_are_missing() {
     let stack = stack(8080);
-    let cloud = Snapshot { stack: "web".into(), instances: vec![instance(&stack, "i-1")], ..Snapshot::default() };
+    let cloud = empty().with::<DescribeInstances>(vec![instance(&stack, "i-1")]);
     let fleet = change(&stack, &cloud, FLEET);
     assert_eq!((fleet.action, fleet.reason.as_str()), (Action::Update, "1 missing"));
 }
@@ -162,12 +164,12 @@ fn an_unhealthy_instance_is_waited_for_while_it_boots_and_replaced_afterwards() 
     let unhealthy = TargetHealth::builder().state(TargetHealthStateEnum::Unhealthy).build();
     let target = TargetDescription::builder().id("i-1").build();
     let health = TargetHealthDescription::builder().target(target).target_health(unhealthy).build();
-    let cloud = |seconds| Snapshot {
-        taken: Timestamp::from_second(seconds).expect("a time"),
-        boot_grace: Duration::from_secs(5),
-        instances: vec![instance(&stack, "i-1"), instance(&stack, "i-2")],
-        target_health: [(TARGET_GROUP.to_owned(), vec![health.clone()])].into(),
-        ..with_target_group("/health", "x")
+    let cloud = |seconds| {
+        let taken = Timestamp::from_second(seconds).expect("a time");
+        let mut cloud = with_target_group("/health", "x");
+        (cloud.taken, cloud.boot_grace) = (taken, Duration::from_secs(5));
+        let cloud = cloud.with::<DescribeInstances>(vec![instance(&stack, "i-1"), instance(&stack, "i-2")]);
+        cloud.with::<DescribeTargetHealth>(vec![(TARGET_GROUP.to_owned(), vec![health.clone()])])
     };
     assert_eq!(change(&stack, &cloud(4), FLEET).action, Action::Unchanged);
     let late = change(&stack, &cloud(5), FLEET);

@@ -7,27 +7,24 @@
 //!
 //! A run that died on this machine is known to be dead by its process, so the next run need not wait for the lease to end.
 
-pub mod model;
 pub mod process;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types as ec2;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use self::model::{Holder, LENGTH, Lease, RENEW_AFTER, State};
-use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::aws::server_time::ServerTime;
 use crate::clock;
+use crate::cloud::lease::store::{self, create, delete, find};
+use crate::cloud::lease::{Holder, LENGTH, Lease, RENEW_AFTER, State};
+use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
-use crate::resource::context::{Run, Task};
+use crate::resource::context::Run;
 use crate::resource::event::Event;
-use crate::resource::foreign;
-use crate::resources::launch_template;
+use crate::resources::launch_template::DescribeLaunchTemplates;
 use crate::stack::model::Provider;
 use crate::stack::names;
 
@@ -39,7 +36,6 @@ const UNSEEN_MAX: u32 = 20;
 /// How long a new lock may be unknown to calls and missing from the listing, for the same reason.
 const NEW: Duration = Duration::from_secs(5);
 const KNOWN_PAUSE: Duration = Duration::from_millis(200);
-const TAKEN: &str = "InvalidLaunchTemplateName.AlreadyExistsException";
 /// What events about the lock are called.
 const WHAT: &str = "lock";
 
@@ -67,7 +63,7 @@ pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Loc
     let mut backoff = run.backoff();
     loop {
         run.check_interrupt()?;
-        if let Some(id) = create(run, &holder).await? {
+        if let Some(id) = create(&run.clients, &run.stack, &run.tags, &holder).await? {
             return Ok(Lock::start(run, id, undisturbed));
         }
         let (lease, now) = find(&run.clients, &run.stack).await?;
@@ -89,7 +85,7 @@ pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Loc
             },
             // Let go of between the two calls, or not listed yet.
             None if unseen >= UNSEEN_MAX => {
-                return Err(foreign("launch template", &names::lock(&run.stack)));
+                return Err(tags::not_ours("launch template", &names::lock(&run.stack)));
             }
             None => {
                 unseen += 1;
@@ -100,6 +96,11 @@ pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Loc
     }
 }
 
+/// The lock that a snapshot shows: a run holds it, or left it behind.
+pub fn of(cloud: &Snapshot) -> Option<Lease> {
+    store::among(cloud.all::<DescribeLaunchTemplates>())
+}
+
 fn cleared(lease: &Lease, stale: State) -> String {
     let why = match stale {
         State::Abandoned => "its process is gone",
@@ -107,67 +108,6 @@ fn cleared(lease: &Lease, stale: State) -> String {
     };
     let Holder { who, command, process } = &lease.holder;
     format!("Cleared the lock of {who} (process {}, `cloudscale {command}`, since {}): {why}", process.pid, lease.since)
-}
-
-/// The lock as the cloud tells it, and the cloud's time.
-///
-/// # Errors
-/// The call; a launch template of the lock's name that is no lock.
-pub async fn find(clients: &Clients, stack: &str) -> Result<(Option<Lease>, Timestamp), Problem> {
-    let time = ServerTime::default();
-    let name = names::lock(stack);
-    let filter = ec2::Filter::builder().name("launch-template-name").values(&name).build();
-    let call = clients.ec2.describe_launch_templates().filters(filter).customize().interceptor(time.clone());
-    let answer = call.send().await.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", &name))?;
-    let Some(template) = answer.launch_templates().first() else {
-        return Ok((None, time.read()));
-    };
-    let lease = lease(template).ok_or_else(|| foreign("launch template", &name))?;
-    Ok((Some(lease), time.read()))
-}
-
-/// The lease that a launch template is; `None` where it is a template to launch from.
-fn lease(template: &ec2::LaunchTemplate) -> Option<Lease> {
-    let created = Timestamp::from_second(template.create_time()?.secs()).ok()?;
-    Lease::read(template.launch_template_id()?, created, &tags::from_ec2(template.tags()))
-}
-
-/// A stack's listing of launch templates, without its lock.
-pub fn set_apart(listed: Vec<ec2::LaunchTemplate>) -> (Vec<ec2::LaunchTemplate>, Option<Lease>) {
-    let (locks, templates): (Vec<_>, Vec<_>) = listed.into_iter().partition(|template| lease(template).is_some());
-    (templates, locks.first().and_then(lease))
-}
-
-/// Takes a lock away, whoever holds it; one that is gone already is no error.
-///
-/// # Errors
-/// The call.
-pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<(), Problem> {
-    launch_template::delete(clients, &names::lock(stack), id).await
-}
-
-/// `None` where the name is taken.
-async fn create(run: &Run, holder: &Holder) -> Result<Option<String>, Problem> {
-    let name = names::lock(&run.stack);
-    let mut tags = run.tags.clone();
-    tags.extend(holder.tags(&run.stack));
-    // A template must have some content; nothing is ever launched from this one.
-    let content = ec2::RequestLaunchTemplateData::builder().instance_type(ec2::InstanceType::T3Nano).build();
-    let call = run
-        .clients
-        .ec2
-        .create_launch_template()
-        .launch_template_name(&name)
-        .version_description("the lock of a cloudscale stack; launches nothing")
-        .launch_template_data(content)
-        .tag_specifications(tags::specification(ec2::ResourceType::LaunchTemplate, &tags));
-    match call.send().await {
-        Ok(answer) => {
-            Ok(answer.launch_template().and_then(|template| template.launch_template_id().map(str::to_owned)))
-        }
-        Err(error) if error.is(&[TAKEN]) => Ok(None),
-        Err(error) => Err(error.problem("ec2:CreateLaunchTemplate", &name)),
-    }
 }
 
 impl Lock {
@@ -203,7 +143,7 @@ impl Lock {
     async fn release(&self) -> Result<(), Problem> {
         while clock::instant() < self.known {
             match self.run.clients.ec2.delete_launch_template().launch_template_id(&self.id).send().await {
-                Err(error) if error.is(launch_template::GONE) => clock::sleep(KNOWN_PAUSE).await,
+                Err(error) if error.is(store::TEMPLATE_GONE) => clock::sleep(KNOWN_PAUSE).await,
                 Err(error) => return Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(&self.run.stack))),
                 Ok(_) => return Ok(()),
             }
@@ -270,9 +210,7 @@ impl Watch {
         if asked < self.renewed + RENEW_AFTER {
             return;
         }
-        let tags = model::renewal(now);
-        let task = Task { run: &self.run, address: &self.run.stack, spec: "" };
-        match tags::write_ec2(&task, vec![self.id.clone()], &tags).await {
+        match store::renew(&self.run.clients, &self.run.stack, &self.id, now).await {
             Ok(()) => self.renewed = asked,
             Err(problem) => {
                 let text = format!("The lock could not be renewed yet: {problem}");

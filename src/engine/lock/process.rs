@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, getuid, test_kill_process};
 use rustix::system::uname;
 
-use super::model::{Holder, Process};
+use crate::cloud::lease::{Holder, Process};
 
 /// Fields between state and start time in `/proc/PID/stat` (proc_pid_stat(5): the 3rd and the 22nd).
 const STARTED_AFTER_STATE: usize = 18;

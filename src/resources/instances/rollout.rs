@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Live, Member, Wanted, launch, moves, terminate_at_once, until_terminated};
+use super::{Live, Member, Wanted, launch, moves, terminate_at_once, until_running, until_terminated};
 use crate::problem::Problem;
 use crate::resource::context::Task;
 use crate::resource::in_cluster;
-use crate::resources::registration;
+use crate::resources::targets;
 
 /// What happens before the next look: first the end, then the launch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(super) async fn run(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result
     let total = live.members.iter().filter(is_old).count();
     let mut ended = Vec::new();
     while let Some(round) = round(wanted, &live.members) {
-        registration::leave(task, &target_group, &round.end).await?;
+        targets::leave(task, &target_group, &round.end).await?;
         terminate_at_once(task, &round.end).await?;
         live.members.retain(|member| !round.end.contains(&member.id));
         ended.extend(round.end);
@@ -66,8 +66,9 @@ pub(super) async fn run(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result
         task.waiting(&progress);
         let launched = launch(task, wanted, &live, &round.launch).await?;
         let ids: Vec<_> = launched.iter().map(|(_, id)| id.clone()).collect();
-        registration::join(task, &target_group, &ids).await?;
-        registration::until_healthy(task, &target_group, &ids, &progress).await?;
+        until_running(task, &ids).await?;
+        targets::join(task, &target_group, &ids).await?;
+        targets::until_healthy(task, &target_group, &ids, &progress).await?;
         live.seen.extend(launched.iter().cloned());
         live.members.extend(launched.into_iter().map(|(zone, id)| wanted.member(id, zone)));
     }

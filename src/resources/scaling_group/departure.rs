@@ -8,7 +8,7 @@ use crate::aws::error::{CallError, settled};
 use crate::problem::Problem;
 use crate::resource::cluster_prefix;
 use crate::resource::context::Task;
-use crate::resources::registration;
+use crate::resources::targets;
 
 /// A group cannot be deleted while it changes its capacity.
 const BUSY: &[&str] = &["ScalingActivityInProgress", "ResourceInUse"];
@@ -74,7 +74,7 @@ pub async fn leave(task: &Task<'_>, group: &AutoScalingGroup) -> Result<(), Prob
     let members = group.instances().iter().filter_map(|instance| instance.instance_id().map(str::to_owned));
     let members: Vec<_> = members.collect();
     for target_group in target_groups {
-        registration::until_gone(task, target_group, &members).await?;
+        targets::until_gone(task, target_group, &members).await?;
     }
     Ok(())
 }

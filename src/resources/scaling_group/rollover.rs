@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use crate::resource::context::{Task, boot_grace};
 use crate::resource::in_cluster;
 use crate::resources::instance_refresh::{Rollover, same};
+use crate::resources::launch_template::DescribeLaunchTemplates;
 use crate::resources::{instance_refresh, mixed_instances};
 use crate::stack::model::Provider;
 
@@ -22,7 +23,7 @@ pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
         return false;
     };
     let id = used.launch_template_id();
-    let template = cloud.launch_templates.iter().find(|template| template.launch_template_id() == id);
+    let template = cloud.all::<DescribeLaunchTemplates>().iter().find(|template| template.launch_template_id() == id);
     template.and_then(|template| template.latest_version_number()).map(|latest| latest.to_string()).as_deref()
         == used.version()
 }

@@ -7,7 +7,7 @@ fn a_bound_that_the_schedule_has_set_is_no_drift() {
     let morning = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(4);
     let foreign = morning.clone().scheduled_action_name("foreign").min_size(5).build();
     let morning = morning.scheduled_action_name("web--morning").build();
-    let cloud = Snapshot { schedules: vec![morning, foreign], ..Snapshot::default() };
+    let cloud = Snapshot::default().with::<DescribeScheduledActions>(vec![morning, foreign]);
     let bounds = |name: &str, min: i32, max: i32| {
         let group = AutoScalingGroup::builder().auto_scaling_group_name(name).min_size(min).max_size(max).build();
         let fields = ScalingGroup::observe(&Live { group, tags: Tags::new(), current: true }, &cloud);
@@ -25,7 +25,7 @@ fn a_bound_that_the_schedule_has_set_does_not_hide_what_the_stack_gave() {
     let sale = sale.scheduled_action_name("web--sale").build();
     let end = ScheduledUpdateGroupAction::builder().auto_scaling_group_name("web").min_size(0);
     let end = end.scheduled_action_name("web--cloudscale-down-after").build();
-    let cloud = Snapshot { schedules: vec![sale, end], ..Snapshot::default() };
+    let cloud = Snapshot::default().with::<DescribeScheduledActions>(vec![sale, end]);
     let group = AutoScalingGroup::builder().auto_scaling_group_name("web").min_size(0).max_size(9).build();
     let tags = Tags::from([(tags::BOUNDS.to_owned(), "2-8".to_owned())]);
     let fields = ScalingGroup::observe(&Live { group, tags, current: true }, &cloud);

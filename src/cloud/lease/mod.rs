@@ -1,5 +1,7 @@
 //! Whose a stack is for the moment: a lease in the cloud's own time, and who holds it.
 
+pub mod store;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,0 +1,27 @@
+//! What ARNs of Elastic Load Balancing hold.
+
+/// CloudWatch's dimension value: `…:loadbalancer/app/web/50dc6c495c0c9188` is `app/web/50dc6c495c0c9188`,
+/// `…:targetgroup/web/73e2d6bc24d8a067` is `targetgroup/web/73e2d6bc24d8a067`.
+pub fn full_name(arn: &str) -> String {
+    let resource = arn.rsplit(':').next().unwrap_or(arn);
+    resource.strip_prefix("loadbalancer/").unwrap_or(resource).to_owned()
+}
+
+/// The name: `web` of both of the above.
+pub fn name(arn: &str) -> Option<&str> {
+    arn.rsplit('/').nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dimension_values_are_the_tails_of_the_arns() {
+        let prefix = "arn:aws:elasticloadbalancing:us-east-1:123456789012";
+        let balancer = format!("{prefix}:loadbalancer/app/web/50dc6c495c0c9188");
+        let group = format!("{prefix}:targetgroup/web/73e2d6bc24d8a067");
+        assert_eq!((full_name(&balancer).as_str(), name(&balancer)), ("app/web/50dc6c495c0c9188", Some("web")));
+        assert_eq!((full_name(&group).as_str(), name(&group)), ("targetgroup/web/73e2d6bc24d8a067", Some("web")));
+    }
+}

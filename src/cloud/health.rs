@@ -1,0 +1,66 @@
+//! The health of targets, as Elastic Load Balancing tells it.
+
+use aws_sdk_elasticloadbalancingv2::types::{TargetHealthDescription, TargetHealthStateEnum};
+
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError;
+use crate::problem::Problem;
+
+/// A target's state in its target group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub state: TargetHealthStateEnum,
+    /// `Target.ResponseCodeMismatch`
+    pub reason: Option<String>,
+    /// "Health checks failed with these codes: [502]"
+    pub description: Option<String>,
+}
+
+impl Health {
+    pub fn of(description: &TargetHealthDescription) -> Self {
+        let health = description.target_health();
+        let unknown = || TargetHealthStateEnum::from("unknown");
+        Self {
+            state: health.and_then(|health| health.state()).cloned().unwrap_or_else(unknown),
+            reason: health.and_then(|health| health.reason()).map(|reason| reason.as_str().to_owned()),
+            description: health.and_then(|health| health.description()).map(str::to_owned),
+        }
+    }
+
+    pub fn is_healthy(&self) -> bool {
+        self.state == TargetHealthStateEnum::Healthy
+    }
+
+    /// Also while it drains.
+    pub fn is_unhealthy(&self) -> bool {
+        matches!(self.state, TargetHealthStateEnum::Unhealthy | TargetHealthStateEnum::UnhealthyDraining)
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.state == TargetHealthStateEnum::Draining
+    }
+
+    /// "unhealthy: Health checks failed with these codes: [502]"
+    pub fn sentence(&self) -> String {
+        match self.description.as_ref().or(self.reason.as_ref()) {
+            Some(why) => format!("{}: {why}", self.state.as_str()),
+            None => self.state.as_str().to_owned(),
+        }
+    }
+}
+
+/// The health of a target group's targets, with its ARN.
+///
+/// # Errors
+/// When the call fails; a target group that is gone has no targets.
+pub async fn target_health(
+    clients: &Clients,
+    target_group: &str,
+) -> Result<(String, Vec<TargetHealthDescription>), Problem> {
+    let call = clients.elb.describe_target_health().target_group_arn(target_group).send().await;
+    match call {
+        Ok(answer) => Ok((target_group.to_owned(), answer.target_health_descriptions.unwrap_or_default())),
+        Err(error) if error.is(&["TargetGroupNotFound"]) => Ok((target_group.to_owned(), Vec::new())),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetHealth", target_group)),
+    }
+}

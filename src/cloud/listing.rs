@@ -1,0 +1,242 @@
+//! Bulk calls: how everything of a stack is found, whatever its size.
+//!
+//! A resource type declares the calls that list it ([`Listing`]); several types may name the same call, which is then made
+//! once. Calls of one round run at the same time; those of a later round ask about what the earlier ones found. The engine and
+//! the snapshot see listings without their types ([`ErasedListing`]).
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::snapshot::Snapshot;
+use super::tags::{self, Tags};
+use crate::aws::clients::Clients;
+use crate::problem::Problem;
+use crate::stack::model::Stack;
+use crate::stack::names;
+
+/// How deep to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What exists at all: for `down` and its audit.
+    Existence,
+    /// Everything that is compared: for `diff` and `up`.
+    Plan,
+    /// What serves: for `status`.
+    Status,
+}
+
+/// What a listing is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    pub clients: &'a Clients,
+    /// What the earlier rounds found, and whose it is.
+    pub cloud: &'a Snapshot,
+    /// The stack file; `None` for commands that know a name only.
+    pub declared: Option<&'a Stack>,
+    pub depth: Depth,
+}
+
+/// Where the tags of an item are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tagged {
+    /// They come with the item.
+    Here(Tags),
+    /// Elastic Load Balancing's DescribeTags tells them, by ARN.
+    Elsewhere,
+    /// It has none.
+    Never,
+}
+
+/// One bulk call.
+pub trait Listing: Send + Sync + 'static {
+    type Item: Clone + fmt::Debug + Send + Sync + 'static;
+
+    /// The calls of a round need what the rounds before have found.
+    const ROUND: u8 = 0;
+    /// When it is made.
+    const DEPTHS: &'static [Depth];
+    /// Whether items without the stack's tag are dropped.
+    const OURS_ONLY: bool = true;
+
+    /// `None` where the endpoint does not have the service at all.
+    ///
+    /// # Errors
+    /// When the call fails.
+    fn list(query: &Query<'_>) -> impl Future<Output = Result<Option<Vec<Self::Item>>, Problem>> + Send;
+
+    /// The id, ARN or name by which other resources refer to it.
+    fn id(_item: &Self::Item) -> Option<&str> {
+        None
+    }
+
+    fn tags(_item: &Self::Item) -> Tagged {
+        Tagged::Never
+    }
+
+    /// Whether it may be the stack's, before its tags are asked for.
+    fn may_be_ours(_item: &Self::Item, _cloud: &Snapshot) -> bool {
+        true
+    }
+
+    /// Whether these tags make it the stack's.
+    fn is_ours(tags: &Tags, stack: &str) -> bool {
+        tags.get(tags::STACK).is_some_and(|owner| owner == stack)
+    }
+
+    /// Ids, ARNs or names of what it needs or serves.
+    fn refers_to(_item: &Self::Item) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Whether AWS lists it although it is gone, or going.
+    fn is_gone(_item: &Self::Item) -> bool {
+        false
+    }
+
+    /// The name that AWS gives out once.
+    fn name(_item: &Self::Item) -> Option<&str> {
+        None
+    }
+
+    /// How it is called where it is all that is left of a stack; `None` for what goes along with something else.
+    fn leftover(_item: &Self::Item) -> Option<String> {
+        None
+    }
+}
+
+/// The items of one listing.
+#[derive(Clone)]
+pub struct Rows {
+    key: TypeId,
+    /// `None` where the endpoint does not have the service.
+    items: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Rows {
+    pub fn of<L: Listing>(items: Option<Vec<L::Item>>) -> Self {
+        Self { key: TypeId::of::<L>(), items: items.map(|items| Arc::new(items) as Arc<dyn Any + Send + Sync>) }
+    }
+
+    pub fn key(&self) -> TypeId {
+        self.key
+    }
+
+    pub fn items(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.items.as_ref()
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.items.is_some() { "rows" } else { "no such service" })
+    }
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Rows, Problem>> + Send + 'a>>;
+
+/// A listing without its type.
+pub trait ErasedListing: Send + Sync {
+    fn key(&self) -> TypeId;
+    fn round(&self) -> u8;
+    fn depths(&self) -> &'static [Depth];
+    fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a>;
+    /// Drops what cannot be ours, before tags are asked for.
+    fn narrow(&self, cloud: &mut Snapshot);
+    /// ARNs of the items whose tags are told elsewhere.
+    fn untagged(&self, cloud: &Snapshot) -> Vec<String>;
+    /// Notes whose the items are, and drops what is not ours.
+    fn settle(&self, cloud: &mut Snapshot);
+    fn leftovers(&self, cloud: &Snapshot) -> Vec<String>;
+    /// Ids of those of the stack's that refer to an id.
+    fn referrers(&self, cloud: &Snapshot, id: &str) -> Vec<String>;
+}
+
+impl fmt::Debug for dyn ErasedListing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listing of round {}", self.round())
+    }
+}
+
+/// The erased form of one listing.
+pub struct Bulk<L>(PhantomData<fn() -> L>);
+
+impl<L: Listing> Bulk<L> {
+    pub const NEW: Self = Self(PhantomData);
+}
+
+impl<L: Listing> ErasedListing for Bulk<L> {
+    fn key(&self) -> TypeId {
+        TypeId::of::<L>()
+    }
+
+    fn round(&self) -> u8 {
+        L::ROUND
+    }
+
+    fn depths(&self) -> &'static [Depth] {
+        L::DEPTHS
+    }
+
+    fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a> {
+        Box::pin(async move { Ok(Rows::of::<L>(L::list(query).await?)) })
+    }
+
+    fn narrow(&self, cloud: &mut Snapshot) {
+        let all = cloud.all::<L>();
+        if all.iter().any(|item| !L::may_be_ours(item, cloud)) {
+            let kept = all.iter().filter(|item| L::may_be_ours(item, cloud)).cloned().collect();
+            cloud.store(Rows::of::<L>(Some(kept)));
+        }
+    }
+
+    fn untagged(&self, cloud: &Snapshot) -> Vec<String> {
+        let items = cloud.all::<L>().iter().filter(|item| L::tags(item) == Tagged::Elsewhere);
+        items.filter_map(|item| L::id(item).map(str::to_owned)).collect()
+    }
+
+    fn settle(&self, cloud: &mut Snapshot) {
+        let items = cloud.all::<L>();
+        let (mut kept, mut tagged, mut unmanaged) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            let id = L::id(item);
+            let tags = match L::tags(item) {
+                Tagged::Here(tags) => Some(tags),
+                Tagged::Elsewhere => id.and_then(|id| cloud.all_tags.get(id)).cloned(),
+                Tagged::Never => None,
+            };
+            let is_ours = tags.as_ref().is_some_and(|tags| L::is_ours(tags, &cloud.stack));
+            if let (Some(id), Some(tags), true) = (id, tags, is_ours && !L::is_gone(item)) {
+                tagged.push((id.to_owned(), tags));
+            }
+            if is_ours || !L::OURS_ONLY {
+                kept.push(item.clone());
+            } else if let Some(name) = L::name(item).filter(|name| name.starts_with(names::PREFIX)) {
+                unmanaged.push(name.to_owned());
+            }
+        }
+        let dropped = kept.len() < items.len();
+        cloud.all_tags.extend(tagged);
+        cloud.unmanaged.extend(unmanaged);
+        if dropped {
+            cloud.store(Rows::of::<L>(Some(kept)));
+        }
+    }
+
+    fn leftovers(&self, cloud: &Snapshot) -> Vec<String> {
+        cloud.all::<L>().iter().filter_map(L::leftover).collect()
+    }
+
+    fn referrers(&self, cloud: &Snapshot, id: &str) -> Vec<String> {
+        // While a round is under way there may be items of others among them.
+        let is_ours = |item: &&L::Item| match L::tags(item) {
+            Tagged::Here(tags) => L::is_ours(&tags, &cloud.stack),
+            Tagged::Elsewhere | Tagged::Never => true,
+        };
+        let referrers = cloud.all::<L>().iter().filter(|item| L::refers_to(item).contains(&id)).filter(is_ours);
+        referrers.filter_map(|item| L::id(item).map(str::to_owned)).collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! The targets of target groups: how they are listed, how they come and how they go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, TargetHealthDescription};
+use futures_util::future::try_join_all;
+
+use super::target_group::{self, DescribeTargetGroups};
+use crate::aws::error::CallError;
+use crate::cloud::console::Console;
+use crate::cloud::health::{Health, target_health};
+use crate::cloud::listing::{Depth, Listing, Query};
+use crate::cloud::snapshot::Snapshot;
+use crate::problem::Problem;
+use crate::resource::context::Task;
+use crate::stack::names;
+
+/// Target groups, by ARN, with the health of their targets. A group looks after the health of its instances itself, so a plan
+/// asks for those of fixed instances only.
+#[derive(Debug)]
+pub struct DescribeTargetHealth;
+
+impl Listing for DescribeTargetHealth {
+    type Item = (String, Vec<TargetHealthDescription>);
+
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Plan, Depth::Status];
+    const OURS_ONLY: bool = false;
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Self::Item>>, Problem> {
+        let addresses = query.cloud.addresses();
+        let asked = query.cloud.all::<DescribeTargetGroups>().iter();
+        let asked = asked.filter(|group| query.depth == Depth::Status || has_instances(query.cloud, &addresses, group));
+        let calls = asked.filter_map(|group| group.target_group_arn()).map(|arn| target_health(query.clients, arn));
+        Ok(Some(try_join_all(calls).await?))
+    }
+}
+
+/// Whether fixed instances belong behind the target group: then nobody else watches over them. One that was adopted may have
+/// targets that do not belong.
+fn has_instances(cloud: &Snapshot, addresses: &BTreeSet<&str>, group: &TargetGroup) -> bool {
+    let address = group.target_group_arn().and_then(|arn| cloud.address_of(arn)).unwrap_or_default();
+    let cluster = address.strip_suffix("target_group").unwrap_or(address);
+    group.target_group_name().is_some_and(|name| !name.starts_with(names::PREFIX))
+        || addresses.contains(&*format!("{cluster}instances"))
+}
+
+/// The targets of a target group; `None` where they were not asked for.
+pub fn of_group<'a>(cloud: &'a Snapshot, target_group: &str) -> Option<&'a [TargetHealthDescription]> {
+    let mut groups = cloud.all::<DescribeTargetHealth>().iter();
+    groups.find(|(arn, _)| arn == target_group).map(|(_, targets)| targets.as_slice())
+}
+
+/// How the target group of a cluster (`cluster.light`) sees an instance; `None` where it does not know it.
+pub fn health(cloud: &Snapshot, cluster: &str, instance: &str) -> Option<Health> {
+    let group = target_group::of_cluster(cloud, cluster).next()?;
+    let mut targets = of_group(cloud, group.target_group_arn()?)?.iter();
+    targets.find(|health| health.target().and_then(|target| target.id()) == Some(instance)).map(Health::of)
+}
+
+fn targets(ids: &[String]) -> Vec<TargetDescription> {
+    ids.iter().map(|id| TargetDescription::builder().id(id).build()).collect()
+}
+
+/// Registers instances, which run.
+pub async fn join(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let request = task.clients().elb.register_targets().target_group_arn(target_group).set_targets(Some(targets(ids)));
+    // A target that runs may not be known to the load balancer yet.
+    task.fresh("elasticloadbalancing:RegisterTargets", || request.clone().send()).await.map(drop)
+}
+
+/// Before healthy targets leave, the new ones must serve. Behind a target group that no rule uses, AWS checks nobody.
+pub async fn until_healthy(task: &Task<'_>, target_group: &str, ids: &[String], progress: &str) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    let mut console = Console::default();
+    loop {
+        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let waiting = waiting(ids, &targets);
+        let Some((id, first)) = waiting.iter().next() else { return Ok(()) };
+        task.waiting(
+            [progress, &format!("{id}: {first}")]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("; "),
+        );
+        if task.run.is_late() {
+            console.read(task.clients(), id).await;
+            let mut detail = waiting.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("\n  ");
+            console.append_to(&mut detail);
+            return Err(Problem::new("New targets are not healthy", detail).hint(
+                "the old instances still serve; mend the user data or the health check and run `cloudscale up` again",
+            ));
+        }
+        task.run.pause(&mut backoff).await?;
+    }
+}
+
+/// Those that do not serve yet, and why: a target that is not listed is one of them.
+fn waiting<'a>(ids: &'a [String], targets: &[TargetHealthDescription]) -> BTreeMap<&'a str, String> {
+    let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, Health::of(target))));
+    let healths: BTreeMap<_, _> = healths.collect();
+    let why = |id: &'a String| match healths.get(id.as_str()) {
+        None => Some((id.as_str(), "not listed yet".to_owned())),
+        Some(health) if health.is_healthy() || health.reason.as_deref() == Some("Target.NotInUse") => None,
+        Some(health) => Some((id.as_str(), health.sentence())),
+    };
+    ids.iter().filter_map(why).collect()
+}
+
+/// Takes targets out and waits until they have no more requests.
+pub async fn leave(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let call = task.clients().elb.deregister_targets().target_group_arn(target_group);
+    match call.set_targets(Some(targets(ids))).send().await {
+        Err(error) if !error.is(&["TargetGroupNotFound", "InvalidTarget"]) => {
+            Err(error.problem("elasticloadbalancing:DeregisterTargets", task.address))
+        }
+        _ => until_gone(task, target_group, ids).await,
+    }
+}
+
+/// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later: so
+/// they are waited for in any state.
+pub async fn until_gone(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+    let mut backoff = task.run.backoff();
+    loop {
+        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let listed = targets.iter().filter_map(|target| target.target()?.id());
+        let left: Vec<_> = listed.filter(|id| ids.iter().any(|leaving| leaving == id)).collect();
+        if left.is_empty() || task.run.is_late() {
+            return Ok(());
+        }
+        task.waiting(format!("{} draining", left.join(", ")));
+        task.run.pause(&mut backoff).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::{TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum};
+
+    use super::*;
+
+    fn target(
+        id: &str,
+        state: TargetHealthStateEnum,
+        reason: Option<TargetHealthReasonEnum>,
+    ) -> TargetHealthDescription {
+        let health = TargetHealth::builder().state(state).set_reason(reason).build();
+        let target = TargetDescription::builder().id(id).build();
+        TargetHealthDescription::builder().target(target).target_health(health).build()
+    }
+
+    #[test]
+    fn a_target_that_is_not_listed_is_waited_for_and_one_that_nobody_checks_is_not() {
+        let targets = [
+            target("i-1", TargetHealthStateEnum::Healthy, None),
+            target("i-2", TargetHealthStateEnum::Initial, None),
+            target("i-4", TargetHealthStateEnum::Unused, Some(TargetHealthReasonEnum::NotInUse)),
+        ];
+        let ids = ["i-1", "i-2", "i-3", "i-4"].map(str::to_owned);
+        let waiting = waiting(&ids, &targets);
+        assert_eq!(
+            waiting.into_iter().collect::<Vec<_>>(),
+            [("i-2", "initial".into()), ("i-3", "not listed yet".into())]
+        );
+    }
+}
