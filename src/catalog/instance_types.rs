@@ -145,6 +145,13 @@ pub fn standard_vcpus(instance_type: &str) -> Option<usize> {
     })
 }
 
+/// Whether an instance type has an ARM processor: a `g` behind the generation (`t4g`, `m6gd`), or `a1`.
+pub fn is_arm(instance_type: &str) -> bool {
+    let family = instance_type.split('.').next().unwrap_or_default();
+    let attributes = family.trim_start_matches(|character: char| character.is_ascii_alphabetic());
+    family == "a1" || attributes.trim_start_matches(|character: char| character.is_ascii_digit()).starts_with('g')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

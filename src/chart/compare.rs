@@ -4,8 +4,8 @@ use plotters_backend::text_anchor::HPos;
 
 use super::axis::{self, Scale};
 use super::canvas::{Area, Canvas, Point};
+use super::frame::{self, Frame, color};
 use super::layout::{Layout, TEXT_SIZE};
-use super::paint::{self, Frame, color};
 use super::{Chart, Series, Side};
 
 /// A full circle is cut into this many straight edges.
@@ -30,15 +30,15 @@ pub(super) fn bars(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
             .collect(),
         ..chart.clone()
     };
-    let scale = paint::side_scale(&values, Side::Left, (layout.plot.height() / 42.0).floor().clamp(1.0, 8.0));
+    let scale = frame::side_scale(&values, Side::Left, (layout.plot.height() / 42.0).floor().clamp(1.0, 8.0));
     let widest = scale.ticks.iter().map(|tick| canvas.text_width(&tick.label, TEXT_SIZE)).fold(0.0, f64::max);
     // The values stand above their bars, so the plot begins a line lower.
     let plot = Area { left: layout.plot.left + widest + 8.0, top: layout.plot.top + 14.0, ..layout.plot };
     let nothing = Scale { min: 0.0, max: 1.0, ticks: Vec::new() };
     let frame = Frame { plot, x: (0.0, chart.series.len().max(1) as f64), left: scale, right: nothing };
-    paint::names(canvas, chart, layout, false);
-    paint::grid(canvas, chart, &frame, Side::Left);
-    paint::y_labels(canvas, chart, &frame, Side::Left);
+    frame::names(canvas, chart, layout, false);
+    frame::grid(canvas, chart, &frame, Side::Left);
+    frame::y_labels(canvas, chart, &frame, Side::Left);
     for (index, series) in chart.series.iter().enumerate() {
         let slot = (frame.x(index as f64), frame.x(index as f64 + 1.0));
         let (middle, half) = (f64::midpoint(slot.0, slot.1), ((slot.1 - slot.0) * 0.35).min(45.0));

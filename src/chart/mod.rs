@@ -7,10 +7,12 @@ mod axis;
 mod canvas;
 mod compare;
 mod font;
+mod frame;
 mod layout;
 mod lines;
 mod output;
 mod paint;
+mod stacking;
 mod theme;
 
 use jiff::Timestamp;

@@ -145,7 +145,7 @@ pub fn main() -> Exit {
             return code;
         }
     };
-    let printer = Printer::new(&cli.globals);
+    let printer = Printer::new(cli.globals.no_color, cli.globals.quiet);
     let session = Session { globals: cli.globals, printer };
     let outcome = match runtime(&cli.command) {
         Ok(runtime) => runtime.block_on(run(cli.command, &session)),

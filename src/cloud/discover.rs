@@ -10,12 +10,12 @@ use futures_util::future::{join_all, try_join_all};
 
 use aws_sdk_ec2::types::Filter;
 
-use super::listing::{Depth, ErasedListing, Query};
 use super::snapshot::Snapshot;
 use super::tags::{self, Tags};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::snapshot::listing::{Depth, ErasedListing, Query};
 use crate::problem::Problem;
 use crate::stack::model::Stack;
 

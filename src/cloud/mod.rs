@@ -9,6 +9,5 @@ pub mod expiry;
 pub mod health;
 pub mod image;
 pub mod lease;
-pub mod listing;
 pub mod snapshot;
 pub mod tags;

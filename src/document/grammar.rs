@@ -1,7 +1,7 @@
 //! How a language is described: keys, what they may hold, defaults, and a sentence for the reader.
 //!
 //! One description serves all: the reader checks a file against it ([`check`](super::check)), takes defaults from it
-//! ([`fields`](crate::stack::fields)) and `cloudscale schema` prints it as JSON Schema ([`schema`](super::schema)). So they cannot drift.
+//! ([`Fields`](super::Fields)) and `cloudscale schema` prints it as JSON Schema ([`schema`](super::schema)). So they cannot drift.
 
 use std::sync::LazyLock;
 

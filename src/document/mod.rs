@@ -9,6 +9,7 @@ pub mod schema;
 pub mod suggest;
 pub mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,6 +170,12 @@ impl<'d> Fields<'d> {
 /// The text of a scalar; `None` for lists and maps.
 pub fn scalar_text(node: &Node) -> Option<&str> {
     if let Value::Scalar(scalar) = &node.value { Some(&scalar.text) } else { None }
+}
+
+/// The scalars of a map with free keys.
+pub fn texts(entries: &[Entry]) -> BTreeMap<String, String> {
+    let text = |entry: &Entry| Some((entry.key.clone(), scalar_text(&entry.value)?.to_owned()));
+    entries.iter().filter_map(text).collect()
 }
 
 fn integer<T: TryFrom<i64>>(text: &str) -> Option<T> {

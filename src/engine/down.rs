@@ -9,7 +9,7 @@ use super::plan::Report;
 use super::snapshot;
 use crate::clock;
 use crate::cloud::lease::Lease;
-use crate::cloud::listing::Depth;
+use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Change;

@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 
 use super::snapshot;
 use crate::aws::error::CallError;
-use crate::cloud::listing::Depth;
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::{Problem, Problems};

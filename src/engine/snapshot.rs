@@ -3,8 +3,8 @@
 use crate::aws::clients::Clients;
 use crate::clock;
 use crate::cloud::discover;
-use crate::cloud::listing::{Depth, ErasedListing};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{Depth, ErasedListing};
 use crate::problem::Problem;
 use crate::resource::context::boot_grace;
 use crate::resources::TYPES;

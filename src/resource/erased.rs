@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::fields::Fields;
 use crate::aws::clients::Clients;
-use crate::cloud::listing::{ErasedListing, Rows};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;

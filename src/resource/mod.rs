@@ -13,8 +13,8 @@ pub mod status;
 use std::future::Future;
 
 use crate::aws::clients::Clients;
-use crate::cloud::listing::{ErasedListing, Rows};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::stack::model::Stack;

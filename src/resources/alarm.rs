@@ -11,8 +11,8 @@ use super::target_group::DescribeTargetGroups;
 use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
 use crate::aws::quirks;
-use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
@@ -298,7 +298,7 @@ mod tests {
     use aws_sdk_autoscaling::types::{AutoScalingGroup, ScalingPolicy, TagDescription};
 
     use super::*;
-    use crate::cloud::listing::Rows;
+    use crate::cloud::snapshot::listing::Rows;
     use crate::cloud::tags;
     use crate::resources::scaling_group::DescribeAutoScalingGroups;
 

@@ -2,12 +2,13 @@
 
 use aws_sdk_ec2::types::{InternetGateway as Api, ResourceType};
 
+use super::network;
 use super::vpc;
 use super::vpc::DescribeVpcs;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
-use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -61,12 +62,12 @@ impl Resource for InternetGateway {
     }
 
     fn want((): &()) -> Fields {
-        Fields::default().reference("vpc", vpc::ADDRESS).text("attached", true)
+        Fields::default().reference("vpc", network::VPC).text("attached", true)
     }
 
     fn observe(live: &Live, cloud: &Snapshot) -> Fields {
         let attached_to = live.attached_to();
-        let vpc = attached_to.map_or_else(|| Value::Ref(vpc::ADDRESS.to_owned()), |id| Value::live(cloud, id));
+        let vpc = attached_to.map_or_else(|| Value::Ref(network::VPC.to_owned()), |id| Value::live(cloud, id));
         Fields::default().value("vpc", vpc).text("attached", attached_to.is_some())
     }
 
@@ -130,7 +131,7 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
 }
 
 async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {
-    let vpc = task.output(vpc::ADDRESS)?.id;
+    let vpc = task.output(network::VPC)?.id;
     let attach = || async {
         let call = task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
         // Already, by a call whose answer was lost.

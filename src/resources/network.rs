@@ -4,17 +4,23 @@
 //!
 //! So the VPC and the subnets are values: ids of what is there, or references to what will be.
 
-use super::{subnet, vpc};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::cloud::listing::{Depth, Listing, Query};
+use crate::cloud::snapshot::listing::{Depth, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::Scope;
 use crate::resource::fields::Value;
 use crate::stack::model::Network;
 
+/// Where the VPC of a network of the stack's own stands.
+pub const VPC: &str = "network.vpc";
 /// A load balancer needs subnets in so many zones (ELBv2 API, CreateLoadBalancer).
 const ZONES_MIN: usize = 2;
+
+/// The address of the subnet of a zone.
+pub fn subnet_address(zone: &str) -> String {
+    format!("network.subnet.{zone}")
+}
 
 /// A VPC and the subnets in use: one a zone, by zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +101,8 @@ pub fn as_declared(network: &Network, region: &str) -> LiveNetwork {
             (Value::Text(vpc.clone()), ids.zip(zones).map(|(id, zone)| LiveSubnet { id, zone }).collect())
         }
         Network::Created { zones: count, .. } => {
-            let subnet = |zone: String| LiveSubnet { id: Value::Ref(subnet::address(&zone)), zone };
-            (Value::Ref(vpc::ADDRESS.to_owned()), zones.take(usize::from(*count)).map(subnet).collect())
+            let subnet = |zone: String| LiveSubnet { id: Value::Ref(subnet_address(&zone)), zone };
+            (Value::Ref(VPC.to_owned()), zones.take(usize::from(*count)).map(subnet).collect())
         }
     };
     LiveNetwork { vpc, subnets }
@@ -124,8 +130,8 @@ fn own(mut zones: Vec<String>, count: usize) -> Result<LiveNetwork, Problem> {
         );
     }
     zones.truncate(count);
-    let subnets = zones.into_iter().map(|zone| LiveSubnet { id: Value::Ref(subnet::address(&zone)), zone });
-    Ok(LiveNetwork { vpc: Value::Ref(vpc::ADDRESS.to_owned()), subnets: subnets.collect() })
+    let subnets = zones.into_iter().map(|zone| LiveSubnet { id: Value::Ref(subnet_address(&zone)), zone });
+    Ok(LiveNetwork { vpc: Value::Ref(VPC.to_owned()), subnets: subnets.collect() })
 }
 
 /// One subnet a zone out of (VPC, subnet, zone).

@@ -4,12 +4,13 @@
 
 use aws_sdk_ec2::types::{ResourceType, Route, RouteOrigin, RouteTable as Api};
 
+use super::network;
 use super::vpc::DescribeVpcs;
 use super::{internet_gateway, vpc};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
-use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -83,7 +84,7 @@ impl Resource for RouteTable {
     }
 
     fn want((): &()) -> Fields {
-        let fields = Fields::default().reference("vpc", vpc::ADDRESS);
+        let fields = Fields::default().reference("vpc", network::VPC);
         fields.reference(format!("route.{EVERYWHERE}"), internet_gateway::ADDRESS)
     }
 
@@ -103,7 +104,7 @@ impl Resource for RouteTable {
     }
 
     async fn create(task: &Task<'_>, (): &()) -> Result<Output, Problem> {
-        let vpc = task.output(vpc::ADDRESS)?.id;
+        let vpc = task.output(network::VPC)?.id;
         let request = task.clients().ec2.create_route_table().vpc_id(&vpc);
         let request = request
             .client_token(crate::resource::fields::short_hash([&*task.run.stack, task.address, &vpc]))

@@ -8,8 +8,8 @@ use super::vpc::DescribeVpcs;
 use super::{route_table, vpc};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
-use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -19,11 +19,6 @@ use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 use crate::stack::network::subnet_range;
-
-/// The address of the subnet of a zone.
-pub fn address(zone: &str) -> String {
-    format!("network.subnet.{zone}")
-}
 
 #[derive(Debug)]
 pub struct Subnet;
@@ -54,7 +49,7 @@ impl Resource for Subnet {
         let Network::Created { cidr, .. } = &scope.stack.network else { return Vec::new() };
         let subnets = network::of(scope).subnets.iter().zip(0..).filter_map(|(subnet, index)| {
             let wanted = Wanted { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
-            Some((address(&subnet.zone), wanted))
+            Some((network::subnet_address(&subnet.zone), wanted))
         });
         subnets.collect()
     }
@@ -71,7 +66,7 @@ impl Resource for Subnet {
 
     fn want(wanted: &Wanted) -> Fields {
         Fields::default()
-            .reference("vpc", vpc::ADDRESS)
+            .reference("vpc", network::VPC)
             .text("cidr", &wanted.cidr)
             .text("zone", &wanted.zone)
             .text("public_addresses", true)
@@ -100,7 +95,7 @@ impl Resource for Subnet {
     }
 
     async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
-        let vpc = task.output(vpc::ADDRESS)?.id;
+        let vpc = task.output(network::VPC)?.id;
         let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&wanted.cidr);
         let request = request
             .availability_zone(&wanted.zone)

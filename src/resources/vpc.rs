@@ -2,11 +2,11 @@
 
 use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
 
-use super::network::StackNetwork;
+use super::network::{StackNetwork, VPC};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
-use crate::cloud::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -16,7 +16,6 @@ use crate::resource::fields::Fields;
 use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Network;
 
-pub const ADDRESS: &str = "network.vpc";
 /// What AWS answers while something is left in a part of a network; a load balancer's interfaces go minutes after it.
 pub const IN_USE: &[&str] = &["DependencyViolation"];
 
@@ -45,7 +44,7 @@ impl Resource for Vpc {
 
     fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
         match &scope.stack.network {
-            Network::Created { cidr, .. } => vec![(ADDRESS.to_owned(), Wanted { cidr: cidr.clone() })],
+            Network::Created { cidr, .. } => vec![(VPC.to_owned(), Wanted { cidr: cidr.clone() })],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }

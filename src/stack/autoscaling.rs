@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::decode::is_arm;
 use super::language::{MIX, ROLLOUT, SCHEDULED_ACTION};
 use super::model::{Autoscaling, Mix, Rollout, ScheduledAction};
 use super::policies::policies;
+use crate::catalog::instance_types::is_arm;
 use crate::document::{Fields, scalar_text};
 use crate::problem::{Problem, Problems};
 

@@ -13,9 +13,9 @@ use super::routes::{self, Route};
 use super::{Overrides, userdata};
 use super::{load_balancer, network};
 use crate::catalog::images;
+use crate::catalog::instance_types::is_arm;
 use crate::document::suggest;
-use crate::document::yaml::Entry;
-use crate::document::{Document, Fields, scalar_text};
+use crate::document::{Document, Fields, scalar_text, texts};
 use crate::problem::{Problem, Problems};
 
 /// A resource takes 50 tags; some are ours.
@@ -63,12 +63,6 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         name,
     };
     (stack, routes)
-}
-
-/// The scalars of a map with free keys.
-pub(super) fn texts(entries: &[Entry]) -> BTreeMap<String, String> {
-    let text = |entry: &Entry| Some((entry.key.clone(), scalar_text(&entry.value)?.to_owned()));
-    entries.iter().filter_map(text).collect()
 }
 
 fn variables(fields: &Fields, overrides: &Overrides, problems: &mut Problems) -> BTreeMap<String, String> {
@@ -278,11 +272,4 @@ impl Decoder<'_> {
         }
         check
     }
-}
-
-/// Whether an instance type has an ARM processor: a `g` behind the generation (`t4g`, `m6gd`), or `a1`.
-pub(super) fn is_arm(instance_type: &str) -> bool {
-    let family = instance_type.split('.').next().unwrap_or_default();
-    let attributes = family.trim_start_matches(|character: char| character.is_ascii_alphabetic());
-    family == "a1" || attributes.trim_start_matches(|character: char| character.is_ascii_digit()).starts_with('g')
 }

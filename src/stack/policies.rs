@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::decode::texts;
 use super::language::{CUSTOM, CUSTOM_METRIC, SIMPLE_POLICY, STEP, STEP_POLICY, TARGET_TRACKING};
 use super::model::{Adjustment, Comparison, Metric, Policy, Step, Trigger};
-use crate::document::Fields;
 use crate::document::yaml::Value;
+use crate::document::{Fields, texts};
 use crate::problem::{Problem, Problems};
 
 /// Step adjustments of one policy (EC2 Auto Scaling quotas).

@@ -11,7 +11,6 @@ pub mod table;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
-use crate::cli::Globals;
 use crate::problem::{Problem, Problems, Severity};
 use style::Paint;
 
@@ -33,13 +32,14 @@ pub struct Printer {
 }
 
 impl Printer {
-    pub fn new(globals: &Globals) -> Self {
-        let plain = globals.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    /// Colour is left out where `no_color` or the environment asks for it.
+    pub fn new(no_color: bool, quiet: bool) -> Self {
+        let plain = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             color: !plain && std::io::stdout().is_terminal(),
             color_problems: !plain && std::io::stderr().is_terminal(),
-            quiet: globals.quiet,
-            live: !globals.quiet && std::io::stderr().is_terminal(),
+            quiet,
+            live: !quiet && std::io::stderr().is_terminal(),
             lost: OnceLock::new(),
         }
     }

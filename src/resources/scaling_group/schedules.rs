@@ -6,7 +6,7 @@ use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
 
 use crate::aws::error::CallError;
 use crate::cloud::discover::AUTOSCALING_PAGE;
-use crate::cloud::listing::{Depth, Listing, Query};
+use crate::cloud::snapshot::listing::{Depth, Listing, Query};
 use crate::problem::Problem;
 
 /// The scheduled actions of our groups; nothing is asked where the stack has none.

@@ -1,13 +1,15 @@
 //! What the cloud holds of one stack, at one moment: the answers of its listings, filtered to what is ours.
 
+pub mod listing;
+
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::listing::{Bulk, ErasedListing, Listing, Rows};
 use super::tags::{self, Tags};
+use crate::cloud::snapshot::listing::{Bulk, ErasedListing, Listing, Rows};
 
 /// Everything that carries the stack's tag.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +20,10 @@ pub struct Snapshot {
     /// How long after its launch an instance may not serve and still be whole.
     pub boot_grace: Duration,
     /// What it was made of.
-    pub(super) listings: Vec<&'static dyn ErasedListing>,
+    pub(in crate::cloud) listings: Vec<&'static dyn ErasedListing>,
     rows: BTreeMap<TypeId, Rows>,
     /// By id, ARN or name: whatever the calls of dependents take.
-    pub(super) all_tags: BTreeMap<String, Tags>,
+    pub(in crate::cloud) all_tags: BTreeMap<String, Tags>,
     /// Names that look like ours and carry no tag of this stack: never touched.
     pub unmanaged: BTreeSet<String>,
     /// Ids and ARNs of ours that have a successor: a replacement was interrupted.

@@ -11,9 +11,10 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::snapshot::Snapshot;
-use super::tags::{self, Tags};
 use crate::aws::clients::Clients;
+use crate::cloud::snapshot::Snapshot;
+use crate::cloud::tags;
+use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::stack::model::Stack;
 use crate::stack::names;
