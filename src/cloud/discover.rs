@@ -40,8 +40,7 @@ pub async fn discover(
     declared: Option<&Stack>,
     depth: Depth,
 ) -> Result<Snapshot, Problem> {
-    cloud.listings = listings.iter().copied().filter(|listing| listing.depths().contains(&depth)).collect();
-    follow(clients, &mut cloud, declared, depth, 0).await?;
+    follow(clients, listings, &mut cloud, declared, depth, 0).await?;
     Ok(cloud)
 }
 
@@ -55,22 +54,23 @@ pub async fn complete(
     cloud: &mut Snapshot,
     declared: Option<&Stack>,
 ) -> Result<(), Problem> {
-    cloud.listings = listings.iter().copied().filter(|listing| listing.depths().contains(&Depth::Plan)).collect();
-    follow(clients, cloud, declared, Depth::Plan, 1).await
+    follow(clients, listings, cloud, declared, Depth::Plan, 1).await
 }
 
 /// The rounds from `first` on.
 async fn follow(
     clients: &Clients,
+    listings: &[&'static dyn ErasedListing],
     cloud: &mut Snapshot,
     declared: Option<&Stack>,
     depth: Depth,
     first: u8,
 ) -> Result<(), Problem> {
-    let rounds: BTreeSet<u8> =
-        cloud.listings.iter().map(|listing| listing.round()).filter(|round| *round >= first).collect();
+    let listings: Vec<_> = listings.iter().copied().filter(|listing| listing.depths().contains(&depth)).collect();
+    listings.iter().for_each(|listing| cloud.holds(*listing));
+    let rounds: BTreeSet<u8> = listings.iter().map(|listing| listing.round()).filter(|round| *round >= first).collect();
     for round in rounds {
-        let listings: Vec<_> = cloud.listings.iter().copied().filter(|listing| listing.round() == round).collect();
+        let listings: Vec<_> = listings.iter().copied().filter(|listing| listing.round() == round).collect();
         let query = Query { clients, cloud, declared, depth };
         let found = try_join_all(listings.iter().map(|listing| listing.list(&query))).await?;
         found.into_iter().for_each(|rows| cloud.store(rows));

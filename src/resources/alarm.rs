@@ -12,7 +12,7 @@ use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
 use crate::aws::quirks;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
@@ -270,11 +270,18 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
 #[derive(Debug)]
 pub struct DescribeAlarms;
 
-impl Listing for DescribeAlarms {
+impl Collection for DescribeAlarms {
     type Item = MetricAlarm;
 
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
     const OURS_ONLY: bool = false;
+
+    fn leftover(item: &MetricAlarm) -> Option<String> {
+        Some(format!("alarm {}", item.alarm_name()?))
+    }
+}
+
+impl Listing for DescribeAlarms {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<MetricAlarm>>, Problem> {
         let prefix = format!("{}{}--", names::PREFIX, query.cloud.stack);
@@ -284,10 +291,6 @@ impl Listing for DescribeAlarms {
             Err(error) if quirks::has_no_cloudwatch(&error) => Ok(None),
             Err(error) => Err(error.problem("cloudwatch:DescribeAlarms", &query.cloud.stack)),
         }
-    }
-
-    fn leftover(item: &MetricAlarm) -> Option<String> {
-        Some(format!("alarm {}", item.alarm_name()?))
     }
 }
 

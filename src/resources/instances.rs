@@ -20,7 +20,7 @@ use crate::cloud::discover::EC2_PAGE;
 use crate::cloud::discover::filter;
 use crate::cloud::health::Health;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -501,20 +501,8 @@ pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
 #[derive(Debug)]
 pub struct DescribeInstances;
 
-impl Listing for DescribeInstances {
+impl Collection for DescribeInstances {
     type Item = Instance;
-
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Instance>>, Problem> {
-        let stack = &query.cloud.stack;
-        let pages = query.clients.ec2.describe_instances().filters(filter(Some(stack))).max_results(EC2_PAGE);
-        let reservations = pages.into_paginator().items().send().try_collect().await;
-        let reservations: Vec<Reservation> =
-            reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack))?;
-        let instances = reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
-        Ok(Some(instances.collect()))
-    }
 
     fn id(item: &Instance) -> Option<&str> {
         item.instance_id()
@@ -531,6 +519,20 @@ impl Listing for DescribeInstances {
     fn leftover(item: &Instance) -> Option<String> {
         let state = item.state().and_then(|state| state.name()).map_or("", InstanceStateName::as_str);
         Some(format!("instance {} ({state})", item.instance_id()?)).filter(|_| !is_terminated(item))
+    }
+}
+
+impl Listing for DescribeInstances {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Instance>>, Problem> {
+        let stack = &query.cloud.stack;
+        let pages = query.clients.ec2.describe_instances().filters(filter(Some(stack))).max_results(EC2_PAGE);
+        let reservations = pages.into_paginator().items().send().try_collect().await;
+        let reservations: Vec<Reservation> =
+            reservations.map_err(|error| error.problem("ec2:DescribeInstances", stack))?;
+        let instances = reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
+        Ok(Some(instances.collect()))
     }
 }
 

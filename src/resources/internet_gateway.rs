@@ -8,7 +8,7 @@ use super::vpc::DescribeVpcs;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -144,21 +144,8 @@ async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {
 #[derive(Debug)]
 pub struct DescribeInternetGateways;
 
-impl Listing for DescribeInternetGateways {
+impl Collection for DescribeInternetGateways {
     type Item = Api;
-
-    const ROUND: u8 = 1;
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let stack = &query.cloud.stack;
-        if query.cloud.all::<DescribeVpcs>().is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let pages =
-            query.clients.ec2.describe_internet_gateways().filters(filter(Some(stack))).into_paginator().items().send();
-        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeInternetGateways", stack))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.internet_gateway_id()
@@ -170,5 +157,20 @@ impl Listing for DescribeInternetGateways {
 
     fn leftover(item: &Api) -> Option<String> {
         Some(format!("internet gateway {}", item.internet_gateway_id()?))
+    }
+}
+
+impl Listing for DescribeInternetGateways {
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        if query.cloud.all::<DescribeVpcs>().is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let pages =
+            query.clients.ec2.describe_internet_gateways().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeInternetGateways", stack))
     }
 }

@@ -18,7 +18,7 @@ use crate::aws::error::{CallError, settled};
 use crate::cloud::lease::store::TEMPLATE_GONE;
 use crate::cloud::lease::{self, Lease};
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Rows, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -366,9 +366,30 @@ async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
 #[derive(Debug)]
 pub struct DescribeLaunchTemplates;
 
-impl Listing for DescribeLaunchTemplates {
+impl Collection for DescribeLaunchTemplates {
     type Item = ec2::LaunchTemplate;
 
+    fn id(item: &ec2::LaunchTemplate) -> Option<&str> {
+        item.launch_template_id()
+    }
+
+    fn tags(item: &ec2::LaunchTemplate) -> Tagged {
+        Tagged::Here(tags::from_ec2(item.tags()))
+    }
+
+    fn is_ours(tags: &Tags, stack: &str) -> bool {
+        let owner = tags.get(tags::STACK);
+        owner.is_some_and(|owner| owner == stack || *owner == lease::stack_tag(stack))
+    }
+
+    fn leftover(item: &ec2::LaunchTemplate) -> Option<String> {
+        let tags = tags::from_ec2(item.tags());
+        let is_lock = Lease::read("", jiff::Timestamp::UNIX_EPOCH, &tags).is_some();
+        Some(format!("launch template {}", item.launch_template_name()?)).filter(|_| !is_lock)
+    }
+}
+
+impl Listing for DescribeLaunchTemplates {
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
 
     // An endpoint that answers with one full page (moto has no second) may have cut the list: then its parts are asked for, by
@@ -407,40 +428,16 @@ impl Listing for DescribeLaunchTemplates {
         }
         Ok(Some(found.into_values().collect()))
     }
-
-    fn id(item: &ec2::LaunchTemplate) -> Option<&str> {
-        item.launch_template_id()
-    }
-
-    fn tags(item: &ec2::LaunchTemplate) -> Tagged {
-        Tagged::Here(tags::from_ec2(item.tags()))
-    }
-
-    fn is_ours(tags: &Tags, stack: &str) -> bool {
-        let owner = tags.get(tags::STACK);
-        owner.is_some_and(|owner| owner == stack || *owner == lease::stack_tag(stack))
-    }
-
-    fn leftover(item: &ec2::LaunchTemplate) -> Option<String> {
-        let tags = tags::from_ec2(item.tags());
-        let is_lock = Lease::read("", jiff::Timestamp::UNIX_EPOCH, &tags).is_some();
-        Some(format!("launch template {}", item.launch_template_name()?)).filter(|_| !is_lock)
-    }
 }
 
 /// The latest versions of those templates whose tags do not tell that they are as desired, with the template's id.
 #[derive(Debug)]
 pub struct DescribeLaunchTemplateVersions;
 
-impl Listing for DescribeLaunchTemplateVersions {
+impl Collection for DescribeLaunchTemplateVersions {
     type Item = (String, ec2::LaunchTemplateVersion);
 
-    const DEPTHS: &'static [Depth] = &[];
     const OURS_ONLY: bool = false;
-
-    async fn list(_query: &Query<'_>) -> Result<Option<Vec<Self::Item>>, Problem> {
-        Ok(Some(Vec::new()))
-    }
 }
 
 #[cfg(test)]

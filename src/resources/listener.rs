@@ -13,7 +13,7 @@ use super::target_group::tags_of;
 use super::{load_balancer, security_group};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -271,9 +271,19 @@ fn action(default: &Default) -> Action {
 #[derive(Debug)]
 pub struct DescribeListeners;
 
-impl Listing for DescribeListeners {
+impl Collection for DescribeListeners {
     type Item = Api;
 
+    fn id(item: &Api) -> Option<&str> {
+        item.listener_arn()
+    }
+
+    fn tags(_item: &Api) -> Tagged {
+        Tagged::Elsewhere
+    }
+}
+
+impl Listing for DescribeListeners {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Plan];
 
@@ -286,13 +296,5 @@ impl Listing for DescribeListeners {
             found.map_err(|error| error.problem("elasticloadbalancing:DescribeListeners", arn))
         });
         Ok(Some(try_join_all(calls).await?.concat()))
-    }
-
-    fn id(item: &Api) -> Option<&str> {
-        item.listener_arn()
-    }
-
-    fn tags(_item: &Api) -> Tagged {
-        Tagged::Elsewhere
     }
 }

@@ -9,7 +9,7 @@ use super::target_group::tags_of;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::ELB_PAGE;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -209,16 +209,8 @@ async fn same(task: &Task<'_>, name: &str, subnets: &[String]) -> Result<Option<
 #[derive(Debug)]
 pub struct DescribeLoadBalancers;
 
-impl Listing for DescribeLoadBalancers {
+impl Collection for DescribeLoadBalancers {
     type Item = Api;
-
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let pages = query.clients.elb.describe_load_balancers().page_size(ELB_PAGE).into_paginator().items().send();
-        let call = "elasticloadbalancing:DescribeLoadBalancers";
-        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.load_balancer_arn()
@@ -228,16 +220,26 @@ impl Listing for DescribeLoadBalancers {
         Tagged::Elsewhere
     }
 
-    fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {
-        item.load_balancer_name().is_some_and(|name| names::may_be_of(&cloud.stack, name))
-    }
-
     fn name(item: &Api) -> Option<&str> {
         item.load_balancer_name()
     }
 
     fn leftover(item: &Api) -> Option<String> {
         Some(format!("load balancer {}", item.load_balancer_name()?))
+    }
+}
+
+impl Listing for DescribeLoadBalancers {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let pages = query.clients.elb.describe_load_balancers().page_size(ELB_PAGE).into_paginator().items().send();
+        let call = "elasticloadbalancing:DescribeLoadBalancers";
+        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
+    }
+
+    fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {
+        item.load_balancer_name().is_some_and(|name| names::may_be_of(&cloud.stack, name))
     }
 }
 

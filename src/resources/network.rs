@@ -6,7 +6,7 @@
 
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::cloud::snapshot::listing::{Depth, Listing, Query};
+use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::Scope;
 use crate::resource::fields::Value;
@@ -39,11 +39,14 @@ pub struct LiveSubnet {
 #[derive(Debug)]
 pub struct StackNetwork;
 
-impl Listing for StackNetwork {
+impl Collection for StackNetwork {
     type Item = LiveNetwork;
 
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
     const OURS_ONLY: bool = false;
+}
+
+impl Listing for StackNetwork {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<LiveNetwork>>, Problem> {
         match query.declared {

@@ -10,7 +10,7 @@ use super::{internet_gateway, vpc};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -166,21 +166,8 @@ async fn lead_out(task: &Task<'_>, table: &str, there: bool) -> Result<(), Probl
 #[derive(Debug)]
 pub struct DescribeRouteTables;
 
-impl Listing for DescribeRouteTables {
+impl Collection for DescribeRouteTables {
     type Item = Api;
-
-    const ROUND: u8 = 1;
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let stack = &query.cloud.stack;
-        if query.cloud.all::<DescribeVpcs>().is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let pages =
-            query.clients.ec2.describe_route_tables().filters(filter(Some(stack))).into_paginator().items().send();
-        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeRouteTables", stack))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.route_table_id()
@@ -192,6 +179,21 @@ impl Listing for DescribeRouteTables {
 
     fn leftover(item: &Api) -> Option<String> {
         Some(format!("route table {}", item.route_table_id()?))
+    }
+}
+
+impl Listing for DescribeRouteTables {
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        if query.cloud.all::<DescribeVpcs>().is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let pages =
+            query.clients.ec2.describe_route_tables().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeRouteTables", stack))
     }
 }
 

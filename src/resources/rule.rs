@@ -16,7 +16,7 @@ use super::{handover, listener};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::ELB_PAGE;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -313,12 +313,23 @@ fn shares(fields: Fields, weights: impl Iterator<Item = (Value, i32)>) -> Fields
 #[derive(Debug)]
 pub struct DescribeRules;
 
-impl Listing for DescribeRules {
+impl Collection for DescribeRules {
     type Item = Api;
 
+    const OURS_ONLY: bool = false;
+
+    fn id(item: &Api) -> Option<&str> {
+        item.rule_arn()
+    }
+
+    fn tags(_item: &Api) -> Tagged {
+        Tagged::Elsewhere
+    }
+}
+
+impl Listing for DescribeRules {
     const ROUND: u8 = 2;
     const DEPTHS: &'static [Depth] = &[Depth::Plan];
-    const OURS_ONLY: bool = false;
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let listeners = query.cloud.all::<DescribeListeners>().iter().filter_map(|listener| listener.listener_arn());
@@ -329,14 +340,6 @@ impl Listing for DescribeRules {
         });
         let rules = try_join_all(calls).await?.concat().into_iter();
         Ok(Some(rules.filter(|rule| !rule.is_default().unwrap_or_default()).collect()))
-    }
-
-    fn id(item: &Api) -> Option<&str> {
-        item.rule_arn()
-    }
-
-    fn tags(_item: &Api) -> Tagged {
-        Tagged::Elsewhere
     }
 }
 

@@ -14,7 +14,7 @@ use crate::aws::error::CallError;
 use crate::cloud::discover::AUTOSCALING_PAGE;
 use crate::cloud::expiry;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -404,14 +404,8 @@ pub(super) async fn until_in_service(task: &Task<'_>, name: &str) -> Result<Vec<
 #[derive(Debug)]
 pub struct DescribeAutoScalingGroups;
 
-impl Listing for DescribeAutoScalingGroups {
+impl Collection for DescribeAutoScalingGroups {
     type Item = AutoScalingGroup;
-
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<AutoScalingGroup>>, Problem> {
-        in_region(query.clients).await.map(Some)
-    }
 
     fn id(item: &AutoScalingGroup) -> Option<&str> {
         item.auto_scaling_group_name()
@@ -431,6 +425,14 @@ impl Listing for DescribeAutoScalingGroups {
 
     fn leftover(item: &AutoScalingGroup) -> Option<String> {
         Some(format!("group {}", item.auto_scaling_group_name()?))
+    }
+}
+
+impl Listing for DescribeAutoScalingGroups {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<AutoScalingGroup>>, Problem> {
+        in_region(query.clients).await.map(Some)
     }
 }
 

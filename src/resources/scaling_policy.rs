@@ -15,7 +15,7 @@ use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::AUTOSCALING_PAGE;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::Task;
@@ -367,12 +367,15 @@ fn step_text((from, to): (Option<f64>, Option<f64>), amount: i32) -> String {
 #[derive(Debug)]
 pub struct DescribePolicies;
 
-impl Listing for DescribePolicies {
+impl Collection for DescribePolicies {
     type Item = Api;
 
+    const OURS_ONLY: bool = false;
+}
+
+impl Listing for DescribePolicies {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Plan];
-    const OURS_ONLY: bool = false;
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let groups: BTreeSet<_> =

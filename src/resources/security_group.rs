@@ -10,7 +10,7 @@ use super::network;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -280,17 +280,8 @@ async fn adopt(task: &Task<'_>, name: &str, vpc: &str) -> Result<(String, BTreeS
 #[derive(Debug)]
 pub struct DescribeSecurityGroups;
 
-impl Listing for DescribeSecurityGroups {
+impl Collection for DescribeSecurityGroups {
     type Item = Api;
-
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let stack = &query.cloud.stack;
-        let pages =
-            query.clients.ec2.describe_security_groups().filters(filter(Some(stack))).into_paginator().items().send();
-        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSecurityGroups", stack))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.group_id()
@@ -302,6 +293,17 @@ impl Listing for DescribeSecurityGroups {
 
     fn leftover(item: &Api) -> Option<String> {
         Some(format!("security group {}", item.group_name()?))
+    }
+}
+
+impl Listing for DescribeSecurityGroups {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        let pages =
+            query.clients.ec2.describe_security_groups().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSecurityGroups", stack))
     }
 }
 

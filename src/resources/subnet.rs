@@ -9,7 +9,7 @@ use super::{route_table, vpc};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -210,20 +210,8 @@ async fn adopt(task: &Task<'_>, vpc: &str, cidr: &str) -> Result<String, Problem
 #[derive(Debug)]
 pub struct DescribeSubnets;
 
-impl Listing for DescribeSubnets {
+impl Collection for DescribeSubnets {
     type Item = Api;
-
-    const ROUND: u8 = 1;
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let stack = &query.cloud.stack;
-        if query.cloud.all::<DescribeVpcs>().is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let pages = query.clients.ec2.describe_subnets().filters(filter(Some(stack))).into_paginator().items().send();
-        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSubnets", stack))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.subnet_id()
@@ -239,5 +227,19 @@ impl Listing for DescribeSubnets {
 
     fn leftover(item: &Api) -> Option<String> {
         Some(format!("subnet {}", item.subnet_id()?))
+    }
+}
+
+impl Listing for DescribeSubnets {
+    const ROUND: u8 = 1;
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        if query.cloud.all::<DescribeVpcs>().is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let pages = query.clients.ec2.describe_subnets().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSubnets", stack))
     }
 }

@@ -17,7 +17,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::ELB_PAGE;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Rows, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -344,16 +344,8 @@ pub async fn tags_of(clients: &Clients, about: &str, arn: &str) -> Result<Tags, 
 #[derive(Debug)]
 pub struct DescribeTargetGroups;
 
-impl Listing for DescribeTargetGroups {
+impl Collection for DescribeTargetGroups {
     type Item = Api;
-
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let pages = query.clients.elb.describe_target_groups().page_size(ELB_PAGE).into_paginator().items().send();
-        let call = "elasticloadbalancing:DescribeTargetGroups";
-        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.target_group_arn()
@@ -367,6 +359,24 @@ impl Listing for DescribeTargetGroups {
         Tagged::Elsewhere
     }
 
+    fn name(item: &Api) -> Option<&str> {
+        item.target_group_name()
+    }
+
+    fn leftover(item: &Api) -> Option<String> {
+        Some(format!("target group {}", item.target_group_name()?))
+    }
+}
+
+impl Listing for DescribeTargetGroups {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let pages = query.clients.elb.describe_target_groups().page_size(ELB_PAGE).into_paginator().items().send();
+        let call = "elasticloadbalancing:DescribeTargetGroups";
+        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
+    }
+
     // One that was adopted has a name of its own. It is behind our load balancer, or a group of ours stands behind it, or it
     // is behind none yet.
     fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {
@@ -377,29 +387,16 @@ impl Listing for DescribeTargetGroups {
             || behind.iter().any(|balancer| is_ours(arn::name(balancer)))
             || item.target_group_arn().is_some_and(|arn| !cloud.referrers(arn).is_empty())
     }
-
-    fn name(item: &Api) -> Option<&str> {
-        item.target_group_name()
-    }
-
-    fn leftover(item: &Api) -> Option<String> {
-        Some(format!("target group {}", item.target_group_name()?))
-    }
 }
 
 /// ARN and attributes of those target groups that were asked for them.
 #[derive(Debug)]
 pub struct DescribeTargetGroupAttributes;
 
-impl Listing for DescribeTargetGroupAttributes {
+impl Collection for DescribeTargetGroupAttributes {
     type Item = (String, Attributes);
 
-    const DEPTHS: &'static [Depth] = &[];
     const OURS_ONLY: bool = false;
-
-    async fn list(_query: &Query<'_>) -> Result<Option<Vec<Self::Item>>, Problem> {
-        Ok(Some(Vec::new()))
-    }
 }
 
 /// The target groups of a cluster (`cluster.light`): a replacement that was interrupted leaves two.

@@ -10,7 +10,7 @@ use crate::aws::error::CallError;
 use crate::cloud::console::Console;
 use crate::cloud::health::{Health, target_health};
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Depth, Listing, Query};
+use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::context::Task;
 use crate::stack::names;
@@ -20,12 +20,15 @@ use crate::stack::names;
 #[derive(Debug)]
 pub struct DescribeTargetHealth;
 
-impl Listing for DescribeTargetHealth {
+impl Collection for DescribeTargetHealth {
     type Item = (String, Vec<TargetHealthDescription>);
 
+    const OURS_ONLY: bool = false;
+}
+
+impl Listing for DescribeTargetHealth {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Plan, Depth::Status];
-    const OURS_ONLY: bool = false;
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Self::Item>>, Problem> {
         let addresses = query.cloud.addresses();

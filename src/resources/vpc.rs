@@ -6,7 +6,7 @@ use super::network::{StackNetwork, VPC};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
@@ -123,16 +123,8 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
 #[derive(Debug)]
 pub struct DescribeVpcs;
 
-impl Listing for DescribeVpcs {
+impl Collection for DescribeVpcs {
     type Item = Api;
-
-    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
-
-    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
-        let stack = &query.cloud.stack;
-        let pages = query.clients.ec2.describe_vpcs().filters(filter(Some(stack))).into_paginator().items().send();
-        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeVpcs", stack))
-    }
 
     fn id(item: &Api) -> Option<&str> {
         item.vpc_id()
@@ -144,5 +136,15 @@ impl Listing for DescribeVpcs {
 
     fn leftover(item: &Api) -> Option<String> {
         Some(format!("VPC {}", item.vpc_id()?))
+    }
+}
+
+impl Listing for DescribeVpcs {
+    const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
+        let stack = &query.cloud.stack;
+        let pages = query.clients.ec2.describe_vpcs().filters(filter(Some(stack))).into_paginator().items().send();
+        pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeVpcs", stack))
     }
 }

@@ -52,22 +52,12 @@ pub enum Tagged {
     Never,
 }
 
-/// One bulk call.
-pub trait Listing: Send + Sync + 'static {
+/// Items of one kind in a snapshot: how they are known to be the stack's, and what they refer to.
+pub trait Collection: Send + Sync + 'static {
     type Item: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// The calls of a round need what the rounds before have found.
-    const ROUND: u8 = 0;
-    /// When it is made.
-    const DEPTHS: &'static [Depth];
     /// Whether items without the stack's tag are dropped.
     const OURS_ONLY: bool = true;
-
-    /// `None` where the endpoint does not have the service at all.
-    ///
-    /// # Errors
-    /// When the call fails.
-    fn list(query: &Query<'_>) -> impl Future<Output = Result<Option<Vec<Self::Item>>, Problem>> + Send;
 
     /// The id, ARN or name by which other resources refer to it.
     fn id(_item: &Self::Item) -> Option<&str> {
@@ -76,11 +66,6 @@ pub trait Listing: Send + Sync + 'static {
 
     fn tags(_item: &Self::Item) -> Tagged {
         Tagged::Never
-    }
-
-    /// Whether it may be the stack's, before its tags are asked for.
-    fn may_be_ours(_item: &Self::Item, _cloud: &Snapshot) -> bool {
-        true
     }
 
     /// Whether these tags make it the stack's.
@@ -109,6 +94,25 @@ pub trait Listing: Send + Sync + 'static {
     }
 }
 
+/// A collection that one bulk call fills.
+pub trait Listing: Collection {
+    /// The calls of a round need what the rounds before have found.
+    const ROUND: u8 = 0;
+    /// When it is made.
+    const DEPTHS: &'static [Depth];
+
+    /// `None` where the endpoint does not have the service at all.
+    ///
+    /// # Errors
+    /// When the call fails.
+    fn list(query: &Query<'_>) -> impl Future<Output = Result<Option<Vec<Self::Item>>, Problem>> + Send;
+
+    /// Whether it may be the stack's, before its tags are asked for.
+    fn may_be_ours(_item: &Self::Item, _cloud: &Snapshot) -> bool {
+        true
+    }
+}
+
 /// The items of one listing.
 #[derive(Clone)]
 pub struct Rows {
@@ -118,8 +122,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn of<L: Listing>(items: Option<Vec<L::Item>>) -> Self {
-        Self { key: TypeId::of::<L>(), items: items.map(|items| Arc::new(items) as Arc<dyn Any + Send + Sync>) }
+    pub fn of<C: Collection>(items: Option<Vec<C::Item>>) -> Self {
+        Self { key: TypeId::of::<C>(), items: items.map(|items| Arc::new(items) as Arc<dyn Any + Send + Sync>) }
     }
 
     pub fn key(&self) -> TypeId {
@@ -139,14 +143,9 @@ impl fmt::Debug for Rows {
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Rows, Problem>> + Send + 'a>>;
 
-/// A listing without its type.
-pub trait ErasedListing: Send + Sync {
+/// A collection without its type.
+pub trait ErasedCollection: Send + Sync {
     fn key(&self) -> TypeId;
-    fn round(&self) -> u8;
-    fn depths(&self) -> &'static [Depth];
-    fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a>;
-    /// Drops what cannot be ours, before tags are asked for.
-    fn narrow(&self, cloud: &mut Snapshot);
     /// ARNs of the items whose tags are told elsewhere.
     fn untagged(&self, cloud: &Snapshot) -> Vec<String>;
     /// Notes whose the items are, and drops what is not ours.
@@ -156,24 +155,29 @@ pub trait ErasedListing: Send + Sync {
     fn referrers(&self, cloud: &Snapshot, id: &str) -> Vec<String>;
 }
 
-impl fmt::Debug for dyn ErasedListing {
+impl fmt::Debug for dyn ErasedCollection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "listing of round {}", self.round())
+        f.write_str("collection")
     }
 }
 
-/// The erased form of one listing.
-pub struct Bulk<L>(PhantomData<fn() -> L>);
+/// A listing without its type.
+pub trait ErasedListing: ErasedCollection {
+    fn round(&self) -> u8;
+    fn depths(&self) -> &'static [Depth];
+    fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a>;
+    /// Drops what cannot be ours, before tags are asked for.
+    fn narrow(&self, cloud: &mut Snapshot);
+}
 
-impl<L: Listing> Bulk<L> {
+/// The erased form of one collection.
+pub struct Bulk<C>(PhantomData<fn() -> C>);
+
+impl<C> Bulk<C> {
     pub const NEW: Self = Self(PhantomData);
 }
 
 impl<L: Listing> ErasedListing for Bulk<L> {
-    fn key(&self) -> TypeId {
-        TypeId::of::<L>()
-    }
-
     fn round(&self) -> u8 {
         L::ROUND
     }
@@ -193,29 +197,35 @@ impl<L: Listing> ErasedListing for Bulk<L> {
             cloud.store(Rows::of::<L>(Some(kept)));
         }
     }
+}
+
+impl<C: Collection> ErasedCollection for Bulk<C> {
+    fn key(&self) -> TypeId {
+        TypeId::of::<C>()
+    }
 
     fn untagged(&self, cloud: &Snapshot) -> Vec<String> {
-        let items = cloud.all::<L>().iter().filter(|item| L::tags(item) == Tagged::Elsewhere);
-        items.filter_map(|item| L::id(item).map(str::to_owned)).collect()
+        let items = cloud.all::<C>().iter().filter(|item| C::tags(item) == Tagged::Elsewhere);
+        items.filter_map(|item| C::id(item).map(str::to_owned)).collect()
     }
 
     fn settle(&self, cloud: &mut Snapshot) {
-        let items = cloud.all::<L>();
+        let items = cloud.all::<C>();
         let (mut kept, mut tagged, mut unmanaged) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
-            let id = L::id(item);
-            let tags = match L::tags(item) {
+            let id = C::id(item);
+            let tags = match C::tags(item) {
                 Tagged::Here(tags) => Some(tags),
                 Tagged::Elsewhere => id.and_then(|id| cloud.all_tags.get(id)).cloned(),
                 Tagged::Never => None,
             };
-            let is_ours = tags.as_ref().is_some_and(|tags| L::is_ours(tags, &cloud.stack));
-            if let (Some(id), Some(tags), true) = (id, tags, is_ours && !L::is_gone(item)) {
+            let is_ours = tags.as_ref().is_some_and(|tags| C::is_ours(tags, &cloud.stack));
+            if let (Some(id), Some(tags), true) = (id, tags, is_ours && !C::is_gone(item)) {
                 tagged.push((id.to_owned(), tags));
             }
-            if is_ours || !L::OURS_ONLY {
+            if is_ours || !C::OURS_ONLY {
                 kept.push(item.clone());
-            } else if let Some(name) = L::name(item).filter(|name| name.starts_with(names::PREFIX)) {
+            } else if let Some(name) = C::name(item).filter(|name| name.starts_with(names::PREFIX)) {
                 unmanaged.push(name.to_owned());
             }
         }
@@ -223,21 +233,21 @@ impl<L: Listing> ErasedListing for Bulk<L> {
         cloud.all_tags.extend(tagged);
         cloud.unmanaged.extend(unmanaged);
         if dropped {
-            cloud.store(Rows::of::<L>(Some(kept)));
+            cloud.store(Rows::of::<C>(Some(kept)));
         }
     }
 
     fn leftovers(&self, cloud: &Snapshot) -> Vec<String> {
-        cloud.all::<L>().iter().filter_map(L::leftover).collect()
+        cloud.all::<C>().iter().filter_map(C::leftover).collect()
     }
 
     fn referrers(&self, cloud: &Snapshot, id: &str) -> Vec<String> {
         // While a round is under way there may be items of others among them.
-        let is_ours = |item: &&L::Item| match L::tags(item) {
-            Tagged::Here(tags) => L::is_ours(&tags, &cloud.stack),
+        let is_ours = |item: &&C::Item| match C::tags(item) {
+            Tagged::Here(tags) => C::is_ours(&tags, &cloud.stack),
             Tagged::Elsewhere | Tagged::Never => true,
         };
-        let referrers = cloud.all::<L>().iter().filter(|item| L::refers_to(item).contains(&id)).filter(is_ours);
-        referrers.filter_map(|item| L::id(item).map(str::to_owned)).collect()
+        let referrers = cloud.all::<C>().iter().filter(|item| C::refers_to(item).contains(&id)).filter(is_ours);
+        referrers.filter_map(|item| C::id(item).map(str::to_owned)).collect()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::tags::{self, Tags};
-use crate::cloud::snapshot::listing::{Bulk, ErasedListing, Listing, Rows};
+use crate::cloud::snapshot::listing::{Bulk, Collection, ErasedCollection, Rows};
 
 /// Everything that carries the stack's tag.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Snapshot {
     /// How long after its launch an instance may not serve and still be whole.
     pub boot_grace: Duration,
     /// What it was made of.
-    pub(in crate::cloud) listings: Vec<&'static dyn ErasedListing>,
+    pub(in crate::cloud) collections: Vec<&'static dyn ErasedCollection>,
     rows: BTreeMap<TypeId, Rows>,
     /// By id, ARN or name: whatever the calls of dependents take.
     pub(in crate::cloud) all_tags: BTreeMap<String, Tags>,
@@ -42,14 +42,14 @@ impl Snapshot {
     }
 
     /// What a listing found; nothing where it was not asked for, or the endpoint does not have the service.
-    pub fn all<L: Listing>(&self) -> &[L::Item] {
-        let rows = self.rows.get(&TypeId::of::<L>()).and_then(Rows::items);
-        rows.and_then(|rows| rows.downcast_ref::<Vec<L::Item>>()).map(Vec::as_slice).unwrap_or_default()
+    pub fn all<C: Collection>(&self) -> &[C::Item] {
+        let rows = self.rows.get(&TypeId::of::<C>()).and_then(Rows::items);
+        rows.and_then(|rows| rows.downcast_ref::<Vec<C::Item>>()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether a listing was asked for and the endpoint does not have the service.
-    pub fn lacks<L: Listing>(&self) -> bool {
-        self.rows.get(&TypeId::of::<L>()).is_some_and(|rows| rows.items().is_none())
+    pub fn lacks<C: Collection>(&self) -> bool {
+        self.rows.get(&TypeId::of::<C>()).is_some_and(|rows| rows.items().is_none())
     }
 
     /// Takes up what a call found, in place of what was known of it.
@@ -57,27 +57,32 @@ impl Snapshot {
         self.rows.insert(rows.key(), rows);
     }
 
-    /// Takes up items whose tags come with them, or have been noted before.
-    pub fn put<L: Listing>(&mut self, items: Vec<L::Item>) {
-        self.store(Rows::of::<L>(Some(items)));
-        Bulk::<L>::NEW.settle(self);
-        if !self.listings.iter().any(|listing| listing.key() == TypeId::of::<L>()) {
-            self.listings.push(&const { Bulk::<L>::NEW });
+    /// Notes that it has items of a collection.
+    pub(in crate::cloud) fn holds(&mut self, collection: &'static dyn ErasedCollection) {
+        if !self.collections.iter().any(|known| known.key() == collection.key()) {
+            self.collections.push(collection);
         }
+    }
+
+    /// Takes up items whose tags come with them, or have been noted before.
+    pub fn put<C: Collection>(&mut self, items: Vec<C::Item>) {
+        self.store(Rows::of::<C>(Some(items)));
+        Bulk::<C>::NEW.settle(self);
+        self.holds(&const { Bulk::<C>::NEW });
     }
 
     /// As [`Snapshot::put`], to build one from.
     #[must_use]
-    pub fn with<L: Listing>(mut self, items: Vec<L::Item>) -> Self {
-        self.put::<L>(items);
+    pub fn with<C: Collection>(mut self, items: Vec<C::Item>) -> Self {
+        self.put::<C>(items);
         self
     }
 
     /// Adds one item to what a listing found.
-    pub fn add<L: Listing>(&mut self, item: L::Item) {
-        let mut items = self.all::<L>().to_vec();
+    pub fn add<C: Collection>(&mut self, item: C::Item) {
+        let mut items = self.all::<C>().to_vec();
         items.push(item);
-        self.put::<L>(items);
+        self.put::<C>(items);
     }
 
     /// Notes the tags of something.
@@ -102,11 +107,11 @@ impl Snapshot {
 
     /// Ids of what refers to an id.
     pub fn referrers(&self, id: &str) -> Vec<String> {
-        self.listings.iter().flat_map(|listing| listing.referrers(self, id)).collect()
+        self.collections.iter().flat_map(|collection| collection.referrers(self, id)).collect()
     }
 
     /// One line for everything that costs money or stands in the way of a new stack.
     pub fn leftovers(&self) -> Vec<String> {
-        self.listings.iter().flat_map(|listing| listing.leftovers(self)).collect()
+        self.collections.iter().flat_map(|collection| collection.leftovers(self)).collect()
     }
 }

@@ -6,19 +6,22 @@ use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
 
 use crate::aws::error::CallError;
 use crate::cloud::discover::AUTOSCALING_PAGE;
-use crate::cloud::snapshot::listing::{Depth, Listing, Query};
+use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
 
 /// The scheduled actions of our groups; nothing is asked where the stack has none.
 #[derive(Debug)]
 pub struct DescribeScheduledActions;
 
-impl Listing for DescribeScheduledActions {
+impl Collection for DescribeScheduledActions {
     type Item = ScheduledUpdateGroupAction;
 
+    const OURS_ONLY: bool = false;
+}
+
+impl Listing for DescribeScheduledActions {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Plan];
-    const OURS_ONLY: bool = false;
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<ScheduledUpdateGroupAction>>, Problem> {
         let groups: BTreeSet<_> = super::all(query.cloud).filter_map(|group| group.auto_scaling_group_name()).collect();
