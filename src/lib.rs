@@ -2,41 +2,55 @@
 //!
 //! # The map
 //!
+//! From the ground up; a folder or file imports only what stands above it in this list (`tests/it/layers.rs` reads it here):
+//!
 //! ```text
-//! main → cli ─┬─ stack        YAML text → Stack, or all its problems at once
-//!             ├─ engine       Stack × cloud → plan → actions in order → waits      (uses resources, aws)
-//!             │   resources   one file per AWS type: wanted, live, create, update, retire
-//!             │   aws         SDK clients, counted calls, SDK error → Problem
-//!             ├─ benchmark    scenario → load → what the client measured → CloudWatch → RunResult
-//!             ├─ report       RunResult → one HTML file; two RunResults → a comparison
-//!             ├─ region       the embedded region: an AWS endpoint with a real data plane
-//!             ├─ workload     the sample application that instances run
-//!             └─ ui           the only code that prints
-//! chart       time series → PNG, for the region's widget images
-//! clock       the only file that reads the time or sleeps
-//! problem     every error that a user can meet; exit: every exit code
+//! exit         every exit code
+//! clock        the only file that reads the time or sleeps
+//! problem      every error that a user can meet: summary, detail, place, hint, exit code
+//! chart        time series → pictures, for the region's widget images
+//! document     reading YAML: places, grammar, checks, did-you-mean; stacks, scenarios and faults use it alike
+//! catalog      what AWS publishes, as data: instance types, prices, images
+//! stack        the stack language and its model: a text → Stack, or all its problems at once
+//! aws          SDK clients, retry, rates, errors; quirks of endpoints that stand in for AWS
+//! cloud        what is live: snapshot and its listings, tags, leases, images, activities, consoles, target health
+//! resource     the contract: Resource and its erased form, fields, changes, events, the context of an action, Provider
+//! resources    one file per AWS type, and AWS as a provider
+//! engine       diff, plan, scheduler, apply, lock, adopt, plan file
+//! region       the embedded region: an AWS endpoint with a real data plane (imports none of aws, cloud, resource, resources, engine)
+//! workload     the sample application that instances run
+//! result       a benchmark's result and its store on disk
+//! benchmark    scenario → load → what the client measured → CloudWatch → RunResult
+//! report       RunResult → one HTML file; two RunResults → a comparison
+//! ui           the only code that prints
+//! cli          one file per command
 //! ```
+//!
+//! Inside a folder no two files import each other in a circle. A folder's face (`mod.rs`, `x.rs` beside `x/`) and a service's
+//! `model.rs`, which owns the parts that its files hold, are excepted.
 //!
 //! # The ideas
 //!
 //! - **The cloud is the state.** No state file: every resource carries its stack, address and the hash of what was wanted
-//!   as tags from the call that creates it, and `engine::discover` finds all by tag and name in a few bulk calls.
+//!   as tags from the call that creates it, and `cloud::discover` finds all by tag and name in the few bulk calls that the types declare.
+//! - **One boundary.** `resource::provider::Provider` is all that the engine knows of a cloud; `engine` and `cloud` name no
+//!   resource type. AWS and the embedded region are one provider; `tests/it/folder_provider.rs` is another.
 //! - **One path.** The embedded region is reached through the AWS SDK like AWS itself: only the endpoint differs.
 //! - **Pure models, thin shells.** Each service of the region, the apply scheduler, the diff and the load schedule decide
 //!   without I/O and are given the time. `region::world` owns the services' models and routes signals between them;
 //!   processes, sockets and clocks stand around it.
 //! - **What AWS creates once is the lock.** A run holds its stack by a launch template of a fixed name, whose tags are a
-//!   lease (`engine::lock`). What joins a stack later does so by tags alone (`engine::adopt`).
+//!   lease (`cloud::lease`, `engine::lock`). What joins a stack later does so by tags alone (`engine::adopt`).
 //! - **Failure is tried, not argued.** Stacks, tampering, faults and ends of the process come at random, in simulated time, to
 //!   the real engine and the real models of the region (`tests/it/fuzz.rs`); what failed once is a test with a name.
-//! - **Events, then sinks.** Engine and benchmark tell what happens as `engine::event::Event`s; `ui` turns them into bars or
+//! - **Events, then sinks.** Engine and benchmark tell what happens as `resource::event::Event`s; `ui` turns them into bars or
 //!   lines.
 //!
 //! # Where the first design was left, and why
 //!
 //! - Problems are used everywhere, so they live in `problem.rs`, not in the stack language.
 //! - The YAML reader stands on serde-saphyr's event parser: a deserializer stops at the first mistake. One description of
-//!   the keys (`stack::grammar`, `stack::language`) makes checks, defaults and the JSON Schema, so schemars is not needed.
+//!   the keys (`document::grammar`, `stack::language`) makes checks, defaults and the JSON Schema, so schemars is not needed.
 //! - Charts use plotters' drawing backends only; its chart builder can neither truncate labels nor leave gaps.
 //! - There is no separate collector: the shells that measure (proxy, processes) send measurements as signals.
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::changes::{self, ChangeArgs};
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::engine::adopt::Existing;
 use crate::exit::Exit;
+use crate::resource::provider::Existing;
 
 /// Make an existing group or target group part of a stack
 #[derive(Debug, clap::Args)]

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud};
 use crate::clock;
-use crate::engine::{deadline, down, lock};
+use crate::cloud::expiry;
+use crate::engine::{down, lock};
 use crate::exit::Exit;
-use crate::resource::context::Run;
+use crate::resource::context::Operation;
+use crate::stack::model::Provider;
 
 /// Remove a stack; prove that nothing is left
 #[derive(Debug, clap::Args)]
@@ -30,9 +34,9 @@ pub struct Args {
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (name, provider, region) = cloud::named(args.name.as_deref(), &args.stack, session)?;
     let clients = cloud::clients(provider, &region, session).await?;
-    let run = Run::new(clients, &name, cloud::sink(session), cloud::interrupt(), args.timeout);
+    let run = Operation::new(clients, &name, cloud::sink(session), cloud::interrupt(), args.timeout);
     if let Some(after) = args.after {
-        return later(&run, after, &args.change, session).await;
+        return later(&run, provider, after, &args.change, session).await;
     }
     let teardown = down::plan(&run).await?;
     let count = teardown.report.changes.len();
@@ -47,24 +51,31 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         }
     }
     down::down(&run, teardown, args.change.lock_timeout).await?;
-    cloud::tell_calls(session, &run.clients);
+    cloud::tell_calls(session, run.clients());
     session.printer.result(&format!("{name}: nothing left"));
     Ok(Exit::Ok)
 }
 
 /// The deadline is AWS's to keep; what AWS cannot do is said.
-async fn later(run: &Run, after: Duration, change: &ChangeArgs, session: &Session) -> Outcome {
+async fn later(
+    run: &Operation,
+    provider: Provider,
+    after: Duration,
+    change: &ChangeArgs,
+    session: &Session,
+) -> Outcome {
     let question = format!("Let AWS take the groups of {} to zero after that time?", run.stack);
-    if !cloud::confirm(run.clients.provider, change.yes, &question, session)? {
+    if !cloud::confirm(provider, change.yes, &question, session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
     let lock = lock::acquire(run, "down --after", change.lock_timeout).await?;
     let now = clock::now();
-    let work = async { deadline::set(&lock.run, now, after).await.map_err(Into::into) };
+    let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
+    let work = async { lock.run.provider.expire(&lock.run, at).await.map_err(Into::into) };
     let set = lock.during(work).await?;
-    cloud::tell_calls(session, &run.clients);
-    session.printer.result(&format!("{}: {}", run.stack, deadline::sentence(set.at, now)));
+    cloud::tell_calls(session, run.clients());
+    session.printer.result(&format!("{}: {}", run.stack, expiry::sentence(set.at, now)));
     if set.groups > 0 {
         let groups = counted(set.groups, "group");
         session.printer.note(&format!("AWS takes {groups} to zero at that time by itself."));
@@ -72,7 +83,7 @@ async fn later(run: &Run, after: Duration, change: &ChangeArgs, session: &Sessio
     session.printer.note(&format!(
         "The load balancer and {} outside of groups run and cost on until somebody runs `cloudscale down`; `status` and \
          `ls` tell when it is overdue.",
-        counted(set.fleet, "instance")
+        counted(set.instances, "instance")
     ));
     Ok(Exit::Ok)
 }

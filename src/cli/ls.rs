@@ -4,7 +4,7 @@ use super::{Outcome, Session, cloud};
 use jiff::Timestamp;
 
 use crate::clock;
-use crate::engine::deadline;
+use crate::cloud::expiry;
 use crate::exit::Exit;
 use crate::resources::stacks::{StackSummary, stacks};
 use crate::ui::table::table;
@@ -33,6 +33,6 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
 }
 
 fn row(stack: &StackSummary, now: Timestamp) -> Vec<String> {
-    let deadline = stack.down_after.map(|deadline| deadline::sentence(deadline, now)).unwrap_or_default();
+    let deadline = stack.down_after.map(|deadline| expiry::sentence(deadline, now)).unwrap_or_default();
     vec![stack.stack.clone(), stack.instances.to_string(), deadline]
 }

@@ -35,6 +35,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
+use crate::resource::provider::Wait;
 use crate::stack::model::Provider;
 use crate::ui::Printer;
 
@@ -86,6 +87,27 @@ impl From<ProviderArg> for Provider {
         match provider {
             ProviderArg::Local => Provider::Local,
             ProviderArg::Aws => Provider::Aws,
+        }
+    }
+}
+
+/// How far a command waits.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum WaitArg {
+    /// Until every target is healthy and every route answers
+    All,
+    /// Until every target is healthy: for endpoints that route no requests
+    Targets,
+    /// Not at all
+    None,
+}
+
+impl From<WaitArg> for Wait {
+    fn from(wait: WaitArg) -> Self {
+        match wait {
+            WaitArg::All => Wait::All,
+            WaitArg::Targets => Wait::Targets,
+            WaitArg::None => Wait::None,
         }
     }
 }

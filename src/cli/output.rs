@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::engine::wait::sample;
 use crate::exit::Exit;
 use crate::problem::Problem;
+use crate::resources::readiness::sample;
 
 /// Print the stack's URLs
 #[derive(Debug, clap::Args)]

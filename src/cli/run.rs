@@ -12,11 +12,11 @@ use crate::aws::clients::Clients;
 use crate::benchmark::scenario::Scenario;
 use crate::engine::Engine;
 use crate::engine::price;
-use crate::engine::wait::Wait;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::region::daemon;
 use crate::resource::event::Sink;
+use crate::resource::provider::Wait;
 use crate::stack::model::{Provider, Stack};
 
 /// Bring a stack up, load it, report, and take it down again

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::WaitArg;
 use super::changes::ChangeArgs;
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::catalog::prices;
-use crate::engine::wait::Wait;
 use crate::exit::Exit;
 
 /// Start a stopped stack again with the capacity that it had
@@ -17,7 +17,7 @@ pub struct Args {
     change: ChangeArgs,
     /// What to wait for
     #[arg(long, value_enum, default_value = "all")]
-    wait: Wait,
+    wait: WaitArg,
     /// When every wait gives up
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
@@ -38,7 +38,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(Exit::Ok);
     }
     engine.start(args.change.lock_timeout).await?;
-    let after = engine.wait(args.wait).await?;
+    let after = engine.wait(args.wait.into()).await?;
     cloud::tell_calls(session, engine.clients());
     session.printer.note(&format!("{name}: started{}", cloud::cost_change(&before, &after)));
     session.printer.note(prices::SOURCE);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::clock;
-use crate::engine::deadline;
+use crate::cloud::expiry;
 use crate::exit::Exit;
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::ui::table::table;
@@ -40,7 +40,7 @@ fn text(status: &Status, now: Timestamp, width: u16) -> String {
         _ => format!("{} on {}: not up", status.stack, status.provider),
     };
     let stopped = if status.stopped { "\nstopped: `cloudscale start` brings the instances back" } else { "" };
-    let deadline = status.down_after.map(|deadline| format!("\n{}", deadline::sentence(deadline, now)));
+    let deadline = status.down_after.map(|deadline| format!("\n{}", expiry::sentence(deadline, now)));
     let head = format!("{head}{stopped}{}", deadline.unwrap_or_default());
     let clusters = status.clusters.iter().map(cluster_row).collect();
     let instances =

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::WaitArg;
 use super::changes::{self, ChangeArgs};
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::engine::plan_file::PlanFile;
 use crate::engine::price;
-use crate::engine::wait::Wait;
 use crate::exit::Exit;
 
 /// Make the cloud what the stack says; wait until it serves
@@ -22,7 +22,7 @@ pub struct Args {
     max_hourly: Option<f64>,
     /// What to wait for
     #[arg(long, value_enum, default_value = "all")]
-    wait: Wait,
+    wait: WaitArg,
     /// When every wait gives up
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
@@ -42,7 +42,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(Exit::Ok);
     };
     ready.apply(&engine).await?;
-    let status = engine.wait(args.wait).await?;
+    let status = engine.wait(args.wait.into()).await?;
     cloud::tell_calls(session, engine.clients());
     if let Some(url) = &status.url {
         session.printer.result(url);

@@ -22,3 +22,26 @@ pub fn tag(at: Timestamp) -> Tags {
 pub fn is_action(name: Option<&str>) -> bool {
     name.is_some_and(|name| name.ends_with(ACTION))
 }
+
+/// "to be down at 2026-11-22T03:00:00Z", "overdue since 2026-11-22T03:00:00Z: run `cloudscale down`"
+pub fn sentence(expiry: Timestamp, now: Timestamp) -> String {
+    if expiry <= now {
+        return format!("overdue since {expiry}: run `cloudscale down`");
+    }
+    format!("to be down at {expiry}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        format!("2026-11-22T{text}Z").parse().expect("a time")
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_says_what_to_do() {
+        assert!(sentence(time("04:00:00"), time("04:00:00")).contains("run `cloudscale down`"));
+        assert_eq!(sentence(time("04:00:00"), time("03:00:00")), "to be down at 2026-11-22T04:00:00Z");
+    }
+}

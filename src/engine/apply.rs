@@ -13,32 +13,32 @@ use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Action;
 use crate::resource::cluster_prefix;
-use crate::resource::context::{Run, Task, interrupted};
+use crate::resource::context::{ActionContext, Operation, interrupted};
 use crate::resource::event::{Event, seconds};
 
 /// Steps at once. AWS's token buckets for mutating calls hold at least this many (EC2 API throttling: 50–200).
 const RUNNING_MAX: usize = 16;
 
-/// One half of a change.
+/// One part of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
+enum Phase {
     /// Create or update.
-    Forward,
+    Apply,
     /// Delete what was replaced, and what an update left without use.
-    Retire,
+    Delete,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Step {
     node: usize,
-    half: Half,
+    phase: Phase,
 }
 
 /// Makes the cloud what the nodes say.
 ///
 /// # Errors
 /// Everything that failed; what does not depend on a failure was done all the same.
-pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
+pub async fn apply(run: &Operation, nodes: Vec<Node>) -> Result<(), Problems> {
     for node in &nodes {
         if let (Some(live), Action::Unchanged | Action::Update) = (&node.live, node.change.action) {
             run.publish(&live.address, live.output.clone());
@@ -53,22 +53,22 @@ pub async fn apply(run: &Run, nodes: Vec<Node>) -> Result<(), Problems> {
         .await
 }
 
-/// The halves that each change has.
+/// The phases that each change has.
 fn steps(nodes: &[Node]) -> Vec<Step> {
     let gone = Gone::of(nodes);
     let mut steps = Vec::new();
     for (node, content) in nodes.iter().enumerate() {
-        let halves: &[Half] = match content.change.action {
-            Action::Create => &[Half::Forward],
-            Action::Update if !content.face.sheds() => &[Half::Forward],
+        let phases: &[Phase] = match content.change.action {
+            Action::Create => &[Phase::Apply],
+            Action::Update if !content.face.prunes() => &[Phase::Apply],
             // What serves takes its leave before it goes.
-            Action::Replace if goes_with_another(&gone, content) && !content.face.sheds() => &[Half::Forward],
-            Action::Update | Action::Replace => &[Half::Forward, Half::Retire],
+            Action::Replace if goes_with_another(&gone, content) && !content.face.prunes() => &[Phase::Apply],
+            Action::Update | Action::Replace => &[Phase::Apply, Phase::Delete],
             Action::Delete if goes_with_another(&gone, content) => &[],
-            Action::Delete => &[Half::Retire],
+            Action::Delete => &[Phase::Delete],
             Action::Unchanged => &[],
         };
-        steps.extend(halves.iter().map(|half| Step { node, half: *half }));
+        steps.extend(phases.iter().map(|phase| Step { node, phase: *phase }));
     }
     steps
 }
@@ -94,7 +94,7 @@ fn goes_with_another(gone: &Gone<'_>, node: &Node) -> bool {
     let fields = node.live.iter().flat_map(|live| live.fields.iter());
     let held = fields.flat_map(|(_, value)| value.references().into_iter().map(|it| (it, value.is_replaced())));
     let gone = held.filter(|held| gone.0.contains(held)).filter_map(|(address, _)| gone.1.get(address));
-    gone.into_iter().any(|kind| node.face.goes_with().contains(kind))
+    gone.into_iter().any(|kind| node.face.deleted_with().contains(kind))
 }
 
 /// For each step, the steps before it.
@@ -104,7 +104,7 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
         at.entry(nodes[step.node].change.address.as_str()).or_default().push(index);
     }
     let mut forward = BTreeMap::<&str, Vec<usize>>::new();
-    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.half == Half::Forward) {
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.phase == Phase::Apply) {
         if let Some(cluster) = cluster_prefix(&nodes[step.node].change.address) {
             forward.entry(cluster).or_default().push(index);
         }
@@ -113,23 +113,23 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
     let steps_at = |address: &str| at.get(address).into_iter().flatten().copied();
     for (index, step) in steps.iter().enumerate() {
         let node = &nodes[step.node];
-        if step.half == Half::Forward {
-            for needed in node.needs().flat_map(steps_at).filter(|other| steps[*other].half == Half::Forward) {
+        if step.phase == Phase::Apply {
+            for needed in node.needs().flat_map(steps_at).filter(|other| steps[*other].phase == Phase::Apply) {
                 before[index].push(needed);
             }
         } else {
             let own = steps_at(&node.change.address);
             before[index]
-                .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].half == Half::Forward));
+                .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].phase == Phase::Apply));
             // Where a fleet becomes a group or the other way round, what serves goes last.
-            if node.change.action == Action::Delete && node.face.sheds() {
+            if node.change.action == Action::Delete && node.face.prunes() {
                 let successors = cluster_prefix(&node.change.address).and_then(|cluster| forward.get(cluster));
                 before[index].extend(successors.into_iter().flatten());
             }
         }
         // What this one refers to is retired only when this one has let go of it.
         for held in node.holds().chain(node.needs()).flat_map(steps_at) {
-            if steps[held].half == Half::Retire && held != index && steps[held].node != step.node {
+            if steps[held].phase == Phase::Delete && held != index && steps[held].node != step.node {
                 before[held].push(index);
             }
         }
@@ -138,7 +138,7 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
 }
 
 struct Application<'a> {
-    run: &'a Run,
+    run: &'a Operation,
     nodes: Arc<[Node]>,
     steps: Vec<Step>,
     started: BTreeMap<usize, Instant>,
@@ -194,7 +194,7 @@ impl Application<'_> {
         self.run.sink.event(Event::ActionStarted { address: change.address.clone(), action: change.action });
     }
 
-    /// A change is finished with its last half.
+    /// A change is finished with its last phase.
     fn finish(&self, step: usize) {
         let index = self.steps[step].node;
         let is_last = self.steps.get(step + 1).is_none_or(|next| next.node != index);
@@ -229,18 +229,18 @@ impl Application<'_> {
     }
 }
 
-async fn perform(run: Run, nodes: Arc<[Node]>, step: Step, index: usize) -> (usize, Result<(), Problem>) {
+async fn perform(run: Operation, nodes: Arc<[Node]>, step: Step, index: usize) -> (usize, Result<(), Problem>) {
     let node = &nodes[step.node];
     let spec = node.wanted.as_ref().map(|wanted| wanted.spec.as_str()).unwrap_or_default();
-    let task = Task { run: &run, address: &node.change.address, spec };
-    let outcome = match step.half {
-        Half::Forward => forward(&task, node).await,
-        Half::Retire => retire(&task, node).await,
+    let task = ActionContext { run: &run, address: &node.change.address, spec };
+    let outcome = match step.phase {
+        Phase::Apply => create_or_update(&task, node).await,
+        Phase::Delete => delete(&task, node).await,
     };
     (index, outcome)
 }
 
-async fn forward(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
+async fn create_or_update(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
     let Some(wanted) = &node.wanted else {
         return Ok(());
     };
@@ -253,16 +253,16 @@ async fn forward(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn retire(task: &Task<'_>, node: &Node) -> Result<(), Problem> {
+async fn delete(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
     let Some(live) = &node.live else {
         return Ok(());
     };
     let published = || task.run.published(task.address).unwrap_or_default();
     match node.change.action {
-        Action::Update => node.face.shed(task, live, &published()).await,
+        Action::Update => node.face.prune(task, live, &published()).await,
         // A creation may have found the live one to be what is wanted: then it stays.
         Action::Replace if published().id == live.output.id => Ok(()),
-        _ => node.face.retire(task, live).await,
+        _ => node.face.delete(task, live).await,
     }
 }
 
@@ -272,11 +272,11 @@ mod tests {
     use super::*;
 
     /// Whether everything of `first` is over before `then` begins.
-    fn precedes(nodes: &[Node], first: (&str, Half), then: (&str, Half)) -> bool {
+    fn precedes(nodes: &[Node], first: (&str, Phase), then: (&str, Phase)) -> bool {
         let steps = steps(nodes);
-        let at = |(address, half): (&str, Half)| {
-            let found = steps.iter().position(|step| nodes[step.node].change.address == address && step.half == half);
-            found.unwrap_or_else(|| panic!("{address} has no step {half:?}"))
+        let at = |(address, phase): (&str, Phase)| {
+            let found = steps.iter().position(|step| nodes[step.node].change.address == address && step.phase == phase);
+            found.unwrap_or_else(|| panic!("{address} has no step {phase:?}"))
         };
         let before = edges(nodes, &steps);
         let (mut seen, mut open) = (BTreeSet::new(), vec![at(then)]);
@@ -288,36 +288,36 @@ mod tests {
 
     #[test]
     fn the_security_group_closes_the_old_port_when_the_old_listener_is_gone() {
-        use Half::{Forward, Retire};
+        use Phase::{Apply, Delete};
         let nodes = edited("{port: 80,", "{port: 8000,");
         let (group, listener) = ("load_balancer.security_group", "load_balancer.listener");
-        assert!(precedes(&nodes, (group, Forward), (listener, Forward)));
-        assert!(precedes(&nodes, ("cluster.fleet.rule", Forward), (listener, Retire)));
-        assert!(precedes(&nodes, (listener, Retire), (group, Retire)));
+        assert!(precedes(&nodes, (group, Apply), (listener, Apply)));
+        assert!(precedes(&nodes, ("cluster.fleet.rule", Apply), (listener, Delete)));
+        assert!(precedes(&nodes, (listener, Delete), (group, Delete)));
     }
 
     #[test]
     fn a_rule_moves_between_the_new_targets_and_the_leave_of_the_old() {
-        use Half::{Forward, Retire};
+        use Phase::{Apply, Delete};
         for (cluster, port) in [("fleet", "8080"), ("group", "8081")] {
             let nodes = edited(&format!("port: {port}"), "port: 9000");
             let address = |kind: &str| format!("cluster.{cluster}.{kind}");
             let serves = address(if cluster == "fleet" { "registration" } else { "scaling_group" });
             let (rule, target_group) = (address("rule"), address("target_group"));
-            assert!(precedes(&nodes, (&target_group, Forward), (&serves, Forward)));
-            assert!(precedes(&nodes, (&serves, Forward), (&rule, Forward)));
-            assert!(precedes(&nodes, (&rule, Forward), (&serves, Retire)));
-            assert!(precedes(&nodes, (&rule, Forward), (&target_group, Retire)));
-            assert!(precedes(&nodes, (&target_group, Retire), ("instances.security_group", Retire)));
+            assert!(precedes(&nodes, (&target_group, Apply), (&serves, Apply)));
+            assert!(precedes(&nodes, (&serves, Apply), (&rule, Apply)));
+            assert!(precedes(&nodes, (&rule, Apply), (&serves, Delete)));
+            assert!(precedes(&nodes, (&rule, Apply), (&target_group, Delete)));
+            assert!(precedes(&nodes, (&target_group, Delete), ("instances.security_group", Delete)));
         }
     }
 
     #[test]
     fn a_fleet_that_becomes_a_group_goes_when_the_group_is_there() {
-        use Half::{Forward, Retire};
+        use Phase::{Apply, Delete};
         let nodes = edited("    instances: 4\n", "    autoscaling: {min: 2, max: 4}\n");
-        let group = ("cluster.fleet.scaling_group", Forward);
-        assert!(precedes(&nodes, group, ("cluster.fleet.registration", Retire)));
-        assert!(precedes(&nodes, group, ("cluster.fleet.instances", Retire)));
+        let group = ("cluster.fleet.scaling_group", Apply);
+        assert!(precedes(&nodes, group, ("cluster.fleet.registration", Delete)));
+        assert!(precedes(&nodes, group, ("cluster.fleet.instances", Delete)));
     }
 }

@@ -1,4 +1,4 @@
-//! Wanted × live × spec tag → changes with reasons. Pure.
+//! Desired × live × spec tag → changes with reasons. Pure.
 //!
 //! A field that differs while the spec tag equals the wanted spec was changed behind our back: drift. Otherwise the stack
 //! changed. What refers to a resource that is made anew changes with it.
@@ -12,11 +12,11 @@ use crate::cloud::tags::Tags;
 use crate::problem::Problems;
 use crate::resource::Scope;
 use crate::resource::change::{Action, Change, FieldChange};
-use crate::resource::erased::{Face, Live, Wanted};
+use crate::resource::erased::{Desired, ErasedResource, Observed};
 use crate::resource::fields::{Fields, Value};
-use crate::resources::TYPES;
-use crate::stack::model::Capacity;
-use crate::stack::names;
+
+/// The resource types of a provider, in the order of their references.
+pub type Types = &'static [&'static dyn ErasedResource];
 
 /// The reason of a change that nobody made in the stack.
 const DRIFT: &str = "drift: changed outside cloudscale";
@@ -25,10 +25,10 @@ const ADOPTED: &str = "adopted, and not as the stack wants it yet";
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    pub face: &'static dyn Face,
+    pub face: &'static dyn ErasedResource,
     pub change: Change,
-    pub wanted: Option<Wanted>,
-    pub live: Option<Live>,
+    pub wanted: Option<Desired>,
+    pub live: Option<Observed>,
 }
 
 impl Node {
@@ -41,7 +41,7 @@ impl Node {
     /// Addresses that must stay while the live resource is there.
     pub fn holds(&self) -> impl Iterator<Item = &str> {
         let live = self.live.iter();
-        live.flat_map(|live| live.fields.references().chain(live.stands_on.iter().map(String::as_str)))
+        live.flat_map(|live| live.fields.references().chain(live.delete_after.iter().map(String::as_str)))
     }
 
     /// Whether dependents must take up something new.
@@ -49,7 +49,7 @@ impl Node {
         let content = || self.change.fields.iter().any(|field| !field.path.starts_with("tags."));
         match self.change.action {
             Action::Create | Action::Replace => true,
-            Action::Update => self.face.revises() && content(),
+            Action::Update => self.face.versioned() && content(),
             Action::Delete | Action::Unchanged => false,
         }
     }
@@ -59,21 +59,21 @@ impl Node {
 ///
 /// # Errors
 /// Resources that have our names and are not ours.
-pub fn diff(scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
-    let strangers = strangers(scope);
-    if strangers.has_errors() {
-        return Err(strangers);
+pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
+    let unmanaged = unmanaged(types, scope);
+    if unmanaged.has_errors() {
+        return Err(unmanaged);
     }
     let mut nodes = Vec::new();
     let mut cloud = Cow::Borrowed(scope.cloud);
     // In the order of the types, what others refer to comes before them: so they see what has been replaced.
-    for &face in TYPES {
-        let mut live = by_address(face.live(&cloud));
-        for wanted in face.wanted(scope) {
+    for &face in types {
+        let mut live = by_address(face.observed(&cloud));
+        for wanted in face.desired(scope) {
             let mut found = live.remove(&wanted.address).unwrap_or_default();
             // A replacement that was interrupted leaves two: the one that can stay does, of the wanted spec and next to its
             // own kind where there is a choice.
-            let fits = |live: &Live| {
+            let fits = |live: &Observed| {
                 let behind = live.fields.iter().any(|(_, value)| value.is_replaced());
                 let differences = differences(face, &live.fields, &wanted.fields);
                 (action(&differences) != Action::Replace, spec_tag(live) == Some(&wanted.spec), !behind)
@@ -95,37 +95,30 @@ pub fn diff(scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
 }
 
 /// Everything live, to be deleted.
-pub fn teardown(cloud: &Snapshot) -> Vec<Node> {
-    let live = TYPES.iter().flat_map(|face| face.live(cloud).into_iter().map(|live| (*face, live)));
+pub fn teardown(types: Types, cloud: &Snapshot) -> Vec<Node> {
+    let live = types.iter().flat_map(|face| face.observed(cloud).into_iter().map(|live| (*face, live)));
     live.map(|(face, live)| deletion(face, live, "the stack goes down")).collect()
 }
 
-fn strangers(scope: &Scope<'_>) -> Problems {
-    let stack = scope.stack;
-    let mut names = vec![("load balancer", names::load_balancer(&stack.name))];
-    for cluster in &stack.clusters {
-        names.push(("target group", names::target_group(&stack.name, &cluster.name)));
-        if let Capacity::Group(_) = cluster.capacity {
-            names.push(("Auto Scaling group", names::group(&stack.name, &cluster.name)));
-        }
-    }
-    let taken = names.into_iter().filter(|(_, name)| scope.cloud.unmanaged.contains(name));
+fn unmanaged(types: Types, scope: &Scope<'_>) -> Problems {
+    let names = types.iter().flat_map(|face| face.unique_names(scope.stack));
+    let taken = names.filter(|(_, name)| scope.cloud.unmanaged.contains(name));
     Problems(taken.map(|(kind, name)| tags::not_ours(kind, &name)).collect())
 }
 
-fn by_address(live: Vec<Live>) -> BTreeMap<String, Vec<Live>> {
-    let mut found = BTreeMap::<String, Vec<Live>>::new();
+fn by_address(live: Vec<Observed>) -> BTreeMap<String, Vec<Observed>> {
+    let mut found = BTreeMap::<String, Vec<Observed>>::new();
     for live in live {
         found.entry(live.address.clone()).or_default().push(live);
     }
     found
 }
 
-fn spec_tag(live: &Live) -> Option<&String> {
+fn spec_tag(live: &Observed) -> Option<&String> {
     live.tags.as_ref().and_then(|tags| tags.get(tags::SPEC))
 }
 
-fn deletion(face: &'static dyn Face, live: Live, reason: &str) -> Node {
+fn deletion(face: &'static dyn ErasedResource, live: Observed, reason: &str) -> Node {
     let change = Change {
         address: live.address.clone(),
         kind: face.kind().to_owned(),
@@ -136,7 +129,7 @@ fn deletion(face: &'static dyn Face, live: Live, reason: &str) -> Node {
     Node { face, change, wanted: None, live: Some(live) }
 }
 
-fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tags: &Tags) -> Node {
+fn compare(face: &'static dyn ErasedResource, wanted: Desired, live: Option<Observed>, user_tags: &Tags) -> Node {
     let change = |action, reason: String, fields| Change {
         address: wanted.address.clone(),
         kind: face.kind().to_owned(),
@@ -164,7 +157,7 @@ fn compare(face: &'static dyn Face, wanted: Wanted, live: Option<Live>, user_tag
     Node { face, change, wanted: Some(wanted), live: Some(live) }
 }
 
-fn reason(live: &Live, wanted: &Wanted) -> String {
+fn reason(live: &Observed, wanted: &Desired) -> String {
     match spec_tag(live) {
         Some(spec) if *spec == wanted.spec => DRIFT.to_owned(),
         Some(spec) if spec == tags::ADOPTED => ADOPTED.to_owned(),
@@ -194,12 +187,12 @@ fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChang
     }
 }
 
-fn differences(face: &dyn Face, live: &Fields, wanted: &Fields) -> Vec<FieldChange> {
+fn differences(face: &dyn ErasedResource, live: &Fields, wanted: &Fields) -> Vec<FieldChange> {
     let forces = |path: &str| {
         let follows = live.get(path).is_some_and(Value::is_replaced);
         face.replace_on().contains(&path) || follows && face.replace_with().contains(&path)
     };
-    let is_untold = |path: &str| live.get(path).is_none() && face.may_be_untold().contains(&path);
+    let is_untold = |path: &str| live.get(path).is_none() && face.optional_readback().contains(&path);
     let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value) && !is_untold(path));
     let changed = differs.map(|(path, value)| FieldChange {
         forces_replacement: forces(path),

@@ -6,14 +6,13 @@ use super::apply::apply;
 use super::diff::{self, Node};
 use super::lock;
 use super::plan::Report;
-use super::snapshot;
 use crate::clock;
 use crate::cloud::lease::Lease;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Change;
-use crate::resource::context::{Backoff, Run};
+use crate::resource::context::{Backoff, Operation};
 use crate::resource::event::Event;
 
 /// What `down` would delete.
@@ -29,13 +28,13 @@ pub struct Teardown {
 ///
 /// # Errors
 /// The first call that fails.
-pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
-    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
-    let nodes = diff::teardown(&cloud);
+pub async fn plan(run: &Operation) -> Result<Teardown, Problem> {
+    let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
+    let nodes = diff::teardown(run.provider.types(), &cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
-    let report = Report::new(&run.stack, run.clients.provider, changes, None);
-    Ok(Teardown { report, lock: lock::of(&cloud), nodes })
+    let report = Report::new(&run.stack, run.provider.name(), changes, None);
+    Ok(Teardown { report, lock: run.provider.leases().shown(&cloud), nodes })
 }
 
 /// Deletes it all under the stack's lock, then looks again until AWS lists nothing of the stack, and deletes what it lists
@@ -43,9 +42,9 @@ pub async fn plan(run: &Run) -> Result<Teardown, Problem> {
 ///
 /// # Errors
 /// The run that holds the lock; what could not be deleted; what is left when time is up.
-pub async fn down(run: &Run, teardown: Teardown, patience: Duration) -> Result<(), Problems> {
+pub async fn down(run: &Operation, teardown: Teardown, patience: Duration) -> Result<(), Problems> {
     // Whatever was made before this moment is listed by then.
-    let all_listed = clock::instant() + run.clients.listing_lag;
+    let all_listed = clock::instant() + run.provider.timing().listing_lag;
     let mut backoff = run.backoff();
     let nothing = teardown.nodes.is_empty() && teardown.lock.is_none();
     if nothing && audit(run, all_listed, &mut backoff).await?.is_empty() {
@@ -72,10 +71,10 @@ const WHAT: &str = "audit";
 
 /// Looks until nothing tagged with the stack is left, or until something is listed that is not on its way out: that is the
 /// answer.
-async fn audit(run: &Run, all_listed: Instant, backoff: &mut Backoff) -> Result<Vec<Node>, Problems> {
+async fn audit(run: &Operation, all_listed: Instant, backoff: &mut Backoff) -> Result<Vec<Node>, Problems> {
     loop {
         let looked = clock::instant();
-        let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+        let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
         let left = cloud.leftovers();
         if left.is_empty() && (looked >= all_listed || run.is_late()) {
             let detail = format!("nothing carries the tag {}={}", tags::STACK, run.stack);
@@ -94,7 +93,7 @@ async fn audit(run: &Run, all_listed: Instant, backoff: &mut Backoff) -> Result<
         };
         run.sink.event(Event::Waiting { what: WHAT.to_owned(), reason });
         run.pause(backoff).await?;
-        let nodes = diff::teardown(&cloud);
+        let nodes = diff::teardown(run.provider.types(), &cloud);
         if !nodes.is_empty() {
             return Ok(nodes);
         }

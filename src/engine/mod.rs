@@ -5,21 +5,15 @@
 
 pub mod adopt;
 pub mod apply;
-pub mod deadline;
 pub mod diff;
 pub mod down;
 pub mod lock;
-pub mod look;
 pub mod offline;
-pub mod park;
 pub mod plan;
 pub mod plan_file;
 pub mod price;
 pub mod scheduler;
-pub mod snapshot;
-pub mod wait;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,30 +24,27 @@ use tokio_util::sync::CancellationToken;
 use self::diff::Node;
 use self::lock::Lock;
 use self::plan::Report;
-use self::wait::Wait;
 use crate::aws::clients::Clients;
-use crate::aws::error::CallError;
-use crate::cloud::activities::{Activity, activities};
-use crate::cloud::image::{self, Images};
+use crate::cloud::activities::Activity;
 use crate::cloud::lease::Lease;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::document::suggest;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Action;
-use crate::resource::context::Run;
-use crate::resource::event::{Event, Sink};
+use crate::resource::context::Operation;
+use crate::resource::erased::ErasedResource;
+use crate::resource::event::Sink;
+use crate::resource::provider::{Provider, Wait};
 use crate::resource::status::Status;
-use crate::resource::{Resource as _, Scope, in_cluster};
-use crate::resources::scaling_group::{self, ScalingGroup};
-use crate::resources::{TYPES, load_balancer};
+use crate::resource::{Prepared, Scope};
 use crate::stack::model::Stack;
 
 /// A stack and the cloud that it lives in.
 #[derive(Clone)]
 pub struct Engine {
     pub stack: Arc<Stack>,
-    run: Run,
+    run: Operation,
 }
 
 /// What `up` would do, ready to be done.
@@ -63,9 +54,9 @@ pub struct Plan {
     /// Whose the stack was when the plan was made.
     lock: Option<Lease>,
     /// When the stack is to be gone.
-    deadline: Option<Timestamp>,
+    expiry: Option<Timestamp>,
     nodes: Vec<Node>,
-    images: Images,
+    prepared: Vec<Prepared>,
 }
 
 impl Plan {
@@ -84,18 +75,23 @@ impl Engine {
     /// `limit` bounds every wait; `cancel` ends it early.
     pub fn new(
         stack: Stack,
-        clients: Clients,
+        provider: impl Into<Arc<dyn Provider>>,
         sink: Arc<dyn Sink>,
         cancel: CancellationToken,
         limit: Duration,
     ) -> Self {
-        let mut run = Run::new(clients, &stack.name, sink, cancel, limit);
+        let mut run = Operation::new(provider, &stack.name, sink, cancel, limit);
         run.tags = stack.tags.clone();
         Self { stack: Arc::new(stack), run }
     }
 
+    pub fn provider(&self) -> &dyn Provider {
+        &*self.run.provider
+    }
+
+    /// AWS's clients, for what is no resource: metrics, and how often the cloud was called.
     pub fn clients(&self) -> &Clients {
-        &self.run.clients
+        self.run.clients()
     }
 
     /// Compares the stack with the cloud. Reads only.
@@ -113,32 +109,37 @@ impl Engine {
 
     /// Everything that carries the stack's tag, and the network that the stack lives in.
     async fn look(&self, depth: Depth) -> Result<Snapshot, Problem> {
-        snapshot::take(&self.run.clients, &self.stack.name, Some(&self.stack), depth).await
+        self.run.provider.snapshot(&self.stack.name, Some(&self.stack), depth).await
     }
 
     async fn compare_with(&self, mut cloud: Snapshot) -> Result<Plan, Problems> {
-        let clients = &self.run.clients;
-        if park::is_stopped(&cloud) {
-            return Err(park::stopped(&self.stack.name).into());
+        let provider = &self.run.provider;
+        if provider.is_stopped(&cloud) {
+            return Err(stopped(&self.stack.name).into());
         }
+        let types = provider.types();
         let scope = Scope { stack: &self.stack, cloud: &cloud };
-        let details = try_join_all(TYPES.iter().map(|face| face.details(clients, &scope))).await?;
+        let details = try_join_all(types.iter().map(|face| face.details(&**provider, &scope))).await?;
         details.into_iter().flatten().for_each(|rows| cloud.store(rows));
-        let nodes = diff::diff(&Scope { stack: &self.stack, cloud: &cloud })?;
-        let images = self.images(&nodes).await?;
+        let nodes = diff::diff(types, &Scope { stack: &self.stack, cloud: &cloud })?;
+        let prepared = self.prepare(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
-        let report = Report::new(&self.stack.name, clients.provider, changes, price::hourly(&self.stack));
-        Ok(Plan { report, deadline: deadline::of(&cloud), lock: lock::of(&cloud), nodes, images })
+        let report = Report::new(&self.stack.name, provider.name(), changes, price::hourly(&self.stack));
+        let (expiry, lock) = (provider.expiry(&cloud), provider.leases().shown(&cloud));
+        Ok(Plan { report, expiry, lock, nodes, prepared })
     }
 
-    /// The images of those launch templates that get a new version; others keep theirs.
-    async fn images(&self, nodes: &[Node]) -> Result<Images, Problem> {
-        let changing = nodes.iter().filter(|node| !matches!(node.change.action, Action::Unchanged | Action::Delete));
-        let changing: BTreeSet<_> = changing.map(|node| node.change.address.as_str()).collect();
-        let clusters = self.stack.clusters.iter();
-        let clusters = clusters.filter(|cluster| changing.contains(&*in_cluster(&cluster.name, "launch_template")));
-        let images: Vec<_> = clusters.map(|cluster| &cluster.image).collect();
-        image::resolve(&self.run.clients, &images).await
+    /// What actions need to know, for those resources that change.
+    async fn prepare(&self, nodes: &[Node]) -> Result<Vec<Prepared>, Problem> {
+        let changing = |node: &&Node| !matches!(node.change.action, Action::Unchanged | Action::Delete);
+        let of_type = |face: &'static dyn ErasedResource| {
+            let nodes = nodes.iter().filter(changing).filter(|node| node.face.kind() == face.kind());
+            nodes.filter_map(|node| node.wanted.as_ref()).collect::<Vec<_>>()
+        };
+        let types = self.run.provider.types().iter().map(|face| (*face, of_type(*face)));
+        let types = types.filter(|(_, wanted)| !wanted.is_empty());
+        let calls = types.map(|(face, wanted)| face.prepare(&*self.run.provider, wanted));
+        Ok(try_join_all(calls).await?.into_iter().flatten().collect())
     }
 
     /// Makes the stack this run's own, as [`lock::acquire`] says.
@@ -155,12 +156,12 @@ impl Engine {
     /// Everything that failed; the next `up` continues.
     pub async fn apply(&self, plan: Plan, lock: &Lock) -> Result<(), Problems> {
         let mut run = lock.run.clone();
-        run.images = plan.images;
+        run.prepared = plan.prepared;
         let is_new = |node: &Node| matches!(node.change.action, Action::Create | Action::Replace);
-        let new_groups = plan.nodes.iter().any(|node| node.face.kind() == ScalingGroup::KIND && is_new(node));
+        let any_new = plan.nodes.iter().any(is_new);
         apply::apply(&run, plan.nodes).await?;
-        match plan.deadline {
-            Some(at) if new_groups => Ok(deadline::keep(&run, at).await?),
+        match plan.expiry {
+            Some(at) if any_new => Ok(run.provider.keep_expiry(&run, at).await?),
             _ => Ok(()),
         }
     }
@@ -170,62 +171,7 @@ impl Engine {
     /// # Errors
     /// What is not ready when time is up.
     pub async fn wait(&self, wait: Wait) -> Result<Status, Problems> {
-        if wait == Wait::None {
-            return Ok(self.status().await?);
-        }
-        let status = self.listed().await?;
-        let Some(load_balancer) = &status.load_balancer else {
-            return Ok(status);
-        };
-        if load_balancer.state != "active" {
-            load_balancer::until_active(&self.run, &load_balancer.arn).await?;
-        }
-        let waits = status.clusters.iter().zip(&self.stack.clusters).filter_map(|(cluster, declared)| {
-            let group = cluster.target_group.as_ref()?;
-            let (healthy, expected) = (cluster.healthy(), wait::expected(cluster));
-            if healthy >= expected {
-                self.run.sink.event(Event::Ready {
-                    what: format!("cluster.{}", cluster.name),
-                    detail: format!("{healthy} of {expected} healthy"),
-                });
-                return None;
-            }
-            Some(wait::targets(&self.run, declared, &group.arn, expected))
-        });
-        let waits: Vec<_> = waits.collect();
-        let waited = !waits.is_empty();
-        let failed: Vec<_> = futures_util::future::join_all(waits).await.into_iter().filter_map(Result::err).collect();
-        if !failed.is_empty() {
-            return Err(Problems(failed));
-        }
-        match (wait, wait::host(&status)) {
-            (Wait::All, Some(host)) => wait::routes(&self.run, &self.stack, host).await?,
-            // The certificate is for the user's own domain, not for the load balancer's name.
-            (Wait::All, None) => self.run.sink.event(Event::Ready {
-                what: "routes".to_owned(),
-                detail: "not asked: HTTPS answers under the name that its certificate is for".to_owned(),
-            }),
-            _ => {}
-        }
-        if waited { Ok(self.status().await?) } else { Ok(status) }
-    }
-
-    /// How the stack looks as soon as listings know all that waits look at: what was made a moment ago may be missing.
-    async fn listed(&self) -> Result<Status, Problem> {
-        let mut backoff = self.run.backoff();
-        loop {
-            let status = self.status().await?;
-            let Some(unlisted) = status.unlisted() else {
-                return Ok(status);
-            };
-            let reason = format!("{unlisted} is not listed yet");
-            if self.run.is_late() {
-                return Err(Problem::new("The stack is not whole", reason)
-                    .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it"));
-            }
-            self.run.sink.event(Event::Waiting { what: "stack".to_owned(), reason });
-            self.run.pause(&mut backoff).await?;
-        }
+        self.run.unless_interrupted(self.run.provider.until_ready(&self.run, &self.stack, wait)).await
     }
 
     /// How the stack looks now.
@@ -233,9 +179,9 @@ impl Engine {
     /// # Errors
     /// A call that fails.
     pub async fn status(&self) -> Result<Status, Problem> {
-        let cloud = snapshot::take(&self.run.clients, &self.stack.name, None, Depth::Status);
+        let cloud = self.run.provider.snapshot(&self.stack.name, Some(&self.stack), Depth::Status);
         let cloud = self.run.unless_interrupted(cloud).await?;
-        Ok(look::status(&self.stack, self.run.clients.provider, &cloud))
+        Ok(self.run.provider.status(&self.stack, &cloud))
     }
 
     /// The last so many things that the stack's groups did, oldest first.
@@ -243,11 +189,7 @@ impl Engine {
     /// # Errors
     /// A call that fails.
     pub async fn activities(&self, last: u8) -> Result<Vec<Activity>, Problem> {
-        let work = async {
-            let cloud = snapshot::take(&self.run.clients, &self.stack.name, None, Depth::Status).await?;
-            activities(&self.run.clients, &scaling_group::by_cluster(&cloud), last).await
-        };
-        self.run.unless_interrupted(work).await
+        self.run.unless_interrupted(self.run.provider.activities(&self.stack.name, last)).await
     }
 
     /// Stops the instances, under the stack's lock.
@@ -256,7 +198,7 @@ impl Engine {
     /// The run that holds the lock for longer than `patience`; what could not be stopped.
     pub async fn stop(&self, patience: Duration) -> Result<(), Problems> {
         let lock = self.lock("stop", patience).await?;
-        lock.during(park::stop(&lock.run)).await
+        lock.during(lock.run.provider.stop(&lock.run)).await
     }
 
     /// Starts what was stopped, under the stack's lock.
@@ -265,7 +207,7 @@ impl Engine {
     /// The run that holds the lock for longer than `patience`; what could not be started.
     pub async fn start(&self, patience: Duration) -> Result<(), Problems> {
         let lock = self.lock("start", patience).await?;
-        lock.during(park::start(&lock.run)).await
+        lock.during(lock.run.provider.start(&lock.run)).await
     }
 
     /// Removes everything that carries the stack's tag, and proves it.
@@ -284,12 +226,9 @@ impl Engine {
     pub async fn scale(&self, cluster: &str, instances: u32, patience: Duration) -> Result<(), Problems> {
         // What is wrong is told without waiting for the lock; what the group is called then counts under it.
         self.scalable(cluster, instances).await?;
-        let capacity = i32::try_from(instances).unwrap_or(i32::MAX);
         let work = async {
             let group = self.scalable(cluster, instances).await?;
-            let request = self.run.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(&group);
-            let call = request.desired_capacity(capacity).honor_cooldown(false).send().await;
-            call.map(|_| ()).map_err(|error| error.problem("autoscaling:SetDesiredCapacity", &group).into())
+            Ok(self.run.provider.scale(&self.run, &group, instances).await?)
         };
         self.lock("scale", patience).await?.during(work).await
     }
@@ -298,7 +237,7 @@ impl Engine {
     async fn scalable(&self, cluster: &str, instances: u32) -> Result<String, Problem> {
         let status = self.status().await?;
         if status.stopped {
-            return Err(park::stopped(&status.stack));
+            return Err(stopped(&status.stack));
         }
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
             return Err(no_such_cluster(&self.stack, cluster));
@@ -326,6 +265,12 @@ impl Engine {
         }
         Ok(group.clone())
     }
+}
+
+/// The problem of a command that needs instances.
+fn stopped(stack: &str) -> Problem {
+    Problem::new("The stack is stopped", format!("{stack} has no instances that run, as `cloudscale stop` left it"))
+        .hint("`cloudscale start` brings them back, and then it can be compared and changed; `cloudscale down` removes it")
 }
 
 fn no_such_cluster(stack: &Stack, cluster: &str) -> Problem {

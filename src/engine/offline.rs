@@ -5,10 +5,9 @@
 use super::diff::diff;
 use super::plan::Report;
 use super::price;
-use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problems;
 use crate::resource::Scope;
-use crate::resources::network::{self, StackNetwork};
+use crate::resources::{TYPES, provider};
 use crate::stack::model::Stack;
 
 /// What `up` would do where nothing is there yet.
@@ -16,9 +15,8 @@ use crate::stack::model::Stack;
 /// # Errors
 /// None that a valid stack could meet: nothing stands in the way of a stack in an empty account.
 pub fn plan(stack: &Stack) -> Result<Report, Problems> {
-    let network = network::as_declared(&stack.network, &stack.region);
-    let cloud = Snapshot::empty(&stack.name).with::<StackNetwork>(vec![network]);
-    let nodes = diff(&Scope { stack, cloud: &cloud })?;
+    let cloud = provider::undeployed(stack);
+    let nodes = diff(TYPES, &Scope { stack, cloud: &cloud })?;
     let changes = nodes.into_iter().map(|node| node.change).collect();
-    Ok(Report::new(&stack.name, stack.provider, changes, price::hourly(stack)))
+    Ok(Report::new(&stack.name, stack.provider.name(), changes, price::hourly(stack)))
 }

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::resource::change::{Action, Change};
-use crate::stack::model::Provider;
 
 /// The running cost in US dollars per hour; `min == max` where nothing scales.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,8 +54,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(stack: &str, provider: Provider, changes: Vec<Change>, hourly_cost: Option<HourlyCost>) -> Self {
-        let (stack, provider) = (stack.to_owned(), provider.name().to_owned());
+    pub fn new(stack: &str, provider: &str, changes: Vec<Change>, hourly_cost: Option<HourlyCost>) -> Self {
+        let (stack, provider) = (stack.to_owned(), provider.to_owned());
         Self { stack, provider, summary: Summary::of(&changes), changes, hourly_cost }
     }
 }

@@ -1,5 +1,6 @@
 //! What a running action is given: the clients, what others have made, and the ways to wait.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,66 +9,73 @@ use aws_sdk_ec2::types::Filter;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Sink};
+use super::provider::Provider;
+use super::{Output, Prepared};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::cloud::image::{Images, LiveImage};
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::resource::Output;
 use crate::resource::fields::Value;
-use crate::stack::model::{Image, Provider};
 
 /// How long a fresh id may be unknown to other calls: AWS is eventually consistent, usually within seconds.
 const FRESH_LIMIT: Duration = Duration::from_secs(60);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// The embedded region changes in milliseconds, AWS in seconds.
-const PAUSE_MAX_LOCAL: Duration = Duration::from_millis(500);
-const PAUSE_MAX_AWS: Duration = Duration::from_secs(5);
-/// How long a fleet's instance may take to serve before it counts as broken. A process that installs nothing serves in a
-/// second or two; an EC2 instance boots for about a minute and then often installs its application.
-const BOOT_GRACE_LOCAL: Duration = Duration::from_secs(5);
-const BOOT_GRACE_AWS: Duration = Duration::from_secs(300);
-
-/// How long after its launch an instance that does not serve is waited for instead of replaced.
-pub fn boot_grace(provider: Provider) -> Duration {
-    match provider {
-        Provider::Local => BOOT_GRACE_LOCAL,
-        Provider::Aws => BOOT_GRACE_AWS,
-    }
-}
-
 /// One run of the engine over one stack.
 #[derive(Clone)]
-pub struct Run {
-    pub clients: Clients,
+pub struct Operation {
+    pub provider: Arc<dyn Provider>,
     pub stack: String,
     /// The user's own tags.
     pub tags: Tags,
     pub sink: Arc<dyn Sink>,
     /// Set by Ctrl-C: nothing new is started, calls in flight are finished.
     pub cancel: CancellationToken,
-    /// What the wanted images are, where a launch template needs one.
-    pub images: Images,
+    /// What actions need to know and no resource tells.
+    pub prepared: Vec<Prepared>,
     /// When every wait gives up.
     pub deadline: Instant,
     outputs: Arc<Mutex<BTreeMap<String, Output>>>,
 }
 
-impl Run {
-    pub fn new(clients: Clients, stack: &str, sink: Arc<dyn Sink>, cancel: CancellationToken, limit: Duration) -> Self {
+impl Operation {
+    pub fn new(
+        provider: impl Into<Arc<dyn Provider>>,
+        stack: &str,
+        sink: Arc<dyn Sink>,
+        cancel: CancellationToken,
+        limit: Duration,
+    ) -> Self {
         Self {
-            clients,
+            provider: provider.into(),
             stack: stack.to_owned(),
             tags: Tags::new(),
-            images: Images::new(),
+            prepared: Vec::new(),
             sink,
             cancel,
             deadline: clock::instant() + limit,
             outputs: Arc::default(),
         }
+    }
+
+    /// What resource types act through.
+    ///
+    /// # Panics
+    /// Where the provider has another connection: a type acts only through the provider that lists it.
+    pub fn connection<C: Any>(&self) -> &C {
+        self.provider.connection().downcast_ref().expect("a type acts through its own provider")
+    }
+
+    /// AWS's clients.
+    pub fn clients(&self) -> &Clients {
+        self.connection()
+    }
+
+    /// What a type has prepared before anything was changed.
+    pub fn prepared<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.prepared.iter().find_map(|prepared| prepared.downcast_ref())
     }
 
     /// Makes a resource known to those that refer to it.
@@ -102,11 +110,7 @@ impl Run {
     }
 
     pub fn backoff(&self) -> Backoff {
-        let pause_max = match self.clients.provider {
-            Provider::Local => PAUSE_MAX_LOCAL,
-            Provider::Aws => PAUSE_MAX_AWS,
-        };
-        Backoff { pause: PAUSE_FIRST, pause_max }
+        Backoff { pause: PAUSE_FIRST, pause_max: self.provider.timing().poll_max }
     }
 
     /// Waits until the next poll.
@@ -149,16 +153,16 @@ pub fn interrupted() -> Problem {
 
 /// One action of a run.
 #[derive(Clone)]
-pub struct Task<'a> {
-    pub run: &'a Run,
+pub struct ActionContext<'a> {
+    pub run: &'a Operation,
     pub address: &'a str,
     /// The hash of what is wanted; empty for deletions.
     pub spec: &'a str,
 }
 
-impl Task<'_> {
+impl ActionContext<'_> {
     pub fn clients(&self) -> &Clients {
-        &self.run.clients
+        self.run.clients()
     }
 
     /// The tags of what this action makes.
@@ -212,18 +216,6 @@ impl Task<'_> {
     /// Where the resource that it refers to is not there.
     pub fn resolve(&self, value: &Value) -> Result<String, Problem> {
         Ok(self.resolve_all(value)?.join(","))
-    }
-
-    /// The image that the stack names.
-    ///
-    /// # Errors
-    /// Where it was not resolved: the plan did not expect a launch template to change.
-    pub fn image(&self, image: &Image) -> Result<LiveImage, Problem> {
-        let name = image.name();
-        self.run.images.get(name).cloned().ok_or_else(|| {
-            Problem::new("The image is not known", format!("{} needs {name}", self.address))
-                .hint("run `cloudscale up` again")
-        })
     }
 
     /// Tells what is being waited for.

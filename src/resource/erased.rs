@@ -1,31 +1,28 @@
-//! One face for all resource types, so that the engine handles them alike.
+//! One erased form for all resource types, so that the engine handles them alike.
 //!
-//! [`Typed`] is the only place that knows both sides: it wraps wanted and live values, and unwraps them for the type that
+//! [`Erased`] is the only place that knows both sides: it wraps wanted and live values, and unwraps them for the type that
 //! made them.
 
 use std::any::Any;
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use super::fields::Fields;
-use crate::aws::clients::Clients;
+use super::provider::{Answer, Provider};
+use super::{Output, Prepared, Resource, Scope};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
-use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
-use crate::resource::{Output, Resource, Scope};
+use crate::resource::context::ActionContext;
+use crate::stack::model::Stack;
 
 type Boxed = Arc<dyn Any + Send + Sync>;
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;
 
 /// A wanted resource of any type.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct Desired {
     pub address: String,
     pub fields: Fields,
     pub spec: String,
@@ -35,94 +32,96 @@ pub struct Wanted {
 
 /// A live resource of any type.
 #[derive(Clone)]
-pub struct Live {
+pub struct Observed {
     pub address: String,
     pub fields: Fields,
     pub output: Output,
     pub tags: Option<Tags>,
     pub remark: Option<String>,
-    pub stands_on: Vec<String>,
+    pub delete_after: Vec<String>,
     value: Boxed,
 }
 
 #[cfg(test)]
-impl Live {
+impl Observed {
     /// One that is just as wanted; no type will take it back.
-    pub fn like(wanted: &Wanted, tags: Option<&Tags>) -> Self {
+    pub fn like(wanted: &Desired, tags: Option<&Tags>) -> Self {
         Self {
             address: wanted.address.clone(),
             fields: wanted.fields.clone(),
             output: Output::id(&wanted.address),
             tags: tags.cloned(),
             remark: None,
-            stands_on: Vec::new(),
+            delete_after: Vec::new(),
             value: Arc::new(()),
         }
     }
 }
 
-impl fmt::Debug for Wanted {
+impl fmt::Debug for Desired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wanted {}", self.address)
     }
 }
 
-impl fmt::Debug for Live {
+impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "live {}", self.address)
     }
 }
 
 /// What the engine sees of a resource type.
-pub trait Face: Send + Sync {
+pub trait ErasedResource: Send + Sync {
     fn kind(&self) -> &'static str;
     fn listings(&self) -> &'static [&'static dyn ErasedListing];
     fn replace_on(&self) -> &'static [&'static str];
     fn replace_with(&self) -> &'static [&'static str];
-    fn may_be_untold(&self) -> &'static [&'static str];
-    fn revises(&self) -> bool;
-    fn sheds(&self) -> bool;
-    fn goes_with(&self) -> &'static [&'static str];
-    fn wanted(&self, scope: &Scope<'_>) -> Vec<Wanted>;
-    fn live(&self, cloud: &Snapshot) -> Vec<Live>;
-    fn details<'a>(&self, clients: &'a Clients, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>>;
-    fn in_sync(&self, live: &Live, spec: &str) -> bool;
-    fn reason(&self, wanted: &Wanted, live: &Live) -> Option<String>;
-    fn create<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted) -> Answer<'a, Output>;
-    fn replace<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted, live: &'a Live) -> Answer<'a, Output>;
+    fn optional_readback(&self) -> &'static [&'static str];
+    fn versioned(&self) -> bool;
+    fn prunes(&self) -> bool;
+    fn deleted_with(&self) -> &'static [&'static str];
+    fn desired(&self, scope: &Scope<'_>) -> Vec<Desired>;
+    fn observed(&self, cloud: &Snapshot) -> Vec<Observed>;
+    fn unique_names(&self, stack: &Stack) -> Vec<(&'static str, String)>;
+    fn details<'a>(&self, provider: &'a dyn Provider, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>>;
+    fn prepare<'a>(&self, provider: &'a dyn Provider, wanted: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>>;
+    fn in_sync(&self, live: &Observed, spec: &str) -> bool;
+    fn reason(&self, wanted: &Desired, live: &Observed) -> Option<String>;
+    fn create<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired) -> Answer<'a, Output>;
+    fn replace<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired, live: &'a Observed) -> Answer<'a, Output>;
     fn update<'a>(
         &self,
-        task: &'a Task<'a>,
-        wanted: &'a Wanted,
-        live: &'a Live,
+        task: &'a ActionContext<'a>,
+        wanted: &'a Desired,
+        live: &'a Observed,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output>;
-    fn shed<'a>(&self, task: &'a Task<'a>, live: &'a Live, kept: &'a Output) -> Answer<'a, ()>;
-    fn retire<'a>(&self, task: &'a Task<'a>, live: &'a Live) -> Answer<'a, ()>;
+    fn prune<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed, kept: &'a Output) -> Answer<'a, ()>;
+    fn delete<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed) -> Answer<'a, ()>;
 }
 
-impl fmt::Debug for dyn Face {
+impl fmt::Debug for dyn ErasedResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
     }
 }
 
-/// The face of one type.
-pub struct Typed<R>(PhantomData<fn() -> R>);
+/// The erased form of one type.
+pub struct Erased<R>(PhantomData<fn() -> R>);
 
-impl<R: Resource> Typed<R> {
+impl<R: Resource> Erased<R> {
     pub const NEW: Self = Self(PhantomData);
 
-    fn wanted_of(wanted: &Wanted) -> &R::Wanted {
+    fn wanted_of(wanted: &Desired) -> &R::Desired {
         wanted.value.downcast_ref().expect("a wanted resource comes back to the type that made it")
     }
 
-    fn live_of(live: &Live) -> &R::Live {
+    fn live_of(live: &Observed) -> &R::Observed {
         live.value.downcast_ref().expect("a live resource comes back to the type that made it")
     }
 }
 
-impl<R: Resource> Face for Typed<R> {
+impl<R: Resource> ErasedResource for Erased<R> {
     fn kind(&self) -> &'static str {
         R::KIND
     }
@@ -139,81 +138,92 @@ impl<R: Resource> Face for Typed<R> {
         R::REPLACE_WITH
     }
 
-    fn may_be_untold(&self) -> &'static [&'static str] {
-        R::MAY_BE_UNTOLD
+    fn optional_readback(&self) -> &'static [&'static str] {
+        R::OPTIONAL_READBACK
     }
 
-    fn revises(&self) -> bool {
-        R::REVISES
+    fn versioned(&self) -> bool {
+        R::VERSIONED
     }
 
-    fn sheds(&self) -> bool {
-        R::SHEDS
+    fn prunes(&self) -> bool {
+        R::PRUNES
     }
 
-    fn goes_with(&self) -> &'static [&'static str] {
-        R::GOES_WITH
+    fn deleted_with(&self) -> &'static [&'static str] {
+        R::DELETED_WITH
     }
 
-    fn wanted(&self, scope: &Scope<'_>) -> Vec<Wanted> {
-        let wrap = |(address, value): (String, R::Wanted)| Wanted {
+    fn desired(&self, scope: &Scope<'_>) -> Vec<Desired> {
+        let wrap = |(address, value): (String, R::Desired)| Desired {
             address,
-            fields: R::want(&value),
+            fields: R::desired_fields(&value),
             spec: R::spec(&value),
-            after: R::after(&value),
+            after: R::depends_on(&value),
             value: Arc::new(value),
         };
-        R::wanted(scope).into_iter().map(wrap).collect()
+        R::desired(scope).into_iter().map(wrap).collect()
     }
 
-    fn live(&self, cloud: &Snapshot) -> Vec<Live> {
-        let wrap = |(address, value): (String, R::Live)| Live {
+    fn unique_names(&self, stack: &Stack) -> Vec<(&'static str, String)> {
+        R::unique_names(stack)
+    }
+
+    fn observed(&self, cloud: &Snapshot) -> Vec<Observed> {
+        let wrap = |(address, value): (String, R::Observed)| Observed {
             address,
-            fields: R::observe(&value, cloud),
+            fields: R::observed_fields(&value, cloud),
             output: R::output(&value),
             tags: R::tags(&value).cloned(),
             remark: R::remark(&value),
-            stands_on: R::stands_on(&value),
+            delete_after: R::delete_after(&value),
             value: Arc::new(value),
         };
-        R::live(cloud).into_iter().map(wrap).collect()
+        R::observed(cloud).into_iter().map(wrap).collect()
     }
 
-    fn details<'a>(&self, clients: &'a Clients, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>> {
-        Box::pin(R::details(clients, scope))
+    fn details<'a>(&self, provider: &'a dyn Provider, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>> {
+        Box::pin(R::details(provider, scope))
     }
 
-    fn in_sync(&self, live: &Live, spec: &str) -> bool {
+    fn prepare<'a>(&self, provider: &'a dyn Provider, wanted: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>> {
+        Box::pin(async move {
+            let wanted: Vec<_> = wanted.into_iter().map(Self::wanted_of).collect();
+            R::prepare(provider, &wanted).await
+        })
+    }
+
+    fn in_sync(&self, live: &Observed, spec: &str) -> bool {
         R::in_sync(Self::live_of(live), spec)
     }
 
-    fn reason(&self, wanted: &Wanted, live: &Live) -> Option<String> {
+    fn reason(&self, wanted: &Desired, live: &Observed) -> Option<String> {
         R::reason(Self::wanted_of(wanted), Self::live_of(live))
     }
 
-    fn create<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted) -> Answer<'a, Output> {
+    fn create<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired) -> Answer<'a, Output> {
         Box::pin(R::create(task, Self::wanted_of(wanted)))
     }
 
-    fn replace<'a>(&self, task: &'a Task<'a>, wanted: &'a Wanted, live: &'a Live) -> Answer<'a, Output> {
+    fn replace<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired, live: &'a Observed) -> Answer<'a, Output> {
         Box::pin(R::replace(task, Self::wanted_of(wanted), Self::live_of(live)))
     }
 
     fn update<'a>(
         &self,
-        task: &'a Task<'a>,
-        wanted: &'a Wanted,
-        live: &'a Live,
+        task: &'a ActionContext<'a>,
+        wanted: &'a Desired,
+        live: &'a Observed,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output> {
         Box::pin(R::update(task, Self::wanted_of(wanted), Self::live_of(live), changes))
     }
 
-    fn shed<'a>(&self, task: &'a Task<'a>, live: &'a Live, kept: &'a Output) -> Answer<'a, ()> {
-        Box::pin(R::shed(task, Self::live_of(live), kept))
+    fn prune<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed, kept: &'a Output) -> Answer<'a, ()> {
+        Box::pin(R::prune(task, Self::live_of(live), kept))
     }
 
-    fn retire<'a>(&self, task: &'a Task<'a>, live: &'a Live) -> Answer<'a, ()> {
-        Box::pin(R::retire(task, Self::live_of(live)))
+    fn delete<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed) -> Answer<'a, ()> {
+        Box::pin(R::delete(task, Self::live_of(live)))
     }
 }

@@ -8,11 +8,13 @@ pub mod context;
 pub mod erased;
 pub mod event;
 pub mod fields;
+pub mod provider;
 pub mod status;
 
+use std::any::Any;
 use std::future::Future;
+use std::sync::Arc;
 
-use crate::aws::clients::Clients;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
@@ -20,8 +22,9 @@ use crate::problem::Problem;
 use crate::stack::model::Stack;
 
 use change::FieldChange;
-use context::Task;
+use context::ActionContext;
 use fields::Fields;
+use provider::Provider;
 
 /// What wanted resources are made of.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +41,7 @@ pub struct Output {
     pub id: String,
     /// The launch template's version.
     pub revision: String,
-    /// What it consists of and may shed: a fleet's instances, registered targets, ways in.
+    /// What it consists of and may prune: a fleet's instances, registered targets, ways in.
     pub members: Vec<String>,
 }
 
@@ -48,15 +51,18 @@ impl Output {
     }
 }
 
+/// Something that actions of a type need to know, by its Rust type.
+pub type Prepared = Arc<dyn Any + Send + Sync>;
+
 /// One resource type.
 ///
 /// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` of what was replaced,
-/// or `shed` of what an update left, when nothing refers to the old any more. So replacements create before they delete.
+/// or `prune` of what an update left, when nothing refers to the old any more. So replacements create before they delete.
 pub trait Resource: Sized + Send + Sync + 'static {
     /// What the user wants.
-    type Wanted: Clone + Send + Sync + 'static;
+    type Desired: Clone + Send + Sync + 'static;
     /// What the cloud says.
-    type Live: Clone + Send + Sync + 'static;
+    type Observed: Clone + Send + Sync + 'static;
 
     /// The file's name.
     const KIND: &'static str;
@@ -67,90 +73,114 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Fields by which this is replaced when what they refer to is: AWS could not change over without losing requests.
     const REPLACE_WITH: &'static [&'static str] = &[];
     /// Fields that some endpoints do not tell: their absence is no difference.
-    const MAY_BE_UNTOLD: &'static [&'static str] = &[];
+    const OPTIONAL_READBACK: &'static [&'static str] = &[];
     /// Whether an update makes something new that dependents must take up, e.g. a version.
-    const REVISES: bool = false;
+    const VERSIONED: bool = false;
     /// Whether an update may leave parts without use, to be taken away when nothing refers to them any more.
-    const SHEDS: bool = false;
+    const PRUNES: bool = false;
     /// Kinds whose deletion takes this along, where this refers to them.
-    const GOES_WITH: &'static [&'static str] = &[];
+    const DELETED_WITH: &'static [&'static str] = &[];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Self::Wanted)>;
-    fn live(cloud: &Snapshot) -> Vec<(String, Self::Live)>;
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Self::Desired)>;
+    fn observed(cloud: &Snapshot) -> Vec<(String, Self::Observed)>;
 
-    fn want(wanted: &Self::Wanted) -> Fields;
-    fn observe(live: &Self::Live, cloud: &Snapshot) -> Fields;
+    /// Names that the cloud gives out once: what has them, and the name.
+    fn unique_names(_stack: &Stack) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn desired_fields(wanted: &Self::Desired) -> Fields;
+    fn observed_fields(live: &Self::Observed, cloud: &Snapshot) -> Fields;
 
     /// Details that only a further call tells, where the tags do not tell that they are as wanted.
     ///
     /// # Errors
     /// When a call fails.
-    fn details(_clients: &Clients, _scope: &Scope<'_>) -> impl Future<Output = Result<Option<Rows>, Problem>> + Send {
+    fn details(
+        _provider: &dyn Provider,
+        _scope: &Scope<'_>,
+    ) -> impl Future<Output = Result<Option<Rows>, Problem>> + Send {
+        async { Ok(None) }
+    }
+
+    /// What actions on these need to know and no resource tells, asked before anything is changed.
+    ///
+    /// # Errors
+    /// When a call fails, or there is no such thing.
+    fn prepare(
+        _provider: &dyn Provider,
+        _wanted: &[&Self::Desired],
+    ) -> impl Future<Output = Result<Option<Prepared>, Problem>> + Send {
         async { Ok(None) }
     }
 
     /// The hash of what is wanted, for the spec tag.
-    fn spec(wanted: &Self::Wanted) -> String {
-        Self::want(wanted).spec()
+    fn spec(wanted: &Self::Desired) -> String {
+        Self::desired_fields(wanted).spec()
     }
 
     /// Whether the live resource is known to equal `spec` without looking at its fields.
-    fn in_sync(_live: &Self::Live, _spec: &str) -> bool {
+    fn in_sync(_live: &Self::Observed, _spec: &str) -> bool {
         false
     }
 
     /// Addresses that must be there first although no field refers to them.
-    fn after(_wanted: &Self::Wanted) -> Vec<String> {
+    fn depends_on(_wanted: &Self::Desired) -> Vec<String> {
         Vec::new()
     }
 
     /// Addresses that must stay until this is gone although no field refers to them.
-    fn stands_on(_live: &Self::Live) -> Vec<String> {
+    fn delete_after(_live: &Self::Observed) -> Vec<String> {
         Vec::new()
     }
 
     /// Why the two differ, where the type knows better than the spec tag.
-    fn reason(_wanted: &Self::Wanted, _live: &Self::Live) -> Option<String> {
+    fn reason(_wanted: &Self::Desired, _live: &Self::Observed) -> Option<String> {
         None
     }
 
-    fn output(live: &Self::Live) -> Output;
+    fn output(live: &Self::Observed) -> Output;
 
     /// `None` where AWS gives this type no tags.
-    fn tags(_live: &Self::Live) -> Option<&Tags> {
+    fn tags(_live: &Self::Observed) -> Option<&Tags> {
         None
     }
 
     /// Something worth showing beside an unchanged resource.
-    fn remark(_live: &Self::Live) -> Option<String> {
+    fn remark(_live: &Self::Observed) -> Option<String> {
         None
     }
 
-    fn create(task: &Task<'_>, wanted: &Self::Wanted) -> impl Future<Output = Result<Output, Problem>> + Send;
+    fn create(task: &ActionContext<'_>, wanted: &Self::Desired)
+    -> impl Future<Output = Result<Output, Problem>> + Send;
 
     /// Creates the successor of `live`, which goes when nothing refers to it any more.
     fn replace(
-        task: &Task<'_>,
-        wanted: &Self::Wanted,
-        _live: &Self::Live,
+        task: &ActionContext<'_>,
+        wanted: &Self::Desired,
+        _live: &Self::Observed,
     ) -> impl Future<Output = Result<Output, Problem>> + Send {
         Self::create(task, wanted)
     }
 
     fn update(
-        task: &Task<'_>,
-        wanted: &Self::Wanted,
-        live: &Self::Live,
+        task: &ActionContext<'_>,
+        wanted: &Self::Desired,
+        live: &Self::Observed,
         changes: &[FieldChange],
     ) -> impl Future<Output = Result<Output, Problem>> + Send;
 
-    /// Takes away the parts that are no longer among `kept`, where [`Resource::SHEDS`].
-    fn shed(_task: &Task<'_>, _live: &Self::Live, _kept: &Output) -> impl Future<Output = Result<(), Problem>> + Send {
+    /// Takes away the parts that are no longer among `kept`, where [`Resource::PRUNES`].
+    fn prune(
+        _task: &ActionContext<'_>,
+        _live: &Self::Observed,
+        _kept: &Output,
+    ) -> impl Future<Output = Result<(), Problem>> + Send {
         async { Ok(()) }
     }
 
     /// Deletes what is live.
-    fn retire(task: &Task<'_>, live: &Self::Live) -> impl Future<Output = Result<(), Problem>> + Send;
+    fn delete(task: &ActionContext<'_>, live: &Self::Observed) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 /// `cluster.light.target_group`

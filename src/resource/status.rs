@@ -3,9 +3,6 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::resource::in_cluster;
-use crate::resources::load_balancer;
-
 /// A stack, live. `status --json` is this, as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
@@ -69,20 +66,6 @@ pub struct InstanceStatus {
     pub reason: Option<String>,
     /// The private IPv4 address.
     pub address: Option<String>,
-}
-
-impl Status {
-    /// The address of something that every stack has and that is not listed.
-    pub fn unlisted(&self) -> Option<String> {
-        if self.load_balancer.is_none() {
-            return Some(load_balancer::ADDRESS.to_owned());
-        }
-        self.clusters.iter().find_map(|cluster| match (&cluster.target_group, &cluster.group) {
-            (None, _) => Some(in_cluster(&cluster.name, "target_group")),
-            (_, None) if cluster.kind == "group" => Some(in_cluster(&cluster.name, "scaling_group")),
-            _ => None,
-        })
-    }
 }
 
 impl ClusterStatus {

@@ -15,7 +15,7 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster};
@@ -31,7 +31,7 @@ const MISSING_DATA: &str = "missing";
 pub struct Alarm;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub name: String,
     pub cluster: String,
     pub policy: String,
@@ -39,7 +39,7 @@ pub struct Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     cluster: String,
     policy: String,
     /// `None` where the endpoint has no CloudWatch to ask.
@@ -51,18 +51,18 @@ fn address(cluster: &str, policy: &str) -> String {
 }
 
 impl Resource for Alarm {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "alarm";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAlarms>::NEW];
     // All of them where the endpoint has no CloudWatch.
-    const MAY_BE_UNTOLD: &'static [&'static str] =
+    const OPTIONAL_READBACK: &'static [&'static str] =
         &["acts", "metric", "dimensions", "target_group", "comparison", "threshold", "period_s", "evaluations"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let wanted = policies(scope).filter_map(|(cluster, policy)| {
-            let wanted = Wanted {
+            let wanted = Desired {
                 name: names::in_group(&names::group(&scope.stack.name, cluster), policy.name()),
                 cluster: cluster.to_owned(),
                 policy: policy.name().to_owned(),
@@ -73,9 +73,9 @@ impl Resource for Alarm {
         wanted.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let found = |cluster: String, policy: &str, alarm: Option<&MetricAlarm>| {
-            let live = Live { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
+            let live = Observed { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
             (address(&live.cluster, policy), live)
         };
         let ours = cloud.all::<DescribeAlarms>().iter().filter_map(|alarm| {
@@ -94,7 +94,7 @@ impl Resource for Alarm {
         ours.chain(untold).collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let trigger = &wanted.trigger;
         let fields = Fields::default()
             .reference("policy", scaling_policy::address(&wanted.cluster, &wanted.policy))
@@ -115,7 +115,7 @@ impl Resource for Alarm {
         }
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let policy = Value::Ref(scaling_policy::address(&live.cluster, &live.policy));
         let fields = Fields::default().reference("group", in_cluster(&live.cluster, "scaling_group"));
         let Some(alarm) = &live.alarm else {
@@ -147,19 +147,24 @@ impl Resource for Alarm {
         observe_dimensions(fields, live, alarm, cloud)
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()).unwrap_or_default())
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         put(task, wanted).await
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, _live: &Live, _: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        _live: &Observed,
+        _: &[FieldChange],
+    ) -> Result<Output, Problem> {
         put(task, wanted).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let Some(name) = live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()) else {
             return Ok(());
         };
@@ -169,7 +174,7 @@ impl Resource for Alarm {
 }
 
 /// Those of our own group and target group as references, others as they stand.
-fn observe_dimensions(fields: Fields, live: &Live, alarm: &MetricAlarm, cloud: &Snapshot) -> Fields {
+fn observe_dimensions(fields: Fields, live: &Observed, alarm: &MetricAlarm, cloud: &Snapshot) -> Fields {
     let name_and_value = |dimension: &Dimension| {
         (dimension.name().unwrap_or_default().to_owned(), dimension.value().unwrap_or_default().to_owned())
     };
@@ -216,7 +221,7 @@ fn api_metric(metric: &Metric) -> (String, String, String) {
     }
 }
 
-fn dimensions(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Dimension>, Problem> {
+fn dimensions(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Dimension>, Problem> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     Ok(match &wanted.trigger.metric {
         Metric::Cpu | Metric::NetworkIn | Metric::NetworkOut => {
@@ -232,7 +237,7 @@ fn dimensions(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Dimension>, Proble
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
     let policy = task.output(&scaling_policy::address(&wanted.cluster, &wanted.policy))?.id;
     let trigger = &wanted.trigger;
     let (namespace, metric, statistic) = api_metric(&trigger.metric);
@@ -329,7 +334,7 @@ mod tests {
             evaluations: 2,
         };
         let (name, cluster, policy) = ("cs-shop--web--busy".to_owned(), "web".to_owned(), "busy".to_owned());
-        Alarm::want(&Wanted { name, cluster, policy, trigger })
+        Alarm::desired_fields(&Desired { name, cluster, policy, trigger })
     }
 
     fn alarm() -> aws_sdk_cloudwatch::types::builders::MetricAlarmBuilder {
@@ -349,9 +354,9 @@ mod tests {
 
     /// The paths at which the live alarm is not as wanted.
     fn differences(cloud: &Snapshot) -> Vec<String> {
-        let (address, live) = Alarm::live(cloud).remove(0);
+        let (address, live) = Alarm::observed(cloud).remove(0);
         assert_eq!(address, "cluster.web.alarm.busy");
-        let (live, wanted) = (Alarm::observe(&live, cloud), wanted());
+        let (live, wanted) = (Alarm::observed_fields(&live, cloud), wanted());
         let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value));
         let surplus = live.iter().filter(|(path, _)| wanted.get(path).is_none());
         differs.chain(surplus).map(|(path, _)| path.to_owned()).collect()
@@ -377,8 +382,10 @@ mod tests {
             cloud.store(Rows::of::<DescribeAlarms>(None));
             cloud
         };
-        assert!(differences(&untold("StepScaling")).iter().all(|path| Alarm::MAY_BE_UNTOLD.contains(&path.as_str())));
-        assert!(Alarm::live(&untold("TargetTrackingScaling")).is_empty());
-        assert!(Alarm::live(&cloud("StepScaling")).is_empty(), "told, and not there");
+        assert!(
+            differences(&untold("StepScaling")).iter().all(|path| Alarm::OPTIONAL_READBACK.contains(&path.as_str()))
+        );
+        assert!(Alarm::observed(&untold("TargetTrackingScaling")).is_empty());
+        assert!(Alarm::observed(&cloud("StepScaling")).is_empty(), "told, and not there");
     }
 }

@@ -14,7 +14,7 @@ use crate::cloud::health::Health;
 use crate::cloud::health::target_health;
 use crate::problem::Problem;
 use crate::resource::cluster_prefix;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 
 /// How many target groups a rule may name (ELBv2 quota).
 const GROUPS_MAX: usize = 5;
@@ -31,7 +31,7 @@ pub struct Next {
 ///
 /// # Errors
 /// Where they do not get healthy in time: the rule has not moved then.
-pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &[Next]) -> Result<(), Problem> {
+pub async fn prepare(task: &ActionContext<'_>, rule: &Rule, next: &[Next]) -> Result<(), Problem> {
     let present = groups(rule);
     let (serving, others): (Vec<_>, Vec<_>) = present.iter().partition(|group| group.weight() != Some(0));
     let is_among = |groups: &[&TargetGroupTuple], next: &Next| {
@@ -62,7 +62,7 @@ pub async fn prepare(task: &Task<'_>, rule: &Rule, next: &[Next]) -> Result<(), 
     Ok(())
 }
 
-async fn anybody_serves(task: &Task<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
+async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
     for arn in groups.iter().filter_map(|group| group.target_group_arn()) {
         let (_, targets) = target_health(task.clients(), arn).await?;
         if targets.iter().any(|target| Health::of(target).is_healthy()) {
@@ -73,7 +73,7 @@ async fn anybody_serves(task: &Task<'_>, groups: &[&TargetGroupTuple]) -> Result
 }
 
 /// Whether the cluster of a target group has no instances, and is to have none for now.
-async fn is_empty(task: &Task<'_>, target_group: &str) -> Result<bool, Problem> {
+async fn is_empty(task: &ActionContext<'_>, target_group: &str) -> Result<bool, Problem> {
     let cluster = cluster_prefix(target_group).unwrap_or_default();
     let fleet = task.run.published(&format!("{cluster}.registration"));
     if fleet.is_some_and(|fleet| !fleet.members.is_empty()) {
@@ -104,7 +104,7 @@ fn groups(rule: &Rule) -> Vec<TargetGroupTuple> {
     }
 }
 
-async fn until_healthy(task: &Task<'_>, next: &Next) -> Result<(), Problem> {
+async fn until_healthy(task: &ActionContext<'_>, next: &Next) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     loop {
         let (_, targets) = target_health(task.clients(), &next.arn).await?;

@@ -24,7 +24,7 @@ use crate::cloud::console::Console;
 use crate::cloud::health::Health;
 use crate::cloud::health::target_health;
 use crate::problem::Problem;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::event::Event;
 
 const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
@@ -70,7 +70,7 @@ pub struct Rollover<'a> {
 /// # Errors
 /// Where new instances do not get healthy: what was rolled back, and what their console says. Where the refresh ends in
 /// anything but success: AWS's own reason. Where time is up.
-pub async fn run(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
+pub async fn run(task: &ActionContext<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
     let group = rollover.group;
     let mut backoff = task.run.backoff();
     loop {
@@ -102,7 +102,7 @@ pub async fn run(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(), Problem
 ///
 /// # Errors
 /// When a call fails, or it goes on when time is up.
-pub async fn until_none(task: &Task<'_>, group: &str) -> Result<(), Problem> {
+pub async fn until_none(task: &ActionContext<'_>, group: &str) -> Result<(), Problem> {
     let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
     let refreshes = match call {
         Ok(answer) => answer.instance_refreshes.unwrap_or_default(),
@@ -124,7 +124,7 @@ where
 }
 
 /// Follows our own refresh to its end, and turns it round where it leads nowhere.
-async fn watch(task: &Task<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(), Problem> {
+async fn watch(task: &ActionContext<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     let mut total = 0;
     let mut trial = Trial::begin(clock::instant());
@@ -186,7 +186,10 @@ impl Trial {
 }
 
 /// The group's instances of the wanted version: how many are healthy, and which are not.
-async fn newcomers(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(usize, BTreeMap<String, String>), Problem> {
+async fn newcomers(
+    task: &ActionContext<'_>,
+    rollover: &Rollover<'_>,
+) -> Result<(usize, BTreeMap<String, String>), Problem> {
     let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(rollover.group);
     let answer =
         call.send().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
@@ -202,7 +205,13 @@ async fn newcomers(task: &Task<'_>, rollover: &Rollover<'_>) -> Result<(usize, B
 }
 
 /// Gives the refresh up: back to what the group had before where AWS can, otherwise no further.
-async fn turn_round(task: &Task<'_>, rollover: &Rollover<'_>, id: &str, trial: &Trial, progress: &str) -> Problem {
+async fn turn_round(
+    task: &ActionContext<'_>,
+    rollover: &Rollover<'_>,
+    id: &str,
+    trial: &Trial,
+    progress: &str,
+) -> Problem {
     let mut console = Console::default();
     if let Some(instance) = trial.failing.keys().next_back() {
         console.read(task.clients(), instance).await;
@@ -248,7 +257,7 @@ fn verdict(group: &str, refresh: &InstanceRefresh) -> Result<(), Problem> {
         .hint("mend the user data or the health check and run `cloudscale up` again: it replaces what is still old"))
 }
 
-fn check_time(task: &Task<'_>, group: &str, progress: &str) -> Result<(), Problem> {
+fn check_time(task: &ActionContext<'_>, group: &str, progress: &str) -> Result<(), Problem> {
     if !task.run.is_late() {
         return Ok(());
     }
@@ -257,7 +266,7 @@ fn check_time(task: &Task<'_>, group: &str, progress: &str) -> Result<(), Proble
 }
 
 /// Watches a refresh to its end; `None` where AWS does not list it any more.
-async fn until_over(task: &Task<'_>, group: &str, id: &str) -> Result<Option<InstanceRefresh>, Problem> {
+async fn until_over(task: &ActionContext<'_>, group: &str, id: &str) -> Result<Option<InstanceRefresh>, Problem> {
     let mut backoff = task.run.backoff();
     let mut total = 0;
     loop {
@@ -276,7 +285,7 @@ async fn until_over(task: &Task<'_>, group: &str, id: &str) -> Result<Option<Ins
 }
 
 /// One of a group's refreshes.
-async fn describe(task: &Task<'_>, group: &str, id: &str) -> Result<Vec<InstanceRefresh>, Problem> {
+async fn describe(task: &ActionContext<'_>, group: &str, id: &str) -> Result<Vec<InstanceRefresh>, Problem> {
     let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group);
     let answer = call.instance_refresh_ids(id).send().await;
     let answer = answer.map_err(|error| error.problem("autoscaling:DescribeInstanceRefreshes", task.address))?;

@@ -1,7 +1,7 @@
 //! The instances of a fleet: a fixed number, spread over the zones, all from the cluster's launch template.
 //!
 //! What to keep, launch and terminate is decided by [`moves`] alone. New instances start first; what they replace is
-//! terminated when the target group no longer sends it requests (`shed`). Instances of an older launch template are replaced
+//! terminated when the target group no longer sends it requests (`prune`). Instances of an older launch template are replaced
 //! in rounds ([`rollout`]).
 
 mod rollout;
@@ -25,7 +25,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value, short_hash};
 use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster};
 use crate::stack::model::Capacity;
@@ -45,7 +45,7 @@ const TOKEN_USED: &[&str] = &["IdempotentParameterMismatch"];
 pub struct Instances;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub cluster: String,
     pub count: usize,
     /// The hash of the launch template's spec: an instance of another is outdated.
@@ -59,7 +59,7 @@ pub struct Wanted {
     pub zones: Vec<(String, Value)>,
 }
 
-impl Wanted {
+impl Desired {
     /// An instance as it is launched.
     fn member(&self, id: String, zone: String) -> Member {
         Member { id, zone, vpc: None, template: self.template.clone(), trouble: None }
@@ -67,7 +67,7 @@ impl Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     /// The ARN of the cluster's target group, where there is just one.
     target_group: Option<String>,
     members: Vec<Member>,
@@ -90,17 +90,17 @@ struct Member {
 }
 
 impl Resource for Instances {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "instances";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInstances>::NEW];
-    const REVISES: bool = true;
-    const SHEDS: bool = true;
-    const MAY_BE_UNTOLD: &'static [&'static str] = &["vpc"];
+    const VERSIONED: bool = true;
+    const PRUNES: bool = true;
+    const OPTIONAL_READBACK: &'static [&'static str] = &["vpc"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
-        let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::wanted(scope).into_iter().collect();
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+        let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::desired(scope).into_iter().collect();
         let zones = network::of(scope).subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
         let zones: Vec<_> = zones.collect();
         let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
@@ -110,7 +110,7 @@ impl Resource for Instances {
             };
             let (surge, unavailable) = rollout.bounds(instances);
             let template = templates.get(&in_cluster(&cluster.name, "launch_template"))?;
-            let wanted = Wanted {
+            let wanted = Desired {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
                 surge,
@@ -124,7 +124,7 @@ impl Resource for Instances {
         fleets.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let mut fleets = BTreeMap::<String, Vec<&Instance>>::new();
         for instance in cloud.all::<DescribeInstances>() {
             if let Some(address) = tag(instance, tags::ADDRESS).filter(|address| address.ends_with(".instances")) {
@@ -136,12 +136,12 @@ impl Resource for Instances {
         present.map(|(address, instances)| (address.clone(), live(cloud, &address, &instances))).collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let fields = Fields::default().text("instances", wanted.count).text("template", &wanted.template);
         fields.value("vpc", wanted.vpc.clone())
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let mut templates: Vec<_> = live.members.iter().map(|member| member.template.as_str()).collect();
         templates.sort_unstable();
         templates.dedup();
@@ -155,17 +155,17 @@ impl Resource for Instances {
         fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
-    fn after(wanted: &Wanted) -> Vec<String> {
+    fn depends_on(wanted: &Desired) -> Vec<String> {
         let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).map(str::to_owned);
         let own = ["launch_template", "target_group"].map(|kind| in_cluster(&wanted.cluster, kind));
         subnets.chain(own).collect()
     }
 
-    fn stands_on(live: &Live) -> Vec<String> {
+    fn delete_after(live: &Observed) -> Vec<String> {
         live.subnets.iter().cloned().chain([security_group::INSTANCES.to_owned()]).collect()
     }
 
-    fn reason(wanted: &Wanted, live: &Live) -> Option<String> {
+    fn reason(wanted: &Desired, live: &Observed) -> Option<String> {
         let count = |word: &str, number: usize| (number > 0).then(|| format!("{number} {word}"));
         let troubled = live.members.iter().filter(|member| member.trouble.is_some()).count();
         let outdated = live.members.iter().filter(|member| member.template != wanted.template).count();
@@ -179,21 +179,31 @@ impl Resource for Instances {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output { members: live.members.iter().map(|member| member.id.clone()).collect(), ..Output::default() }
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
-        let live =
-            Live { target_group: None, members: Vec::new(), seen: Vec::new(), subnets: Vec::new(), tags: Tags::new() };
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+        let live = Observed {
+            target_group: None,
+            members: Vec::new(),
+            seen: Vec::new(),
+            subnets: Vec::new(),
+            tags: Tags::new(),
+        };
         converge(task, wanted, &live).await
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let live = rollout::run(task, wanted, live).await?;
         let output = converge(task, wanted, &live).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
@@ -202,17 +212,17 @@ impl Resource for Instances {
         Ok(output)
     }
 
-    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
         let leaving = live.members.iter().map(|member| member.id.clone()).filter(|id| !kept.members.contains(id));
         terminate(task, leaving.collect()).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
-        Self::shed(task, live, &Output::default()).await
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
+        Self::prune(task, live, &Output::default()).await
     }
 }
 
-fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
+fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Observed {
     let cluster = cluster_prefix(address).unwrap_or_default();
     let zone = |instance: &Instance| {
         instance.placement().and_then(|placement| placement.availability_zone()).unwrap_or_default().to_owned()
@@ -252,7 +262,7 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Live {
         subnets.flat_map(|subnet| subnet.references().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
     subnets.sort_unstable();
     subnets.dedup();
-    Live { target_group, members, seen: seen.collect(), subnets, tags: shared }
+    Observed { target_group, members, seen: seen.collect(), subnets, tags: shared }
 }
 
 /// What to do to a fleet.
@@ -287,7 +297,7 @@ fn moves(count: usize, template: &str, zones: &[(String, Value)], members: &[Mem
     Moves { keep, launch }
 }
 
-async fn converge(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Output, Problem> {
+async fn converge(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Output, Problem> {
     let vpc = task.resolve(&wanted.vpc)?;
     let here = live.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
     let here: Vec<_> = here.cloned().collect();
@@ -299,9 +309,9 @@ async fn converge(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Outpu
 
 /// Launches so many in each zone, all at once: (zone, id).
 async fn launch(
-    task: &Task<'_>,
-    wanted: &Wanted,
-    live: &Live,
+    task: &ActionContext<'_>,
+    wanted: &Desired,
+    live: &Observed,
     counts: &BTreeMap<String, usize>,
 ) -> Result<Vec<(String, String)>, Problem> {
     let launches = counts.iter().map(|(zone, count)| launch_in(task, wanted, live, zone, *count));
@@ -310,9 +320,9 @@ async fn launch(
 
 /// Launches in a zone, or in the next one that has capacity.
 async fn launch_in(
-    task: &Task<'_>,
-    wanted: &Wanted,
-    live: &Live,
+    task: &ActionContext<'_>,
+    wanted: &Desired,
+    live: &Observed,
     zone: &str,
     count: usize,
 ) -> Result<Vec<(String, String)>, Problem> {
@@ -341,9 +351,9 @@ async fn launch_in(
 /// killed one get the same instances, a launch after a termination gets new ones. AWS remembers a token for longer than it
 /// lists a terminated instance, so a token may turn out to be used up; then the next is tried.
 async fn run_instances(
-    task: &Task<'_>,
-    wanted: &Wanted,
-    live: &Live,
+    task: &ActionContext<'_>,
+    wanted: &Desired,
+    live: &Observed,
     (zone, subnet): (&str, &str),
     (origin, count): (usize, usize),
 ) -> Result<Result<Vec<String>, Problem>, Problem> {
@@ -398,19 +408,19 @@ fn fresh_ids(instances: &[Instance]) -> Option<Vec<String>> {
     instances.iter().all(is_fresh).then(ids)
 }
 
-fn instance_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
+fn instance_tags(task: &ActionContext<'_>, wanted: &Desired) -> Tags {
     let mut tags = tags::of(&task.run.stack, task.address, &wanted.template, &task.run.tags);
     tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
     tags
 }
 
 /// Terminates and waits until AWS says that they are gone.
-pub async fn terminate(task: &Task<'_>, ids: Vec<String>) -> Result<(), Problem> {
+pub async fn terminate(task: &ActionContext<'_>, ids: Vec<String>) -> Result<(), Problem> {
     terminate_at_once(task, &ids).await?;
     until_terminated(task, &ids).await
 }
 
-async fn terminate_at_once(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
+async fn terminate_at_once(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -419,7 +429,7 @@ async fn terminate_at_once(task: &Task<'_>, ids: &[String]) -> Result<(), Proble
     task.fresh("ec2:TerminateInstances", || request.clone().send()).await.map(|_| ())
 }
 
-async fn until_terminated(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
+async fn until_terminated(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -441,7 +451,7 @@ async fn until_terminated(task: &Task<'_>, ids: &[String]) -> Result<(), Problem
 
 /// The states of those of `ids` that AWS lists and that fulfil `condition`.
 async fn look(
-    task: &Task<'_>,
+    task: &ActionContext<'_>,
     ids: &[String],
     condition: impl Fn(&Instance) -> bool + Send,
 ) -> Result<BTreeMap<String, String>, Problem> {
@@ -473,7 +483,7 @@ fn in_words<T: AsRef<str>>(states: &BTreeMap<T, T>) -> String {
 ///
 /// # Errors
 /// Where one ends instead of running, or time is up.
-pub async fn until_running(task: &Task<'_>, ids: &[String]) -> Result<(), Problem> {
+pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
     // Without ids AWS would list all instances.
     if ids.is_empty() {
         return Ok(());
@@ -575,9 +585,9 @@ mod tests {
     use super::*;
 
     /// Of template `t`, in zones a, b and c.
-    pub(super) fn wanted(count: usize) -> Wanted {
+    pub(super) fn wanted(count: usize) -> Desired {
         let (cluster, template, vpc) = ("app".into(), "t".into(), Value::Text("vpc-1".into()));
-        Wanted { cluster, count, template, vpc, surge: 1, unavailable: 0, zones: zones() }
+        Desired { cluster, count, template, vpc, surge: 1, unavailable: 0, zones: zones() }
     }
 
     fn zones() -> Vec<(String, Value)> {

@@ -13,7 +13,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
@@ -24,62 +24,62 @@ pub const ADDRESS: &str = "network.internet_gateway";
 pub struct InternetGateway;
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
 }
 
-impl Live {
+impl Observed {
     fn attached_to(&self) -> Option<&str> {
         self.api.attachments().first().and_then(|attachment| attachment.vpc_id())
     }
 }
 
 impl Resource for InternetGateway {
-    type Wanted = ();
-    type Live = Live;
+    type Desired = ();
+    type Observed = Observed;
 
     const KIND: &'static str = "internet_gateway";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInternetGateways>::NEW];
     // A detached gateway is attached again; one of another VPC stays there until that VPC goes.
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, ())> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, ())> {
         match scope.stack.network {
             Network::Created { .. } => vec![(ADDRESS.to_owned(), ())],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let mut gateways: Vec<_> = cloud.all::<DescribeInternetGateways>().iter().collect();
         gateways.sort_by_key(|gateway| gateway.attachments().is_empty());
         let ours = gateways.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
 
-    fn want((): &()) -> Fields {
+    fn desired_fields((): &()) -> Fields {
         Fields::default().reference("vpc", network::VPC).text("attached", true)
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let attached_to = live.attached_to();
         let vpc = attached_to.map_or_else(|| Value::Ref(network::VPC.to_owned()), |id| Value::live(cloud, id));
         Fields::default().value("vpc", vpc).text("attached", attached_to.is_some())
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.internet_gateway_id().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, (): &()) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
         let call = task.clients().ec2.create_internet_gateway();
         let call = call.tag_specifications(tags::specification(ResourceType::InternetGateway, &task.tags()));
         let answer = call.send().await.map_err(|error| error.problem("ec2:CreateInternetGateway", task.address))?;
@@ -89,7 +89,12 @@ impl Resource for InternetGateway {
         Ok(Output::id(id))
     }
 
-    async fn update(task: &Task<'_>, (): &(), live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        (): &(),
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         if touches(changes, &["attached"]) {
             attach(task, &output.id).await?;
@@ -98,7 +103,7 @@ impl Resource for InternetGateway {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let ec2 = &task.clients().ec2;
         let id = live.api.internet_gateway_id().unwrap_or_default();
         let gone = &["InvalidInternetGatewayID.NotFound", "Gateway.NotAttached", "InvalidVpcID.NotFound"];
@@ -115,7 +120,7 @@ impl Resource for InternetGateway {
 }
 
 /// AWS takes no client token for this: an attempt whose answer was lost has left a gateway that is attached to nothing.
-async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let answer = ec2.describe_internet_gateways().set_filters(Some(task.filters())).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
@@ -130,7 +135,7 @@ async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn attach(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+async fn attach(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let vpc = task.output(network::VPC)?.id;
     let attach = || async {
         let call = task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);

@@ -11,10 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::future::try_join_all;
 
+use super::connection::clients_of;
 use super::security_group;
 use super::security_group::SecurityGroup;
-use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::image::{self, Images, LiveImage};
 use crate::cloud::lease::store::TEMPLATE_GONE;
 use crate::cloud::lease::{self, Lease};
 use crate::cloud::snapshot::Snapshot;
@@ -23,11 +24,13 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resource::provider::Provider;
+use crate::resource::{Output, Prepared, Resource, Scope, in_cluster};
 use crate::stack::model::Image;
 use crate::stack::names;
+use std::sync::Arc;
 
 /// Containers on the instance are one hop further from the metadata service.
 const METADATA_HOPS: i32 = 2;
@@ -45,7 +48,7 @@ const IMAGE_MARK: &str = " image ";
 pub struct LaunchTemplate;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub name: String,
     pub image: Image,
     pub instance_type: String,
@@ -57,30 +60,30 @@ pub struct Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     template: ec2::LaunchTemplate,
     tags: Tags,
     /// The latest version, where the tags do not tell that it is the wanted one.
     version: Option<ec2::LaunchTemplateVersion>,
 }
 
-impl Live {
+impl Observed {
     fn latest(&self) -> String {
         self.template.latest_version_number().unwrap_or_default().to_string()
     }
 }
 
 impl Resource for LaunchTemplate {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "launch_template";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLaunchTemplates>::NEW];
-    const REVISES: bool = true;
+    const VERSIONED: bool = true;
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let clusters = scope.stack.clusters.iter().map(|cluster| {
-            let wanted = Wanted {
+            let wanted = Desired {
                 name: names::launch_template(&scope.stack.name, &cluster.name),
                 image: cluster.image.clone(),
                 instance_type: cluster.instance_type.clone(),
@@ -93,19 +96,19 @@ impl Resource for LaunchTemplate {
         clusters.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let versions = cloud.all::<DescribeLaunchTemplateVersions>();
         let ours = cloud.all::<DescribeLaunchTemplates>().iter().filter_map(|template| {
             let id = template.launch_template_id()?;
             // The lock is none of them.
             let tags = cloud.tags_of(id)?.clone();
             let version = versions.iter().find(|(of, _)| of == id).map(|(_, version)| version.clone());
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { template: template.clone(), tags, version }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { template: template.clone(), tags, version }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         Fields::default()
             .text("image", wanted.image.name())
             .text("instance_type", &wanted.instance_type)
@@ -120,7 +123,7 @@ impl Resource for LaunchTemplate {
             .maybe("key", wanted.key.as_ref())
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let Some((version, data)) = live.version.as_ref().and_then(|v| Some((v, v.launch_template_data()?))) else {
             return Fields::default();
         };
@@ -149,7 +152,8 @@ impl Resource for LaunchTemplate {
             .maybe("key", data.key_name())
     }
 
-    async fn details(clients: &Clients, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
+    async fn details(provider: &dyn Provider, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
+        let clients = clients_of(provider);
         let calls = stale(scope).into_iter().map(|id| async move {
             let call = clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
             let answer = call.send().await;
@@ -160,18 +164,24 @@ impl Resource for LaunchTemplate {
         Ok(Some(Rows::of::<DescribeLaunchTemplateVersions>(Some(found))))
     }
 
-    fn in_sync(live: &Live, spec: &str) -> bool {
+    // Those that stay as they are keep their images.
+    async fn prepare(provider: &dyn Provider, wanted: &[&Desired]) -> Result<Option<Prepared>, Problem> {
+        let images: Vec<_> = wanted.iter().map(|wanted| &wanted.image).collect();
+        Ok(Some(Arc::new(image::resolve(clients_of(provider), &images).await?)))
+    }
+
+    fn in_sync(live: &Observed, spec: &str) -> bool {
         live.version.is_none()
             && live.tags.get(tags::SPEC).map(String::as_str) == Some(spec)
             && live.tags.get(tags::VERSION) == Some(&live.latest())
     }
 
     // A template that outlives its security group looks as it did, and launches nothing.
-    fn stands_on(_live: &Live) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<String> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output {
             id: live.template.launch_template_id().unwrap_or_default().to_owned(),
             revision: live.latest(),
@@ -179,11 +189,11 @@ impl Resource for LaunchTemplate {
         }
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let request = task
             .clients()
             .ec2
@@ -210,7 +220,12 @@ impl Resource for LaunchTemplate {
         }
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let mut output = Self::output(live);
         if changes.iter().any(|change| !change.path.starts_with("tags.")) {
             output.revision = new_version(task, wanted, &output).await?;
@@ -220,7 +235,7 @@ impl Resource for LaunchTemplate {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.template.launch_template_id().unwrap_or_default();
         settled(task.clients().ec2.delete_launch_template().launch_template_id(id).send().await, TEMPLATE_GONE)
             .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", task.address))
@@ -230,11 +245,11 @@ impl Resource for LaunchTemplate {
 /// Ids of the live templates whose tags do not tell that their latest version is the wanted one.
 fn stale(scope: &Scope<'_>) -> Vec<String> {
     let cloud = scope.cloud;
-    let wanted: BTreeMap<_, _> = LaunchTemplate::wanted(scope).into_iter().collect();
-    let security_groups = SecurityGroup::live(cloud).into_iter();
+    let wanted: BTreeMap<_, _> = LaunchTemplate::desired(scope).into_iter().collect();
+    let security_groups = SecurityGroup::observed(cloud).into_iter();
     // The spec names the security group by its address: it cannot tell which of two a template means.
     let ambiguous = security_groups.filter(|(address, _)| address == security_group::INSTANCES).count() > 1;
-    let live = LaunchTemplate::live(cloud).into_iter();
+    let live = LaunchTemplate::observed(cloud).into_iter();
     let stale = live.filter(|(address, live)| {
         let in_sync = |wanted| !ambiguous && LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted));
         wanted.get(address).is_some_and(|wanted| !in_sync(wanted))
@@ -242,14 +257,14 @@ fn stale(scope: &Scope<'_>) -> Vec<String> {
     stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
 }
 
-fn own_tags(task: &Task<'_>, version: &str) -> Tags {
+fn own_tags(task: &ActionContext<'_>, version: &str) -> Tags {
     let mut tags = task.tags();
     tags.insert(tags::VERSION.to_owned(), version.to_owned());
     tags
 }
 
 /// `0123456789ab image amazon-linux-2023`
-fn description(task: &Task<'_>, wanted: &Wanted) -> String {
+fn description(task: &ActionContext<'_>, wanted: &Desired) -> String {
     format!("{}{IMAGE_MARK}{}", task.spec, wanted.image.name())
 }
 
@@ -259,7 +274,7 @@ fn image_in(description: &str) -> Option<&str> {
 }
 
 /// The next version of the template; a retry of the same change makes no second one.
-async fn new_version(task: &Task<'_>, wanted: &Wanted, template: &Output) -> Result<String, Problem> {
+async fn new_version(task: &ActionContext<'_>, wanted: &Desired, template: &Output) -> Result<String, Problem> {
     let token = crate::resource::fields::short_hash([
         &*task.run.stack,
         task.address,
@@ -280,8 +295,8 @@ async fn new_version(task: &Task<'_>, wanted: &Wanted, template: &Output) -> Res
     Ok(version.to_string())
 }
 
-fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplateData, Problem> {
-    let image = task.image(&wanted.image)?;
+fn content(task: &ActionContext<'_>, wanted: &Desired) -> Result<ec2::RequestLaunchTemplateData, Problem> {
+    let image = image_of(task, &wanted.image)?;
     let metadata = ec2::LaunchTemplateInstanceMetadataOptionsRequest::builder()
         .http_endpoint(ec2::LaunchTemplateInstanceMetadataEndpointState::Enabled)
         .http_tokens(ec2::LaunchTemplateHttpTokensState::Required)
@@ -313,6 +328,15 @@ fn content(task: &Task<'_>, wanted: &Wanted) -> Result<ec2::RequestLaunchTemplat
         .build())
 }
 
+/// The image that the stack names.
+fn image_of(task: &ActionContext<'_>, image: &Image) -> Result<LiveImage, Problem> {
+    let found = task.run.prepared::<Images>().and_then(|images| images.get(image.name()).cloned());
+    found.ok_or_else(|| {
+        Problem::new("The image is not known", format!("{} needs {}", task.address, image.name()))
+            .hint("run `cloudscale up` again")
+    })
+}
+
 fn profile(name_or_arn: &str) -> ec2::LaunchTemplateIamInstanceProfileSpecificationRequest {
     let profile = ec2::LaunchTemplateIamInstanceProfileSpecificationRequest::builder();
     match name_or_arn.starts_with("arn:") {
@@ -336,7 +360,7 @@ fn decode(text: &str) -> String {
 }
 
 /// A template of our name exists: ours from a call whose answer was lost, or somebody else's.
-async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+async fn adopt(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
     let look = || async {
         let call = task.clients().ec2.describe_launch_templates().launch_template_names(&wanted.name).send().await;
         match call {
@@ -352,7 +376,7 @@ async fn adopt(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(tags::not_ours("launch template", &wanted.name));
     }
-    let live = Live { template, tags, version: None };
+    let live = Observed { template, tags, version: None };
     if LaunchTemplate::in_sync(&live, task.spec) {
         return Ok(LaunchTemplate::output(&live));
     }
@@ -444,11 +468,11 @@ impl Collection for DescribeLaunchTemplateVersions {
 mod tests {
     use super::*;
 
-    fn live(spec: &str, tagged: &str, latest: i64) -> Live {
+    fn live(spec: &str, tagged: &str, latest: i64) -> Observed {
         let tags =
             Tags::from([(tags::SPEC.to_owned(), spec.to_owned()), (tags::VERSION.to_owned(), tagged.to_owned())]);
         let template = ec2::LaunchTemplate::builder().latest_version_number(latest).build();
-        Live { template, tags, version: None }
+        Observed { template, tags, version: None }
     }
 
     #[test]

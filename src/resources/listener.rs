@@ -18,7 +18,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::{FixedResponse, Https};
@@ -35,7 +35,7 @@ const PORT_LIMIT: Duration = Duration::from_secs(60);
 pub struct Listener;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub port: u16,
     /// Its certificate and policy, where it speaks HTTPS.
     pub https: Option<Https>,
@@ -51,44 +51,44 @@ pub enum Default {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
 }
 
 impl Resource for Listener {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "listener";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeListeners>::NEW];
     // AWS could change the port in place, and refuse everybody who still comes to the old one from that moment: so the new
     // listener serves before the old one goes.
     const REPLACE_ON: &'static [&'static str] = &["load_balancer", "port"];
-    const GOES_WITH: &'static [&'static str] = &["load_balancer"];
+    const DELETED_WITH: &'static [&'static str] = &["load_balancer"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let load_balancer = &scope.stack.load_balancer;
-        let serving = Wanted {
+        let serving = Desired {
             port: load_balancer.serving_port(),
             https: load_balancer.https.clone(),
             default: Default::Answer(load_balancer.default.clone()),
         };
         let redirect = load_balancer
             .redirect_port()
-            .map(|port| (REDIRECT.to_owned(), Wanted { port, https: None, default: Default::Redirect(serving.port) }));
+            .map(|port| (REDIRECT.to_owned(), Desired { port, https: None, default: Default::Redirect(serving.port) }));
         [(ADDRESS.to_owned(), serving)].into_iter().chain(redirect).collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribeListeners>().iter().filter_map(|api| {
             let tags = cloud.tags_of(api.listener_arn()?)?.clone();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let fields = Fields::default()
             .reference("load_balancer", load_balancer::ADDRESS)
             .text("protocol", protocol(wanted).as_str())
@@ -107,7 +107,7 @@ impl Resource for Listener {
         }
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let fields = Fields::default()
             .value("load_balancer", Value::live(cloud, api.load_balancer_arn().unwrap_or_default()))
@@ -137,24 +137,24 @@ impl Resource for Listener {
     }
 
     // Not after the listener whose port a redirect takes: that one may go only when nothing needs it.
-    fn after(_wanted: &Wanted) -> Vec<String> {
+    fn depends_on(_wanted: &Desired) -> Vec<String> {
         vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
     // The security group keeps the port open for as long.
-    fn stands_on(_live: &Live) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<String> {
         vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.listener_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let load_balancer = task.output(load_balancer::ADDRESS)?.id;
         let request = task
             .clients()
@@ -193,7 +193,12 @@ impl Resource for Listener {
         }
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         if touches(changes, &["port", "protocol", "certificate", "policy", "default"]) {
             let request = task
@@ -213,7 +218,7 @@ impl Resource for Listener {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.api.listener_arn().unwrap_or_default();
         settled(task.clients().elb.delete_listener().listener_arn(arn).send().await, &["ListenerNotFound"])
             .map_err(|error| error.problem("elasticloadbalancing:DeleteListener", task.address))
@@ -222,7 +227,7 @@ impl Resource for Listener {
 
 /// A listener has the port: this very one, made by a call whose answer was lost; `None` where it is one of ours that is on its
 /// way out.
-async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Option<Output>, Problem> {
+async fn adopt(task: &ActionContext<'_>, load_balancer: &str, port: u16) -> Result<Option<Output>, Problem> {
     let look = || async {
         let pages = task.clients().elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items();
         let listeners = pages.send().try_collect().await;
@@ -239,11 +244,11 @@ async fn adopt(task: &Task<'_>, load_balancer: &str, port: u16) -> Result<Option
     Ok((tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)).then(|| Output::id(arn)))
 }
 
-fn protocol(wanted: &Wanted) -> ProtocolEnum {
+fn protocol(wanted: &Desired) -> ProtocolEnum {
     if wanted.https.is_some() { ProtocolEnum::Https } else { ProtocolEnum::Http }
 }
 
-fn certificates(wanted: &Wanted) -> Option<Vec<Certificate>> {
+fn certificates(wanted: &Desired) -> Option<Vec<Certificate>> {
     let https = wanted.https.as_ref()?;
     Some(vec![Certificate::builder().certificate_arn(&https.certificate).build()])
 }

@@ -14,10 +14,11 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::{Run, Task};
+use crate::resource::context::{ActionContext, Operation};
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
+use crate::stack::model::Stack;
 use crate::stack::names;
 
 pub const ADDRESS: &str = "load_balancer";
@@ -26,14 +27,14 @@ pub const ADDRESS: &str = "load_balancer";
 pub struct LoadBalancer;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub name: String,
     pub vpc: Value,
     pub subnets: Value,
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
     /// Addresses of the target groups that its rules refer to: they cannot be deleted before.
@@ -41,15 +42,15 @@ pub struct Live {
 }
 
 impl Resource for LoadBalancer {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "load_balancer";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLoadBalancers>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["scheme", "vpc"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
-        let wanted = Wanted {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+        let wanted = Desired {
             name: names::load_balancer(&scope.stack.name),
             vpc: network::of(scope).vpc.clone(),
             subnets: network::of(scope).subnet_set(),
@@ -57,19 +58,23 @@ impl Resource for LoadBalancer {
         vec![(ADDRESS.to_owned(), wanted)]
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
+        vec![("load balancer", names::load_balancer(&stack.name))]
+    }
+
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribeLoadBalancers>().iter().filter_map(|api| {
             let arn = api.load_balancer_arn()?;
             let tags = cloud.tags_of(arn)?.clone();
             let behind = cloud.referrers(arn);
             let behind = behind.iter().filter_map(|arn| cloud.address_of(arn));
             let target_groups = behind.map(str::to_owned).collect();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags, target_groups }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags, target_groups }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         Fields::default()
             .text("scheme", LoadBalancerSchemeEnum::InternetFacing.as_str())
             .value("vpc", wanted.vpc.clone())
@@ -77,7 +82,7 @@ impl Resource for LoadBalancer {
             .reference("security_group", security_group::LOAD_BALANCER)
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let subnets: Vec<_> = api.availability_zones().iter().filter_map(|zone| zone.subnet_id()).collect();
         // It lies where its subnets lie: endpoints that imitate AWS tell the default VPC of every load balancer.
@@ -96,26 +101,26 @@ impl Resource for LoadBalancer {
         }
     }
 
-    fn stands_on(live: &Live) -> Vec<String> {
+    fn delete_after(live: &Observed) -> Vec<String> {
         live.target_groups.clone()
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.load_balancer_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn replace(task: &Task<'_>, wanted: &Wanted, _live: &Live) -> Result<Output, Problem> {
+    async fn replace(task: &ActionContext<'_>, wanted: &Desired, _live: &Observed) -> Result<Output, Problem> {
         let output = Self::create(task, wanted).await?;
         // It takes minutes until it serves; the old one does so meanwhile.
         until_active(task.run, &output.id).await?;
         Ok(output)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let group = task.output(security_group::LOAD_BALANCER)?.id;
         let subnets = task.resolve_all(&wanted.subnets)?;
         let request = task
@@ -153,7 +158,12 @@ impl Resource for LoadBalancer {
         Err(tags::not_ours("load balancer", &wanted.name))
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         let elb = &task.clients().elb;
         if touches(changes, &["subnets"]) {
@@ -170,7 +180,7 @@ impl Resource for LoadBalancer {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.api.load_balancer_arn().unwrap_or_default();
         settled(
             task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await,
@@ -182,7 +192,7 @@ impl Resource for LoadBalancer {
 
 /// The load balancer of a name that exists with other settings: this very one, made by a call whose answer was lost, or
 /// `None` where it is the one that is to be replaced.
-async fn same(task: &Task<'_>, name: &str, subnets: &[String]) -> Result<Option<String>, Problem> {
+async fn same(task: &ActionContext<'_>, name: &str, subnets: &[String]) -> Result<Option<String>, Problem> {
     let look = || async {
         match task.clients().elb.describe_load_balancers().names(name).send().await {
             Ok(answer) => Ok(answer.load_balancers.unwrap_or_default().into_iter().next()),
@@ -247,10 +257,10 @@ impl Listing for DescribeLoadBalancers {
 ///
 /// # Errors
 /// Where it failed, or time is up.
-pub async fn until_active(run: &Run, arn: &str) -> Result<String, Problem> {
+pub async fn until_active(run: &Operation, arn: &str) -> Result<String, Problem> {
     let mut backoff = run.backoff();
     loop {
-        let answer = run.clients.elb.describe_load_balancers().load_balancer_arns(arn).send().await;
+        let answer = run.clients().elb.describe_load_balancers().load_balancer_arns(arn).send().await;
         let answer =
             answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
         let found = answer.load_balancers().first();

@@ -17,7 +17,7 @@ pub fn template(group: &AutoScalingGroup) -> Option<&LaunchTemplateSpecification
     mixed().or(group.launch_template())
 }
 
-pub fn want(fields: Fields, mix: Option<&Mix>) -> Fields {
+pub fn desired_fields(fields: Fields, mix: Option<&Mix>) -> Fields {
     let Some(mix) = mix else { return fields };
     fields
         .text("mix.types", mix.types.join(", "))
@@ -29,7 +29,7 @@ pub fn want(fields: Fields, mix: Option<&Mix>) -> Fields {
         .maybe("mix.max_price", mix.max_price.as_ref())
 }
 
-pub fn observe(fields: Fields, group: &AutoScalingGroup) -> Fields {
+pub fn observed_fields(fields: Fields, group: &AutoScalingGroup) -> Fields {
     let Some(policy) = group.mixed_instances_policy() else { return fields };
     let overrides = policy.launch_template().map(LaunchTemplate::overrides).unwrap_or_default();
     let fields = fields.text("mix.types", overrides.iter().map(override_text).collect::<Vec<_>>().join(", "));
@@ -101,11 +101,11 @@ mod tests {
     #[test]
     fn what_is_asked_for_reads_back_as_wanted() {
         let live = group(policy(&mix(), version("3"), None));
-        assert_eq!(observe(Fields::default(), &live), want(Fields::default(), Some(&mix())));
+        assert_eq!(observed_fields(Fields::default(), &live), desired_fields(Fields::default(), Some(&mix())));
         assert_eq!(template(&live).and_then(|template| template.version()), Some("3"));
         let single = AutoScalingGroup::builder().launch_template(version("2")).build();
         assert_eq!(template(&single).and_then(|template| template.version()), Some("2"));
-        assert_eq!(observe(Fields::default(), &single), want(Fields::default(), None));
+        assert_eq!(observed_fields(Fields::default(), &single), desired_fields(Fields::default(), None));
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         let mut policy = policy(&mix(), version("1"), None);
         let overrides = policy.launch_template.as_mut().and_then(|template| template.overrides.as_mut()).unwrap();
         overrides[1].weighted_capacity = Some("2".to_owned());
-        let seen = observe(Fields::default(), &group(policy));
+        let seen = observed_fields(Fields::default(), &group(policy));
         assert_eq!(seen.get("mix.types").unwrap().to_string(), "t3.large, t3a.large (weight 2)");
     }
 }

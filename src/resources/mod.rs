@@ -4,6 +4,9 @@
 //! implement [`Resource`](crate::resource::Resource), and add it to [`TYPES`].
 
 pub mod alarm;
+pub mod connection;
+mod existing;
+mod expiry;
 pub mod handover;
 pub mod instance_refresh;
 pub mod instances;
@@ -13,6 +16,8 @@ pub mod listener;
 pub mod load_balancer;
 pub mod mixed_instances;
 pub mod network;
+pub mod provider;
+pub mod readiness;
 pub mod registration;
 pub mod route_table;
 pub mod rule;
@@ -22,29 +27,31 @@ pub mod scaling_policy;
 pub mod scheduled_action;
 pub mod security_group;
 pub mod stacks;
+mod status_view;
+mod stopping;
 pub mod subnet;
 pub mod target_group;
 pub mod targets;
 pub mod vpc;
 
-use crate::resource::erased::{Face, Typed};
+use crate::resource::erased::{Erased, ErasedResource};
 
 /// Every resource type.
-pub const TYPES: &[&dyn Face] = &[
-    &Typed::<vpc::Vpc>::NEW,
-    &Typed::<internet_gateway::InternetGateway>::NEW,
-    &Typed::<route_table::RouteTable>::NEW,
-    &Typed::<subnet::Subnet>::NEW,
-    &Typed::<security_group::SecurityGroup>::NEW,
-    &Typed::<launch_template::LaunchTemplate>::NEW,
-    &Typed::<target_group::TargetGroup>::NEW,
-    &Typed::<load_balancer::LoadBalancer>::NEW,
-    &Typed::<listener::Listener>::NEW,
-    &Typed::<rule::Rule>::NEW,
-    &Typed::<instances::Instances>::NEW,
-    &Typed::<registration::Registration>::NEW,
-    &Typed::<scaling_group::ScalingGroup>::NEW,
-    &Typed::<scaling_policy::ScalingPolicy>::NEW,
-    &Typed::<alarm::Alarm>::NEW,
-    &Typed::<scheduled_action::ScheduledAction>::NEW,
+pub const TYPES: &[&dyn ErasedResource] = &[
+    &Erased::<vpc::Vpc>::NEW,
+    &Erased::<internet_gateway::InternetGateway>::NEW,
+    &Erased::<route_table::RouteTable>::NEW,
+    &Erased::<subnet::Subnet>::NEW,
+    &Erased::<security_group::SecurityGroup>::NEW,
+    &Erased::<launch_template::LaunchTemplate>::NEW,
+    &Erased::<target_group::TargetGroup>::NEW,
+    &Erased::<load_balancer::LoadBalancer>::NEW,
+    &Erased::<listener::Listener>::NEW,
+    &Erased::<rule::Rule>::NEW,
+    &Erased::<instances::Instances>::NEW,
+    &Erased::<registration::Registration>::NEW,
+    &Erased::<scaling_group::ScalingGroup>::NEW,
+    &Erased::<scaling_policy::ScalingPolicy>::NEW,
+    &Erased::<alarm::Alarm>::NEW,
+    &Erased::<scheduled_action::ScheduledAction>::NEW,
 ];

@@ -13,7 +13,7 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, ErasedListing};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::Capacity;
@@ -22,12 +22,12 @@ use crate::stack::model::Capacity;
 pub struct Registration;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub cluster: String,
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     cluster: String,
     target_group: String,
     registered: BTreeSet<String>,
@@ -37,8 +37,8 @@ pub struct Live {
 }
 
 impl Resource for Registration {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "registration";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[
@@ -48,22 +48,22 @@ impl Resource for Registration {
         &Bulk::<DescribeAutoScalingGroups>::NEW,
     ];
     const REPLACE_ON: &'static [&'static str] = &["target_group"];
-    const SHEDS: bool = true;
-    const GOES_WITH: &'static [&'static str] = &["target_group"];
+    const PRUNES: bool = true;
+    const DELETED_WITH: &'static [&'static str] = &["target_group"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let is_fleet = |capacity: &Capacity| matches!(capacity, Capacity::Fleet { instances: 1.., .. });
         let fleets = scope.stack.clusters.iter().filter(|cluster| is_fleet(&cluster.capacity));
         fleets
-            .map(|cluster| (in_cluster(&cluster.name, Self::KIND), Wanted { cluster: cluster.name.clone() }))
+            .map(|cluster| (in_cluster(&cluster.name, Self::KIND), Desired { cluster: cluster.name.clone() }))
             .collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let registrations = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
             let arn = group.target_group_arn()?;
             let cluster = cloud.address_of(arn)?.strip_prefix("cluster.")?.strip_suffix(".target_group")?.to_owned();
-            let mut live = Live {
+            let mut live = Observed {
                 target_group: arn.to_owned(),
                 registered: BTreeSet::new(),
                 unhealthy: BTreeSet::new(),
@@ -89,13 +89,13 @@ impl Resource for Registration {
         registrations.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         Fields::default()
             .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
             .reference("targets", in_cluster(&wanted.cluster, "instances"))
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let fields = Fields::default().value("target_group", Value::live(cloud, &live.target_group));
         if live.registered == live.fleet {
             return fields.reference("targets", in_cluster(&live.cluster, "instances"));
@@ -106,23 +106,23 @@ impl Resource for Registration {
         fields.text("targets", format!("{known} of {}{surplus}", live.fleet.len()))
     }
 
-    fn reason(_wanted: &Wanted, live: &Live) -> Option<String> {
+    fn reason(_wanted: &Desired, live: &Observed) -> Option<String> {
         (live.registered != live.fleet).then(|| "the targets are not the fleet's instances".to_owned())
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output { members: live.registered.iter().cloned().collect(), ..Output::id(&live.target_group) }
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let ids = task.output(&in_cluster(&wanted.cluster, "instances"))?.members;
         register(task, wanted, ids, &BTreeSet::new()).await
     }
 
     async fn update(
-        task: &Task<'_>,
-        wanted: &Wanted,
-        live: &Live,
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let ids = task.output(&in_cluster(&wanted.cluster, "instances"))?.members;
@@ -134,18 +134,18 @@ impl Resource for Registration {
         Ok(output)
     }
 
-    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
         let leaving = live.registered.iter().filter(|id| !kept.members.contains(id));
         targets::leave(task, &live.target_group, &leaving.cloned().collect::<Vec<_>>()).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         // The cluster has become a group: the fleet goes when the group's instances serve.
         if let Some(group) = task.run.published(&in_cluster(&live.cluster, "scaling_group")) {
             let members = scaling_group::until_in_service(task, &group.id).await?;
             targets::until_healthy(task, &live.target_group, &members, "").await?;
         }
-        Self::shed(task, live, &Output::default()).await
+        Self::prune(task, live, &Output::default()).await
     }
 }
 
@@ -154,8 +154,8 @@ fn in_group(group: &aws_sdk_autoscaling::types::AutoScalingGroup, id: &str) -> b
 }
 
 async fn register(
-    task: &Task<'_>,
-    wanted: &Wanted,
+    task: &ActionContext<'_>,
+    wanted: &Desired,
     ids: Vec<String>,
     registered: &BTreeSet<String>,
 ) -> Result<Output, Problem> {

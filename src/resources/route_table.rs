@@ -15,7 +15,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
@@ -27,12 +27,12 @@ const EVERYWHERE: &str = "0.0.0.0/0";
 pub struct RouteTable;
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
 }
 
-impl Live {
+impl Observed {
     /// (destination, what it leads to) of the routes that somebody has made: neither the VPC's own range nor what AWS
     /// puts in for gateway endpoints and virtual private gateways.
     fn routes(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -59,51 +59,51 @@ fn target(route: &Route) -> Option<&str> {
 }
 
 impl Resource for RouteTable {
-    type Wanted = ();
-    type Live = Live;
+    type Desired = ();
+    type Observed = Observed;
 
     const KIND: &'static str = "route_table";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeRouteTables>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, ())> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, ())> {
         match scope.stack.network {
             Network::Created { .. } => vec![(ADDRESS.to_owned(), ())],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let mut tables: Vec<_> = cloud.all::<DescribeRouteTables>().iter().collect();
         tables.sort_by_key(|table| table.associations().is_empty());
         let ours = tables.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
 
-    fn want((): &()) -> Fields {
+    fn desired_fields((): &()) -> Fields {
         let fields = Fields::default().reference("vpc", network::VPC);
         fields.reference(format!("route.{EVERYWHERE}"), internet_gateway::ADDRESS)
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let vpc = Value::live(cloud, live.api.vpc_id().unwrap_or_default());
         live.routes().fold(Fields::default().value("vpc", vpc), |fields, (destination, target)| {
             fields.value(format!("route.{destination}"), Value::live(cloud, target))
         })
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.route_table_id().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, (): &()) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
         let vpc = task.output(network::VPC)?.id;
         let request = task.clients().ec2.create_route_table().vpc_id(&vpc);
         let request = request
@@ -115,7 +115,12 @@ impl Resource for RouteTable {
         Ok(Output::id(id))
     }
 
-    async fn update(task: &Task<'_>, (): &(), live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        (): &(),
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         let wanted = format!("route.{EVERYWHERE}");
         if touches(changes, &[&wanted]) {
@@ -135,7 +140,7 @@ impl Resource for RouteTable {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.api.route_table_id().unwrap_or_default();
         let delete = || async {
             settled(
@@ -148,7 +153,7 @@ impl Resource for RouteTable {
 }
 
 /// The route to everywhere, through our gateway.
-async fn lead_out(task: &Task<'_>, table: &str, there: bool) -> Result<(), Problem> {
+async fn lead_out(task: &ActionContext<'_>, table: &str, there: bool) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let gateway = task.output(internet_gateway::ADDRESS)?.id;
     if there {
@@ -211,7 +216,7 @@ mod tests {
             .routes(route("192.168.0.0/16").gateway_id("vgw-1").origin(RouteOrigin::EnableVgwRoutePropagation).build())
             .routes(route("172.16.0.0/12").nat_gateway_id("nat-1").build())
             .routes(endpoint.build());
-        let live = Live { api: api.build(), tags: Tags::new() };
+        let live = Observed { api: api.build(), tags: Tags::new() };
         assert_eq!(live.routes().collect::<Vec<_>>(), [(EVERYWHERE, "igw-1"), ("172.16.0.0/12", "nat-1")]);
     }
 }

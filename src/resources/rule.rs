@@ -21,7 +21,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster, touches};
 use crate::stack::model::Stack;
@@ -37,7 +37,7 @@ const PRIORITY_STEP: usize = 10;
 pub struct Rule;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub priority: i32,
     pub order: Arc<Order>,
     pub paths: Vec<String>,
@@ -59,21 +59,21 @@ pub enum Forward {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
 }
 
 impl Resource for Rule {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "rule";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeRules>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["listener"];
-    const GOES_WITH: &'static [&'static str] = &["listener", "load_balancer"];
+    const DELETED_WITH: &'static [&'static str] = &["listener", "load_balancer"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let mut rules: Vec<(String, Vec<String>, Forward)> = Vec::new();
         for route in &scope.stack.routes {
             let stickiness_s = route.stickiness.map(|stay| i32::try_from(stay.as_secs()).unwrap_or(i32::MAX));
@@ -94,20 +94,20 @@ impl Resource for Rule {
         let order = rules.iter().enumerate().map(|(index, (address, ..))| (address.clone(), priority(index)));
         let order = Order::new(order);
         let wanted = rules.into_iter().enumerate().map(|(index, (address, paths, forward))| {
-            (address, Wanted { priority: priority(index), order: Arc::clone(&order), paths, forward })
+            (address, Desired { priority: priority(index), order: Arc::clone(&order), paths, forward })
         });
         wanted.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribeRules>().iter().filter_map(|api| {
             let tags = cloud.tags_of(api.rule_arn()?)?.clone();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let fields = Fields::default()
             .reference("listener", listener::ADDRESS)
             .text("priority", wanted.priority)
@@ -123,7 +123,7 @@ impl Resource for Rule {
         }
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let fields = Fields::default()
             .value("listener", Value::live(cloud, &listener_of(api.rule_arn().unwrap_or_default())))
@@ -148,7 +148,7 @@ impl Resource for Rule {
     }
 
     /// The targets: before the rule moves to a new target group, they are in it.
-    fn after(wanted: &Wanted) -> Vec<String> {
+    fn depends_on(wanted: &Desired) -> Vec<String> {
         let clusters = match &wanted.forward {
             Forward::One(address) => vec![cluster_prefix(address).unwrap_or_default().to_owned()],
             Forward::Shared { weights, .. } => {
@@ -159,15 +159,15 @@ impl Resource for Rule {
         clusters.into_iter().flat_map(kinds).collect()
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.rule_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let listener = task.output(listener::ADDRESS)?.id;
         let request = task
             .clients()
@@ -195,7 +195,12 @@ impl Resource for Rule {
         task.appears(attempt).await?.ok_or_else(|| occupied(task, wanted.priority))
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         let elb = &task.clients().elb;
         if touches(changes, &["target_group", "weight"]) {
@@ -213,7 +218,7 @@ impl Resource for Rule {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.api.rule_arn().unwrap_or_default();
         settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, &["RuleNotFound"])
             .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", task.address))
@@ -269,7 +274,7 @@ fn condition(paths: &[String]) -> RuleCondition {
 }
 
 /// The target groups that are to get requests.
-fn serving(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Next>, Problem> {
+fn serving(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Next>, Problem> {
     let addresses = match &wanted.forward {
         Forward::One(address) => vec![address.clone()],
         Forward::Shared { weights, .. } => {
@@ -280,7 +285,7 @@ fn serving(task: &Task<'_>, wanted: &Wanted) -> Result<Vec<Next>, Problem> {
     addresses.into_iter().map(|address| Ok(Next { arn: task.output(&address)?.id, address })).collect()
 }
 
-fn forward(task: &Task<'_>, wanted: &Wanted) -> Result<Action, Problem> {
+fn forward(task: &ActionContext<'_>, wanted: &Desired) -> Result<Action, Problem> {
     let action = Action::builder().r#type(ActionTypeEnum::Forward);
     let (weights, stickiness_s) = match &wanted.forward {
         Forward::One(address) => return Ok(action.target_group_arn(task.output(address)?.id).build()),

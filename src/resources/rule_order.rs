@@ -13,7 +13,7 @@ use crate::aws::error::CallError;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 
 /// The highest priority of ELBv2; rules that are pushed aside go to the end.
 pub const PRIORITY_MAX: i32 = 50_000;
@@ -43,7 +43,7 @@ impl Order {
     ///
     /// # Errors
     /// Where somebody else's rule has one of the priorities, and any call that fails.
-    pub async fn arrange(&self, task: &Task<'_>, listener: &str, own: i32) -> Result<Option<String>, Problem> {
+    pub async fn arrange(&self, task: &ActionContext<'_>, listener: &str, own: i32) -> Result<Option<String>, Problem> {
         let mut moved = self.moved.lock().await;
         if task.run.published(task.address).is_some_and(|rule| moved.get(&rule.id) == Some(&own)) {
             return Ok(None);
@@ -103,7 +103,7 @@ fn free(rules: &[Api]) -> impl Iterator<Item = i32> {
 }
 
 /// Whether the endpoint did it; `false` where it says that a priority is in use, or that one of the rules is gone.
-async fn set(task: &Task<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> {
+async fn set(task: &ActionContext<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> {
     if moves.is_empty() {
         return Ok(true);
     }
@@ -117,13 +117,18 @@ async fn set(task: &Task<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> 
     }
 }
 
-async fn describe(task: &Task<'_>, listener: &str) -> Result<Vec<Api>, Problem> {
+async fn describe(task: &ActionContext<'_>, listener: &str) -> Result<Vec<Api>, Problem> {
     let pages = task.clients().elb.describe_rules().listener_arn(listener).into_paginator().items().send();
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))
 }
 
 /// Pushes rules of ours that nobody wants any more to the end; answers with the ARN of one that is what this task makes.
-async fn push_aside(task: &Task<'_>, blocking: &[&Api], rules: &[Api], own: i32) -> Result<Option<String>, Problem> {
+async fn push_aside(
+    task: &ActionContext<'_>,
+    blocking: &[&Api],
+    rules: &[Api],
+    own: i32,
+) -> Result<Option<String>, Problem> {
     let mut moves = Vec::new();
     for (rule, end) in blocking.iter().zip(free(rules)) {
         let arn = rule.rule_arn().unwrap_or_default();
@@ -142,7 +147,7 @@ async fn push_aside(task: &Task<'_>, blocking: &[&Api], rules: &[Api], own: i32)
 }
 
 /// `None` where another action of this run has deleted the rule meanwhile.
-async fn tags_if_there(task: &Task<'_>, arn: &str) -> Result<Option<Tags>, Problem> {
+async fn tags_if_there(task: &ActionContext<'_>, arn: &str) -> Result<Option<Tags>, Problem> {
     match task.clients().elb.describe_tags().resource_arns(arn).send().await {
         Ok(answer) => Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags()))),
         Err(error) if error.is(GONE) => Ok(None),
@@ -150,7 +155,7 @@ async fn tags_if_there(task: &Task<'_>, arn: &str) -> Result<Option<Tags>, Probl
     }
 }
 
-pub fn occupied(task: &Task<'_>, priority: i32) -> Problem {
+pub fn occupied(task: &ActionContext<'_>, priority: i32) -> Problem {
     Problem::new(
         "A listener rule is in the way",
         format!("{} needs priority {priority}, which a rule that is not cloudscale's has", task.address),

@@ -19,10 +19,10 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster, touches};
-use crate::stack::model::{Capacity, Mix, Rollout};
+use crate::stack::model::{Capacity, Mix, Rollout, Stack};
 use crate::stack::names;
 
 pub mod departure;
@@ -37,7 +37,7 @@ const OUTDATED: &str = "outdated_instances";
 pub struct ScalingGroup;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub name: String,
     pub cluster: String,
     pub min: i32,
@@ -59,7 +59,7 @@ pub struct Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     group: AutoScalingGroup,
     tags: Tags,
     /// Whether its launch template's version is the one that our tags name.
@@ -67,24 +67,24 @@ pub struct Live {
 }
 
 impl Resource for ScalingGroup {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "scaling_group";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAutoScalingGroups>::NEW];
     // moto takes the warm-up and does not tell it. A bound that the schedule has set is not told here.
-    const MAY_BE_UNTOLD: &'static [&'static str] = &["warmup_s", "min", "max"];
+    const OPTIONAL_READBACK: &'static [&'static str] = &["warmup_s", "min", "max"];
     // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
     const REPLACE_WITH: &'static [&'static str] = &["target_group"];
-    const SHEDS: bool = true;
+    const PRUNES: bool = true;
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let groups = scope.stack.clusters.iter().filter_map(|cluster| {
             let Capacity::Group(scaling) = &cluster.capacity else {
                 return None;
             };
             let number = |value: u64| i32::try_from(value).unwrap_or(i32::MAX);
-            let wanted = Wanted {
+            let wanted = Desired {
                 name: names::group(&scope.stack.name, &cluster.name),
                 cluster: cluster.name.clone(),
                 min: number(scaling.min.into()),
@@ -106,16 +106,21 @@ impl Resource for ScalingGroup {
         groups.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
+        let groups = stack.clusters.iter().filter(|cluster| matches!(cluster.capacity, Capacity::Group(_)));
+        groups.map(|cluster| ("Auto Scaling group", names::group(&stack.name, &cluster.name))).collect()
+    }
+
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = all(cloud).filter_map(|group| {
             let tags = tags::from_group(group.tags());
             let current = template_is_current(cloud, group);
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags, current }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { group: group.clone(), tags, current }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let fields = Fields::default()
             .text("min", wanted.min)
             .text("max", wanted.max)
@@ -127,12 +132,12 @@ impl Resource for ScalingGroup {
             .maybe("suspended", listed(wanted.suspended.iter().map(String::as_str)))
             .text("protect_from_scale_in", wanted.protect_from_scale_in)
             .value("subnets", wanted.subnets.clone());
-        mixed_instances::want(fields, wanted.mix.as_deref())
+        mixed_instances::desired_fields(fields, wanted.mix.as_deref())
             .reference("launch_template", in_cluster(&wanted.cluster, "launch_template"))
             .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let group = &live.group;
         let subnets = group.vpc_zone_identifier().unwrap_or_default().split(',');
         let subnets = Value::set(subnets.map(|id| Value::live(cloud, id.trim())));
@@ -170,18 +175,18 @@ impl Resource for ScalingGroup {
             .value("subnets", subnets)
             .value("launch_template", template)
             .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| live.current));
-        let fields = mixed_instances::observe(fields, group);
+        let fields = mixed_instances::observed_fields(fields, group);
         match group.target_group_arns() {
             [only] => fields.value("target_group", Value::live(cloud, only)),
             several => fields.text("target_group", several.join(", ")),
         }
     }
 
-    fn stands_on(_live: &Live) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<String> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
-    fn reason(_wanted: &Wanted, live: &Live) -> Option<String> {
+    fn reason(_wanted: &Desired, live: &Observed) -> Option<String> {
         match mixed_instances::template(&live.group).and_then(|template| template.version()) {
             _ if tags::are_adopted(&live.tags) => None,
             Some(version) if !live.current => {
@@ -191,15 +196,15 @@ impl Resource for ScalingGroup {
         }
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.group.auto_scaling_group_name().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    fn remark(live: &Live) -> Option<String> {
+    fn remark(live: &Observed) -> Option<String> {
         let group = &live.group;
         Some(format!(
             "live {}, range {}–{}, desired capacity not touched",
@@ -209,9 +214,9 @@ impl Resource for ScalingGroup {
         ))
     }
 
-    async fn replace(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Output, Problem> {
+    async fn replace(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Output, Problem> {
         let target_group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
-        let next = Wanted {
+        let next = Desired {
             // By what it serves behind: a run that goes on finds it, and takes no other for it.
             name: names::successor(&wanted.name, &target_group, names::EC2_NAME_CHARACTERS_MAX),
             // The scaler's number goes on.
@@ -223,7 +228,7 @@ impl Resource for ScalingGroup {
         Ok(output)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let template = template(task, wanted)?;
         let target_group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
         let request = task
@@ -261,7 +266,12 @@ impl Resource for ScalingGroup {
         Ok(Output::id(&wanted.name))
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         let autoscaling = &task.clients().autoscaling;
         if touches(changes, settings::FIELDS) {
@@ -290,11 +300,11 @@ impl Resource for ScalingGroup {
         Ok(output)
     }
 
-    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
         departure::detach_old_target_groups(task, &live.group, &kept.id).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let name = live.group.auto_scaling_group_name().unwrap_or_default();
         departure::unprotect(task.clients(), task.address, &live.group).await?;
         // The cluster has become a fleet: the group goes when that serves.
@@ -330,14 +340,14 @@ fn given_bounds(tags: &Tags) -> Option<(i32, i32)> {
     Some((min.parse().ok()?, max.parse().ok()?))
 }
 
-fn group_tags(task: &Task<'_>, wanted: &Wanted) -> Tags {
+fn group_tags(task: &ActionContext<'_>, wanted: &Desired) -> Tags {
     let mut tags = task.tags();
     tags.insert(tags::BOUNDS.to_owned(), format!("{}-{}", wanted.min, wanted.max));
     tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
     tags
 }
 
-async fn describe(task: &Task<'_>, name: &str) -> Result<Option<AutoScalingGroup>, Problem> {
+async fn describe(task: &ActionContext<'_>, name: &str) -> Result<Option<AutoScalingGroup>, Problem> {
     let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
     let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
@@ -348,7 +358,7 @@ async fn describe(task: &Task<'_>, name: &str) -> Result<Option<AutoScalingGroup
 ///
 /// # Errors
 /// Where it is another; a call that fails.
-async fn is_made(task: &Task<'_>, name: &str, target_group: &str) -> Result<bool, Problem> {
+async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Result<bool, Problem> {
     let Some(group) = task.appears(|| describe(task, name)).await? else { return Ok(false) };
     let mut backoff = task.run.backoff();
     if let Some(status) = group.status() {
@@ -372,12 +382,12 @@ async fn is_made(task: &Task<'_>, name: &str, target_group: &str) -> Result<bool
 ///
 /// # Errors
 /// When the call fails.
-pub(super) async fn capacity(task: &Task<'_>, name: &str) -> Result<i32, Problem> {
+pub(super) async fn capacity(task: &ActionContext<'_>, name: &str) -> Result<i32, Problem> {
     Ok(describe(task, name).await?.and_then(|group| group.desired_capacity()).unwrap_or_default())
 }
 
 /// Waits until a group has as many instances behind its target groups as it should; answers with their ids.
-pub(super) async fn until_in_service(task: &Task<'_>, name: &str) -> Result<Vec<String>, Problem> {
+pub(super) async fn until_in_service(task: &ActionContext<'_>, name: &str) -> Result<Vec<String>, Problem> {
     let mut backoff = task.run.backoff();
     loop {
         let group = describe(task, name).await?;

@@ -18,7 +18,7 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::resources::{load_balancer, rule};
@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 pub struct ScalingPolicy;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub cluster: String,
     pub policy: Policy,
     /// The addresses of what routes to the cluster.
@@ -38,7 +38,7 @@ pub struct Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     policy: Api,
 }
 
@@ -61,33 +61,33 @@ pub fn name_in_stack(policy: &Api) -> Option<String> {
 }
 
 impl Resource for ScalingPolicy {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "scaling_policy";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribePolicies>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
-    const GOES_WITH: &'static [&'static str] = &["scaling_group"];
+    const DELETED_WITH: &'static [&'static str] = &["scaling_group"];
     // moto has no notion of it.
-    const MAY_BE_UNTOLD: &'static [&'static str] = &["enabled"];
+    const OPTIONAL_READBACK: &'static [&'static str] = &["enabled"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let wanted = policies(scope).map(|(cluster, policy)| {
             let rules = rule::addresses_to(scope.stack, cluster);
-            (address(cluster, policy.name()), Wanted { cluster: cluster.to_owned(), policy: policy.clone(), rules })
+            (address(cluster, policy.name()), Desired { cluster: cluster.to_owned(), policy: policy.clone(), rules })
         });
         wanted.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribePolicies>().iter().filter_map(|policy| {
             let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
-            Some((address(&cluster, &name_in_stack(policy)?), Live { policy: policy.clone() }))
+            Some((address(&cluster, &name_in_stack(policy)?), Observed { policy: policy.clone() }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
         let fields =
             Fields::default().reference("group", in_cluster(&wanted.cluster, "scaling_group")).text("enabled", true);
@@ -125,7 +125,7 @@ impl Resource for ScalingPolicy {
         }
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let policy = &live.policy;
         let fields = Fields::default()
             .value("group", Value::live(cloud, policy.auto_scaling_group_name().unwrap_or_default()))
@@ -157,7 +157,7 @@ impl Resource for ScalingPolicy {
             .text("steps", steps.collect::<Vec<_>>().join(", "))
     }
 
-    fn after(wanted: &Wanted) -> Vec<String> {
+    fn depends_on(wanted: &Desired) -> Vec<String> {
         match &wanted.policy {
             // AWS checks that the load balancer routes to the target group.
             Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => wanted.rules.clone(),
@@ -165,19 +165,24 @@ impl Resource for ScalingPolicy {
         }
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.policy.policy_arn().unwrap_or_default())
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         put(task, wanted).await
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, _live: &Live, _: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        _live: &Observed,
+        _: &[FieldChange],
+    ) -> Result<Output, Problem> {
         put(task, wanted).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let call = task
             .clients()
             .autoscaling
@@ -190,7 +195,7 @@ impl Resource for ScalingPolicy {
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
     let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
     let name = names::in_group(&group, wanted.policy.name());
     let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
@@ -236,14 +241,14 @@ async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
 }
 
 /// Some endpoints leave the ARN out of their answer.
-async fn look_up(task: &Task<'_>, group: &str, name: &str) -> Result<Output, Problem> {
+async fn look_up(task: &ActionContext<'_>, group: &str, name: &str) -> Result<Output, Problem> {
     let call = task.clients().autoscaling.describe_policies().auto_scaling_group_name(group).policy_names(name).send();
     let answer = call.await.map_err(|error| error.problem("autoscaling:DescribePolicies", task.address))?;
     Ok(Output::id(answer.scaling_policies().first().and_then(|policy| policy.policy_arn()).unwrap_or_default()))
 }
 
 fn tracking(
-    task: &Task<'_>,
+    task: &ActionContext<'_>,
     cluster: &str,
     metric: &Metric,
 ) -> Result<aws_sdk_autoscaling::types::builders::TargetTrackingConfigurationBuilder, Problem> {

@@ -14,7 +14,7 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, ErasedListing};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster};
 use crate::stack::model::{self, Capacity};
@@ -27,14 +27,14 @@ const DEFAULT_TIME_ZONE: &str = "UTC";
 pub struct ScheduledAction;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub cluster: String,
     /// Its `start` is there only where AWS still tells it.
     pub action: model::ScheduledAction,
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     action: ScheduledUpdateGroupAction,
 }
 
@@ -43,20 +43,20 @@ fn address(cluster: &str, name: &str) -> String {
 }
 
 impl Resource for ScheduledAction {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "scheduled_action";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeScheduledActions>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
-    const GOES_WITH: &'static [&'static str] = &["scaling_group"];
+    const DELETED_WITH: &'static [&'static str] = &["scaling_group"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let mut actions = Vec::new();
         for cluster in &scope.stack.clusters {
             if let Capacity::Group(scaling) = &cluster.capacity {
                 for action in scaling.schedule.iter().filter(|action| !is_over(action, scope.cloud.taken)) {
-                    let mut wanted = Wanted { cluster: cluster.name.clone(), action: action.clone() };
+                    let mut wanted = Desired { cluster: cluster.name.clone(), action: action.clone() };
                     let next = next_run(action.cron.as_deref(), &action.time_zone, scope.cloud.taken);
                     wanted.action.start =
                         action.start.filter(|start| *start > scope.cloud.taken && Some(*start) != next);
@@ -67,7 +67,7 @@ impl Resource for ScheduledAction {
         actions
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud
             .all::<DescribeScheduledActions>()
             .iter()
@@ -75,12 +75,12 @@ impl Resource for ScheduledAction {
         let ours = ours.filter_map(|action| {
             let cluster = scaling_group::cluster_of(cloud, action.auto_scaling_group_name())?;
             let name = names::in_stack(action.auto_scaling_group_name()?, action.scheduled_action_name()?);
-            Some((address(&cluster, &name), Live { action: action.clone() }))
+            Some((address(&cluster, &name), Observed { action: action.clone() }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let action = &wanted.action;
         Fields::default()
             .reference("group", in_cluster(&wanted.cluster, "scaling_group"))
@@ -93,7 +93,7 @@ impl Resource for ScheduledAction {
             .maybe("desired", action.desired)
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let action = &live.action;
         let time_zone = action.time_zone().unwrap_or(DEFAULT_TIME_ZONE);
         let next = next_run(action.recurrence(), time_zone, cloud.taken);
@@ -111,23 +111,28 @@ impl Resource for ScheduledAction {
             .maybe("desired", action.desired_capacity())
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.action.scheduled_action_name().unwrap_or_default())
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         put(task, wanted).await
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         // What a call leaves out stays as it was.
         if changes.iter().any(|change| change.wanted.is_none()) {
-            Self::retire(task, live).await?;
+            Self::delete(task, live).await?;
         }
         put(task, wanted).await
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let call = task
             .clients()
             .autoscaling
@@ -157,7 +162,7 @@ fn api_time(time: Timestamp) -> DateTime {
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
     let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
     let action = &wanted.action;
     let size = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
@@ -222,8 +227,8 @@ mod tests {
                 .start_time(api_time(at(start)))
                 .build();
             let cloud = Snapshot::of("web", now, Duration::ZERO);
-            let live = Live { action };
-            ScheduledAction::observe(&live, &cloud).get("start").map(ToString::to_string)
+            let live = Observed { action };
+            ScheduledAction::observed_fields(&live, &cloud).get("start").map(ToString::to_string)
         };
         assert_eq!(observed("2026-11-28T13:00:00Z"), None);
         assert_eq!(observed("2026-12-24T13:00:00Z").as_deref(), Some("2026-12-24T13:00:00Z"), "set, and still to come");

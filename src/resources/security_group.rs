@@ -15,7 +15,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::names;
@@ -31,7 +31,7 @@ const IN_USE: &[&str] = &["DependencyViolation", "ResourceInUse", "InvalidGroup.
 pub struct SecurityGroup;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub name: String,
     pub description: &'static str,
     pub vpc: Value,
@@ -40,26 +40,26 @@ pub struct Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     group: Api,
     tags: Tags,
 }
 
 impl Resource for SecurityGroup {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "security_group";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeSecurityGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
-    const SHEDS: bool = true;
+    const PRUNES: bool = true;
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let stack = scope.stack;
         let vpc = &network::of(scope).vpc;
         let anywhere = || Value::Text(ANYWHERE.to_owned());
         let ports = [Some(stack.load_balancer.serving_port()), stack.load_balancer.redirect_port()];
-        let load_balancer = Wanted {
+        let load_balancer = Desired {
             name: names::load_balancer_security_group(&stack.name),
             description: "cloudscale: the load balancer is open on its port",
             vpc: vpc.clone(),
@@ -73,7 +73,7 @@ impl Resource for SecurityGroup {
             let there = ports.remove(&SSH_PORT);
             ports.insert(SSH_PORT, Value::set(there.into_iter().chain([visitor])));
         }
-        let instances = Wanted {
+        let instances = Desired {
             name: names::instances_security_group(&stack.name),
             description: "cloudscale: instances are reachable from the load balancer only",
             vpc: vpc.clone(),
@@ -82,15 +82,15 @@ impl Resource for SecurityGroup {
         vec![(LOAD_BALANCER.to_owned(), load_balancer), (INSTANCES.to_owned(), instances)]
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribeSecurityGroups>().iter().filter_map(|group| {
             let tags = tags::from_ec2(group.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { group: group.clone(), tags }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let fields = Fields::default().value("vpc", wanted.vpc.clone());
         wanted
             .ingress
@@ -98,7 +98,7 @@ impl Resource for SecurityGroup {
             .fold(fields, |fields, (port, source)| fields.value(format!("ingress.tcp.{port}"), source.clone()))
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let vpc = Value::live(cloud, live.group.vpc_id().unwrap_or_default());
         let fields = Fields::default().value("vpc", vpc);
         let mut by_path = BTreeMap::<String, Vec<Value>>::new();
@@ -109,15 +109,15 @@ impl Resource for SecurityGroup {
         by_path.into_iter().fold(fields, |fields, (path, sources)| fields.value(path, Value::set(sources)))
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.group.group_id().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let vpc = task.resolve(&wanted.vpc)?;
         let request = task
             .clients()
@@ -143,7 +143,12 @@ impl Resource for SecurityGroup {
         Ok(Output::id(id))
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         let wanted = wanted_accesses(task, wanted)?;
         let present: BTreeSet<_> = accesses(live.group.ip_permissions()).collect();
@@ -155,7 +160,7 @@ impl Resource for SecurityGroup {
     }
 
     // A way in is closed when nobody comes that way any more.
-    async fn shed(task: &Task<'_>, live: &Live, kept: &Output) -> Result<(), Problem> {
+    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
         let present = accesses(live.group.ip_permissions());
         let surplus = present.filter(|access| !kept.members.contains(&access.to_string()));
         let surplus: Vec<_> = surplus.map(|access| access.permission()).collect();
@@ -167,7 +172,7 @@ impl Resource for SecurityGroup {
             .map_err(|error| error.problem("ec2:RevokeSecurityGroupIngress", task.address))
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.group.group_id().unwrap_or_default();
         let delete = || async {
             settled(task.clients().ec2.delete_security_group().group_id(id).send().await, &["InvalidGroup.NotFound"])
@@ -236,7 +241,7 @@ fn accesses(permissions: &[IpPermission]) -> impl Iterator<Item = Access> {
     })
 }
 
-fn wanted_accesses(task: &Task<'_>, wanted: &Wanted) -> Result<BTreeSet<Access>, Problem> {
+fn wanted_accesses(task: &ActionContext<'_>, wanted: &Desired) -> Result<BTreeSet<Access>, Problem> {
     let resolve = |(port, source): (&u16, &Value)| {
         let port = Some(i32::from(*port));
         let access = |source| Access { protocol: "tcp".to_owned(), from: port, to: port, source };
@@ -246,7 +251,7 @@ fn wanted_accesses(task: &Task<'_>, wanted: &Wanted) -> Result<BTreeSet<Access>,
     Ok(accesses.into_iter().flatten().collect())
 }
 
-async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Access>) -> Result<(), Problem> {
+async fn authorize(task: &ActionContext<'_>, id: &str, missing: impl Iterator<Item = &Access>) -> Result<(), Problem> {
     let permissions: Vec<_> = missing.map(Access::permission).collect();
     if permissions.is_empty() {
         return Ok(());
@@ -259,7 +264,7 @@ async fn authorize(task: &Task<'_>, id: &str, missing: impl Iterator<Item = &Acc
 }
 
 /// A group of our name exists: ours from a run that was killed before AWS listed it, or somebody else's.
-async fn adopt(task: &Task<'_>, name: &str, vpc: &str) -> Result<(String, BTreeSet<Access>), Problem> {
+async fn adopt(task: &ActionContext<'_>, name: &str, vpc: &str) -> Result<(String, BTreeSet<Access>), Problem> {
     let call = task.clients().ec2.describe_security_groups();
     let call = call.filters(Filter::builder().name("group-name").values(name).build());
     let call = call.filters(Filter::builder().name("vpc-id").values(vpc).build());

@@ -14,7 +14,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
@@ -24,13 +24,13 @@ use crate::stack::network::subnet_range;
 pub struct Subnet;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub cidr: String,
     pub zone: String,
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
     /// With a table of ours.
@@ -38,33 +38,33 @@ pub struct Live {
 }
 
 impl Resource for Subnet {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "subnet";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeSubnets>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc", "cidr", "zone"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let Network::Created { cidr, .. } = &scope.stack.network else { return Vec::new() };
         let subnets = network::of(scope).subnets.iter().zip(0..).filter_map(|(subnet, index)| {
-            let wanted = Wanted { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
+            let wanted = Desired { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
             Some((network::subnet_address(&subnet.zone), wanted))
         });
         subnets.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribeSubnets>().iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
             let mut associations = cloud.all::<DescribeRouteTables>().iter().flat_map(|table| table.associations());
             let association = associations.find(|association| association.subnet_id() == api.subnet_id()).cloned();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags, association }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags, association }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         Fields::default()
             .reference("vpc", network::VPC)
             .text("cidr", &wanted.cidr)
@@ -73,7 +73,7 @@ impl Resource for Subnet {
             .reference("route_table", route_table::ADDRESS)
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let api = &live.api;
         let fields = Fields::default()
             .value("vpc", Value::live(cloud, api.vpc_id().unwrap_or_default()))
@@ -86,15 +86,15 @@ impl Resource for Subnet {
         }
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.subnet_id().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let vpc = task.output(network::VPC)?.id;
         let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&wanted.cidr);
         let request = request
@@ -117,9 +117,9 @@ impl Resource for Subnet {
     }
 
     async fn update(
-        task: &Task<'_>,
-        _wanted: &Wanted,
-        live: &Live,
+        task: &ActionContext<'_>,
+        _wanted: &Desired,
+        live: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(live);
@@ -133,7 +133,7 @@ impl Resource for Subnet {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.api.subnet_id().unwrap_or_default();
         let ec2 = &task.clients().ec2;
         // On AWS the association goes with the subnet; moto's stays, and with it the route table.
@@ -151,14 +151,14 @@ impl Resource for Subnet {
 }
 
 /// Instances fetch packages at boot, so each gets a public address; the security group still lets nobody in.
-async fn give_public_addresses(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+async fn give_public_addresses(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let on = AttributeBooleanValue::builder().value(true).build();
     let request = task.clients().ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
     task.fresh("ec2:ModifySubnetAttribute", || request.clone().send()).await.map(|_| ())
 }
 
 /// Puts the subnet on our route table, whichever it is on now.
-async fn associate(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+async fn associate(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let table = task.output(route_table::ADDRESS)?.id;
     let associate = || async {
@@ -186,7 +186,7 @@ async fn associate(task: &Task<'_>, id: &str) -> Result<(), Problem> {
 }
 
 /// The range is taken: by this very subnet, made by a call whose answer was lost, or by somebody else's.
-async fn adopt(task: &Task<'_>, vpc: &str, cidr: &str) -> Result<String, Problem> {
+async fn adopt(task: &ActionContext<'_>, vpc: &str, cidr: &str) -> Result<String, Problem> {
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     let call = task.clients().ec2.describe_subnets().filters(filter("vpc-id", vpc)).filters(filter("cidr-block", cidr));
     let look = || async {

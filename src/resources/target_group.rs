@@ -11,6 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use futures_util::future::try_join_all;
 
+use super::connection::clients_of;
 use super::{network, security_group};
 use crate::aws::arn;
 use crate::aws::clients::Clients;
@@ -22,10 +23,11 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::provider::Provider;
 use crate::resource::{Output, Resource, Scope, in_cluster, touches};
-use crate::stack::model::{Balancing, HealthCheck};
+use crate::stack::model::{Balancing, Cluster, HealthCheck, Stack};
 use crate::stack::names;
 
 /// Attribute → what AWS sets where nothing else is said (ELBv2 API, ModifyTargetGroupAttributes).
@@ -46,7 +48,7 @@ const IN_USE: &[&str] = &["ResourceInUse"];
 pub struct TargetGroup;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub name: String,
     pub port: u16,
     pub vpc: Value,
@@ -55,7 +57,7 @@ pub struct Wanted {
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     group: Api,
     tags: Tags,
     /// Where they were asked for.
@@ -66,16 +68,16 @@ pub struct Live {
 pub type Attributes = BTreeMap<String, String>;
 
 impl Resource for TargetGroup {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "target_group";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeTargetGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["port", "protocol", "vpc"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let clusters = scope.stack.clusters.iter().map(|cluster| {
-            let wanted = Wanted {
+            let wanted = Desired {
                 name: names::target_group(&scope.stack.name, &cluster.name),
                 port: cluster.port,
                 vpc: network::of(scope).vpc.clone(),
@@ -87,19 +89,24 @@ impl Resource for TargetGroup {
         clusters.collect()
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
+        let name = |cluster: &Cluster| ("target group", names::target_group(&stack.name, &cluster.name));
+        stack.clusters.iter().map(name).collect()
+    }
+
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         let ours = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
             let arn = group.target_group_arn()?;
             let tags = cloud.tags_of(arn)?.clone();
             let mut told = cloud.all::<DescribeTargetGroupAttributes>().iter();
             let attributes =
                 told.find(|(of, _)| of == arn).map(|(_, attributes)| attributes.clone()).unwrap_or_default();
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { group: group.clone(), tags, attributes }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { group: group.clone(), tags, attributes }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         let check = &wanted.health_check;
         let fields = Fields::default()
             .text("protocol", ProtocolEnum::Http.as_str())
@@ -114,7 +121,7 @@ impl Resource for TargetGroup {
         special(&attributes(&wanted.balancing)).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
-    fn observe(live: &Live, cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let group = &live.group;
         let fields = Fields::default()
             .maybe("protocol", group.protocol().map(ProtocolEnum::as_str))
@@ -134,30 +141,31 @@ impl Resource for TargetGroup {
         special(&live.attributes).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
-    async fn details(clients: &Clients, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
+    async fn details(provider: &dyn Provider, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
+        let clients = clients_of(provider);
         let arns = needs_details(scope);
         let found = try_join_all(arns.iter().map(|arn| attributes_of(clients, arn))).await?;
         Ok(Some(Rows::of::<DescribeTargetGroupAttributes>(Some(found))))
     }
 
-    fn after(_wanted: &Wanted) -> Vec<String> {
+    fn depends_on(_wanted: &Desired) -> Vec<String> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
     // Its targets are asked through the ways that the security group opens.
-    fn stands_on(_live: &Live) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<String> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.group.target_group_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         match create(task, wanted, &wanted.name).await? {
             Some(output) => with_attributes(task, wanted, output).await,
             // The predecessor that this one replaces has the name; it goes when nothing refers to it any more.
@@ -171,7 +179,12 @@ impl Resource for TargetGroup {
         }
     }
 
-    async fn update(task: &Task<'_>, wanted: &Wanted, live: &Live, changes: &[FieldChange]) -> Result<Output, Problem> {
+    async fn update(
+        task: &ActionContext<'_>,
+        wanted: &Desired,
+        live: &Observed,
+        changes: &[FieldChange],
+    ) -> Result<Output, Problem> {
         let output = Self::output(live);
         if touches(changes, &["health_check"]) {
             let check = &wanted.health_check;
@@ -197,7 +210,7 @@ impl Resource for TargetGroup {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.group.target_group_arn().unwrap_or_default();
         let delete = || async {
             settled(
@@ -241,8 +254,8 @@ fn special(attributes: &Attributes) -> impl Iterator<Item = (&'static str, &str)
 
 /// The ARNs of those target groups whose attributes must be asked for.
 fn needs_details(scope: &Scope<'_>) -> Vec<String> {
-    let wanted: BTreeMap<_, _> = TargetGroup::wanted(scope).into_iter().collect();
-    let live = TargetGroup::live(scope.cloud).into_iter();
+    let wanted: BTreeMap<_, _> = TargetGroup::desired(scope).into_iter().collect();
+    let live = TargetGroup::observed(scope.cloud).into_iter();
     let asked = live.filter(|(address, live)| {
         wanted.get(address).is_some_and(|wanted| {
             let sets_one = special(&attributes(&wanted.balancing)).next().is_some();
@@ -261,7 +274,7 @@ async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attribut
 }
 
 /// A new target group has AWS's attributes; those that the stack sets follow in a second call.
-async fn with_attributes(task: &Task<'_>, wanted: &Wanted, output: Output) -> Result<Output, Problem> {
+async fn with_attributes(task: &ActionContext<'_>, wanted: &Desired, output: Output) -> Result<Output, Problem> {
     let attributes = attributes(&wanted.balancing);
     if special(&attributes).next().is_some() {
         set_attributes(task, &output.id, &attributes).await?;
@@ -269,7 +282,7 @@ async fn with_attributes(task: &Task<'_>, wanted: &Wanted, output: Output) -> Re
     Ok(output)
 }
 
-async fn set_attributes(task: &Task<'_>, arn: &str, wanted: &Attributes) -> Result<(), Problem> {
+async fn set_attributes(task: &ActionContext<'_>, arn: &str, wanted: &Attributes) -> Result<(), Problem> {
     let sticky = wanted.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
     // AWS wants to know of what kind the stickiness is, and nothing about one that is off.
     let kind = sticky.then(|| TargetGroupAttribute::builder().key("stickiness.type").value("lb_cookie").build());
@@ -286,7 +299,7 @@ fn seconds(duration: std::time::Duration) -> i32 {
 }
 
 /// `None` where the name is taken by a target group of this stack with other settings.
-async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<Output>, Problem> {
+async fn create(task: &ActionContext<'_>, wanted: &Desired, name: &str) -> Result<Option<Output>, Problem> {
     let check = &wanted.health_check;
     let vpc = task.resolve(&wanted.vpc)?;
     let call = task
@@ -322,7 +335,7 @@ async fn create(task: &Task<'_>, wanted: &Wanted, name: &str) -> Result<Option<O
     }
 }
 
-async fn find(task: &Task<'_>, name: &str) -> Result<Option<Api>, Problem> {
+async fn find(task: &ActionContext<'_>, name: &str) -> Result<Option<Api>, Problem> {
     match task.clients().elb.describe_target_groups().names(name).send().await {
         Ok(answer) => Ok(answer.target_groups.unwrap_or_default().into_iter().next()),
         Err(error) if error.is(&["TargetGroupNotFound"]) => Ok(None),

@@ -12,7 +12,7 @@ use crate::cloud::health::{Health, target_health};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::stack::names;
 
 /// Target groups, by ARN, with the health of their targets. A group looks after the health of its instances itself, so a plan
@@ -66,7 +66,7 @@ fn targets(ids: &[String]) -> Vec<TargetDescription> {
 }
 
 /// Registers instances, which run.
-pub async fn join(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub async fn join(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -76,7 +76,12 @@ pub async fn join(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result
 }
 
 /// Before healthy targets leave, the new ones must serve. Behind a target group that no rule uses, AWS checks nobody.
-pub async fn until_healthy(task: &Task<'_>, target_group: &str, ids: &[String], progress: &str) -> Result<(), Problem> {
+pub async fn until_healthy(
+    task: &ActionContext<'_>,
+    target_group: &str,
+    ids: &[String],
+    progress: &str,
+) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     let mut console = Console::default();
     loop {
@@ -115,7 +120,7 @@ fn waiting<'a>(ids: &'a [String], targets: &[TargetHealthDescription]) -> BTreeM
 }
 
 /// Takes targets out and waits until they have no more requests.
-pub async fn leave(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub async fn leave(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -130,7 +135,7 @@ pub async fn leave(task: &Task<'_>, target_group: &str, ids: &[String]) -> Resul
 
 /// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later: so
 /// they are waited for in any state.
-pub async fn until_gone(task: &Task<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub async fn until_gone(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     loop {
         let (_, targets) = target_health(task.clients(), target_group).await?;

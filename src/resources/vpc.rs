@@ -11,7 +11,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::fields::Fields;
 use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Network;
@@ -23,60 +23,60 @@ pub const IN_USE: &[&str] = &["DependencyViolation"];
 pub struct Vpc;
 
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     pub cidr: String,
 }
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct Observed {
     api: Api,
     tags: Tags,
 }
 
 impl Resource for Vpc {
-    type Wanted = Wanted;
-    type Live = Live;
+    type Desired = Desired;
+    type Observed = Observed;
 
     const KIND: &'static str = "vpc";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<StackNetwork>::NEW, &Bulk::<DescribeVpcs>::NEW];
     // AWS can add ranges to a VPC, but neither change nor remove the first.
     const REPLACE_ON: &'static [&'static str] = &["cidr"];
 
-    fn wanted(scope: &Scope<'_>) -> Vec<(String, Wanted)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         match &scope.stack.network {
-            Network::Created { cidr, .. } => vec![(VPC.to_owned(), Wanted { cidr: cidr.clone() })],
+            Network::Created { cidr, .. } => vec![(VPC.to_owned(), Desired { cidr: cidr.clone() })],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }
 
-    fn live(cloud: &Snapshot) -> Vec<(String, Live)> {
+    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
         // Of two by a call whose answer was lost, the first counts: the one in use.
         let mut vpcs: Vec<_> = cloud.all::<DescribeVpcs>().iter().collect();
         vpcs.sort_by_key(|vpc| vpc.vpc_id().is_none_or(|id| cloud.referrers(id).is_empty()));
         let ours = vpcs.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Live { api: api.clone(), tags }))
+            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
 
-    fn want(wanted: &Wanted) -> Fields {
+    fn desired_fields(wanted: &Desired) -> Fields {
         Fields::default().text("cidr", &wanted.cidr)
     }
 
-    fn observe(live: &Live, _cloud: &Snapshot) -> Fields {
+    fn observed_fields(live: &Observed, _cloud: &Snapshot) -> Fields {
         Fields::default().maybe("cidr", live.api.cidr_block())
     }
 
-    fn output(live: &Live) -> Output {
+    fn output(live: &Observed) -> Output {
         Output::id(live.api.vpc_id().unwrap_or_default())
     }
 
-    fn tags(live: &Live) -> Option<&Tags> {
+    fn tags(live: &Observed) -> Option<&Tags> {
         Some(&live.tags)
     }
 
-    async fn create(task: &Task<'_>, wanted: &Wanted) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let call = task.clients().ec2.create_vpc().cidr_block(&wanted.cidr);
         let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &task.tags())).send().await;
         let answer = call.map_err(|error| error.problem("ec2:CreateVpc", task.address))?;
@@ -86,9 +86,9 @@ impl Resource for Vpc {
     }
 
     async fn update(
-        task: &Task<'_>,
-        _wanted: &Wanted,
-        live: &Live,
+        task: &ActionContext<'_>,
+        _wanted: &Desired,
+        live: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(live);
@@ -96,7 +96,7 @@ impl Resource for Vpc {
         Ok(output)
     }
 
-    async fn retire(task: &Task<'_>, live: &Live) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.api.vpc_id().unwrap_or_default();
         let delete =
             || async { settled(task.clients().ec2.delete_vpc().vpc_id(id).send().await, &["InvalidVpcID.NotFound"]) };
@@ -106,7 +106,7 @@ impl Resource for Vpc {
 
 /// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses. The predecessor of
 /// this one is of another spec.
-async fn delete_twins(task: &Task<'_>, id: &str) -> Result<(), Problem> {
+async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let answer = ec2.describe_vpcs().set_filters(Some(task.filters())).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;

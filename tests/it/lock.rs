@@ -11,7 +11,7 @@ use cloudscale::cloud::tags;
 use cloudscale::engine::lock::{self, process};
 use cloudscale::exit::Exit;
 use cloudscale::problem::Problems;
-use cloudscale::resource::context::Run;
+use cloudscale::resource::context::Operation;
 use cloudscale::resource::event::{Event, Sink};
 use cloudscale::stack::names;
 use serde_json::json;
@@ -36,8 +36,8 @@ fn small_lab() -> Rehearsal {
 }
 
 /// A run of this process.
-fn run(clients: Clients) -> Run {
-    Run::new(clients, STACK, Arc::new(Silent), CancellationToken::new(), Duration::from_secs(60))
+fn run(clients: Clients) -> Operation {
+    Operation::new(clients, STACK, Arc::new(Silent), CancellationToken::new(), Duration::from_secs(60))
 }
 
 /// A lock that another run has left, as it would look.

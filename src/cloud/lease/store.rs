@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Holder, Lease};
 use crate::aws::clients::Clients;
-use crate::aws::error::{CallError, settled};
+use crate::aws::error::CallError;
 use crate::aws::server_time::ServerTime;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
@@ -47,13 +47,16 @@ pub fn among(templates: &[ec2::LaunchTemplate]) -> Option<Lease> {
     templates.iter().find_map(of)
 }
 
-/// Takes a lock away, whoever holds it; one that is gone already is no error.
+/// Takes a lock away, whoever holds it; whether it was there.
 ///
 /// # Errors
 /// The call.
-pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<(), Problem> {
-    settled(clients.ec2.delete_launch_template().launch_template_id(id).send().await, TEMPLATE_GONE)
-        .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack)))
+pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<bool, Problem> {
+    match clients.ec2.delete_launch_template().launch_template_id(id).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is(TEMPLATE_GONE) => Ok(false),
+        Err(error) => Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack))),
+    }
 }
 
 /// Takes the lock; `None` where somebody has it.

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use super::tests::network;
 use super::*;
 use crate::document::grammar::{Kind, Object};
-use crate::resource::erased::Live;
+use crate::resource::erased::Observed;
+use crate::resources::TYPES;
 use crate::resources::network::{LiveNetwork, StackNetwork};
 use crate::stack::language::STACK;
 use crate::stack::model::Stack;
@@ -77,13 +78,13 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
     let mut nodes = Vec::new();
     for &face in TYPES {
         let mut live: BTreeMap<_, _> = face
-            .wanted(&scope(before, &clouds[0]))
+            .desired(&scope(before, &clouds[0]))
             .into_iter()
             .map(|wanted| (wanted.address.clone(), wanted))
             .collect();
-        for wanted in face.wanted(&scope(after, &clouds[1])) {
+        for wanted in face.desired(&scope(after, &clouds[1])) {
             let tags = (!UNTAGGED.contains(&face.kind())).then_some(&before.0.tags);
-            let live = live.remove(&wanted.address).map(|wanted| Live::like(&wanted, tags));
+            let live = live.remove(&wanted.address).map(|wanted| Observed::like(&wanted, tags));
             let fields = live.iter().flat_map(|live| {
                 let tags = live.tags.iter().flat_map(|tags| tag_differences(tags, &after.0.tags));
                 differences(face, &live.fields, &wanted.fields).into_iter().chain(tags)
@@ -94,7 +95,7 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
             let change = Change { address: wanted.address.clone(), kind, action, reason: String::new(), fields };
             nodes.push(Node { face, change, wanted: Some(wanted), live });
         }
-        nodes.extend(live.into_values().map(|wanted| deletion(face, Live::like(&wanted, None), "")));
+        nodes.extend(live.into_values().map(|wanted| deletion(face, Observed::like(&wanted, None), "")));
     }
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));

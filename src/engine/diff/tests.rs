@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use super::*;
 use crate::resource::Resource;
 use crate::resource::fields::Value;
+use crate::resources::TYPES;
 use crate::resources::instances::DescribeInstances;
 use crate::resources::launch_template;
 use crate::resources::network::{LiveNetwork, LiveSubnet, StackNetwork};
 use crate::resources::target_group::{self, DescribeTargetGroups};
 use crate::resources::targets::DescribeTargetHealth;
 use crate::stack::model::Stack;
+use crate::stack::names;
 use crate::stack::{Overrides, load};
 
 const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
@@ -64,19 +66,19 @@ fn empty() -> Snapshot {
 }
 
 fn wanted_spec(stack: &Stack) -> String {
-    let wanted = target_group::TargetGroup::wanted(&Scope { stack, cloud: &empty() });
+    let wanted = target_group::TargetGroup::desired(&Scope { stack, cloud: &empty() });
     target_group::TargetGroup::spec(&wanted[0].1)
 }
 
 fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
-    let nodes = diff(&Scope { stack, cloud }).expect("nothing foreign");
+    let nodes = diff(TYPES, &Scope { stack, cloud }).expect("nothing foreign");
     nodes.into_iter().find(|node| node.change.address == address).expect("the address is in the plan").change
 }
 
 #[test]
 fn on_an_empty_cloud_everything_is_created() {
     let stack = stack(8080);
-    let nodes = diff(&Scope { stack: &stack, cloud: &empty() }).expect("nothing foreign");
+    let nodes = diff(TYPES, &Scope { stack: &stack, cloud: &empty() }).expect("nothing foreign");
     assert!(nodes.iter().all(|node| node.change.action == Action::Create));
     let addresses: Vec<_> = nodes.iter().map(|node| node.change.address.as_str()).collect();
     assert_eq!(
@@ -131,7 +133,7 @@ fn a_stranger_with_our_name_stops_the_plan() {
     let stack = stack(8080);
     let mut cloud = empty();
     cloud.unmanaged.insert(names::target_group("web", "app"));
-    let problems = diff(&Scope { stack: &stack, cloud: &cloud }).expect_err("the name is taken");
+    let problems = diff(TYPES, &Scope { stack: &stack, cloud: &cloud }).expect_err("the name is taken");
     assert_eq!(problems.0[0].summary, "A resource of this name belongs to someone else");
 }
 
@@ -139,7 +141,7 @@ fn a_stranger_with_our_name_stops_the_plan() {
 fn instance(stack: &Stack, id: &str) -> Instance {
     let cloud = empty();
     let scope = Scope { stack, cloud: &cloud };
-    let template = launch_template::LaunchTemplate::wanted(&scope).remove(0).1;
+    let template = launch_template::LaunchTemplate::desired(&scope).remove(0).1;
     let tags = tags::of("web", FLEET, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
     Instance::builder()
         .instance_id(id)

@@ -15,22 +15,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use crate::aws::error::CallError;
 use crate::clock;
-use crate::cloud::lease::store::{self, create, delete, find};
 use crate::cloud::lease::{Holder, LENGTH, Lease, RENEW_AFTER, State};
-use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
-use crate::resource::context::Run;
+use crate::resource::context::Operation;
 use crate::resource::event::Event;
-use crate::resources::launch_template::DescribeLaunchTemplates;
-use crate::stack::model::Provider;
 use crate::stack::names;
 
-/// How soon a run notices that its lock was taken away: asking the embedded region costs nothing.
-const CHECK_EVERY_LOCAL: Duration = Duration::from_secs(1);
-const CHECK_EVERY_AWS: Duration = Duration::from_secs(10);
 /// How often a lock that exists may be missing from the listing: AWS is eventually consistent.
 const UNSEEN_MAX: u32 = 20;
 /// How long a new lock may be unknown to calls and missing from the listing, for the same reason.
@@ -45,7 +37,7 @@ pub struct Lock {
     /// Nobody else held the lock when this run asked for it.
     pub undisturbed: bool,
     /// The run, whose work ends after Ctrl-C and when the lock is lost.
-    pub run: Run,
+    pub run: Operation,
     lost: Arc<OnceLock<Problem>>,
     renewal: JoinHandle<()>,
     /// When AWS knows it everywhere.
@@ -56,17 +48,17 @@ pub struct Lock {
 ///
 /// # Errors
 /// The run that holds it, when patience is over; a call that fails.
-pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Lock, Problem> {
+pub async fn acquire(run: &Operation, command: &str, patience: Duration) -> Result<Lock, Problem> {
     let holder = process::holder(command);
     let deadline = clock::instant() + patience;
     let (mut undisturbed, mut unseen) = (true, 0);
     let mut backoff = run.backoff();
     loop {
         run.check_interrupt()?;
-        if let Some(id) = create(&run.clients, &run.stack, &run.tags, &holder).await? {
+        if let Some(id) = run.provider.leases().create(&run.stack, &run.tags, &holder).await? {
             return Ok(Lock::start(run, id, undisturbed));
         }
-        let (lease, now) = find(&run.clients, &run.stack).await?;
+        let (lease, now) = run.provider.leases().find(&run.stack).await?;
         match lease {
             // Made by a call whose answer was lost, and as good as new.
             Some(lease) if lease.holder == holder && now < lease.since + RENEW_AFTER => {
@@ -79,7 +71,7 @@ pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Loc
                     run.pause(&mut backoff).await?;
                 }
                 stale => {
-                    delete(&run.clients, &run.stack, &lease.id).await?;
+                    run.provider.leases().delete(&run.stack, &lease.id).await?;
                     run.sink.event(Event::Note { text: cleared(&lease, stale) });
                 }
             },
@@ -96,11 +88,6 @@ pub async fn acquire(run: &Run, command: &str, patience: Duration) -> Result<Loc
     }
 }
 
-/// The lock that a snapshot shows: a run holds it, or left it behind.
-pub fn of(cloud: &Snapshot) -> Option<Lease> {
-    store::among(cloud.all::<DescribeLaunchTemplates>())
-}
-
 fn cleared(lease: &Lease, stale: State) -> String {
     let why = match stale {
         State::Abandoned => "its process is gone",
@@ -111,7 +98,7 @@ fn cleared(lease: &Lease, stale: State) -> String {
 }
 
 impl Lock {
-    fn start(run: &Run, id: String, undisturbed: bool) -> Self {
+    fn start(run: &Operation, id: String, undisturbed: bool) -> Self {
         let mut run = run.clone();
         run.cancel = run.cancel.child_token();
         let lost = Arc::<OnceLock<Problem>>::default();
@@ -141,14 +128,11 @@ impl Lock {
 
     /// Deletes it, also where AWS has not heard of it everywhere yet.
     async fn release(&self) -> Result<(), Problem> {
-        while clock::instant() < self.known {
-            match self.run.clients.ec2.delete_launch_template().launch_template_id(&self.id).send().await {
-                Err(error) if error.is(store::TEMPLATE_GONE) => clock::sleep(KNOWN_PAUSE).await,
-                Err(error) => return Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(&self.run.stack))),
-                Ok(_) => return Ok(()),
-            }
+        let leases = self.run.provider.leases();
+        while !leases.delete(&self.run.stack, &self.id).await? && clock::instant() < self.known {
+            clock::sleep(KNOWN_PAUSE).await;
         }
-        delete(&self.run.clients, &self.run.stack, &self.id).await
+        Ok(())
     }
 }
 
@@ -160,7 +144,7 @@ impl Drop for Lock {
 
 /// Keeps a lease alive while its run works, and notices when it is gone.
 struct Watch {
-    run: Run,
+    run: Operation,
     id: String,
     /// By this machine's clock, which counts the time that a laptop sleeps.
     renewed: Timestamp,
@@ -171,15 +155,12 @@ struct Watch {
 
 impl Watch {
     async fn go(mut self) {
-        let pause = match self.run.clients.provider {
-            Provider::Local => CHECK_EVERY_LOCAL,
-            Provider::Aws => CHECK_EVERY_AWS,
-        };
+        let pause = self.run.provider.timing().lease_check;
         let (mut listed, mut missed) = (false, 0);
         let lost = loop {
             clock::sleep(pause).await;
             let asked = clock::now();
-            match find(&self.run.clients, &self.run.stack).await {
+            match self.run.provider.leases().find(&self.run.stack).await {
                 Ok((Some(lease), now)) if lease.id == self.id && now < lease.expires => {
                     (listed, missed) = (true, 0);
                     self.renew(asked, now).await;
@@ -210,7 +191,7 @@ impl Watch {
         if asked < self.renewed + RENEW_AFTER {
             return;
         }
-        match store::renew(&self.run.clients, &self.run.stack, &self.id, now).await {
+        match self.run.provider.leases().renew(&self.run.stack, &self.id, now).await {
             Ok(()) => self.renewed = asked,
             Err(problem) => {
                 let text = format!("The lock could not be renewed yet: {problem}");

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Live, Member, Wanted, launch, moves, terminate_at_once, until_running, until_terminated};
+use super::{Desired, Member, Observed, launch, moves, terminate_at_once, until_running, until_terminated};
 use crate::problem::Problem;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::in_cluster;
 use crate::resources::targets;
 
@@ -20,7 +20,7 @@ struct Round {
 }
 
 /// The next round; `None` when nothing outdated serves any more.
-fn round(wanted: &Wanted, members: &[Member]) -> Option<Round> {
+fn round(wanted: &Desired, members: &[Member]) -> Option<Round> {
     let (troubled, serving): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.trouble.is_some());
     let (current, mut old): (Vec<&Member>, Vec<&Member>) =
         serving.into_iter().partition(|member| member.template == wanted.template);
@@ -48,7 +48,7 @@ fn round(wanted: &Wanted, members: &[Member]) -> Option<Round> {
 ///
 /// # Errors
 /// New instances that do not run or do not get healthy in time, and any call that fails.
-pub(super) async fn run(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<Live, Problem> {
+pub(super) async fn run(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Observed, Problem> {
     let mut live = live.clone();
     let target_group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
     if live.target_group.as_ref() != Some(&target_group) {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     /// Plays the rounds through; (running, serving) after each half of each round.
-    fn play(wanted: &Wanted, mut members: Vec<Member>) -> Vec<(usize, usize)> {
+    fn play(wanted: &Desired, mut members: Vec<Member>) -> Vec<(usize, usize)> {
         let mut course = Vec::new();
         while let Some(round) = round(wanted, &members) {
             members.retain(|member| !round.end.contains(&member.id));
@@ -115,7 +115,7 @@ mod tests {
     fn a_rollout_stays_within_its_bounds() {
         for (count, surge, unavailable) in [(4, 1, 0), (4, 4, 0), (5, 2, 1), (4, 0, 2), (1, 0, 1), (3, 1, 3), (1, 1, 0)]
         {
-            let wanted = Wanted { surge, unavailable, ..wanted(count) };
+            let wanted = Desired { surge, unavailable, ..wanted(count) };
             let course = play(&wanted, old(count));
             assert!(course.iter().all(|(running, _)| *running <= count + surge), "{course:?}");
             assert!(course.iter().all(|(_, serving)| serving + unavailable >= count), "{course:?}");
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn one_more_at_a_time_goes_through_the_zones() {
-        let wanted = Wanted { surge: 1, unavailable: 0, ..wanted(3) };
+        let wanted = Desired { surge: 1, unavailable: 0, ..wanted(3) };
         let course = play(&wanted, old(3));
         assert_eq!(course, [(3, 3), (4, 4), (3, 3), (4, 4), (3, 3), (4, 4), (3, 3), (3, 3)]);
     }
 
     #[test]
     fn what_does_not_serve_ends_first_and_a_smaller_fleet_launches_fewer() {
-        let wanted = Wanted { surge: 1, unavailable: 0, ..wanted(2) };
+        let wanted = Desired { surge: 1, unavailable: 0, ..wanted(2) };
         let mut members = old(4);
         members[1].trouble = Some("unhealthy".into());
         let first = round(&wanted, &members).expect("outdated ones");

@@ -7,7 +7,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
 use crate::problem::Problem;
 use crate::resource::cluster_prefix;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resources::targets;
 
 /// A group cannot be deleted while it changes its capacity.
@@ -19,7 +19,7 @@ const PROTECTION_BATCH: usize = 50;
 ///
 /// # Errors
 /// When a call fails, or it is still there when time is up.
-pub async fn delete(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+pub async fn delete(task: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
     let delete = || async {
         let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
         match call.force_delete(true).send().await {
@@ -55,7 +55,7 @@ fn is_gone(error: &impl CallError) -> bool {
         || error.is(&["ValidationError"]) && error.message().is_some_and(|message| message.contains("not found"))
 }
 
-async fn detach(task: &Task<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
+async fn detach(task: &ActionContext<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
     if target_groups.is_empty() {
         return Ok(());
     }
@@ -68,7 +68,7 @@ async fn detach(task: &Task<'_>, name: &str, target_groups: Vec<String>) -> Resu
 ///
 /// # Errors
 /// When a call fails.
-pub async fn leave(task: &Task<'_>, group: &AutoScalingGroup) -> Result<(), Problem> {
+pub async fn leave(task: &ActionContext<'_>, group: &AutoScalingGroup) -> Result<(), Problem> {
     let target_groups = group.target_group_arns();
     detach(task, group.auto_scaling_group_name().unwrap_or_default(), target_groups.to_vec()).await?;
     let members = group.instances().iter().filter_map(|instance| instance.instance_id().map(str::to_owned));
@@ -83,7 +83,11 @@ pub async fn leave(task: &Task<'_>, group: &AutoScalingGroup) -> Result<(), Prob
 ///
 /// # Errors
 /// When the call fails.
-pub async fn detach_old_target_groups(task: &Task<'_>, group: &AutoScalingGroup, name: &str) -> Result<(), Problem> {
+pub async fn detach_old_target_groups(
+    task: &ActionContext<'_>,
+    group: &AutoScalingGroup,
+    name: &str,
+) -> Result<(), Problem> {
     let Some(current) = cluster_prefix(task.address).and_then(|c| task.run.published(&format!("{c}.target_group")))
     else {
         return Ok(());
@@ -92,7 +96,7 @@ pub async fn detach_old_target_groups(task: &Task<'_>, group: &AutoScalingGroup,
     detach(task, name, old).await
 }
 
-async fn until_deleted(task: &Task<'_>, name: &str) -> Result<(), Problem> {
+async fn until_deleted(task: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     while let Some(group) = describe(task, name).await? {
         let reason = format!("{name}: {} instances left", group.instances().len());

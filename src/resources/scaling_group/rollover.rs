@@ -7,15 +7,14 @@ use aws_sdk_autoscaling::types::{
 };
 
 use super::settings::configure;
-use super::{Live, Wanted, describe};
+use super::{Desired, Observed, describe};
 use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problem;
-use crate::resource::context::{Task, boot_grace};
+use crate::resource::context::ActionContext;
 use crate::resource::in_cluster;
 use crate::resources::instance_refresh::{Rollover, same};
 use crate::resources::launch_template::DescribeLaunchTemplates;
 use crate::resources::{instance_refresh, mixed_instances};
-use crate::stack::model::Provider;
 
 /// Whether the group launches from the version that our tags name.
 pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
@@ -32,7 +31,7 @@ pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
 ///
 /// # Errors
 /// Where it is not there.
-pub fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecification, Problem> {
+pub fn template(task: &ActionContext<'_>, wanted: &Desired) -> Result<LaunchTemplateSpecification, Problem> {
     let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
     // A number and not `$Latest`: a refresh can only roll back to a number.
     Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
@@ -42,7 +41,7 @@ pub fn template(task: &Task<'_>, wanted: &Wanted) -> Result<LaunchTemplateSpecif
 ///
 /// # Errors
 /// As [`instance_refresh::run`]; any call that fails.
-pub async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<(), Problem> {
+pub async fn roll_over(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<(), Problem> {
     let group = live.group.auto_scaling_group_name().unwrap_or_default();
     let template = template(task, wanted)?;
     let is_on = |group: &AutoScalingGroup| mixed_instances::template(group).is_some_and(|used| same(used, &template));
@@ -63,7 +62,7 @@ pub async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<
         preferences: preferences(wanted, reversible),
         reversible,
         target_group: &task.output(&in_cluster(&wanted.cluster, "target_group"))?.id,
-        patience: patience(task.clients().provider, wanted),
+        patience: patience(task.run.provider.timing().boot_grace, wanted),
     };
     instance_refresh::run(task, &rollover).await?;
     // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
@@ -74,12 +73,12 @@ pub async fn roll_over(task: &Task<'_>, wanted: &Wanted, live: &Live) -> Result<
 }
 
 /// How long a new instance may need: it boots, warms up, and is given two graces, since the group replaces it after one.
-fn patience(provider: Provider, wanted: &Wanted) -> Duration {
+fn patience(boot_grace: Duration, wanted: &Desired) -> Duration {
     let seconds = |value: i32| Duration::from_secs(u64::try_from(value).unwrap_or_default());
-    boot_grace(provider) + seconds(wanted.warmup_s) + 2 * seconds(wanted.health_grace_s)
+    boot_grace + seconds(wanted.warmup_s) + 2 * seconds(wanted.health_grace_s)
 }
 
-fn preferences(wanted: &Wanted, auto_rollback: bool) -> RefreshPreferences {
+fn preferences(wanted: &Desired, auto_rollback: bool) -> RefreshPreferences {
     RefreshPreferences::builder()
         .min_healthy_percentage(wanted.rollout.min_healthy.into())
         .max_healthy_percentage(wanted.rollout.max_healthy.into())

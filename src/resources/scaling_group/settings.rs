@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
 
-use super::Wanted;
+use super::Desired;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::Task;
+use crate::resource::context::ActionContext;
 use crate::resource::touches;
 use crate::resources::{instance_refresh, mixed_instances};
 
@@ -33,8 +33,8 @@ pub const MIX: &str = "mix.";
 /// # Errors
 /// Any call that fails.
 pub async fn configure(
-    task: &Task<'_>,
-    wanted: &Wanted,
+    task: &ActionContext<'_>,
+    wanted: &Desired,
     live: &AutoScalingGroup,
     changes: &[FieldChange],
     template: Option<LaunchTemplateSpecification>,
@@ -100,7 +100,7 @@ pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn suspend(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+pub async fn suspend(task: &ActionContext<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
     if processes.is_empty() {
         return Ok(());
     }
@@ -113,7 +113,7 @@ pub async fn suspend(task: &Task<'_>, group: &str, processes: &BTreeSet<String>)
 ///
 /// # Errors
 /// When the call fails.
-pub async fn resume(task: &Task<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+pub async fn resume(task: &ActionContext<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
     if processes.is_empty() {
         return Ok(());
     }

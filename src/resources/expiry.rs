@@ -1,15 +1,16 @@
-//! `down --after`: when a stack is to be gone, kept by AWS and not by a laptop that sleeps.
+//! `down --after` on AWS: when a stack is to be gone, kept by AWS and not by a laptop that sleeps.
 //!
 //! The deadline is a tag on what carries the stack's tag, so that `status` and `ls` tell it on any machine, and a scheduled
 //! action that takes every group to zero at that time. AWS has nothing that would end a fleet or a load balancer by itself:
 //! those stay until somebody runs `down`.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::primitives::DateTime;
 use jiff::Timestamp;
 
-use super::snapshot;
+use super::instances;
+use super::load_balancer::DescribeLoadBalancers;
+use super::scaling_group;
+use super::security_group::DescribeSecurityGroups;
 use crate::aws::error::CallError;
 use crate::clock;
 use crate::cloud::expiry;
@@ -17,21 +18,8 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::problem::Problem;
-use crate::resource::context::{Run, Task};
-use crate::resources::instances;
-use crate::resources::load_balancer::DescribeLoadBalancers;
-use crate::resources::scaling_group;
-use crate::resources::security_group::DescribeSecurityGroups;
-
-/// What carries the deadline, and what AWS does not end by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Set {
-    pub at: Timestamp,
-    /// Groups that AWS takes to zero.
-    pub groups: usize,
-    /// Instances that run on.
-    pub fleet: usize,
-}
+use crate::resource::context::{ActionContext, Operation};
+use crate::resource::provider::Expiry;
 
 /// The stack's deadline: the earliest that something carries.
 pub fn of(cloud: &Snapshot) -> Option<Timestamp> {
@@ -42,21 +30,12 @@ pub fn of(cloud: &Snapshot) -> Option<Timestamp> {
     instances.chain(groups).chain(balancers).filter_map(|tags| expiry::read(&tags)).min()
 }
 
-/// "to be down at 2026-11-22T03:00:00Z", "overdue since 2026-11-22T03:00:00Z: run `cloudscale down`"
-pub fn sentence(deadline: Timestamp, now: Timestamp) -> String {
-    if deadline <= now {
-        return format!("overdue since {deadline}: run `cloudscale down`");
-    }
-    format!("to be down at {deadline}")
-}
-
 /// Tells AWS that everything is to be gone `after` this long.
 ///
 /// # Errors
 /// A stack that is not there; a call that fails.
-pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Problem> {
-    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
-    let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
+pub async fn set(run: &Operation, at: Timestamp) -> Result<Expiry, Problem> {
+    let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     let mark = expiry::tag(at);
     let instances: Vec<_> = instances::present(&cloud).collect();
     let ids = instances.iter().filter_map(|instance| instance.instance_id());
@@ -69,10 +48,10 @@ pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Prob
         )
         .hint("`cloudscale ls` shows the stacks of the region"));
     }
-    let task = Task { run, address: "the stack", spec: "" };
+    let task = ActionContext { run, address: "the stack", spec: "" };
     task.write_ec2_tags(ids, &mark).await?;
     for balancer in cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn()) {
-        tags::write_elb(&run.clients, "load_balancer", balancer, &mark).await?;
+        tags::write_elb(run.clients(), "load_balancer", balancer, &mark).await?;
     }
     for group in scaling_group::all(&cloud).filter_map(|group| group.auto_scaling_group_name()) {
         note(run, group, at).await?;
@@ -80,19 +59,19 @@ pub async fn set(run: &Run, now: Timestamp, after: Duration) -> Result<Set, Prob
     let in_group = |id: Option<&str>| {
         scaling_group::all(&cloud).flat_map(|group| group.instances()).any(|member| member.instance_id() == id)
     };
-    let fleet = instances.iter().filter(|instance| !in_group(instance.instance_id())).count();
-    Ok(Set { at, groups: scaling_group::all(&cloud).count(), fleet })
+    let fixed = instances.iter().filter(|instance| !in_group(instance.instance_id())).count();
+    Ok(Expiry { at, groups: scaling_group::all(&cloud).count(), instances: fixed })
 }
 
 /// Notes a deadline on the groups that were made since it was set, too.
 ///
 /// # Errors
 /// A call that fails.
-pub async fn keep(run: &Run, at: Timestamp) -> Result<(), Problem> {
+pub async fn keep(run: &Operation, at: Timestamp) -> Result<(), Problem> {
     if at <= clock::now() {
         return Ok(());
     }
-    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+    let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     let unaware = scaling_group::all(&cloud).filter(|group| expiry::read(&tags::from_group(group.tags())).is_none());
     for group in unaware.filter_map(|group| group.auto_scaling_group_name()) {
         note(run, group, at).await?;
@@ -100,14 +79,14 @@ pub async fn keep(run: &Run, at: Timestamp) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn note(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
-    tags::write_group(&run.clients, group, group, &expiry::tag(at)).await?;
+async fn note(run: &Operation, group: &str, at: Timestamp) -> Result<(), Problem> {
+    tags::write_group(run.clients(), group, group, &expiry::tag(at)).await?;
     to_zero(run, group, at).await
 }
 
-async fn to_zero(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
+async fn to_zero(run: &Operation, group: &str, at: Timestamp) -> Result<(), Problem> {
     let call = run
-        .clients
+        .clients()
         .autoscaling
         .put_scheduled_update_group_action()
         .auto_scaling_group_name(group)
@@ -125,8 +104,8 @@ async fn to_zero(run: &Run, group: &str, at: Timestamp) -> Result<(), Problem> {
 mod tests {
     use aws_sdk_autoscaling::types::{AutoScalingGroup, TagDescription};
 
+    use super::scaling_group::DescribeAutoScalingGroups;
     use super::*;
-    use crate::resources::scaling_group::DescribeAutoScalingGroups;
 
     fn time(text: &str) -> Timestamp {
         format!("2026-11-22T{text}Z").parse().unwrap()
@@ -143,11 +122,5 @@ mod tests {
         let cloud = Snapshot::empty("web").with::<DescribeAutoScalingGroups>(groups);
         assert_eq!(of(&cloud), Some(time("04:00:00")));
         assert_eq!(of(&Snapshot::default()), None);
-    }
-
-    #[test]
-    fn a_deadline_that_has_passed_says_what_to_do() {
-        assert!(sentence(time("04:00:00"), time("04:00:00")).contains("run `cloudscale down`"));
-        assert_eq!(sentence(time("04:00:00"), time("03:00:00")), "to be down at 2026-11-22T04:00:00Z");
     }
 }

@@ -9,25 +9,20 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use futures_util::future::join_all;
+
+use super::load_balancer;
 use crate::clock;
 use crate::cloud::console::Console;
 use crate::cloud::health::{Health, target_health};
+use crate::cloud::snapshot::listing::Depth;
 use crate::problem::{Problem, Problems};
-use crate::resource::context::Run;
+use crate::resource::context::Operation;
 use crate::resource::event::Event;
+use crate::resource::in_cluster;
+use crate::resource::provider::Wait;
 use crate::resource::status::{ClusterStatus, Status, split_port};
 use crate::stack::model::{Cluster, FixedResponse, Provider, Stack};
-
-/// How far `up` waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Wait {
-    /// Until every target is healthy and every route answers.
-    All,
-    /// Until every target is healthy: for endpoints that route no requests.
-    Targets,
-    /// Not at all.
-    None,
-}
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough to tell a fixed response (at most 1 KiB) from anything else.
@@ -35,16 +30,96 @@ const PROBE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Targets that a problem lists.
 const TARGETS_SHOWN: usize = 10;
 
+/// Waits until the stack serves; answers with how it looks then.
+///
+/// # Errors
+/// What is not ready when time is up.
+pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<Status, Problems> {
+    if wait == Wait::None {
+        return Ok(look(run, stack).await?);
+    }
+    let status = listed(run, stack).await?;
+    let Some(load_balancer) = &status.load_balancer else {
+        return Ok(status);
+    };
+    if load_balancer.state != "active" {
+        load_balancer::until_active(run, &load_balancer.arn).await?;
+    }
+    let waits = status.clusters.iter().zip(&stack.clusters).filter_map(|(cluster, declared)| {
+        let group = cluster.target_group.as_ref()?;
+        let (healthy, expected) = (cluster.healthy(), expected(cluster));
+        if healthy >= expected {
+            run.sink.event(Event::Ready {
+                what: format!("cluster.{}", cluster.name),
+                detail: format!("{healthy} of {expected} healthy"),
+            });
+            return None;
+        }
+        Some(targets(run, declared, &group.arn, expected))
+    });
+    let waits: Vec<_> = waits.collect();
+    let waited = !waits.is_empty();
+    let failed: Vec<_> = join_all(waits).await.into_iter().filter_map(Result::err).collect();
+    if !failed.is_empty() {
+        return Err(Problems(failed));
+    }
+    match (wait, host(&status)) {
+        (Wait::All, Some(host)) => routes(run, stack, host).await?,
+        // The certificate is for the user's own domain, not for the load balancer's name.
+        (Wait::All, None) => run.sink.event(Event::Ready {
+            what: "routes".to_owned(),
+            detail: "not asked: HTTPS answers under the name that its certificate is for".to_owned(),
+        }),
+        _ => {}
+    }
+    if waited { Ok(look(run, stack).await?) } else { Ok(status) }
+}
+
+/// How the stack looks as soon as listings know all that waits look at: what was made a moment ago may be missing.
+async fn listed(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
+    let mut backoff = run.backoff();
+    loop {
+        let status = look(run, stack).await?;
+        let Some(unlisted) = unlisted(&status) else {
+            return Ok(status);
+        };
+        let reason = format!("{unlisted} is not listed yet");
+        if run.is_late() {
+            return Err(Problem::new("The stack is not whole", reason)
+                .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it"));
+        }
+        run.sink.event(Event::Waiting { what: "stack".to_owned(), reason });
+        run.pause(&mut backoff).await?;
+    }
+}
+
+/// The address of something that every stack has and that is not listed.
+fn unlisted(status: &Status) -> Option<String> {
+    if status.load_balancer.is_none() {
+        return Some(load_balancer::ADDRESS.to_owned());
+    }
+    status.clusters.iter().find_map(|cluster| match (&cluster.target_group, &cluster.group) {
+        (None, _) => Some(in_cluster(&cluster.name, "target_group")),
+        (_, None) if cluster.kind == "group" => Some(in_cluster(&cluster.name, "scaling_group")),
+        _ => None,
+    })
+}
+
+async fn look(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
+    let cloud = run.provider.snapshot(&stack.name, Some(stack), Depth::Status).await?;
+    Ok(run.provider.status(stack, &cloud))
+}
+
 /// Waits until a cluster has as many healthy targets as it should.
 ///
 /// # Errors
 /// When time is up: every target with its reason, and the last lines of a console.
-pub async fn targets(run: &Run, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
+pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
     let what = format!("cluster.{}", cluster.name);
     let mut backoff = run.backoff();
     let mut console = Console::default();
     loop {
-        let (_, found) = target_health(&run.clients, target_group).await?;
+        let (_, found) = target_health(run.clients(), target_group).await?;
         let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), Health::of(target))));
         let healths: Vec<_> = healths.filter(|(_, health)| !health.is_draining()).collect();
         let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.is_healthy());
@@ -56,7 +131,7 @@ pub async fn targets(run: &Run, cluster: &Cluster, target_group: &str, wanted: u
         let first = others.iter().find(|(_, health)| health.is_unhealthy()).or(others.first());
         if run.is_late() {
             if let Some((id, _)) = first {
-                console.read(&run.clients, id).await;
+                console.read(run.clients(), id).await;
             }
             return Err(unhealthy(run, cluster, &count, &others, &console));
         }
@@ -64,7 +139,7 @@ pub async fn targets(run: &Run, cluster: &Cluster, target_group: &str, wanted: u
             None => format!("{count}; no other target is registered"),
             Some((id, health)) => {
                 if health.is_unhealthy() && console.is_unread() {
-                    console.read(&run.clients, id).await;
+                    console.read(run.clients(), id).await;
                     if let Some(line) = console.last_line() {
                         run.sink.event(Event::Note { text: format!("{what}: {id}'s console ends with: {line}") });
                     }
@@ -77,7 +152,13 @@ pub async fn targets(run: &Run, cluster: &Cluster, target_group: &str, wanted: u
     }
 }
 
-fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Health)], console: &Console) -> Problem {
+fn unhealthy(
+    run: &Operation,
+    cluster: &Cluster,
+    count: &str,
+    others: &[(String, Health)],
+    console: &Console,
+) -> Problem {
     let check = &cluster.health_check;
     let mut detail = format!(
         "cluster.{}: {count} within the time limit; the check is GET {} on port {}, expecting {}",
@@ -90,7 +171,7 @@ fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Healt
         let _ = write!(detail, "\n  and {} more", others.len() - TARGETS_SHOWN);
     }
     console.append_to(&mut detail);
-    let logs = match run.clients.provider {
+    let logs = match run.clients().provider {
         Provider::Local => "cloudscale local logs INSTANCE",
         Provider::Aws => "aws ec2 get-console-output --latest --output text --instance-id INSTANCE",
     };
@@ -104,7 +185,7 @@ fn unhealthy(run: &Run, cluster: &Cluster, count: &str, others: &[(String, Healt
 ///
 /// # Errors
 /// When time is up: every route with what answered it.
-pub async fn routes(run: &Run, stack: &Stack, host: &str) -> Result<(), Problems> {
+pub async fn routes(run: &Operation, stack: &Stack, host: &str) -> Result<(), Problems> {
     let mut waiting: Vec<(String, String)> = Vec::new();
     for cluster in &stack.clusters {
         waiting.extend(cluster.routes.iter().map(|route| (cluster.name.clone(), sample(route))));

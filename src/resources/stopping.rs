@@ -11,17 +11,16 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Tag};
 use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use futures_util::future::join_all;
 
-use super::snapshot;
+use super::instances::{self, tag};
+use super::scaling_group::{self, departure};
 use crate::aws::error::CallError;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::{Problem, Problems};
-use crate::resource::context::{Run, Task};
+use crate::resource::context::{ActionContext, Operation};
 use crate::resource::event::Event;
-use crate::resources::instances::{self, tag};
-use crate::resources::scaling_group::{self, departure};
 
 /// On a group what it was, on an instance that it was stopped with its stack.
 const PARKED: &str = "cloudscale:parked";
@@ -77,12 +76,6 @@ pub fn is_stopped(cloud: &Snapshot) -> bool {
     fleet || scaling_group::all(cloud).any(|group| remembered(group).is_some())
 }
 
-/// The problem of a command that needs instances.
-pub fn stopped(stack: &str) -> Problem {
-    Problem::new("The stack is stopped", format!("{stack} has no instances that run, as `cloudscale stop` left it"))
-        .hint("`cloudscale start` brings them back, and then it can be compared and changed; `cloudscale down` removes it")
-}
-
 /// Instances of fleets: those of groups are the groups'.
 fn fleet(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
     let of_fleet = |instance: &&Instance| tag(instance, tags::ADDRESS).is_some_and(|at| at.ends_with(".instances"));
@@ -97,8 +90,8 @@ fn ids<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<String> {
 ///
 /// # Errors
 /// What could not be stopped.
-pub async fn stop(run: &Run) -> Result<(), Problems> {
-    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+pub async fn stop(run: &Operation) -> Result<(), Problems> {
+    let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     let groups = join_all(scaling_group::all(&cloud).map(|group| stop_group(run, group)));
     let (fleet, groups) = futures_util::join!(stop_fleet(run, ids(fleet(&cloud))), groups);
     all(groups.into_iter().chain([fleet]))
@@ -108,8 +101,8 @@ pub async fn stop(run: &Run) -> Result<(), Problems> {
 ///
 /// # Errors
 /// What could not be started.
-pub async fn start(run: &Run) -> Result<(), Problems> {
-    let cloud = snapshot::take(&run.clients, &run.stack, None, Depth::Existence).await?;
+pub async fn start(run: &Operation) -> Result<(), Problems> {
+    let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     let groups = join_all(scaling_group::all(&cloud).map(|group| start_group(run, group)));
     let stopped = ids(fleet(&cloud).filter(|instance| tag(instance, PARKED).is_some()));
     let (fleet, groups) = futures_util::join!(start_fleet(run, stopped), groups);
@@ -121,33 +114,33 @@ fn all(outcomes: impl Iterator<Item = Result<(), Problem>>) -> Result<(), Proble
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
-async fn stop_fleet(run: &Run, ids: Vec<String>) -> Result<(), Problem> {
+async fn stop_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = Task { run, address: "instances", spec: "" };
+    let task = ActionContext { run, address: "instances", spec: "" };
     let mark = Tags::from([(PARKED.to_owned(), FLEET.to_owned())]);
     task.write_ec2_tags(ids.clone(), &mark).await?;
-    let request = run.clients.ec2.stop_instances().set_instance_ids(Some(ids.clone()));
+    let request = run.clients().ec2.stop_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Stopped).await
 }
 
-async fn start_fleet(run: &Run, ids: Vec<String>) -> Result<(), Problem> {
+async fn start_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = Task { run, address: "instances", spec: "" };
-    let request = run.clients.ec2.start_instances().set_instance_ids(Some(ids.clone()));
+    let task = ActionContext { run, address: "instances", spec: "" };
+    let request = run.clients().ec2.start_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Running).await?;
     let mark = aws_sdk_ec2::types::Tag::builder().key(PARKED).build();
-    let call = run.clients.ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
+    let call = run.clients().ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
     call.map(|_| ()).map_err(|error| error.problem("ec2:DeleteTags", task.address))
 }
 
 /// Waits until all instances are in a state.
-async fn until(task: &Task<'_>, ids: &[String], wanted: &InstanceStateName) -> Result<(), Problem> {
+async fn until(task: &ActionContext<'_>, ids: &[String], wanted: &InstanceStateName) -> Result<(), Problem> {
     let mut backoff = task.run.backoff();
     loop {
         let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator();
@@ -169,9 +162,9 @@ async fn until(task: &Task<'_>, ids: &[String], wanted: &InstanceStateName) -> R
     }
 }
 
-async fn stop_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem> {
+async fn stop_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Problem> {
     let name = group.auto_scaling_group_name().unwrap_or_default();
-    let autoscaling = &run.clients.autoscaling;
+    let autoscaling = &run.clients().autoscaling;
     if remembered(group).is_none() {
         let mark = mark(name).value(Size::of(group).to_string()).build();
         let call = autoscaling.create_or_update_tags().tags(mark).send().await;
@@ -179,12 +172,12 @@ async fn stop_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem> 
     }
     let call = autoscaling.suspend_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE).send().await;
     call.map_err(|error| error.problem("autoscaling:SuspendProcesses", name))?;
-    departure::unprotect(&run.clients, name, group).await?;
+    departure::unprotect(run.clients(), name, group).await?;
     resize(run, name, Size { min: 0, max: 0, desired: 0, scheduled: false }).await?;
     until_empty(run, name).await
 }
 
-async fn start_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem> {
+async fn start_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Problem> {
     let name = group.auto_scaling_group_name().unwrap_or_default();
     let Some(text) = remembered(group) else {
         return Ok(());
@@ -193,7 +186,7 @@ async fn start_group(run: &Run, group: &AutoScalingGroup) -> Result<(), Problem>
         Problem::new("What the group was is not known", format!("{name}: its tag `{PARKED}` is {text:?}"))
             .hint("delete that tag and run `cloudscale up`: it gives the group the bounds of the stack file")
     })?;
-    let autoscaling = &run.clients.autoscaling;
+    let autoscaling = &run.clients().autoscaling;
     resize(run, name, size).await?;
     if size.scheduled {
         let call = autoscaling.resume_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE);
@@ -208,16 +201,17 @@ fn mark(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
     mark.propagate_at_launch(false)
 }
 
-async fn resize(run: &Run, group: &str, size: Size) -> Result<(), Problem> {
-    let call = run.clients.autoscaling.update_auto_scaling_group().auto_scaling_group_name(group);
+async fn resize(run: &Operation, group: &str, size: Size) -> Result<(), Problem> {
+    let call = run.clients().autoscaling.update_auto_scaling_group().auto_scaling_group_name(group);
     let call = call.min_size(size.min).max_size(size.max).desired_capacity(size.desired).send().await;
     call.map(|_| ()).map_err(|error| error.problem("autoscaling:UpdateAutoScalingGroup", group))
 }
 
-async fn until_empty(run: &Run, group: &str) -> Result<(), Problem> {
+async fn until_empty(run: &Operation, group: &str) -> Result<(), Problem> {
     let mut backoff = run.backoff();
     loop {
-        let call = run.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
+        let call =
+            run.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
         let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", group))?;
         let left = answer.auto_scaling_groups().first().map_or(0, |group| group.instances().len());
         let detail = format!("{left} instances left");
@@ -238,8 +232,8 @@ async fn until_empty(run: &Run, group: &str) -> Result<(), Problem> {
 mod tests {
     use aws_sdk_autoscaling::types::{SuspendedProcess, TagDescription};
 
+    use super::scaling_group::DescribeAutoScalingGroups;
     use super::*;
-    use crate::resources::scaling_group::DescribeAutoScalingGroups;
 
     #[test]
     fn what_a_group_was_survives_its_tag() {

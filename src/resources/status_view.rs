@@ -3,7 +3,10 @@
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ec2::types::Instance;
 
-use super::{deadline, park};
+use super::instances::{self, tag};
+use super::load_balancer;
+use super::load_balancer::DescribeLoadBalancers;
+use super::{scaling_group, target_group, targets};
 use crate::aws::arn::full_name;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
@@ -11,11 +14,7 @@ use crate::resource::status::{
     ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, split_port,
 };
 use crate::resource::{cluster_prefix, in_cluster};
-use crate::resources::instances::{self, tag};
-use crate::resources::load_balancer;
-use crate::resources::load_balancer::DescribeLoadBalancers;
-use crate::resources::{scaling_group, target_group, targets};
-use crate::stack::model::{Capacity, Cluster, Provider, Stack};
+use crate::stack::model::{Capacity, Cluster, Stack};
 
 /// The port that `http://` means.
 const HTTP_PORT: u16 = 80;
@@ -23,7 +22,7 @@ const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
 /// What a stack looks like in a snapshot.
-pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
+pub fn status(stack: &Stack, provider: &str, cloud: &Snapshot) -> Status {
     let load_balancer = cloud
         .all::<DescribeLoadBalancers>()
         .iter()
@@ -35,14 +34,14 @@ pub fn status(stack: &Stack, provider: Provider, cloud: &Snapshot) -> Status {
     });
     Status {
         stack: stack.name.clone(),
-        provider: provider.name().to_owned(),
+        provider: provider.to_owned(),
         url: load_balancer.as_ref().map(|lb| match &stack.load_balancer.https {
             Some(https) => secure_url(&lb.dns_name, https.port),
             None => url(&lb.dns_name, stack.load_balancer.port),
         }),
         load_balancer,
-        stopped: park::is_stopped(cloud),
-        down_after: deadline::of(cloud),
+        stopped: super::stopping::is_stopped(cloud),
+        down_after: super::expiry::of(cloud),
         clusters: stack.clusters.iter().map(|declared| cluster(declared, cloud)).collect(),
     }
 }
