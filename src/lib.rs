@@ -69,6 +69,7 @@ pub mod region;
 pub mod report;
 pub mod resource;
 pub mod resources;
+pub mod result;
 pub mod stack;
 pub mod ui;
 pub mod workload;

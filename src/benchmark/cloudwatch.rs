@@ -14,12 +14,11 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::{CHARTS, CPU, Chart, Coverage, MetricsTarget, PERIOD, REQUESTS, Series, Window};
-use super::result::{MetricImage, Metrics};
 use crate::aws::error::CallError;
 use crate::clock;
-use crate::report::Images;
-use crate::report::words;
 use crate::resource::event::{Event, Sink};
+use crate::result::figures;
+use crate::result::record::{Images, MetricImage, Metrics};
 
 /// Queries of one GetMetricData call, as CloudWatch bounds them.
 const QUERIES_MAX: usize = 500;
@@ -108,11 +107,11 @@ async fn wait(
         let waited = clock::instant() - began;
         let seen = coverage.describe();
         if coverage.is_complete() {
-            let seconds = words::duration(waited.as_secs_f64());
+            let seconds = figures::duration(waited.as_secs_f64());
             return Ok((true, format!("CloudWatch showed the whole run after {seconds}: {seen}.")));
         }
         if waited >= wanted.cap || cancel.is_cancelled() {
-            let seconds = words::duration(waited.as_secs_f64());
+            let seconds = figures::duration(waited.as_secs_f64());
             let note = format!(
                 "CloudWatch did not show the whole run within {seconds}: {seen}. The charts show what there was."
             );

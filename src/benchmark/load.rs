@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Endpoint};
 use super::recorder::{Recorder, Tally, Timeline};
-use super::result::{self, Phase, TargetResult};
 use super::scenario::{Scenario, Step, Thread};
 use super::schedule::{Budget, Move, Schedule, covered};
 use crate::clock;
 use crate::problem::Problem;
 use crate::resource::event::{Event, Progress, Sink, seconds};
+use crate::result::record::{self, Phase, TargetResult};
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// The rate shown is that of the last second.
@@ -48,7 +48,7 @@ pub struct Measured {
     pub ended: Timestamp,
     pub interrupted: bool,
     pub targets: Vec<TargetResult>,
-    pub client: result::Client,
+    pub client: record::Client,
 }
 
 /// What a load thread shares with the watcher.
@@ -161,11 +161,11 @@ fn measured(
     Measured { started, ended, interrupted, targets, client }
 }
 
-fn client_health(ends: &[ThreadEnd], elapsed: Duration, cpu: Duration) -> result::Client {
+fn client_health(ends: &[ThreadEnd], elapsed: Duration, cpu: Duration) -> record::Client {
     let percent = |part: Duration, whole: Duration| 100.0 * part.as_secs_f64() / whole.as_secs_f64().max(1e-9);
     let busiest_thread = ends.iter().map(|end| percent(end.sending_cpu, end.sending())).fold(0.0, f64::max);
     let rounded = |value: f64| (value * 10.0).round() / 10.0;
-    result::Client {
+    record::Client {
         cpu: rounded(percent(cpu, elapsed)),
         busiest_thread: rounded(busiest_thread),
         late: 0,

@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::result::TargetResult;
+use crate::result::record::TargetResult;
 
 /// Seconds
 pub const PERIOD: i32 = 60;
@@ -258,7 +258,7 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::result::Phase;
+    use crate::result::record::Phase;
 
     fn at(text: &str) -> Timestamp {
         format!("2026-11-21T{text}Z").parse().expect("a timestamp")

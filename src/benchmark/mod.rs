@@ -3,7 +3,7 @@
 //! `run.rs` is the whole of it; `setup.rs` proves that the stack stands.
 //! `scenario.rs` (read by `language.rs`) says what to send, `schedule.rs` what a thread does next, `client.rs` sends and checks, `recorder.rs`
 //! counts, `load.rs` drives them and answers what was measured; `threshold.rs` judges it. `metrics.rs` says what
-//! CloudWatch should show of a run and `cloudwatch.rs` waits for it. `result.rs` is what is kept, `store.rs` where.
+//! CloudWatch should show of a run and `cloudwatch.rs` waits for it. What is kept, and where, is `crate::result`.
 
 pub mod client;
 pub mod cloudwatch;
@@ -12,12 +12,10 @@ pub mod language;
 pub mod load;
 pub mod metrics;
 pub mod recorder;
-pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod setup;
-pub mod store;
 pub mod threshold;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::result::{Latency, Second};
+use crate::result::record::{Latency, Second};
 
 /// Slower answers are recorded as this.
 const LATENCY_MAX: Duration = Duration::from_secs(3600);

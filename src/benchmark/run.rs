@@ -7,16 +7,15 @@ use tokio_util::sync::CancellationToken;
 use super::cloudwatch::{self, Collect};
 use super::load::{self, Measured, Target};
 use super::metrics::{MetricsTarget, load_bands};
-use super::result::{Cost, Environment, Metrics, RunResult, Setup, TargetResult, Verdict};
 use super::scenario::{Scenario, default_path};
 use super::setup;
 use crate::document::suggest;
 use crate::engine::Engine;
 use crate::engine::price;
 use crate::problem::{Problem, Problems};
-use crate::report::{Images, words};
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
+use crate::result::record::{Cost, Environment, Images, Metrics, RunResult, Setup, TargetResult, Verdict};
 use crate::stack::model::{Provider, Stack};
 
 /// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
@@ -62,7 +61,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
             .await
     };
     let mut result = result(bench, measured, setup, metrics);
-    let seconds = words::elapsed_seconds(&result);
+    let seconds = result.elapsed_seconds();
     result.cost = after.and_then(|after| cost(&bench.engine.stack, [bench.status, &after], seconds));
     Ok((result, images))
 }

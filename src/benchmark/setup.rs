@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::client::{Client, Endpoint};
-use super::result::{ClusterSetup, RouteProof, Setup, TargetSetup};
 use super::scenario::Expect;
 use crate::clock;
 use crate::problem::Problem;
 use crate::resource::status::Status;
+use crate::result::record::{ClusterSetup, RouteProof, Setup, TargetSetup};
 use crate::stack::model::Stack;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::result::{TargetResult, ThresholdResult};
+use crate::result::record::{TargetResult, ThresholdResult};
 
 /// One condition; every target of the run must meet it.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,7 +154,7 @@ impl FromStr for Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::result::Latency;
+    use crate::result::record::Latency;
 
     fn target() -> TargetResult {
         TargetResult {

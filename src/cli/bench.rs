@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::benchmark::result::{RunResult, Verdict};
 use crate::benchmark::scenario::Scenario;
-use crate::benchmark::{language, run as benchmark, store};
+use crate::benchmark::{language, run as benchmark};
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
+use crate::report;
 use crate::resource::event::Sink;
 use crate::resource::status::Status;
+use crate::result::record::{RunResult, Verdict};
+use crate::result::store;
 use crate::stack::model::Stack;
 use crate::ui;
 
@@ -120,12 +122,12 @@ impl Job<'_> {
         let (mut result, images) = benchmark::run(&bench).await?;
         let (name, folder) = store::create(Path::new(""), &self.engine.stack.name, result.started)?;
         result.run = name;
-        let report = store::write(&folder, &result, &images)?;
+        let page = report::write(&folder, &result, &images)?;
         if args.json {
             session.printer.json(&result);
         } else {
             let (paint, width) = (session.printer.paint(), session.printer.width());
-            session.printer.result(&ui::bench::summary(&result, &report.display().to_string(), paint, width));
+            session.printer.result(&ui::bench::summary(&result, &page.display().to_string(), paint, width));
         }
         Ok(exit(&result))
     }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Stdio;
 
 use super::{Outcome, Session};
-use crate::benchmark::store;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::report;
+use crate::result::store;
 use crate::ui;
 
 /// Rebuild the report of a run from its result, and print where it is
@@ -53,7 +53,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
             })?,
         };
         let result = store::read(&folder)?;
-        let path = store::write(&folder, &result, &store::images(&folder, &result))?;
+        let path = report::write(&folder, &result, &store::images(&folder, &result))?;
         if args.json {
             session.printer.json(&result);
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, Session, StackArg};
-use crate::benchmark::store;
 use crate::engine::plan_file::PlanFile;
 use crate::problem::{Problem, Problems};
+use crate::result::store;
 use crate::stack::model::Stack;
 use crate::stack::{self, Overrides};
 

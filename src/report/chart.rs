@@ -5,8 +5,8 @@
 
 use maud::{Markup, html};
 
-use super::words;
-use crate::benchmark::result::{Phase, RunResult, TargetResult};
+use crate::result::figures;
+use crate::result::record::{Phase, RunResult, TargetResult};
 
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
@@ -161,7 +161,7 @@ pub fn timeline(run: &RunResult, target: &TargetResult, index: usize) -> Markup 
 }
 
 fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: usize) -> Markup {
-    let seconds = words::elapsed_seconds(run).max(1.0);
+    let seconds = run.elapsed_seconds().max(1.0);
     let seconds = if target.timeline.is_empty() { seconds } else { seconds.max(target.timeline.len() as f64) };
     let x = |at: f64| LEFT + canvas.plot() * (at / seconds).clamp(0.0, 1.0);
     let columns = columns(target, seconds, canvas.columns_max);
@@ -182,13 +182,13 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
         &format!("Requests of {} over time", target.name),
         html! {
             (text("unit", LEFT, 12.0, "requests per second"))
-            (rates.draw(canvas, words::rate_tick))
+            (rates.draw(canvas, figures::rate_tick))
             @for column in columns.iter().filter(|column| column.requests > 0) {
                 @let (left, right) = (x(column.from), x(column.from + column.seconds));
                 @let bar = |class: &str, count: u64| html! {
                     rect class=(class) x=(px(left + gap / 2.0)) width=(px((right - left - gap).max(0.6)))
                         y=(px(rates.y(per_second(column, count)))) height=(px(rates.top + rates.height - rates.y(per_second(column, count)))) {
-                        title { (column.from) " s: " (words::count(column.requests)) " requests, " (words::count(column.errors)) " errors" }
+                        title { (column.from) " s: " (figures::count(column.requests)) " requests, " (figures::count(column.errors)) " errors" }
                     }
                 };
                 (bar(&format!("s{}", index % 6), column.requests))
@@ -200,7 +200,7 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
                 @let middle = x(column.from + column.seconds / 2.0);
                 line class=(format!("range s{}", index % 6)) x1=(px(middle)) x2=(px(middle))
                     y1=(px(latencies.y(column.p50))) y2=(px(latencies.y(column.p99))) {
-                    title { (column.from) " s: p50 " (words::ms(column.p50)) ", p99 " (words::ms(column.p99)) }
+                    title { (column.from) " s: p50 " (figures::ms(column.p50)) ", p99 " (figures::ms(column.p99)) }
                 }
                 circle class=(format!("dot s{}", index % 6)) cx=(px(middle)) cy=(px(latencies.y(column.p50))) r="2.2" {}
             }
@@ -332,12 +332,12 @@ fn draw_histogram(canvas: Canvas, target: &TargetResult, index: usize) -> Markup
         bottom + 26.0,
         &format!("Latency distribution of {}", target.name),
         html! {
-            (axis.draw(canvas, words::percent))
+            (axis.draw(canvas, figures::percent))
             @for (bin, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
                 @let (left, right) = (x(edge(bin)), x(edge(bin + 1)));
                 rect class=(format!("s{}", index % 6)) x=(px(left + 0.5)) width=(px(right - left - 1.0))
                     y=(px(axis.y(*share).min(bottom - 1.0))) height=(px((bottom - axis.y(*share)).max(1.0))) {
-                    title { (words::ms(edge(bin))) "–" (words::ms(edge(bin + 1))) ": " (words::percent(*share)) }
+                    title { (figures::ms(edge(bin))) "–" (figures::ms(edge(bin + 1))) ": " (figures::percent(*share)) }
                 }
             }
             @for (name, value) in marks {
@@ -363,8 +363,8 @@ fn share_below(target: &TargetResult, ms: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::compare::value_at;
     use super::*;
+    use crate::result::confidence::value_at;
 
     #[test]
     fn the_share_below_a_latency_inverts_the_distribution() {
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn seconds_are_put_together_but_none_is_lost() {
-        let second = |at| crate::benchmark::result::Second { at, requests: 3, errors: 1, ..Default::default() };
+        let second = |at| crate::result::record::Second { at, requests: 3, errors: 1, ..Default::default() };
         let target = TargetResult { timeline: (0..3600).map(second).collect(), ..TargetResult::default() };
         let columns = columns(&target, 3600.0, 180);
         assert!(columns.len() <= 180);

@@ -1,7 +1,7 @@
 //! One HTML file that says what a run measured; made of `result.json` and the widget images, nothing else.
 //!
 //! It needs no network and no script: styles, charts (inline SVG) and images are inside. `page.rs` lays it out, `chart.rs`
-//! draws, `words.rs` puts figures into words, `compare.rs` sets two runs side by side. Everything from outside goes through
+//! draws, `words.rs` makes sentences, `compare.rs` sets two runs side by side. Everything from outside goes through
 //! maud, which escapes it.
 
 mod chart;
@@ -9,7 +9,21 @@ pub mod compare;
 mod page;
 pub mod words;
 
-pub use page::{Images, render};
+use std::path::{Path, PathBuf};
+
+pub use page::render;
+
+use crate::problem::Problem;
+use crate::result::record::{Images, RunResult};
+use crate::result::store;
+
+/// Writes everything of a run into its folder: figures, images, and the report last. Answers the report's path.
+pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<PathBuf, Problem> {
+    store::write(folder, run, images)?;
+    let path = folder.join("report.html");
+    store::write_file(&path, render(run, images).as_bytes())?;
+    Ok(path)
+}
 
 #[cfg(test)]
 mod tests;

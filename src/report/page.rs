@@ -1,15 +1,11 @@
 //! The report's page: sections from the verdict to the downloads.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{chart, words};
-use crate::benchmark::result::{ClusterSetup, MetricImage, RunResult, TargetResult, Verdict};
-
-/// The widget images: PNG bytes by the file name that `result.json` gives them.
-pub type Images = BTreeMap<String, Vec<u8>>;
+use crate::result::figures;
+use crate::result::record::{ClusterSetup, Images, MetricImage, RunResult, TargetResult, Verdict};
 
 /// Instances shown one by one; more are summed up.
 const SHARES_MAX: usize = 60;
@@ -60,7 +56,7 @@ fn header(run: &RunResult) -> Markup {
     let place = if run.provider == "local" { "the embedded region" } else { "AWS" };
     html! {
         header {
-            p.kicker { (words::time(run.started)) " · " (words::duration(words::elapsed_seconds(run))) " · " (place) ", " (run.region) }
+            p.kicker { (figures::time(run.started)) " · " (figures::duration(run.elapsed_seconds())) " · " (place) ", " (run.region) }
             div.title { h1 { (run.stack) " under " (run.scenario) } span class=(class) { (words::verdict(run.verdict)) } }
             p.lead { (words::summary(run)) }
             @if let Some(sentence) = words::between_clusters(run) { p.muted style="margin-top:10px" { (sentence) } }
@@ -74,7 +70,7 @@ fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
     let errors = if target.errors == 0 {
         html! { span.pill.good { "no errors" } }
     } else {
-        html! { span.pill.bad { (words::percent(target.error_percent())) " errors" } }
+        html! { span.pill.bad { (figures::percent(target.error_percent())) " errors" } }
     };
     let kind = run.setup.clusters.iter().find(|cluster| cluster.name == target.name);
     html! {
@@ -85,12 +81,12 @@ fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
                 (errors)
             }
             dl.figures {
-                div { dt { "requests" } dd { (words::count(target.requests)) } }
-                div { dt { "rate" } dd { (words::rate(target.rate)) "/s" } }
-                div { dt { "evenness" } dd { (target.evenness().map_or_else(|| "–".to_owned(), words::percent)) } }
-                div { dt { "p50" } dd { (words::ms(target.latency_ms.p50)) } }
-                div { dt { "p95" } dd { (words::ms(target.latency_ms.p95)) } }
-                div { dt { "p99" } dd { (words::ms(target.latency_ms.p99)) } }
+                div { dt { "requests" } dd { (figures::count(target.requests)) } }
+                div { dt { "rate" } dd { (figures::rate(target.rate)) "/s" } }
+                div { dt { "evenness" } dd { (target.evenness().map_or_else(|| "–".to_owned(), figures::percent)) } }
+                div { dt { "p50" } dd { (figures::ms(target.latency_ms.p50)) } }
+                div { dt { "p95" } dd { (figures::ms(target.latency_ms.p95)) } }
+                div { dt { "p99" } dd { (figures::ms(target.latency_ms.p99)) } }
             }
         }
     }
@@ -122,9 +118,9 @@ fn thresholds(run: &RunResult) -> Markup {
 fn measured(value: Option<f64>, unit: &str) -> String {
     match (value, unit) {
         (None, _) => "nothing to measure".to_owned(),
-        (Some(value), "ms") => words::ms(value),
-        (Some(value), "%") => words::percent(value),
-        (Some(value), unit) => format!("{}{unit}", words::rate(value)),
+        (Some(value), "ms") => figures::ms(value),
+        (Some(value), "%") => figures::percent(value),
+        (Some(value), unit) => format!("{}{unit}", figures::rate(value)),
     }
 }
 
@@ -194,7 +190,7 @@ fn latency(run: &RunResult) -> Markup {
                     tr {
                         td.wrap { (swatch(index)) " " (target.name) }
                         @for value in [latency.min, latency.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max] {
-                            td.n { (words::ms(value)) }
+                            td.n { (figures::ms(value)) }
                         }
                     }
                 } }
@@ -212,12 +208,12 @@ fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
     html! {
         h2 { (target.name) }
         div.card {
-            p { "Loaded at " code { (target.url) } " over " (words::count(target.connections)) " "
+            p { "Loaded at " code { (target.url) } " over " (figures::count(target.connections)) " "
                 (if target.connections == 1 { "connection" } else { "connections" }) "." }
             div.scroll { table {
                 thead { tr { th { "Requests" } th { "Errors" } th { "Rate" } th { "Answers by status" } th { "Errors by kind" } } }
                 tbody { tr {
-                    td { (words::count(target.requests)) } td { (words::count(target.errors)) } td { (words::rate(target.rate)) "/s" }
+                    td { (figures::count(target.requests)) } td { (figures::count(target.errors)) } td { (figures::rate(target.rate)) "/s" }
                     td { (pairs(target.status.iter())) } td { (pairs(target.errors_by_kind.iter())) }
                 } }
             } }
@@ -233,7 +229,7 @@ fn pairs<'a, K: std::fmt::Display + 'a>(pairs: impl Iterator<Item = (&'a K, &'a 
     html! {
         @if pairs.is_empty() { span.muted { "none" } }
         @for (index, (key, count)) in pairs.iter().enumerate() {
-            @if index > 0 { ", " } span style="white-space:nowrap" { (key) ": " (words::count(**count)) }
+            @if index > 0 { ", " } span style="white-space:nowrap" { (key) ": " (figures::count(**count)) }
         }
     }
 }
@@ -253,8 +249,8 @@ fn shares(target: &TargetResult, index: usize) -> Markup {
             figcaption {
                 strong { "Share of each instance" } " "
                 span.muted {
-                    "evenness " (words::percent(evenness)) ": no instance is further than " (words::percent(deviation))
-                    " from an even share of " (words::count(even.round() as u64)) " (the mark)"
+                    "evenness " (figures::percent(evenness)) ": no instance is further than " (figures::percent(deviation))
+                    " from an even share of " (figures::count(even.round() as u64)) " (the mark)"
                 }
             }
             div.shares { @for (instance, share) in target.instances.iter().take(SHARES_MAX) {
@@ -264,7 +260,7 @@ fn shares(target: &TargetResult, index: usize) -> Markup {
                         span class=(format!("fill s{}", index % 6)) style=(format!("width:{:.2}%", 100.0 * *share as f64 / most)) {}
                         span.even style=(format!("left:{:.2}%", 100.0 * even / most)) {}
                     }
-                    span.n { (words::count(*share)) span.muted { " · " (words::percent(100.0 * *share as f64 / total as f64)) } }
+                    span.n { (figures::count(*share)) span.muted { " · " (figures::percent(100.0 * *share as f64 / total as f64)) } }
                 }
             } }
             @if count > SHARES_MAX { p.muted.small { "and " (count - SHARES_MAX) " more instances, all in result.json" } }
@@ -304,13 +300,13 @@ fn metric_image(image: &MetricImage, images: &Images) -> Markup {
 
 fn cost(run: &RunResult) -> Markup {
     let Some(cost) = &run.cost else { return html! {} };
-    let hourly = words::dollar_range(cost.hourly_min, cost.hourly_max);
+    let hourly = figures::dollar_range(cost.hourly_min, cost.hourly_max);
     let local = run.provider == "local";
     html! {
         h2 { "Cost" }
         p {
             @if local { "Nothing was spent: the embedded region is free. On AWS the same stack would cost " } @else { "The stack costs " }
-            strong { (hourly) } " an hour while it is up, and " strong { (words::dollar_range(cost.run_min, cost.run_max)) }
+            strong { (hourly) } " an hour while it is up, and " strong { (figures::dollar_range(cost.run_min, cost.run_max)) }
             " for the time of this run, with the instances that were there at its start and at its end."
         }
         p.muted.small { "Source: " (cost.source) "." }
@@ -325,8 +321,8 @@ fn environment(run: &RunResult) -> Markup {
             p {
                 "cloudscale " (environment.cloudscale) " on " (environment.os) " with " (environment.cpus)
                 (if environment.cpus == 1 { " processor" } else { " processors" })
-                ". The load generator used " (words::percent(run.client.cpu)) " of one processor; its busiest thread "
-                (words::percent(run.client.busiest_thread)) " while sending."
+                ". The load generator used " (figures::percent(run.client.cpu)) " of one processor; its busiest thread "
+                (figures::percent(run.client.busiest_thread)) " while sending."
             }
             @if !environment.commands.is_empty() {
                 p style="margin:0" { "To repeat the run:" }

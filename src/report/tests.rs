@@ -1,7 +1,7 @@
 //! The page is safe with hostile names, complete and self-contained.
 
 use super::*;
-use crate::benchmark::result::*;
+use crate::result::record::*;
 
 const HOSTILE: &str = "</style><script>alert('x')</script>\"&<b>";
 

@@ -2,21 +2,22 @@
 
 use super::style::Paint;
 use super::table::table;
-use crate::benchmark::result::{RunResult, Verdict};
 use crate::report::compare::Comparison;
 use crate::report::words;
+use crate::result::figures;
+use crate::result::record::{RunResult, Verdict};
 
 /// The end of `bench` and `run`: a row for each target, missed thresholds, caveats and the report's path.
 pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> String {
     let rows = run.targets.iter().map(|target| {
         vec![
             target.name.clone(),
-            words::count(target.requests),
-            words::count(target.errors),
-            format!("{}/s", words::rate(target.rate)),
-            words::ms(target.latency_ms.p50),
-            words::ms(target.latency_ms.p99),
-            target.evenness().map_or_else(|| "–".to_owned(), words::percent),
+            figures::count(target.requests),
+            figures::count(target.errors),
+            format!("{}/s", figures::rate(target.rate)),
+            figures::ms(target.latency_ms.p50),
+            figures::ms(target.latency_ms.p99),
+            target.evenness().map_or_else(|| "–".to_owned(), figures::percent),
         ]
     });
     let header = ["cluster", "requests", "errors", "rate", "p50", "p99", "even"];
@@ -37,7 +38,7 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
         Verdict::Missed => paint.bad(verdict),
         Verdict::Interrupted => paint.warn(verdict),
     };
-    lines.push(format!("{verdict} in {}.\nReport: {report}", words::duration(words::elapsed_seconds(run))));
+    lines.push(format!("{verdict} in {}.\nReport: {report}", figures::duration(run.elapsed_seconds())));
     lines.join("\n")
 }
 
@@ -59,7 +60,7 @@ pub fn comparison(comparison: &Comparison, paint: Paint, width: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::result::{Latency, TargetResult, ThresholdResult};
+    use crate::result::record::{Latency, TargetResult, ThresholdResult};
 
     const PLAIN: Paint = Paint { color: false };
 

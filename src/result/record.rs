@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the schema. A reader refuses a higher one.
 pub const SCHEMA: u32 = 1;
 
+/// The widget images: PNG bytes by the file name that `result.json` gives them.
+pub type Images = BTreeMap<String, Vec<u8>>;
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -31,6 +34,10 @@ pub struct RunResult {
 }
 
 impl RunResult {
+    pub fn elapsed_seconds(&self) -> f64 {
+        self.ended.duration_since(self.started).as_secs_f64()
+    }
+
     /// A run of a stack that has measured nothing yet.
     pub fn empty(stack: &str, started: Timestamp) -> Self {
         Self {

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::result::{RunResult, SCHEMA};
+use super::record::{Images, RunResult, SCHEMA};
 use crate::problem::Problem;
-use crate::report::{self, Images};
 
 /// Our folder in the user's: runs, and which stack was last used.
 pub const FOLDER: &str = ".cloudscale";
@@ -47,17 +46,15 @@ pub fn create(base: &Path, stack: &str, started: Timestamp) -> Result<(String, P
     Err(unwritten(&runs.join(id), &io::ErrorKind::AlreadyExists.into()))
 }
 
-/// Writes everything of a run: images first, the report last. Answers the report's path.
-pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<PathBuf, Problem> {
-    for (file, bytes) in images {
-        write_file(&folder.join(file), bytes)?;
-    }
+/// Writes what a run measured, then its images: a full disk costs the pictures before the figures.
+pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<(), Problem> {
     let json = serde_json::to_vec_pretty(run).expect("a result serialises: its maps have text keys");
     write_file(&folder.join("result.json"), &json)?;
     write_file(&folder.join("latency.csv"), latency_csv(run).as_bytes())?;
-    let report = folder.join("report.html");
-    write_file(&report, report::render(run, images).as_bytes())?;
-    Ok(report)
+    for (file, bytes) in images {
+        write_file(&folder.join(file), bytes)?;
+    }
+    Ok(())
 }
 
 /// Writes a file as a whole, or not at all.
@@ -186,7 +183,7 @@ fn folders(path: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::result::{MetricImage, TargetResult};
+    use crate::result::record::{MetricImage, TargetResult};
 
     fn run() -> RunResult {
         let started: Timestamp = "2026-11-21T21:45:12Z".parse().expect("a timestamp");
@@ -204,10 +201,9 @@ mod tests {
         let image = MetricImage { file: file.clone(), title: "t".into(), cluster: None, caption: "c".into() };
         run.metrics.images.push(image);
         let images: Images = [(file, b"png".to_vec())].into();
-        let report = write(folder.path(), &run, &images).expect("written");
+        write(folder.path(), &run, &images).expect("written");
         assert_eq!(read(folder.path()).expect("read"), run);
         assert_eq!(super::images(folder.path(), &run), images);
-        assert!(report.is_file());
         let csv = fs::read_to_string(folder.path().join("latency.csv")).expect("the CSV");
         assert_eq!(csv, "target,quantile,latency_ms\nlight,0.5,1.5\n");
     }
