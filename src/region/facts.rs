@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 
 use super::signal::{InstanceState, TargetState};
+use super::wire::{ApiError, Params};
 
 /// Questions that cross the border between two services.
 pub trait Facts {
@@ -40,8 +41,10 @@ pub trait Facts {
     fn launch_templates_of_groups(&self) -> Vec<String>;
 
     // answered by CloudWatch
-    /// The statistic of a metric over `[start, end)`, e.g. for a step policy; `None` without data.
-    fn statistic(&self, query: &StatisticQuery) -> Option<f64>;
+    /// Whether `PutMetricAlarm` would take these parameters: what crosses services is checked before the caller is answered.
+    fn check_alarm(&self, params: &Params) -> Result<(), ApiError>;
+    /// The names of the alarms that act on a policy.
+    fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String>;
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,8 +60,8 @@ pub struct InstanceFacts {
     pub vpc: String,
     pub zone: String,
     pub launched: Timestamp,
-    /// `false` while EC2's own status check fails: its process tree is gone.
-    pub status_ok: bool,
+    /// Since when EC2's own status check fails: its process tree is gone.
+    pub impaired_since: Option<Timestamp>,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -131,15 +134,4 @@ pub struct LoadBalancerNode {
     pub security_groups: Vec<String>,
     /// Whether it faces the internet.
     pub public: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct StatisticQuery {
-    pub namespace: String,
-    pub metric: String,
-    pub dimensions: Vec<(String, String)>,
-    /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`.
-    pub statistic: String,
-    pub start: Timestamp,
-    pub end: Timestamp,
 }

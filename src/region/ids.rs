@@ -1,17 +1,24 @@
 //! Identifiers as AWS writes them, from a seeded sequence: the same seed gives the same ids, so a run can be replayed.
 
-/// A source of identifiers.
-#[derive(Debug)]
-pub struct Ids(fastrand::Rng);
+/// A source of identifiers, and of the choices that AWS makes at random. Each has a sequence of its own: one id more or
+/// less changes no choice.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    ids: fastrand::Rng,
+    ties: fastrand::Rng,
+}
+
+/// What sets the sequence of choices apart from that of the ids.
+const TIES: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Ids {
     pub fn with_seed(seed: u64) -> Self {
-        Self(fastrand::Rng::with_seed(seed))
+        Self { ids: fastrand::Rng::with_seed(seed), ties: fastrand::Rng::with_seed(seed ^ TIES) }
     }
 
     /// `count` lower-case hexadecimal digits.
     pub fn hex(&mut self, count: usize) -> String {
-        (0..count).map(|_| char::from(b"0123456789abcdef"[self.0.usize(..16)])).collect()
+        (0..count).map(|_| char::from(b"0123456789abcdef"[self.ids.usize(..16)])).collect()
     }
 
     /// `i-0123456789abcdef0` for the prefix `i`.
@@ -21,12 +28,12 @@ impl Ids {
 
     /// A version-4 UUID, as in alarm and activity ids.
     pub fn uuid(&mut self) -> String {
-        let variant = ['8', '9', 'a', 'b'][self.0.usize(..4)];
+        let variant = ['8', '9', 'a', 'b'][self.ids.usize(..4)];
         format!("{}-{}-4{}-{variant}{}-{}", self.hex(8), self.hex(4), self.hex(3), self.hex(3), self.hex(12))
     }
 
     /// A number below `bound`, for the random choices that AWS documents (ties).
     pub fn below(&mut self, bound: usize) -> usize {
-        self.0.usize(..bound)
+        self.ties.usize(..bound)
     }
 }

@@ -20,6 +20,8 @@ pub mod metadata;
 pub mod serve;
 pub mod server;
 pub mod signal;
+#[cfg(test)]
+pub mod simulated;
 pub mod ssm;
 pub mod sts;
 pub mod wire;

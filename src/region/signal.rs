@@ -24,6 +24,11 @@ pub enum Signal {
     TerminateInstance {
         instance: String,
     },
+    /// An instance joins or leaves a group: its tags follow. `None` takes a tag away.
+    TagInstance {
+        instance: String,
+        tags: BTreeMap<String, Option<String>>,
+    },
 
     // Auto Scaling → Elastic Load Balancing
     RegisterTargets {
@@ -69,10 +74,23 @@ pub enum Signal {
     },
 
     // CloudWatch → Auto Scaling
-    /// An alarm's action: on the change of state, and again each minute while it stays in ALARM.
+    /// An alarm's action: on the change of state, and again each minute while it stays in that state.
     AlarmAction {
         policy_arn: String,
         alarm: AlarmState,
+    },
+
+    // Auto Scaling → CloudWatch
+    /// What became of an alarm's action: the error where the policy could not do it.
+    AlarmActionDone {
+        alarm: String,
+        policy_arn: String,
+        error: Option<String>,
+    },
+    /// Policies are gone: no alarm acts on them any more. With `and_alarms`, alarms left without any action go, too.
+    PoliciesDeleted {
+        policy_arns: Vec<String>,
+        and_alarms: bool,
     },
 
     // EC2 → processes (shell)
@@ -158,15 +176,39 @@ pub struct TargetState {
     pub description: Option<String>,
 }
 
-/// What an alarm tells the policy it acts on.
+/// The state of an alarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AlarmStateValue {
+    Ok,
+    Alarm,
+    #[default]
+    InsufficientData,
+}
+
+impl AlarmStateValue {
+    /// AWS's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AlarmStateValue::Ok => "OK",
+            AlarmStateValue::Alarm => "ALARM",
+            AlarmStateValue::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [AlarmStateValue::Ok, AlarmStateValue::Alarm, AlarmStateValue::InsufficientData];
+        all.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What an alarm says to the policy it acts on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlarmState {
     pub name: String,
-    /// `OK`, `ALARM`, `INSUFFICIENT_DATA`.
-    pub state: String,
+    pub state: AlarmStateValue,
     pub threshold: f64,
-    /// The most recent datapoint that was evaluated.
-    pub value: Option<f64>,
+    /// The datapoints that were evaluated, oldest first: as many as the alarm has evaluation periods, or fewer.
+    pub datapoints: Vec<f64>,
     pub since: Timestamp,
 }
 

@@ -12,12 +12,11 @@ use super::context::Context;
 use super::ec2::model::Ec2;
 use super::elbv2::model::Elbv2;
 use super::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, StatisticQuery, SubnetFacts,
-    TargetGroupFacts,
+    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts,
 };
 use super::ids::Ids;
 use super::signal::{Signal, TargetState};
-use super::wire::{Answer, ApiError, Request, Service};
+use super::wire::{Answer, ApiError, Params, Request, Service};
 use super::{ssm, sts};
 
 /// A chain of signals longer than this is a mistake in a model, not work.
@@ -26,7 +25,7 @@ const SIGNALS_MAX: usize = 100_000;
 const REGION_NAME_MAX: usize = 32;
 
 /// The services' models. A service that asks its own facts while it runs finds none: it looks at itself instead.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Services {
     pub ec2: Ec2,
     pub elbv2: Elbv2,
@@ -35,7 +34,7 @@ pub struct Services {
 }
 
 /// Everything that the region knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub services: Services,
     region: String,
@@ -232,15 +231,18 @@ impl Facts for Services {
     fn launch_templates_of_groups(&self) -> Vec<String> {
         self.autoscaling.launch_templates()
     }
-    fn statistic(&self, query: &StatisticQuery) -> Option<f64> {
-        self.cloudwatch.statistic(query)
+    fn check_alarm(&self, params: &Params) -> Result<(), ApiError> {
+        self.cloudwatch.check_alarm(params)
+    }
+    fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
+        self.cloudwatch.alarms_of_policy(policy_arn)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::wire::{Params, Value};
+    use crate::region::wire::Value;
 
     fn zone(world: &mut World) -> String {
         let operation = "DescribeSubnets".to_owned();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::activity::{self, Activity, Status, stamp};
 use super::group::Group;
+use super::launching::GROUP_NAME_TAG;
 use super::member::{Lifecycle, Member, Sickness};
 use super::process::Process;
 use super::termination::{self, Rules};
@@ -119,7 +120,10 @@ impl Group {
     /// Begins the end of an instance: out of its target groups, and terminated after the drain when `drain`.
     /// Returns the activity.
     pub fn end(&mut self, cx: &mut Context, instance: &str, cause: String, drain: bool) -> Option<String> {
+        let warmup = self.longest_warmup();
         let member = self.members.iter_mut().find(|member| member.id == instance)?;
+        // What it was launched for is still to come.
+        self.growth_missing += i64::from(member.is_growing(cx.now, warmup));
         if let Some(launching) = member.activity.take() {
             self.history.finish(&launching, cx.now, Status::Cancelled, Some("The instance was ended".to_owned()));
         }
@@ -191,6 +195,9 @@ impl Group {
             }
             Lifecycle::Detaching => {
                 self.finish_move(cx.now, &instance);
+                // The propagated tags stay, as on AWS: they are the instance's own since its launch.
+                let tags = BTreeMap::from([(GROUP_NAME_TAG.to_owned(), None)]);
+                cx.send(Signal::TagInstance { instance: instance.clone(), tags });
                 self.members.retain(|member| member.id != instance);
             }
             Lifecycle::Pending | Lifecycle::InService | Lifecycle::Standby => {}
@@ -240,7 +247,15 @@ impl Group {
     fn terminated(&mut self, cx: &mut Context, instance: &str) {
         match self.member(instance).map(|member| member.lifecycle) {
             Some(Lifecycle::Pending) => self.died_pending(cx, instance),
-            Some(Lifecycle::InService) => self.end_unhealthy(cx, instance, Sickness::Gone),
+            // The health check marks it, and its replacement follows from that: either process may be suspended.
+            Some(Lifecycle::InService) => {
+                if !self.is_suspended(Process::HealthCheck)
+                    && let Some(member) = self.member_mut(instance)
+                {
+                    member.sickness = Some(Sickness::Gone);
+                }
+                return self.look_at(cx.now);
+            }
             _ => {}
         }
         self.finish_move(cx.now, instance);

@@ -15,6 +15,7 @@ use super::mix::Purchase;
 use super::policy::Policy;
 use super::process::Process;
 use super::refresh::Refresh;
+use super::scaling::Proposal;
 use super::schedule::ScheduledAction;
 use super::settings::Settings;
 use crate::region::context::Context;
@@ -28,21 +29,31 @@ pub struct PendingLaunch {
     /// Resolved to a version number.
     pub template: Template,
     pub purchase: Purchase,
+    /// Part of a scale-out by a policy.
+    pub grows: bool,
+}
+
+/// An active instance that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vacancy {
+    pub cause: VacancyCause,
+    /// It had not finished the warm-up of the scale-out that it was launched for.
+    pub grows: bool,
 }
 
 /// Why an active instance is missing, for the cause of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Vacancy {
+pub enum VacancyCause {
     Unhealthy,
     Refresh,
 }
 
-impl Vacancy {
+impl VacancyCause {
     /// The second half of AWS's cause.
     pub fn words(self) -> &'static str {
         match self {
-            Vacancy::Unhealthy => "an unhealthy instance needing to be replaced",
-            Vacancy::Refresh => "an instance refresh",
+            VacancyCause::Unhealthy => "an unhealthy instance needing to be replaced",
+            VacancyCause::Refresh => "an instance refresh",
         }
     }
 }
@@ -71,13 +82,14 @@ pub enum Cooldown {
     Until(Timestamp),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     pub name: String,
     pub arn: String,
     pub created: Timestamp,
     pub settings: Settings,
-    pub desired: i64,
+    /// Changed by [`Group::set_desired`] and [`Group::shift_desired`] only.
+    desired: i64,
     pub tags: BTreeMap<String, Tag>,
     pub members: Vec<Member>,
     pub launches: Vec<PendingLaunch>,
@@ -92,8 +104,12 @@ pub struct Group {
     pub metrics_due: Option<Timestamp>,
     pub deleting: bool,
     pub cooldown: Option<Cooldown>,
-    /// The capacity from which policies scale out while instances of an earlier scale-out still warm up.
-    pub growth_base: Option<i64>,
+    /// Instances of scale-outs by policies that are still to be launched.
+    pub(super) growth_missing: i64,
+    /// What policies ask for at this moment, decided once all their alarms have called.
+    pub(super) proposals: Vec<Proposal>,
+    /// When that is decided.
+    pub(super) decide_due: Option<Timestamp>,
     /// When to look at the instances again.
     pub(super) check_due: Option<Timestamp>,
     pub(super) vacancies: VecDeque<Vacancy>,
@@ -124,7 +140,9 @@ impl Group {
             metrics_due: None,
             deleting: false,
             cooldown: None,
-            growth_base: None,
+            growth_missing: 0,
+            proposals: Vec::new(),
+            decide_due: None,
             check_due: None,
             vacancies: VecDeque::new(),
             failures: Failures::default(),
@@ -133,17 +151,49 @@ impl Group {
         }
     }
 
+    pub fn desired(&self) -> i64 {
+        self.desired
+    }
+
     /// Sets the desired capacity within the bounds. `reason` completes "At … ⟨reason⟩ changing the desired capacity".
     pub fn set_desired(&mut self, now: Timestamp, desired: i64, reason: &str) {
+        let by = self.move_desired(now, desired, reason);
+        self.shift_desired(by);
+    }
+
+    /// A policy scales out: until the new instances are warm, they are not part of what the next policy starts from.
+    pub(super) fn grow_desired(&mut self, now: Timestamp, desired: i64, reason: &str) {
+        let by = self.move_desired(now, desired, reason);
+        self.desired += by;
+        self.growth_missing += by.max(0);
+    }
+
+    /// Says why the desired capacity changes, and answers by how much.
+    fn move_desired(&mut self, now: Timestamp, desired: i64, reason: &str) -> i64 {
         let desired = desired.clamp(self.settings.min, self.settings.max);
         if desired != self.desired {
-            let sentence =
-                format!("At {} {reason} changing the desired capacity from {} to {desired}.", stamp(now), self.desired);
-            self.reasons.push(sentence);
-            self.desired = desired;
-            self.growth_base = None;
+            self.reasons.push(format!(
+                "At {} {reason} changing the desired capacity from {} to {desired}.",
+                stamp(now),
+                self.desired
+            ));
             self.protection_noted = false;
         }
+        desired - self.desired
+    }
+
+    /// Moves the desired capacity where the instance that goes or comes has an activity with a cause of its own.
+    pub fn shift_desired(&mut self, by: i64) {
+        if by == 0 {
+            return;
+        }
+        self.desired += by;
+        self.protection_noted = false;
+        // What policies scale out from is the capacity that was set last, whoever set it.
+        self.growth_missing = 0;
+        self.members.iter_mut().for_each(|member| member.grows = false);
+        self.launches.iter_mut().for_each(|launch| launch.grows = false);
+        self.vacancies.iter_mut().for_each(|vacancy| vacancy.grows = false);
     }
 
     pub fn is_suspended(&self, process: Process) -> bool {
@@ -181,8 +231,11 @@ impl Group {
 
     /// When time alone next changes something.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let scheduled = self.schedule.values().filter_map(|action| action.next).min();
-        [self.check_due, self.failures.retry_at, scheduled, self.metrics_due].into_iter().flatten().min()
+        let scheduled = self.schedule.values().filter_map(ScheduledAction::deadline).min();
+        [self.check_due, self.failures.retry_at, scheduled, self.metrics_due, self.decide_due]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due at `cx.now`.
@@ -197,6 +250,9 @@ impl Group {
         }
         self.run_schedule(cx);
         self.measure(cx);
+        if self.decide_due.is_some_and(|due| due <= cx.now) {
+            self.decide(cx.now);
+        }
         self.turn(cx);
     }
 
@@ -209,6 +265,7 @@ impl Group {
         self.turn_refresh(cx);
         let wanted = self.wanted();
         let active = self.active();
+        self.growth_missing = self.growth_missing.min((wanted - active).max(0));
         if active < wanted {
             self.launch(cx, wanted - active);
         } else {

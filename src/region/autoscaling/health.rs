@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::activity::stamp;
-use super::group::{Group, Vacancy};
+use super::group::{Group, Vacancy, VacancyCause};
 use super::member::{Lifecycle, Member, Sickness};
 use super::process::Process;
 use crate::region::context::Context;
@@ -13,13 +13,15 @@ use crate::region::signal::InstanceState;
 /// How long after a change a group looks at its instances again, in seconds. AWS does not publish its interval
 /// (observed 30–60 s); a rehearsal should not wait that long.
 pub const HEALTH_INTERVAL_SECONDS: i64 = 2;
+/// How long status checks may fail before an instance counts as unhealthy: AWS waits "a few minutes" for it to recover.
+pub const IMPAIRED_SECONDS: i64 = 180;
 
 /// A look at one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Healthy,
     Unhealthy(Sickness),
-    /// It fails a check, but its grace period lasts until then.
+    /// It fails a check, but has time to recover until then.
     InGrace(Timestamp),
 }
 
@@ -32,16 +34,17 @@ pub fn examine(member: &Member, facts: &dyn Facts, now: Timestamp, grace_seconds
     }
     let is_unhealthy_target =
         |arn: &String| facts.target_health(arn, &member.id).is_some_and(|health| health.state == "unhealthy");
-    let sickness = if !instance.status_ok {
-        Sickness::StatusCheck
-    } else if load_balancer && member.registered.iter().any(is_unhealthy_target) {
-        Sickness::LoadBalancer
-    } else {
-        return Verdict::Healthy;
-    };
-    match member.in_service.map(|since| since + SignedDuration::from_secs(grace_seconds)) {
+    let grace = member.in_service.map(|since| since + SignedDuration::from_secs(grace_seconds));
+    let until = |end: Option<Timestamp>, sickness| match end {
         Some(end) if end > now => Verdict::InGrace(end),
         _ => Verdict::Unhealthy(sickness),
+    };
+    if load_balancer && member.registered.iter().any(is_unhealthy_target) {
+        return until(grace, Sickness::LoadBalancer);
+    }
+    match instance.impaired_since.map(|since| since + SignedDuration::from_secs(IMPAIRED_SECONDS)) {
+        Some(recovers) => until(Some(grace.map_or(recovers, |grace| grace.max(recovers))), Sickness::StatusCheck),
+        None => Verdict::Healthy,
     }
 }
 
@@ -69,9 +72,10 @@ impl Group {
         let mut gone = Vec::new();
         for member in &mut self.members {
             match member.lifecycle {
-                Lifecycle::InService
-                    if member.sickness.is_none() && !self.suspended.contains_key(&Process::HealthCheck) =>
-                {
+                // Not even one that is gone is marked while the process is suspended.
+                Lifecycle::InService if self.suspended.contains_key(&Process::HealthCheck) => {}
+                Lifecycle::InService if member.sickness.is_some() => {}
+                Lifecycle::InService => {
                     let load_balancer = self.settings.checks_load_balancer();
                     match examine(member, cx.facts, cx.now, self.settings.grace_seconds, load_balancer) {
                         Verdict::Healthy => {}
@@ -110,7 +114,7 @@ impl Group {
         if waiting.is_empty() {
             return;
         }
-        let room = replaceable(self.desired, self.replacements_under_way(cx));
+        let room = replaceable(self.desired(), self.replacements_under_way(cx));
         let now = waiting.drain(..room.min(waiting.len())).collect::<Vec<_>>();
         for (instance, sickness) in now {
             self.end_unhealthy(cx, &instance, sickness);
@@ -134,8 +138,13 @@ impl Group {
     pub(super) fn end_unhealthy(&mut self, cx: &mut Context, instance: &str, sickness: Sickness) {
         let cause =
             format!("At {} an instance was taken out of service in response to {}.", stamp(cx.now), sickness.words());
+        let grows = self.member(instance).is_some_and(|member| member.is_growing(cx.now, self.longest_warmup()));
         self.end(cx, instance, cause, sickness != Sickness::Gone);
-        self.vacancies.push_back(Vacancy::Unhealthy);
+        self.vacancies.push_back(Vacancy { cause: VacancyCause::Unhealthy, grows });
+        // EC2 will not report the end of what has ended already.
+        if cx.facts.instance(instance).is_none_or(|facts| facts.state == InstanceState::Terminated) {
+            self.instance_state(cx, instance, InstanceState::Terminated);
+        }
     }
 }
 

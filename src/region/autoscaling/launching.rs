@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{self, Activity, Status, stamp};
-use super::group::{Failures, Group, PendingLaunch, Vacancy};
+use super::group::{Failures, Group, PendingLaunch, Vacancy, VacancyCause};
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Purchase;
 use super::process::Process;
@@ -19,6 +19,9 @@ const LAUNCHING_MAX: usize = 50;
 /// The wait after a failed launch, in seconds, doubled with each failure in a row. AWS backs off too, without figures.
 const BACKOFF_SECONDS_FIRST: i64 = 5;
 const BACKOFF_SECONDS_MAX: i64 = 300;
+
+/// The tag that says which group an instance is in.
+pub(super) const GROUP_NAME_TAG: &str = "aws:autoscaling:groupName";
 
 impl Group {
     pub(super) fn launch(&mut self, cx: &mut Context, missing: i64) {
@@ -37,24 +40,28 @@ impl Group {
         let to = from + i64::try_from(count).unwrap_or(0);
         for _ in 0..count {
             // What an instance refresh launches ahead of its terminations has no vacancy yet.
-            let ahead = (reasons.is_empty() && self.active_refresh().is_some()).then_some(Vacancy::Refresh);
-            let cause = match self.vacancies.pop_front().or(ahead) {
-                Some(vacancy) => {
-                    format!("At {} an instance was launched in response to {}.", stamp(cx.now), vacancy.words())
+            let ahead = (reasons.is_empty() && self.active_refresh().is_some())
+                .then_some(Vacancy { cause: VacancyCause::Refresh, grows: false });
+            let vacancy = self.vacancies.pop_front().or(ahead);
+            let grows = vacancy.is_none_or(|vacancy| vacancy.grows) && self.growth_missing > 0;
+            self.growth_missing -= i64::from(grows);
+            let cause = match vacancy {
+                Some(Vacancy { cause, .. }) => {
+                    format!("At {} an instance was launched in response to {}.", stamp(cx.now), cause.words())
                 }
                 None => activity::cause(reasons.iter().cloned().chain([format!(
                     "At {} an instance was started in response to a difference between desired and actual capacity, increasing the capacity from {from} to {to}.",
                     stamp(cx.now)
                 )])),
             };
-            if !self.launch_one(cx, cause) {
+            if !self.launch_one(cx, cause, grows) {
                 return;
             }
         }
     }
 
     /// Launches one instance; `false` when that failed at once.
-    fn launch_one(&mut self, cx: &mut Context, cause: String) -> bool {
+    fn launch_one(&mut self, cx: &mut Context, cause: String, grows: bool) -> bool {
         let subnet = self.emptiest_subnet(cx);
         let activity = Activity {
             id: cx.ids.uuid(),
@@ -72,18 +79,13 @@ impl Group {
         let Some(found) = cx.facts.launch_template(&wanted.id, &wanted.version) else {
             let message =
                 format!("The launch template {} ({}) has no version {}", wanted.name, wanted.id, wanted.version);
+            self.growth_missing += i64::from(grows);
             self.launch_failed(cx.now, &id, &message, &subnet.zone, None);
             return false;
         };
         let purchase = self.next_purchase();
         let template = Template { version: found.version.to_string(), ..wanted };
-        let mut tags: BTreeMap<String, String> = self
-            .tags
-            .iter()
-            .filter(|(_, tag)| tag.propagate)
-            .map(|(key, tag)| (key.clone(), tag.value.clone()))
-            .collect();
-        tags.insert("aws:autoscaling:groupName".to_owned(), self.name.clone());
+        let tags = self.instance_tags();
         cx.send(Signal::LaunchInstance {
             group: self.name.clone(),
             activity: id.clone(),
@@ -96,8 +98,17 @@ impl Group {
                 tags,
             },
         });
-        self.launches.push(PendingLaunch { activity: id, subnet, template, purchase });
+        self.launches.push(PendingLaunch { activity: id, subnet, template, purchase, grows });
         true
+    }
+
+    /// The tags of the group's instances: those that propagate, and the group's name.
+    pub(super) fn instance_tags(&self) -> BTreeMap<String, String> {
+        let propagated = self.tags.iter().filter(|(_, tag)| tag.propagate);
+        let mut tags: BTreeMap<String, String> =
+            propagated.map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
+        tags.insert(GROUP_NAME_TAG.to_owned(), self.name.clone());
+        tags
     }
 
     /// The template's type on demand, or what the group's mix says.
@@ -152,6 +163,7 @@ impl Group {
             in_service: None,
             sickness: None,
             protected: self.settings.protect_new,
+            grows: launch.grows,
             registered: Vec::new(),
             draining: Vec::new(),
         });
@@ -172,6 +184,7 @@ impl Group {
     pub fn launch_refused(&mut self, cx: &mut Context, activity: &str, message: &str) {
         if let Some(index) = self.launches.iter().position(|launch| launch.activity == activity) {
             let launch = self.launches.swap_remove(index);
+            self.growth_missing += i64::from(launch.grows);
             self.launch_failed(cx.now, activity, message, &launch.subnet.zone, launch.purchase.instance_type);
             self.turn(cx);
         }

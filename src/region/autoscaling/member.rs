@@ -85,6 +85,8 @@ pub struct Member {
     pub in_service: Option<Timestamp>,
     pub sickness: Option<Sickness>,
     pub protected: bool,
+    /// Launched for a scale-out by a policy: until it is warm, it is not yet part of what the next one starts from.
+    pub grows: bool,
     /// Target groups that it was registered with.
     pub registered: Vec<String>,
     /// Target groups whose drain it still waits for.
@@ -108,6 +110,11 @@ impl Member {
     /// When its warm-up of so many seconds ends; `None` before it came into service.
     pub fn warm_at(&self, warmup_seconds: i64) -> Option<Timestamp> {
         self.in_service.map(|since| since + SignedDuration::from_secs(warmup_seconds))
+    }
+
+    /// It is part of a scale-out and has not finished its warm-up.
+    pub fn is_growing(&self, now: Timestamp, warmup_seconds: i64) -> bool {
+        self.grows && self.is_active() && !self.is_warm(now, warmup_seconds)
     }
 
     pub fn is_warm(&self, now: Timestamp, warmup_seconds: i64) -> bool {

@@ -7,8 +7,8 @@ use super::member::Lifecycle;
 use crate::region::context::Context;
 use crate::region::signal::{Measurement, Signal, Statistics};
 
-/// How often the metrics are measured, in seconds; CloudWatch makes one-minute datapoints of them. AWS measures each minute.
-const METRICS_INTERVAL_SECONDS: i64 = 5;
+/// How often the metrics are measured, in seconds: one sample for each of CloudWatch's one-minute datapoints.
+const METRICS_INTERVAL_SECONDS: i64 = 60;
 
 /// The metrics that exist without warm pools and weights. Instances count one unit of capacity each.
 pub const METRICS: [&str; 13] = [
@@ -37,7 +37,9 @@ impl Group {
         if self.metrics_due.is_some_and(|due| due > cx.now) {
             return;
         }
-        self.metrics_due = Some(cx.now + SignedDuration::from_secs(METRICS_INTERVAL_SECONDS));
+        // Within the minute always at the same second: no minute has two samples, and none is left out.
+        let due = self.metrics_due.filter(|due| cx.now.duration_since(*due).as_secs() < METRICS_INTERVAL_SECONDS);
+        self.metrics_due = Some(due.unwrap_or(cx.now) + SignedDuration::from_secs(METRICS_INTERVAL_SECONDS));
         let measurements = self.metrics.iter().map(|metric| Measurement {
             namespace: "AWS/AutoScaling".to_owned(),
             metric: (*metric).to_owned(),
@@ -58,7 +60,7 @@ impl Group {
         match metric {
             "GroupMinSize" => self.settings.min as f64,
             "GroupMaxSize" => self.settings.max as f64,
-            "GroupDesiredCapacity" => self.desired as f64,
+            "GroupDesiredCapacity" => self.desired() as f64,
             "GroupInServiceInstances" | "GroupInServiceCapacity" => count(&[Lifecycle::InService]) as f64,
             "GroupPendingInstances" | "GroupPendingCapacity" => {
                 (count(&[Lifecycle::Pending]) + self.launches.len()) as f64

@@ -15,16 +15,16 @@ use crate::region::wire::{Answer, ApiError, Request};
 const DELETED_ACTIVITIES_MAX: usize = 2_000;
 
 /// An activity of a group that is gone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeletedActivity {
     pub group: String,
     pub group_arn: String,
     pub activity: Activity,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Autoscaling {
-    pub(super) groups: BTreeMap<String, Group>,
+    pub(in crate::region) groups: BTreeMap<String, Group>,
     /// Newest last.
     pub(super) deleted: VecDeque<DeletedActivity>,
 }
@@ -77,9 +77,15 @@ impl Autoscaling {
                     let name = group.policies.values().find(|policy| policy.arn == *policy_arn)?.name.clone();
                     Some((group, name))
                 });
-                if let Some((group, policy)) = found {
-                    group.alarm(cx, &policy, alarm);
-                }
+                let done = match found {
+                    Some((group, policy)) => group.alarm(cx.now, &policy, alarm),
+                    None => Err(invalid(format!("The scaling policy {policy_arn} does not exist"))),
+                };
+                cx.send(Signal::AlarmActionDone {
+                    alarm: alarm.name.clone(),
+                    policy_arn: policy_arn.clone(),
+                    error: done.err().map(|error| error.message),
+                });
             }
             _ => return,
         }

@@ -108,7 +108,9 @@ pub fn check_steps(steps: &[Step]) -> Result<(), &'static str> {
     sorted.sort_by(|a, b| floor(a).total_cmp(&floor(b)));
     for step in &sorted {
         match (step.lower, step.upper) {
-            (None, None) if steps.len() > 1 => return Err("StepAdjustment intervals can't overlap"),
+            (None, None) => {
+                return Err("At least one of MetricIntervalLowerBound and MetricIntervalUpperBound must be specified");
+            }
             (Some(lower), Some(upper)) if upper <= lower => {
                 return Err("StepAdjustment upper bound must be greater than its lower bound");
             }
@@ -139,11 +141,45 @@ pub fn check_steps(steps: &[Step]) -> Result<(), &'static str> {
 /// AWS's quota of steps in a policy.
 const STEPS_MAX: usize = 20;
 
+/// `MetricAggregationType`: what is made of the datapoints that an alarm evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregation {
+    Average,
+    Minimum,
+    Maximum,
+}
+
+impl Aggregation {
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Average, Self::Minimum, Self::Maximum].into_iter().find(|aggregation| aggregation.name() == name)
+    }
+
+    /// AWS's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Aggregation::Average => "Average",
+            Aggregation::Minimum => "Minimum",
+            Aggregation::Maximum => "Maximum",
+        }
+    }
+
+    /// `None` without a value.
+    #[expect(clippy::cast_precision_loss, reason = "an alarm has few datapoints")]
+    pub fn of(self, values: &[f64]) -> Option<f64> {
+        let all = values.iter().copied();
+        match self {
+            Aggregation::Average => (!values.is_empty()).then(|| all.sum::<f64>() / values.len() as f64),
+            Aggregation::Minimum => all.reduce(f64::min),
+            Aggregation::Maximum => all.reduce(f64::max),
+        }
+    }
+}
+
 /// How a policy finds the capacity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     Tracking(Tracking),
-    Step { adjustment: Adjustment, steps: Vec<Step>, aggregation: String },
+    Step { adjustment: Adjustment, steps: Vec<Step>, aggregation: Aggregation },
     Simple { adjustment: Adjustment, amount: i64, cooldown: Option<i64> },
 }
 
@@ -160,7 +196,7 @@ impl Kind {
 
 /// What a policy asked for, the last time its alarm called.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Proposal {
+pub struct Wish {
     pub at: Timestamp,
     pub capacity: i64,
     pub outward: bool,
@@ -174,7 +210,7 @@ pub struct Policy {
     /// `EstimatedInstanceWarmup`, in seconds.
     pub warmup: Option<i64>,
     pub kind: Kind,
-    pub proposal: Option<Proposal>,
+    pub wish: Option<Wish>,
 }
 
 #[cfg(test)]
@@ -218,6 +254,14 @@ mod tests {
     }
 
     #[test]
+    fn the_datapoints_of_an_alarm_are_aggregated() {
+        let values = [60.0, 90.0, 75.0];
+        let all = [Aggregation::Average, Aggregation::Minimum, Aggregation::Maximum];
+        assert_eq!(all.map(|aggregation| aggregation.of(&values)), [Some(75.0), Some(60.0), Some(90.0)]);
+        assert_eq!(all.map(|aggregation| aggregation.of(&[])), [None; 3]);
+    }
+
+    #[test]
     fn bounds_are_inclusive_on_the_side_of_the_threshold() {
         let out = [step(Some(0.0), Some(10.0), 1), step(Some(10.0), None, 2)];
         assert_eq!(amount_for(&out, 50.0, 50.0), Some(1));
@@ -235,6 +279,9 @@ mod tests {
         assert!(check_steps(&[step(Some(0.0), Some(10.0), 1)]).is_err());
         assert!(check_steps(&[step(Some(-10.0), Some(0.0), -1)]).is_err());
         assert!(check_steps(&[]).is_err());
+        assert!(check_steps(&[step(None, None, 1)]).is_err());
+        let open_below = [step(None, Some(-10.0), -2), step(Some(-10.0), Some(0.0), -1)];
+        assert!(check_steps(&open_below).is_ok());
         assert!(check_steps(&[step(Some(0.0), None, 1)]).is_ok());
     }
 }

@@ -166,7 +166,7 @@ proptest! {
             let (active, launched) = (world.group().active(), world.facts.launched.len());
             perform(&mut world, step);
             let group = world.group();
-            prop_assert!((group.settings.min..=group.settings.max).contains(&group.desired), "{step:?}");
+            prop_assert!((group.settings.min..=group.settings.max).contains(&group.desired()), "{step:?}");
             prop_assert_eq!(lost(&world), Vec::<String>::new(), "{:?}", step);
             if world.facts.launched.len() > launched {
                 // An instance refresh may go above the maximum by what MaxHealthyPercentage allows: a tenth, at least one.
@@ -184,7 +184,7 @@ proptest! {
         world.run(3 * 3600);
 
         let group = world.group();
-        prop_assert_eq!(i64::try_from(world.in_service().len()).unwrap(), group.desired);
+        prop_assert_eq!(i64::try_from(world.in_service().len()).unwrap(), group.desired());
         let resting = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Standby);
         prop_assert!(group.members.iter().all(|member| resting(member.lifecycle)), "{:?}", group.members);
         prop_assert!(world.in_service().iter().all(|member| member.sickness.is_none()));

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::activity::stamp;
-use super::group::{Group, Vacancy};
+use super::group::{Group, Vacancy, VacancyCause};
 use super::health::is_proven;
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Mix;
@@ -140,8 +140,8 @@ impl Group {
         let preferences = &refresh.preferences;
         let surge = match preferences.max_healthy {
             None => 0,
-            Some(100) => i64::from(at_least(self.desired, preferences.min_healthy) >= self.desired),
-            Some(max) => at_least(self.desired, max) - self.desired,
+            Some(100) => i64::from(at_least(self.desired(), preferences.min_healthy) >= self.desired()),
+            Some(max) => at_least(self.desired(), max) - self.desired(),
         };
         surge.min(i64::try_from(refresh.old.len()).unwrap_or(i64::MAX)).max(0)
     }
@@ -165,14 +165,14 @@ impl Group {
         if self.is_suspended(Process::InstanceRefresh) {
             return;
         }
-        if refresh.old.is_empty() && view.ready >= self.desired && view.calm {
+        if refresh.old.is_empty() && view.ready >= self.desired() && view.calm {
             return self.complete_refresh(cx.now, &refresh);
         }
         let stalled = refresh.progressed + SignedDuration::from_secs(STALLED_SECONDS);
         if stalled <= cx.now {
             return self.fail_refresh(cx.now, &refresh);
         }
-        let mut room = view.ready - at_least(self.desired, refresh.preferences.min_healthy);
+        let mut room = view.ready - at_least(self.desired(), refresh.preferences.min_healthy);
         if room <= 0 && view.calm && self.refresh_surge() == 0 {
             room = 1;
         }
@@ -182,7 +182,7 @@ impl Group {
                 stamp(cx.now)
             );
             self.end(cx, &instance, cause, true);
-            self.vacancies.push_back(Vacancy::Refresh);
+            self.vacancies.push_back(Vacancy { cause: VacancyCause::Refresh, grows: false });
         }
         self.forget_replaced(cx.now);
         self.look_at(stalled);

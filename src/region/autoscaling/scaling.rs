@@ -1,36 +1,71 @@
 //! When a policy may act: what warm-up, cooldown and the other policies allow (aws-semantics §2–§4).
 //!
-//! Out if any policy wants it; in only if every target-tracking policy that may scale in agrees, no instance is warming
-//! up, and no policy has just asked for more. An alarm calls again each minute while in ALARM, so each minute is decided afresh.
+//! An alarm calls its policy each minute while in ALARM, so each minute is decided afresh. What the policies ask for in one
+//! moment is collected and then decided together: out if any wants it, to the largest capacity asked for. In only if every
+//! target-tracking policy that may scale in agrees, no instance is warming up and no policy has just asked for more; and
+//! of several that scale in, the one that keeps the largest capacity wins.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::group::{Cooldown, Group};
 use super::member::Member;
-use super::policy::{Kind, Policy, Proposal, amount_for};
+use super::policy::{Kind, Policy, Wish, amount_for};
 use super::process::Process;
 use super::settings::invalid;
 use super::tracking::{self, Tracking};
-use crate::region::context::Context;
-use crate::region::signal::AlarmState;
+use crate::region::signal::{AlarmState, AlarmStateValue};
 use crate::region::wire::ApiError;
 
 /// How long a policy's wish stands without a new call of its alarm: a little more than the minute between two calls.
-const PROPOSAL_SECONDS: i64 = 90;
+const WISH_SECONDS: i64 = 90;
 
-/// What makes a policy act.
-#[derive(Clone, Copy, Debug)]
-pub struct Trigger<'a> {
+/// Who made a policy act.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    Alarm { name: String, state: AlarmStateValue },
+    User,
+}
+
+/// What a policy asks for.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    policy: String,
+    capacity: i64,
+    outward: bool,
+    caller: Caller,
+    /// The policy's warm-up.
+    warmup: i64,
+    by: By,
+}
+
+/// What kind of policy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Tracking,
+    Step,
+    Simple { cooldown: i64 },
+}
+
+impl Proposal {
     /// Completes "At … ⟨reason⟩ changing the desired capacity".
-    pub reason: &'a str,
-    pub value: Option<f64>,
-    pub threshold: f64,
+    fn reason(&self) -> String {
+        match &self.caller {
+            Caller::Alarm { name, state } => {
+                format!("a monitor alarm {name} in state {} triggered policy {}", state.as_str(), self.policy)
+            }
+            Caller::User => format!("a user request executed policy {}", self.policy),
+        }
+    }
 }
 
 impl Group {
     /// The policy's warm-up: its own, else the group's, else the default cooldown.
     pub fn warmup_of(&self, policy: &Policy) -> i64 {
         policy.warmup.or(self.settings.warmup_seconds).unwrap_or(self.settings.cooldown_seconds)
+    }
+
+    pub(super) fn longest_warmup(&self) -> i64 {
+        self.policies.values().map(|policy| self.warmup_of(policy)).max().unwrap_or(0)
     }
 
     /// How long a new instance stays out of the group's aggregated metrics: the group's warm-up, else the longest that a
@@ -41,107 +76,126 @@ impl Group {
     }
 
     /// An alarm calls one of the group's policies.
-    pub fn alarm(&mut self, cx: &mut Context, policy: &str, alarm: &AlarmState) {
-        let blocked = self.deleting || self.is_suspended(Process::AlarmNotification) || alarm.state != "ALARM";
-        let Some(policy) = self.policies.get(policy).filter(|policy| !blocked && policy.enabled).cloned() else {
-            return;
+    ///
+    /// # Errors
+    /// Why the policy cannot do anything, as the alarm's history tells it.
+    pub fn alarm(&mut self, now: Timestamp, policy: &str, alarm: &AlarmState) -> Result<(), ApiError> {
+        if self.deleting || self.is_suspended(Process::AlarmNotification) {
+            return Err(invalid(format!("The process AlarmNotification of the group {} does not run", self.name)));
+        }
+        let Some(policy) = self.policies.get(policy) else {
+            return Err(invalid(format!("The policy {policy} does not exist")));
         };
-        let reason = format!("a monitor alarm {} in state ALARM triggered policy {}", alarm.name, policy.name);
-        let trigger = Trigger { reason: &reason, value: alarm.value, threshold: alarm.threshold };
-        match &policy.kind {
-            Kind::Tracking(tracking) => {
-                let outward = alarm.name == tracking.high_alarm;
-                if let Some(value) = alarm.value
-                    && (outward || tracking.low_alarm.as_ref() == Some(&alarm.name))
-                {
-                    self.track(cx.now, &policy, tracking, trigger, value, outward);
-                }
+        if !policy.enabled {
+            return Err(invalid(format!("The policy {} is disabled", policy.name)));
+        }
+        let caller = Caller::Alarm { name: alarm.name.clone(), state: alarm.state };
+        let proposal = match &policy.kind {
+            Kind::Tracking(tracking) if alarm.state == AlarmStateValue::Alarm => {
+                self.track(now, policy, tracking, caller, alarm)
             }
-            // What no step covers, or a cooldown forbids, stays undone; the alarm calls again in a minute.
-            _ => drop(self.adjust(cx.now, &policy, trigger, true)),
-        }
-        self.turn(cx);
-    }
-
-    fn track(
-        &mut self,
-        now: Timestamp,
-        policy: &Policy,
-        tracking: &Tracking,
-        trigger: Trigger,
-        value: f64,
-        outward: bool,
-    ) {
-        let warmup = self.warmup_of(policy);
-        let counts = |member: &&Member| {
-            if tracking.excludes_warming { member.is_warm(now, self.metrics_warmup()) } else { member.is_in_service() }
+            Kind::Tracking(_) => None,
+            _ => self.adjusted(now, policy, caller, &alarm.datapoints, alarm.threshold, true)?,
         };
-        let sharing = i64::try_from(self.members.iter().filter(counts).count()).unwrap_or(i64::MAX);
-        if sharing == 0 {
-            return;
+        if let Some(proposal) = proposal {
+            self.propose(now, proposal);
         }
-        let capacity = tracking::needed(sharing, value, tracking.target);
-        self.propose(now, &policy.name, capacity, outward);
-        if outward {
-            self.scale_out(now, capacity, trigger.reason, warmup);
-        } else if let Some(agreed) = self.agreed_scale_in(now) {
-            self.scale_in(now, tracking::cautious(self.desired, agreed), trigger.reason, warmup);
-        }
+        // Alarms of the same moment may still be about to call.
+        self.decide_due = Some(now);
+        Ok(())
     }
 
-    /// Applies a step or simple policy.
+    /// A user executes a step or simple policy.
     ///
     /// # Errors
     /// As `ExecutePolicy` answers them: no step for the value, or a cooldown that is honoured.
-    pub fn adjust(
+    pub fn execute(
         &mut self,
         now: Timestamp,
-        policy: &Policy,
-        trigger: Trigger,
+        policy: &str,
+        value: Option<f64>,
+        threshold: f64,
         honor_cooldown: bool,
     ) -> Result<(), ApiError> {
+        let Some(policy) = self.policies.get(policy) else {
+            return Err(invalid(format!("The policy {policy} does not exist")));
+        };
+        let values: Vec<f64> = value.into_iter().collect();
+        if let Some(proposal) = self.adjusted(now, policy, Caller::User, &values, threshold, honor_cooldown)? {
+            self.propose(now, proposal);
+        }
+        self.decide(now);
+        Ok(())
+    }
+
+    /// What a target-tracking policy asks for when one of its two alarms calls.
+    fn track(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        tracking: &Tracking,
+        caller: Caller,
+        alarm: &AlarmState,
+    ) -> Option<Proposal> {
+        let value = *alarm.datapoints.last()?;
+        let outward = alarm.name == tracking.high_alarm;
+        if !outward && tracking.low_alarm.as_ref() != Some(&alarm.name) {
+            return None;
+        }
+        let hidden = self.metrics_warmup();
+        let counts = |member: &&Member| {
+            if tracking.excludes_warming { member.is_warm(now, hidden) } else { member.is_in_service() }
+        };
+        let sharing = i64::try_from(self.members.iter().filter(counts).count()).unwrap_or(i64::MAX);
+        let capacity = match sharing {
+            // Nobody shares the metric, and it is above its target: the first instance is launched.
+            0 if outward && self.desired() == 0 => 1,
+            0 => return None,
+            _ => tracking::needed(sharing, value, tracking.target),
+        };
         let warmup = self.warmup_of(policy);
-        match &policy.kind {
-            Kind::Tracking(_) => Err(invalid("ExecutePolicy is not supported for target tracking scaling policies.")),
-            Kind::Step { adjustment, steps, .. } => {
-                let value = trigger.value.ok_or_else(|| {
+        Some(Proposal { policy: policy.name.clone(), capacity, outward, caller, warmup, by: By::Tracking })
+    }
+
+    /// What a step or simple policy asks for; nothing where it is to leave the capacity as it is.
+    fn adjusted(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        caller: Caller,
+        values: &[f64],
+        threshold: f64,
+        honor_cooldown: bool,
+    ) -> Result<Option<Proposal>, ApiError> {
+        let warmup = self.warmup_of(policy);
+        let desired = self.desired();
+        let (capacity, outward, by) = match &policy.kind {
+            Kind::Tracking(_) => {
+                return Err(invalid("ExecutePolicy is not supported for target tracking scaling policies."));
+            }
+            Kind::Step { adjustment, steps, aggregation } => {
+                let value = aggregation.of(values).ok_or_else(|| {
                     invalid("MetricValue must be specified when executing a policy of type StepScaling")
                 })?;
-                let amount = amount_for(steps, trigger.threshold, value).ok_or_else(|| {
-                    invalid(format!(
-                        "No step adjustment found for metric value {value} and breach threshold {}",
-                        trigger.threshold
-                    ))
-                })?;
+                let amount = amount_for(steps, threshold, value).ok_or_else(|| no_step(values, threshold))?;
                 // Instances that still warm up are part of this scale-out, not of the capacity that it starts from.
-                let base = self.growth_base.filter(|_| self.is_growing(now, warmup)).unwrap_or(self.desired);
+                let base = desired - self.growing(now, warmup);
                 let outward = adjustment.apply(base, amount) > base;
-                let capacity = adjustment.apply(if outward { base } else { self.desired }, amount);
-                self.propose(now, &policy.name, capacity, outward);
-                if outward {
-                    self.scale_out(now, capacity, trigger.reason, warmup);
-                } else {
-                    self.scale_in(now, capacity, trigger.reason, warmup);
-                }
-                Ok(())
+                (adjustment.apply(if outward { base } else { desired }, amount), outward, By::Step)
             }
             Kind::Simple { adjustment, amount, cooldown } => {
                 if honor_cooldown {
                     self.check_cooldown(now)?;
                 }
-                let capacity = adjustment.apply(self.desired, *amount);
-                if capacity < self.desired && self.wants_more(now, capacity) {
-                    return Ok(());
-                }
-                let before = self.desired;
-                self.set_desired(now, capacity, trigger.reason);
-                if self.desired != before {
-                    let seconds = cooldown.unwrap_or(self.settings.cooldown_seconds);
-                    self.cooldown = Some(Cooldown::Waiting { seconds });
-                }
-                Ok(())
+                let capacity = adjustment.apply(desired, *amount);
+                let cooldown = cooldown.unwrap_or(self.settings.cooldown_seconds);
+                (capacity, capacity > desired, By::Simple { cooldown })
             }
+        };
+        if capacity == desired {
+            return Ok(None);
         }
+        Ok(Some(Proposal { policy: policy.name.clone(), capacity, outward, caller, warmup, by }))
     }
 
     /// # Errors
@@ -161,47 +215,77 @@ impl Group {
         }
     }
 
-    fn propose(&mut self, now: Timestamp, policy: &str, capacity: i64, outward: bool) {
-        if let Some(policy) = self.policies.get_mut(policy) {
-            policy.proposal = Some(Proposal { at: now, capacity, outward });
+    fn propose(&mut self, now: Timestamp, proposal: Proposal) {
+        if let Some(policy) = self.policies.get_mut(&proposal.policy) {
+            policy.wish = Some(Wish { at: now, capacity: proposal.capacity, outward: proposal.outward });
+        }
+        self.proposals.push(proposal);
+    }
+
+    /// Decides about everything that was proposed in this moment.
+    pub(super) fn decide(&mut self, now: Timestamp) {
+        self.decide_due = None;
+        let proposals = std::mem::take(&mut self.proposals);
+        let desired = self.desired();
+        let out = proposals.iter().filter(|proposal| proposal.outward && proposal.capacity > desired);
+        if let Some(largest) = out.max_by_key(|proposal| proposal.capacity) {
+            return self.apply(now, largest, largest.capacity);
+        }
+        let agreed = self.agreed_scale_in(now);
+        let allowed = |proposal: &Proposal| {
+            let capacity = match proposal.by {
+                By::Tracking => tracking::cautious(desired, agreed?),
+                By::Step | By::Simple { .. } => proposal.capacity,
+            };
+            let warms = !matches!(proposal.by, By::Simple { .. }) && self.is_warming(now, proposal.warmup);
+            (capacity < desired && !warms && !self.wants_more(now, capacity)).then_some(capacity)
+        };
+        let inward = proposals.iter().filter(|proposal| !proposal.outward);
+        let inward = inward.filter_map(|proposal| Some((proposal, allowed(proposal)?)));
+        if let Some((proposal, capacity)) = inward.max_by_key(|(_, capacity)| *capacity) {
+            self.apply(now, proposal, capacity);
         }
     }
 
-    fn scale_out(&mut self, now: Timestamp, capacity: i64, reason: &str, warmup: i64) {
-        if capacity > self.desired {
-            let base = self.growth_base.filter(|_| self.is_growing(now, warmup)).unwrap_or(self.desired);
-            self.set_desired(now, capacity, reason);
-            self.growth_base = Some(base);
+    fn apply(&mut self, now: Timestamp, proposal: &Proposal, capacity: i64) {
+        let before = self.desired();
+        if capacity.clamp(self.settings.min, self.settings.max) == before {
+            return;
         }
-    }
-
-    fn scale_in(&mut self, now: Timestamp, capacity: i64, reason: &str, warmup: i64) {
-        if capacity < self.desired && !self.is_warming(now, warmup) && !self.wants_more(now, capacity) {
-            self.set_desired(now, capacity, reason);
+        let reason = proposal.reason();
+        match proposal.by {
+            By::Tracking | By::Step if capacity > before => self.grow_desired(now, capacity, &reason),
+            By::Tracking | By::Step => self.set_desired(now, capacity, &reason),
+            By::Simple { cooldown } => {
+                self.set_desired(now, capacity, &reason);
+                self.cooldown = Some(Cooldown::Waiting { seconds: cooldown });
+            }
         }
     }
 
     /// Some instance is missing, starting or not warm yet.
     fn is_warming(&self, now: Timestamp, warmup: i64) -> bool {
-        self.active() < self.desired
+        self.active() < self.desired()
             || !self.launches.is_empty()
             || self.members.iter().any(|member| member.is_active() && !member.is_warm(now, warmup))
     }
 
-    /// Instances of an earlier scale-out by a policy still warm up.
-    fn is_growing(&self, now: Timestamp, warmup: i64) -> bool {
-        self.growth_base.is_some() && self.is_warming(now, warmup)
+    /// How many instances of scale-outs by policies are still to come or warm up.
+    fn growing(&self, now: Timestamp, warmup: i64) -> i64 {
+        let launches = self.launches.iter().filter(|launch| launch.grows).count();
+        let members = self.members.iter().filter(|member| member.is_growing(now, warmup)).count();
+        self.growth_missing + i64::try_from(launches + members).unwrap_or(i64::MAX)
     }
 
-    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (&Policy, Option<Proposal>)> {
-        let is_fresh = move |proposal: &Proposal| proposal.at + SignedDuration::from_secs(PROPOSAL_SECONDS) >= now;
+    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (&Policy, Option<Wish>)> {
+        let is_fresh = move |wish: &Wish| wish.at + SignedDuration::from_secs(WISH_SECONDS) >= now;
         let enabled = self.policies.values().filter(|policy| policy.enabled);
-        enabled.map(move |policy| (policy, policy.proposal.filter(is_fresh)))
+        enabled.map(move |policy| (policy, policy.wish.filter(is_fresh)))
     }
 
     /// A policy has just asked for more than `capacity`.
     fn wants_more(&self, now: Timestamp, capacity: i64) -> bool {
-        self.fresh(now).filter_map(|(_, proposal)| proposal).any(|wish| wish.outward && wish.capacity > capacity)
+        self.fresh(now).filter_map(|(_, wish)| wish).any(|wish| wish.outward && wish.capacity > capacity)
     }
 
     /// The largest capacity that the target-tracking policies want, once all that may scale in are ready to.
@@ -212,4 +296,13 @@ impl Group {
             wishes.map(|(_, wish)| wish.filter(|wish| !wish.outward).map(|wish| wish.capacity)).collect();
         wishes?.into_iter().max()
     }
+}
+
+/// As AWS words it, all datapoints named.
+fn no_step(values: &[f64], threshold: f64) -> ApiError {
+    let shown: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+    invalid(format!(
+        "No step adjustment found for metric value [{}] and breach threshold {threshold:?}",
+        shown.join(", ")
+    ))
 }

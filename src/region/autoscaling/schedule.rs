@@ -66,6 +66,16 @@ pub struct ScheduledAction {
 }
 
 impl ScheduledAction {
+    /// When it runs, or is gone.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.next.or(self.end)
+    }
+
+    /// Whether it is of no use any more: it never runs again, and its end time, until which it is shown, has come.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.next.is_none() && self.end.is_none_or(|end| end <= now)
+    }
+
     /// Works out the next run after `now`: at the start time first, then by the recurrence, never after the end.
     pub fn plan(&mut self, now: Timestamp) {
         let start = self.start.filter(|start| *start > now);
@@ -79,6 +89,7 @@ impl Group {
     /// what is due is missed, not postponed.
     pub(super) fn run_schedule(&mut self, cx: &mut Context) {
         let is_due = |action: &ScheduledAction| action.next.is_some_and(|next| next <= cx.now);
+        self.schedule.retain(|_, action| !action.is_over(cx.now));
         let mut due: Vec<ScheduledAction> = self.schedule.values().filter(|action| is_due(action)).cloned().collect();
         due.sort_by_key(|action| action.next);
         for mut action in due {
@@ -86,10 +97,10 @@ impl Group {
                 self.apply_schedule(cx, action.bounds);
             }
             action.plan(cx.now);
-            if action.next.is_some() {
-                self.schedule.insert(action.name.clone(), action);
-            } else {
+            if action.is_over(cx.now) {
                 self.schedule.remove(&action.name);
+            } else {
+                self.schedule.insert(action.name.clone(), action);
             }
         }
     }
@@ -97,7 +108,7 @@ impl Group {
     fn apply_schedule(&mut self, cx: &mut Context, bounds: Bounds) {
         let min = bounds.min.unwrap_or(self.settings.min);
         let max = bounds.max.unwrap_or(self.settings.max);
-        let desired = bounds.desired.unwrap_or(self.desired).clamp(min.min(max), max);
+        let desired = bounds.desired.unwrap_or(self.desired()).clamp(min.min(max), max);
         let reason = format!(
             "a scheduled action update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {desired}"
         );

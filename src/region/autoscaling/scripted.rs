@@ -14,12 +14,11 @@ use super::model::Autoscaling;
 use crate::region::addresses::Addresses;
 use crate::region::context::Context;
 use crate::region::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, StatisticQuery, SubnetFacts,
-    TargetGroupFacts,
+    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts,
 };
 use crate::region::ids::Ids;
-use crate::region::signal::{AlarmState, InstanceState, Launch, Signal, TargetState};
-use crate::region::wire::{Answer, Params, Request, Service, Value};
+use crate::region::signal::{AlarmState, AlarmStateValue, InstanceState, Launch, Signal, TargetState};
+use crate::region::wire::{Answer, ApiError, Params, Request, Service, Value};
 
 pub const BOOT_SECONDS: i64 = 10;
 pub const HEALTHY_SECONDS: i64 = 5;
@@ -125,12 +124,13 @@ impl Scripted {
         let policy_arn = self.group().policies[policy].arn.clone();
         let alarm = AlarmState {
             name: name.to_owned(),
-            state: "ALARM".to_owned(),
+            state: AlarmStateValue::Alarm,
             threshold,
-            value: Some(value),
+            datapoints: vec![value],
             since: self.now,
         };
         self.signal(Signal::AlarmAction { policy_arn, alarm });
+        self.run(0);
     }
 
     /// Lets time pass.
@@ -256,7 +256,7 @@ impl Scripted {
             vpc: "vpc-1".to_owned(),
             zone,
             launched: self.now,
-            status_ok: true,
+            impaired_since: None,
             tags: launch.tags.clone(),
         };
         self.facts.instances.insert(instance.clone(), facts);
@@ -376,7 +376,10 @@ impl Facts for Neighbours {
     fn launch_templates_of_groups(&self) -> Vec<String> {
         Vec::new()
     }
-    fn statistic(&self, _query: &StatisticQuery) -> Option<f64> {
-        None
+    fn check_alarm(&self, _params: &Params) -> Result<(), ApiError> {
+        Ok(())
+    }
+    fn alarms_of_policy(&self, _policy_arn: &str) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -131,6 +131,7 @@ mod tests {
             in_service: None,
             sickness: None,
             protected: false,
+            grows: false,
             registered: Vec::new(),
             draining: Vec::new(),
         }

@@ -4,6 +4,8 @@ use super::super::wire::{ApiError, Params, Value};
 
 /// AlarmLow's threshold as a share of the target, observed on EC2 Auto Scaling (ECS and others use 0.9).
 pub const ALARM_LOW_RATIO: f64 = 0.70;
+/// The period of a metric, unless it says another one.
+const PERIOD_SECONDS: i64 = 60;
 /// Three of three minutes above the target scale out.
 const HIGH_PERIODS: i64 = 3;
 /// Fifteen of fifteen minutes below scale in.
@@ -68,10 +70,10 @@ impl Tracking {
         let (metric, excludes_warming, period) = match (&predefined, &customized) {
             (Some(specification), None) => {
                 let (metric, excludes_warming) = predefined_metric(group, specification)?;
-                (metric, excludes_warming, 60)
+                (metric, excludes_warming, PERIOD_SECONDS)
             }
             (None, Some(specification)) => {
-                let period = specification.int("Period")?.unwrap_or(60);
+                let period = specification.int("Period")?.unwrap_or(PERIOD_SECONDS);
                 if ![10, 30, 60].contains(&period) {
                     return Err(invalid("Period must be 10, 30 or 60"));
                 }
@@ -191,7 +193,7 @@ pub fn split_label(label: &str) -> Option<(String, String)> {
 fn customized_metric(specification: &Params) -> Result<Metric, ApiError> {
     let queries = specification.list("Metrics");
     if !queries.is_empty() {
-        return Ok(Metric::Math(queries.to_vec()));
+        return Ok(Metric::Math(queries.iter().cloned().map(with_period).collect()));
     }
     let dimension = |entry: Params| Ok((entry.required("Name")?.to_owned(), entry.required("Value")?.to_owned()));
     Ok(Metric::Single {
@@ -201,6 +203,20 @@ fn customized_metric(specification: &Params) -> Result<Metric, ApiError> {
         statistic: specification.required("Statistic")?.to_owned(),
         unit: specification.text("Unit").map(str::to_owned),
     })
+}
+
+/// A query of metric math: its period may be left out, and is then a minute, while an alarm wants it written.
+fn with_period(query: Value) -> Value {
+    let with_default = |(name, value): (String, Value)| match value {
+        Value::Map(stat) if name == "MetricStat" && !stat.iter().any(|(field, _)| field == "Period") => {
+            (name, Value::Map(stat).with("Period", Value::Int(PERIOD_SECONDS)))
+        }
+        value => (name, value),
+    };
+    match query {
+        Value::Map(fields) => Value::Map(fields.into_iter().map(with_default).collect()),
+        other => other,
+    }
 }
 
 #[cfg(test)]

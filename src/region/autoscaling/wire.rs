@@ -75,7 +75,7 @@ pub fn group(group: &Group) -> Value {
         .with("MixedInstancesPolicy", settings.mix.as_ref().map(|mix| mix.value(template(&settings.template))))
         .with("MinSize", Value::from(settings.min))
         .with("MaxSize", Value::from(settings.max))
-        .with("DesiredCapacity", Value::from(group.desired))
+        .with("DesiredCapacity", Value::from(group.desired()))
         .with("DefaultCooldown", Value::from(settings.cooldown_seconds))
         .with("AvailabilityZones", texts(zones))
         .with("LoadBalancerNames", texts([]))
@@ -152,11 +152,11 @@ pub fn activity(group: &str, arn: &str, activity: &Activity, deleted: bool) -> V
         .with("AutoScalingGroupARN", Value::from(arn))
 }
 
-/// The alarms that a policy owns.
+/// The alarms that a policy owns, or that act on it.
 pub fn alarms(cx: &Context, policy: &Policy) -> Value {
     let names = match &policy.kind {
         Kind::Tracking(tracking) => tracking.alarm_names(),
-        Kind::Step { .. } | Kind::Simple { .. } => Vec::new(),
+        Kind::Step { .. } | Kind::Simple { .. } => cx.facts.alarms_of_policy(&policy.arn),
     };
     Value::list(names.into_iter().map(|name| {
         let arn = cx.arn("cloudwatch", &format!("alarm:{name}"));
@@ -187,7 +187,7 @@ pub fn policy(cx: &Context, group: &str, policy: &Policy) -> Value {
             common
                 .with("AdjustmentType", Value::from(adjustment.by.name()))
                 .with("MinAdjustmentMagnitude", adjustment.min_magnitude.map(Value::from))
-                .with("MetricAggregationType", Value::from(aggregation.as_str()))
+                .with("MetricAggregationType", Value::from(aggregation.name()))
                 .with("StepAdjustments", Value::list(steps))
         }
         Kind::Simple { adjustment, amount, cooldown } => common

@@ -144,7 +144,7 @@ fn a_group_launches_through_ec2_replaces_what_died_and_ends_everything_with_itse
 
     // The whole process tree dies: EC2's status check fails, and the group replaces the instance.
     story.world.signal(story.now, Signal::ProcessEnded { instance: first[1].clone() });
-    story.run(10);
+    story.run(200);
     let third = story.in_service();
     assert_eq!(third.len(), 2);
     assert!(!third.contains(&first[1]));

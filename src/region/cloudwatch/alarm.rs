@@ -4,30 +4,10 @@
 //! The window is longer than the `N` evaluation periods, so that late data can be made up for by older data:
 //! with at least `N` real points the last `N` of them decide; with fewer, all of them and as few fills as possible.
 
+pub use crate::region::signal::AlarmStateValue as State;
+
 /// How far beyond the evaluation periods the window reaches: the user guide's example looks at 5 points for N = 3.
 pub const EXTRA_PERIODS: usize = 2;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    Ok,
-    Alarm,
-    #[default]
-    InsufficientData,
-}
-
-impl State {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Ok => "OK",
-            State::Alarm => "ALARM",
-            State::InsufficientData => "INSUFFICIENT_DATA",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        [State::Ok, State::Alarm, State::InsufficientData].into_iter().find(|state| state.as_str() == text)
-    }
-}
 
 /// How a missing datapoint counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,40 +100,38 @@ impl Rule {
         self.periods + EXTRA_PERIODS
     }
 
-    /// The new state, or `None` to keep the current one. `points` stand from the oldest to the newest: whether each
-    /// breaches, `None` where it is missing.
-    pub fn state(&self, points: &[Option<bool>]) -> Option<State> {
-        let real: Vec<bool> = points.iter().copied().flatten().collect();
-        let decided = |breaching: usize| Some(if breaching >= self.to_alarm { State::Alarm } else { State::Ok });
-        let breaching = |points: &[bool]| points.iter().filter(|breaches| **breaches).count();
-        if real.len() >= self.periods {
-            return decided(breaching(&real[real.len() - self.periods..]));
-        }
-        let fills = self.periods - real.len();
-        match self.missing {
-            Missing::Breaching => decided(breaching(&real) + fills),
-            Missing::NotBreaching => decided(breaching(&real)),
-            Missing::Missing if real.is_empty() => Some(State::InsufficientData),
-            Missing::Missing | Missing::Ignore => self.state_with_unknowns(points, &real),
-        }
+    /// DynamoDB's alarms ignore missing data whatever they were told, as AWS documents it.
+    #[must_use]
+    pub fn of_namespace(self, namespace: &str) -> Self {
+        if namespace == "AWS/DynamoDB" { Self { missing: Missing::Ignore, ..self } } else { self }
     }
 
-    /// Some points are not known, and none may be assumed.
-    fn state_with_unknowns(&self, points: &[Option<bool>], real: &[bool]) -> Option<State> {
-        if real.is_empty() {
-            return None;
+    /// The new state, or `None` to keep the current one. `points` stand from the oldest to the newest: whether each
+    /// breaches, `None` where it is missing.
+    pub fn state(&self, points: impl DoubleEndedIterator<Item = Option<bool>> + Clone) -> Option<State> {
+        let newest_first = || points.clone().rev();
+        let real = newest_first().flatten().count();
+        let breaching = newest_first().flatten().take(self.periods).filter(|breaches| *breaches).count();
+        let decided = |breaching: usize| Some(if breaching >= self.to_alarm { State::Alarm } else { State::Ok });
+        if real >= self.periods {
+            return decided(breaching);
         }
-        if real.iter().filter(|breaches| **breaches).count() >= self.to_alarm {
-            return Some(State::Alarm);
+        match self.missing {
+            Missing::Breaching => decided(breaching + self.periods - real),
+            Missing::NotBreaching => decided(breaching),
+            Missing::Missing if real == 0 => Some(State::InsufficientData),
+            Missing::Ignore if real == 0 => None,
+            // Some points are not known, and none may be assumed.
+            _ if breaching >= self.to_alarm => Some(State::Alarm),
+            _ if breaching < real => Some(State::Ok),
+            // Too few points, all of them breaching. A recent one may be a false alarm: the next may be harmless. But once
+            // the oldest of them is as old as M, nothing harmless has come since for long enough.
+            _ => {
+                let last = newest_first().take(self.periods).enumerate();
+                let age = last.filter(|(_, point)| point.is_some()).last().map_or(0, |(index, _)| index + 1);
+                (self.missing == Missing::Missing && age >= self.to_alarm).then_some(State::Alarm)
+            }
         }
-        if real.contains(&false) {
-            return Some(State::Ok);
-        }
-        // Too few points, all of them breaching. A recent one may be a false alarm: the next may be harmless. But once
-        // the oldest of them is as old as M, nothing harmless has come since for long enough.
-        let last = &points[points.len().saturating_sub(self.periods)..];
-        let age = last.iter().position(Option::is_some).map_or(0, |oldest| last.len() - oldest);
-        (self.missing == Missing::Missing && age >= self.to_alarm).then_some(State::Alarm)
     }
 }
 
@@ -168,7 +146,7 @@ mod tests {
 
     fn states(text: &str, periods: usize, to_alarm: usize) -> [Option<State>; 4] {
         [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching]
-            .map(|missing| Rule { periods, to_alarm, missing }.state(&points(text)))
+            .map(|missing| Rule { periods, to_alarm, missing }.state(points(text).into_iter()))
     }
 
     const OK: Option<State> = Some(State::Ok);

@@ -60,7 +60,7 @@ impl Config {
             insufficient_data_actions: actions(params, "InsufficientDataActions")?,
             watched,
             period,
-            rule: rule(params)?,
+            rule: rule(params)?.of_namespace(params.text("Namespace").unwrap_or_default()),
             comparison,
             threshold,
             datapoints_to_alarm: params.int("DatapointsToAlarm")?,
@@ -85,6 +85,29 @@ impl Config {
             State::Alarm => &self.alarm_actions,
             State::InsufficientData => &self.insufficient_data_actions,
         }
+    }
+
+    pub fn all_actions(&self) -> impl Iterator<Item = &String> {
+        [&self.ok_actions, &self.alarm_actions, &self.insufficient_data_actions].into_iter().flatten()
+    }
+
+    pub fn has_actions(&self) -> bool {
+        self.all_actions().next().is_some()
+    }
+
+    /// Takes these actions away; whether any was there.
+    pub fn forget_actions(&mut self, actions: &[String]) -> bool {
+        let before = self.all_actions().count();
+        for list in [&mut self.ok_actions, &mut self.alarm_actions, &mut self.insufficient_data_actions] {
+            list.retain(|action| !actions.contains(action));
+        }
+        self.all_actions().count() < before
+    }
+
+    /// Where the window begins that ends at `end`, in epoch seconds.
+    pub fn window_start(&self, end: i64) -> i64 {
+        let range = i64::try_from(self.rule.range()).unwrap_or(i64::MAX);
+        end.saturating_sub(self.period.saturating_mul(range))
     }
 
     /// How many samples a percentile needs before the alarm may change, where the alarm asks for that.

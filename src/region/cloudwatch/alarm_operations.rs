@@ -38,13 +38,8 @@ pub fn describe(alarms: &Alarms, params: &Params) -> Answer {
         ));
     }
     let types = params.texts("AlarmTypes");
-    let has_action = |alarm: &Alarm, prefix: &str| {
-        let config = &alarm.config;
-        let lists = [&config.ok_actions, &config.alarm_actions, &config.insufficient_data_actions];
-        lists.into_iter().flatten().any(|action| action.starts_with(prefix))
-    };
+    let has_action = |alarm: &Alarm, prefix: &str| alarm.config.all_actions().any(|action| action.starts_with(prefix));
     let found: Vec<Value> = alarms
-        .0
         .iter()
         .filter(|_| types.is_empty() || types.contains(&"MetricAlarm"))
         .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
@@ -74,18 +69,17 @@ pub fn describe_for_metric(alarms: &Alarms, params: &Params) -> Answer {
         }
         Watched::Math { .. } => false,
     };
-    Ok(Value::map().with("MetricAlarms", Value::list(alarms.0.values().filter(watches).map(value))))
+    Ok(Value::map().with("MetricAlarms", Value::list(alarms.iter().map(|(_, alarm)| alarm).filter(watches).map(value))))
 }
 
 pub fn describe_history(alarms: &Alarms, params: &Params) -> Answer {
     let (start, end) = (params.time("StartDate")?, params.time("EndDate")?);
     let (name, kind) = (params.text("AlarmName"), params.text("HistoryItemType"));
     let mut found: Vec<_> = alarms
-        .0
         .iter()
         .filter(|(alarm, _)| name.is_none_or(|name| name == alarm.as_str()))
         .flat_map(|(alarm, state)| state.history.iter().map(move |entry| (alarm, entry)))
-        .filter(|(_, entry)| kind.is_none_or(|kind| kind == entry.kind))
+        .filter(|(_, entry)| kind.is_none_or(|kind| kind == entry.kind()))
         .filter(|(_, entry)| start.is_none_or(|start| entry.at >= start) && end.is_none_or(|end| entry.at <= end))
         .collect();
     found.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.at));
@@ -93,14 +87,14 @@ pub fn describe_history(alarms: &Alarms, params: &Params) -> Answer {
         found.reverse();
     }
     let (found, next) = page(found, page_start(params)?, page_size(params, PAGE_MAX)?);
-    let item = |(alarm, entry): (&String, &super::alarms::Entry)| {
+    let item = |(alarm, entry): (&String, &super::alarm_history::Entry)| {
         Value::map()
             .with("AlarmName", Value::from(&**alarm))
             .with("AlarmType", Value::from("MetricAlarm"))
             .with("Timestamp", Value::Time(entry.at))
-            .with("HistoryItemType", Value::from(entry.kind))
-            .with("HistorySummary", Value::from(&*entry.summary))
-            .with("HistoryData", Value::from(&*entry.data))
+            .with("HistoryItemType", Value::from(entry.kind()))
+            .with("HistorySummary", Value::from(entry.summary(alarm)))
+            .with("HistoryData", Value::from(entry.data()))
     };
     Ok(Value::map().with("AlarmHistoryItems", Value::list(found.into_iter().map(item))).with("NextToken", next))
 }
@@ -108,7 +102,7 @@ pub fn describe_history(alarms: &Alarms, params: &Params) -> Answer {
 /// Alarms that are not there are not missed.
 pub fn delete(alarms: &mut Alarms, params: &Params) -> Answer {
     for name in names(params)? {
-        alarms.0.remove(name);
+        alarms.remove(name);
     }
     Ok(Value::map())
 }
@@ -130,7 +124,7 @@ pub fn set_state(alarms: &mut Alarms, cx: &mut Context, params: &Params) -> Answ
 /// `EnableAlarmActions` and `DisableAlarmActions`.
 pub fn enable_actions(alarms: &mut Alarms, params: &Params, enabled: bool) -> Answer {
     for name in names(params)? {
-        if let Some(alarm) = alarms.0.get_mut(name) {
+        if let Some(alarm) = alarms.get_mut(name) {
             alarm.config.actions_enabled = enabled;
         }
     }
@@ -162,7 +156,7 @@ pub fn list_tags(alarms: &mut Alarms, params: &Params) -> Answer {
 
 fn by_arn<'a>(alarms: &'a mut Alarms, params: &Params) -> Result<&'a mut Alarm, ApiError> {
     let arn = params.required("ResourceARN")?;
-    alarms.0.values_mut().find(|alarm| alarm.arn == arn).ok_or_else(|| ApiError {
+    alarms.by_arn_mut(arn).ok_or_else(|| ApiError {
         status: 404,
         ..ApiError::new("ResourceNotFoundException", format!("There is no alarm {arn}."))
     })
@@ -200,8 +194,8 @@ fn value(alarm: &Alarm) -> Value {
         .with("AlarmArn", Value::from(&*alarm.arn))
         .with("AlarmConfigurationUpdatedTimestamp", Value::Time(alarm.configured))
         .with("StateValue", Value::from(alarm.state.as_str()))
-        .with("StateReason", Value::from(&*alarm.reason))
-        .with("StateReasonData", alarm.reason_data.as_deref().map(Value::from))
+        .with("StateReason", Value::from(alarm.reason.text(alarm.state)))
+        .with("StateReasonData", alarm.reason.data().map(Value::from))
         .with("StateUpdatedTimestamp", Value::Time(alarm.updated))
         .with("StateTransitionedTimestamp", Value::Time(alarm.transitioned))
 }

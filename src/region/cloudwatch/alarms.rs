@@ -1,226 +1,194 @@
 //! All alarms of the region: their evaluation in time, their actions, their history.
+//!
+//! An evaluation works on numbers: `alarm_window.rs` keeps the datapoints, `alarm.rs` decides. What it says in words is made
+//! when somebody reads it (`alarm_reason.rs`, `alarm_history.rs`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
 use super::alarm::State;
 use super::alarm_config::{Config, Watched};
+use super::alarm_history::{Happened, History};
+use super::alarm_reason::{Evaluation, Reason};
+use super::alarm_window::{Points, Window};
 use super::math;
 use super::query::{self, Align};
+use super::statistics::Statistic;
 use super::store::Store;
 use crate::region::context::Context;
 use crate::region::signal::{AlarmState, Signal};
 use crate::region::wire::ApiError;
 
-/// An account's quota is 5000; a history entry is kept for 14 days, and so many of one alarm.
+/// An account's quota is 5000.
 const ALARMS_MAX: usize = 5000;
-const HISTORY_MAX: usize = 100;
-const HISTORY_AGE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// How often an alarm looks at its metric: each minute, or each 10 s where its period is below a minute.
 const INTERVAL_SECONDS: i64 = 60;
 const FINE_INTERVAL_SECONDS: i64 = 10;
+/// How often the action of a scaling policy runs while its alarm stays in one state.
+const REPEAT_SECONDS: i64 = 60;
 /// How long after a period's end it is looked at: what was measured at its very end has then arrived.
 const DELAY: SignedDuration = SignedDuration::from_secs(2);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Alarm {
     pub config: Config,
     pub arn: String,
     pub tags: BTreeMap<String, String>,
     pub state: State,
-    pub reason: String,
-    /// JSON.
-    pub reason_data: Option<String>,
+    pub reason: Reason,
     pub configured: Timestamp,
     /// When the state was last set, and when it last became another.
     pub updated: Timestamp,
     pub transitioned: Timestamp,
-    /// Newest first.
-    pub history: VecDeque<Entry>,
-    /// When it is looked at again.
-    next: Timestamp,
-    /// When its actions last ran.
-    acted: Timestamp,
-    value: Option<f64>,
+    pub history: History,
+    /// The end of the window that is looked at next, in epoch seconds.
+    next: i64,
+    /// The end of the window whose evaluation last ran actions; `None` before the first change of the state.
+    acted: Option<i64>,
+    window: Window,
+    /// The datapoints that were evaluated last, oldest first.
+    points: Points,
 }
-
-/// An entry of an alarm's history.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    pub at: Timestamp,
-    /// `ConfigurationUpdate`, `StateUpdate` or `Action`.
-    pub kind: &'static str,
-    pub summary: String,
-    /// JSON.
-    pub data: String,
-}
-
-/// The datapoints that a window holds, oldest first: (start of the period, value).
-type Points = Vec<(i64, Option<f64>)>;
 
 impl Alarm {
     fn interval(&self) -> i64 {
-        if self.config.period < INTERVAL_SECONDS { FINE_INTERVAL_SECONDS } else { INTERVAL_SECONDS }
+        interval(&self.config)
+    }
+
+    /// When it is looked at again.
+    fn due(&self) -> Timestamp {
+        Timestamp::from_second(self.next).map_or(Timestamp::MAX, |end| end + DELAY)
     }
 
     /// The next time after `now` at which a period has just ended.
     fn schedule(&mut self, now: Timestamp) {
-        let interval = self.interval();
-        let last_end = (now - DELAY).as_second().div_euclid(interval) * interval;
-        self.next = Timestamp::from_second(last_end + interval).map_or(Timestamp::MAX, |end| end + DELAY);
+        self.next = last_end(now, self.interval()) + self.interval();
     }
 
-    fn record(&mut self, at: Timestamp, kind: &'static str, summary: String, data: &serde_json::Value) {
-        self.history.push_front(Entry { at, kind, summary, data: data.to_string() });
-        self.history.truncate(HISTORY_MAX);
-        while self.history.back().is_some_and(|entry| at.duration_since(entry.at) > HISTORY_AGE) {
-            self.history.pop_back();
+    /// Looks at the window that ends at `end`; the new state, unless the old one is kept.
+    fn evaluate(&mut self, store: &Store, end: i64, now: Timestamp) -> Option<State> {
+        if !self.look(store, end, now) {
+            return None;
         }
+        let (comparison, threshold) = (self.config.comparison, self.config.threshold);
+        let breaches = |value: f64| comparison.breaches(value, threshold);
+        self.config.rule.state(self.points.iter().map(|point| point.map(breaches)))
     }
 
-    /// Looks at the window that ended last; the new state, unless the old one is kept.
-    fn evaluate(&mut self, store: &Store, now: Timestamp) -> Option<(State, String, String)> {
-        let interval = self.interval();
-        let end = (now - DELAY).as_second().div_euclid(interval) * interval;
-        let range = i64::try_from(self.config.rule.range()).unwrap_or(i64::MAX);
-        let start = end.saturating_sub(self.config.period.saturating_mul(range));
-        let points = self.points(store, start..end, now)?;
-        let breaches = |value: f64| self.config.comparison.breaches(value, self.config.threshold);
-        let breaching: Vec<Option<bool>> = points.iter().map(|(_, value)| value.map(breaches)).collect();
-        self.value = points.iter().rev().find_map(|(_, value)| *value);
-        let state = self.config.rule.state(&breaching)?;
-        Some((state, self.reason(state, &points), self.reason_data(&points, now)))
-    }
-
-    /// `None` where there are too few samples to say anything, or the expression has no value.
-    fn points(&self, store: &Store, range: std::ops::Range<i64>, now: Timestamp) -> Option<Points> {
-        let period = self.config.period;
-        let values: BTreeMap<i64, f64> = match &self.config.watched {
+    /// Reads the datapoints; `false` where there are too few samples to say anything, or the expression has no value.
+    fn look(&mut self, store: &Store, end: i64, now: Timestamp) -> bool {
+        let Config { watched, period, rule, .. } = &self.config;
+        let (period, start) = (*period, self.config.window_start(end));
+        match watched {
+            Watched::Metric { id, statistic, unit, .. } if self.config.samples_min().is_none() => {
+                let points = self.window.at(end, store.freshness(id), |range, put| {
+                    let read = store.periods(id, unit.as_deref(), range, period);
+                    for (start, samples) in read {
+                        if let Some(value) = samples.get(*statistic) {
+                            put(start, value);
+                        }
+                    }
+                });
+                self.points.clone_from(points);
+            }
             Watched::Metric { id, statistic, unit, .. } => {
-                let periods = store.periods(id, unit.as_deref(), range.clone(), period);
-                let counts =
-                    periods.values().filter_map(|samples| samples.get(super::statistics::Statistic::SampleCount));
+                let periods = store.periods(id, unit.as_deref(), start..end, period);
+                let counts = periods.values().filter_map(|samples| samples.get(Statistic::SampleCount));
                 if self.config.samples_min().is_some_and(|min| counts.fold(0.0, f64::max) < min) {
-                    return None;
+                    return false;
                 }
-                periods.into_iter().filter_map(|(start, samples)| Some((start, samples.get(*statistic)?))).collect()
+                let values = periods.into_iter().filter_map(|(at, samples)| Some((at, samples.get(*statistic)?)));
+                self.points = spread(values, start, period, rule.range());
             }
             Watched::Math { queries, .. } => {
-                let results = query::compute(store, queries, &range, Align::Start, now).ok()?;
-                let returned = queries.iter().position(|query| query.returned)?;
-                match results.into_iter().nth(returned)? {
-                    math::Value::Series(series) => series.points,
-                    _ => return None,
-                }
+                let Ok(results) = query::compute(store, queries, &(start..end), Align::Start, now) else {
+                    return false;
+                };
+                let returned = queries.iter().position(|query| query.returned);
+                let Some(math::Value::Series(series)) = returned.and_then(|index| results.into_iter().nth(index))
+                else {
+                    return false;
+                };
+                self.points = spread(series.points, start, period, rule.range());
             }
-        };
-        let starts = (0..).map(|index| range.start + index * period).take_while(|start| *start < range.end);
-        Some(starts.map(|start| (start, values.get(&start).copied())).collect())
-    }
-
-    /// In CloudWatch's words.
-    fn reason(&self, state: State, points: &Points) -> String {
-        let Config { rule, comparison, threshold, .. } = &self.config;
-        let real: Vec<(i64, f64)> = points.iter().filter_map(|(start, value)| Some((*start, (*value)?))).collect();
-        let recent = &real[real.len().saturating_sub(rule.periods)..];
-        if recent.is_empty() {
-            return match state {
-                State::InsufficientData if rule.periods == 1 => {
-                    "Insufficient Data: 1 datapoint was unknown.".to_owned()
-                }
-                State::InsufficientData => format!("Insufficient Data: {} datapoints were unknown.", rule.periods),
-                _ => format!(
-                    "no datapoints were received for {} periods and {} missing datapoints were treated as [{}].",
-                    rule.periods,
-                    rule.periods,
-                    if state == State::Alarm { "Breaching" } else { "NonBreaching" }
-                ),
-            };
         }
-        let breaching: Vec<_> = recent.iter().filter(|(_, value)| comparison.breaches(*value, *threshold)).collect();
-        let shown: Vec<&(i64, f64)> = if state == State::Alarm { breaching } else { recent.iter().collect() };
-        let list: Vec<String> =
-            shown.iter().rev().map(|(start, value)| format!("{value:?} ({})", stamp(*start))).collect();
-        let count = match (shown.len(), rule.periods) {
-            (1, 1) => "1 datapoint".to_owned(),
-            (count, periods) => format!("{count} out of the last {periods} datapoints"),
-        };
-        let verb = if shown.len() == 1 { "was" } else { "were" };
-        let not = if state == State::Alarm { "" } else { "not " };
-        let plural = if rule.to_alarm == 1 { "" } else { "s" };
-        let turn = if state == State::Alarm { "OK -> ALARM" } else { "ALARM -> OK" };
-        format!(
-            "Threshold Crossed: {count} [{}] {verb} {not}{} the threshold ({threshold:?}) (minimum {} datapoint{plural} for {turn} transition).",
-            list.join(", "),
-            comparison.words(),
-            rule.to_alarm,
-        )
+        true
     }
 
-    fn reason_data(&self, points: &Points, now: Timestamp) -> String {
-        let seconds = |start: i64| Timestamp::from_second(start).map(|time| time.to_string()).unwrap_or_default();
-        let recent: Vec<f64> = points.iter().filter_map(|(_, value)| *value).collect();
-        let evaluated = |(start, value): &(i64, Option<f64>)| {
-            value.map(|value| json!({"timestamp": seconds(*start), "value": value}))
-        };
-        json!({
-            "version": "1.0",
-            "queryDate": now.to_string(),
-            "startDate": points.first().map(|(start, _)| seconds(*start)),
-            "period": self.config.period,
-            "recentDatapoints": recent,
-            "threshold": self.config.threshold,
-            "evaluatedDatapoints": points.iter().rev().filter_map(evaluated).collect::<Vec<_>>(),
-        })
-        .to_string()
+    fn evaluation(&self, end: i64, now: Timestamp) -> Reason {
+        let Config { rule, comparison, threshold, period, .. } = &self.config;
+        Reason::Evaluated(Arc::new(Evaluation {
+            at: now,
+            start: self.config.window_start(end),
+            period: *period,
+            rule: *rule,
+            comparison: *comparison,
+            threshold: *threshold,
+            points: self.points.iter().copied().collect(),
+        }))
     }
 
-    fn set(&mut self, now: Timestamp, state: State, reason: String, reason_data: Option<String>) {
-        let data = json!({
-            "version": "1.0",
-            "oldState": {"stateValue": self.state.as_str(), "stateReason": self.reason},
-            "newState": {"stateValue": state.as_str(), "stateReason": reason},
-        });
+    fn set(&mut self, now: Timestamp, state: State, reason: Reason) {
+        let old = (self.state, std::mem::replace(&mut self.reason, reason.clone()));
         if state != self.state {
-            let summary = format!("Alarm updated from {} to {}", self.state.as_str(), state.as_str());
-            self.record(now, "StateUpdate", summary, &data);
+            self.history.add(now, Happened::State { old, new: (state, reason) });
             self.transitioned = now;
         }
         self.state = state;
-        self.reason = reason;
-        self.reason_data = reason_data;
         self.updated = now;
     }
 
-    /// Runs the actions of its state: after a change, and those of scaling policies again each minute.
-    fn act(&mut self, cx: &mut Context, has_changed: bool) {
-        let is_due = has_changed || cx.now.duration_since(self.acted) >= SignedDuration::from_secs(INTERVAL_SECONDS);
-        if !self.config.actions_enabled || !is_due {
+    /// Runs the actions of its state: after a change, and those of scaling policies again each minute. Minutes are those
+    /// of the windows looked at, not of when that happened: evaluations that come late now and then lose no action.
+    fn act(&mut self, cx: &mut Context, end: i64, has_changed: bool) {
+        if !has_changed && self.acted.is_none_or(|acted| end - acted < REPEAT_SECONDS) {
             return;
         }
-        for action in self.config.actions(self.state).to_vec() {
-            if is_scaling_policy(&action) {
-                self.acted = cx.now;
-                cx.send(Signal::AlarmAction {
+        self.acted = Some(end);
+        if !self.config.actions_enabled {
+            return;
+        }
+        for action in self.config.actions(self.state) {
+            if is_scaling_policy(action) {
+                let real: Vec<f64> = self.points.iter().copied().flatten().collect();
+                let evaluated = &real[real.len().saturating_sub(self.config.rule.periods)..];
+                cx.signals.push(Signal::AlarmAction {
                     policy_arn: action.clone(),
                     alarm: AlarmState {
                         name: self.config.name.clone(),
-                        state: self.state.as_str().to_owned(),
+                        state: self.state,
                         threshold: self.config.threshold,
-                        value: self.value,
+                        datapoints: evaluated.to_vec(),
                         since: self.transitioned,
                     },
                 });
-                if has_changed {
-                    let data = json!({"actionState": "Succeeded", "notificationResource": action});
-                    self.record(cx.now, "Action", format!("Successfully executed action {action}"), &data);
-                }
             }
         }
     }
+}
+
+fn interval(config: &Config) -> i64 {
+    if config.period < INTERVAL_SECONDS { FINE_INTERVAL_SECONDS } else { INTERVAL_SECONDS }
+}
+
+/// The end of the last period that can be looked at.
+fn last_end(now: Timestamp, interval: i64) -> i64 {
+    (now - DELAY).as_second().div_euclid(interval) * interval
+}
+
+/// Values by the start of their period as points, missing ones among them.
+fn spread(values: impl IntoIterator<Item = (i64, f64)>, start: i64, period: i64, range: usize) -> Points {
+    let mut points: Points = vec![None; range].into();
+    for (second, value) in values {
+        let place = usize::try_from((second - start).div_euclid(period)).unwrap_or(usize::MAX);
+        if let Some(point) = points.get_mut(place) {
+            *point = Some(value);
+        }
+    }
+    points
 }
 
 /// `arn:aws:autoscaling:REGION:ACCOUNT:scalingPolicy:…`: the one kind of action that the region carries out.
@@ -228,80 +196,148 @@ fn is_scaling_policy(arn: &str) -> bool {
     arn.starts_with("arn:aws:autoscaling:") && arn.contains(":scalingPolicy:")
 }
 
-/// `21/11/26 10:00:00`, as reasons write a time.
-fn stamp(second: i64) -> String {
-    Timestamp::from_second(second).map(|time| time.strftime("%d/%m/%y %H:%M:%S").to_string()).unwrap_or_default()
+/// Every alarm, by name, and when each is due.
+#[derive(Clone, Debug, Default)]
+pub struct Alarms {
+    all: BTreeMap<String, Alarm>,
+    /// In the order of their deadlines.
+    due: BTreeSet<(Timestamp, String)>,
 }
 
-/// Every alarm, by name.
-#[derive(Debug, Default)]
-pub struct Alarms(pub BTreeMap<String, Alarm>);
-
 impl Alarms {
+    /// Whether an alarm of this configuration could be put.
+    ///
+    /// # Errors
+    /// `LimitExceeded` where the quota is used up.
+    pub fn check_room(&self, name: &str) -> Result<(), ApiError> {
+        if self.all.len() >= ALARMS_MAX && !self.all.contains_key(name) {
+            return Err(ApiError::new("LimitExceeded", format!("The quota of {ALARMS_MAX} alarms is used up.")));
+        }
+        Ok(())
+    }
+
     /// Creates an alarm, or replaces the configuration of one and keeps its state.
+    ///
+    /// # Errors
+    /// As [`Alarms::check_room`].
     pub fn put(&mut self, cx: &mut Context, config: Config, tags: BTreeMap<String, String>) -> Result<(), ApiError> {
         let now = cx.now;
         let name = config.name.clone();
-        if let Some(alarm) = self.0.get_mut(&name) {
+        self.check_room(&name)?;
+        let window = Window::new(config.period, interval(&config), config.rule.range());
+        if let Some(alarm) = self.all.get_mut(&name) {
+            self.due.remove(&(alarm.due(), name.clone()));
             alarm.config = config;
             alarm.configured = now;
+            alarm.window = window;
+            alarm.points.clear();
             alarm.schedule(now);
-            let data = json!({"version": "1.0", "type": "Update"});
-            alarm.record(now, "ConfigurationUpdate", format!("Alarm \"{name}\" updated"), &data);
+            alarm.history.add(now, Happened::Updated);
+            self.due.insert((alarm.due(), name));
             return Ok(());
-        }
-        if self.0.len() >= ALARMS_MAX {
-            return Err(ApiError::new("LimitExceeded", format!("The quota of {ALARMS_MAX} alarms is used up.")));
         }
         let mut alarm = Alarm {
             arn: cx.arn("cloudwatch", &format!("alarm:{name}")),
             config,
             tags,
             state: State::InsufficientData,
-            reason: "Unchecked: Initial alarm creation".to_owned(),
-            reason_data: None,
+            reason: Reason::Unchecked,
             configured: now,
             updated: now,
             transitioned: now,
-            history: VecDeque::new(),
-            next: now,
-            acted: now,
-            value: None,
+            history: History::default(),
+            next: 0,
+            acted: None,
+            window,
+            points: Points::new(),
         };
         alarm.schedule(now);
-        let data = json!({"version": "1.0", "type": "Create"});
-        alarm.record(now, "ConfigurationUpdate", format!("Alarm \"{name}\" created"), &data);
-        self.0.insert(name, alarm);
+        alarm.history.add(now, Happened::Created);
+        self.due.insert((alarm.due(), name.clone()));
+        self.all.insert(name, alarm);
         Ok(())
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        if let Some(alarm) = self.all.remove(name) {
+            self.due.remove(&(alarm.due(), name.to_owned()));
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Alarm> {
+        self.all.get(name)
+    }
+
+    /// To change what no deadline depends on.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Alarm> {
+        self.all.get_mut(name)
+    }
+
+    /// In the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Alarm)> {
+        self.all.iter()
+    }
+
+    pub fn by_arn_mut(&mut self, arn: &str) -> Option<&mut Alarm> {
+        self.all.values_mut().find(|alarm| alarm.arn == arn)
     }
 
     /// Looks at every alarm that is due.
     pub fn advance(&mut self, cx: &mut Context, store: &Store) {
-        let now = cx.now;
-        for alarm in self.0.values_mut().filter(|alarm| alarm.next <= now) {
-            let before = alarm.state;
-            if let Some((state, reason, data)) = alarm.evaluate(store, cx.now)
-                && (state != before || state != State::InsufficientData)
+        while self.due.first().is_some_and(|(due, _)| *due <= cx.now) {
+            let Some((_, name)) = self.due.pop_first() else { return };
+            let Some(alarm) = self.all.get_mut(&name) else { continue };
+            let (before, end) = (alarm.state, last_end(cx.now, alarm.interval()));
+            if let Some(state) = alarm.evaluate(store, end, cx.now)
+                && state != before
             {
-                alarm.set(cx.now, state, reason, Some(data));
+                let reason = alarm.evaluation(end, cx.now);
+                alarm.set(cx.now, state, reason);
             }
-            alarm.act(cx, alarm.state != before);
+            alarm.act(cx, end, alarm.state != before);
             alarm.schedule(cx.now);
+            self.due.insert((alarm.due(), name));
         }
     }
 
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.0.values().map(|alarm| alarm.next).min()
+        self.due.first().map(|(due, _)| *due)
     }
 
     /// Sets a state by hand; it lasts until the next evaluation.
     pub fn set_state(&mut self, cx: &mut Context, name: &str, state: State, reason: &str, data: Option<&str>) -> bool {
-        let Some(alarm) = self.0.get_mut(name) else { return false };
+        let Some(alarm) = self.all.get_mut(name) else { return false };
         let has_changed = alarm.state != state;
-        alarm.set(cx.now, state, reason.to_owned(), data.map(str::to_owned));
+        alarm.set(cx.now, state, Reason::Told { reason: reason.to_owned(), data: data.map(str::to_owned) });
         if has_changed {
-            alarm.act(cx, true);
+            let end = last_end(cx.now, alarm.interval());
+            alarm.act(cx, end, true);
         }
         true
+    }
+
+    /// A policy says what became of an action; the first of a state is recorded, its repeats are not.
+    pub fn action_done(&mut self, now: Timestamp, name: &str, policy_arn: &str, error: Option<&String>) {
+        if let Some(alarm) = self.all.get_mut(name).filter(|alarm| alarm.transitioned == now) {
+            alarm.history.add(now, Happened::Action { action: policy_arn.to_owned(), error: error.cloned() });
+        }
+    }
+
+    /// No alarm acts on these policies any more; where `and_alarms`, those left without any action go.
+    pub fn forget_policies(&mut self, policy_arns: &[String], and_alarms: bool) {
+        let mut idle = Vec::new();
+        for (name, alarm) in &mut self.all {
+            let has_changed = alarm.config.forget_actions(policy_arns);
+            if has_changed && and_alarms && !alarm.config.has_actions() {
+                idle.push(name.clone());
+            }
+        }
+        idle.iter().for_each(|name| self.remove(name));
+    }
+
+    /// The alarms that act on a policy, in the order of their names.
+    pub fn acting_on(&self, policy_arn: &str) -> Vec<String> {
+        let acts = |alarm: &Alarm| alarm.config.all_actions().any(|action| action == policy_arn);
+        self.all.iter().filter(|(_, alarm)| acts(alarm)).map(|(name, _)| name.clone()).collect()
     }
 }

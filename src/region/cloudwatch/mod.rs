@@ -1,13 +1,16 @@
 //! CloudWatch: metrics, alarms and widget images.
 //!
 //! `store.rs` holds samples and `statistics.rs` what is made of them; `query.rs` and `math/` answer questions; `alarm.rs`
-//! decides an alarm's state, `alarm_config.rs` is what it was told,
+//! decides an alarm's state, `alarm_config.rs` is what it was told, `alarm_window.rs` what it looks at,
 //! `alarms.rs` holds them all and lets time pass; `widget.rs` reads the widget language and has `crate::chart`
 //! draw. `model.rs` ties them together.
 
 pub mod alarm;
 pub mod alarm_config;
+mod alarm_history;
 mod alarm_operations;
+mod alarm_reason;
+mod alarm_window;
 pub mod alarms;
 pub mod math;
 pub mod model;

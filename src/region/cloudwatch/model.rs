@@ -4,18 +4,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alarm_config::Config;
 use super::alarms::Alarms;
-use super::statistics::{Samples, Statistic};
+use super::statistics::Samples;
 use super::store::{MetricId, Store};
 use super::{alarm_operations, put, query, widget};
 use crate::region::context::Context;
-use crate::region::facts::{Facts, StatisticQuery};
+use crate::region::facts::Facts;
 use crate::region::signal::{Measurement, Signal};
-use crate::region::wire::{Answer, ApiError, Request, Value};
+use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 
 /// How often old data are joined and forgotten.
 const AGE_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cloudwatch {
     store: Store,
     alarms: Alarms,
@@ -68,9 +68,13 @@ impl Cloudwatch {
                     tracing::error!(code = error.code, message = error.message, "a policy's alarm was refused");
                 }
             }
-            Signal::DeleteAlarms { names } => names.iter().for_each(|name| {
-                self.alarms.0.remove(name);
-            }),
+            Signal::DeleteAlarms { names } => names.iter().for_each(|name| self.alarms.remove(name)),
+            Signal::AlarmActionDone { alarm, policy_arn, error } => {
+                self.alarms.action_done(cx.now, alarm, policy_arn, error.as_ref());
+            }
+            Signal::PoliciesDeleted { policy_arns, and_alarms } => {
+                self.alarms.forget_policies(policy_arns, *and_alarms);
+            }
             _ => {}
         }
     }
@@ -89,10 +93,13 @@ impl Cloudwatch {
         [self.alarms.next_deadline(), self.age_at].into_iter().flatten().min()
     }
 
-    pub fn statistic(&self, query: &StatisticQuery) -> Option<f64> {
-        let id = MetricId::new(&query.namespace, &query.metric, query.dimensions.clone());
-        let statistic = Statistic::parse(&query.statistic)?;
-        self.store.statistic(&id, query.start.as_second()..query.end.as_second(), statistic)
+    /// Whether `PutMetricAlarm` would take these parameters, for another service that puts an alarm later.
+    pub fn check_alarm(&self, params: &Params) -> Result<(), ApiError> {
+        Config::parse(params).and_then(|config| self.alarms.check_room(&config.name))
+    }
+
+    pub fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
+        self.alarms.acting_on(policy_arn)
     }
 
     fn expect_age(&mut self, now: Timestamp) {

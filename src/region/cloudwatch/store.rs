@@ -40,15 +40,25 @@ impl MetricId {
     }
 }
 
-#[derive(Debug, Default)]
+/// What a reader of a metric must know to read only what is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// The second of the newest datapoint.
+    pub latest: i64,
+    /// How many samples came for a minute before that of the newest.
+    pub late: u64,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Series {
     /// The last one that was sent.
     unit: String,
+    late: u64,
     /// By epoch second.
     points: BTreeMap<i64, Samples>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Store {
     metrics: BTreeMap<MetricId, Series>,
     points: usize,
@@ -65,6 +75,8 @@ impl Store {
         }
         let series = self.metrics.entry(id).or_default();
         unit.clone_into(&mut series.unit);
+        let minute = time.as_second().div_euclid(60);
+        series.late += u64::from(series.points.last_key_value().is_some_and(|(last, _)| minute < last.div_euclid(60)));
         series
             .points
             .entry(time.as_second())
@@ -128,6 +140,12 @@ impl Store {
             periods.entry(start).or_default().merge(samples);
         }
         periods
+    }
+
+    /// What is new of a metric; `None` where nothing is known of it.
+    pub fn freshness(&self, id: &MetricId) -> Option<Freshness> {
+        let series = self.metrics.get(id)?;
+        Some(Freshness { latest: *series.points.last_key_value()?.0, late: series.late })
     }
 
     /// One statistic over `[start, end)`.

@@ -6,7 +6,7 @@ use super::model::Cloudwatch;
 use crate::region::addresses::Addresses;
 use crate::region::context::Context;
 use crate::region::ids::Ids;
-use crate::region::signal::{Measurement, Signal, Statistics};
+use crate::region::signal::{AlarmStateValue, Measurement, Signal, Statistics};
 use crate::region::wire::{Answer, Params, Request, Service, Value};
 use crate::region::world::Services;
 
@@ -58,10 +58,26 @@ impl Region {
         self.signals.clear();
         while let Some(deadline) = self.cloudwatch.next_deadline().filter(|deadline| *deadline <= until) {
             self.now = deadline;
+            let before = self.signals.len();
             self.with(|cloudwatch, cx| cloudwatch.advance(cx));
+            self.answer_actions(before);
         }
         self.now = until;
         self.signals.iter().filter(|signal| matches!(signal, Signal::AlarmAction { .. })).count()
+    }
+
+    /// Auto Scaling carries out every action that was sent since the signal of that number.
+    fn answer_actions(&mut self, since: usize) {
+        let done = |signal: &Signal| match signal {
+            Signal::AlarmAction { policy_arn, alarm } => {
+                Some(Signal::AlarmActionDone { alarm: alarm.name.clone(), policy_arn: policy_arn.clone(), error: None })
+            }
+            _ => None,
+        };
+        let all: Vec<Signal> = self.signals[since..].iter().filter_map(done).collect();
+        for signal in all {
+            self.with(|cloudwatch, cx| cloudwatch.signal(cx, &signal));
+        }
     }
 
     /// One sample of `App/Load` now.
@@ -137,6 +153,22 @@ fn an_alarm_fires_after_its_periods_and_again_each_minute() {
     assert_eq!(summaries.last().unwrap(), "Alarm \"high\" created");
 }
 
+/// A driver wakes a little after each deadline, never by the same amount; an alarm in ALARM calls each minute all the same.
+#[test]
+fn an_alarm_calls_each_minute_however_late_it_is_looked_at() {
+    let mut region = Region::new();
+    let breaching = alarm("high").with("TreatMissingData", Value::from("breaching"));
+    region.call("PutMetricAlarm", breaching).unwrap();
+    let mut lateness = fastrand::Rng::with_seed(1);
+    for minute in 1..=30 {
+        let due = region.cloudwatch.next_deadline().unwrap();
+        region.now = due + SignedDuration::from_millis(lateness.i64(0..900));
+        region.signals.clear();
+        region.with(|cloudwatch, cx| cloudwatch.advance(cx));
+        assert!(matches!(&region.signals[..], [Signal::AlarmAction { .. }]), "minute {minute}: {:?}", region.signals);
+    }
+}
+
 #[test]
 fn the_reason_names_the_datapoints() {
     let mut region = Region::new();
@@ -203,7 +235,9 @@ fn a_state_set_by_hand_acts_at_once_and_lasts_until_the_next_evaluation() {
         .with("StateValue", Value::from("ALARM"))
         .with("StateReason", Value::from("a test"));
     region.call("SetAlarmState", params.clone()).unwrap();
-    assert!(matches!(&region.signals[..], [Signal::AlarmAction { alarm, .. }] if alarm.state == "ALARM"));
+    assert!(
+        matches!(&region.signals[..], [Signal::AlarmAction { alarm, .. }] if alarm.state == AlarmStateValue::Alarm)
+    );
     region.load(1.0);
     region.pass(60);
     assert_eq!(region.state("high"), "OK");

@@ -99,7 +99,7 @@ impl MetadataOptions {
 }
 
 /// All instances by id, terminated ones for a while.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Instances {
     pub all: BTreeMap<String, Instance>,
     /// The reservation and the parameters of each client token, as long as one of its instances is visible.
@@ -128,7 +128,7 @@ impl Instance {
             vpc: self.vpc.clone(),
             zone: self.zone.clone(),
             launched: self.launched,
-            status_ok: self.impaired_since.is_none(),
+            impaired_since: self.impaired_since,
             tags: self.tags.clone(),
         }
     }

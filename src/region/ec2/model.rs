@@ -23,7 +23,7 @@ use crate::region::signal::{InstanceState, Signal};
 use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 
 /// EC2's whole state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ec2 {
     pub network: Network,
     pub security_groups: SecurityGroups,
@@ -148,6 +148,15 @@ impl Ec2 {
             Signal::TerminateInstance { instance } => {
                 let reason = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
                 instances::terminate(self, cx, instance, reason);
+            }
+            Signal::TagInstance { instance, tags: changes } => {
+                let Some(tags) = self.tags_mut(instance) else { return };
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => drop(tags.insert(key.clone(), value.clone())),
+                        None => drop(tags.remove(key)),
+                    }
+                }
             }
             Signal::ProcessStarted { instance } => instances::process_started(self, cx, instance),
             Signal::ProcessEnded { instance } => instances::process_ended(self, cx, instance),

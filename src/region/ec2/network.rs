@@ -19,7 +19,7 @@ use crate::region::ids::Ids;
 use crate::region::wire::ApiError;
 
 /// Everything by id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     pub vpcs: BTreeMap<String, Vpc>,
     pub subnets: BTreeMap<String, Subnet>,

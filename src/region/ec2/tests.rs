@@ -108,7 +108,7 @@ fn a_tree_that_dies_by_itself_leaves_a_running_but_impaired_instance() {
     let id = story.run("");
     story.signal(Signal::ProcessEnded { instance: id.clone() });
     assert_eq!(
-        story.world.services.ec2.instance_facts(&id).map(|f| (f.state, f.status_ok)),
+        story.world.services.ec2.instance_facts(&id).map(|f| (f.state, f.impaired_since.is_none())),
         Some((InstanceState::Running, false))
     );
     let status = &story.call("DescribeInstanceStatus", "").maps("instanceStatusSet")[0];

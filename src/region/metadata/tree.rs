@@ -118,7 +118,7 @@ mod tests {
                 vpc: "vpc-1".to_owned(),
                 zone: "us-east-1a".to_owned(),
                 launched: jiff::Timestamp::UNIX_EPOCH,
-                status_ok: true,
+                impaired_since: None,
                 tags: [("Name".to_owned(), "web 1".to_owned()), ("a/b".to_owned(), "c".to_owned())].into(),
             },
             region: "us-east-1".to_owned(),

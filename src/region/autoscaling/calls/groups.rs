@@ -40,10 +40,10 @@ pub fn create(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
 }
 
 fn check_name(name: &str) -> Result<(), ApiError> {
-    let is_good = |letter: char| ('!'..='~').contains(&letter) && letter != ':' || letter == ' ';
+    let is_good = |letter: char| ('!'..='~').contains(&letter) && letter != ':';
     if name.is_empty() || name.len() > NAME_LENGTH_MAX || !name.chars().all(is_good) {
         return Err(invalid(format!(
-            "{NAME} must have 1 to {NAME_LENGTH_MAX} ASCII characters and no colon, not {name:?}"
+            "{NAME} must have 1 to {NAME_LENGTH_MAX} printable ASCII characters, no space and no colon, not {name:?}"
         )));
     }
     Ok(())
@@ -74,7 +74,7 @@ pub fn update(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             check_desired(desired, &new)?;
             desired
         }
-        None => group.desired.clamp(new.min, new.max),
+        None => group.desired().clamp(new.min, new.max),
     };
     group.settings = new;
     let reason = format!(
@@ -111,6 +111,8 @@ pub fn delete(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             cx.send(Signal::DeleteAlarms { names: tracking.alarm_names() });
         }
     }
+    let policy_arns = group.policies.values().map(|policy| policy.arn.clone()).collect();
+    cx.send(Signal::PoliciesDeleted { policy_arns, and_alarms: true });
     group.policies.clear();
     group.schedule.clear();
     group.metrics.clear();
@@ -169,7 +171,7 @@ pub fn set_desired_capacity(service: &mut Autoscaling, cx: &mut Context, params:
     if honors {
         group.check_cooldown(cx.now)?;
     }
-    if desired != group.desired {
+    if desired != group.desired() {
         group.set_desired(cx.now, desired, "a user request explicitly set group desired capacity");
         if honors {
             group.cooldown = Some(Cooldown::Waiting { seconds: group.settings.cooldown_seconds });

@@ -9,7 +9,7 @@ use super::super::settings::invalid;
 use super::super::wire;
 use super::groups::user_request;
 use crate::region::context::Context;
-use crate::region::signal::InstanceState;
+use crate::region::signal::{InstanceState, Signal};
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's batch size for attach, detach and standby.
@@ -42,14 +42,13 @@ fn group_of<'a>(service: &'a mut Autoscaling, instance: &str) -> Result<&'a mut 
 
 /// `shrinking the capacity from 2 to 1` where a user's request takes an instance and the desired capacity with it.
 fn decrement(group: &mut Group, count: i64, what: &str) -> Result<(), ApiError> {
-    if group.desired - count < group.settings.min {
+    if group.desired() - count < group.settings.min {
         return Err(invalid(format!(
             "Currently, desiredSize equals minSize ({}). {what} without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.",
             group.settings.min
         )));
     }
-    group.desired -= count;
-    group.growth_base = None;
+    group.shift_desired(-count);
     Ok(())
 }
 
@@ -65,10 +64,10 @@ pub fn terminate(service: &mut Autoscaling, cx: &mut Context, params: &Params) -
     }
     let mut cause = user_request(cx, &format!("instance {instance} was taken out of service"));
     if decrements {
-        let before = group.desired;
+        let before = group.desired();
         // A parked instance is not part of the desired capacity.
         decrement(group, i64::from(member.is_active()), "Terminating instance")?;
-        cause.push_str(&format!(", shrinking the capacity from {before} to {}", group.desired));
+        cause.push_str(&format!(", shrinking the capacity from {before} to {}", group.desired()));
     }
     cause.push('.');
     let id = group.end(cx, instance, cause, true).ok_or_else(|| not_found(instance))?;
@@ -133,10 +132,13 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
     }
     let group = service.group_mut(params.required("AutoScalingGroupName")?)?;
     let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    if group.desired + count > group.settings.max {
+    if group.desired() + count > group.settings.max {
         return Err(invalid(format!(
             "AutoScalingGroup {} has min-size={}, max-size={}, and desired-size={}. To attach {count} more instances to this AutoScalingGroup, please update the AutoScalingGroup sizes appropriately.",
-            group.name, group.settings.min, group.settings.max, group.desired
+            group.name,
+            group.settings.min,
+            group.settings.max,
+            group.desired()
         )));
     }
     let mut found = Vec::new();
@@ -157,13 +159,15 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
         let cause = format!(
             "{}, increasing the capacity from {} to {}.",
             user_request(cx, "an instance was attached"),
-            group.desired,
-            group.desired + 1
+            group.desired(),
+            group.desired() + 1
         );
         let description = format!("Attaching an existing EC2 instance: {}", facts.id);
         let activity = begin(group, cx, description, cause, &facts.subnet, &facts.zone);
-        group.desired += 1;
+        group.shift_desired(1);
         let id = facts.id.clone();
+        let tags = group.instance_tags().into_iter().map(|(key, value)| (key, Some(value))).collect();
+        cx.send(Signal::TagInstance { instance: id.clone(), tags });
         group.members.push(Member {
             id: facts.id,
             subnet: facts.subnet,
@@ -178,6 +182,7 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             in_service: None,
             sickness: None,
             protected: group.settings.protect_new,
+            grows: false,
             registered: Vec::new(),
             draining: Vec::new(),
         });
@@ -234,7 +239,7 @@ fn leave(service: &mut Autoscaling, cx: &mut Context, params: &Params, words: &L
             return Err(invalid(format!("The instance {id} is not in InService: {}", member.lifecycle.name())));
         }
     }
-    let before = group.desired;
+    let before = group.desired();
     if decrements {
         decrement(group, i64::try_from(ids.len()).unwrap_or(i64::MAX), words.description)?;
     }
@@ -281,10 +286,11 @@ pub fn exit_standby(service: &mut Autoscaling, cx: &mut Context, params: &Params
         }
     }
     let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    if group.desired + count > group.settings.max {
+    if group.desired() + count > group.settings.max {
         return Err(invalid(format!(
             "Exiting standby would take the desired capacity from {} above the max size {}.",
-            group.desired, group.settings.max
+            group.desired(),
+            group.settings.max
         )));
     }
     let mut activities = Vec::new();
@@ -292,13 +298,13 @@ pub fn exit_standby(service: &mut Autoscaling, cx: &mut Context, params: &Params
         let cause = format!(
             "{}, increasing the capacity from {} to {}.",
             user_request(cx, &format!("instance {id} was moved out of standby")),
-            group.desired,
-            group.desired + 1
+            group.desired(),
+            group.desired() + 1
         );
         let Some(member) = group.member(id) else { continue };
         let (subnet, zone) = (member.subnet.clone(), member.zone.clone());
         let activity = begin(group, cx, format!("Moving EC2 instance out of Standby: {id}"), cause, &subnet, &zone);
-        group.desired += 1;
+        group.shift_desired(1);
         if let Some(member) = group.member_mut(id) {
             member.lifecycle = Lifecycle::Pending;
             member.activity = Some(activity.clone());

@@ -2,8 +2,7 @@
 
 use super::super::group::Group;
 use super::super::model::Autoscaling;
-use super::super::policy::{Adjustment, AdjustmentType, Kind, Policy, Step, check_steps};
-use super::super::scaling::Trigger;
+use super::super::policy::{Adjustment, AdjustmentType, Aggregation, Kind, Policy, Step, check_steps};
 use super::super::settings::{invalid, seconds};
 use super::super::tracking::{Metric, Tracking};
 use super::super::wire;
@@ -42,15 +41,21 @@ pub fn put(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answ
         enabled: params.bool("Enabled")?.unwrap_or(true),
         warmup: seconds(params, "EstimatedInstanceWarmup", 0..=WARMUP_SECONDS_MAX)?,
         kind,
-        proposal: None,
+        wish: None,
     };
+    let alarms = match &policy.kind {
+        Kind::Tracking(tracking) => tracking.alarms(&policy.arn),
+        Kind::Step { .. } | Kind::Simple { .. } => Vec::new(),
+    };
+    // Nothing is changed, and no ARN answered, before CloudWatch would take every alarm.
+    for params in &alarms {
+        cx.facts.check_alarm(params)?;
+    }
     if let Some(existing) = existing {
         forget_alarms(cx, &existing);
     }
-    if let Kind::Tracking(tracking) = &policy.kind {
-        for params in tracking.alarms(&policy.arn) {
-            cx.send(Signal::PutAlarm { params });
-        }
+    for params in alarms {
+        cx.send(Signal::PutAlarm { params });
     }
     let answer =
         Value::map().with("PolicyARN", Value::from(policy.arn.as_str())).with("Alarms", wire::alarms(cx, &policy));
@@ -118,10 +123,9 @@ fn step(params: &Params) -> Result<Kind, ApiError> {
         params.maps("StepAdjustments").into_iter().map(parse_one).collect::<Result<_, ApiError>>()?;
     check_steps(&steps).map_err(invalid)?;
     let aggregation = params.text("MetricAggregationType").unwrap_or("Average");
-    if !["Average", "Minimum", "Maximum"].contains(&aggregation) {
-        return Err(invalid(format!("Invalid MetricAggregationType: {aggregation}")));
-    }
-    Ok(Kind::Step { adjustment, steps, aggregation: aggregation.to_owned() })
+    let aggregation = Aggregation::parse(aggregation)
+        .ok_or_else(|| invalid(format!("Invalid MetricAggregationType: {aggregation}")))?;
+    Ok(Kind::Step { adjustment, steps, aggregation })
 }
 
 fn simple(params: &Params) -> Result<Kind, ApiError> {
@@ -161,6 +165,8 @@ pub fn delete(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
     let (group, name) = find(service, params)?;
     if let Some(policy) = service.group_mut(&group)?.policies.remove(&name) {
         forget_alarms(cx, &policy);
+        // The user's own alarms stay, without the action.
+        cx.send(Signal::PoliciesDeleted { policy_arns: vec![policy.arn], and_alarms: false });
     }
     Ok(Value::map())
 }
@@ -196,14 +202,8 @@ pub fn execute(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> 
     let (group, name) = find(service, params)?;
     let group = service.group_mut(&group)?;
     let honors = params.bool("HonorCooldown")?.unwrap_or(false);
-    let policy = group.policies.get(&name).cloned().ok_or_else(|| ApiError::missing("PolicyName"))?;
-    let reason = format!("a user request executed policy {name}");
-    let trigger = Trigger {
-        reason: &reason,
-        value: params.float("MetricValue")?,
-        threshold: params.float("BreachThreshold")?.unwrap_or(0.0),
-    };
-    group.adjust(cx.now, &policy, trigger, honors)?;
+    let threshold = params.float("BreachThreshold")?.unwrap_or(0.0);
+    group.execute(cx.now, &name, params.float("MetricValue")?, threshold, honors)?;
     group.turn(cx);
     Ok(Value::map())
 }

@@ -32,9 +32,7 @@ fn put_one(group: &mut Group, cx: &mut Context, params: &Params) -> Result<(), A
     if bounds == Bounds::default() {
         return Err(invalid("At least one of MinSize, MaxSize or DesiredCapacity must be specified"));
     }
-    if let (Some(min), Some(max)) = (bounds.min, bounds.max) {
-        check_bounds(min, max)?;
-    }
+    check_sizes(bounds)?;
     let recurrence = match params.text("Recurrence").filter(|expression| !expression.is_empty()) {
         Some(expression) => Some(Recurrence::parse(expression, params.text("TimeZone"))?),
         None => None,
@@ -59,15 +57,29 @@ fn put_one(group: &mut Group, cx: &mut Context, params: &Params) -> Result<(), A
     if action.next.is_none() {
         return Err(invalid("The scheduled action would never run"));
     }
-    let clash = group
-        .schedule
-        .values()
-        .find(|other| other.name != name && other.next == action.next && other.start.is_some() && start.is_some());
+    let clash = group.schedule.values().find(|other| other.name != name && other.next == action.next);
     if let Some(other) = clash {
         let message = format!("The scheduled action {} runs at the same time", other.name);
         return Err(ApiError::new("AlreadyExists", message));
     }
     group.schedule.insert(name.to_owned(), action);
+    Ok(())
+}
+
+/// Sizes that could never hold together; those that an action leaves out are the group's when it runs.
+fn check_sizes(bounds: Bounds) -> Result<(), ApiError> {
+    if let (Some(min), Some(max)) = (bounds.min, bounds.max) {
+        check_bounds(min, max)?;
+    }
+    let Some(desired) = bounds.desired else { return Ok(()) };
+    if bounds.min.is_some_and(|min| desired < min) || bounds.max.is_some_and(|max| desired > max) {
+        let limit = |name: &str, value: Option<i64>| value.map_or(String::new(), |value| format!(" {name}:{value}"));
+        return Err(invalid(format!(
+            "Desired capacity:{desired} must be between the specified{}{}",
+            limit("min size", bounds.min),
+            limit("max size", bounds.max)
+        )));
+    }
     Ok(())
 }
 
@@ -109,6 +121,7 @@ pub fn describe(service: &Autoscaling, params: &Params) -> Answer {
     let in_window = |action: &ScheduledAction| {
         // Names make AWS ignore the window.
         !names.is_empty()
+            || (start.is_none() && end.is_none())
             || action
                 .next
                 .is_some_and(|next| start.is_none_or(|start| next >= start) && end.is_none_or(|end| next <= end))

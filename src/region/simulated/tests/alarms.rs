@@ -1,0 +1,115 @@
+//! Between CloudWatch and Auto Scaling: who calls whom, how often, and what the history says of it.
+
+use crate::region::simulated::Simulated;
+use crate::region::simulated::setup::{escaped, tracking_form};
+
+const SIZES: &str = "&MinSize=1&MaxSize=10&DesiredCapacity=2&DefaultInstanceWarmup=60";
+const CPU: &str = "PredefinedMetricSpecification.PredefinedMetricType=ASGAverageCPUUtilization";
+
+#[test]
+fn a_policy_whose_alarm_cloudwatch_refuses_is_refused_itself_and_changes_nothing() {
+    let mut cloud = Simulated::with_group(SIZES);
+    cloud.track("cpu", "50", CPU);
+    let metrics = "TargetTrackingConfiguration.CustomizedMetricSpecification.Metrics";
+    let broken = format!(
+        "CustomizedMetricSpecification.Metrics.member.1.Id=e1&{metrics}.member.1.Expression=m1+%2F&{metrics}.member.1.ReturnData=true"
+    );
+    let error = cloud.try_asg("PutScalingPolicy", &tracking_form("cpu", "60", &broken)).unwrap_err();
+    assert_eq!(error.code, "ValidationError", "{error:?}");
+    let unknown = "CustomizedMetricSpecification.Namespace=App\
+         &TargetTrackingConfiguration.CustomizedMetricSpecification.MetricName=Rate\
+         &TargetTrackingConfiguration.CustomizedMetricSpecification.Statistic=Middle";
+    cloud.try_asg("PutScalingPolicy", &tracking_form("other", "60", unknown)).unwrap_err();
+
+    let policies = cloud.asg("DescribePolicies", "AutoScalingGroupName=web").maps("ScalingPolicies");
+    assert_eq!(policies.len(), 1);
+    let answered: Vec<String> =
+        policies[0].maps("Alarms").iter().map(|alarm| alarm.text("AlarmName").unwrap().to_owned()).collect();
+    let alarms = cloud.cloudwatch("DescribeAlarms", "").maps("MetricAlarms");
+    let there: Vec<&str> = alarms.iter().map(|alarm| alarm.text("AlarmName").unwrap()).collect();
+    assert_eq!(answered, there, "every alarm that is answered is there");
+    assert_eq!(alarms[0].float("Threshold").unwrap(), Some(50.0), "as before");
+}
+
+#[test]
+fn an_action_without_a_matching_step_is_recorded_as_failed() {
+    let mut cloud = Simulated::with_group(SIZES);
+    let out = cloud.step("out", "ChangeInCapacity", &[(Some(20), None, 1)], "");
+    cloud.cpu_alarm("busy", "GreaterThanThreshold", 50, 1, &out);
+    cloud.load_now(130.0);
+    cloud.run(300);
+    assert_eq!(cloud.desired(), 2, "65.35 % is fifteen above the threshold, the step begins at twenty");
+    let history = cloud.alarm_history("busy");
+    let failed =
+        format!("Failed to execute action {out}. Received error: \"No step adjustment found for metric value [65.35");
+    assert!(history.last().unwrap().starts_with(&failed), "{history:?}");
+    assert!(history.last().unwrap().ends_with("] and breach threshold 50.0\""), "{history:?}");
+    assert!(!history.contains(&format!("Successfully executed action {out}")), "{history:?}");
+    cloud.load_now(10.0);
+    cloud.run(120);
+    cloud.load_now(170.0);
+    cloud.run(120);
+    assert_eq!(cloud.desired(), 3);
+    let history = cloud.alarm_history("busy");
+    assert_eq!(history.last().unwrap(), &format!("Successfully executed action {out}"));
+}
+
+#[test]
+fn policies_act_on_ok_and_on_insufficient_data_where_an_alarm_says_so() {
+    let mut cloud = Simulated::with_group(SIZES);
+    let form = "AutoScalingGroupName=web&AdjustmentType=ExactCapacity&Cooldown=0";
+    let calm = cloud.asg("PutScalingPolicy", &format!("{form}&PolicyName=calm&ScalingAdjustment=1"));
+    let blind = cloud.asg("PutScalingPolicy", &format!("{form}&PolicyName=blind&ScalingAdjustment=5"));
+    let form = format!(
+        "AlarmName=queue&Namespace=App&MetricName=Queue&Statistic=Sum&Period=60&EvaluationPeriods=1&Threshold=10\
+         &ComparisonOperator=GreaterThanThreshold&OKActions.member.1={}&InsufficientDataActions.member.1={}",
+        escaped(calm.text("PolicyARN").unwrap()),
+        escaped(blind.text("PolicyARN").unwrap()),
+    );
+    cloud.cloudwatch("PutMetricAlarm", &form);
+    cloud.cloudwatch("PutMetricData", "Namespace=App&MetricData.member.1.MetricName=Queue&MetricData.member.1.Value=1");
+    cloud.run(120);
+    assert_eq!(cloud.desired(), 1, "OK");
+    cloud.run(600);
+    assert_eq!(cloud.desired(), 5, "no data any more");
+    let causes: Vec<String> = cloud.activities().into_iter().map(|(_, cause, _)| cause).collect();
+    assert!(causes.iter().any(|cause| cause.contains("a monitor alarm queue in state OK triggered policy calm")));
+}
+
+/// The user guide: deleting a policy takes its action away from alarms, which stay; deleting a group takes alarms, too, that
+/// are left without an action.
+#[test]
+fn deleted_policies_leave_no_action_and_a_deleted_group_no_idle_alarm() {
+    let mut cloud = Simulated::with_group(SIZES);
+    let out = cloud.step("out", "ChangeInCapacity", &[(Some(0), None, 1)], "");
+    let inward = cloud.step("in", "ChangeInCapacity", &[(None, Some(0), -1)], "");
+    cloud.cpu_alarm("busy", "GreaterThanThreshold", 70, 1, &out);
+    cloud.cpu_alarm("idle", "LessThanThreshold", 5, 100, &inward);
+    let named = |cloud: &mut Simulated| -> Vec<String> {
+        let policies = cloud.asg("DescribePolicies", "AutoScalingGroupName=web").maps("ScalingPolicies");
+        let alarms = policies.iter().flat_map(|policy| policy.maps("Alarms"));
+        alarms.map(|alarm| alarm.text("AlarmName").unwrap().to_owned()).collect()
+    };
+    assert_eq!(named(&mut cloud), ["idle", "busy"], "step policies name the alarms that call them");
+    cloud.asg("DeletePolicy", "AutoScalingGroupName=web&PolicyName=out");
+    let alarms = |cloud: &mut Simulated| -> Vec<(String, usize)> {
+        let alarms = cloud.cloudwatch("DescribeAlarms", "").maps("MetricAlarms");
+        alarms.iter().map(|it| (it.text("AlarmName").unwrap().to_owned(), it.list("AlarmActions").len())).collect()
+    };
+    assert_eq!(alarms(&mut cloud), [("busy".to_owned(), 0), ("idle".to_owned(), 1)]);
+    cloud.asg("DeleteAutoScalingGroup", "AutoScalingGroupName=web&ForceDelete=true");
+    assert_eq!(alarms(&mut cloud), [("busy".to_owned(), 0)], "it had lost its action before");
+}
+
+#[test]
+fn group_metrics_have_one_sample_a_minute() {
+    let mut cloud = Simulated::with_group(SIZES);
+    cloud.asg("EnableMetricsCollection", "AutoScalingGroupName=web&Granularity=1Minute");
+    cloud.run(600);
+    let form = "Namespace=AWS%2FAutoScaling&MetricName=GroupDesiredCapacity&Period=300&Statistics.member.1=Sum\
+                &Statistics.member.2=SampleCount&Dimensions.member.1.Name=AutoScalingGroupName&Dimensions.member.1.Value=web";
+    let window = "&StartTime=2026-01-01T00:11:00Z&EndTime=2026-01-01T00:16:00Z";
+    let points = cloud.cloudwatch("GetMetricStatistics", &format!("{form}{window}")).maps("Datapoints");
+    assert_eq!(points.len(), 1);
+    assert_eq!((points[0].float("SampleCount").unwrap(), points[0].float("Sum").unwrap()), (Some(5.0), Some(10.0)));
+}
