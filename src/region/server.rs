@@ -16,10 +16,10 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Region;
@@ -31,12 +31,27 @@ use crate::clock;
 
 /// The largest body that is read, before and after decompression. AWS's own largest, PutMetricData's, is 1 MB.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Connections served at once; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 1024;
+/// What clients may hold.
+const LIMITS: Limits =
+    Limits { connections: 1024, spare_connections: 16, head: Duration::from_secs(30), body: Duration::from_secs(30) };
 /// Charts drawn at once: each takes a processor, and up to 50 MB.
 static DRAWING: Semaphore = Semaphore::const_new(2);
-/// How long a client may take to send its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one may take that has a spare connection.
+const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bounds on what clients hold: connections, and the time that they may take for each request.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connections served at once.
+    connections: usize,
+    /// Connections beyond those, which are only told how the region is: `local status` gets through whatever others do.
+    /// More wait in the kernel's queue.
+    spare_connections: usize,
+    /// For a request's head.
+    head: Duration,
+    /// For a request's body.
+    body: Duration,
+}
 
 /// What the endpoint serves.
 pub struct Endpoint {
@@ -56,9 +71,16 @@ struct Reset;
 
 /// Serves until `stop` is cancelled.
 pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, stop: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    serve_within(LIMITS, listener, endpoint, stop).await;
+}
+
+async fn serve_within(limits: Limits, listener: TcpListener, endpoint: Arc<Endpoint>, stop: CancellationToken) {
+    let places = Places {
+        usual: Arc::new(Semaphore::new(limits.connections)),
+        spare: Arc::new(Semaphore::new(limits.spare_connections)),
+    };
     loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+        let Some(place) = places.take().await else { return };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -71,51 +93,103 @@ pub async fn serve(listener: TcpListener, endpoint: Arc<Endpoint>, stop: Cancell
             },
             () = stop.cancelled() => return,
         };
+        // What was free a while ago may not be the best place now that somebody came.
+        let place = places.better_than(place);
+        tokio::spawn(connection(limits, place, stream, Arc::clone(&endpoint), stop.clone()));
+    }
+}
+
+/// Where a connection is counted, until it is dropped.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    is_spare: bool,
+}
+
+struct Places {
+    usual: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+}
+
+impl Places {
+    /// A usual place, else a spare one; waits while there is neither.
+    async fn take(&self) -> Option<Place> {
+        tokio::select! {
+            biased;
+            usual = Arc::clone(&self.usual).acquire_owned() => Some(Place { _permit: usual.ok()?, is_spare: false }),
+            spare = Arc::clone(&self.spare).acquire_owned() => Some(Place { _permit: spare.ok()?, is_spare: true }),
+        }
+    }
+
+    fn better_than(&self, place: Place) -> Place {
+        match Arc::clone(&self.usual).try_acquire_owned() {
+            Ok(usual) if place.is_spare => Place { _permit: usual, is_spare: false },
+            _ => place,
+        }
+    }
+}
+
+async fn connection(limits: Limits, place: Place, stream: TcpStream, endpoint: Arc<Endpoint>, stop: CancellationToken) {
+    let service = service_fn(|request| {
         let endpoint = Arc::clone(&endpoint);
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            let _permit = permit;
-            let service = service_fn(|request| {
-                let endpoint = Arc::clone(&endpoint);
-                Box::pin(async move { endpoint.respond(request).await })
-            });
-            let mut connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                () = stop.cancelled() => Ok(()),
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "connection ended");
-                if error.source().is_some_and(|cause| cause.is::<Reset>()) {
-                    // Closed without lingering, the client gets RST; where that fails, it sees the end.
-                    let _ = connection.into_parts().io.into_inner().set_zero_linger();
-                }
+        Box::pin(async move {
+            if place.is_spare {
+                Ok(endpoint.respond_briefly(&request))
+            } else {
+                endpoint.respond(request, limits.body).await
             }
-        });
+        })
+    });
+    let mut connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(if place.is_spare { SPARE_HEAD_TIMEOUT } else { limits.head })
+        .keep_alive(!place.is_spare)
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => Ok(()),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+        if error.source().is_some_and(|cause| cause.is::<Reset>()) {
+            // Closed without lingering, the client gets RST; where that fails, it sees the end.
+            let _ = connection.into_parts().io.into_inner().set_zero_linger();
+        }
     }
 }
 
 impl Endpoint {
-    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Reset> {
+    /// What needs no body and no world: how the region is; `None` for an AWS operation.
+    fn respond_without_body(&self, request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+        if let Err(reason) = from_this_machine(request.headers()) {
+            return Some(text(StatusCode::FORBIDDEN, reason));
+        }
+        (request.method() == Method::GET).then(|| match request.uri().path() {
+            "/_cloudscale/health" | "/_localstack/health" => json(&self.health),
+            _ => text(StatusCode::NOT_FOUND, "this is cloudscale's embedded region: an AWS endpoint"),
+        })
+    }
+
+    /// Answers on a spare connection.
+    fn respond_briefly(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        self.respond_without_body(request).unwrap_or_else(|| {
+            tracing::warn!("an operation is refused: clients hold all connections of the endpoint");
+            let reason =
+                "clients hold all connections of the embedded region's endpoint; try again when some are closed";
+            text(StatusCode::SERVICE_UNAVAILABLE, reason)
+        })
+    }
+
+    async fn respond(&self, request: Request<Incoming>, patience: Duration) -> Result<Response<Full<Bytes>>, Reset> {
+        if let Some(response) = self.respond_without_body(&request) {
+            return Ok(response);
+        }
         let (head, body) = request.into_parts();
-        if let Err(reason) = from_this_machine(&head) {
-            return Ok(text(StatusCode::FORBIDDEN, reason));
-        }
-        if head.method == Method::GET {
-            return Ok(match head.uri.path() {
-                "/_cloudscale/health" | "/_localstack/health" => json(&self.health),
-                _ => text(StatusCode::NOT_FOUND, "this is cloudscale's embedded region: an AWS endpoint"),
-            });
-        }
         let protocol = protocol::protocol(&head);
         let request_id = self.region.read(super::world::World::request_id);
-        let request = match body_of(&head, body).await {
-            Ok(body) => protocol::read(protocol, &head, &body),
-            Err(error) => Err(error),
+        let Ok(body) = tokio::time::timeout(patience, body_of(&head, body)).await else {
+            return Ok(text(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"));
         };
+        let request = body.and_then(|body| protocol::read(protocol, &head, &body));
         let admitted = protocol::region(&head).map_or(Ok(()), |name| self.region.read(|world| world.admit(name)));
         let answer = match (&request, admitted) {
             (Ok(request), Ok(())) => self.answer(request).await?,
@@ -239,11 +313,11 @@ async fn body_of(head: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
 }
 
 /// Refuses what a web page could have sent.
-fn from_this_machine(head: &Parts) -> Result<(), &'static str> {
-    if head.headers.contains_key(ORIGIN) {
+fn from_this_machine(headers: &HeaderMap) -> Result<(), &'static str> {
+    if headers.contains_key(ORIGIN) {
         return Err("requests of web pages (Origin) are refused");
     }
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     if is_loopback(host) { Ok(()) } else { Err("only loopback names are served: the Host header names another") }
 }
 
@@ -275,11 +349,15 @@ mod tests {
     use super::*;
     use crate::region::world::World;
 
-    /// Sends one raw request to a fresh region; returns the raw response.
-    async fn send(head: &str, body: &[u8]) -> String {
+    fn endpoint() -> Arc<Endpoint> {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));
         let health = serde_json::json!({"status": "running"});
-        let endpoint = Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health, faults: None });
+        Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health, faults: None })
+    }
+
+    /// Sends one raw request to a fresh region; returns the raw response.
+    async fn send(head: &str, body: &[u8]) -> String {
+        let endpoint = endpoint();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -327,6 +405,44 @@ mod tests {
         gzip.write_all(&zeros).unwrap();
         let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\n";
         assert!(send(head, &gzip.finish().unwrap()).await.starts_with("HTTP/1.1 413"));
+    }
+
+    async fn rest(stream: &mut tokio::net::TcpStream) -> String {
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response).await;
+        String::from_utf8_lossy(&response).into_owned()
+    }
+
+    #[tokio::test]
+    async fn unfinished_bodies_hold_neither_the_endpoint_for_ever_nor_the_status_at_all() {
+        let limits = Limits { connections: 3, spare_connections: 1, head: LIMITS.head, body: Duration::from_secs(3) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve_within(limits, listener, endpoint(), stop.clone()));
+        let connect = || async { tokio::net::TcpStream::connect(address).await.unwrap() };
+        let mut unfinished = Vec::new();
+        for _ in 0..3 {
+            let mut stream = connect().await;
+            stream.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nA").await.unwrap();
+            unfinished.push(stream);
+        }
+        // One after the other on the one spare place, while the unfinished ones hold all the others.
+        for (request, expected) in
+            [("GET /_cloudscale/health", "200"), ("POST /", "503"), ("GET /_cloudscale/health", "200")]
+        {
+            let mut stream = connect().await;
+            let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let response = tokio::time::timeout(Duration::from_secs(2), rest(&mut stream)).await.unwrap();
+            assert!(response.starts_with(&format!("HTTP/1.1 {expected}")), "{request:?}: {response}");
+        }
+        for stream in &mut unfinished {
+            let response = tokio::time::timeout(Duration::from_secs(10), rest(stream)).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 408"), "{response}");
+        }
+        stop.cancel();
+        server.await.unwrap();
     }
 
     #[tokio::test]
