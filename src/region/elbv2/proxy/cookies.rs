@@ -1,10 +1,11 @@
 //! Stickiness cookies: which target, or which target group, a client met first.
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use hyper::HeaderMap;
-use hyper::header::{self, HeaderValue};
 use jiff::Timestamp;
+
+use super::head::{Field, Name};
 
 /// Names the target.
 pub const TARGET: &str = "AWSALB";
@@ -12,23 +13,22 @@ pub const TARGET: &str = "AWSALB";
 pub const TARGET_GROUP: &str = "AWSALBTG";
 
 /// The value of a cookie that the client sent.
-pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(header::COOKIE)
+pub fn read<'b>(fields: &[Field<'b>], name: &str) -> Option<&'b str> {
+    fields
         .iter()
-        .filter_map(|value| value.to_str().ok())
+        .filter(|field| Name::of(field.name) == Name::Cookie)
+        .filter_map(|field| std::str::from_utf8(field.value).ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
 }
 
-/// A cookie to set, and its twin for requests from other sites.
-pub fn set(name: &str, value: &str, now: Timestamp, stay: Duration) -> Vec<HeaderValue> {
+/// Writes the header that sets a cookie, and its twin for requests from other sites.
+pub fn set(out: &mut Vec<u8>, name: &str, value: &str, now: Timestamp, stay: Duration) {
     let expires = (now + stay).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let plain = format!("{name}={value}; Expires={expires}; Path=/");
-    let twin = format!("{name}CORS={value}; Expires={expires}; Path=/; SameSite=None");
-    [plain, twin].into_iter().filter_map(|cookie| HeaderValue::from_maybe_shared(cookie).ok()).collect()
+    let _ = write!(out, "Set-Cookie: {name}={value}; Expires={expires}; Path=/\r\n");
+    let _ = write!(out, "Set-Cookie: {name}CORS={value}; Expires={expires}; Path=/; SameSite=None\r\n");
 }
 
 #[cfg(test)]
@@ -37,17 +37,22 @@ mod tests {
 
     #[test]
     fn a_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, "a=1; AWSALBTG=two".parse().unwrap());
-        headers.append(header::COOKIE, "AWSALB=three".parse().unwrap());
-        assert_eq!(read(&headers, TARGET), Some("three"));
-        assert_eq!(read(&headers, TARGET_GROUP), Some("two"));
-        assert_eq!(read(&headers, "b"), None);
+        let field = |name, value: &'static str| Field { name, value: value.as_bytes() };
+        let fields = [field("Cookie", "a=1; AWSALBTG=two"), field("X", "b=2"), field("cookie", "AWSALB=three")];
+        assert_eq!(read(&fields, TARGET), Some("three"));
+        assert_eq!(read(&fields, TARGET_GROUP), Some("two"));
+        assert_eq!(read(&fields, "b"), None);
     }
 
     #[test]
     fn a_cookie_tells_when_it_expires() {
-        let set = set(TARGET, "x", Timestamp::UNIX_EPOCH, Duration::from_secs(86_400));
-        assert_eq!(set[0], "AWSALB=x; Expires=Fri, 02 Jan 1970 00:00:00 GMT; Path=/");
+        let mut out = Vec::new();
+        set(&mut out, TARGET, "x", Timestamp::UNIX_EPOCH, Duration::from_secs(86_400));
+        let text = String::from_utf8(out).unwrap();
+        let expires = "Expires=Fri, 02 Jan 1970 00:00:00 GMT; Path=/";
+        assert_eq!(
+            text,
+            format!("Set-Cookie: AWSALB=x; {expires}\r\nSet-Cookie: AWSALBCORS=x; {expires}; SameSite=None\r\n")
+        );
     }
 }

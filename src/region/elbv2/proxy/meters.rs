@@ -1,5 +1,5 @@
-//! What the proxy counts: atomics that a request touches without a lock, drained every second into CloudWatch's
-//! measurements.
+//! What the proxy counts: atomics that only the serving thread's own requests touch, drained every second into
+//! CloudWatch's measurements.
 //!
 //! | counted per | metrics (AWS/ApplicationELB) | dimensions |
 //! | --- | --- | --- |
@@ -68,8 +68,9 @@ fn bucket(micros: u64) -> usize {
     usize::try_from(index).map_or(BUCKETS - 1, |index| index.min(BUCKETS - 1))
 }
 
-/// Counts of one load balancer.
+/// Counts of one load balancer on one thread; on cache lines of their own.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub struct FrontMeter {
     pub new_connections: AtomicU64,
     /// Open now.
@@ -90,6 +91,49 @@ pub struct FrontMeter {
 }
 
 impl FrontMeter {
+    /// Moves the counts to another; connections that are open are counted in both.
+    pub fn drain_into(&self, sum: &Self) {
+        for (from, to) in self.counters().into_iter().zip(sum.counters()) {
+            to.fetch_add(from.swap(0, Relaxed), Relaxed);
+        }
+        sum.active_connections.fetch_add(self.active_connections.load(Relaxed), Relaxed);
+    }
+
+    /// What is emptied: all but the connections that are open.
+    fn counters(&self) -> [&AtomicU64; 13] {
+        let Self {
+            new_connections,
+            active_connections: _,
+            rejected_connections,
+            processed_bytes,
+            fixed_responses,
+            redirects,
+            rule_evaluations,
+            fail_open_requests,
+            own_4xx,
+            own_5xx,
+            own_500,
+            own_502,
+            own_503,
+            own_504,
+        } = self;
+        [
+            new_connections,
+            rejected_connections,
+            processed_bytes,
+            fixed_responses,
+            redirects,
+            rule_evaluations,
+            fail_open_requests,
+            own_4xx,
+            own_5xx,
+            own_500,
+            own_502,
+            own_503,
+            own_504,
+        ]
+    }
+
     /// The load balancer answered by itself because something is wrong.
     pub fn refused(&self, status: u16) {
         let class = if status >= 500 { &self.own_5xx } else { &self.own_4xx };

@@ -1,17 +1,34 @@
 //! The data plane of the load balancers: a real HTTP/1.1 reverse proxy.
 //!
 //! One loop follows the model: when its revision moves, it takes the new routing, opens and closes sockets, and swaps
-//! each listener's table. Requests are served on threads of their own, so that a busy region does not slow them, and
-//! touch nothing of the loop's but a table and atomics. Every second the loop empties the meters.
+//! each listener's table. Requests are served on threads of their own (`workers`), so that a busy region does not slow
+//! them, and touch nothing of the loop's but a table and atomics. Every second the loop empties the meters.
+//!
+//! ```text
+//! listener ── accepts ──> connection ── one request after the other
+//!                           │  head       reads a head in place: limits, framing, what concerns one connection
+//!                           │  decision   rules → target group → target, or an answer of our own (answers, cookies)
+//!                           │  rewrite    the head as it goes on
+//!                           └─ exchange   both directions at once: two flows, each a buffer and a framing (decoder)
+//!                                └─ target   kept connections, requests in flight, meters: a lane for each thread
+//! ```
 
 mod answers;
+mod buffer;
+mod connection;
 mod cookies;
-mod headers;
+mod decision;
+mod exchange;
+mod flow;
+mod framing;
+mod head;
+mod listener;
 mod meters;
-mod relay;
-mod serve;
+mod rewrite;
 mod table;
-mod upstream;
+mod target;
+mod timer;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -21,23 +38,21 @@ use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::listener::Listening;
 use self::meters::{Drained, TargetLabels, network};
-use self::serve::Listening;
-use self::table::{Live, Table};
+use self::table::{LaneIndex, Live, Table};
+use self::workers::Workers;
 use crate::clock;
 use crate::region::driver::Region;
 use crate::region::signal::Signal;
 
-/// Threads that serve requests, at most. One does tens of thousands of requests a second.
-const THREADS_MAX: usize = 4;
 /// Descriptors that the process may want to have open.
 const DESCRIPTORS: u64 = 65_536;
 /// How often meters are emptied, closed sockets are tried again and idle connections are looked through.
@@ -69,17 +84,17 @@ fn raise_descriptor_limit() {
 pub fn start(region: Arc<Region>, stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
     raise_descriptor_limit();
     region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
-    let threads = Threads::start(stop)?;
-    Ok(tokio::spawn(run(region, threads, stop.clone())))
+    let workers = Workers::start(stop)?;
+    Ok(tokio::spawn(run(region, workers, stop.clone())))
 }
 
-async fn run(region: Arc<Region>, threads: Threads, stop: CancellationToken) {
+async fn run(region: Arc<Region>, workers: Workers, stop: CancellationToken) {
     let mut changes = region.subscribe();
     let mut plane = Plane {
         region,
         stop: stop.clone(),
-        workers: threads.handles.clone(),
-        live: Live::default(),
+        live: Live::new(workers.handles.len()),
+        workers: workers.handles.clone(),
         open: HashMap::new(),
         retired: Vec::new(),
         revision: None,
@@ -104,37 +119,8 @@ async fn run(region: Arc<Region>, threads: Threads, stop: CancellationToken) {
             next_tick = clock::now() + TICK;
         }
     }
-    if tokio::task::spawn_blocking(move || threads.join()).await.is_err() {
+    if tokio::task::spawn_blocking(move || workers.join()).await.is_err() {
         tracing::error!("the proxy's threads could not be waited for");
-    }
-}
-
-/// The threads that serve requests: each with its own loop, so that the two sides of a request stay together.
-struct Threads {
-    handles: Vec<Handle>,
-    joins: Vec<JoinHandle<()>>,
-}
-
-impl Threads {
-    fn start(stop: &CancellationToken) -> io::Result<Self> {
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        let mut threads = Self { handles: Vec::new(), joins: Vec::new() };
-        for index in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            threads.handles.push(runtime.handle().clone());
-            let stop = stop.clone();
-            let thread = std::thread::Builder::new().name(format!("proxy-{index}"));
-            threads.joins.push(thread.spawn(move || runtime.block_on(stop.cancelled()))?);
-        }
-        Ok(threads)
-    }
-
-    fn join(self) {
-        for join in self.joins {
-            if join.join().is_err() {
-                tracing::error!("a thread of the proxy had panicked");
-            }
-        }
     }
 }
 
@@ -179,7 +165,7 @@ impl Plane {
             let same = before.remove(&arn).and_then(|socket| match socket.listening {
                 Some(listening) if socket.address == address => Some(listening),
                 moved => {
-                    moved.inspect(|listening| listening.stop.cancel());
+                    self.retired.extend(moved.map(|listening| listening.remove()));
                     None
                 }
             });
@@ -193,8 +179,7 @@ impl Plane {
             self.open.insert(arn, Socket { address, listening });
         }
         for removed in before.into_values().filter_map(|socket| socket.listening) {
-            removed.stop.cancel();
-            self.retired.push(removed.table());
+            self.retired.push(removed.remove());
         }
     }
 
@@ -218,11 +203,11 @@ impl Plane {
         let socket = TcpListener::bind(address)?;
         socket.set_nonblocking(true)?;
         let listening = Arc::new(Listening::new(table, self.stop.child_token()));
-        for worker in &self.workers {
+        for (lane, worker) in self.workers.iter().enumerate() {
             let (socket, listening) = (socket.try_clone()?, Arc::clone(&listening));
             worker.spawn(async move {
                 match tokio::net::TcpListener::from_std(socket) {
-                    Ok(socket) => listening.accept(socket).await,
+                    Ok(socket) => listening.accept(socket, LaneIndex(lane)).await,
                     Err(error) => tracing::error!(%error, "a socket could not be watched"),
                 }
             });
@@ -269,17 +254,18 @@ impl Plane {
         let mut requests: HashMap<&str, u64> = HashMap::new();
         for target in self.live.targets() {
             let Some(group) = self.live.group(&target.group) else { continue };
-            for (total, meter) in
-                [(&target.minute.0, &target.meter.bytes_in), (&target.minute.1, &target.meter.bytes_out)]
-            {
-                total.fetch_add(meter.swap(0, Relaxed), Relaxed);
+            for meter in target.lanes.iter().map(|lane| &lane.meter) {
+                for (total, meter) in [(&target.minute.0, &meter.bytes_in), (&target.minute.1, &meter.bytes_out)] {
+                    total.fetch_add(meter.swap(0, Relaxed), Relaxed);
+                }
             }
             let labels = TargetLabels {
                 load_balancer: &group.routes.load_balancer,
                 target_group: &group.routes.full_name,
                 zone: &target.route.zone,
             };
-            *requests.entry(&target.group).or_default() += drained.target(&target.meter, labels);
+            let of_target: u64 = target.lanes.iter().map(|lane| drained.target(&lane.meter, labels)).sum();
+            *requests.entry(&target.group).or_default() += of_target;
             if minute_ends {
                 let bytes = (target.minute.0.swap(0, Relaxed), target.minute.1.swap(0, Relaxed));
                 measured.extend(network(&target.id.instance, self.minute, bytes.0, bytes.1));
@@ -298,9 +284,10 @@ impl Plane {
             }
         }
         for front in self.live.fronts() {
-            drained.front(&front.meter, &front.load_balancer, &front.zone);
+            let meter = front.drain();
+            drained.front(&meter, &front.load_balancer, &front.zone);
             if minute_ends {
-                let open = front.meter.active_connections.load(Relaxed);
+                let open = meter.active_connections.load(Relaxed);
                 drained.active_connections(open, &front.load_balancer, &front.zone);
             }
         }

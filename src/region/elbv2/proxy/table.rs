@@ -13,15 +13,37 @@ use super::super::actions::Forward;
 use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, TargetGroupRoutes};
 use super::super::targets::TargetId;
 use super::meters::FrontMeter;
-use super::upstream::Target;
+use super::target::Target;
 use crate::clock;
+
+/// A serving thread, by which everything that it alone writes is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneIndex(pub usize);
 
 /// A load balancer, for its meters.
 #[derive(Debug)]
 pub struct Front {
     pub load_balancer: String,
     pub zone: String,
-    pub meter: FrontMeter,
+    /// One for each serving thread.
+    meters: Box<[FrontMeter]>,
+}
+
+impl Front {
+    fn new(load_balancer: String, zone: String, lanes: usize) -> Self {
+        Self { load_balancer, zone, meters: (0..lanes).map(|_| FrontMeter::default()).collect() }
+    }
+
+    pub fn meter(&self, lane: LaneIndex) -> &FrontMeter {
+        &self.meters[lane.0]
+    }
+
+    /// Empties the meters into one.
+    pub fn drain(&self) -> FrontMeter {
+        let sum = FrontMeter::default();
+        self.meters.iter().for_each(|meter| meter.drain_into(&sum));
+        sum
+    }
 }
 
 /// One listener's routing; replaced as a whole when anything changes.
@@ -36,6 +58,8 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Group {
     pub routes: TargetGroupRoutes,
+    /// What a stickiness cookie says of it.
+    pub tag: String,
     /// Those that take new requests.
     rotation: Vec<Member>,
     turn: Arc<AtomicUsize>,
@@ -49,8 +73,10 @@ struct Member {
 }
 
 /// What lives on from one routing to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
+    /// How many threads serve.
+    lanes: usize,
     fronts: HashMap<String, Arc<Front>>,
     targets: HashMap<(String, TargetId), Arc<Target>>,
     groups: Arc<HashMap<String, Arc<Group>>>,
@@ -59,6 +85,10 @@ pub struct Live {
 }
 
 impl Live {
+    pub fn new(lanes: usize) -> Self {
+        Self { lanes, fronts: HashMap::new(), targets: HashMap::new(), groups: Arc::default(), drained: Arc::default() }
+    }
+
     /// The tables for a new routing, in the order of its listeners. What it does not name any more is forgotten.
     pub fn tables(&mut self, routing: Routing) -> Vec<Arc<Table>> {
         let mut targets = HashMap::new();
@@ -68,9 +98,8 @@ impl Live {
             for route in &routes.targets {
                 let key = (routes.arn.clone(), route.id.clone());
                 let known = self.targets.get(&key).filter(|known| known.route.address == route.address);
-                let target = known
-                    .cloned()
-                    .unwrap_or_else(|| Arc::new(Target::new(&routes.arn, route.clone(), Arc::clone(&self.drained))));
+                let fresh = || Target::new(&routes.arn, route.clone(), self.lanes, Arc::clone(&self.drained));
+                let target = known.cloned().unwrap_or_else(|| Arc::new(fresh()));
                 target.set_draining(matches!(route.standing, Standing::Draining | Standing::Unused));
                 let takes_part = match route.standing {
                     Standing::Healthy => true,
@@ -88,7 +117,8 @@ impl Live {
                 rotation.iter_mut().for_each(|member| member.ramp = None);
             }
             let turn = self.groups.get(&routes.arn).map(|group| Arc::clone(&group.turn)).unwrap_or_default();
-            groups.insert(routes.arn.clone(), Arc::new(Group { routes, rotation, turn }));
+            let tag = tag(&routes.arn);
+            groups.insert(routes.arn.clone(), Arc::new(Group { routes, tag, rotation, turn }));
         }
         self.targets = targets;
         self.groups = Arc::new(groups);
@@ -97,7 +127,7 @@ impl Live {
             let name = routes.settings.load_balancer.clone();
             let zone = routes.settings.zone.clone();
             let known = self.fronts.get(&name).filter(|known| known.zone == zone);
-            let fresh = || Arc::new(Front { load_balancer: name.clone(), zone, meter: FrontMeter::default() });
+            let fresh = || Arc::new(Front::new(name.clone(), zone, self.lanes));
             let front = fronts.entry(name.clone()).or_insert_with(|| known.cloned().unwrap_or_else(fresh));
             Arc::new(Table { front: Arc::clone(front), groups: Arc::clone(&self.groups), routes })
         });
@@ -178,7 +208,7 @@ impl Group {
         if count == 0 {
             return None;
         }
-        let met = |sticky: &str| self.rotation.iter().find(|member| target_tag(&member.target) == sticky);
+        let met = |sticky: &str| self.rotation.iter().find(|member| member.target.tag == sticky);
         if let Some(met) = sticky.and_then(met) {
             return Some(&met.target);
         }
@@ -207,11 +237,6 @@ impl Member {
             clock::instant().duration_since(since).as_secs_f64() >= whole.as_secs_f64() * fastrand::f64()
         })
     }
-}
-
-/// What a stickiness cookie says of a target.
-pub fn target_tag(target: &Target) -> String {
-    tag(&format!("{}:{}", target.id.instance, target.id.port))
 }
 
 /// FNV-1a: a cookie needs to tell targets apart, not to keep a secret.
@@ -251,7 +276,7 @@ mod tests {
     }
 
     fn live(groups: Vec<TargetGroupRoutes>) -> Live {
-        let mut live = Live::default();
+        let mut live = Live::new(1);
         live.tables(Routing { listeners: Vec::new(), target_groups: groups });
         live
     }
@@ -283,12 +308,12 @@ mod tests {
 
     #[test]
     fn least_outstanding_requests_picks_the_target_with_the_fewest_in_flight() {
-        use super::super::upstream::InFlight;
+        use super::super::target::InFlight;
         let live = live(vec![routes("a", &["1", "2"], Algorithm::LeastOutstandingRequests)]);
         let group = live.group("a").unwrap();
-        let busy = InFlight::new(Arc::clone(group.pick(None).unwrap()));
+        let busy = InFlight::new(Arc::clone(group.pick(None).unwrap()), LaneIndex(0));
         for _ in 0..4 {
-            assert_ne!(picked(group, None), busy.0.id.instance);
+            assert_ne!(picked(group, None), busy.target.id.instance);
         }
     }
 

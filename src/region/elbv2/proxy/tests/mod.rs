@@ -1,5 +1,7 @@
 //! The proxy with real sockets: raw clients, targets that answer and targets that misbehave.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -121,10 +123,10 @@ impl Bench {
     async fn patient(targets: &[(&Server, Standing)], idle_timeout: Duration) -> Self {
         let listener = tokio::net::TcpListener::bind((LOOPBACK, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut bench = Self { live: Live::default(), listening: None, address, idle_timeout };
+        let mut bench = Self { live: Live::new(1), listening: None, address, idle_timeout };
         bench.route(targets);
         let listening = bench.listening.clone().unwrap();
-        tokio::spawn(listening.accept(listener));
+        tokio::spawn(listening.accept(listener, LaneIndex(0)));
         bench
     }
 
@@ -414,11 +416,12 @@ async fn a_request_is_counted_where_its_target_is() {
     for target in bench.live.targets() {
         let labels =
             TargetLabels { load_balancer: "app/lab/1", target_group: "targetgroup/light/1", zone: "us-east-1a" };
-        assert_eq!(drained.target(&target.meter, labels), 3);
+        assert_eq!(drained.target(&target.lanes[0].meter, labels), 3);
     }
     for front in bench.live.fronts() {
-        assert_eq!(front.meter.fixed_responses.load(Relaxed), 1);
-        assert_eq!(front.meter.new_connections.load(Relaxed), 4);
+        let meter = front.drain();
+        assert_eq!(meter.fixed_responses.load(Relaxed), 1);
+        assert_eq!(meter.new_connections.load(Relaxed), 4);
     }
 }
 

@@ -1,0 +1,173 @@
+//! What becomes of a request: the rules' action, the target group by weight or cookie, the target whose turn it is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::super::actions::{Action, Forward};
+use super::super::conditions::Asked;
+use super::answers::{self, Answer, Origin};
+use super::cookies;
+use super::exchange::Plan;
+use super::framing::{self, Framing, TransferEncoding};
+use super::head::RequestHead;
+use super::meters::FrontMeter;
+use super::rewrite::{self, ClientFields, Connection, Onward};
+use super::table::{LaneIndex, Table};
+use super::target::InFlight;
+use crate::clock;
+
+/// Rules that AWS evaluates for nothing; `RuleEvaluations` counts those beyond.
+const FREE_RULES: usize = 10;
+/// The one protocol that AWS upgrades connections to (user guide, "WebSockets").
+const UPGRADE: &str = "websocket";
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Step {
+    Forward(Plan),
+    /// The rules answer; then the request's body is in the way.
+    Answer {
+        answer: Answer,
+        framing: Framing,
+        without_body: bool,
+        connection: Connection,
+    },
+    /// What follows on the connection may not be what the client thinks.
+    Refuse(u16),
+}
+
+/// Who asks, and by which routing.
+#[derive(Debug)]
+pub struct Asker<'a> {
+    pub table: &'a Table,
+    pub lane: LaneIndex,
+    pub peer: IpAddr,
+    pub fields: &'a ClientFields,
+    /// The listener is removed: this is the connection's last request.
+    pub removed: bool,
+}
+
+impl Asker<'_> {
+    fn meter(&self) -> &FrontMeter {
+        self.table.front.meter(self.lane)
+    }
+
+    pub fn decide(&self, head: &RequestHead<'_>) -> Step {
+        self.meter().processed_bytes.fetch_add(head.size as u64, Relaxed);
+        match framing::of_request(&head.fields, head.old) {
+            Ok(framing) => self.by_rules(head, framing),
+            Err(status) => Step::Refuse(status),
+        }
+    }
+
+    fn by_rules(&self, head: &RequestHead<'_>, framing: Framing) -> Step {
+        let host = head.target.authority.or(head.fields.host).unwrap_or_default();
+        let asked = Asked {
+            method: head.method,
+            path: head.target.path,
+            query: head.target.query,
+            host: rewrite::host_name(host),
+            headers: head.fields.all,
+            peer: self.peer,
+        };
+        let meter = self.meter();
+        let (action, looked_at) = self.table.routes.action(&asked);
+        if let Some(charged) = looked_at.checked_sub(FREE_RULES).filter(|charged| *charged > 0) {
+            meter.rule_evaluations.fetch_add(charged as u64, Relaxed);
+        }
+        let answer = match action {
+            Action::Forward(forward) => match self.forward(head, forward, &framing) {
+                Ok(plan) => return Step::Forward(plan),
+                Err(status) => {
+                    meter.refused(status);
+                    answers::error(status)
+                }
+            },
+            Action::FixedResponse(fixed) => {
+                meter.fixed_responses.fetch_add(1, Relaxed);
+                answers::fixed(fixed)
+            }
+            Action::Redirect(redirect) => {
+                meter.redirects.fetch_add(1, Relaxed);
+                let (path, query) = (asked.path, asked.query.unwrap_or_default());
+                let origin = Origin { host: asked.host, port: self.table.routes.settings.port, path, query };
+                answers::redirect(redirect, origin)
+            }
+        };
+        // A client that asked whether to send its body may or may not send it now: what follows could be either.
+        let asks_first = head.fields.expects_continue && framing != Framing::Empty;
+        let connection = match (self.closes(head) || asks_first, head.old) {
+            (true, _) => Connection::Closes,
+            (false, true) => Connection::StaysOld,
+            (false, false) => Connection::Stays,
+        };
+        Step::Answer { answer, framing, without_body: head.method == "HEAD", connection }
+    }
+
+    /// Whether the connection is closed after this request.
+    fn closes(&self, head: &RequestHead<'_>) -> bool {
+        let fields = &head.fields;
+        self.removed || fields.close || (head.old && !fields.keep_alive) || is_ambiguous(head)
+    }
+
+    /// Picks the target group and the target, and writes the head for it.
+    ///
+    /// # Errors
+    /// 503 where no target is registered; 463 for too many addresses in X-Forwarded-For.
+    fn forward(&self, head: &RequestHead<'_>, forward: &Forward, framing: &Framing) -> Result<Plan, u16> {
+        let met = |name: &str| cookies::read(head.fields.all, name);
+        let met_group = forward.stickiness.and_then(|_| met(cookies::TARGET_GROUP));
+        let group = self.table.group(forward, met_group).ok_or(503_u16)?;
+        let met_target = group.routes.stickiness.and_then(|_| met(cookies::TARGET));
+        let target = group.pick(met_target).ok_or(503_u16)?;
+        let in_flight = InFlight::new(Arc::clone(target), self.lane);
+        if group.routes.fails_open {
+            self.meter().fail_open_requests.fetch_add(1, Relaxed);
+        }
+        let now = clock::now();
+        let mut cookies = Vec::new();
+        if let Some(seconds) = forward.stickiness {
+            let stay = Duration::from_secs(seconds.into());
+            cookies::set(&mut cookies, cookies::TARGET_GROUP, &group.tag, now, stay);
+        }
+        if let Some(stay) = group.routes.stickiness {
+            cookies::set(&mut cookies, cookies::TARGET, &target.tag, now, stay);
+        }
+        let settings = &self.table.routes.settings;
+        let upgrades = asks_for_upgrade(head, framing);
+        let mut out = Vec::with_capacity(head.size + 256);
+        let upgrade = upgrades.then_some(UPGRADE);
+        let onward = Onward { client: self.fields, settings, framing, upgrade, now };
+        rewrite::request(&mut out, head, &onward)?;
+        let harmless = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+        Ok(Plan {
+            in_flight,
+            head: out,
+            framing: framing.clone(),
+            to_head: head.method == "HEAD",
+            repeatable: harmless && matches!(framing, Framing::Empty | Framing::Length(0)),
+            old: head.old,
+            closes: self.closes(head),
+            ambiguous: is_ambiguous(head),
+            expects_continue: head.fields.expects_continue,
+            upgrades,
+            cookies,
+            idle_timeout: settings.idle_timeout,
+        })
+    }
+}
+
+/// Whether the head frames its body in more than one way, although only one is meant. It is written anew in one way, and
+/// neither connection is used again (user guide, "Desync mitigation mode", defensive).
+fn is_ambiguous(head: &RequestHead<'_>) -> bool {
+    let fields = &head.fields;
+    let encoded = fields.transfer_encoding != TransferEncoding::None;
+    fields.lengths > 1 || (encoded && fields.lengths > 0) || fields.transfer_encoding == TransferEncoding::Identity
+}
+
+fn asks_for_upgrade(head: &RequestHead<'_>, framing: &Framing) -> bool {
+    let protocol = head.fields.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(UPGRADE.as_bytes()));
+    protocol && head.fields.upgrades && !head.old && *framing == Framing::Empty
+}

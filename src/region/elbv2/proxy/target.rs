@@ -1,0 +1,175 @@
+//! One target as the proxy knows it: what it has in flight, its counts, and its kept-alive connections.
+//!
+//! Each serving thread has a [`Lane`] of its own in every target, so that threads never wait for each other: a connection
+//! belongs to the thread that opened it, and counts are added up once a second.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::super::routing::TargetRoute;
+use super::super::targets::TargetId;
+use super::meters::TargetMeter;
+use super::table::{self, LaneIndex};
+
+/// How long a target may take to accept a connection; then the answer is 504 (user guide, "HTTP 504: Gateway timeout").
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections that a thread keeps for one target.
+const IDLE_MAX: usize = 256;
+/// How long a connection may be idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// It lives as long as the target is registered.
+#[derive(Debug)]
+pub struct Target {
+    /// ARN of its target group.
+    pub group: String,
+    pub id: TargetId,
+    pub route: TargetRoute,
+    /// What a stickiness cookie says of it.
+    pub tag: String,
+    pub lanes: Box<[Lane]>,
+    /// Bytes of the clock minute that runs, moved here from the meters.
+    pub minute: (AtomicU64, AtomicU64),
+    draining: AtomicBool,
+    /// Told when a draining target has less in flight.
+    drained: Arc<Notify>,
+}
+
+/// A serving thread's part of a target; on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Lane {
+    pub meter: TargetMeter,
+    in_flight: AtomicUsize,
+    /// Locked by its thread, and once a second to look through it.
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: TcpStream,
+    since: Instant,
+}
+
+/// A request in flight to a target.
+#[derive(Debug)]
+pub struct InFlight {
+    pub target: Arc<Target>,
+    lane: LaneIndex,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The target refused it, or the network did.
+    Refused,
+    Timeout,
+}
+
+impl Target {
+    pub fn new(group: &str, route: TargetRoute, lanes: usize, drained: Arc<Notify>) -> Self {
+        Self {
+            group: group.to_owned(),
+            id: route.id.clone(),
+            tag: table::tag(&format!("{}:{}", route.id.instance, route.id.port)),
+            route,
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            minute: Default::default(),
+            draining: AtomicBool::new(false),
+            drained,
+        }
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.in_flight.load(Ordering::SeqCst)).sum()
+    }
+
+    /// Whether the target takes no new requests. One that does not keeps no idle connections either.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::SeqCst);
+        if draining {
+            self.lanes.iter().for_each(|lane| lane.idle().clear());
+        }
+    }
+
+    /// Closes connections that were idle for too long or that the target has closed.
+    pub fn reap(&self, now: Instant) {
+        for lane in &self.lanes {
+            lane.idle().retain(|idle| now.duration_since(idle.since) < IDLE_TIMEOUT && is_open(&idle.stream));
+        }
+    }
+}
+
+impl Lane {
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the other side has neither closed an idle connection nor said anything on it, as far as the thread has heard.
+fn is_open(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+impl InFlight {
+    pub fn new(target: Arc<Target>, lane: LaneIndex) -> Self {
+        target.lanes[lane.0].in_flight.fetch_add(1, Ordering::SeqCst);
+        Self { target, lane }
+    }
+
+    pub fn meter(&self) -> &TargetMeter {
+        &self.target.lanes[self.lane.0].meter
+    }
+
+    /// A connection that still seems to be open; the one that was used last, as it is the least likely to be closed.
+    pub fn kept_connection(&self) -> Option<TcpStream> {
+        let mut idle = self.target.lanes[self.lane.0].idle();
+        while let Some(Idle { stream, .. }) = idle.pop() {
+            if is_open(&stream) {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// Why there is none; it is counted.
+    pub async fn connect(&self) -> Result<TcpStream, ConnectFailure> {
+        let failure = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.target.route.address)).await {
+            Ok(Ok(stream)) => {
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(_)) => ConnectFailure::Refused,
+            Err(_) => ConnectFailure::Timeout,
+        };
+        self.meter().connection_errors.fetch_add(1, Ordering::Relaxed);
+        Err(failure)
+    }
+
+    /// Puts a connection back, on which both request and response have ended.
+    pub fn keep(&self, stream: TcpStream, since: Instant) {
+        if self.target.draining.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut idle = self.target.lanes[self.lane.0].idle();
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle { stream, since });
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.target.lanes[self.lane.0].in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.target.draining.load(Ordering::SeqCst) {
+            self.target.drained.notify_one();
+        }
+    }
+}
