@@ -8,6 +8,8 @@
 //! exit         every exit code
 //! clock        the only file that reads the time or sleeps
 //! problem      every error that a user can meet: summary, detail, place, hint, exit code
+//! platform     what only some operating systems can do
+//! files        what we leave on the user's disk: whole or not at all, and for its owner alone
 //! chart        time series → pictures, for the region's widget images
 //! document     reading YAML: places, grammar, checks, did-you-mean; stacks, scenarios and faults use it alike
 //! catalog      what AWS publishes, as data: instance types, prices, images
@@ -64,6 +66,8 @@ pub mod cloud;
 pub mod document;
 pub mod engine;
 pub mod exit;
+pub mod files;
+pub mod platform;
 pub mod problem;
 pub mod region;
 pub mod report;

@@ -1,4 +1,4 @@
-//! What the commands that talk to a cloud share: clients, confirmation, Ctrl-C.
+//! What the commands that talk to a cloud share: clients, confirmation, Ctrl-C and SIGTERM.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::engine::plan::{HourlyCost, Summary};
 use crate::engine::price;
 use crate::exit::Exit;
+use crate::platform::signals::EndRequests;
 use crate::problem::{Problem, Problems};
 use crate::region::daemon;
 use crate::resource::event::Sink;
@@ -71,12 +72,15 @@ pub fn sink(session: &Session) -> Arc<dyn Sink> {
     Arc::from(progress::sink(&session.printer))
 }
 
-/// Cancelled by the first Ctrl-C; the second ends the process at once.
+/// Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once.
 pub fn interrupt() -> CancellationToken {
     let token = CancellationToken::new();
+    // Where nobody may listen, each of them ends the process at once.
+    let Ok(mut requests) = EndRequests::listen() else { return token };
     let cancel = token.clone();
     tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
+        loop {
+            requests.next().await;
             if cancel.is_cancelled() {
                 std::process::exit(i32::from(Exit::Interrupted as u8));
             }

@@ -125,18 +125,23 @@ enum Command {
     Init(init::Args),
     Validate(validate::Args),
     Schema(schema::Args),
+    #[command(visible_alias = "plan")]
     Diff(diff::Args),
+    #[command(visible_alias = "apply")]
     Up(up::Args),
     Status(status::Args),
+    #[command(visible_alias = "list")]
     Ls(ls::Args),
     Events(events::Args),
     Output(output::Args),
     Scale(scale::Args),
+    #[command(visible_alias = "import")]
     Adopt(adopt::Args),
     Stop(stop::Args),
     Start(start::Args),
     Bench(bench::Args),
     Report(report::Args),
+    #[command(visible_alias = "destroy")]
     Down(down::Args),
     Unlock(unlock::Args),
     Workload(workload::Args),
@@ -215,5 +220,35 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Local(args) => local::run(args, session).await,
         Command::Completions(args) => completions::run(&args, session),
         Command::InstanceInit(args) => instance_init::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(words: &[&str]) -> Command {
+        let cli = Cli::try_parse_from(std::iter::once("cloudscale").chain(words.iter().copied()));
+        cli.unwrap_or_else(|error| panic!("{words:?}: {error}")).command
+    }
+
+    #[test]
+    fn the_words_of_terraform_and_of_other_tools_name_our_commands() {
+        assert!(matches!(command(&["plan", "stack.yaml", "--exit-code"]), Command::Diff(_)));
+        assert!(matches!(command(&["apply", "--yes"]), Command::Up(_)));
+        assert!(matches!(command(&["destroy", "--stack", "shop"]), Command::Down(_)));
+        assert!(matches!(command(&["list", "--json"]), Command::Ls(_)));
+        assert!(matches!(command(&["import", "web", "--group", "old"]), Command::Adopt(_)));
+    }
+
+    #[test]
+    fn the_help_names_the_aliases() {
+        let help = <Cli as clap::CommandFactory>::command().render_long_help().to_string();
+        for alias in ["plan", "apply", "destroy", "list", "import"] {
+            assert!(
+                help.contains(&format!("[alias: {alias}]")) || help.contains(&format!("[aliases: {alias}]")),
+                "{alias}: {help}"
+            );
+        }
     }
 }

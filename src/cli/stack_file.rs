@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Globals, Session, StackArg};
 use crate::engine::plan_file::PlanFile;
+use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::result::store;
 use crate::stack::model::Stack;
@@ -89,8 +90,8 @@ fn remember(path: &Path, folder: &Path) -> std::io::Result<()> {
     if std::fs::read_to_string(&file).is_ok_and(|last| last == text) {
         return Ok(());
     }
-    std::fs::create_dir_all(&state)?;
-    std::fs::write(file, text)
+    // The folder may have come with somebody else's files: a link in this place is replaced, never followed.
+    files::write(&file, text.as_bytes())
 }
 
 #[cfg(test)]
@@ -109,6 +110,21 @@ mod tests {
         std::fs::write(at("stack.yaml"), "").unwrap();
         assert_eq!(resolve(None, folder.path()).unwrap(), Path::new("stack.yaml"));
         assert_eq!(resolve(Some(Path::new("other")), folder.path()).unwrap(), Path::new("other/stack.yaml"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn remembering_a_stack_overwrites_nothing_that_a_link_points_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "mine").unwrap();
+        let state = folder.path().join(store::FOLDER);
+        std::fs::create_dir(&state).unwrap();
+        std::os::unix::fs::symlink(&precious, state.join(LAST_USED_FILE)).unwrap();
+        std::fs::write(folder.path().join("last.yaml"), "").unwrap();
+        remember(Path::new("last.yaml"), folder.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "mine");
+        assert_eq!(resolve(None, folder.path()).unwrap(), Path::new("last.yaml"));
     }
 
     #[test]

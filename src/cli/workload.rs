@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session};
 use crate::document::grammar;
 use crate::exit::Exit;
+use crate::platform::signals::EndRequests;
 use crate::problem::Problem;
 use crate::workload::{Options, Server};
 
@@ -52,13 +52,9 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
 
 fn stop_on_signal(stop: CancellationToken) -> Result<(), Problem> {
     let unheard = |error: std::io::Error| Problem::new("Cannot listen for signals", error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+    let mut requests = EndRequests::listen().map_err(unheard)?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        requests.next().await;
         stop.cancel();
     });
     Ok(())

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use super::diff::Node;
+use crate::files;
 use crate::problem::Problem;
 use crate::resource::change::Action;
 use crate::resource::fields::short_hash;
@@ -79,8 +80,8 @@ impl PlanFile {
     /// # Errors
     /// Where the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Problem> {
-        let text = serde_json::to_string_pretty(self).expect("a plan serialises: it has no maps");
-        std::fs::write(path, text + "\n").map_err(|error| {
+        let text = serde_json::to_string_pretty(self).expect("a plan serialises: it has no maps") + "\n";
+        files::write_named(path, text.as_bytes()).map_err(|error| {
             Problem::new("The plan could not be written", format!("{}: {error}", path.display()))
                 .hint("name another file with -o")
         })

@@ -21,6 +21,7 @@ use tokio::process::Command;
 
 use super::ec2::processes::{HOME_MARKER, INSTANCE_MARKER};
 use crate::clock;
+use crate::platform::permissions;
 use crate::problem::Problem;
 
 /// How long a start may take before it counts as failed.
@@ -194,7 +195,7 @@ pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem
 async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
     let failed = |detail: String| Problem::new("The region does not start", detail);
     let log = log_file(home);
-    let output = File::create(&log).map_err(|error| failed(format!("{}: {error}", log.display())))?;
+    let output = log_output(&log).map_err(|error| failed(format!("{}: {error}", log.display())))?;
     let program = std::env::current_exe().map_err(|error| failed(format!("this program's path: {error}")))?;
     let mut command = Command::new(&program);
     command.args(["local", "serve", "--home"]).arg(home);
@@ -232,6 +233,14 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
     let lines = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
     let why = if in_time { "it ended at once" } else { "it is not ready in time" };
     Err(failed(format!("{why}:\n{lines}")).hint(format!("its log is {}", log.display())))
+}
+
+/// The region's log, empty.
+fn log_output(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    permissions::private(&mut options);
+    options.open(path)
 }
 
 /// Stops the home's region and waits until it and all its instances are gone; `false` when there was none.

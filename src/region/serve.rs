@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{BLOCKS, claim_address};
@@ -20,6 +19,7 @@ use super::faults::rules::Faults;
 use super::server::{self, Endpoint};
 use super::world::World;
 use crate::clock;
+use crate::platform::signals::EndRequests;
 use crate::problem::Problem;
 
 /// Where the endpoint is when the port is free: the port of other emulators, which users know.
@@ -46,8 +46,7 @@ pub async fn serve(
     let listener = listen(port).await?;
     let address = listener.local_addr().map_err(|error| failed("the endpoint's address", error))?;
     let program = std::env::current_exe().map_err(|error| failed("this program's path", error))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed("SIGTERM", error))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("SIGINT", error))?;
+    let mut end = EndRequests::listen().map_err(|error| failed("signals", error))?;
 
     let world = World::new(REGION, fastrand::u64(..)).in_block(block);
     let (region, outward) = Region::new(world);
@@ -75,10 +74,7 @@ pub async fn serve(
     record.write(home).map_err(|error| failed(&record_file(home).display().to_string(), error))?;
     ready(&record);
     tracing::info!(endpoint = record.endpoint, block, "serving");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    end.next().await;
     tracing::info!("stopping");
     stop.cancel();
     let _ = instances.await;

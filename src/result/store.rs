@@ -1,15 +1,16 @@
 //! Runs on disk: `.cloudscale/STACK/runs/ID/{result.json, report.html, latency.csv, metrics/*.png}`.
 //!
-//! Files appear whole or not at all: they are written beside their place and renamed.
+//! Files appear whole or not at all, and are their owner's: what a stack is called and where it runs is nobody else's business.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::record::{Images, RunResult, SCHEMA};
+use crate::files;
 use crate::problem::Problem;
 
 /// Our folder in the user's: runs, and which stack was last used.
@@ -57,21 +58,9 @@ pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<(), Prob
     Ok(())
 }
 
-/// Writes a file as a whole, or not at all.
+/// Writes a file as a whole, or not at all; its owner reads it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let write = || {
-        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::create_dir_all(folder)?;
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let beside = folder.join(format!(".{name}.{}", std::process::id()));
-        let written =
-            fs::File::create(&beside).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-        written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
-            // What is half written is of no use; that it cannot be removed either changes nothing.
-            let _ = fs::remove_file(&beside);
-        })
-    };
-    write().map_err(|error: io::Error| unwritten(path, &error))
+    files::write(path, bytes).map_err(|error| unwritten(path, &error))
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Problem {
@@ -204,6 +193,12 @@ mod tests {
         write(folder.path(), &run, &images).expect("written");
         assert_eq!(read(folder.path()).expect("read"), run);
         assert_eq!(super::images(folder.path(), &run), images);
+        #[cfg(unix)]
+        for file in ["result.json", "latency.csv"] {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = folder.path().join(file).metadata().expect("the file").permissions().mode();
+            assert_eq!(mode & 0o007, 0, "{file} is not everybody's: {mode:o}");
+        }
         let csv = fs::read_to_string(folder.path().join("latency.csv")).expect("the CSV");
         assert_eq!(csv, "target,quantile,latency_ms\nlight,0.5,1.5\n");
     }

@@ -20,6 +20,8 @@ use super::tap::{Side, Tap};
 enum End {
     Killed(Side),
     Interrupted,
+    /// Asked to end by SIGTERM, as a service manager or a CI runner does.
+    Terminated,
 }
 
 const ENDS: [End; 3] = [End::Killed(Side::Before), End::Killed(Side::After), End::Interrupted];
@@ -92,9 +94,10 @@ impl Place {
                 client.wait().expect("a child");
                 drop(trap);
             }
-            End::Interrupted => {
+            End::Interrupted | End::Terminated => {
                 let pid = Pid::from_child(&client);
-                kill_process(pid, Signal::INT).expect("a client to interrupt");
+                let signal = if end == End::Interrupted { Signal::INT } else { Signal::TERM };
+                kill_process(pid, signal).expect("a client to interrupt");
                 trap.release.send(true).expect("a line that is held");
                 let answer = ended(client);
                 // The last call lets go of the lock: everything was done before, and there may be nothing to interrupt.
@@ -167,6 +170,7 @@ fn print_table(name: &str, tried: &[(&str, End)]) {
             End::Killed(Side::Before) => "SIGKILL right before",
             End::Killed(Side::After) => "SIGKILL right after",
             End::Interrupted => "Ctrl-C during",
+            End::Terminated => "SIGTERM during",
         };
         let tried = tried.iter().filter(|row| **row == (*command, *end)).count();
         println!("| {name} | {command} | {how} | {tried} | {tried} | 0 |");
@@ -181,4 +185,15 @@ fn the_lab_survives_the_end_of_the_process_at_every_call() {
 #[test]
 fn the_groups_survive_the_end_of_the_process_at_every_call() {
     at_every_call("groups", GROUPS);
+}
+
+/// At any call it ends like Ctrl-C, which is tried at all of them; here the words and the way on.
+#[test]
+fn sigterm_ends_like_ctrl_c_and_loses_nothing() {
+    let place = Place::with(LAB);
+    assert!(place.run_until(UP, (End::Terminated, 3, false)).is_some(), "`up` makes more calls than that");
+    place.run(UP);
+    assert!(place.run_until(DOWN, (End::Terminated, 3, false)).is_some(), "`down` makes more calls than that");
+    place.run(DOWN);
+    assert_eq!(place.inventory(), BTreeMap::new());
 }

@@ -146,6 +146,33 @@ async fn an_instance_is_a_process_tree_with_a_console_and_ends_with_all_its_daem
 }
 
 #[tokio::test]
+async fn what_instances_leave_on_disk_is_their_owners_and_goes_with_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let region = LocalRegion::started();
+    let clients = region.clients();
+    let secret = "#!/bin/bash\necho the token is s3cr3t\nsleep 1000\n";
+    let (ended, left) = (launch(&clients, secret).await, launch(&clients, secret).await);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let folder = |instance: &str| region.home().join("instances").join(instance);
+    for instance in [&ended, &left] {
+        until_console(&region, instance, "s3cr3t").await;
+        assert_eq!(mode(&folder(instance)), 0o700);
+        assert_eq!(mode(&folder(instance).join("user-data")) & 0o077, 0);
+        assert_eq!(mode(&folder(instance).join("console.log")) & 0o007, 0);
+    }
+    assert_eq!(mode(&region.home().join("region.log")) & 0o007, 0);
+
+    clients.ec2.stop_instances().instance_ids(&left).send().await.unwrap();
+    until_state(&clients, &left, "stopped").await;
+    assert!(folder(&left).is_dir(), "a stopped instance keeps what it has");
+    clients.ec2.terminate_instances().instance_ids(&ended).send().await.unwrap();
+    until_state(&clients, &ended, "terminated").await;
+    assert!(!folder(&ended).exists());
+    assert!(region.run(&["local", "stop"]).status.success());
+    assert!(!region.home().join("instances").exists());
+}
+
+#[tokio::test]
 async fn user_data_that_fails_is_told_by_the_console() {
     let region = LocalRegion::started();
     let clients = region.clients();

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::platform::permissions;
+
 /// How much one of the two files holds.
 const FILE_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// How much GetConsoleOutput answers, as on AWS: the last 64 KB.
@@ -31,7 +33,11 @@ pub struct Console {
 impl Console {
     /// Opens the console of an instance's folder; what it holds stays.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path(folder))?;
+        let mut options = File::options();
+        options.create(true).append(true);
+        // What a script prints may hold what only its owner is to know.
+        permissions::private(&mut options);
+        let file = options.open(path(folder))?;
         let written = file.metadata()?.len();
         Ok(Self { folder: folder.to_owned(), file, written })
     }

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::platform::permissions;
 use crate::region::driver::Region;
 use crate::region::metadata;
 use crate::region::signal::{Boot, InstanceState, Signal};
@@ -60,7 +61,12 @@ struct Tree {
 
 /// The folder of an instance below the region's home.
 pub fn folder(home: &Path, instance: &str) -> PathBuf {
-    home.join("instances").join(instance)
+    instances(home).join(instance)
+}
+
+/// The folder of all instances.
+fn instances(home: &Path) -> PathBuf {
+    home.join("instances")
 }
 
 impl Processes {
@@ -73,6 +79,7 @@ impl Processes {
     pub async fn run(self: Arc<Self>, mut signals: mpsc::UnboundedReceiver<Signal>, stop: CancellationToken) {
         // Trees that an earlier region of this home left when even their first process was killed.
         sweep(&[&self.home_marker()]).await;
+        self.remove(&instances(&self.home)).await;
         let measuring = tokio::spawn(Arc::clone(&self).measure());
         loop {
             let signal = tokio::select! {
@@ -101,10 +108,30 @@ impl Processes {
         loop {
             let gone = self.gone.notified();
             if self.trees().is_empty() {
-                return;
+                break;
             }
             gone.await;
         }
+        self.remove(&instances(&self.home)).await;
+    }
+
+    /// Removes a folder with all that instances left in it: user data and consoles may hold secrets.
+    async fn remove(&self, folder: &Path) {
+        let folder = folder.to_owned();
+        let remove = move || match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(folder = %folder.display(), %error, "the folder stays");
+            }
+            _ => {}
+        };
+        // A panic in there is one of the standard library's, and the region goes on.
+        let _ = tokio::task::spawn_blocking(remove).await;
+    }
+
+    /// Whether the instance never runs again. One that is stopped keeps its folder.
+    fn is_over(&self, instance: &str) -> bool {
+        let facts = self.region.read(|world| world.services.ec2.instance_facts(instance));
+        facts.is_none_or(|facts| matches!(facts.state, InstanceState::ShuttingDown | InstanceState::Terminated))
     }
 
     fn trees(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Tree>> {
@@ -147,6 +174,9 @@ impl Processes {
         metadata.cancel();
         let instance_marker = format!("{INSTANCE_MARKER}={instance}");
         sweep(&[&instance_marker, &self.home_marker()]).await;
+        if self.is_over(&instance) {
+            self.remove(&folder(&self.home, &instance)).await;
+        }
         self.trees().remove(&instance);
         self.region.signal(Signal::ProcessEnded { instance });
         self.gone.notify_waiters();
@@ -154,7 +184,7 @@ impl Processes {
 
     async fn start(&self, boot: &Boot, stop: CancellationToken) -> io::Result<Child> {
         let folder = folder(&self.home, &boot.instance);
-        std::fs::create_dir_all(&folder)?;
+        permissions::owners_folder(&folder)?;
         init::write_user_data(&folder, &boot.user_data)?;
         let listener = TcpListener::bind((boot.address, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);

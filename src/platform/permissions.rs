@@ -1,0 +1,102 @@
+//! Who may read what we write: files and folders for their owner alone.
+//!
+//! A umask other than the usual 022 was set on purpose: what it leaves to the group, the group gets. Others get nothing.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// What almost every system starts with: it says nothing about what its user wants.
+#[cfg(unix)]
+const USUAL_UMASK: u32 = 0o022;
+
+/// Opens for writing what is made by this call, and what it makes is private.
+///
+/// Nothing may stand at `path` yet, not even a symbolic link: what somebody else put there is neither followed nor written.
+#[must_use]
+pub fn new_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    private(&mut options);
+    options
+}
+
+/// What the options create is private.
+#[cfg(unix)]
+pub fn private(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.mode(file_mode(umask()));
+}
+
+/// What the options create is private.
+#[cfg(not(unix))]
+pub fn private(_options: &mut OpenOptions) {
+    // The profile folder that a file lies in decides on Windows.
+}
+
+/// Makes a folder that only its owner enters, whatever the umask; one that exists already becomes so.
+///
+/// # Errors
+/// Where it cannot be made, or is somebody else's.
+pub fn owners_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+        builder.mode(0o700).create(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+    }
+    #[cfg(not(unix))]
+    builder.create(path)
+}
+
+#[cfg(unix)]
+fn file_mode(umask: Option<u32>) -> u32 {
+    match umask {
+        None | Some(USUAL_UMASK) => 0o600,
+        Some(umask) => 0o600 | (0o060 & !umask),
+    }
+}
+
+/// This process's umask, where the kernel tells it without changing it.
+#[cfg(unix)]
+fn umask() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let digits = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(digits.trim(), 8).ok()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_its_owners_unless_the_umask_shares_it_on_purpose() {
+        let modes: Vec<_> = [None, Some(0o022), Some(0o077), Some(0o027), Some(0o007), Some(0o002), Some(0)]
+            .map(|umask| format!("{:o}", file_mode(umask)))
+            .into();
+        assert_eq!(modes, ["600", "600", "600", "640", "660", "660", "660"]);
+    }
+
+    #[test]
+    fn a_folder_that_was_open_to_all_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        owners_folder(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_new_file_does_not_follow_what_stands_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert_eq!(new_file().open(&link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!target.exists());
+    }
+}
