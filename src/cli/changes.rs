@@ -115,7 +115,7 @@ async fn again(
 
 pub fn show(plan: &Plan, session: &Session) {
     let printer = &session.printer;
-    printer.note(render(&plan.report, session.globals.verbose, printer.paint_problems()).trim_end());
+    printer.painted_note(render(&plan.report, session.globals.verbose, printer.paint_problems()).trim_end());
 }
 
 fn agree(engine: &Engine, plan: &Plan, consent: &Consent<'_>, session: &Session) -> Result<bool, Problems> {

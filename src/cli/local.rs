@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use crate::region::ec2::processes::{self, console};
 use crate::region::faults::language;
 use crate::region::{daemon, serve};
+use crate::ui::printable::Stream;
 
 /// How often `logs --follow` looks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
@@ -48,6 +49,9 @@ enum Command {
         /// Go on as more is printed
         #[arg(short, long)]
         follow: bool,
+        /// As it was printed, with control characters: colours, but also what could deceive a terminal
+        #[arg(long)]
+        raw: bool,
     },
     /// Serve in the foreground
     #[command(hide = true)]
@@ -98,7 +102,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                 session.printer.result("The embedded region does not run.");
             }
         }
-        Command::Logs { instance, follow } => logs(&home?, &instance, follow, session).await?,
+        Command::Logs { instance, follow, raw } => logs(&home?, &instance, (follow, raw), session).await?,
         Command::Serve { home: given, port, faults } => {
             let faults = faults.map(|file| language::load(&file)).transpose()?;
             let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
@@ -112,7 +116,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
 }
 
 /// Prints an instance's console, and with `follow` what is added until the process is interrupted.
-async fn logs(home: &Path, instance: &str, follow: bool, session: &Session) -> Result<(), Problem> {
+async fn logs(home: &Path, instance: &str, (follow, raw): (bool, bool), session: &Session) -> Result<(), Problem> {
     let folder = processes::folder(home, instance);
     let path = console::path(&folder);
     let known = !instance.contains(['/', '\\']) && path.is_file();
@@ -123,11 +127,16 @@ async fn logs(home: &Path, instance: &str, follow: bool, session: &Session) -> R
     let unreadable =
         |error: std::io::Error| Problem::new("The log cannot be read", format!("{}: {error}", path.display()));
     let mut position = 0;
+    let mut stream = Stream::default();
     loop {
         let (text, end) = added(&path, position).map_err(unreadable)?;
-        session.printer.text(&text);
+        match raw {
+            true => session.printer.text(&text),
+            false => session.printer.text(stream.next(&text).as_bytes()),
+        }
         position = end;
         if !follow {
+            session.printer.text(stream.end().as_bytes());
             return Ok(());
         }
         clock::sleep(FOLLOW_EVERY).await;

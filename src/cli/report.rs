@@ -37,7 +37,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         if args.json {
             session.printer.json(&comparison);
         } else {
-            session.printer.result(&ui::bench::comparison(
+            session.printer.painted_result(&ui::bench::comparison(
                 &comparison,
                 session.printer.paint(),
                 session.printer.width(),

@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::Printer;
+use super::printable::one_line;
 
 impl Printer {
     /// Asks for a `yes`; `None` where nobody is there to answer.
@@ -12,7 +13,7 @@ impl Printer {
         }
         let mut terminal = std::io::stderr().lock();
         // Where the question cannot be shown, the answer decides all the same: only `yes` goes on.
-        let _ = write!(terminal, "{question} Type yes to go on: ");
+        let _ = write!(terminal, "{} Type yes to go on: ", one_line(question));
         let _ = terminal.flush();
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer);

@@ -1,5 +1,6 @@
 //! What a benchmark measured, for the terminal: a table that fits in 80 columns, and the comparison of two runs.
 
+use super::printable::{one_line, printable};
 use super::style::Paint;
 use super::table::table;
 use crate::report::compare::Comparison;
@@ -11,7 +12,7 @@ use crate::result::record::{RunResult, Verdict};
 pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> String {
     let rows = run.targets.iter().map(|target| {
         vec![
-            target.name.clone(),
+            one_line(&target.name),
             figures::count(target.requests),
             figures::count(target.errors),
             format!("{}/s", figures::rate(target.rate)),
@@ -24,13 +25,15 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
     let mut lines = vec![table(&header, &[1, 2, 3, 4, 5, 6], rows.collect(), width), String::new()];
     for missed in run.thresholds.iter().filter(|result| !result.held) {
         let measured = missed.measured.map_or("nothing".to_owned(), |value| format!("{value} {}", missed.unit));
-        lines.push(paint.bad(&format!("missed: {} for {}, measured {measured}", missed.threshold, missed.target)));
+        lines.push(
+            paint.bad(&one_line(&format!("missed: {} for {}, measured {measured}", missed.threshold, missed.target))),
+        );
     }
     if run.client.limited {
         lines.push(paint.warn("The load generator was probably the bottleneck; the clusters may be faster."));
     }
     if !run.metrics.complete && !run.metrics.note.is_empty() {
-        lines.push(paint.dim(&run.metrics.note));
+        lines.push(paint.dim(&one_line(&run.metrics.note)));
     }
     let verdict = words::verdict(run.verdict);
     let verdict = match run.verdict {
@@ -38,13 +41,13 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
         Verdict::Missed => paint.bad(verdict),
         Verdict::Interrupted => paint.warn(verdict),
     };
-    lines.push(format!("{verdict} in {}.\nReport: {report}", figures::duration(run.elapsed_seconds())));
+    lines.push(format!("{verdict} in {}.\nReport: {}", figures::duration(run.elapsed_seconds()), one_line(report)));
     lines.join("\n")
 }
 
 /// Two runs, target by target.
 pub fn comparison(comparison: &Comparison, paint: Paint, width: u16) -> String {
-    let mut blocks: Vec<String> = comparison.notes.iter().map(|note| paint.warn(note)).collect();
+    let mut blocks: Vec<String> = comparison.notes.iter().map(|note| paint.warn(&one_line(note))).collect();
     for target in &comparison.targets {
         let rows = target
             .rows
@@ -52,7 +55,7 @@ pub fn comparison(comparison: &Comparison, paint: Paint, width: u16) -> String {
             .map(|row| vec![row.figure.to_owned(), row.value(row.before), row.value(row.after), row.change()]);
         let header = [target.name.as_str(), &comparison.before, &comparison.after, "change"];
         let table = table(&header, &[1, 2, 3], rows.collect(), width);
-        blocks.push(format!("{table}\n\n{}\n", target.sentence));
+        blocks.push(format!("{table}\n\n{}\n", printable(&target.sentence)));
     }
     blocks.join("\n")
 }

@@ -3,6 +3,7 @@
 mod ask;
 pub mod bench;
 pub mod plan;
+pub mod printable;
 pub mod problem;
 pub mod progress;
 pub mod style;
@@ -12,6 +13,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
 use crate::problem::{Problem, Problems, Severity};
+use printable::printable;
 use style::Paint;
 
 /// The width of what is not written to a terminal.
@@ -61,6 +63,11 @@ impl Printer {
 
     /// A line of the command's result, to standard output. `--quiet` does not silence results.
     pub fn result(&self, line: &str) {
+        self.painted_result(&printable(line));
+    }
+
+    /// The same of what `src/ui/` has made: it is printable already, and has colours.
+    pub fn painted_result(&self, line: &str) {
         let written = writeln!(std::io::stdout().lock(), "{line}");
         self.keep_failure(written);
     }
@@ -85,12 +92,17 @@ impl Printer {
 
     /// A line about what is going on, to standard error.
     pub fn note(&self, line: &str) {
+        self.painted_note(&printable(line));
+    }
+
+    /// The same of what `src/ui/` has made: it is printable already, and has colours.
+    pub fn painted_note(&self, line: &str) {
         if !self.quiet {
             write_error_line(line);
         }
     }
 
-    /// Bytes as they are, to standard output: a log.
+    /// Bytes as they are, to standard output: what the user wants raw.
     pub fn text(&self, bytes: &[u8]) {
         let mut output = std::io::stdout().lock();
         let written = output.write_all(bytes).and_then(|()| output.flush());
@@ -99,13 +111,14 @@ impl Printer {
 
     /// A value as one line of JSON, to standard output: for a program that reads line by line.
     pub fn json_line(&self, value: &impl serde::Serialize) {
-        self.result(&serde_json::to_string(value).expect("results serialise: their maps have text keys"));
+        let text = serde_json::to_string(value).expect("results serialise: their maps have text keys");
+        self.painted_result(&printable::json(text));
     }
 
     /// A result as JSON, to standard output.
     pub fn json(&self, value: &impl serde::Serialize) {
         let text = serde_json::to_string_pretty(value).expect("results serialise: their maps have text keys");
-        self.result(&text);
+        self.painted_result(&printable::json(text));
     }
 
     /// Every problem, in order, to standard error.

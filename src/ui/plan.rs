@@ -2,6 +2,7 @@
 
 use similar::{ChangeTag, TextDiff};
 
+use super::printable::{one_line, printable};
 use super::style::Paint;
 use crate::engine::plan::{HourlyCost, Report, Summary};
 use crate::resource::change::{Action, Change, FieldChange};
@@ -18,6 +19,7 @@ const HOURS_PER_MONTH: f64 = 730.0;
 
 /// The plan as text; every line ends in a newline. `details` lists the fields of what is to be created, too.
 pub fn render(report: &Report, details: bool, paint: Paint) -> String {
+    let report = &cleaned(report);
     let mut out = format!("{} on {}\n", paint.bold(&report.stack), report.provider);
     let changes: Vec<&Change> = report.changes.iter().filter(|change| is_shown(change)).collect();
     if !changes.is_empty() {
@@ -34,6 +36,23 @@ pub fn render(report: &Report, details: bool, paint: Paint) -> String {
         out.push_str(&format!("{}\n{}\n", cost_line(cost), paint.dim(cost.source)));
     }
     out
+}
+
+/// The report without what could play with a terminal: names, tags and user data are others' words.
+fn cleaned(report: &Report) -> Report {
+    let mut report = report.clone();
+    report.stack = one_line(&report.stack);
+    for change in &mut report.changes {
+        change.address = one_line(&change.address);
+        change.reason = one_line(&change.reason);
+        for field in &mut change.fields {
+            field.path = one_line(&field.path);
+            for value in [&mut field.live, &mut field.wanted].into_iter().flatten() {
+                *value = printable(value).into_owned();
+            }
+        }
+    }
+    report
 }
 
 /// Unchanged resources are shown only where there is something to say about them, such as a live capacity.
@@ -232,5 +251,20 @@ mod tests {
         let colored = render(&report, false, Paint { color: true });
         assert_ne!(colored, render(&report, false, Paint { color: false }));
         assert_eq!(console::strip_ansi_codes(&colored), render(&report, false, Paint { color: false }));
+    }
+
+    #[test]
+    fn nothing_of_a_plan_plays_with_the_terminal() {
+        let text = plain(vec![change(
+            "cluster.a\u{1b}[2K.target_group",
+            Action::Update,
+            "changed\u{9b}",
+            vec![
+                field("tags.owner", Some("x\u{202e}y"), Some("\u{1b}]0;title\u{7}"), false),
+                field("user_data", Some("#!/bin/sh\n\u{1b}[31m\n"), Some("#!/bin/sh\r\n"), false),
+            ],
+        )]);
+        let plays = |character: &char| character.is_control() && *character != '\n' || *character == '\u{202e}';
+        assert_eq!(text.chars().find(plays), None, "{text:?}");
     }
 }

@@ -7,6 +7,7 @@ use miette::{
     SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
+use super::printable::printable;
 use crate::problem::{Place, Problem, Problems, Severity};
 
 /// More than anyone reads at once; the rest is counted.
@@ -33,7 +34,7 @@ pub fn render(problems: &Problems, style: Style) -> String {
         }
         let report = Report::of(problem);
         if handler.render_report(&mut text, &report).is_err() {
-            text += &format!("{problem}\n");
+            text += &format!("{}\n", printable(&problem.to_string()));
         }
     }
     let hidden = problems.0.len().saturating_sub(SHOWN_MAX);
@@ -79,9 +80,9 @@ impl<'p> Report<'p> {
         let source = problem.place.as_ref().and_then(snippet);
         if let (None, Some(place)) = (&source, &problem.place) {
             let (line, column) = place.line_column();
-            message = format!("{message} ({}:{line}:{column})", place.source.name);
+            message = format!("{message} ({}:{line}:{column})", printable(&place.source.name));
         }
-        Self { problem, message, hint: problem.hint.as_deref().map(printable), source }
+        Self { problem, message, hint: problem.hint.as_deref().map(|hint| printable(hint).into_owned()), source }
     }
 }
 
@@ -172,23 +173,13 @@ fn snippet(place: &Place) -> Option<Snippet> {
         }
         let to = text[start..].match_indices('\n').nth(2).map_or(text.len(), |(newline, _)| start + newline + 1);
         let lines = text[..from].matches('\n').count();
-        Snippet { name: place.source.name.clone(), text: printable(&text[from..to]), offset: from, lines }
+        Snippet {
+            name: printable(&place.source.name).into_owned(),
+            text: printable(&text[from..to]).into_owned(),
+            offset: from,
+            lines,
+        }
     })
-}
-
-/// Without control characters, which could move the cursor; bytes keep their places.
-fn printable(text: &str) -> String {
-    let replace = |character: char| match character {
-        '\n' | '\t' => character,
-        // The end of a line as Windows writes it.
-        '\r' => ' ',
-        // These turn the direction of what follows.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        _ if !character.is_control() => character,
-        _ if character.len_utf8() == 1 => '?',
-        _ => '·',
-    };
-    text.chars().map(replace).collect()
 }
 
 #[cfg(test)]

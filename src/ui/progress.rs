@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Printer;
+use super::printable::{one_line, printable};
 use super::style::Paint;
 use crate::clock;
 use crate::resource::change::Action;
@@ -44,6 +45,24 @@ fn verb(action: Action) -> &'static str {
         Action::Delete => "deleted",
         Action::Unchanged => "unchanged",
     }
+}
+
+/// The event without what could play with a terminal: addresses, reasons and names are others' words.
+fn cleaned(mut event: Event) -> Event {
+    let clean = |text: &mut String| *text = one_line(text);
+    match &mut event {
+        Event::ApplyStarted { .. } | Event::BenchFinished { .. } => {}
+        Event::ActionStarted { address, .. } | Event::ActionFinished { address, .. } => clean(address),
+        Event::ActionWaiting { address: one, reason: other }
+        | Event::ActionFailed { address: one, summary: other, .. }
+        | Event::ActionSkipped { address: one, because: other }
+        | Event::Waiting { what: one, reason: other }
+        | Event::Ready { what: one, detail: other } => [one, other].into_iter().for_each(clean),
+        Event::Note { text } => *text = printable(text).into_owned(),
+        Event::BenchStarted { scenario, targets, .. } => std::iter::once(scenario).chain(targets).for_each(clean),
+        Event::BenchProgress { target, progress } => [target, &mut progress.phase].into_iter().for_each(clean),
+    }
+    event
 }
 
 /// `1,204 of 2,500, 812/s, p50 1.2 ms, p99 4.0 ms, 0 errors`
@@ -151,7 +170,7 @@ impl Bars {
 impl Sink for Bars {
     fn event(&self, event: Event) {
         let paint = self.paint;
-        match event {
+        match cleaned(event) {
             Event::ApplyStarted { total } => self.start_overall(total),
             Event::ActionStarted { address, .. } => self.spin(&address, address.clone()),
             Event::ActionWaiting { address, reason } => {
@@ -224,7 +243,7 @@ impl Lines {
     }
 
     fn line(&self, event: Event) -> Option<String> {
-        match event {
+        match cleaned(event) {
             Event::ApplyStarted { .. } | Event::ActionStarted { .. } | Event::BenchFinished { .. } => None,
             Event::ActionWaiting { address, reason } => self.wait(&address, &reason),
             Event::ActionFinished { address, action, seconds } => {
@@ -263,6 +282,23 @@ mod tests {
         assert_eq!(wait("0 of 4 healthy").as_deref(), Some("cluster.light: 0 of 4 healthy"));
         assert_eq!(wait("0 of 4 healthy"), None);
         assert_eq!(wait("3 of 4 healthy").as_deref(), Some("cluster.light: 3 of 4 healthy"));
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_play_with_the_terminal() {
+        let evil = || "x\u{1b}[1A\u{9b}\n\u{202e}".to_owned();
+        let events = [
+            Event::ActionWaiting { address: evil(), reason: evil() },
+            Event::ActionFinished { address: evil(), action: Action::Create, seconds: 1.0 },
+            Event::ActionFailed { address: evil(), action: Action::Create, summary: evil() },
+            Event::ActionSkipped { address: evil(), because: evil() },
+            Event::Ready { what: evil(), detail: evil() },
+            Event::BenchStarted { scenario: evil(), targets: vec![evil()], requests: 1 },
+        ];
+        for event in events {
+            let line = Lines::default().line(event).expect("a line");
+            assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
+        }
     }
 
     #[test]
