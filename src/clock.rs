@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::platform::cpu_time;
+
 pub mod simulated;
 
 /// The wall-clock time now, in UTC.
@@ -36,15 +38,10 @@ pub async fn sleep_until(deadline: Timestamp) {
 
 /// CPU time that this process has used so far.
 pub fn process_cpu() -> Duration {
-    cpu(rustix::time::ClockId::ProcessCPUTime)
+    cpu_time::process()
 }
 
 /// CPU time that the calling thread has used so far.
 pub fn thread_cpu() -> Duration {
-    cpu(rustix::time::ClockId::ThreadCPUTime)
-}
-
-fn cpu(clock: rustix::time::ClockId) -> Duration {
-    let time = rustix::time::clock_gettime(clock);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+    cpu_time::thread()
 }

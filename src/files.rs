@@ -66,7 +66,6 @@ mod tests {
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_named_link_is_followed_and_a_device_stays_one() {
         let folder = tempfile::tempdir().unwrap();
@@ -81,7 +80,6 @@ mod tests {
         assert_eq!(fs::read(at("first")).unwrap(), b"new");
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_link_in_its_place_is_replaced_and_what_it_points_to_stays() {
         use std::os::unix::fs::PermissionsExt as _;

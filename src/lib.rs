@@ -8,6 +8,7 @@
 //! exit         every exit code
 //! clock        the only file that reads the time or sleeps
 //! problem      every error that a user can meet: summary, detail, place, hint, exit code
+//! secret       what only the cloud is to see
 //! platform     what only some operating systems can do
 //! files        what we leave on the user's disk: whole or not at all, and for its owner alone
 //! chart        time series → pictures, for the region's widget images
@@ -74,6 +75,7 @@ pub mod report;
 pub mod resource;
 pub mod resources;
 pub mod result;
+pub mod secret;
 pub mod stack;
 pub mod ui;
 pub mod workload;

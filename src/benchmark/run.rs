@@ -12,6 +12,7 @@ use super::setup;
 use crate::document::suggest;
 use crate::engine::Engine;
 use crate::engine::price;
+use crate::platform::system;
 use crate::problem::{Problem, Problems};
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
@@ -200,8 +201,7 @@ fn answers(target: &TargetResult) -> u64 {
 }
 
 fn environment(commands: Vec<String>) -> Environment {
-    let system = rustix::system::uname();
-    let os = [system.sysname(), system.release(), system.machine()].map(std::ffi::CStr::to_string_lossy).join(" ");
+    let os = system::description();
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cloudscale = env!("CARGO_PKG_VERSION").to_owned();
     Environment { cloudscale, os, cpus: u32::try_from(cpus).unwrap_or(u32::MAX), commands }

@@ -43,7 +43,7 @@ pub struct LoadArgs {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&args.stack, session)?;
+    let stack = stack_file::known(&args.stack, session)?;
     let (scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
     let clients = cloud::clients(stack.provider, &stack.region, session).await?;
     let (sink, cancel) = (cloud::sink(session), cloud::interrupt());
@@ -77,7 +77,11 @@ pub fn commands(stack: &Stack, scenario: &Path, session: &Session) -> Vec<String
         options += &format!(" --region {}", quoted(region));
     }
     for var in &session.globals.vars {
+        // A secret is named by its file: no other way is taken.
         options += &format!(" --var {}", quoted(var));
+    }
+    for file in &session.globals.var_files {
+        options += &format!(" --var-file {}", quoted(&file.display().to_string()));
     }
     vec![
         format!("cloudscale up {file}{options}"),
@@ -127,7 +131,7 @@ impl Job<'_> {
             session.printer.json(&result);
         } else {
             let (paint, width) = (session.printer.paint(), session.printer.width());
-            session.printer.result(&ui::bench::summary(&result, &page.display().to_string(), paint, width));
+            session.printer.painted_result(&ui::bench::summary(&result, &page.display().to_string(), paint, width));
         }
         Ok(exit(&result))
     }

@@ -59,6 +59,18 @@ pub async fn clients(provider: Provider, region: &str, session: &Session) -> Res
     }
 }
 
+/// Clients for a command that only looks; `None` where no embedded region runs, so that nothing is there. A region that is
+/// started to be looked at would be empty.
+///
+/// # Errors
+/// No credentials.
+pub async fn running(provider: Provider, region: &str, session: &Session) -> Result<Option<Clients>, Problem> {
+    if provider == Provider::Local && daemon::find(&daemon::default_home()?).await.is_none() {
+        return Ok(None);
+    }
+    clients(provider, region, session).await.map(Some)
+}
+
 /// An engine for a stack, with the sink that suits the terminal.
 ///
 /// # Errors
@@ -139,7 +151,7 @@ pub fn named(
     session: &Session,
 ) -> Result<(String, Provider, String), Problems> {
     let Some(name) = name else {
-        let stack = super::stack_file::load(argument, session)?;
+        let stack = super::stack_file::known(argument, session)?;
         return Ok((stack.name, stack.provider, stack.region));
     };
     let (provider, region) = place(session);

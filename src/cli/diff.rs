@@ -28,10 +28,10 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&args.stack, session)?;
     let report = if args.offline {
-        offline::plan(&stack)?
+        offline::plan(&stack_file::drafted(&args.stack, session)?)?
     } else {
+        let stack = stack_file::load(&args.stack, session)?;
         let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
         let plan = engine.plan().await?;
         cloud::tell_calls(session, engine.clients());
@@ -44,7 +44,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         session.printer.json(&report);
     } else {
         let details = session.globals.verbose;
-        session.printer.result(render(&report, details, session.printer.paint()).trim_end());
+        session.printer.painted_result(render(&report, details, session.printer.paint()).trim_end());
     }
     Ok(if args.exit_code && !report.summary.is_empty() { Exit::Changes } else { Exit::Ok })
 }

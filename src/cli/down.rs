@@ -33,7 +33,10 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (name, provider, region) = cloud::named(args.name.as_deref(), &args.stack, session)?;
-    let clients = cloud::clients(provider, &region, session).await?;
+    let Some(clients) = cloud::running(provider, &region, session).await? else {
+        session.printer.result(&format!("{name}: nothing left"));
+        return Ok(Exit::Ok);
+    };
     let run = Operation::new(clients, &name, cloud::sink(session), cloud::interrupt(), args.timeout);
     if let Some(after) = args.after {
         return later(&run, provider, after, &args.change, session).await;

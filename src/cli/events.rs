@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
+use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::ui::table::table;
 
@@ -23,15 +24,21 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&args.stack, session)?;
-    let engine = cloud::engine(stack, session, Duration::ZERO).await?;
-    let activities = engine.activities(args.last).await?;
-    cloud::tell_calls(session, engine.clients());
+    let stack = stack_file::known(&args.stack, session)?;
+    let activities = match cloud::running(stack.provider, &stack.region, session).await? {
+        Some(clients) => {
+            let engine = Engine::new(stack.clone(), clients, cloud::sink(session), cloud::interrupt(), Duration::ZERO);
+            let activities = engine.activities(args.last).await?;
+            cloud::tell_calls(session, engine.clients());
+            activities
+        }
+        None => Vec::new(),
+    };
     let printer = &session.printer;
     if args.json {
         printer.json(&activities);
     } else if activities.is_empty() {
-        printer.note(&format!("{}: no group has done anything", engine.stack.name));
+        printer.note(&format!("{}: no group has done anything", stack.name));
     } else {
         let rows = activities.iter().flat_map(rows).collect();
         printer.result(&table(&["when (UTC)", "cluster", "what, and why"], &[], rows, printer.width()));

@@ -19,8 +19,10 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (provider, region) = cloud::place(session);
-    let clients = cloud::clients(provider, &region, session).await?;
-    let stacks = stacks(&clients).await?;
+    let stacks = match cloud::running(provider, &region, session).await? {
+        Some(clients) => stacks(&clients).await?,
+        None => Vec::new(),
+    };
     if args.json {
         session.printer.json(&stacks);
     } else if stacks.is_empty() {

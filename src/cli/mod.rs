@@ -62,9 +62,12 @@ pub struct Globals {
     /// Profile of the shared AWS configuration
     #[arg(long, global = true, display_order = 100)]
     pub profile: Option<String>,
-    /// Overrides a variable of the stack; may be repeated
+    /// Overrides a variable of the stack, NAME=@FILE for a secret one; may be repeated
     #[arg(long = "var", global = true, value_name = "NAME=VALUE", display_order = 100)]
     pub vars: Vec<String>,
+    /// Values of variables, as a YAML map; may be repeated, and counts before CLOUDSCALE_VAR_NAME in the environment
+    #[arg(long = "var-file", global = true, value_name = "FILE", display_order = 100)]
+    pub var_files: Vec<PathBuf>,
     /// Plain output
     #[arg(long, global = true, display_order = 100)]
     pub no_color: bool,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::resources::readiness::sample;
@@ -35,11 +36,17 @@ struct Route {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&args.stack, session)?;
-    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
-    let status = engine.status().await?;
-    let Some(url) = status.url else {
-        return Err(Problem::new("The stack is not up", format!("{} has no load balancer", status.stack))
+    let stack = stack_file::known(&args.stack, session)?;
+    let url = match cloud::running(stack.provider, &stack.region, session).await? {
+        Some(clients) => {
+            let limit = std::time::Duration::ZERO;
+            let engine = Engine::new(stack.clone(), clients, cloud::sink(session), cloud::interrupt(), limit);
+            engine.status().await?.url
+        }
+        None => None,
+    };
+    let Some(url) = url else {
+        return Err(Problem::new("The stack is not up", format!("{} has no load balancer", stack.name))
             .hint("run `cloudscale up`")
             .into());
     };
@@ -53,12 +60,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         url: format!("{url}{}", sample(pattern)),
     };
     let mut routes = Vec::new();
-    for shared in &engine.stack.routes {
+    for shared in &stack.routes {
         let clusters = shared.weights.iter().filter(|(_, weight)| *weight > 0).map(|(cluster, _)| cluster.as_str());
         let clusters = clusters.collect::<Vec<_>>().join(", ");
         routes.extend(shared.paths.iter().map(|pattern| route(clusters.clone(), pattern)));
     }
-    for cluster in &engine.stack.clusters {
+    for cluster in &stack.clusters {
         routes.extend(cluster.routes.iter().map(|pattern| route(cluster.name.clone(), pattern)));
     }
     session.printer.json(&Urls { url, routes });

@@ -21,7 +21,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&StackArg { stack: args.stack.clone() }, session)?;
+    let stack = stack_file::known(&StackArg { stack: args.stack.clone() }, session)?;
     let engine = cloud::engine(stack, session, Duration::ZERO).await?;
     engine.scale(&args.cluster, args.instances, args.lock_timeout).await?;
     session.printer.note(&format!("{}: desired capacity {}", args.cluster, args.instances));

@@ -1,6 +1,7 @@
 //! Which stack a command is about: the one named, `./stack.yaml`, or the one last used in this folder.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Globals, Session, StackArg};
@@ -8,7 +9,9 @@ use crate::engine::plan_file::PlanFile;
 use crate::files;
 use crate::problem::{Problem, Problems};
 use crate::result::store;
+use crate::secret::Secret;
 use crate::stack::model::Stack;
+use crate::stack::variables::{ENVIRONMENT, Given, read_file};
 use crate::stack::{self, Overrides};
 
 const DEFAULT_FILE: &str = "stack.yaml";
@@ -16,16 +19,33 @@ const LAST_USED_FILE: &str = "last-stack";
 
 /// Finds and loads the stack, prints its warnings, and remembers it for the next command in this folder.
 pub fn load(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
-    let overrides = overrides(&session.globals)?;
-    let path = resolve(argument.stack.as_deref(), Path::new("."))?;
-    let (stack, warnings) = stack::load(&path, &overrides)?;
+    let (stack, warnings) = read(argument, &overrides(&session.globals)?, session)?;
     session.printer.problems(&warnings);
+    Ok(stack)
+}
+
+/// The same for a plan that nobody carries out: its secrets may be missing.
+pub fn drafted(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
+    let (stack, warnings) = read(argument, &without_secrets(&session.globals)?, session)?;
+    session.printer.problems(&warnings);
+    Ok(stack)
+}
+
+/// The same for a command that renders nothing of the stack: its secrets may be missing, and its warnings were told by
+/// the commands that do.
+pub fn known(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
+    Ok(read(argument, &without_secrets(&session.globals)?, session)?.0)
+}
+
+fn read(argument: &StackArg, overrides: &Overrides, session: &Session) -> Result<(Stack, Problems), Problems> {
+    let path = resolve(argument.stack.as_deref(), Path::new("."))?;
+    let loaded = stack::load(&path, overrides)?;
     if let Err(error) = remember(&path, Path::new(".")) {
         let detail = format!("{}/{LAST_USED_FILE}: {error}", store::FOLDER);
         let problem = Problem::warning("The stack could not be remembered", detail);
         session.printer.problems(&problem.hint("name the stack in the next command").into());
     }
-    Ok(stack)
+    Ok(loaded)
 }
 
 /// Loads the stack of a plan, as the plan was made: options of the command line still win.
@@ -33,28 +53,59 @@ pub fn planned(plan: &PlanFile, session: &Session) -> Result<Stack, Problems> {
     let given = overrides(&session.globals)?;
     let provider = given.provider.or(Some(plan.provider()));
     let region = given.region.or_else(|| Some(plan.region.clone()));
-    let (stack, warnings) = stack::load(&plan.file, &Overrides { provider, region, vars: given.vars })?;
+    let (stack, warnings) = stack::load(&plan.file, &Overrides { provider, region, given: given.given })?;
     session.printer.problems(&warnings);
     Ok(stack)
 }
 
-/// What the global options say instead of the stack file.
+/// What the global options and the environment say instead of the stack file.
 pub fn overrides(globals: &Globals) -> Result<Overrides, Problems> {
-    let mut vars = BTreeMap::new();
+    let mut given = Given::default();
     let mut problems = Problems::default();
     for var in &globals.vars {
         match var.split_once('=').filter(|(name, _)| !name.is_empty()) {
-            Some((name, value)) => drop(vars.insert(name.to_owned(), value.to_owned())),
+            Some((name, value)) => drop(given.vars.insert(name.to_owned(), value.to_owned())),
             None => {
-                let problem = Problem::usage("Invalid variable", format!("`--var {var}` has no name or no value"));
-                problems.push(problem.hint("write `--var NAME=VALUE`"));
+                // What stands behind the `=` may be a secret.
+                let name = var.split('=').next().unwrap_or_default();
+                let detail = format!("`--var {name}` has no name or no value");
+                problems.push(Problem::usage("Invalid variable", detail).hint("write `--var NAME=VALUE`"));
             }
         }
+    }
+    for file in &globals.var_files {
+        match read_file(file) {
+            Ok(values) => given.files.extend(values),
+            Err(found) => problems.0.extend(found.0),
+        }
+    }
+    match environment(std::env::vars_os()) {
+        Ok(values) => given.environment = values,
+        Err(problem) => problems.push(problem),
     }
     if problems.has_errors() {
         return Err(problems);
     }
-    Ok(Overrides { provider: globals.provider.map(Into::into), region: globals.region.clone(), vars })
+    Ok(Overrides { provider: globals.provider.map(Into::into), region: globals.region.clone(), given })
+}
+
+/// As [`overrides`], for what renders nothing.
+pub fn without_secrets(globals: &Globals) -> Result<Overrides, Problems> {
+    let mut overrides = overrides(globals)?;
+    overrides.given.without_secrets = true;
+    Ok(overrides)
+}
+
+/// The variables that the environment gives.
+fn environment(all: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, Secret>, Problem> {
+    let ours = all.filter_map(|(name, value)| Some((name.to_str()?.strip_prefix(ENVIRONMENT)?.to_owned(), value)));
+    let read = |(name, value): (String, OsString)| match value.into_string() {
+        Ok(text) => Ok((name, Secret::new(text))),
+        Err(_) => {
+            Err(Problem::usage("Invalid variable", format!("{ENVIRONMENT}{name} in the environment is no UTF-8 text")))
+        }
+    };
+    ours.map(read).collect()
 }
 
 /// The path of the stack file; `folder` is where the command runs.
@@ -112,7 +163,6 @@ mod tests {
         assert_eq!(resolve(Some(Path::new("other")), folder.path()).unwrap(), Path::new("other/stack.yaml"));
     }
 
-    #[cfg(unix)]
     #[test]
     fn remembering_a_stack_overwrites_nothing_that_a_link_points_to() {
         let folder = tempfile::tempdir().unwrap();

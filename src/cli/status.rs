@@ -1,12 +1,18 @@
 //! `cloudscale status`: how a stack looks now.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::aws::clients::Clients;
 use crate::clock;
 use crate::cloud::expiry;
+use crate::engine::Engine;
 use crate::exit::Exit;
+use crate::problem::{Problem, Problems};
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
+use crate::resources::by_name;
 use crate::ui::table::table;
 
 /// Show a stack as it is now
@@ -14,22 +20,50 @@ use crate::ui::table::table;
 pub struct Args {
     #[command(flatten)]
     stack: StackArg,
+    /// The stack by name, where there is no file; see `cloudscale ls`
+    #[arg(long = "stack", value_name = "NAME", id = "stack_name", conflicts_with = "stack")]
+    name: Option<String>,
     /// Machine-readable output
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&args.stack, session)?;
-    let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
-    let status = engine.status().await?;
-    cloud::tell_calls(session, engine.clients());
+    let (status, clients) = match &args.name {
+        Some(name) => of_name(name, session).await?,
+        None => of_file(&args.stack, session).await?,
+    };
+    if let Some(clients) = &clients {
+        cloud::tell_calls(session, clients);
+    }
     if args.json {
         session.printer.json(&status);
     } else {
         session.printer.result(&text(&status, clock::now(), session.printer.width()));
     }
     Ok(Exit::Ok)
+}
+
+async fn of_file(argument: &StackArg, session: &Session) -> Result<(Status, Option<Clients>), Problems> {
+    let stack = stack_file::known(argument, session)?;
+    let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
+        return Ok((by_name::nothing_of(&stack), None));
+    };
+    let engine = Engine::new(stack, clients, cloud::sink(session), cloud::interrupt(), Duration::ZERO);
+    Ok((engine.status().await?, Some(engine.clients().clone())))
+}
+
+/// What the cloud tells of a stack without its file.
+async fn of_name(name: &str, session: &Session) -> Result<(Status, Option<Clients>), Problems> {
+    let (provider, region) = cloud::place(session);
+    let unknown = || {
+        let detail = format!("{region} ({}) has nothing that carries the name {name}", provider.name());
+        Problem::new("No such stack", detail)
+            .hint("`cloudscale ls` lists the stacks; --provider and --region say where")
+    };
+    let clients = cloud::running(provider, &region, session).await?.ok_or_else(unknown)?;
+    let status = by_name::status(&clients, name).await?.ok_or_else(unknown)?;
+    Ok((status, Some(clients)))
 }
 
 fn text(status: &Status, now: Timestamp, width: u16) -> String {

@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::load(&args.stack, session)?;
+    let stack = stack_file::known(&args.stack, session)?;
     let engine = cloud::engine(stack, session, args.timeout).await?;
     let name = &engine.stack.name;
     let before = engine.status().await?;

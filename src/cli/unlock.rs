@@ -21,7 +21,10 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (name, provider, region) = cloud::named(args.name.as_deref(), &args.stack, session)?;
-    let clients = cloud::clients(provider, &region, session).await?;
+    let Some(clients) = cloud::running(provider, &region, session).await? else {
+        session.printer.result(&format!("{name}: not locked"));
+        return Ok(Exit::Ok);
+    };
     let (lease, now) = store::find(&clients, &name).await?;
     let Some(lease) = lease else {
         session.printer.result(&format!("{name}: not locked"));

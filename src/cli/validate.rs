@@ -1,13 +1,21 @@
-//! `cloudscale validate`: checks a stack file without credentials and without a call.
+//! `cloudscale validate`: checks any of our files without credentials and without a call.
+
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::{Outcome, Session, StackArg, stack_file};
+use crate::benchmark::language::{self, SCENARIO};
+use crate::benchmark::scenario::Scenario;
+use crate::document::grammar::Object;
+use crate::document::{recovery, yaml};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems, Severity};
+use crate::region::faults::language::{self as faults, FAULTS};
+use crate::stack::language::STACK;
 use crate::stack::model::{Capacity, Stack};
 
-/// Check a stack file; needs no credentials
+/// Check a stack, scenario or fault file; needs no credentials
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -22,7 +30,9 @@ pub struct Args {
 struct Report {
     valid: bool,
     file: String,
-    /// `null` where the file is not valid.
+    /// `stack`, `scenario` or `faults`
+    kind: &'static str,
+    /// `null` where the file is not valid, or no stack.
     stack: Option<Summary>,
     problems: Vec<Finding>,
 }
@@ -58,32 +68,107 @@ struct Finding {
 }
 
 pub fn run(args: &Args, session: &Session) -> Outcome {
-    let path = stack_file::resolve(args.stack.stack.as_deref(), std::path::Path::new("."))?;
-    let loaded = stack_file::overrides(&session.globals).and_then(|overrides| crate::stack::load(&path, &overrides));
+    let path = stack_file::resolve(args.stack.stack.as_deref(), Path::new("."))?;
+    let kind = FileKind::of(&path);
+    let checked = match kind {
+        FileKind::Stack => stack(&path, session),
+        FileKind::Scenario => language::load(&path).map(|scenario| Valid::bare(scenario_line(&path, &scenario))),
+        FileKind::Faults => faults::load(&path).map(|faults| {
+            Valid::bare(format!("{}: ok: {}", path.display(), count(faults.rules.len(), "fault", "faults")))
+        }),
+    };
     if args.json {
-        let (stack, problems) = match &loaded {
-            Ok((stack, warnings)) => (Some(summary(stack)), warnings),
+        let (valid, problems) = match &checked {
+            Ok(valid) => (Some(valid), &valid.warnings),
             Err(problems) => (None, problems),
         };
-        let findings = problems.0.iter().map(finding).collect();
         session.printer.json(&Report {
-            valid: stack.is_some(),
+            valid: valid.is_some(),
             file: path.display().to_string(),
-            stack,
-            problems: findings,
+            kind: kind.name(),
+            stack: valid.and_then(|valid| valid.stack.as_ref().map(summary)),
+            problems: problems.0.iter().map(finding).collect(),
         });
         return Ok(problems.exit());
     }
-    let (stack, warnings) = loaded?;
-    session.printer.problems(&warnings);
-    for line in lines(&stack, &warnings) {
-        session.printer.result(&line);
+    let valid = checked?;
+    session.printer.problems(&valid.warnings);
+    for line in &valid.lines {
+        session.printer.result(line);
     }
     Ok(Exit::Ok)
 }
 
+/// Which of our languages a file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileKind {
+    Stack,
+    Scenario,
+    Faults,
+}
+
+impl FileKind {
+    /// The one whose keys it has most of; a stack where nothing can be told.
+    fn of(path: &Path) -> Self {
+        let Ok(source) = yaml::source(path) else { return Self::Stack };
+        let root = yaml::parse(&source).ok().or_else(|| recovery::read_parts(&source).map(|(root, _)| root));
+        let Some(yaml::Value::Map(entries)) = root.map(|root| root.value) else { return Self::Stack };
+        let shared = |object: &Object| entries.iter().filter(|entry| object.key(&entry.key).is_some()).count();
+        let kinds = [(Self::Faults, &FAULTS), (Self::Scenario, &SCENARIO), (Self::Stack, &STACK)];
+        kinds.into_iter().max_by_key(|(_, object)| shared(object)).map_or(Self::Stack, |(kind, _)| kind)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stack => "stack",
+            Self::Scenario => "scenario",
+            Self::Faults => "faults",
+        }
+    }
+}
+
+/// A file without errors.
+struct Valid {
+    stack: Option<Stack>,
+    warnings: Problems,
+    lines: Vec<String>,
+}
+
+impl Valid {
+    fn bare(line: String) -> Self {
+        Self { stack: None, warnings: Problems::default(), lines: vec![line] }
+    }
+}
+
+/// A stack with the scenario that it names.
+fn stack(path: &Path, session: &Session) -> Result<Valid, Problems> {
+    let overrides = stack_file::without_secrets(&session.globals)?;
+    let (stack, warnings) = crate::stack::load(path, &overrides)?;
+    if let Some(scenario) = stack.benchmark.as_deref().filter(|scenario| scenario.is_file()) {
+        language::load(scenario)?;
+    }
+    let lines = lines(&stack, &warnings);
+    Ok(Valid { stack: Some(stack), warnings, lines })
+}
+
+fn scenario_line(path: &Path, scenario: &Scenario) -> String {
+    let (threads, requests) = (scenario.threads.len(), scenario.requests());
+    let thresholds = match scenario.thresholds.len() {
+        0 => String::new(),
+        some => format!(", {}", count(some, "threshold", "thresholds")),
+    };
+    format!(
+        "{}: ok: scenario, {}, {requests} requests to each target{thresholds}",
+        path.display(),
+        count(threads, "thread", "threads")
+    )
+}
+
+fn count(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 fn lines(stack: &Stack, warnings: &Problems) -> Vec<String> {
-    let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let routes = stack.clusters.iter().map(|cluster| cluster.routes.len()).sum();
     let head = format!(
         "{}: ok: {}, {}{}",
@@ -134,5 +219,26 @@ fn finding(problem: &Problem) -> Finding {
         line: line_column.map(|(line, _)| line),
         column: line_column.map(|(_, column)| column),
         hint: problem.hint.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_keys_say_what_it_is_even_where_it_is_broken() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(FileKind::of(&root.join("stacks/two-clusters.yaml")), FileKind::Stack);
+        assert_eq!(FileKind::of(&root.join("benchmarks/quick.yaml")), FileKind::Scenario);
+        assert_eq!(FileKind::of(&root.join("docs/faults.yaml")), FileKind::Faults);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let kind = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            FileKind::of(file.path())
+        };
+        assert_eq!(kind("threads: {A: [}\nthresholds: ['p99 < 1s']\n"), FileKind::Scenario);
+        assert_eq!(kind("name: x\n"), FileKind::Stack);
+        assert_eq!(kind("nothing\n"), FileKind::Stack);
     }
 }

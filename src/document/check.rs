@@ -25,6 +25,8 @@ impl Checker<'_> {
     /// `name` is what an error calls the value: a key in backticks.
     fn value(&mut self, node: &Node, kind: &Kind, name: &str) {
         match (kind, &node.value) {
+            // Its mistake was told.
+            (_, Value::Unread) => {}
             (Kind::OneOf(kinds), _) => match shape(kinds, node) {
                 Some(kind) => self.value(node, kind, name),
                 None => self.wrong_kind(node, kind, name),
@@ -148,7 +150,10 @@ impl Checker<'_> {
             }
             Kind::Number => {
                 if !text.parse::<f64>().is_ok_and(f64::is_finite) {
-                    self.unfit(node, text, kind, name, None);
+                    let number = text.trim_end_matches('%').trim_end();
+                    let percent = number != text && number.parse::<f64>().is_ok_and(f64::is_finite);
+                    let hint = percent.then(|| format!("write the number alone: `{number}`"));
+                    self.unfit(node, text, kind, name, hint);
                 }
             }
             Kind::Duration { min_ms, max_ms, step_ms } => {
@@ -163,19 +168,24 @@ impl Checker<'_> {
     fn duration(&mut self, node: &Node, text: &str, kind: &Kind, name: &str, (min, max, step): (u64, u64, u64)) {
         match duration_ms(text) {
             Some(duration) if duration % step != 0 => {
-                let hint = format!("round it to {}", duration_text(duration.div_ceil(step) * step));
-                self.unfit(node, text, kind, name, Some(hint));
+                let rounded = (duration.div_ceil(step) * step).clamp(min, max);
+                self.unfit(node, text, kind, name, Some(format!("round it to {}", duration_text(rounded))));
             }
             Some(duration) if (min..=max).contains(&duration) => {}
             Some(_) => self.unfit(node, text, kind, name, None),
             None => {
-                let unitless = text.parse::<u64>().is_ok();
-                let hint = if unitless {
-                    format!("add the unit: `{text}s`")
-                } else {
-                    "for example `90s`, `5m` or `1h30m`".to_owned()
+                let fits = |ms: &u64| (min..=max).contains(ms) && ms % step == 0;
+                let number = text.parse::<u64>().ok();
+                // In the unit that was probably meant: seconds, else milliseconds, where the range allows them.
+                let meant = number.and_then(|number| {
+                    [number.checked_mul(1000), Some(number)].into_iter().flatten().find(fits).map(duration_text)
+                });
+                let examples = [90_000, 300_000, 5000, min].into_iter().find(fits).map(duration_text);
+                let hint = match (meant, examples) {
+                    (Some(meant), _) => Some(format!("add the unit: `{meant}`")),
+                    (None, example) => example.map(|example| format!("for example `{example}`")),
                 };
-                self.unfit(node, text, kind, name, Some(hint));
+                self.unfit(node, text, kind, name, hint);
             }
         }
     }
@@ -192,6 +202,7 @@ impl Checker<'_> {
             Value::Scalar(scalar) => format!("the text `{}`", shortened(&scalar.text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
+            Value::Unread => "something broken".to_owned(),
         };
         let problem =
             Problem::usage("Wrong kind of value", format!("{name} must be {}, but here is {found}", kind.expected()));
@@ -211,6 +222,7 @@ impl Checker<'_> {
 fn shape<'k>(kinds: &'k [Kind], node: &Node) -> Option<&'k Kind> {
     let is_map = |kind: &Kind| matches!(kind, Kind::Object(_) | Kind::Tagged(_) | Kind::Map { .. });
     match &node.value {
+        Value::Unread => None,
         Value::List(_) => kinds.iter().find(|kind| matches!(kind, Kind::List(_))),
         Value::Scalar(_) => kinds.iter().find(|kind| !is_map(kind) && !matches!(kind, Kind::List(_))),
         Value::Map(entries) => {

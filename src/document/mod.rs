@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod grammar;
+pub mod recovery;
 pub mod schema;
 pub mod suggest;
 pub mod yaml;
@@ -39,7 +40,10 @@ impl Document {
 
     /// As [`Document::read`], of a text.
     pub fn parse(source: Arc<Source>, object: &'static Object) -> Result<Self, Problems> {
-        let root = yaml::parse(&source)?;
+        let root = match yaml::parse(&source) {
+            Ok(root) => root,
+            Err(mistakes) => return Err(every_mistake(&source, mistakes, object)),
+        };
         let problems = check(&source, &root, &Kind::Object(object));
         Ok(Self { source, root, object, problems })
     }
@@ -47,6 +51,17 @@ impl Document {
     pub fn fields(&self) -> Fields<'_> {
         Fields::of(&self.source, &self.root, self.object)
     }
+}
+
+/// What is wrong with a file that has no tree: with its syntax, and with the shape of what can be read all the same.
+fn every_mistake(source: &Arc<Source>, mistakes: Problems, object: &'static Object) -> Problems {
+    let is_syntax = mistakes.0.iter().all(|problem| problem.summary == yaml::SYNTAX);
+    let Some((root, mut problems)) = is_syntax.then(|| recovery::read_parts(source)).flatten() else {
+        return mistakes;
+    };
+    problems.0.extend(check(source, &root, &Kind::Object(object)).0);
+    problems.0.sort_by_key(|problem| problem.place.as_ref().map(|place| place.bytes.start));
+    problems
 }
 
 /// The values of one object.

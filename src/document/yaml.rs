@@ -14,6 +14,8 @@ use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, S
 
 use crate::problem::{Place, Problem, Problems, Source};
 
+/// The summary of what is no YAML at all.
+pub const SYNTAX: &str = "Not valid YAML";
 /// The largest file that is read.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
 const DEPTH_MAX: usize = 32;
@@ -37,6 +39,8 @@ pub enum Value {
     List(Vec<Node>),
     /// In file order, each key once.
     Map(Vec<Entry>),
+    /// Something that is broken; see [`recovery`](super::recovery).
+    Unread,
 }
 
 /// A scalar as written; what it means depends on where it stands, so `8080` can be a port and a text.
@@ -118,14 +122,25 @@ fn text(name: String, bytes: Vec<u8>) -> Result<Arc<Source>, Problems> {
 
 /// Composes one document.
 pub fn parse(source: &Arc<Source>) -> Result<Node, Problems> {
+    parse_part(source, 0..source.text.len())
+}
+
+/// Composes a part of a document, such as an entry of its mapping. Places are those of the whole.
+pub fn parse_part(source: &Arc<Source>, part: Range<usize>) -> Result<Node, Problems> {
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
-    let parser = Parser::new_from_str_with_options(&source.text, options);
-    let mut composer =
-        Composer { source, parser, anchors: HashMap::new(), spent: Size::default(), problems: Problems::default() };
+    let parser = Parser::new_from_str_with_options(&source.text[part.clone()], options);
+    let mut composer = Composer {
+        source,
+        start: part.start,
+        parser,
+        anchors: HashMap::new(),
+        spent: Size::default(),
+        problems: Problems::default(),
+    };
     let root = match composer.document() {
         Ok(root) => root,
         Err(problem) => {
@@ -155,6 +170,7 @@ impl Size {
         };
         let inner = match &node.value {
             Value::Scalar(scalar) => Size { text_bytes: scalar.text.len(), ..Size::default() },
+            Value::Unread => Size::default(),
             Value::List(items) => of_all(&mut items.iter()),
             Value::Map(entries) => of_all(&mut entries.iter().map(|entry| &entry.value)),
         };
@@ -162,12 +178,10 @@ impl Size {
     }
 }
 
-fn bytes(span: &Span) -> Range<usize> {
-    span.byte_range().unwrap_or_default()
-}
-
 struct Composer<'s> {
     source: &'s Arc<Source>,
+    /// Where the part that is read begins.
+    start: usize,
     parser: Parser<'s, StrInput<'s>>,
     /// Finished nodes by anchor.
     anchors: HashMap<usize, (Node, Size)>,
@@ -194,7 +208,9 @@ impl<'s> Composer<'s> {
                 (Event::StreamEnd, _) => break,
                 (_, span) => {
                     let problem = Problem::usage("More than one document", "a second document starts here");
-                    return Err(problem.at(self.place(bytes(&span))).hint("keep one document per file; remove `---`"));
+                    return Err(problem
+                        .at(self.place(self.bytes(&span)))
+                        .hint("keep one document per file; remove `---`"));
                 }
             }
         }
@@ -211,7 +227,7 @@ impl<'s> Composer<'s> {
 
     fn node(&mut self, event: Event<'s>, span: &Span, depth: usize) -> Composed<Node> {
         if depth > DEPTH_MAX {
-            return Err(self.too_deep(bytes(span)));
+            return Err(self.too_deep(self.bytes(span)));
         }
         let (value, own_bytes, anchor) = match event {
             Event::Alias(id) => return self.alias(id, span, depth),
@@ -219,23 +235,23 @@ impl<'s> Composer<'s> {
                 self.refuse_tag(tag.as_deref(), span);
                 self.spend(Size { nodes: 1, text_bytes: text.len(), depth: 0 }, span)?;
                 let quoted = style != ScalarStyle::Plain;
-                (Value::Scalar(Scalar { text: text.into_owned(), quoted }), bytes(span), anchor)
+                (Value::Scalar(Scalar { text: text.into_owned(), quoted }), self.bytes(span), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), span);
                 self.spend(Size { nodes: 1, ..Size::default() }, span)?;
                 let items = self.list(depth)?;
-                let bytes = items.first().map_or_else(|| bytes(span), |item| item.bytes.clone());
+                let bytes = items.first().map_or_else(|| self.bytes(span), |item| item.bytes.clone());
                 (Value::List(items), bytes, anchor)
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), span);
                 self.spend(Size { nodes: 1, ..Size::default() }, span)?;
                 let entries = self.map(depth)?;
-                let bytes = entries.first().map_or_else(|| bytes(span), |entry| entry.key_bytes.clone());
+                let bytes = entries.first().map_or_else(|| self.bytes(span), |entry| entry.key_bytes.clone());
                 (Value::Map(entries), bytes, anchor)
             }
-            _ => return Err(Problem::usage("Not valid YAML", "a value is expected here").at(self.place(bytes(span)))),
+            _ => return Err(Problem::usage(SYNTAX, "a value is expected here").at(self.place(self.bytes(span)))),
         };
         let node = Node { value, bytes: own_bytes };
         if anchor != 0 {
@@ -292,13 +308,13 @@ impl<'s> Composer<'s> {
     fn alias(&mut self, id: usize, span: &Span, depth: usize) -> Composed<Node> {
         let Some(size) = self.anchors.get(&id).map(|(_, size)| *size) else {
             let problem = Problem::usage("Endless alias", "the alias stands inside the value that it repeats");
-            return Err(problem.at(self.place(bytes(span))));
+            return Err(problem.at(self.place(self.bytes(span))));
         };
         if depth + size.depth > DEPTH_MAX {
-            return Err(self.too_deep(bytes(span)));
+            return Err(self.too_deep(self.bytes(span)));
         }
         self.spend(size, span)?;
-        Ok(Node { value: self.anchors[&id].0.value.clone(), bytes: bytes(span) })
+        Ok(Node { value: self.anchors[&id].0.value.clone(), bytes: self.bytes(span) })
     }
 
     /// Before anything is stored, so that a bomb costs no memory.
@@ -315,15 +331,20 @@ impl<'s> Composer<'s> {
         } else {
             "use fewer aliases"
         };
-        Err(Problem::usage("The file holds too much", detail).at(self.place(bytes(span))).hint(hint))
+        Err(Problem::usage("The file holds too much", detail).at(self.place(self.bytes(span))).hint(hint))
     }
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, span: &Span) {
         let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) else { return };
-        let bytes = span.tag_span().as_ref().map_or_else(|| bytes(span), bytes);
+        let bytes = span.tag_span().as_ref().map_or_else(|| self.bytes(span), |span| self.bytes(span));
         let problem = Problem::usage("Unknown tag", format!("`{}` means nothing here", tag.original()));
         self.problems
             .push(problem.at(self.place(bytes)).hint("remove the tag; put a text that starts with `!` in quotes"));
+    }
+
+    fn bytes(&self, span: &Span) -> Range<usize> {
+        let bytes = span.byte_range().unwrap_or_default();
+        self.start + bytes.start..self.start + bytes.end
     }
 
     fn place(&self, bytes: Range<usize>) -> Place {
@@ -341,12 +362,12 @@ impl<'s> Composer<'s> {
 
     fn syntax(&self, error: &ScanError) -> Problem {
         let text = &self.source.text;
-        let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+        let at = error.marker().byte_offset().map_or(text.len(), |at| self.start + at).min(text.len());
         let end = text[at..].chars().next().map_or(at, |character| at + character.len_utf8());
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return self.too_deep(at..end);
         }
-        let problem = Problem::usage("Not valid YAML", error.info()).at(self.place(at..end));
+        let problem = Problem::usage(SYNTAX, error.info()).at(self.place(at..end));
         if text[at..].starts_with('\t') || error.info().contains("tab") {
             problem.hint("indent with spaces; YAML does not allow tabs")
         } else {

@@ -181,8 +181,8 @@ fn action(fields: &[FieldChange]) -> Action {
 fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChange {
     FieldChange {
         path: path.to_owned(),
-        live: live.map(ToString::to_string),
-        wanted: wanted.map(ToString::to_string),
+        live: live.map(|value| value.shown_beside(wanted)),
+        wanted: wanted.map(|value| value.shown_beside(live)),
         forces_replacement: false,
     }
 }

@@ -4,10 +4,10 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// What almost every system starts with: it says nothing about what its user wants.
-#[cfg(unix)]
 const USUAL_UMASK: u32 = 0o022;
 
 /// Opens for writing what is made by this call, and what it makes is private.
@@ -22,16 +22,8 @@ pub fn new_file() -> OpenOptions {
 }
 
 /// What the options create is private.
-#[cfg(unix)]
 pub fn private(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt as _;
     options.mode(file_mode(umask()));
-}
-
-/// What the options create is private.
-#[cfg(not(unix))]
-pub fn private(_options: &mut OpenOptions) {
-    // The profile folder that a file lies in decides on Windows.
 }
 
 /// Makes a folder that only its owner enters, whatever the umask; one that exists already becomes so.
@@ -39,19 +31,10 @@ pub fn private(_options: &mut OpenOptions) {
 /// # Errors
 /// Where it cannot be made, or is somebody else's.
 pub fn owners_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-        builder.mode(0o700).create(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
-    }
-    #[cfg(not(unix))]
-    builder.create(path)
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
-#[cfg(unix)]
 fn file_mode(umask: Option<u32>) -> u32 {
     match umask {
         None | Some(USUAL_UMASK) => 0o600,
@@ -60,17 +43,14 @@ fn file_mode(umask: Option<u32>) -> u32 {
 }
 
 /// This process's umask, where the kernel tells it without changing it.
-#[cfg(unix)]
 fn umask() -> Option<u32> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let digits = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(digits.trim(), 8).ok()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]

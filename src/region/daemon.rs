@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -21,8 +20,10 @@ use tokio::process::Command;
 
 use super::ec2::processes::{HOME_MARKER, INSTANCE_MARKER};
 use crate::clock;
-use crate::platform::permissions;
+use crate::platform::processes::{self, End};
+use crate::platform::{permissions, region_refused};
 use crate::problem::Problem;
+use crate::stack::variables::ENVIRONMENT;
 
 /// How long a start may take before it counts as failed.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -151,8 +152,7 @@ pub async fn find(home: &Path) -> Option<Record> {
 }
 
 fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    processes::exists(pid)
 }
 
 /// The process id that an endpoint's health names.
@@ -173,6 +173,9 @@ async fn health_pid(endpoint: &str) -> Option<u64> {
 /// # Errors
 /// Where it does not start; where it runs and faults are wanted, which only a region's start can give.
 pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem> {
+    if let Some(problem) = region_refused() {
+        return Err(problem);
+    }
     let failed = |path: &Path, error: io::Error| {
         Problem::new("The region does not start", format!("{}: {error}", path.display()))
     };
@@ -207,10 +210,14 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
         let faults = std::path::absolute(faults).map_err(|error| failed(format!("{}: {error}", faults.display())))?;
         command.arg("--faults").arg(faults);
     }
+    // What a stack keeps secret is no business of a process that outlives the command.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(ENVIRONMENT)) {
+        command.env_remove(name);
+    }
     // A region is no part of an instance, even when a program on an instance starts it.
     command.env_remove(INSTANCE_MARKER).env_remove(HOME_MARKER);
-    // Its own process group: Ctrl-C at the terminal that started it is not meant for it.
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).current_dir("/");
+    processes::own_group(&mut command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).current_dir("/");
     let mut child = command.spawn().map_err(|error| failed(format!("{}: {error}", program.display())))?;
     let mut line = String::new();
     let mut lines = child.stdout.take().map(BufReader::new);
@@ -246,10 +253,9 @@ fn log_output(path: &Path) -> io::Result<File> {
 /// Stops the home's region and waits until it and all its instances are gone; `false` when there was none.
 pub async fn stop(home: &Path) -> Result<bool, Problem> {
     let Some(record) = find(home).await else { return Ok(false) };
-    let pid = i32::try_from(record.pid).ok().and_then(Pid::from_raw);
-    let signal = |signal| pid.map(|pid| kill_process(pid, signal));
+    let end = |how| i32::try_from(record.pid).map_err(io::Error::other).and_then(|pid| processes::end(pid, how));
     let failed = |detail: String| Problem::new("The region does not stop", detail);
-    if let Some(Err(error)) = signal(Signal::TERM) {
+    if let Err(error) = end(End::Asked) {
         return Err(failed(format!("process {}: {error}", record.pid)));
     }
     let path = lock_file(home);
@@ -262,7 +268,8 @@ pub async fn stop(home: &Path) -> Result<bool, Problem> {
         Some(lock) => lock,
         None => {
             // Its instances end with it: each one's first process sees its input close.
-            signal(Signal::KILL);
+            // One that is gone by now has released the lock that is waited for.
+            let _ = end(End::Forced);
             ended.await
         }
     };

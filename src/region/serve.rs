@@ -19,6 +19,7 @@ use super::faults::rules::Faults;
 use super::server::{self, Endpoint};
 use super::world::World;
 use crate::clock;
+use crate::platform::region_refused;
 use crate::platform::signals::EndRequests;
 use crate::problem::Problem;
 
@@ -36,6 +37,9 @@ pub async fn serve(
     faults: Option<Faults>,
     ready: impl FnOnce(&Record),
 ) -> Result<(), Problem> {
+    if let Some(problem) = region_refused() {
+        return Err(problem);
+    }
     let failed =
         |what: &str, error: std::io::Error| Problem::new("The region does not start", format!("{what}: {error}"));
     std::fs::create_dir_all(home).map_err(|error| failed(&home.display().to_string(), error))?;

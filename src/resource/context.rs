@@ -203,6 +203,7 @@ impl ActionContext<'_> {
     pub fn resolve_all(&self, value: &Value) -> Result<Vec<String>, Problem> {
         match value {
             Value::Text(id) => Ok(vec![id.clone()]),
+            Value::Sensitive(text) => Ok(vec![text.expose().to_owned()]),
             Value::Ref(address) | Value::Replaced(address) => Ok(vec![self.output(address)?.id]),
             Value::Set(values) => {
                 Ok(values.iter().map(|value| self.resolve_all(value)).collect::<Result<Vec<_>, _>>()?.concat())

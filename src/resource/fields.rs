@@ -5,14 +5,17 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::cloud::snapshot::Snapshot;
+use crate::secret;
 
 /// Hexadecimal characters of a spec hash: enough to tell the versions of one resource apart.
 const SPEC_CHARACTERS: usize = 12;
 
 /// The value of a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Value {
     Text(String),
+    /// A text that may hold secrets; it is compared as it is, and shown and hashed without them.
+    Sensitive(secret::Text),
     /// Another resource of the stack, by address. Its id may not be known yet.
     Ref(String),
     /// The predecessor of the resource at that address: one that was replaced and is not gone yet.
@@ -39,10 +42,30 @@ impl Value {
         if values.len() == 1 { values.remove(0) } else { Value::Set(values) }
     }
 
+    /// A text that may hold secrets.
+    pub fn sensitive(text: &secret::Text) -> Self {
+        if text.holds_secrets() { Value::Sensitive(text.clone()) } else { Value::Text(text.expose().to_owned()) }
+    }
+
+    /// What may be shown of the value where `other` is the other side of a comparison: where one of two texts holds secrets,
+    /// the other may hold former ones.
+    pub fn shown_beside(&self, other: Option<&Value>) -> String {
+        match (self, other) {
+            (Value::Text(own), Some(Value::Sensitive(other))) => other.show_other(own),
+            (Value::Sensitive(own), Some(Value::Sensitive(other))) if own.is_unknown() => {
+                other.show_other(own.expose())
+            }
+            (Value::Sensitive(own), Some(Value::Text(other))) if own.is_unknown() => {
+                secret::Text::from(other.as_str()).show_other(own.expose())
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// The addresses that the value refers to.
     pub fn references(&self) -> Vec<&str> {
         match self {
-            Value::Text(_) => Vec::new(),
+            Value::Text(_) | Value::Sensitive(_) => Vec::new(),
             Value::Ref(address) | Value::Replaced(address) => vec![address],
             Value::Set(values) => values.iter().flat_map(Value::references).collect(),
         }
@@ -53,15 +76,34 @@ impl Value {
         match self {
             Value::Replaced(_) => true,
             Value::Set(values) => values.iter().any(Value::is_replaced),
-            Value::Text(_) | Value::Ref(_) => false,
+            Value::Text(_) | Value::Sensitive(_) | Value::Ref(_) => false,
         }
     }
 }
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Text(one), Value::Text(other)) => one == other,
+            (Value::Sensitive(one), Value::Sensitive(other)) => one == other,
+            // A text is the same whether we know that it holds a secret or not.
+            (Value::Text(text), Value::Sensitive(known)) | (Value::Sensitive(known), Value::Text(text)) => {
+                known.expose() == text
+            }
+            (Value::Ref(one), Value::Ref(other)) | (Value::Replaced(one), Value::Replaced(other)) => one == other,
+            (Value::Set(one), Value::Set(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Value {}
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Text(text) | Value::Ref(text) => f.write_str(text),
+            Value::Sensitive(text) => text.fmt(f),
             Value::Set(values) => {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
                 f.write_str(&values.join(", "))
@@ -86,6 +128,15 @@ impl Fields {
     pub fn value(mut self, path: impl Into<String>, value: Value) -> Self {
         self.0.push((path.into(), value));
         self
+    }
+
+    /// A value that is left out where there is none.
+    #[must_use]
+    pub fn values(self, path: &str, value: Option<Value>) -> Self {
+        match value {
+            Some(value) => self.value(path, value),
+            None => self,
+        }
     }
 
     #[must_use]
@@ -153,6 +204,24 @@ mod tests {
         assert_ne!(spec("80", "vpc-1"), spec("81", "vpc-1"));
         assert_ne!(spec("8", "0vpc-1"), spec("80", "vpc-1"));
         assert_eq!(spec("80", "vpc-1").len(), SPEC_CHARACTERS);
+    }
+
+    #[test]
+    fn a_secret_counts_in_comparisons_and_neither_in_what_is_shown_nor_in_the_spec() {
+        let fields = |token: &str| {
+            let mut text = secret::Text::from("TOKEN=");
+            text.push_secret(&secret::Secret::new(token));
+            Fields::default().value("user_data", Value::sensitive(&text))
+        };
+        let (old, new) = (fields("old"), fields("new"));
+        assert_ne!(old, new);
+        assert_eq!(old, Fields::default().text("user_data", "TOKEN=old"));
+        assert_eq!(old.spec(), new.spec(), "no hash of a secret becomes a tag");
+        let live = Value::Sensitive(secret::Text::unknown("TOKEN=old"));
+        let wanted = new.get("user_data");
+        for shown in [live.shown_beside(wanted), format!("{live} {live:?} {new:?}")] {
+            assert!(!shown.contains("old") && !shown.contains("new"), "{shown}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::provider::Provider;
 use crate::resource::{Output, Prepared, Resource, Scope, in_cluster};
+use crate::secret::Text;
 use crate::stack::model::Image;
 use crate::stack::names;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ const LAST_CHARACTERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const PARTS: usize = 6;
 /// Between spec and image in a version's description.
 const IMAGE_MARK: &str = " image ";
+/// Behind the spec in a version's description: its user data holds secrets.
+const SECRET_MARK: &str = " secret";
 
 #[derive(Debug)]
 pub struct LaunchTemplate;
@@ -54,7 +57,7 @@ pub struct Desired {
     pub instance_type: String,
     /// Name or ARN.
     pub instance_profile: Option<String>,
-    pub user_data: Option<String>,
+    pub user_data: Option<Text>,
     /// The name of a key pair, for SSH.
     pub key: Option<String>,
 }
@@ -119,7 +122,7 @@ impl Resource for LaunchTemplate {
             .text("metadata.hops", METADATA_HOPS)
             .text("metadata.tags", ec2::LaunchTemplateInstanceMetadataTagsState::Enabled.as_str())
             .text("root_volume", VOLUME)
-            .maybe("user_data", wanted.user_data.as_ref())
+            .values("user_data", wanted.user_data.as_ref().map(Value::sensitive))
             .maybe("key", wanted.key.as_ref())
     }
 
@@ -148,7 +151,7 @@ impl Resource for LaunchTemplate {
             .maybe("metadata.hops", metadata.and_then(|metadata| metadata.http_put_response_hop_limit()))
             .maybe("metadata.tags", metadata.and_then(|m| m.instance_metadata_tags()).map(|tags| tags.as_str()))
             .maybe("root_volume", volume(data))
-            .maybe("user_data", data.user_data().map(decode))
+            .values("user_data", data.user_data().map(|text| user_data(text, version.version_description())))
             .maybe("key", data.key_name())
     }
 
@@ -168,6 +171,13 @@ impl Resource for LaunchTemplate {
     async fn prepare(provider: &dyn Provider, wanted: &[&Desired]) -> Result<Option<Prepared>, Problem> {
         let images: Vec<_> = wanted.iter().map(|wanted| &wanted.image).collect();
         Ok(Some(Arc::new(image::resolve(clients_of(provider), &images).await?)))
+    }
+
+    fn reason(wanted: &Desired, live: &Observed) -> Option<String> {
+        // The spec does not follow a secret's value.
+        let same_spec = live.tags.get(tags::SPEC) == Some(&Self::spec(wanted));
+        (holds_secrets(wanted) && same_spec)
+            .then(|| "a secret has another value, or it was edited outside cloudscale".to_owned())
     }
 
     fn in_sync(live: &Observed, spec: &str) -> bool {
@@ -252,7 +262,7 @@ fn stale(scope: &Scope<'_>) -> Vec<String> {
     let live = LaunchTemplate::observed(cloud).into_iter();
     let stale = live.filter(|(address, live)| {
         let in_sync = |wanted| !ambiguous && LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted));
-        wanted.get(address).is_some_and(|wanted| !in_sync(wanted))
+        wanted.get(address).is_some_and(|wanted| holds_secrets(wanted) || !in_sync(wanted))
     });
     stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
 }
@@ -265,7 +275,22 @@ fn own_tags(task: &ActionContext<'_>, version: &str) -> Tags {
 
 /// `0123456789ab image amazon-linux-2023`
 fn description(task: &ActionContext<'_>, wanted: &Desired) -> String {
-    format!("{}{IMAGE_MARK}{}", task.spec, wanted.image.name())
+    let secret = if holds_secrets(wanted) { SECRET_MARK } else { "" };
+    format!("{}{secret}{IMAGE_MARK}{}", task.spec, wanted.image.name())
+}
+
+fn holds_secrets(wanted: &Desired) -> bool {
+    wanted.user_data.as_ref().is_some_and(Text::holds_secrets)
+}
+
+/// The user data of a version: which secrets it was made with only its description tells, and that only that there were some.
+fn user_data(encoded: &str, description: Option<&str>) -> Value {
+    let text = decode(encoded);
+    let spec = description.and_then(|description| description.split_once(IMAGE_MARK)).map(|(spec, _)| spec);
+    match spec.is_some_and(|spec| spec.ends_with(SECRET_MARK)) {
+        true => Value::Sensitive(Text::unknown(text)),
+        false => Value::Text(text),
+    }
 }
 
 /// The image out of a version's description; `None` where the version is not ours.
@@ -275,7 +300,10 @@ fn image_in(description: &str) -> Option<&str> {
 
 /// The next version of the template; a retry of the same change makes no second one.
 async fn new_version(task: &ActionContext<'_>, wanted: &Desired, template: &Output) -> Result<String, Problem> {
+    // The same spec may be another secret: then the change is another one, too.
+    let once = if holds_secrets(wanted) { fastrand::u64(..).to_string() } else { String::new() };
     let token = crate::resource::fields::short_hash([
+        &*once,
         &*task.run.stack,
         task.address,
         task.spec,
@@ -318,7 +346,7 @@ fn content(task: &ActionContext<'_>, wanted: &Desired) -> Result<ec2::RequestLau
         .image_id(image.id)
         .instance_type(ec2::InstanceType::from(wanted.instance_type.as_str()))
         .set_iam_instance_profile(wanted.instance_profile.as_deref().map(profile))
-        .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text)))
+        .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text.expose())))
         .security_group_ids(task.output(security_group::INSTANCES)?.id)
         .set_key_name(wanted.key.clone())
         .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
@@ -377,7 +405,7 @@ async fn adopt(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Pro
         return Err(tags::not_ours("launch template", &wanted.name));
     }
     let live = Observed { template, tags, version: None };
-    if LaunchTemplate::in_sync(&live, task.spec) {
+    if !holds_secrets(wanted) && LaunchTemplate::in_sync(&live, task.spec) {
         return Ok(LaunchTemplate::output(&live));
     }
     let mut output = LaunchTemplate::output(&live);

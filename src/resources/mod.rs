@@ -4,6 +4,7 @@
 //! implement [`Resource`](crate::resource::Resource), and add it to [`TYPES`].
 
 pub mod alarm;
+pub mod by_name;
 pub mod connection;
 mod existing;
 mod expiry;

@@ -193,7 +193,6 @@ mod tests {
         write(folder.path(), &run, &images).expect("written");
         assert_eq!(read(folder.path()).expect("read"), run);
         assert_eq!(super::images(folder.path(), &run), images);
-        #[cfg(unix)]
         for file in ["result.json", "latency.csv"] {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = folder.path().join(file).metadata().expect("the file").permissions().mode();

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::autoscaling;
-use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER};
-use super::model::{Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Image, Provider, Stack, WeightedRoute};
+use super::instance_types;
+use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, MIX};
+use super::model::{
+    Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Image, Provider, Stack, Variable, WeightedRoute,
+};
 use super::routes::{self, Route};
+use super::variables::variables;
 use super::{Overrides, userdata};
 use super::{load_balancer, network};
 use crate::catalog::images;
@@ -27,11 +31,17 @@ const TAG_VALUE_CHARACTERS_MAX: usize = 256;
 pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: &mut Problems) -> (Stack, Vec<Route>) {
     let fields = document.fields();
     let name = fields.text("name");
-    let variables = variables(&fields, overrides, problems);
+    let variables = variables(&fields, &overrides.given, problems);
+    let provider = match fields.text("provider").as_str() {
+        "aws" => Provider::Aws,
+        _ => Provider::Local,
+    };
+    let provider = overrides.provider.unwrap_or(provider);
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut routes = Vec::new();
     let weighted = load_balancer::weighted_routes(&fields, &mut routes, problems);
-    let mut decoder = Decoder { stack: &name, variables: &variables, folder, weighted: &weighted, routes, problems };
+    let shared = (&*name, &variables);
+    let mut decoder = Decoder { shared, provider, folder, weighted: &weighted, routes, problems };
     let clusters: Vec<Cluster> = fields
         .map("clusters")
         .iter()
@@ -42,11 +52,6 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         let problem = fields.problem("clusters", "No clusters", "a stack needs at least one cluster");
         problems.push(problem.hint("add one, e.g. `web: {instance_type: t3.micro}`"));
     }
-    let provider = match fields.text("provider").as_str() {
-        "aws" => Provider::Aws,
-        _ => Provider::Local,
-    };
-    let provider = overrides.provider.unwrap_or(provider);
     let region = overrides.region.clone().unwrap_or_else(|| fields.text("region"));
     let stack = Stack {
         network: network::network(&fields, problems),
@@ -63,20 +68,6 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         name,
     };
     (stack, routes)
-}
-
-fn variables(fields: &Fields, overrides: &Overrides, problems: &mut Problems) -> BTreeMap<String, String> {
-    let mut variables = texts(fields.map("variables"));
-    for (name, value) in &overrides.vars {
-        if let Some(variable) = variables.get_mut(name) {
-            variable.clone_from(value);
-        } else {
-            let detail = format!("`--var {name}=…`: the stack has no variable `{name}`");
-            let hint = suggest::hint(name, variables.keys().map(String::as_str));
-            problems.push(Problem::usage("Unknown variable", detail).hint(hint));
-        }
-    }
-    variables
 }
 
 fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
@@ -117,8 +108,9 @@ fn benchmark(fields: &Fields, folder: &Path, problems: &mut Problems) -> Option<
 
 /// What clusters share while they are decoded.
 struct Decoder<'a> {
-    stack: &'a str,
-    variables: &'a BTreeMap<String, String>,
+    /// The stack's name and variables.
+    shared: (&'a str, &'a BTreeMap<String, Variable>),
+    provider: Provider,
     folder: &'a Path,
     weighted: &'a [WeightedRoute],
     routes: Vec<Route>,
@@ -149,8 +141,16 @@ impl Decoder<'_> {
     /// A mixed group's is the first of its types.
     fn instance_type(&mut self, fields: &Fields, capacity: &Capacity) -> String {
         let Capacity::Group(Autoscaling { mix: Some(mix), .. }) = capacity else {
-            return fields.text("instance_type");
+            let name = fields.text("instance_type");
+            instance_types::check(&name, fields.place("instance_type"), self.provider, self.problems);
+            return name;
         };
+        let types = fields.object("autoscaling", &AUTOSCALING).object("mix", &MIX);
+        for node in types.list("types") {
+            if let Some(name) = scalar_text(node) {
+                instance_types::check(name, fields.place_of(node), self.provider, self.problems);
+            }
+        }
         if fields.is_written("instance_type") {
             let detail = "the types of a mixed group are those of its `mix`";
             let problem = fields.problem("instance_type", "Both one type and a mix", detail);
@@ -237,7 +237,8 @@ impl Decoder<'_> {
             self.problems.push(problem.hint("paths are relative to the stack file"));
             return None;
         }
-        let values = userdata::Values { stack: self.stack, cluster, port, variables: self.variables };
+        let (stack, variables) = self.shared;
+        let values = userdata::Values { stack, cluster, port, variables };
         userdata::read(&file, &values, self.problems)
     }
 

@@ -23,7 +23,7 @@ pub static STACK: Object = Object {
         key("region", REGION, Default("us-east-1"), "The AWS region."),
         key(
             "variables",
-            Kind::Map { keys: &VARIABLE, values: &Kind::Text },
+            Kind::Map { keys: &VARIABLE, values: &Kind::OneOf(&[Kind::Text, Kind::Object(&SECRET_VARIABLE)]) },
             Optional,
             "For `${var.NAME}` in user data; `--var NAME=VALUE` overrides.",
         ),
@@ -56,6 +56,12 @@ pub static STACK: Object = Object {
             "On every resource that the stack creates.",
         ),
     ],
+};
+
+pub static SECRET_VARIABLE: Object = Object {
+    name: "secret variable",
+    about: "A variable whose value is given by `--var NAME=@FILE`, `--var-file FILE` or CLOUDSCALE_VAR_NAME, and shown nowhere.",
+    keys: &[key("secret", Kind::Flag, Required, "`true`.")],
 };
 
 pub static EXISTING_NETWORK: Object = Object {

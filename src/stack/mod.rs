@@ -4,17 +4,18 @@
 //! [`document`] (values and defaults), `decode`, `autoscaling` and `policies` (to the model, with the rules of AWS), [`routes`] (which
 //! can be reached) and [`userdata`] (templates). The benchmark's scenarios use the first three for a language of their own.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use regex::Regex;
 
 use crate::document::Document;
 use crate::document::grammar::Kind;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems, Source};
 
 mod autoscaling;
 mod decode;
+mod instance_types;
 pub mod language;
 mod load_balancer;
 pub mod model;
@@ -24,21 +25,28 @@ mod policies;
 mod quotas;
 pub mod routes;
 pub mod userdata;
+pub mod variables;
 
 use model::{Provider, Stack};
+use variables::Given;
 
 /// What the command line says instead of the stack file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     pub provider: Option<Provider>,
     pub region: Option<String>,
-    /// `--var NAME=VALUE`; the names must be among the stack's `variables`.
-    pub vars: BTreeMap<String, String>,
+    /// Values of variables.
+    pub given: Given,
 }
 
 /// Reads a stack file. Answers the stack with its warnings, or every problem of the file (warnings among them).
 pub fn load(path: &Path, overrides: &Overrides) -> Result<(Stack, Problems), Problems> {
     from_document(Document::read(path, &language::STACK)?, path, overrides)
+}
+
+/// As [`load`], of a text that stands for the file at `path`.
+pub fn parse(source: Arc<Source>, path: &Path, overrides: &Overrides) -> Result<(Stack, Problems), Problems> {
+    from_document(Document::parse(source, &language::STACK)?, path, overrides)
 }
 
 fn from_document(mut document: Document, path: &Path, overrides: &Overrides) -> Result<(Stack, Problems), Problems> {
@@ -47,7 +55,9 @@ fn from_document(mut document: Document, path: &Path, overrides: &Overrides) -> 
         let problem = Problem::usage("Invalid region", format!("`--region {region}` is no AWS region"));
         problems.push(problem.hint("for example `us-east-1`"));
     }
+    let malformed = problems.clone();
     let (stack, routes) = decode::stack(&document, path, overrides, &mut problems);
+    keep_causes(&malformed, &mut problems);
     problems.0.extend(routes::lint(&routes).0);
     problems.0.extend(quotas::check(&document.fields(), &stack).0);
     in_file_order(&mut problems);
@@ -57,6 +67,16 @@ fn from_document(mut document: Document, path: &Path, overrides: &Overrides) -> 
 fn is_region(region: &str) -> bool {
     let Kind::Pattern { regex, .. } = language::REGION else { return true };
     Regex::new(regex).is_ok_and(|regex| regex.is_match(region))
+}
+
+/// A malformed value reads as its default, which may break a rule in turn: that is no mistake of the file's.
+fn keep_causes(malformed: &Problems, problems: &mut Problems) {
+    let follows = |problem: &Problem| {
+        !malformed.0.contains(problem)
+            && problem.place.is_some()
+            && malformed.0.iter().any(|m| m.place == problem.place)
+    };
+    problems.0.retain(|problem| !follows(problem));
 }
 
 /// By place in the stack file; what points into other files or nowhere comes last.
@@ -73,5 +93,7 @@ fn in_file_order(problems: &mut Problems) {
 mod group_tests;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod slips_tests;
 #[cfg(test)]
 mod tests;

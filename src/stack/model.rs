@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::secret::{Secret, Text};
+
 /// A whole stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stack {
     pub name: String,
     pub provider: Provider,
     pub region: String,
-    /// After `--var` overrides.
-    pub variables: BTreeMap<String, String>,
+    /// After `--var` and the like.
+    pub variables: BTreeMap<String, Variable>,
     pub network: Network,
     pub load_balancer: LoadBalancer,
     /// In file order; they come before the routes of the clusters.
@@ -31,6 +33,13 @@ pub struct Stack {
     pub tags: BTreeMap<String, String>,
     /// The stack file, as the user named it.
     pub file: PathBuf,
+}
+
+/// The value of a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variable {
+    Plain(String),
+    Secret(Secret),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +181,7 @@ impl Image {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserData {
     pub file: PathBuf,
-    pub text: String,
+    pub text: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -79,7 +79,10 @@ fn step_policy(fields: &Fields, problems: &mut Problems) -> Policy {
         kinds.extend(kind);
         steps.push(Step { from: step.number_written("from"), to: step.number_written("to"), amount });
     }
+    let bounds = |step: &Fields| ["from", "to"].map(|key| step.is_written(key) == step.number_written(key).is_some());
+    let is_sound = fields.objects("steps", &STEP).iter().flat_map(bounds).all(|sound| sound);
     if fields.is_written("steps")
+        && is_sound
         && let Err(mistake) = check_steps(&steps)
     {
         let problem = fields.problem("steps", "The steps do not fit together", mistake);

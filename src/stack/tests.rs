@@ -1,14 +1,15 @@
 //! The language as users meet it: a text in, a stack or problems out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::{
-    Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger, WeightedRoute,
+    Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger, Variable,
+    WeightedRoute,
 };
 use super::*;
 use crate::document::{check, grammar, yaml};
-use crate::problem::Source;
 
 /// Loads a text as if it were `stack.yaml` in an empty folder.
 fn load_text(text: &str, overrides: &Overrides) -> Result<(Stack, Problems), Problems> {
@@ -96,7 +97,7 @@ fn the_example_of_the_design_loads() {
     let (stack, warnings) = load(&file, &Overrides::default()).unwrap();
     assert_eq!(warnings, Problems::default());
     let [light, heavy] = &stack.clusters[..] else { panic!("two clusters in file order") };
-    assert_eq!(light.user_data.as_ref().unwrap().text, "#!/bin/bash\nserve light 8080 two-clusters 0\n");
+    assert_eq!(light.user_data.as_ref().unwrap().text.expose(), "#!/bin/bash\nserve light 8080 two-clusters 0\n");
     assert_eq!(
         light.capacity,
         Capacity::Fleet { instances: 4, rollout: FleetRollout { max_surge: 25, max_unavailable: 0 } }
@@ -168,17 +169,17 @@ fn the_command_line_overrides_the_file() {
     let overrides = Overrides {
         provider: Some(Provider::Aws),
         region: Some("ca-central-1".into()),
-        vars: BTreeMap::from([("delay_ms".into(), "200".into())]),
+        given: Given { vars: BTreeMap::from([("delay_ms".into(), "200".into())]), ..Given::default() },
     };
     let (stack, _) = load_text("name: s\nvariables: {delay_ms: 0}\nclusters: {a: {}}\n", &overrides).unwrap();
     assert_eq!((stack.provider, stack.region.as_str()), (Provider::Aws, "ca-central-1"));
-    assert_eq!(stack.variables["delay_ms"], "200");
+    assert_eq!(stack.variables["delay_ms"], Variable::Plain("200".into()));
 }
 
 #[test]
 fn an_override_of_an_unknown_variable_is_a_problem() {
     let overrides = Overrides {
-        vars: BTreeMap::from([("delay".into(), "1".into())]),
+        given: Given { vars: BTreeMap::from([("delay".into(), "1".into())]), ..Given::default() },
         region: Some("us".into()),
         ..Overrides::default()
     };

@@ -8,9 +8,10 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
-use super::model::UserData;
+use super::model::{UserData, Variable};
 use crate::document::{suggest, yaml};
 use crate::problem::{Place, Problem, Problems, Source};
+use crate::secret::Text;
 
 /// What EC2 takes, before base64.
 const BYTES_MAX: usize = 16 * 1024;
@@ -24,7 +25,7 @@ pub struct Values<'a> {
     pub stack: &'a str,
     pub cluster: &'a str,
     pub port: u16,
-    pub variables: &'a BTreeMap<String, String>,
+    pub variables: &'a BTreeMap<String, Variable>,
 }
 
 /// Reads a script and fills it in. Problems point into the script; `None` where it has an error.
@@ -42,20 +43,21 @@ pub fn read(file: &Path, values: &Values, problems: &mut Problems) -> Option<Use
     (!failed).then(|| UserData { file: file.to_owned(), text })
 }
 
-fn fill(source: &Arc<Source>, values: &Values) -> (String, Problems) {
+fn fill(source: &Arc<Source>, values: &Values) -> (Text, Problems) {
     let mut problems = Problems::default();
     let known = values.known();
     let place = |bytes| Place { source: Arc::clone(source), bytes };
-    let mut text = String::with_capacity(source.text.len());
+    let mut text = Text::default();
     let mut copied = 0;
     for captures in PLACEHOLDER.captures_iter(&source.text) {
         let whole = captures.get_match();
-        text += &source.text[copied..whole.start()];
+        text.push(&source.text[copied..whole.start()]);
         copied = whole.end();
         match captures.get(1).map(|name| name.as_str()) {
-            None => text += "${",
+            None => text.push("${"),
             Some(name) => match known.get(name) {
-                Some(value) => text += value,
+                Some(Variable::Plain(value)) => text.push(value),
+                Some(Variable::Secret(secret)) => text.push_secret(secret),
                 None => {
                     let detail = format!("`${{{name}}}` stands for nothing");
                     let hint = suggest::hint(name, known.keys().map(String::as_str));
@@ -69,10 +71,11 @@ fn fill(source: &Arc<Source>, values: &Values) -> (String, Problems) {
             },
         }
     }
-    text += &source.text[copied..];
+    text.push(&source.text[copied..]);
     let first_line = source.text.lines().next().unwrap_or_default();
-    if text.len() > BYTES_MAX {
-        let detail = format!("{} has {} bytes, but EC2 takes {BYTES_MAX}", source.name, text.len());
+    let bytes = text.expose().len();
+    if bytes > BYTES_MAX {
+        let detail = format!("{} has {bytes} bytes, but EC2 takes {BYTES_MAX}", source.name);
         problems.push(Problem::usage("User data is too long", detail).hint("let the script fetch what is large"));
     }
     if source.text.contains("\r\n") {
@@ -94,13 +97,13 @@ fn fill(source: &Arc<Source>, values: &Values) -> (String, Problems) {
 }
 
 impl Values<'_> {
-    fn known(&self) -> BTreeMap<String, String> {
+    fn known(&self) -> BTreeMap<String, Variable> {
         let own = [
             ("cluster.name", self.cluster.to_owned()),
             ("cluster.port", self.port.to_string()),
             ("stack.name", self.stack.to_owned()),
         ];
-        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), Variable::Plain(value)));
         own.chain(self.variables.iter().map(|(name, value)| (format!("var.{name}"), value.clone()))).collect()
     }
 }
@@ -108,13 +111,17 @@ impl Values<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     fn filled(text: &str) -> (String, String) {
         let source = Arc::new(Source { name: "u.sh".into(), text: text.into() });
-        let variables = BTreeMap::from([("delay_ms".to_owned(), "200".to_owned())]);
+        let variables = BTreeMap::from([
+            ("delay_ms".to_owned(), Variable::Plain("200".to_owned())),
+            ("token".to_owned(), Variable::Secret(Secret::new("s3cr3t"))),
+        ]);
         let values = Values { stack: "two", cluster: "light", port: 8080, variables: &variables };
         let (text, problems) = fill(&source, &values);
-        (text, problems.to_string())
+        (text.to_string(), problems.to_string())
     }
 
     #[test]
@@ -124,6 +131,11 @@ mod tests {
         );
         assert_eq!(problems, "");
         assert_eq!(text, "#!/bin/bash\ntwo light:8080 200 ${HOME:-/a.b} ${x} $1 ${a[0]}\n");
+    }
+
+    #[test]
+    fn a_secret_is_filled_in_and_not_shown() {
+        assert_eq!(filled("#!/bin/bash\nTOKEN=${var.token}\n").0, "#!/bin/bash\nTOKEN=(secret)\n");
     }
 
     #[test]

@@ -173,6 +173,18 @@ async fn what_instances_leave_on_disk_is_their_owners_and_goes_with_them() {
 }
 
 #[tokio::test]
+async fn a_console_cannot_play_with_the_terminal_unless_it_is_asked_for_raw() {
+    let region = LocalRegion::started();
+    let clients = region.clients();
+    let script = "#!/bin/bash\nprintf 'a\\033[2Jb\\302\\233c\\342\\200\\256d\\n'\n";
+    let instance = launch(&clients, script).await;
+    let log = until_console(&region, &instance, "exited with 0").await;
+    assert!(log.starts_with("a?[2Jb·c\u{fffd}d\n"), "{log:?}");
+    let raw = String::from_utf8(region.run(&["local", "logs", "--raw", &instance]).stdout).unwrap();
+    assert!(raw.starts_with("a\u{1b}[2Jb\u{9b}c\u{202e}d\n"), "{raw:?}");
+}
+
+#[tokio::test]
 async fn user_data_that_fails_is_told_by_the_console() {
     let region = LocalRegion::started();
     let clients = region.clients();

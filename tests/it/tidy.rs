@@ -90,6 +90,17 @@ fn only_ui_prints() {
 }
 
 #[test]
+fn only_platform_names_an_operating_system() {
+    let words = ["rustix::", "std::os::", "signal::unix", "\"/proc", "target_os", "cfg(unix)"];
+    let broken: Vec<String> = sources()
+        .iter()
+        .filter(|file| !file.path.starts_with("platform/"))
+        .flat_map(|file| naming(file, &words).into_iter().map(|line| format!("{}: {}", file.path, line.trim())))
+        .collect();
+    complain("what only some systems have stands behind src/platform", &broken);
+}
+
+#[test]
 fn only_yaml_names_the_yaml_library() {
     let broken: Vec<String> = sources()
         .iter()

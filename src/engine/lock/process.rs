@@ -1,12 +1,7 @@
 //! Which process this is, and whether another one still lives: what the kernel tells.
 
-use std::fs;
-
-use rustix::io::Errno;
-use rustix::process::{Pid, getuid, test_kill_process};
-use rustix::system::uname;
-
 use crate::cloud::lease::{Holder, Process};
+use crate::platform::{processes, system};
 
 /// Fields between state and start time in `/proc/PID/stat` (proc_pid_stat(5): the 3rd and the 22nd).
 const STARTED_AFTER_STATE: usize = 18;
@@ -15,46 +10,37 @@ const ZOMBIE: &str = "Z";
 /// This process, as others are told of it.
 pub fn holder(command: &str) -> Holder {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-    let user = user.unwrap_or_else(|| format!("uid {}", getuid().as_raw()));
-    let host = uname().nodename().to_string_lossy().into_owned();
-    Holder { who: format!("{user}@{host}"), command: command.to_owned(), process: process(std::process::id()) }
+    let user = user.unwrap_or_else(|| format!("uid {}", system::user_id()));
+    Holder {
+        who: format!("{user}@{}", system::host_name()),
+        command: command.to_owned(),
+        process: process(std::process::id()),
+    }
 }
 
 /// A process of this machine by its id.
 pub fn process(pid: u32) -> Process {
     let started = stat(pid).map(|(_, started)| started);
-    Process { pid, started: started.unwrap_or_default(), machine: machine().unwrap_or_default() }
+    Process { pid, started: started.unwrap_or_default(), machine: system::process_space().unwrap_or_default() }
 }
 
 /// Whether a process has ended, as far as this machine can know: of others it knows nothing.
 pub fn is_gone(process: &Process) -> bool {
-    if machine().is_none_or(|here| here != process.machine) {
+    if system::process_space().is_none_or(|here| here != process.machine) {
         return false;
     }
-    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
-        return true;
-    };
-    match test_kill_process(pid) {
-        Err(Errno::SRCH) => true,
-        // It lives, unless it only waits to be buried or its id went to another.
-        _ => stat(process.pid).is_some_and(|(state, started)| state == ZOMBIE || started != process.started),
-    }
+    // It lives, unless it only waits for its parent to take notice, or its id went to another.
+    !processes::exists(process.pid)
+        || stat(process.pid).is_some_and(|(state, started)| state == ZOMBIE || started != process.started)
 }
 
 /// State and start time.
 fn stat(pid: u32) -> Option<(String, String)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = processes::stat(i32::try_from(pid).ok()?)?;
     // The name may hold spaces and parentheses.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split_whitespace();
     Some((fields.next()?.to_owned(), fields.nth(STARTED_AFTER_STATE)?.to_owned()))
-}
-
-/// Containers share a boot and have process ids of their own, so both count. `None` where the kernel does not tell.
-fn machine() -> Option<String> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let space = fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{}/{}", boot.trim(), space.display()))
 }
 
 #[cfg(test)]

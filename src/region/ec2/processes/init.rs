@@ -8,16 +8,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Signal, WaitOptions, WaitStatus};
-
 use super::console::{Console, noted};
 use super::tree;
+use crate::platform::processes::{self, End, Ended};
 
 /// How long the processes have between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -51,8 +49,7 @@ impl Childless {
 
 /// Boots the instance of `folder`; returns when every process below is gone and standard input is closed.
 pub fn run(folder: &Path) -> io::Result<()> {
-    rustix::process::setsid()?;
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    processes::lead_tree()?;
     let mut console = Console::open(folder)?;
     let (reader, writer) = io::pipe()?;
     let copier = std::thread::spawn(move || copy(reader, &mut console));
@@ -67,15 +64,9 @@ pub fn run(folder: &Path) -> io::Result<()> {
         })
     };
     // Until no child is left; as the subreaper we are then alone, and nothing can start any more.
-    loop {
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) => {
-                if let Some(mut script) = script.take_if(|script| script.pid == pid.as_raw_nonzero().get()) {
-                    script.output.write_all(noted(&outcome(status)).as_bytes())?;
-                }
-            }
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => break,
+    while let Some(ended) = processes::wait_for_any() {
+        if let Some(mut script) = script.take_if(|script| script.pid == ended.pid) {
+            script.output.write_all(noted(&outcome(ended)).as_bytes())?;
         }
     }
     childless.set();
@@ -117,7 +108,7 @@ fn interpreter(user_data: &[u8]) -> Option<Vec<OsString>> {
         None => (line, &b""[..]),
     };
     let words = [program, argument].into_iter().filter(|word| !word.is_empty());
-    Some(words.map(|word| OsString::from_vec(word.to_vec())).collect())
+    Some(words.map(processes::word).collect())
 }
 
 /// Starts the script; both its outputs go to `console`.
@@ -137,8 +128,8 @@ fn start(command: Vec<OsString>, folder: &Path, console: &io::PipeWriter) -> io:
     i32::try_from(child.id()).map_err(io::Error::other)
 }
 
-fn outcome(status: WaitStatus) -> String {
-    match (status.exit_status(), status.terminating_signal()) {
+fn outcome(ended: Ended) -> String {
+    match (ended.code, ended.signal) {
         (Some(code), _) => format!("user data exited with {code}"),
         (None, Some(signal)) => format!("user data was ended by signal {signal}"),
         (None, None) => "user data ended".to_owned(),
@@ -162,14 +153,14 @@ fn wait_for_the_end() {
 }
 
 fn end_everything(childless: &Childless) {
-    let own = rustix::process::getpid().as_raw_nonzero().get();
-    let signal = |signal| tree::signal_all(tree::descendants(&tree::snapshot(), own), signal);
-    signal(Signal::TERM);
+    let own = processes::own_id();
+    let end = |how| tree::end_all(tree::descendants(&tree::snapshot(), own), how);
+    end(End::Asked);
     if childless.wait(GRACE) {
         return;
     }
     for _ in 0..KILLS_MAX {
-        signal(Signal::KILL);
+        end(End::Forced);
         if childless.wait(AGAIN) {
             return;
         }
@@ -187,10 +178,10 @@ pub fn report(folder: &Path, error: &io::Error) {
 
 /// Writes the user data into the instance's folder.
 pub fn write_user_data(folder: &Path, user_data: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     // Only its owner reads it: user data often holds secrets.
     let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o700);
+    options.write(true).create(true).truncate(true);
+    processes::private_program(&mut options);
     options.open(folder.join(USER_DATA_FILE))?.write_all(user_data)
 }
 

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::platform::permissions;
+use crate::platform::processes::{self, End};
 use crate::region::driver::Region;
 use crate::region::metadata;
 use crate::region::signal::{Boot, InstanceState, Signal};
@@ -209,7 +210,7 @@ impl Processes {
 
     /// Measures the trees' CPU time, for ever.
     async fn measure(self: Arc<Self>) {
-        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        let ticks_per_second = processes::ticks_per_second();
         let mut meter = cpu::Meter::default();
         loop {
             clock::sleep(cpu::PERIOD).await;
@@ -257,7 +258,7 @@ async fn sweep(markers: &[&str]) {
         let kill = move || {
             let markers: Vec<&str> = markers.iter().map(String::as_str).collect();
             let left = tree::marked(&markers);
-            tree::signal_all(left.iter().copied(), rustix::process::Signal::KILL);
+            tree::end_all(left.iter().copied(), End::Forced);
             left.is_empty()
         };
         if !matches!(tokio::task::spawn_blocking(kill).await, Ok(false)) {

@@ -1,9 +1,8 @@
 //! Process trees as /proc shows them: who descends from whom, and how much CPU time a tree has used.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use rustix::process::{Pid, Signal, kill_process};
+use crate::platform::processes::{self, End};
 
 /// One process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +15,7 @@ pub struct Process {
 
 /// All processes of the machine. One that ends while we look is left out.
 pub fn snapshot() -> Vec<Process> {
-    pids().filter_map(|pid| parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)).collect()
-}
-
-fn pids() -> impl Iterator<Item = i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    processes::all().filter_map(|pid| parse(pid, &processes::stat(pid)?)).collect()
 }
 
 /// Reads `/proc/PID/stat`. The name (in parentheses) may hold anything, so the fields are counted from its end.
@@ -56,19 +50,17 @@ pub fn ticks(all: &[Process], root: i32) -> u64 {
 pub fn marked(markers: &[&str]) -> Vec<i32> {
     let own = std::process::id();
     let carries = |pid: &i32| {
-        let Ok(environment) = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ")) else {
-            return false;
-        };
+        let Some(environment) = processes::environment(*pid) else { return false };
         let entries: BTreeSet<&[u8]> = environment.split(|byte| *byte == 0).collect();
         markers.iter().all(|marker| entries.contains(marker.as_bytes()))
     };
-    pids().filter(|pid| u32::try_from(*pid).is_ok_and(|pid| pid != own)).filter(carries).collect()
+    processes::all().filter(|pid| u32::try_from(*pid).is_ok_and(|pid| pid != own)).filter(carries).collect()
 }
 
-/// Sends a signal to each; one that is gone already is no error.
-pub fn signal_all(pids: impl IntoIterator<Item = i32>, signal: Signal) {
-    for pid in pids.into_iter().filter_map(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
+/// Ends each; one that is gone already is no error.
+pub fn end_all(pids: impl IntoIterator<Item = i32>, how: End) {
+    for pid in pids {
+        let _ = processes::end(pid, how);
     }
 }
 

@@ -41,7 +41,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +49,7 @@ use self::meters::{Drained, TargetLabels, network};
 use self::table::{LaneIndex, Live, Table};
 use self::workers::Workers;
 use crate::clock;
+use crate::platform::processes;
 use crate::region::driver::Region;
 use crate::region::signal::Signal;
 
@@ -68,21 +68,13 @@ pub fn low_ports_allowed() -> bool {
     TcpListener::bind(SocketAddrV4::new([127, 32, high, low].into(), 80)).is_ok()
 }
 
-/// Every request takes two sockets; the usual soft limit of 1024 descriptors is soon reached. What cannot be raised stays.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
-    if limit.current.is_some_and(|current| current < wanted) {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
-    }
-}
-
 /// Starts to serve the region's listeners, until `stop` is cancelled.
 ///
 /// # Errors
 /// When the threads cannot be started.
 pub fn start(region: Arc<Region>, stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
-    raise_descriptor_limit();
+    // Every request takes two sockets; the usual soft limit of 1024 descriptors is soon reached.
+    processes::allow_descriptors(DESCRIPTORS);
     region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
     let workers = Workers::start(stop)?;
     Ok(tokio::spawn(run(region, workers, stop.clone())))
