@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::platform::cpu_time;
 
+pub mod alarm;
 pub mod simulated;
 
 /// The wall-clock time now, in UTC.

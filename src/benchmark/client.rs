@@ -1,7 +1,8 @@
-//! One keep-alive HTTP/1.1 connection that sends the same GET again and again and checks every answer.
+//! One HTTP/1.1 connection that sends requests one after the other and checks every answer.
 //!
-//! The hot path: the request is built once, written with one call; the answer is parsed in place in a buffer that lives
-//! as long as the connection; nothing is allocated for a request. A watchdog timer is armed once per time limit, not once
+//! The hot path: a request is built once, written with one call; the answer is parsed in place in a buffer that lives
+//! as long as the connection; nothing is allocated for a request. The buffer is small until a large answer comes, so that
+//! ten thousand users fit. A watchdog timer is armed once per time limit, not once
 //! per request.
 
 use std::future::Future;
@@ -15,71 +16,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX};
-use super::recorder::{Failure, Reply};
+use super::interval::{Failure, Reply};
+use super::request::{Request, Server};
 use super::scenario::Expect;
 use crate::clock;
-use crate::problem::Problem;
-use crate::resource::status::split_port;
 
 /// A larger body ends the request as a protocol error.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How much of a body is looked at for the instance id and the expected text.
 const BODY_BYTES_KEPT: usize = 64 * 1024;
 /// Head and a small body arrive in one read.
+const BUFFER_BYTES_MIN: usize = 2 * 1024;
 const BUFFER_BYTES: usize = 2 * HEAD_BYTES_MAX;
 /// After a failed connect the next one waits, so that a dead server is not flooded.
 const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 
-/// What a connection talks to, and what it expects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    pub host: String,
-    pub port: u16,
-    pub path: String,
-    pub timeout: Duration,
-    pub expect: Expect,
-}
-
-impl Endpoint {
-    /// Reads `http://host:port/path`.
-    pub fn new(url: &str, timeout: Duration, expect: Expect) -> Result<Self, Problem> {
-        let bad = |why: &str| {
-            Problem::usage("Not a URL that can be loaded", format!("{url:?}: {why}"))
-                .hint("write http://HOST[:PORT]/PATH")
-        };
-        let rest = url.strip_prefix("http://").ok_or_else(|| bad("only plain http:// is spoken"))?;
-        let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-        if !path.bytes().all(|byte| byte.is_ascii_graphic()) || !authority.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(bad("spaces and characters beyond ASCII must be percent-encoded"));
-        }
-        let (host, port) = match split_port(authority) {
-            (host, Some(port)) => (host, port.parse().map_err(|_| bad("the port is not a number"))?),
-            (host, None) => (host, 80),
-        };
-        if host.is_empty() {
-            return Err(bad("the host is missing"));
-        }
-        let path = path.split('#').next().unwrap_or(path).to_owned();
-        Ok(Self { host: host.to_owned(), port, path, timeout, expect })
-    }
-
-    fn request(&self) -> Vec<u8> {
-        let port = if self.port == 80 { String::new() } else { format!(":{}", self.port) };
-        let version = env!("CARGO_PKG_VERSION");
-        format!(
-            "GET {} HTTP/1.1\r\nHost: {}{port}\r\nUser-Agent: cloudscale/{version}\r\nAccept: */*\r\n\r\n",
-            self.path, self.host
-        )
-        .into_bytes()
-    }
-}
-
-/// Sends requests to one endpoint, one after the other.
+/// Sends requests to one server, one after the other.
 pub struct Client {
     wire: Wire,
-    timeout: Duration,
-    expect: Expect,
+    /// When it fires, the request under way is looked at; armed once per time limit, not once per request.
     watchdog: Pin<Box<dyn Future<Output = ()>>>,
+    /// No request's time limit is shorter.
+    timeout_min: Duration,
 }
 
 /// A complete answer.
@@ -93,32 +51,25 @@ struct Answer {
 
 impl Client {
     /// `turn` says which of the host's addresses to try first: it spreads connections over a load balancer's nodes.
-    pub fn new(endpoint: &Endpoint, turn: usize) -> Self {
-        Self {
-            wire: Wire::new(endpoint, turn),
-            timeout: endpoint.timeout,
-            expect: endpoint.expect.clone(),
-            watchdog: Box::pin(clock::sleep(endpoint.timeout)),
-        }
+    pub fn new(server: &Server, timeout_min: Duration, turn: usize) -> Self {
+        let watchdog = Box::pin(clock::sleep(timeout_min));
+        Self { wire: Wire::new(server, turn), watchdog, timeout_min }
     }
 
-    /// Connections opened so far.
-    pub fn opened(&self) -> u64 {
-        self.wire.opened
-    }
-
-    /// Sends one request and reads its whole answer. The time limit counts from `due`.
-    pub async fn get(&mut self, due: Instant) -> Reply<'_> {
+    /// Sends one request at `sent`, which is now, and reads its whole answer.
+    pub async fn send(&mut self, request: &Request, sent: Instant) -> Reply<'_> {
+        (self.wire.opened, self.wire.retried) = (0, false);
         let outcome = {
-            let mut exchange = std::pin::pin!(self.wire.exchange());
+            let mut exchange = std::pin::pin!(self.wire.exchange(request));
             loop {
                 tokio::select! {
                     biased;
                     outcome = &mut exchange => break outcome,
                     () = &mut self.watchdog => {
-                        let left = (due + self.timeout).saturating_duration_since(clock::instant());
+                        let left = (sent + request.timeout).saturating_duration_since(clock::instant());
                         let expired = left.is_zero();
-                        self.watchdog = Box::pin(clock::sleep(if expired { self.timeout } else { left }));
+                        let next = if expired { self.timeout_min } else { left.min(self.timeout_min) };
+                        self.watchdog = Box::pin(clock::sleep(next));
                         if expired {
                             break Err(Failure::Timeout);
                         }
@@ -127,29 +78,29 @@ impl Client {
             }
         };
         match outcome {
-            Ok(answer) => self.checked(answer),
+            Ok(answer) => self.checked(answer, &request.expect),
             Err(failure) => {
                 self.wire.stream = None;
-                if failure == Failure::Connect {
+                if matches!(failure, Failure::Connect | Failure::Exhausted) {
                     clock::sleep(CONNECT_PAUSE).await;
                 }
-                Reply { status: None, instance: None, failure: Some(failure) }
+                Reply { failure: Some(failure), ..self.wire.reply() }
             }
         }
     }
 
-    fn checked(&self, answer: Answer) -> Reply<'_> {
+    fn checked(&self, answer: Answer, expect: &Expect) -> Reply<'_> {
         let body = answer.body.map_or(self.wire.body.as_slice(), |range| &self.wire.buffer[range]);
         let header = answer.instance.map(|range| &self.wire.buffer[range]);
         let instance = header.and_then(|name| std::str::from_utf8(name).ok()).or_else(|| framing::instance_id(body));
-        let failure = if answer.status != self.expect.status {
+        let failure = if answer.status != expect.status {
             Some(Failure::Status)
-        } else if self.expect.contains.as_ref().is_some_and(|text| !contains(body, text.as_bytes())) {
+        } else if expect.contains.as_ref().is_some_and(|text| !contains(body, text.as_bytes())) {
             Some(Failure::Body)
         } else {
             None
         };
-        Reply { status: Some(answer.status), instance, failure }
+        Reply { status: Some(answer.status), instance, failure, ..self.wire.reply() }
     }
 }
 
@@ -161,45 +112,64 @@ fn contains(body: &[u8], text: &[u8]) -> bool {
 struct Wire {
     host: String,
     port: u16,
-    request: Vec<u8>,
     stream: Option<TcpStream>,
     /// Whether the stream has already carried an answer.
     reused: bool,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     /// The body's first bytes where they are not in `buffer` in one piece.
     body: Vec<u8>,
-    opened: u64,
+    /// Of the request under way.
+    opened: u32,
+    retried: bool,
     turn: usize,
 }
 
 impl Wire {
-    fn new(endpoint: &Endpoint, turn: usize) -> Self {
+    fn new(server: &Server, turn: usize) -> Self {
         Self {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
-            request: endpoint.request(),
+            host: server.host.clone(),
+            port: server.port,
             stream: None,
             reused: false,
-            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            buffer: vec![0; BUFFER_BYTES_MIN],
             body: Vec::new(),
             opened: 0,
+            retried: false,
             turn,
         }
     }
 
-    async fn exchange(&mut self) -> Result<Answer, Failure> {
+    fn reply(&self) -> Reply<'static> {
+        Reply { opened: self.opened, retried: self.retried, ..Reply::default() }
+    }
+
+    async fn exchange(&mut self, request: &Request) -> Result<Answer, Failure> {
+        self.drop_stale();
         loop {
             if self.stream.is_none() {
-                self.connect().await.map_err(|_| Failure::Connect)?;
+                self.connect()
+                    .await
+                    .map_err(|error| if is_exhausted(&error) { Failure::Exhausted } else { Failure::Connect })?;
             }
             let mut stream = self.stream.take().expect("connected above");
-            match self.first_bytes(&mut stream).await {
-                Ok(filled) => return self.answer(stream, filled).await,
-                // A server may close an idle connection just as the next request leaves. It has then answered nothing,
-                // and a GET may be sent again on a fresh connection (RFC 9112, section 9.3.1).
-                Err(_) if self.reused => {}
+            match self.first_bytes(&mut stream, &request.bytes).await {
+                Ok(filled) => return self.answer(stream, filled, request).await,
+                // Nothing of an answer came: the request may be sent again on a fresh connection (RFC 9112, section
+                // 9.3.1), once. The server may have died with it, so it is counted.
+                Err(_) if self.reused && request.is_idempotent => self.retried = true,
                 Err(_) => return Err(Failure::Reset),
             }
+        }
+    }
+
+    /// A connection that the server closed while it was idle carries nothing any more, and costs no retry.
+    fn drop_stale(&mut self) {
+        let stale = self.stream.as_ref().is_some_and(|stream| {
+            let outcome = stream.try_read(&mut self.buffer[..1]);
+            !matches!(outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        });
+        if stale {
+            self.stream = None;
         }
     }
 
@@ -223,8 +193,8 @@ impl Wire {
     }
 
     /// Sends the request and waits for the first bytes of the answer.
-    async fn first_bytes(&mut self, stream: &mut TcpStream) -> io::Result<usize> {
-        stream.write_all(&self.request).await?;
+    async fn first_bytes(&mut self, stream: &mut TcpStream, request: &[u8]) -> io::Result<usize> {
+        stream.write_all(request).await?;
         match stream.read(&mut self.buffer).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             filled => Ok(filled),
@@ -232,7 +202,7 @@ impl Wire {
     }
 
     /// Reads the rest of the answer; keeps the stream where it can carry another.
-    async fn answer(&mut self, mut stream: TcpStream, mut filled: usize) -> Result<Answer, Failure> {
+    async fn answer(&mut self, mut stream: TcpStream, mut filled: usize, request: &Request) -> Result<Answer, Failure> {
         let head = loop {
             match framing::head(&self.buffer[..filled])? {
                 // An interim answer (103 Early Hints): the real one follows.
@@ -244,16 +214,23 @@ impl Wire {
                     }
                 }
                 Some(head) => break head,
-                None => filled += more(&mut stream, &mut self.buffer[filled..]).await?,
+                None => {
+                    if filled == self.buffer.len() && filled < BUFFER_BYTES {
+                        self.buffer.resize(2 * filled, 0);
+                    }
+                    filled += more(&mut stream, &mut self.buffer[filled..]).await?;
+                }
             }
         };
         self.body.clear();
         let body = match head.body {
+            _ if request.is_head && filled == head.bytes => Some(filled..filled),
+            _ if request.is_head => return Err(Failure::Protocol),
             Body::Length(length) => self.sized(&mut stream, head.bytes..filled, length).await?,
             Body::Chunked => self.chunked(&mut stream, head.bytes..filled).await?,
             Body::UntilClose => self.until_close(&mut stream, head.bytes..filled).await?,
         };
-        if !head.closes {
+        if !head.closes && request.keep_alive {
             self.stream = Some(stream);
             self.reused = true;
         }
@@ -274,6 +251,7 @@ impl Wire {
             return Ok(Some(arrived));
         }
         self.keep(arrived.clone());
+        self.make_room();
         // The head stays where it is: the instance's name is in it.
         while seen < length {
             let room = usize::try_from(length - seen).unwrap_or(usize::MAX).min(BUFFER_BYTES - HEAD_BYTES_MAX);
@@ -304,6 +282,7 @@ impl Wire {
             if done {
                 return Ok(None);
             }
+            self.make_room();
             let read = more(stream, &mut self.buffer[HEAD_BYTES_MAX..]).await?;
             arrived = HEAD_BYTES_MAX..HEAD_BYTES_MAX + read;
         }
@@ -316,6 +295,7 @@ impl Wire {
     ) -> Result<Option<Range<usize>>, Failure> {
         let mut seen = arrived.len() as u64;
         self.keep(arrived);
+        self.make_room();
         loop {
             let read = stream.read(&mut self.buffer[HEAD_BYTES_MAX..]).await.map_err(|_| Failure::Reset)?;
             if read == 0 {
@@ -329,10 +309,24 @@ impl Wire {
         }
     }
 
+    /// For the rest of a body, behind the longest head.
+    fn make_room(&mut self) {
+        if self.buffer.len() < BUFFER_BYTES {
+            self.buffer.resize(BUFFER_BYTES, 0);
+        }
+    }
+
     fn keep(&mut self, range: Range<usize>) {
         let room = BODY_BYTES_KEPT.saturating_sub(self.body.len()).min(range.len());
         self.body.extend_from_slice(&self.buffer[range.start..range.start + room]);
     }
+}
+
+/// No port, no file descriptor or no memory for another connection: this machine's limit, not the server's.
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|code| exhausted.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 /// Reads at least one byte; the end of the stream in the middle of an answer is a reset.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::recorder::Failure;
+use super::interval::Failure;
 
 /// Longer heads end the request as a protocol error.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;

@@ -336,6 +336,7 @@ mod tests {
             ended: at(to),
             requests,
             errors: 0,
+            latency_ms: None,
         };
         let phases = vec![
             phase("21:45:12", "21:45:15", 1000),

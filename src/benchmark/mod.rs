@@ -1,22 +1,34 @@
 //! Load: a scenario against the stack's routes, measured at the client, joined with CloudWatch.
 //!
-//! `run.rs` is the whole of it; `setup.rs` proves that the stack stands.
-//! `scenario.rs` (read by `language.rs`) says what to send, `schedule.rs` what a thread does next, `client.rs` sends and checks, `recorder.rs`
-//! counts, `load.rs` drives them and answers what was measured; `threshold.rs` judges it. `metrics.rs` says what
+//! Arrivals → workers → intervals → one record. `run.rs` is the whole of it; `setup.rs` proves that the stack stands.
+//! `scenario.rs` (read by `language/`) says what to send, `arrivals.rs` when, `plan.rs` and `request.rs` make it ready.
+//! `worker.rs` carries it with `client.rs` (a connection) and `pool.rs` (the connections of an open load) and counts into
+//! `interval.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
+//! `spread.rs` for times. `threshold.rs` and
+//! `judge.rs` judge. `url.rs` is a run without a stack. `metrics.rs` says what
 //! CloudWatch should show of a run and `cloudwatch.rs` waits for it. What is kept, and where, is `crate::result`.
 
+pub mod arrivals;
 pub mod client;
 pub mod cloudwatch;
+pub mod collector;
 pub mod framing;
+pub mod interval;
+pub mod judge;
 pub mod language;
 pub mod load;
 pub mod metrics;
-pub mod recorder;
+pub mod plan;
+pub mod pool;
+pub mod request;
 pub mod run;
 pub mod scenario;
-pub mod schedule;
 pub mod setup;
+pub mod spread;
 pub mod threshold;
+pub mod timeline;
+pub mod url;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;

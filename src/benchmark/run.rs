@@ -8,15 +8,14 @@ use super::cloudwatch::{self, Collect};
 use super::load::{self, Measured, Target};
 use super::metrics::{MetricsTarget, load_bands};
 use super::scenario::{Scenario, default_path};
-use super::setup;
+use super::{judge, setup};
 use crate::document::suggest;
 use crate::engine::Engine;
 use crate::engine::price;
-use crate::platform::system;
 use crate::problem::{Problem, Problems};
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
-use crate::result::record::{Cost, Environment, Images, Metrics, RunResult, Setup, TargetResult, Verdict};
+use crate::result::record::{Cost, Images, Metrics, RunResult, TargetResult};
 use crate::stack::model::{Provider, Stack};
 
 /// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
@@ -34,6 +33,7 @@ pub struct Bench<'a> {
     pub status: &'a Status,
     pub scenario: &'a Scenario,
     pub metrics_timeout: Duration,
+    pub workers: usize,
     /// What the run can be repeated with.
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
@@ -48,7 +48,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let url = url(bench.status)?;
     let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
     let setup = setup::prove(&bench.engine.stack, bench.status, url).await?;
-    let mut measured = load::load(bench.scenario, &targets, bench.sink, bench.cancel).await?;
+    let mut measured = load::load(bench.scenario, &targets, bench.workers, bench.sink, bench.cancel).await?;
     // A stack that cannot be looked at any more costs the figure, not the run.
     let after = bench.engine.status().await.ok();
     for target in &mut measured.targets {
@@ -61,39 +61,14 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
         cloudwatch::collect(&bench.engine.clients().cloudwatch, &wanted(bench, &measured), bench.sink, bench.cancel)
             .await
     };
-    let mut result = result(bench, measured, setup, metrics);
+    let clients = bench.engine.clients();
+    let mut result = judge::record(&bench.engine.stack.name, bench.scenario, measured, bench.commands.clone());
+    result.provider = clients.provider.name().to_owned();
+    result.region = clients.region.clone();
+    (result.setup, result.metrics) = (setup, metrics);
     let seconds = result.elapsed_seconds();
     result.cost = after.and_then(|after| cost(&bench.engine.stack, [bench.status, &after], seconds));
     Ok((result, images))
-}
-
-fn result(bench: &Bench<'_>, measured: Measured, setup: Setup, metrics: Metrics) -> RunResult {
-    let thresholds: Vec<_> = measured
-        .targets
-        .iter()
-        .flat_map(|target| bench.scenario.thresholds.iter().map(|threshold| threshold.check(target)))
-        .collect();
-    let verdict = if measured.interrupted {
-        Verdict::Interrupted
-    } else if thresholds.iter().all(|threshold| threshold.held) {
-        Verdict::Passed
-    } else {
-        Verdict::Missed
-    };
-    let clients = bench.engine.clients();
-    let mut result = RunResult::empty(&bench.engine.stack.name, measured.started);
-    result.provider = clients.provider.name().to_owned();
-    result.region = clients.region.clone();
-    result.scenario = bench.scenario.name.clone();
-    result.ended = measured.ended;
-    result.verdict = verdict;
-    result.targets = measured.targets;
-    result.thresholds = thresholds;
-    result.metrics = metrics;
-    result.client = measured.client;
-    result.setup = setup;
-    result.environment = environment(bench.commands.clone());
-    result
 }
 
 /// What the stack costs by what it declares, and what the run cost by what was there at its start and at its end: a group
@@ -200,17 +175,10 @@ fn answers(target: &TargetResult) -> u64 {
     if named > 0 { named } else { target.requests - target.errors }
 }
 
-fn environment(commands: Vec<String>) -> Environment {
-    let os = system::description();
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let cloudscale = env!("CARGO_PKG_VERSION").to_owned();
-    Environment { cloudscale, os, cpus: u32::try_from(cpus).unwrap_or(u32::MAX), commands }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::benchmark::scenario::{Expect, Step, TargetChoice, Thread};
+    use crate::benchmark::scenario::TargetChoice;
     use crate::resource::status::InstanceStatus;
     use crate::stack::{self, Overrides};
 
@@ -254,14 +222,7 @@ mod tests {
     }
 
     fn scenario(targets: Vec<TargetChoice>) -> Scenario {
-        Scenario {
-            name: "test".into(),
-            targets,
-            timeout: Duration::from_secs(1),
-            expect: Expect::default(),
-            threads: vec![Thread { name: "A".into(), connections: 1, steps: vec![Step::Requests(1)] }],
-            thresholds: Vec::new(),
-        }
+        Scenario { name: "test".into(), targets, ..crate::benchmark::tests::scenario(Vec::new()) }
     }
 
     #[test]

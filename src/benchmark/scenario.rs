@@ -1,10 +1,12 @@
 //! A scenario: what load a run sends, and what it must reach.
 //!
-//! Threads run against every target, all started together, so that clusters are compared under the same load at the
-//! same time. A thread sends its steps in order; its connections share each step's requests.
+//! Every target gets the same flows, all started together, so that clusters are compared under the same load at the same
+//! time. A flow is a chain of phases. A phase is closed (virtual users who each wait for their answer), open (a rate that
+//! holds whatever the answers do), or a pause.
 
 use std::time::Duration;
 
+use super::arrivals::{Curve, Spacing};
 use super::threshold::Threshold;
 use crate::stack::model::Cluster;
 
@@ -13,11 +15,17 @@ pub struct Scenario {
     pub name: String,
     /// Empty: every cluster of the stack on its first route.
     pub targets: Vec<TargetChoice>,
-    /// Time limit of a request.
-    pub timeout: Duration,
-    pub expect: Expect,
+    /// What is sent, by weight; at least one.
+    pub requests: Vec<RequestChoice>,
+    pub keep_alive: bool,
+    /// Requests that were due before this are sent and not counted.
+    pub warm_up: Duration,
+    /// Connections to a target that an open load may open; beyond them requests wait, and their response time counts on.
+    pub connections_max: u32,
+    /// How often all of it is done, one after the other: differences between runs show only in several.
+    pub repeat: u32,
     /// Each target gets its own set.
-    pub threads: Vec<Thread>,
+    pub flows: Vec<Flow>,
     pub thresholds: Vec<Threshold>,
 }
 
@@ -27,6 +35,36 @@ pub struct TargetChoice {
     pub cluster: String,
     /// `None`: the cluster's first route.
     pub path: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestChoice {
+    /// Empty where the scenario has only one.
+    pub name: String,
+    pub weight: u32,
+    pub method: String,
+    /// Behind the target's path.
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// Time limit from the moment it is sent.
+    pub timeout: Duration,
+    pub expect: Expect,
+}
+
+impl Default for RequestChoice {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            weight: 1,
+            method: "GET".into(),
+            path: String::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Duration::from_secs(10),
+            expect: Expect::default(),
+        }
+    }
 }
 
 /// What a correct answer is.
@@ -43,41 +81,82 @@ impl Default for Expect {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
+/// Phases in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// A thread's name; empty for a scenario of phases.
     pub name: String,
-    /// How many requests may be under way at once.
-    pub connections: u32,
-    pub steps: Vec<Step>,
+    pub phases: Vec<Phase>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    Requests(u64),
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    pub name: Option<String>,
+    pub load: Load,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
     Pause(Duration),
+    Closed(Closed),
+    Open { curve: Curve, spacing: Spacing },
 }
 
-impl Step {
-    pub fn requests(self) -> u64 {
-        match self {
-            Step::Requests(count) => count,
-            Step::Pause(_) => 0,
-        }
+/// Virtual users: each sends, waits for its answer, thinks, and sends again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub users: u32,
+    /// Over all users; whoever is free takes the next.
+    pub iterations: Option<u64>,
+    /// Nothing is sent after this.
+    pub duration: Option<Duration>,
+    pub think_time: Duration,
+}
+
+impl Load {
+    pub fn sends(&self) -> bool {
+        !matches!(self, Load::Pause(_))
     }
 
-    /// `500 requests`, `pause 60 s`
-    pub fn label(self) -> String {
+    /// Requests that it sends, where that is known before.
+    pub fn requests(&self) -> Option<u64> {
         match self {
-            Step::Requests(count) => format!("{count} requests"),
-            Step::Pause(duration) => format!("pause {} s", duration.as_secs_f64()),
+            Load::Pause(_) => Some(0),
+            Load::Closed(closed) => closed.iterations.filter(|_| closed.duration.is_none()),
+            Load::Open { curve, .. } => Some(curve.requests().round() as u64),
+        }
+    }
+}
+
+impl Phase {
+    /// Its name, or `500 requests`, `pause 60 s`, `200/s for 30 s`
+    pub fn label(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let seconds = |duration: &Duration| format!("{} s", duration.as_secs_f64());
+        match &self.load {
+            Load::Pause(duration) => format!("pause {}", seconds(duration)),
+            Load::Closed(Closed { iterations: Some(count), .. }) => format!("{count} requests"),
+            Load::Closed(Closed { users, duration, .. }) => {
+                format!("{users} users for {}", duration.as_ref().map_or_else(String::new, seconds))
+            }
+            Load::Open { curve, .. } => format!("up to {}/s for {}", curve.peak(), seconds(&curve.duration())),
         }
     }
 }
 
 impl Scenario {
-    /// Requests that each target will get.
-    pub fn requests(&self) -> u64 {
-        self.threads.iter().flat_map(|thread| &thread.steps).map(|step| step.requests()).sum()
+    /// Requests that each target will get, where that is known before.
+    pub fn planned(&self) -> Option<u64> {
+        let once: Option<u64> =
+            self.flows.iter().flat_map(|flow| &flow.phases).map(|phase| phase.load.requests()).sum();
+        Some(once? * u64::from(self.repeat))
+    }
+
+    /// Whether every request waits for an answer before it: then only service time can be measured.
+    pub fn is_closed(&self) -> bool {
+        !self.flows.iter().flat_map(|flow| &flow.phases).any(|phase| matches!(phase.load, Load::Open { .. }))
     }
 }
 

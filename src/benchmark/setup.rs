@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Endpoint};
-use super::scenario::Expect;
+use super::client::Client;
+use super::request::{Request, Server};
+use super::scenario::RequestChoice;
 use crate::clock;
 use crate::problem::Problem;
 use crate::resource::status::Status;
@@ -99,9 +100,11 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 async fn ask(stack: &Stack, status: &Status, url: &str, question: Question) -> Result<RouteProof, Problem> {
     let default = &stack.load_balancer.default;
-    let endpoint = Endpoint::new(&format!("{url}{}", question.path), TIMEOUT, Expect::default())?;
-    let mut client = Client::new(&endpoint, 0);
-    let reply = client.get(clock::instant()).await;
+    let (server, path) = Server::of(&format!("{url}{}", question.path))?;
+    let choice = RequestChoice { timeout: TIMEOUT, ..RequestChoice::default() };
+    let mut client = Client::new(&server, TIMEOUT, 0);
+    let request = Request::new(&server, &path, &choice, true);
+    let reply = client.send(&request, clock::instant()).await;
     let instance = reply.instance.map(str::to_owned);
     let owner = instance.as_deref().and_then(|instance| {
         status.clusters.iter().find(|cluster| cluster.instances.iter().any(|known| known.id == instance))
@@ -110,7 +113,7 @@ async fn ask(stack: &Stack, status: &Status, url: &str, question: Question) -> R
         (Some(instance), ..) => instance.clone(),
         (None, Some(code), _) if code == default.status => "fixed response".to_owned(),
         (None, Some(_), _) => "not named".to_owned(),
-        (None, None, failure) => failure.map_or("nobody", super::recorder::Failure::name).to_owned(),
+        (None, None, failure) => failure.map_or("nobody", super::interval::Failure::name).to_owned(),
     };
     let ok = match (&question.cluster, owner) {
         (Some(cluster), Some(owner)) => owner.name == *cluster,

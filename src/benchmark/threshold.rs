@@ -1,13 +1,14 @@
-//! Thresholds: what a run must reach. `errors < 1%`, `p99 < 500ms`, `rate > 100/s`, `evenness > 90%`.
+//! Thresholds: what a run must reach. `errors < 1%`, `p99 < 500ms`, `phase spike: rate > 100/s`, `each minute: p95 < 300ms`.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::result::record::{TargetResult, ThresholdResult};
+use crate::result::record::{Column, Latency, TargetResult, ThresholdResult};
 
-/// One condition; every target of the run must meet it.
+/// One condition; every target that its scope names must meet it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
+    pub scope: Scope,
     pub metric: Metric,
     pub comparison: Comparison,
     /// Percent, milliseconds or requests per second, as the metric has it.
@@ -64,26 +65,102 @@ impl Metric {
         }
     }
 
-    /// `None` where the target has nothing to measure: no correct answer, or no instance named itself.
-    fn measured(self, target: &TargetResult) -> Option<f64> {
-        let latency = &target.latency_ms;
-        let correct = target.requests > target.errors;
+    /// `None` where there is nothing to measure: no request, no correct answer, or no instance that named itself.
+    fn measured(self, figures: &Figures) -> Option<f64> {
+        let latency = figures.latency.as_ref();
         let value = match self {
-            Metric::Errors => {
-                return (target.requests > 0).then(|| 100.0 * target.errors as f64 / target.requests as f64);
-            }
-            Metric::Rate => return Some(target.rate),
-            Metric::Evenness => return target.evenness(),
-            Metric::Min => latency.min,
-            Metric::Mean => latency.mean,
-            Metric::P50 => latency.p50,
-            Metric::P90 => latency.p90,
-            Metric::P95 => latency.p95,
-            Metric::P99 => latency.p99,
-            Metric::P999 => latency.p999,
-            Metric::Max => latency.max,
+            Metric::Errors => return figures.error_percent,
+            Metric::Rate => return figures.rate,
+            Metric::Evenness => return figures.evenness,
+            Metric::Min => |latency: &Latency| latency.min,
+            Metric::Mean => |latency: &Latency| latency.mean,
+            Metric::P50 => |latency: &Latency| latency.p50,
+            Metric::P90 => |latency: &Latency| latency.p90,
+            Metric::P95 => |latency: &Latency| latency.p95,
+            Metric::P99 => |latency: &Latency| latency.p99,
+            Metric::P999 => |latency: &Latency| latency.p999,
+            Metric::Max => |latency: &Latency| latency.max,
         };
-        correct.then_some(value)
+        latency.map(value)
+    }
+
+    fn is_known_by_the_minute(self) -> bool {
+        matches!(self, Metric::Errors | Metric::Rate | Metric::P50 | Metric::P95 | Metric::P99)
+    }
+}
+
+/// What a threshold looks at: a target, a phase, a request of the mix, or a minute.
+#[derive(Clone, Copy, Debug, Default)]
+struct Figures {
+    error_percent: Option<f64>,
+    rate: Option<f64>,
+    evenness: Option<f64>,
+    latency: Option<Latency>,
+}
+
+impl Figures {
+    fn of_target(target: &TargetResult) -> Self {
+        Self {
+            error_percent: target.error_percent(),
+            rate: Some(target.rate),
+            evenness: target.evenness(),
+            latency: target.latency_ms,
+        }
+    }
+
+    fn of_part(requests: u64, errors: u64, seconds: Option<f64>, latency: Option<Latency>) -> Self {
+        Self {
+            error_percent: (requests > 0).then(|| 100.0 * errors as f64 / requests as f64),
+            rate: seconds.filter(|seconds| *seconds > 0.0).map(|seconds| (requests - errors) as f64 / seconds),
+            evenness: None,
+            latency,
+        }
+    }
+
+    fn of_minute(minute: &Column) -> Self {
+        let percentiles = minute.p50_ms.zip(minute.p95_ms).zip(minute.p99_ms);
+        let latency = percentiles.map(|((p50, p95), p99)| Latency { p50, p95, p99, ..Latency::default() });
+        Self::of_part(minute.requests, minute.errors, Some(minute.seconds.into()), latency)
+    }
+}
+
+/// Where a threshold holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every target, over the whole run.
+    Run,
+    Cluster(String),
+    /// The phase (or thread) of this name.
+    Phase(String),
+    /// The request of the mix.
+    Request(String),
+    EachMinute,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Run => Ok(()),
+            Scope::Cluster(name) => write!(f, "cluster {name}: "),
+            Scope::Phase(name) => write!(f, "phase {name}: "),
+            Scope::Request(name) => write!(f, "request {name}: "),
+            Scope::EachMinute => write!(f, "each minute: "),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let named =
+            |kind: &str| text.strip_prefix(kind).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        None.or_else(|| (text == "each minute").then_some(Scope::EachMinute))
+            .or_else(|| named("cluster ").map(Scope::Cluster))
+            .or_else(|| named("phase ").map(Scope::Phase))
+            .or_else(|| named("request ").map(Scope::Request))
+            .ok_or_else(|| format!("{text:?} is no part of a run; there are `cluster NAME`, `phase NAME`, `request NAME` and `each minute`"))
     }
 }
 
@@ -106,22 +183,81 @@ impl Comparison {
 }
 
 impl Threshold {
-    /// What was measured cannot be met where nothing was measured.
-    pub fn check(&self, target: &TargetResult) -> ThresholdResult {
-        let measured = self.metric.measured(target);
-        ThresholdResult {
+    /// `None` where it is about another target. What was not measured holds nothing.
+    pub fn check(&self, target: &TargetResult) -> Option<ThresholdResult> {
+        let mut lost = Vec::new();
+        let measured =
+            match &self.scope {
+                Scope::Cluster(name) if *name != target.name => return None,
+                Scope::Run | Scope::Cluster(_) => self.metric.measured(&Figures::of_target(target)),
+                Scope::Phase(name) => {
+                    let own = target.phases.iter().filter(|phase| phase.label == *name || phase.thread == *name);
+                    self.worst(own.filter(|phase| phase.requests > 0).map(|phase| {
+                        let seconds = phase.ended.duration_since(phase.started).as_secs_f64();
+                        self.metric.measured(&Figures::of_part(
+                            phase.requests,
+                            phase.errors,
+                            Some(seconds),
+                            phase.latency_ms,
+                        ))
+                    }))
+                }
+                Scope::Request(name) => {
+                    let own = target.endpoints.iter().filter(|one| one.name == *name);
+                    self.worst(own.map(|one| {
+                        self.metric.measured(&Figures::of_part(one.requests, one.errors, None, one.latency_ms))
+                    }))
+                }
+                Scope::EachMinute => {
+                    let minutes = whole_minutes(target);
+                    for (number, minute) in minutes.clone() {
+                        let measured = self.metric.measured(&Figures::of_minute(minute));
+                        if !measured.is_some_and(|measured| self.comparison.holds(measured, self.value)) {
+                            lost.push(number);
+                        }
+                    }
+                    self.worst(minutes.map(|(_, minute)| self.metric.measured(&Figures::of_minute(minute))))
+                }
+            };
+        Some(ThresholdResult {
             threshold: self.to_string(),
             target: target.name.clone(),
             measured: measured.map(|measured| (measured * 1000.0).round() / 1000.0),
             unit: self.metric.unit().to_owned(),
             held: measured.is_some_and(|measured| self.comparison.holds(measured, self.value)),
+            lost_minutes: lost,
+        })
+    }
+
+    /// The one that is furthest from holding; `None` where there is none, or one of them measured nothing.
+    fn worst(&self, values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+        let values = values.collect::<Option<Vec<f64>>>()?;
+        match self.comparison {
+            Comparison::Below | Comparison::AtMost => values.into_iter().reduce(f64::max),
+            Comparison::Above | Comparison::AtLeast => values.into_iter().reduce(f64::min),
         }
     }
 }
 
+/// Minutes that the run filled and in which requests ended, with their numbers from 1. A run of less than a minute is one.
+fn whole_minutes(target: &TargetResult) -> impl Iterator<Item = (u32, &Column)> + Clone {
+    let seconds = target.timeline.len() as u32;
+    let whole = move |minute: &&Column| minute.at + minute.seconds <= seconds || minute.at == 0;
+    let asked = |minute: &&Column| minute.requests > 0;
+    target.minutes.iter().filter(whole).filter(asked).map(|minute| (minute.at / minute.seconds + 1, minute))
+}
+
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}{}", self.metric.name(), self.comparison.symbol(), self.value, self.metric.unit())
+        write!(
+            f,
+            "{}{} {} {}{}",
+            self.scope,
+            self.metric.name(),
+            self.comparison.symbol(),
+            self.value,
+            self.metric.unit()
+        )
     }
 }
 
@@ -129,6 +265,10 @@ impl FromStr for Threshold {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let (scope, text) = match text.rsplit_once(':') {
+            Some((scope, rest)) => (scope.parse()?, rest),
+            None => (Scope::Run, text),
+        };
         let at = text.find(['<', '>']).ok_or_else(|| format!("{text:?} compares nothing"))?;
         let (name, rest) = (text[..at].trim(), &text[at..]);
         let metric =
@@ -147,14 +287,24 @@ impl FromStr for Threshold {
             ("ms", "us" | "µs") => 0.001,
             (unit, written) => return Err(format!("{name} is measured in {unit}, not in {written:?}")),
         };
-        Ok(Self { metric, comparison, value: number * factor })
+        let by_part = matches!(scope, Scope::Phase(_) | Scope::Request(_) | Scope::EachMinute);
+        if by_part && metric == Metric::Evenness
+            || scope == Scope::EachMinute && !metric.is_known_by_the_minute()
+            || matches!(scope, Scope::Request(_)) && metric == Metric::Rate
+        {
+            return Err(format!(
+                "{name} is not measured for a part of a run such as `{}`",
+                scope.to_string().trim_end_matches(": ")
+            ));
+        }
+        Ok(Self { scope, metric, comparison, value: number * factor })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::record::Latency;
+    use crate::result::record::{EndpointResult, Phase, Second};
 
     fn target() -> TargetResult {
         TargetResult {
@@ -162,14 +312,14 @@ mod tests {
             requests: 200,
             errors: 1,
             rate: 150.0,
-            latency_ms: Latency { p99: 499.9, max: 700.0, ..Latency::default() },
+            latency_ms: Some(Latency { p99: 499.9, max: 700.0, ..Latency::default() }),
             instances: [("i-1".into(), 45), ("i-2".into(), 55)].into(),
             ..TargetResult::default()
         }
     }
 
     fn held(text: &str) -> bool {
-        text.parse::<Threshold>().expect("a threshold").check(&target()).held
+        text.parse::<Threshold>().expect("a threshold").check(&target()).expect("about it").held
     }
 
     #[test]
@@ -184,9 +334,53 @@ mod tests {
     fn nothing_measured_holds_no_threshold() {
         let nothing = TargetResult { name: "light".into(), ..TargetResult::default() };
         for text in ["errors < 1%", "p99 < 500ms", "evenness > 10%"] {
-            let result = text.parse::<Threshold>().expect("a threshold").check(&nothing);
+            let result = text.parse::<Threshold>().expect("a threshold").check(&nothing).expect("about it");
             assert_eq!((result.held, result.measured), (false, None), "{text}");
         }
+    }
+
+    #[test]
+    fn a_threshold_may_be_about_a_cluster_a_phase_a_request_or_every_minute() {
+        let latency = |p99| Some(Latency { p95: p99, p99, ..Latency::default() });
+        let at = |second: i64| jiff::Timestamp::from_second(second).expect("a time");
+        let phase = |label: &str, requests, p99| Phase {
+            thread: "A".into(),
+            label: label.into(),
+            started: at(0),
+            ended: at(10),
+            requests,
+            errors: 0,
+            latency_ms: latency(p99),
+        };
+        let minute = |number: u32, p95| Column {
+            at: number * 60,
+            seconds: 60,
+            requests: 600,
+            p50_ms: p95,
+            p95_ms: p95,
+            p99_ms: p95,
+            ..Column::default()
+        };
+        let mut target = target();
+        target.phases = vec![phase("calm", 100, 90.0), phase("spike", 50, 700.0)];
+        target.endpoints =
+            vec![EndpointResult { name: "put".into(), requests: 10, errors: 1, latency_ms: latency(5.0) }];
+        target.minutes = vec![minute(0, Some(200.0)), minute(1, Some(400.0)), minute(2, None), minute(3, Some(900.0))];
+        target.timeline = vec![Second::default(); 190];
+        let check = |text: &str| text.parse::<Threshold>().expect(text).check(&target);
+        let held = |text: &str| check(text).expect("about it").held;
+        assert!(check("cluster heavy: p99 < 1ms").is_none() && held("cluster light: p99 < 500ms"));
+        assert!(
+            held("phase calm: p99 < 100ms") && !held("phase spike: p99 < 100ms") && held("phase calm: rate >= 10/s")
+        );
+        assert!(!held("phase A: p99 < 100ms"), "a thread is all its phases, and the worst counts");
+        assert!(
+            held("request put: errors < 11%") && !held("request put: errors < 10%") && !held("request get: p99 < 1s")
+        );
+        // The fourth minute is not over; the third has no correct answer.
+        let minutes = check("each minute: p95 < 300ms").expect("about it");
+        assert_eq!((minutes.held, minutes.measured, minutes.lost_minutes), (false, None, vec![2, 3]));
+        assert!(held("each minute: rate >= 10/s"));
     }
 
     #[test]
@@ -196,6 +390,8 @@ mod tests {
         assert_eq!(error("rate > 5%"), "rate is measured in /s, not in \"%\"");
         assert!(error("latency < 1s").starts_with("\"latency\" is not measured; there are errors, rate"));
         assert_eq!(error("p99"), "\"p99\" compares nothing");
+        assert!(error("every minute: p99 < 1s").starts_with("\"every minute\" is no part of a run"));
+        assert_eq!(error("each minute: max < 1s"), "max is not measured for a part of a run such as `each minute`");
         assert_eq!(error("p99 < fast"), "\"fast\" is not a number with a unit");
     }
 

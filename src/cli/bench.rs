@@ -1,5 +1,7 @@
 //! `cloudscale bench`: loads a stack that is up, and writes the report of the run.
 
+mod url;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::benchmark::scenario::Scenario;
-use crate::benchmark::{language, run as benchmark};
+use crate::benchmark::{language, load, run as benchmark};
+use crate::clock;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
@@ -26,6 +29,8 @@ pub struct Args {
     stack: StackArg,
     #[command(flatten)]
     pub load: LoadArgs,
+    #[command(flatten)]
+    url: url::UrlArgs,
 }
 
 /// What `bench` and `run` share.
@@ -37,12 +42,25 @@ pub struct LoadArgs {
     /// How long to wait for CloudWatch to show the whole run [default: 5m on AWS, 30s in the embedded region]
     #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
     pub metrics_timeout: Option<Duration>,
+    /// Threads that carry the load [default: the machine's cores]
+    #[arg(long, value_name = "COUNT", value_parser = workers)]
+    pub workers: Option<usize>,
+    /// Also write the thresholds as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
 }
 
+fn workers(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (1..=256).contains(count)).ok_or_else(|| "a number from 1 to 256".to_owned())
+}
+
 pub async fn run(args: &Args, session: &Session) -> Outcome {
+    if let Some(target) = &args.url.url {
+        return url::run(target, &args.url, &args.load, session).await;
+    }
     let stack = stack_file::known(&args.stack, session)?;
     let (scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
     let clients = cloud::clients(stack.provider, &stack.region, session).await?;
@@ -119,28 +137,43 @@ impl Job<'_> {
             status: self.status,
             scenario: self.scenario,
             metrics_timeout: args.metrics_timeout.unwrap_or_else(|| benchmark::metrics_timeout(provider)),
+            workers: args.workers.unwrap_or_else(load::workers_default),
             commands: self.commands,
             sink: self.sink,
             cancel: self.cancel,
         };
-        let (mut result, images) = benchmark::run(&bench).await?;
-        let (name, folder) = store::create(Path::new(""), &self.engine.stack.name, result.started)?;
+        // Made before the load: a folder that cannot be written must not cost a run.
+        let (name, folder) = store::create(Path::new(""), &self.engine.stack.name, clock::now())?;
+        let outcome = benchmark::run(&bench).await;
+        let (mut result, images) = outcome.inspect_err(|_| store::discard(&folder))?;
         result.run = name;
         let page = report::write(&folder, &result, &images)?;
-        if args.json {
-            session.printer.json(&result);
-        } else {
-            let (paint, width) = (session.printer.paint(), session.printer.width());
-            session.printer.painted_result(&ui::bench::summary(&result, &page.display().to_string(), paint, width));
-        }
-        Ok(exit(&result))
+        hand_over(&result, &page, args, session)
     }
+}
+
+/// Prints the result, and writes it where a CI system looks; the exit code is the verdict's.
+fn hand_over(result: &RunResult, page: &Path, args: &LoadArgs, session: &Session) -> Outcome {
+    if let Some(file) = &args.junit {
+        store::write_file(file, report::junit::junit(result).as_bytes())?;
+    }
+    // GitHub's runners show what is appended to this file as the job's summary.
+    if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
+        store::append_file(Path::new(&file), report::markdown::markdown(result).as_bytes())?;
+    }
+    if args.json {
+        session.printer.json(result);
+    } else {
+        let (paint, width) = (session.printer.paint(), session.printer.width());
+        session.printer.painted_result(&ui::bench::summary(result, &page.display().to_string(), paint, width));
+    }
+    Ok(exit(result))
 }
 
 fn exit(result: &RunResult) -> Exit {
     match result.verdict {
         Verdict::Passed => Exit::Ok,
-        Verdict::Missed => Exit::Threshold,
+        Verdict::Missed | Verdict::Limited => Exit::Threshold,
         Verdict::Interrupted => Exit::Interrupted,
     }
 }

@@ -152,15 +152,18 @@ fn stack(path: &Path, session: &Session) -> Result<Valid, Problems> {
 }
 
 fn scenario_line(path: &Path, scenario: &Scenario) -> String {
-    let (threads, requests) = (scenario.threads.len(), scenario.requests());
+    let phases = scenario.flows.iter().flat_map(|flow| &flow.phases).filter(|phase| phase.load.sends()).count();
     let thresholds = match scenario.thresholds.len() {
         0 => String::new(),
         some => format!(", {}", count(some, "threshold", "thresholds")),
     };
+    // How many a load by duration sends depends on the answers.
+    let requests = scenario.planned().map(|requests| format!(", {requests} requests to each target"));
     format!(
-        "{}: ok: scenario, {}, {requests} requests to each target{thresholds}",
+        "{}: ok: scenario, {}{}{thresholds}",
         path.display(),
-        count(threads, "thread", "threads")
+        count(phases, "phase", "phases"),
+        requests.unwrap_or_default()
     )
 }
 

@@ -174,7 +174,7 @@ impl Checker<'_> {
             Some(duration) if (min..=max).contains(&duration) => {}
             Some(_) => self.unfit(node, text, kind, name, None),
             None => {
-                let fits = |ms: &u64| (min..=max).contains(ms) && ms % step == 0;
+                let fits = |ms: &u64| (min..=max).contains(ms) && ms.is_multiple_of(step);
                 let number = text.parse::<u64>().ok();
                 // In the unit that was probably meant: seconds, else milliseconds, where the range allows them.
                 let meant = number.and_then(|number| {

@@ -99,7 +99,7 @@ fn blocks(text: &str, lines: Range<usize>) -> Option<Vec<Block>> {
         let content = line.trim_start_matches(' ');
         let depth = line.len() - content.len();
         let is_blank = content.trim().is_empty() || content.starts_with('#') || content.trim_end() == "---";
-        let own = *indentation.get_or_insert_with(|| if is_blank { usize::MAX } else { depth });
+        let own = *indentation.get_or_insert(if is_blank { usize::MAX } else { depth });
         if own == usize::MAX {
             indentation = None;
         }

@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 
 use crate::result::figures;
-use crate::result::record::{Phase, RunResult, TargetResult};
+use crate::result::record::{self, Phase, RunResult, TargetResult};
 
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
@@ -127,29 +127,51 @@ fn plain_ms(value: f64) -> String {
     if value >= 1000.0 { format!("{} s", value / 1000.0) } else { format!("{} ms", (value * 1000.0).round() / 1000.0) }
 }
 
-/// Columns of a timeline: seconds, put together where there are more than can be told apart.
+/// A column of a timeline.
 struct Column {
     from: f64,
     seconds: f64,
     requests: u64,
     errors: u64,
-    p99: f64,
-    p50: f64,
+    demanded: Option<f64>,
+    p99: Option<f64>,
+    p50: Option<f64>,
 }
 
+/// The record's own columns. A record without them has rows of seconds, whose percentiles cannot be put together.
 fn columns(target: &TargetResult, seconds: f64, columns_max: usize) -> Vec<Column> {
+    if !target.columns.is_empty() {
+        let column = |column: &record::Column| Column {
+            from: column.at.into(),
+            seconds: column.seconds.into(),
+            requests: column.requests,
+            errors: column.errors,
+            demanded: column.demanded,
+            p99: column.p99_ms,
+            p50: column.p50_ms,
+        };
+        return target.columns.iter().map(column).collect();
+    }
     let width = time_step(seconds, columns_max).max(1.0);
     let mut columns: Vec<Column> = Vec::new();
     for second in &target.timeline {
         let from = (f64::from(second.at) / width).floor() * width;
-        if columns.last().is_none_or(|column| column.from != from) {
-            columns.push(Column { from, seconds: width, requests: 0, errors: 0, p99: 0.0, p50: 0.0 });
+        let alone = |value: Option<f64>| value.filter(|_| width == 1.0);
+        match columns.last_mut().filter(|column| column.from == from) {
+            Some(column) => {
+                column.requests += second.requests;
+                column.errors += second.errors;
+            }
+            None => columns.push(Column {
+                from,
+                seconds: width,
+                requests: second.requests,
+                errors: second.errors,
+                demanded: None,
+                p99: alone(second.p99_ms),
+                p50: alone(second.p50_ms),
+            }),
         }
-        let Some(column) = columns.last_mut() else { continue };
-        column.requests += second.requests;
-        column.errors += second.errors;
-        column.p99 = column.p99.max(second.p99_ms);
-        column.p50 = column.p50.max(second.p50_ms);
     }
     columns
 }
@@ -166,10 +188,13 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
     let x = |at: f64| LEFT + canvas.plot() * (at / seconds).clamp(0.0, 1.0);
     let columns = columns(target, seconds, canvas.columns_max);
     let per_second = |column: &Column, count: u64| count as f64 / column.seconds;
-    let top_rate = columns.iter().map(|column| per_second(column, column.requests)).fold(1.0, f64::max);
-    let busy: Vec<&Column> = columns.iter().filter(|column| column.requests > column.errors).collect();
-    let slowest = busy.iter().map(|column| column.p99).fold(0.001, f64::max);
-    let fastest = busy.iter().map(|column| column.p50).fold(slowest, f64::min);
+    let throughput = columns.iter().map(|column| per_second(column, column.requests));
+    let demand: Vec<(f64, f64)> = columns.iter().filter_map(|column| Some((column.from, column.demanded?))).collect();
+    let top_rate = throughput.chain(demand.iter().map(|(_, rate)| *rate)).fold(1.0, f64::max);
+    let busy: Vec<(&Column, f64, f64)> =
+        columns.iter().filter_map(|column| Some((column, column.p50?, column.p99?))).collect();
+    let slowest = busy.iter().map(|(_, _, p99)| *p99).fold(0.001, f64::max);
+    let fastest = busy.iter().map(|(_, p50, _)| *p50).fold(slowest, f64::min);
     let rates = Axis::linear(24.0, 140.0, top_rate);
     let latencies = Axis::log(202.0, 84.0, fastest, slowest);
     let threads = threads(target);
@@ -181,7 +206,7 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
         bottom + 30.0,
         &format!("Requests of {} over time", target.name),
         html! {
-            (text("unit", LEFT, 12.0, "requests per second"))
+            (text("unit", LEFT, 12.0, if demand.is_empty() { "requests per second" } else { "requests per second; the line is what was demanded" }))
             (rates.draw(canvas, figures::rate_tick))
             @for column in columns.iter().filter(|column| column.requests > 0) {
                 @let (left, right) = (x(column.from), x(column.from + column.seconds));
@@ -194,15 +219,18 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
                 (bar(&format!("s{}", index % 6), column.requests))
                 @if column.errors > 0 { (bar("bad", column.errors)) }
             }
+            @if !demand.is_empty() {
+                polyline class="demand" points=(steps(&demand, &columns, x, |rate| rates.y(rate))) { title { "demanded" } }
+            }
             (text("unit", LEFT, 190.0, "latency: p50 (dot) to p99"))
             (latencies.draw(canvas, plain_ms))
-            @for column in &busy {
+            @for (column, p50, p99) in &busy {
                 @let middle = x(column.from + column.seconds / 2.0);
                 line class=(format!("range s{}", index % 6)) x1=(px(middle)) x2=(px(middle))
-                    y1=(px(latencies.y(column.p50))) y2=(px(latencies.y(column.p99))) {
-                    title { (column.from) " s: p50 " (figures::ms(column.p50)) ", p99 " (figures::ms(column.p99)) }
+                    y1=(px(latencies.y(*p50))) y2=(px(latencies.y(*p99))) {
+                    title { (column.from) " s: p50 " (figures::ms(*p50)) ", p99 " (figures::ms(*p99)) }
                 }
-                circle class=(format!("dot s{}", index % 6)) cx=(px(middle)) cy=(px(latencies.y(column.p50))) r="2.2" {}
+                circle class=(format!("dot s{}", index % 6)) cx=(px(middle)) cy=(px(latencies.y(*p50))) r="2.2" {}
             }
             @for (row, (name, phases)) in threads.iter().enumerate() {
                 @let y = strip + ROW * row as f64;
@@ -254,6 +282,13 @@ fn time_axis(canvas: Canvas, seconds: f64, y: f64, x: &impl Fn(f64) -> f64) -> M
     }
 }
 
+/// A step line: each value over the width of its column.
+fn steps(values: &[(f64, f64)], columns: &[Column], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
+    let width = columns.first().map_or(1.0, |column| column.seconds);
+    let points = values.iter().flat_map(|(from, value)| [(*from, *value), (from + width, *value)]);
+    points.map(|(at, value)| format!("{},{}", px(x(at)), px(y(value)))).collect::<Vec<_>>().join(" ")
+}
+
 fn time_label(seconds: f64) -> String {
     let whole = seconds as u64;
     if whole < 120 { format!("{whole} s") } else { format!("{}:{:02}", whole / 60, whole % 60) }
@@ -282,8 +317,8 @@ fn draw_percentiles(canvas: Canvas, targets: &[TargetResult]) -> Markup {
         let tail = -(1.0 - quantile).max(10f64.powf(-nines)).log10();
         LEFT + canvas.plot() * tail / nines
     };
-    let min = measured.iter().map(|(_, target)| target.latency_ms.min).fold(f64::INFINITY, f64::min);
-    let max = measured.iter().map(|(_, target)| target.latency_ms.max).fold(0.002, f64::max);
+    let min = measured.iter().filter_map(|(_, target)| Some(target.latency_ms?.min)).fold(f64::INFINITY, f64::min);
+    let max = measured.iter().filter_map(|(_, target)| Some(target.latency_ms?.max)).fold(0.002, f64::max);
     let axis = Axis::log(14.0, 210.0, if min.is_finite() { min } else { 0.1 }, max);
     let bottom = axis.top + axis.height;
     let ticks: [(f64, &str); 6] =
@@ -315,7 +350,8 @@ pub fn histogram(target: &TargetResult, index: usize) -> Markup {
 }
 
 fn draw_histogram(canvas: Canvas, target: &TargetResult, index: usize) -> Markup {
-    let (low, high) = (target.latency_ms.min.max(0.001), target.latency_ms.max.max(0.002));
+    let latency = target.latency_ms.unwrap_or_default();
+    let (low, high) = (latency.min.max(0.001), latency.max.max(0.002));
     let bins = if canvas.width > 500.0 { 36 } else { 20 };
     let edge = |bin: usize| low * (high * 1.0001 / low).powf(bin as f64 / bins as f64);
     let shares: Vec<f64> = (0..bins)
@@ -324,7 +360,7 @@ fn draw_histogram(canvas: Canvas, target: &TargetResult, index: usize) -> Markup
     let axis = Axis::linear(14.0, 130.0, shares.iter().copied().fold(1.0, f64::max));
     let bottom = axis.top + axis.height;
     let x = |value: f64| LEFT + canvas.plot() * (value / low).ln() / (high * 1.0001 / low).ln();
-    let marks = [("p50", target.latency_ms.p50), ("p99", target.latency_ms.p99)];
+    let marks = [("p50", latency.p50), ("p99", latency.p99)];
     let scale = Axis::log(0.0, 1.0, low, high);
     let ticks: Vec<f64> = scale.ticks().into_iter().filter(|tick| (low..=high).contains(tick)).collect();
     svg(
@@ -378,10 +414,11 @@ mod tests {
 
     #[test]
     fn seconds_are_put_together_but_none_is_lost() {
-        let second = |at| crate::result::record::Second { at, requests: 3, errors: 1, ..Default::default() };
+        let second =
+            |at| crate::result::record::Second { at, requests: 3, errors: 1, p99_ms: Some(9.0), p50_ms: Some(1.0) };
         let target = TargetResult { timeline: (0..3600).map(second).collect(), ..TargetResult::default() };
         let columns = columns(&target, 3600.0, 180);
-        assert!(columns.len() <= 180);
+        assert!(columns.len() <= 180 && columns.iter().all(|column| column.p99.is_none()));
         assert_eq!(columns.iter().map(|column| column.requests).sum::<u64>(), 10_800);
         assert_eq!(columns.iter().map(|column| column.errors).sum::<u64>(), 3600);
     }

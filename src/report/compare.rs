@@ -3,10 +3,11 @@
 use maud::html;
 use serde::Serialize;
 
+use super::conclusion::{Side, conclude};
 use super::page::document;
-use crate::result::confidence::median;
+use crate::result::confidence::is_repeated;
 use crate::result::figures;
-use crate::result::record::{RunResult, TargetResult};
+use crate::result::record::{Latency, RunResult, TargetResult};
 
 /// Two runs, target by target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,14 +32,16 @@ pub struct TargetComparison {
 pub struct Row {
     pub figure: &'static str,
     pub unit: &'static str,
-    pub before: f64,
-    pub after: f64,
-    /// In percent of `before`; `None` where that is 0.
+    /// `None` where nothing was measured.
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    /// In percent of `before`; `None` where that is 0 or one of them is missing.
     pub change: Option<f64>,
 }
 
 impl Row {
-    pub fn value(&self, value: f64) -> String {
+    pub fn value(&self, value: Option<f64>) -> String {
+        let Some(value) = value else { return "–".to_owned() };
         match self.unit {
             "ms" => figures::ms(value),
             "%" => figures::percent(value),
@@ -63,7 +66,7 @@ pub fn compare(before: &RunResult, after: &RunResult) -> Comparison {
     let mut targets = Vec::new();
     for old in &before.targets {
         match after.targets.iter().find(|new| new.name == old.name) {
-            Some(new) => targets.push(compare_target(old, new)),
+            Some(new) => targets.push(compare_target((before, old), (after, new))),
             None => notes.push(format!("Only {} loads {}.", before.run, old.name)),
         }
     }
@@ -72,41 +75,46 @@ pub fn compare(before: &RunResult, after: &RunResult) -> Comparison {
     Comparison { before: before.run.clone(), after: after.run.clone(), targets, notes }
 }
 
-fn compare_target(before: &TargetResult, after: &TargetResult) -> TargetComparison {
-    let row = |figure, unit, before: f64, after: f64| {
-        let change = (before != 0.0).then(|| 100.0 * (after - before) / before);
-        Row { figure, unit, before, after, change }
+fn compare_target(
+    (run_before, before): (&RunResult, &TargetResult),
+    (run_after, after): (&RunResult, &TargetResult),
+) -> TargetComparison {
+    let row = |figure, unit, before: Option<f64>, after: Option<f64>| {
+        let change = before.zip(after).filter(|(before, _)| *before != 0.0);
+        Row { figure, unit, before, after, change: change.map(|(before, after)| 100.0 * (after - before) / before) }
     };
-    let (old, new) = (&before.latency_ms, &after.latency_ms);
+    let latency = |figure, of: fn(&Latency) -> f64| {
+        row(figure, "ms", before.latency_ms.as_ref().map(of), after.latency_ms.as_ref().map(of))
+    };
     let mut rows = vec![
-        row("requests", "", before.requests as f64, after.requests as f64),
         row("errors", "%", before.error_percent(), after.error_percent()),
-        row("rate", "/s", before.rate, after.rate),
-        row("mean", "ms", old.mean, new.mean),
-        row("p50", "ms", old.p50, new.p50),
-        row("p90", "ms", old.p90, new.p90),
-        row("p99", "ms", old.p99, new.p99),
-        row("max", "ms", old.max, new.max),
+        row("requests", "", Some(before.requests as f64), Some(after.requests as f64)),
+        row("rate", "/s", Some(before.rate), Some(after.rate)),
+        latency("mean", |latency| latency.mean),
+        latency("p50", |latency| latency.p50),
+        latency("p90", |latency| latency.p90),
+        latency("p99", |latency| latency.p99),
+        latency("max", |latency| latency.max),
     ];
-    if let (Some(old), Some(new)) = (before.evenness(), after.evenness()) {
-        rows.push(row("evenness", "%", old, new));
+    if before.latency_all_ms.is_some() || after.latency_all_ms.is_some() {
+        let all = |target: &TargetResult| target.latency_all_ms.or(target.latency_ms).map(|latency| latency.p50);
+        rows.push(row("p50, wrong answers too", "ms", all(before), all(after)));
     }
-    TargetComparison { name: after.name.clone(), rows, sentence: sentence(before, after) }
-}
-
-fn sentence(before: &TargetResult, after: &TargetResult) -> String {
-    let (Some(old), Some(new)) = (median(before), median(after)) else {
-        return "Too few correct answers to compare.".to_owned();
+    if before.evenness().is_some() || after.evenness().is_some() {
+        rows.push(row("evenness", "%", before.evenness(), after.evenness()));
+    }
+    let mut sentence =
+        conclude(Side::of("the run before", run_before, before), Side::of("the run after", run_after, after));
+    if let Some(first) = sentence.get(..1) {
+        sentence.replace_range(..1, &first.to_uppercase());
+    }
+    sentence += &match (is_repeated(before), is_repeated(after)) {
+        (true, true) => {
+            format!(" The intervals are over {} and {} runs.", before.repetitions.len(), after.repetitions.len())
+        }
+        _ => " One run each, and runs differ among themselves: `repeat: 5` before drawing a conclusion.".to_owned(),
     };
-    let intervals = format!("{} before, {} after", figures::interval(old), figures::interval(new));
-    if old.overlaps(new) {
-        return format!("No difference can be named: the medians’ 95 % intervals overlap ({intervals}).");
-    }
-    let direction = if new.high < old.low { "faster" } else { "slower" };
-    format!(
-        "The median is {direction} beyond chance within these two runs ({intervals}). \
-         Runs differ among themselves: repeat both before drawing a conclusion."
-    )
+    TargetComparison { name: after.name.clone(), rows, sentence }
 }
 
 /// The comparison as a page of its own.
@@ -137,34 +145,30 @@ pub fn page(comparison: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::record::Latency;
 
-    /// Latencies spread evenly from `from` to `from` + 10 ms.
-    fn target(from: f64, requests: u64) -> TargetResult {
-        TargetResult {
-            name: "light".into(),
-            requests,
-            latency_ms: Latency { p50: from + 5.0, ..Latency::default() },
-            distribution: vec![(0.0, from), (0.5, from + 5.0), (1.0, from + 10.0)],
-            ..TargetResult::default()
-        }
+    fn rows(before: &TargetResult, after: &TargetResult) -> Vec<Row> {
+        let run = RunResult::empty("web", jiff::Timestamp::UNIX_EPOCH);
+        compare_target((&run, before), (&run, after)).rows
     }
 
     #[test]
-    fn a_difference_is_named_only_where_intervals_do_not_overlap() {
-        let near = sentence(&target(0.0, 100), &target(1.0, 100));
-        assert!(near.starts_with("No difference can be named"), "{near}");
-        assert!(sentence(&target(0.0, 100), &target(3.0, 100)).starts_with("The median is slower beyond chance"));
-        assert!(sentence(&target(3.0, 100), &target(0.0, 100)).starts_with("The median is faster beyond chance"));
-        assert!(sentence(&target(0.0, 10), &target(9.0, 10)).starts_with("Too few"));
+    fn changes_are_in_percent_of_the_run_before_and_errors_come_first() {
+        let target = |requests| TargetResult { requests, ..TargetResult::default() };
+        let rows = rows(&target(200), &target(300));
+        assert_eq!((rows[0].figure, rows[0].change, rows[0].change().as_str()), ("errors", None, "–"));
+        assert_eq!((rows[1].figure, rows[1].change().as_str()), ("requests", "+50.0 %"));
     }
 
     #[test]
-    fn changes_are_in_percent_of_the_run_before() {
-        let comparison = compare_target(&target(0.0, 200), &target(5.0, 300));
-        let requests = &comparison.rows[0];
-        assert_eq!((requests.change, requests.change().as_str()), (Some(50.0), "+50.0 %"));
-        let errors = &comparison.rows[1];
-        assert_eq!((errors.change, errors.change().as_str()), (None, "–"));
+    fn what_was_not_measured_is_absent_and_never_a_hundred_percent_less() {
+        let latency = Some(Latency { p50: 5.0, ..Latency::default() });
+        let good = TargetResult { requests: 100, latency_ms: latency, ..TargetResult::default() };
+        let bad = TargetResult { requests: 100, errors: 100, ..TargetResult::default() };
+        let rows = rows(&good, &bad);
+        let p50 = rows.iter().find(|row| row.figure == "p50").expect("a row");
+        assert_eq!(
+            (p50.value(p50.before), p50.value(p50.after), p50.change()),
+            ("5.00 ms".into(), "–".into(), "–".into())
+        );
     }
 }

@@ -1,11 +1,14 @@
 //! One HTML file that says what a run measured; made of `result.json` and the widget images, nothing else.
 //!
 //! It needs no network and no script: styles, charts (inline SVG) and images are inside. `page.rs` lays it out, `chart.rs`
-//! draws, `words.rs` makes sentences, `compare.rs` sets two runs side by side. Everything from outside goes through
+//! draws, `words.rs` makes sentences, `conclusion.rs` says what may be said of two measurements, `compare.rs` sets two runs side by side. Everything from outside goes through
 //! maud, which escapes it.
 
 mod chart;
 pub mod compare;
+pub mod conclusion;
+pub mod junit;
+pub mod markdown;
 mod page;
 pub mod words;
 

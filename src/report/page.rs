@@ -4,9 +4,14 @@ use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{chart, words};
+use crate::result::confidence::over_runs;
 use crate::result::figures;
-use crate::result::record::{ClusterSetup, Images, MetricImage, RunResult, TargetResult, Verdict};
+use crate::result::record::{
+    ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
+};
 
+/// Phases shown one by one.
+const PHASES_MAX: usize = 50;
 /// Instances shown one by one; more are summed up.
 const SHARES_MAX: usize = 60;
 
@@ -51,12 +56,16 @@ fn header(run: &RunResult) -> Markup {
     let class = match run.verdict {
         Verdict::Passed => "pill good",
         Verdict::Missed => "pill bad",
-        Verdict::Interrupted => "pill warn",
+        Verdict::Limited | Verdict::Interrupted => "pill warn",
     };
-    let place = if run.provider == "local" { "the embedded region" } else { "AWS" };
+    let place = match run.provider.as_str() {
+        "local" => format!("the embedded region, {}", run.region),
+        "url" => "a URL".to_owned(),
+        _ => format!("AWS, {}", run.region),
+    };
     html! {
         header {
-            p.kicker { (figures::time(run.started)) " · " (figures::duration(run.elapsed_seconds())) " · " (place) ", " (run.region) }
+            p.kicker { (figures::time(run.started)) " · " (figures::duration(run.elapsed_seconds())) " · " (place) }
             div.title { h1 { (run.stack) " under " (run.scenario) } span class=(class) { (words::verdict(run.verdict)) } }
             p.lead { (words::summary(run)) }
             @if let Some(sentence) = words::between_clusters(run) { p.muted style="margin-top:10px" { (sentence) } }
@@ -70,7 +79,7 @@ fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
     let errors = if target.errors == 0 {
         html! { span.pill.good { "no errors" } }
     } else {
-        html! { span.pill.bad { (figures::percent(target.error_percent())) " errors" } }
+        html! { span.pill.bad { (target.error_percent().map_or_else(|| "–".to_owned(), figures::percent)) " errors" } }
     };
     let kind = run.setup.clusters.iter().find(|cluster| cluster.name == target.name);
     html! {
@@ -84,9 +93,13 @@ fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
                 div { dt { "requests" } dd { (figures::count(target.requests)) } }
                 div { dt { "rate" } dd { (figures::rate(target.rate)) "/s" } }
                 div { dt { "evenness" } dd { (target.evenness().map_or_else(|| "–".to_owned(), figures::percent)) } }
-                div { dt { "p50" } dd { (figures::ms(target.latency_ms.p50)) } }
-                div { dt { "p95" } dd { (figures::ms(target.latency_ms.p95)) } }
-                div { dt { "p99" } dd { (figures::ms(target.latency_ms.p99)) } }
+                @for (name, value) in [
+                    ("p50", target.latency_ms.map(|latency| latency.p50)),
+                    ("p95", target.latency_ms.map(|latency| latency.p95)),
+                    ("p99", target.latency_ms.map(|latency| latency.p99)),
+                ] {
+                    div { dt { (name) } dd { (value.map_or_else(|| "–".to_owned(), figures::ms)) } }
+                }
             }
         }
     }
@@ -107,7 +120,7 @@ fn thresholds(run: &RunResult) -> Markup {
             tbody { @for result in &run.thresholds {
                 tr {
                     td { (result.threshold) } td.wrap { (result.target) }
-                    td.n { (measured(result.measured, &result.unit)) }
+                    td.n { (measured(result.measured, &result.unit)) (figures::minutes(&result.lost_minutes)) }
                     td.n { @if result.held { span.good-text { "held" } } @else { span.bad-text { "missed" } } }
                 }
             } }
@@ -186,21 +199,64 @@ fn latency(run: &RunResult) -> Markup {
                     th.n { "p99.9" } th.n { "max" }
                 } }
                 tbody { @for (index, target) in run.targets.iter().enumerate() {
-                    @let latency = &target.latency_ms;
-                    tr {
-                        td.wrap { (swatch(index)) " " (target.name) }
-                        @for value in [latency.min, latency.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max] {
-                            td.n { (figures::ms(value)) }
-                        }
+                    @let swatch = swatch(index);
+                    @match &target.latency_ms {
+                        Some(latency) => { (latency_row(html! { (swatch) " " (target.name) }, latency)) }
+                        None => { tr { td.wrap { (swatch) " " (target.name) } td colspan="8" { "no correct answer" } } }
+                    }
+                    @if let Some(service) = &target.service_ms {
+                        (latency_row(html! { span.muted { "service time" } }, service))
+                    }
+                    @if let Some(all) = &target.latency_all_ms {
+                        (latency_row(html! { span.muted { "wrong answers too" } }, all))
                     }
                 } }
             } }
             p.muted.small style="margin:10px 0 0" {
-                "Measured at the client over correct answers: from the moment a request was due to the last byte of its answer."
+                "Measured at the client over correct answers. " (latency_meaning(run))
             }
             (chart::percentiles(&run.targets))
             div.legend { @for (index, target) in run.targets.iter().enumerate() { span { (swatch(index)) (target.name) } } }
         }
+    }
+}
+
+/// The repetitions, and what they say together.
+fn repetitions(target: &TargetResult) -> Markup {
+    if target.repetitions.is_empty() {
+        return html! {};
+    }
+    let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), figures::ms);
+    let medians: Vec<f64> = target.repetitions.iter().filter_map(|one| Some(one.latency_ms?.p50)).collect();
+    html! {
+        h3 { "Repetitions" }
+        div.scroll { table {
+            thead { tr { th { "Run" } th.n { "Requests" } th.n { "Errors" } th.n { "Rate" } th.n { "p50" } th.n { "p99" } } }
+            tbody { @for (number, one) in (1..).zip(&target.repetitions) { tr {
+                td { (number) } td.n { (figures::count(one.requests)) } td.n { (figures::count(one.errors)) }
+                td.n { (figures::rate(one.rate)) "/s" } td.n { (shown(one.latency_ms.map(|l| l.p50))) }
+                td.n { (shown(one.latency_ms.map(|l| l.p99))) }
+            } } }
+        } }
+        @if let Some(interval) = over_runs(&medians) {
+            p.muted.small { "Mean of the runs’ medians, with 95 % confidence: " (figures::interval(interval)) "." }
+        }
+    }
+}
+
+fn latency_row(name: Markup, latency: &Latency) -> Markup {
+    let values =
+        [latency.min, latency.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max];
+    html! { tr { td.wrap { (name) } @for value in values { td.n { (figures::ms(value)) } } } }
+}
+
+fn latency_meaning(run: &RunResult) -> &'static str {
+    if run.targets.iter().any(|target| target.latency_kind == LatencyKind::Response) {
+        "Latency is response time: from the moment the schedule demanded a request to the last byte of its answer. Service \
+         time counts from the moment it left."
+    } else {
+        "Latency is service time: from the moment a request left to the last byte of its answer. In a closed load nobody is \
+         there to wait longer: while an answer is late, nothing more is sent."
     }
 }
 
@@ -211,16 +267,64 @@ fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
             p { "Loaded at " code { (target.url) } " over " (figures::count(target.connections)) " "
                 (if target.connections == 1 { "connection" } else { "connections" }) "." }
             div.scroll { table {
-                thead { tr { th { "Requests" } th { "Errors" } th { "Rate" } th { "Answers by status" } th { "Errors by kind" } } }
+                thead { tr { th { "Requests" } th { "Errors" } th { "Sent again" } th { "Rate" } th { "Answers by status" } th { "Errors by kind" } } }
                 tbody { tr {
-                    td { (figures::count(target.requests)) } td { (figures::count(target.errors)) } td { (figures::rate(target.rate)) "/s" }
+                    td { (figures::count(target.requests)) } td { (figures::count(target.errors)) } td { (figures::count(target.retries)) }
+                    td { (figures::rate(target.rate)) "/s" @if let Some(sending) = target.rate_while_sending {
+                        @if sending > target.rate * 1.05 { br; span.muted.small { (figures::rate(sending)) "/s while sending" } }
+                    } }
                     td { (pairs(target.status.iter())) } td { (pairs(target.errors_by_kind.iter())) }
                 } }
             } }
+            (demanded(target))
+            (parts(target))
+            (repetitions(target))
             (chart::timeline(run, target, index))
             @if !target.distribution.is_empty() { (chart::histogram(target, index)) }
             (shares(target, index))
         }
+    }
+}
+
+/// How much of what the schedule demanded was sent.
+fn demanded(target: &TargetResult) -> Markup {
+    let Some(demanded) = target.demanded.filter(|demanded| *demanded > 0) else { return html! {} };
+    let sent = target.requests + target.warm_up_requests;
+    let share = 100.0 * sent as f64 / demanded as f64;
+    html! {
+        p { "The schedule demanded " (figures::count(demanded)) " requests; " (figures::count(sent)) " (" (figures::percent(share)) ") were sent"
+            @if target.warm_up_requests > 0 { ", " (figures::count(target.warm_up_requests)) " of them in the warm-up, which counts nowhere else" }
+            "." }
+    }
+}
+
+/// The requests of a mix, and the phases that have a name or a latency of their own.
+fn parts(target: &TargetResult) -> Markup {
+    let phases = || target.phases.iter().filter(|phase| phase.latency_ms.is_some());
+    let phase = |phase: &Phase| {
+        let name =
+            if phase.thread.is_empty() { phase.label.clone() } else { format!("{}: {}", phase.thread, phase.label) };
+        (name, phase.requests, phase.errors, phase.latency_ms)
+    };
+    let mut rows: Vec<(String, u64, u64, Option<Latency>)> = Vec::new();
+    let requests = target.endpoints.iter();
+    rows.extend(requests.map(|one| (one.name.clone(), one.requests, one.errors, one.latency_ms)));
+    if phases().count() > 1 {
+        rows.extend(phases().take(PHASES_MAX).map(phase));
+    }
+    if rows.is_empty() {
+        return html! {};
+    }
+    html! {
+        div.scroll { table {
+            thead { tr { th { "Request or phase" } th.n { "Requests" } th.n { "Errors" } th.n { "p50" } th.n { "p95" } th.n { "p99" } } }
+            tbody { @for (name, requests, errors, latency) in rows { tr {
+                td.wrap { (name) } td.n { (figures::count(requests)) } td.n { (figures::count(errors)) }
+                @for value in [latency.map(|l| l.p50), latency.map(|l| l.p95), latency.map(|l| l.p99)] {
+                    td.n { (value.map_or_else(|| "–".to_owned(), figures::ms)) }
+                }
+            } } }
+        } }
     }
 }
 
@@ -269,6 +373,9 @@ fn shares(target: &TargetResult, index: usize) -> Markup {
 }
 
 fn cloudwatch(run: &RunResult, images: &Images) -> Markup {
+    if run.provider == "url" {
+        return html! {};
+    }
     html! {
         h2 { "CloudWatch" }
         p {
@@ -321,7 +428,7 @@ fn environment(run: &RunResult) -> Markup {
             p {
                 "cloudscale " (environment.cloudscale) " on " (environment.os) " with " (environment.cpus)
                 (if environment.cpus == 1 { " processor" } else { " processors" })
-                ". The load generator used " (figures::percent(run.client.cpu)) " of one processor; its busiest thread "
+                ". The load generator used " (figures::percent(run.client.cpu)) " of one processor; its busiest worker "
                 (figures::percent(run.client.busiest_thread)) " while sending."
             }
             @if !environment.commands.is_empty() {

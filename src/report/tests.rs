@@ -17,7 +17,16 @@ fn run(name: &str) -> RunResult {
         status: [(200, 2497), (502, 3)].into(),
         rate: 412.5,
         connections: 2,
-        latency_ms: Latency { min: 0.4, mean: 1.2, p50: 1.0, p90: 2.0, p95: 3.0, p99: 8.0, p999: 15.0, max: 20.0 },
+        latency_ms: Some(Latency {
+            min: 0.4,
+            mean: 1.2,
+            p50: 1.0,
+            p90: 2.0,
+            p95: 3.0,
+            p99: 8.0,
+            p999: 15.0,
+            max: 20.0,
+        }),
         instances: [(format!("{name}-1"), 1250), (format!("{name}-2"), 1247)].into(),
         phases: vec![
             Phase {
@@ -27,6 +36,7 @@ fn run(name: &str) -> RunResult {
                 ended: after(2),
                 requests: 500,
                 errors: 0,
+                latency_ms: None,
             },
             Phase {
                 thread: name.into(),
@@ -35,10 +45,14 @@ fn run(name: &str) -> RunResult {
                 ended: after(7),
                 requests: 0,
                 errors: 0,
+                latency_ms: None,
             },
         ],
-        timeline: (0..8).map(|at| Second { at, requests: 300, errors: 0, p50_ms: 1.0, p99_ms: 8.0 }).collect(),
+        timeline: (0..8)
+            .map(|at| Second { at, requests: 300, errors: 0, p50_ms: Some(1.0), p99_ms: Some(8.0) })
+            .collect(),
         distribution: vec![(0.0, 0.4), (0.5, 1.0), (0.9, 2.0), (0.99, 8.0), (1.0, 20.0)],
+        ..TargetResult::default()
     };
     let image = MetricImage {
         file: "metrics/light-requests.png".into(),
@@ -63,6 +77,7 @@ fn run(name: &str) -> RunResult {
             measured: Some(0.12),
             unit: "%".into(),
             held: false,
+            lost_minutes: vec![2, 3],
         }],
         metrics: Metrics { complete: true, note: name.into(), images: vec![image] },
         cost: Some(Cost { hourly_min: 1.04, hourly_max: 1.04, run_min: 0.0023, run_max: 0.0023, source: name.into() }),
@@ -142,5 +157,6 @@ fn a_run_without_a_single_answer_still_has_a_report() {
     }
     let page = render(&run, &Images::new());
     assert!(page.contains("no answer named its instance") && page.contains("is missing"));
+    assert!(page.contains("light gave no correct answer") && !page.contains("0.00 ms"));
     assert!(!page.contains("NaN") && !page.contains("\"inf"), "no figure is computed from nothing");
 }

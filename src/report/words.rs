@@ -1,13 +1,15 @@
 //! The sentences of the report.
 
-use crate::result::confidence::median;
-use crate::result::figures::{count, duration, interval, ms, percent};
+use super::conclusion::{Side, conclude};
+use crate::result::confidence::is_repeated;
+use crate::result::figures::{count, duration, ms, percent};
 use crate::result::record::{RunResult, TargetResult, Verdict};
 
 pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "Passed",
         Verdict::Missed => "Missed",
+        Verdict::Limited => "Limited by the client",
         Verdict::Interrupted => "Interrupted",
     }
 }
@@ -28,8 +30,11 @@ pub fn summary(run: &RunResult) -> String {
         1 => text += "; one of them failed.",
         _ => text += &format!("; {} of them failed.", count(errors)),
     }
-    for target in run.targets.iter().filter(|target| target.requests > target.errors) {
-        let latency = &target.latency_ms;
+    for target in &run.targets {
+        let Some(latency) = &target.latency_ms else {
+            text += &format!(" {} gave no correct answer.", target.name);
+            continue;
+        };
         text += &format!(
             " Half of {}’s answers took {} or less, 99 in 100 took {} or less.",
             target.name,
@@ -40,28 +45,16 @@ pub fn summary(run: &RunResult) -> String {
     text
 }
 
-/// What the clusters' medians allow to say, where there are exactly two.
+/// What may be said about the clusters, where there are exactly two.
 pub fn between_clusters(run: &RunResult) -> Option<String> {
     let [first, second] = run.targets.as_slice() else { return None };
-    let (a, b) = (median(first)?, median(second)?);
-    if a.overlaps(b) {
-        return Some(format!(
-            "The medians of {} ({}) and {} ({}) cannot be told apart: their 95 % intervals overlap.",
-            first.name,
-            interval(a),
-            second.name,
-            interval(b)
-        ));
-    }
-    let (fast, fast_at, slow, slow_at) = if a.high < b.low { (first, a, second, b) } else { (second, b, first, a) };
-    Some(format!(
-        "Within this one run the median of {} ({}) lies below that of {} ({}). Repeat the run before naming a winner: \
-         the interval covers chance within a run, not the differences between runs.",
-        fast.name,
-        interval(fast_at),
-        slow.name,
-        interval(slow_at)
-    ))
+    let said = conclude(Side::of(&first.name, run, first), Side::of(&second.name, run, second));
+    let runs = first.repetitions.len();
+    Some(if is_repeated(first) {
+        format!("{said} The intervals are over {runs} runs.")
+    } else {
+        format!("{said} This is one run, and runs differ among themselves: `repeat: 5` before naming a winner.")
+    })
 }
 
 fn names(targets: &[TargetResult]) -> String {
@@ -81,10 +74,21 @@ pub fn caveats(run: &RunResult) -> Vec<String> {
         caveats.push("The run was stopped before its end: figures cover the requests sent until then.".to_owned());
     }
     if run.client.limited {
+        let mut limits = run.client.limits.clone();
+        if limits.is_empty() {
+            limits.push(format!("its busiest worker used {} of a processor", percent(run.client.busiest_thread)));
+        }
         caveats.push(format!(
-            "The load generator was probably the bottleneck: its busiest thread used {} of a processor. \
-             The clusters may be faster than these figures.",
-            percent(run.client.busiest_thread)
+            "The load generator was its own limit, so these figures say little about the clusters: {}.",
+            limits.join("; ")
+        ));
+    }
+    for target in run.targets.iter().filter(|target| target.retries > 0) {
+        caveats.push(format!(
+            "{} of {}’s requests were sent again because their connection broke before any answer: an instance that dies \
+             looks like this.",
+            count(target.retries),
+            target.name
         ));
     }
     if run.provider == "local" {

@@ -18,9 +18,10 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// Milliseconds with three significant digits; seconds from ten seconds on.
+/// A time with three significant digits: µs below a millisecond, s from ten seconds on.
 pub fn ms(milliseconds: f64) -> String {
     match milliseconds {
+        value if value > 0.0 && value < 0.9995 => format!("{} µs", (value * 1000.0).round()),
         value if value >= 10_000.0 => format!("{:.1} s", value / 1000.0),
         value if value >= 1000.0 => format!("{} ms", count(value.round() as u64)),
         value => format!("{} ms", three(value)),
@@ -64,6 +65,19 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// `, lost in minutes 2, 3 and 4 more`; nothing where none was lost.
+pub fn minutes(lost: &[u32]) -> String {
+    const SHOWN_MAX: usize = 8;
+    if lost.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<_> = lost.iter().take(SHOWN_MAX).map(u32::to_string).collect();
+    let more = lost.len().saturating_sub(SHOWN_MAX);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if lost.len() == 1 { "minute" } else { "minutes" };
+    format!(", lost in {noun} {}{rest}", shown.join(", "))
+}
+
 pub fn dollars(amount: f64) -> String {
     match amount {
         0.0 => "$0".to_owned(),
@@ -85,9 +99,10 @@ pub fn time(timestamp: Timestamp) -> String {
 
 pub fn interval(interval: Interval) -> String {
     let (low, high) = (ms(interval.low), ms(interval.high));
-    match (low.strip_suffix(" ms"), low == high) {
-        (_, true) => low,
-        (Some(low), _) if high.ends_with(" ms") => format!("{low}–{high}"),
+    let unit = |text: &str| text.split_once(' ').map(|(_, unit)| unit.to_owned());
+    match low.split_once(' ') {
+        _ if low == high => low,
+        Some((number, _)) if unit(&low) == unit(&high) => format!("{number}–{high}"),
         _ => format!("{low}–{high}"),
     }
 }
@@ -101,7 +116,7 @@ mod tests {
         assert_eq!([count(7), count(1000), count(1_234_567)], ["7", "1,000", "1,234,567"]);
         assert_eq!(
             [ms(0.123), ms(4.567), ms(45.67), ms(456.7), ms(4567.0), ms(45_670.0)],
-            ["0.12 ms", "4.57 ms", "45.7 ms", "457 ms", "4,567 ms", "45.7 s"]
+            ["123 µs", "4.57 ms", "45.7 ms", "457 ms", "4,567 ms", "45.7 s"]
         );
         assert_eq!(
             [percent(0.0), percent(0.04), percent(12.34), percent(100.0)],

@@ -68,6 +68,8 @@ pub enum Verdict {
     Passed,
     /// A threshold was missed.
     Missed,
+    /// Every threshold held, but the load generator was its own limit: the figures say nothing about the stack.
+    Limited,
     /// Stopped before the end.
     Interrupted,
 }
@@ -80,24 +82,90 @@ pub struct TargetResult {
     pub url: String,
     pub requests: u64,
     pub errors: u64,
-    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`.
+    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`, `exhausted`.
     pub errors_by_kind: BTreeMap<String, u64>,
     /// Answers by status code.
     pub status: BTreeMap<u16, u64>,
-    /// Correct answers per second while requests were being sent: pauses do not count.
+    /// Requests that were sent again because their connection broke before any answer.
+    #[serde(default)]
+    pub retries: u64,
+    /// Sent in the warm-up, and counted nowhere else.
+    #[serde(default)]
+    pub warm_up_requests: u64,
+    /// Requests that the schedule demanded, those of the warm-up among them; `None` in a closed load.
+    #[serde(default)]
+    pub demanded: Option<u64>,
+    /// Correct answers per second over the whole run after its warm-up, pauses included.
     pub rate: f64,
+    /// As `rate`, without pauses.
+    #[serde(default)]
+    pub rate_while_sending: Option<f64>,
     /// Connections that were opened.
     #[serde(default)]
     pub connections: u64,
-    /// Of correct answers; from the moment a request was due to the last byte of its answer.
-    pub latency_ms: Latency,
+    /// What `latency_ms` is.
+    #[serde(default)]
+    pub latency_kind: LatencyKind,
+    /// Of correct answers; `None` where there was none.
+    pub latency_ms: Option<Latency>,
+    /// Service time where `latency_ms` is response time.
+    #[serde(default)]
+    pub service_ms: Option<Latency>,
+    /// As `latency_ms`, of correct and wrong answers together; `None` where no answer was wrong.
+    #[serde(default)]
+    pub latency_all_ms: Option<Latency>,
     /// Answers by instance id; instances that were healthy at the start and answered nothing are here with 0.
     pub instances: BTreeMap<String, u64>,
     pub phases: Vec<Phase>,
+    /// The requests of a mix, one by one.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointResult>,
+    /// The repetitions one by one; empty where the scenario was done once.
+    #[serde(default)]
+    pub repetitions: Vec<Repetition>,
     /// One row a second of the run.
     pub timeline: Vec<Second>,
+    /// The run in at most 240 columns of equal width.
+    #[serde(default)]
+    pub columns: Vec<Column>,
+    /// The run by the minute.
+    #[serde(default)]
+    pub minutes: Vec<Column>,
     /// The latency distribution: (quantile 0–1, milliseconds), rising.
     pub distribution: Vec<(f64, f64)>,
+    /// As `distribution`, of correct and wrong answers together; empty where no answer was wrong.
+    #[serde(default)]
+    pub distribution_all: Vec<(f64, f64)>,
+}
+
+/// From when to when a latency is measured. Its end is the last byte of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LatencyKind {
+    /// From the moment the request left: all that a closed load can measure, as it sends nothing while it waits.
+    #[default]
+    Service,
+    /// From the moment the schedule demanded the request.
+    Response,
+}
+
+/// The whole scenario, once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Repetition {
+    pub requests: u64,
+    pub errors: u64,
+    /// Correct answers per second, pauses included.
+    pub rate: f64,
+    pub latency_ms: Option<Latency>,
+}
+
+/// One request of a mix.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndpointResult {
+    pub name: String,
+    pub requests: u64,
+    pub errors: u64,
+    pub latency_ms: Option<Latency>,
 }
 
 impl TargetResult {
@@ -113,9 +181,9 @@ impl TargetResult {
         Some((100.0 * (1.0 - deviation)).max(0.0))
     }
 
-    /// Errors in percent of the requests.
-    pub fn error_percent(&self) -> f64 {
-        if self.requests == 0 { 0.0 } else { 100.0 * self.errors as f64 / self.requests as f64 }
+    /// Errors in percent of the requests; `None` where there was no request.
+    pub fn error_percent(&self) -> Option<f64> {
+        (self.requests > 0).then(|| 100.0 * self.errors as f64 / self.requests as f64)
     }
 }
 
@@ -143,6 +211,8 @@ pub struct Phase {
     /// 0 for a pause.
     pub requests: u64,
     pub errors: u64,
+    #[serde(default)]
+    pub latency_ms: Option<Latency>,
 }
 
 /// One second of a target's run.
@@ -152,8 +222,24 @@ pub struct Second {
     pub at: u32,
     pub requests: u64,
     pub errors: u64,
-    pub p50_ms: f64,
-    pub p99_ms: f64,
+    /// `None` in a second without a correct answer.
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+/// Some seconds of a target's run; percentiles are those of all its correct answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Seconds since the start of the run.
+    pub at: u32,
+    pub seconds: u32,
+    pub requests: u64,
+    pub errors: u64,
+    /// Requests per second that the schedule demanded; `None` in a closed load.
+    pub demanded: Option<f64>,
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +252,9 @@ pub struct ThresholdResult {
     /// `%`, `ms` or `/s`
     pub unit: String,
     pub held: bool,
+    /// Of a threshold for each minute: the minutes that missed it, from 1.
+    #[serde(default)]
+    pub lost_minutes: Vec<u32>,
 }
 
 /// What CloudWatch had to say.
@@ -202,17 +291,25 @@ pub struct Cost {
 }
 
 /// The load generator's own health.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
     /// CPU of this process during the load, in percent of one core.
     pub cpu: f64,
-    /// CPU of the busiest load thread while it was sending, in percent of one core.
+    /// CPU of the busiest worker while it was sending, in percent of one core.
     #[serde(default)]
     pub busiest_thread: f64,
-    /// Requests that started later than planned (open loop only).
+    /// Requests that waited because every connection was busy (open load only).
     pub late: u64,
+    /// The 99th percentile of how long after it was due a request left (open load only).
+    #[serde(default)]
+    pub late_p99_ms: Option<f64>,
+    #[serde(default)]
+    pub workers: u32,
     /// Whether the client was probably the bottleneck.
     pub limited: bool,
+    /// What it ran into, and what to change.
+    #[serde(default)]
+    pub limits: Vec<String>,
 }
 
 /// Proof that the stack stood as declared when the load began.

@@ -3,7 +3,7 @@
 //! Files appear whole or not at all, and are their owner's: what a stack is called and where it runs is nobody else's business.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -47,6 +47,12 @@ pub fn create(base: &Path, stack: &str, started: Timestamp) -> Result<(String, P
     Err(unwritten(&runs.join(id), &io::ErrorKind::AlreadyExists.into()))
 }
 
+/// Takes away the folder of a run that measured nothing.
+pub fn discard(folder: &Path) {
+    // It is empty; where it is not, or is gone, nothing is lost.
+    let _ = fs::remove_dir(folder);
+}
+
 /// Writes what a run measured, then its images: a full disk costs the pictures before the figures.
 pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<(), Problem> {
     let json = serde_json::to_vec_pretty(run).expect("a result serialises: its maps have text keys");
@@ -61,6 +67,12 @@ pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<(), Prob
 /// Writes a file as a whole, or not at all; its owner reads it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     files::write(path, bytes).map_err(|error| unwritten(path, &error))
+}
+
+/// Adds to a file that others write, too.
+pub fn append_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.and_then(|mut file| file.write_all(bytes)).map_err(|error| unwritten(path, &error))
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Problem {

@@ -16,8 +16,8 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
             figures::count(target.requests),
             figures::count(target.errors),
             format!("{}/s", figures::rate(target.rate)),
-            figures::ms(target.latency_ms.p50),
-            figures::ms(target.latency_ms.p99),
+            target.latency_ms.map_or_else(|| "–".to_owned(), |latency| figures::ms(latency.p50)),
+            target.latency_ms.map_or_else(|| "–".to_owned(), |latency| figures::ms(latency.p99)),
             target.evenness().map_or_else(|| "–".to_owned(), figures::percent),
         ]
     });
@@ -25,12 +25,25 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
     let mut lines = vec![table(&header, &[1, 2, 3, 4, 5, 6], rows.collect(), width), String::new()];
     for missed in run.thresholds.iter().filter(|result| !result.held) {
         let measured = missed.measured.map_or("nothing".to_owned(), |value| format!("{value} {}", missed.unit));
-        lines.push(
-            paint.bad(&one_line(&format!("missed: {} for {}, measured {measured}", missed.threshold, missed.target))),
-        );
+        let minutes = figures::minutes(&missed.lost_minutes);
+        lines.push(paint.bad(&one_line(&format!(
+            "missed: {} for {}, measured {measured}{minutes}",
+            missed.threshold, missed.target
+        ))));
     }
-    if run.client.limited {
-        lines.push(paint.warn("The load generator was probably the bottleneck; the clusters may be faster."));
+    for target in &run.targets {
+        if target.latency_ms.is_none() && target.requests > 0 {
+            lines.push(paint.bad(&format!("{}: no correct answer", target.name)));
+        }
+        if target.retries > 0 {
+            let count = figures::count(target.retries);
+            lines.push(
+                paint.warn(&format!("{}: {count} requests sent again after their connection broke", target.name)),
+            );
+        }
+    }
+    for limit in &run.client.limits {
+        lines.push(paint.warn(&format!("The load generator was its own limit: {limit}.")));
     }
     if !run.metrics.complete && !run.metrics.note.is_empty() {
         lines.push(paint.dim(&one_line(&run.metrics.note)));
@@ -39,7 +52,7 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
     let verdict = match run.verdict {
         Verdict::Passed => paint.good(verdict),
         Verdict::Missed => paint.bad(verdict),
-        Verdict::Interrupted => paint.warn(verdict),
+        Verdict::Limited | Verdict::Interrupted => paint.warn(verdict),
     };
     lines.push(format!("{verdict} in {}.\nReport: {}", figures::duration(run.elapsed_seconds()), one_line(report)));
     lines.join("\n")
@@ -79,7 +92,7 @@ mod tests {
                 requests: 2500,
                 errors,
                 rate: 1234.5,
-                latency_ms: Latency { p50: 0.81, p99: 12.34, ..Latency::default() },
+                latency_ms: Some(Latency { p50: 0.81, p99: 12.34, ..Latency::default() }),
                 instances: [("i-1".into(), 1250), ("i-2".into(), 1250)].into(),
                 ..TargetResult::default()
             });
@@ -90,6 +103,7 @@ mod tests {
             measured: Some(5.0),
             unit: "%".into(),
             held: false,
+            lost_minutes: Vec::new(),
         });
         run
     }
@@ -98,9 +112,9 @@ mod tests {
     fn the_summary_fits_in_eighty_columns() {
         let text = summary(&run(), ".cloudscale/web/runs/1/report.html", PLAIN, 80);
         insta::assert_snapshot!(text, @r"
-        CLUSTER  REQUESTS  ERRORS     RATE      P50      P99   EVEN
-        light       2,500       0  1,235/s  0.81 ms  12.3 ms  100 %
-        heavy       2,500     125  1,235/s  0.81 ms  12.3 ms  100 %
+        CLUSTER  REQUESTS  ERRORS     RATE     P50      P99   EVEN
+        light       2,500       0  1,235/s  810 µs  12.3 ms  100 %
+        heavy       2,500     125  1,235/s  810 µs  12.3 ms  100 %
 
         missed: errors < 1% for heavy, measured 5 %
         Missed in 1 min 6 s.
@@ -113,7 +127,7 @@ mod tests {
     fn a_comparison_shows_both_runs_and_the_change() {
         let (before, mut after) = (run(), run());
         after.run = "20261121-220000".into();
-        after.targets[0].latency_ms.p50 = 1.62;
+        after.targets[0].latency_ms = Some(Latency { p50: 1.62, ..Latency::default() });
         after.targets.pop();
         let text = comparison(&crate::report::compare::compare(&before, &after), PLAIN, 80);
         insta::assert_snapshot!(text, @r"

@@ -1,0 +1,128 @@
+//! A scenario made ready for its targets: every request's bytes, and a number for every endpoint and every phase.
+
+use std::time::Duration;
+
+use super::arrivals::Random;
+use super::request::{Request, Server, joined};
+use super::scenario::{Flow, Scenario};
+use crate::problem::Problem;
+
+/// Something to load: a cluster's route, or any URL.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub name: String,
+    pub url: String,
+}
+
+#[derive(Debug)]
+pub struct Plan {
+    pub targets: Vec<TargetPlan>,
+    pub flows: Vec<Flow>,
+    pub repeat: usize,
+    pub warm_up: Duration,
+    pub connections_max: u32,
+    pub workers: usize,
+}
+
+#[derive(Debug)]
+pub struct TargetPlan {
+    pub target: Target,
+    pub server: Server,
+    /// By the scenario's mix.
+    pub requests: Vec<Request>,
+    pub names: Vec<String>,
+    weights: Vec<u32>,
+    /// The number of its first endpoint.
+    pub first_endpoint: u16,
+    pub timeout_min: Duration,
+}
+
+impl TargetPlan {
+    /// The number of the next request of the mix, from 0.
+    pub fn pick(&self, random: &mut Random) -> u16 {
+        if self.weights.len() == 1 {
+            return 0;
+        }
+        let total: u32 = self.weights.iter().sum();
+        let mut ticket = (random.unit() * f64::from(total)) as u32;
+        for (number, weight) in (0..).zip(&self.weights) {
+            if ticket < *weight {
+                return number;
+            }
+            ticket -= weight;
+        }
+        0
+    }
+}
+
+impl Plan {
+    pub fn new(scenario: &Scenario, targets: &[Target], workers: usize) -> Result<Self, Problem> {
+        let endpoints = targets.len() * scenario.requests.len();
+        if endpoints > usize::from(u16::MAX) {
+            let detail = format!("{} targets with {} requests each", targets.len(), scenario.requests.len());
+            return Err(Problem::usage("Too many endpoints", detail).hint("load fewer targets at once"));
+        }
+        let phases: usize = scenario.flows.iter().map(|flow| flow.phases.len()).sum();
+        if phases * scenario.repeat as usize > usize::from(u16::MAX) {
+            let detail = format!("{phases} phases, {} times", scenario.repeat);
+            return Err(Problem::usage("Too many phases", detail).hint("repeat less often, or use fewer phases"));
+        }
+        let mut plans = Vec::new();
+        for target in targets {
+            let (server, path) = Server::of(&target.url)?;
+            let requests = scenario.requests.iter();
+            let first_endpoint = plans.len() * scenario.requests.len();
+            plans.push(TargetPlan {
+                target: target.clone(),
+                requests: requests
+                    .clone()
+                    .map(|choice| Request::new(&server, &joined(&path, &choice.path), choice, scenario.keep_alive))
+                    .collect(),
+                names: requests.clone().map(|choice| choice.name.clone()).collect(),
+                weights: requests.clone().map(|choice| choice.weight).collect(),
+                server,
+                first_endpoint: u16::try_from(first_endpoint).expect("bounded above"),
+                timeout_min: requests.map(|choice| choice.timeout).min().unwrap_or_default(),
+            });
+        }
+        Ok(Self {
+            targets: plans,
+            flows: scenario.flows.clone(),
+            repeat: scenario.repeat.max(1) as usize,
+            warm_up: scenario.warm_up,
+            connections_max: scenario.connections_max,
+            workers: workers.max(1),
+        })
+    }
+
+    /// The number of a flow's phase in a repetition (from 0).
+    pub fn phase_number(&self, repetition: usize, flow: usize, phase: usize) -> u16 {
+        let before: usize = self.flows[..flow].iter().map(|flow| flow.phases.len()).sum();
+        u16::try_from(repetition * self.phases() + before + phase).expect("bounded when the plan is made")
+    }
+
+    /// Of all flows, in one repetition.
+    pub fn phases(&self) -> usize {
+        self.flows.iter().map(|flow| flow.phases.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmark::scenario::RequestChoice;
+    use crate::benchmark::tests::scenario;
+
+    #[test]
+    fn a_mix_is_picked_by_weight_and_each_target_has_endpoints_of_its_own() {
+        let mut scenario = scenario(Vec::new());
+        let choice = |name: &str, weight| RequestChoice { name: name.into(), weight, ..RequestChoice::default() };
+        scenario.requests = vec![choice("list", 8), choice("put", 2)];
+        let targets = ["a", "b"].map(|name| Target { name: name.into(), url: format!("http://{name}/") });
+        let plan = Plan::new(&scenario, &targets, 2).expect("a plan");
+        assert_eq!(plan.targets.iter().map(|target| target.first_endpoint).collect::<Vec<_>>(), [0, 2]);
+        let mut random = Random(1);
+        let puts = (0..10_000).filter(|_| plan.targets[0].pick(&mut random) == 1).count();
+        assert!((1850..2150).contains(&puts), "{puts} of 10,000 at 2 in 10");
+    }
+}

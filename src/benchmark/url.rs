@@ -1,0 +1,78 @@
+//! A benchmark of a URL, without a stack: the same load, the same record, no cloud to ask.
+
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::interval::Failure;
+use super::plan::{Plan, Target};
+use super::scenario::Scenario;
+use super::{judge, load};
+use crate::clock;
+use crate::problem::Problem;
+use crate::resource::event::Sink;
+use crate::result::record::{Metrics, RunResult};
+
+/// What stands in `result.json` where a stack has its provider.
+pub const PROVIDER: &str = "url";
+
+pub struct UrlBench<'a> {
+    pub url: &'a str,
+    pub scenario: &'a Scenario,
+    pub workers: usize,
+    pub commands: Vec<String>,
+    pub sink: &'a dyn Sink,
+    pub cancel: &'a CancellationToken,
+}
+
+/// `127.0.0.1-8080`: what a URL's runs are filed under.
+pub fn name(url: &str) -> Result<String, Problem> {
+    let (server, _) = super::request::Server::of(url)?;
+    let host: String =
+        server.host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let host = host.trim_matches(['-', '.']).chars().take(80).collect::<String>();
+    Ok(if server.port == 80 { host } else { format!("{host}-{}", server.port) })
+}
+
+/// Asks once, and loads a URL that answers.
+///
+/// # Errors
+/// A URL that cannot be loaded, and one that does not answer at all.
+pub async fn run(bench: UrlBench<'_>) -> Result<RunResult, Problem> {
+    let name = name(bench.url)?;
+    let target = Target { name: name.clone(), url: bench.url.to_owned() };
+    ask(&Plan::new(bench.scenario, std::slice::from_ref(&target), 1)?, bench.url).await?;
+    let measured = load::load(bench.scenario, &[target], bench.workers, bench.sink, bench.cancel).await?;
+    let mut result = judge::record(&name, bench.scenario, measured, bench.commands);
+    result.provider = PROVIDER.to_owned();
+    result.metrics = Metrics { note: "A URL alone has no CloudWatch.".to_owned(), ..Metrics::default() };
+    Ok(result)
+}
+
+/// One request of the mix; whatever answers may be loaded.
+async fn ask(plan: &Plan, url: &str) -> Result<(), Problem> {
+    let target = &plan.targets[0];
+    let mut client = Client::new(&target.server, target.timeout_min, 0);
+    let reply = client.send(&target.requests[0], clock::instant()).await;
+    let why = match reply.failure.filter(|_| reply.status.is_none()) {
+        None => return Ok(()),
+        Some(Failure::Connect) => "no connection could be opened".to_owned(),
+        Some(Failure::Timeout) => format!("no answer within {} s", target.timeout_min.as_secs_f64()),
+        Some(Failure::Reset) => "the connection broke before an answer".to_owned(),
+        Some(Failure::Protocol) => "what it answers is not HTTP/1.1, or larger than 64 MiB".to_owned(),
+        Some(failure) => failure.name().to_owned(),
+    };
+    Err(Problem::new("The URL does not answer", format!("{url}: {why}")).hint(format!("try `curl -v {url}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_filed_under_its_host_and_port() {
+        assert_eq!(name("http://127.0.0.1:8080/x").ok().as_deref(), Some("127.0.0.1-8080"));
+        assert_eq!(name("http://[::1]/").ok().as_deref(), Some("1"));
+        assert_eq!(name("http://example.org/a/../b").ok().as_deref(), Some("example.org"));
+        assert!(name("ftp://example.org").is_err());
+    }
+}

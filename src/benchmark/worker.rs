@@ -1,0 +1,312 @@
+//! A worker: one thread of the operating system that carries its part of every flow.
+//!
+//! Workers follow the machine's cores, not the load: users and connections are futures on them. Of an open load a worker
+//! takes every n-th arrival, of a closed one every n-th user. At the end of a closed phase the workers wait for each other,
+//! so that the next begins everywhere at once. Four times a second a worker hands over what it counted.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Barrier, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::arrivals::{Arrivals, Curve, Random, Spacing};
+use super::client::Client;
+use super::interval::{Interval, Recorder, Reply, Times};
+use super::plan::{Plan, TargetPlan};
+use super::pool::{Job, Pool};
+use super::scenario::{Closed, Load, Phase};
+use crate::clock;
+use crate::clock::alarm::Alarm;
+
+const HAND_OVER_EVERY: Duration = Duration::from_millis(250);
+/// A worker that is behind its schedule looks after its connections this often.
+const SENT_BEFORE_YIELD: u32 = 32;
+
+/// What all workers of a load share.
+pub struct Crew {
+    pub plan: Plan,
+    /// The moment that everything is measured from, set when all workers are ready.
+    pub start: OnceLock<Instant>,
+    ready: Barrier,
+    /// Of each target, of each flow.
+    gates: Vec<Gate>,
+    /// Where everybody waits between repetitions, and when the next began.
+    laps: Barrier,
+    lap_starts: Vec<OnceLock<Instant>>,
+    pub cancel: CancellationToken,
+}
+
+/// Where the workers of one flow wait for each other.
+struct Gate {
+    barrier: Barrier,
+    /// When each phase ended for all.
+    ends: Vec<OnceLock<Instant>>,
+    /// Requests left in each closed phase.
+    budgets: Vec<AtomicU64>,
+    /// The phase under way, counted from 1; 0 before the start, beyond the last when done.
+    phase: AtomicUsize,
+}
+
+impl Crew {
+    pub fn new(plan: Plan, cancel: CancellationToken) -> Self {
+        let gate = |flow: &super::scenario::Flow| Gate {
+            barrier: Barrier::new(plan.workers),
+            ends: (0..plan.repeat).flat_map(|_| &flow.phases).map(|_| OnceLock::new()).collect(),
+            budgets: (0..plan.repeat).flat_map(|_| &flow.phases).map(budget).collect(),
+            phase: AtomicUsize::new(0),
+        };
+        let gates: Vec<Gate> = plan.targets.iter().flat_map(|_| plan.flows.iter().map(gate)).collect();
+        Self {
+            start: OnceLock::new(),
+            ready: Barrier::new(plan.workers),
+            laps: Barrier::new(plan.workers * gates.len().max(1)),
+            lap_starts: (1..plan.repeat).map(|_| OnceLock::new()).collect(),
+            gates,
+            cancel,
+            plan,
+        }
+    }
+
+    /// The phase of a target's flow that is under way, if one is.
+    pub fn current(&self, target: usize, flow: usize) -> Option<usize> {
+        let phase = self.gates[target * self.plan.flows.len() + flow].phase.load(Ordering::Relaxed);
+        let phases = self.plan.flows[flow].phases.len();
+        phase.checked_sub(1).filter(|phase| *phase < phases * self.plan.repeat).map(|phase| phase % phases)
+    }
+}
+
+/// Requests that a phase may send.
+fn budget(phase: &Phase) -> AtomicU64 {
+    match phase.load {
+        Load::Closed(closed) => AtomicU64::new(closed.iterations.unwrap_or(u64::MAX)),
+        _ => AtomicU64::new(0),
+    }
+}
+
+/// When a worker's part of a phase began and ended, since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    pub target: usize,
+    pub phase: u16,
+    pub began: Duration,
+    /// `None` where the run was stopped before.
+    pub ended: Option<Duration>,
+}
+
+/// What a worker answers at its end.
+#[derive(Debug, Default)]
+pub struct WorkerEnd {
+    pub marks: Vec<Mark>,
+    /// How long at least one of its phases was sending, and the CPU time of that.
+    pub sending: Duration,
+    pub sending_cpu: Duration,
+    /// Requests that had to wait because the pool was full.
+    pub waited: u64,
+}
+
+pub struct Worker {
+    start: Instant,
+    recorder: RefCell<Recorder>,
+    end: RefCell<WorkerEnd>,
+    /// Phases that are sending now.
+    active: Cell<u32>,
+    /// A timer or a socket that could not be made.
+    broken: RefCell<Option<std::io::Error>>,
+}
+
+impl Worker {
+    pub fn record(&self, endpoint: u16, phase: u16, due: Option<Instant>, sent: Instant, reply: Reply<'_>) {
+        let ended = clock::instant();
+        let times = Times { due: due.map(|due| due - self.start), sent: sent - self.start, ended: ended - self.start };
+        self.recorder.borrow_mut().record(endpoint, phase, times, reply);
+    }
+
+    pub fn count_waiting(&self) {
+        self.end.borrow_mut().waited += 1;
+    }
+}
+
+/// Runs one worker to the end of the load. Cancelling drops what is under way and keeps what was counted.
+pub async fn work(
+    crew: &Arc<Crew>,
+    number: usize,
+    counted: &mpsc::UnboundedSender<Vec<Interval>>,
+) -> std::io::Result<WorkerEnd> {
+    crew.ready.wait().await;
+    let start = *crew.start.get_or_init(clock::instant);
+    let worker = Worker {
+        start,
+        recorder: RefCell::new(Recorder::new(crew.plan.warm_up)),
+        end: RefCell::default(),
+        active: Cell::new(0),
+        broken: RefCell::new(None),
+    };
+    {
+        let flows: FuturesUnordered<_> = (0..crew.gates.len()).map(|gate| flow(crew, &worker, number, gate)).collect();
+        let mut all = std::pin::pin!(crew.cancel.run_until_cancelled(flows.collect::<()>()));
+        let mut then = (clock::instant(), clock::thread_cpu());
+        loop {
+            let over = tokio::select! {
+                biased;
+                _ = &mut all => true,
+                () = clock::sleep(HAND_OVER_EVERY) => false,
+            };
+            let now = (clock::instant(), clock::thread_cpu());
+            if worker.active.get() > 0 || over {
+                let mut end = worker.end.borrow_mut();
+                end.sending += now.0 - then.0;
+                end.sending_cpu += now.1.saturating_sub(then.1);
+            }
+            then = now;
+            // Nobody listens only where the load has already failed.
+            let _ = counted.send(worker.recorder.borrow_mut().take());
+            if over {
+                break;
+            }
+        }
+    }
+    match worker.broken.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(worker.end.into_inner()),
+    }
+}
+
+/// This worker's part of one flow against one target.
+async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
+    let plan = &crew.plan;
+    let (target_number, flow_number) = (gate / plan.flows.len(), gate % plan.flows.len());
+    let (target, flow) = (&plan.targets[target_number], &plan.flows[flow_number]);
+    // Single users of several flows are spread over the workers.
+    let place = (number + plan.workers - gate % plan.workers) % plan.workers;
+    let connections_max = (plan.connections_max as usize).div_ceil(plan.workers);
+    let pool = Pool::new(worker, target, connections_max);
+    let gate = &crew.gates[gate];
+    let phases = async {
+        let mut users = Vec::new();
+        let mut began = worker.start;
+        let laps = (0..plan.repeat).flat_map(|lap| flow.phases.iter().enumerate().map(move |phase| (lap, phase)));
+        for (lap, (phase_number, phase)) in laps {
+            if lap > 0 && phase_number == 0 {
+                crew.laps.wait().await;
+                began = *crew.lap_starts[lap - 1].get_or_init(clock::instant);
+            }
+            let index = lap * flow.phases.len() + phase_number;
+            gate.phase.fetch_max(index + 1, Ordering::Relaxed);
+            let number = plan.phase_number(lap, flow_number, phase_number);
+            let mark = worker.end.borrow().marks.len();
+            let begun = Mark { target: target_number, phase: number, began: began - worker.start, ended: None };
+            worker.end.borrow_mut().marks.push(begun);
+            let part = Part { worker, target, number, began, place, workers: plan.workers };
+            if phase.load.sends() {
+                worker.active.set(worker.active.get() + 1);
+            }
+            began = match &phase.load {
+                Load::Pause(duration) => {
+                    let end = began + *duration;
+                    clock::sleep(end.saturating_duration_since(clock::instant())).await;
+                    end
+                }
+                Load::Open { curve, spacing } => {
+                    if let Err(error) = part.pace(curve, *spacing, &pool).await {
+                        *worker.broken.borrow_mut() = Some(error);
+                        crew.cancel.cancel();
+                    }
+                    began + curve.duration()
+                }
+                Load::Closed(closed) => {
+                    part.users(closed, &gate.budgets[index], &mut users).await;
+                    gate.barrier.wait().await;
+                    *gate.ends[index].get_or_init(clock::instant)
+                }
+            };
+            if phase.load.sends() {
+                worker.active.set(worker.active.get() - 1);
+            }
+            worker.end.borrow_mut().marks[mark].ended = Some(began - worker.start);
+        }
+        pool.close();
+    };
+    futures_util::future::join(phases, pool.serve()).await;
+    gate.phase.store(usize::MAX, Ordering::Relaxed);
+}
+
+/// A worker's part of one phase.
+struct Part<'a> {
+    worker: &'a Worker,
+    target: &'a TargetPlan,
+    /// The phase's.
+    number: u16,
+    began: Instant,
+    /// Which of the `workers` parts this is.
+    place: usize,
+    workers: usize,
+}
+
+impl Part<'_> {
+    /// Sends what is due when it is due, whatever the answers do.
+    async fn pace(&self, curve: &Curve, spacing: Spacing, pool: &Pool<'_>) -> std::io::Result<()> {
+        let mut alarm = Alarm::new()?;
+        let mut random = Random(self.place as u64);
+        let mut at_once = 0;
+        for due in Arrivals::new(curve, spacing).skip(self.place).step_by(self.workers) {
+            let due = self.began + due;
+            if due > clock::instant() {
+                alarm.until(due).await?;
+                at_once = 0;
+            } else {
+                at_once += 1;
+                if at_once % SENT_BEFORE_YIELD == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            pool.send(Job { due, request: self.target.pick(&mut random), phase: self.number });
+        }
+        alarm.until(self.began + curve.duration()).await
+    }
+
+    /// Lets this worker's share of the users send, each after its answer, until the budget or the time is over.
+    async fn users(&self, closed: &Closed, budget: &AtomicU64, users: &mut Vec<Client>) {
+        let count = (self.place..closed.users as usize).step_by(self.workers).count();
+        while users.len() < count {
+            let turn = self.place + users.len() * self.workers;
+            users.push(Client::new(&self.target.server, self.target.timeout_min, turn));
+        }
+        let until = closed.duration.map(|duration| self.began + duration);
+        let sending: FuturesUnordered<_> = users[..count]
+            .iter_mut()
+            .enumerate()
+            .map(|(index, client)| self.user(client, index, closed.think_time, budget, until))
+            .collect();
+        sending.collect::<()>().await;
+    }
+
+    async fn user(
+        &self,
+        client: &mut Client,
+        index: usize,
+        think_time: Duration,
+        budget: &AtomicU64,
+        until: Option<Instant>,
+    ) {
+        let mut random = Random((self.place + index * self.workers) as u64);
+        while until.is_none_or(|until| clock::instant() < until) && take(budget) {
+            let request = self.target.pick(&mut random);
+            let sent = clock::instant();
+            let reply = client.send(&self.target.requests[usize::from(request)], sent).await;
+            self.worker.record(self.target.first_endpoint + request, self.number, None, sent, reply);
+            if !think_time.is_zero() {
+                clock::sleep(think_time).await;
+            }
+        }
+    }
+}
+
+/// Takes one request of a budget; false where none is left.
+fn take(budget: &AtomicU64) -> bool {
+    budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+}
