@@ -160,6 +160,7 @@ impl Client {
         };
         let has_whole_request = exchange.has_whole_request();
         let client_stirred = exchange.client_stirred();
+        let is_abrupt = exchange.must_reset();
         let kept = if let End::Finished { .. } = end { exchange.into_kept() } else { None };
         if let Some((connection, since)) = kept {
             plan.in_flight.keep(connection, since);
@@ -183,8 +184,9 @@ impl Client {
                 false
             }
             End::Broken => {
-                // So that nobody takes what came so far for all: a body that ends with its connection says no length.
-                let _ = self.stream.set_zero_linger();
+                if is_abrupt {
+                    let _ = self.stream.set_zero_linger();
+                }
                 false
             }
         }

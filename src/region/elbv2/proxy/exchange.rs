@@ -169,6 +169,12 @@ impl<'c> Exchange<'c> {
         !self.watches_client
     }
 
+    /// Whether a client would take what it has of a response that is not whole for all of it: where the body ends with
+    /// the connection. One that does not read would keep the kernel's memory, too.
+    pub fn must_reset(&self) -> bool {
+        self.down.ends_with_connection() || self.down.has_output()
+    }
+
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let mut moved = 0;
         let was_tunnel = self.tunnel;

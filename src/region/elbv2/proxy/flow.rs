@@ -87,6 +87,11 @@ impl Flow {
         expected
     }
 
+    /// Nothing but the end of the connection tells the sink where the body ends.
+    pub fn ends_with_connection(&self) -> bool {
+        !self.chunks && !matches!(self.decoder, Decoder::Length(_))
+    }
+
     fn end(&mut self) {
         self.ended = true;
         if self.chunks {

@@ -21,6 +21,8 @@ mod decision;
 mod exchange;
 mod flow;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod head;
 mod listener;
 mod meters;

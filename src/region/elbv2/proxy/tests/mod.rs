@@ -1,6 +1,8 @@
 //! The proxy with real sockets: raw clients, targets that answer and targets that misbehave.
 
+mod conformance;
 mod faults;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
