@@ -20,6 +20,7 @@ use super::interval::{Failure, Reply};
 use super::request::{Request, Server};
 use super::scenario::Expect;
 use crate::clock;
+use crate::platform::processes;
 
 /// A larger body ends the request as a protocol error.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -147,9 +148,9 @@ impl Wire {
         self.drop_stale();
         loop {
             if self.stream.is_none() {
-                self.connect()
-                    .await
-                    .map_err(|error| if is_exhausted(&error) { Failure::Exhausted } else { Failure::Connect })?;
+                self.connect().await.map_err(|error| {
+                    if processes::is_exhausted(&error) { Failure::Exhausted } else { Failure::Connect }
+                })?;
             }
             let mut stream = self.stream.take().expect("connected above");
             match self.first_bytes(&mut stream, &request.bytes).await {
@@ -320,13 +321,6 @@ impl Wire {
         let room = BODY_BYTES_KEPT.saturating_sub(self.body.len()).min(range.len());
         self.body.extend_from_slice(&self.buffer[range.start..range.start + room]);
     }
-}
-
-/// No port, no file descriptor or no memory for another connection: this machine's limit, not the server's.
-fn is_exhausted(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let exhausted = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    error.raw_os_error().is_some_and(|code| exhausted.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 /// Reads at least one byte; the end of the stream in the middle of an answer is a reset.

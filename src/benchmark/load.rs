@@ -18,6 +18,7 @@ use super::scenario::Scenario;
 use super::spread::milliseconds;
 use super::worker::{Crew, WorkerEnd, work};
 use crate::clock;
+use crate::platform::processes;
 use crate::problem::Problem;
 use crate::resource::event::{Event, Progress, Sink, seconds};
 use crate::result::figures;
@@ -111,11 +112,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
 
 /// Ten thousand users need ten thousand files, and a shell's soft limit is often 1,024.
 fn allow_many_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
     // Where it is refused the old limit holds, and a load that meets it says so.
-    let _ = setrlimit(Resource::Nofile, limit);
+    processes::allow_descriptors(u64::MAX);
 }
 
 /// The load as the watcher sees it.

@@ -48,9 +48,16 @@ pub async fn apply(run: &Operation, nodes: Vec<Node>) -> Result<(), Problems> {
     let before = edges(&nodes, &steps);
     let total = steps.iter().map(|step| step.node).collect::<BTreeSet<_>>().len();
     run.sink.event(Event::ApplyStarted { total });
-    Application { run, nodes: nodes.into(), steps, started: BTreeMap::new(), problems: Problems::default() }
-        .go(before)
-        .await
+    Application {
+        run,
+        nodes: nodes.into(),
+        steps,
+        started: BTreeMap::new(),
+        skipped: BTreeSet::new(),
+        problems: Problems::default(),
+    }
+    .go(before)
+    .await
 }
 
 /// The phases that each change has.
@@ -142,6 +149,8 @@ struct Application<'a> {
     nodes: Arc<[Node]>,
     steps: Vec<Step>,
     started: BTreeMap<usize, Instant>,
+    /// Changes that were not tried: a change of two phases is skipped once, whatever it stands on fails.
+    skipped: BTreeSet<usize>,
     problems: Problems,
 }
 
@@ -220,8 +229,9 @@ impl Application<'_> {
         self.run.sink.event(Event::ActionFailed { address: change.address.clone(), action: change.action, summary });
         let because = change.address.clone();
         for step in skipped {
-            let address = self.node(*step).change.address.clone();
-            if address != because {
+            let index = self.steps[*step].node;
+            let address = self.nodes[index].change.address.clone();
+            if address != because && self.skipped.insert(index) {
                 self.run.sink.event(Event::ActionSkipped { address, because: because.clone() });
             }
         }
@@ -284,6 +294,46 @@ mod tests {
             open.extend(before[step].iter().filter(|earlier| seen.insert(**earlier)));
         }
         seen.contains(&at(first))
+    }
+
+    /// Takes the events that skip a change.
+    #[derive(Default)]
+    struct Skipped(std::sync::Mutex<Vec<String>>);
+
+    impl crate::resource::event::Sink for Skipped {
+        fn event(&self, event: Event) {
+            if let Event::ActionSkipped { address, .. } = event {
+                self.0.lock().unwrap().push(address);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_two_phases_is_skipped_once_however_much_of_what_it_needs_fails() {
+        let nodes = edited("{port: 80,", "{port: 8000,");
+        let steps = steps(&nodes);
+        let clients = crate::aws::clients::Clients::local("http://127.0.0.1:9", "us-east-1");
+        let sink = Arc::new(Skipped::default());
+        let run = Operation::new(clients, "web", sink.clone(), Default::default(), std::time::Duration::ZERO);
+        let listener = |phase| {
+            let is_it =
+                |step: &Step| nodes[step.node].change.address == "load_balancer.listener" && step.phase == phase;
+            steps.iter().position(is_it).expect("the listener is replaced")
+        };
+        let both = [listener(Phase::Apply), listener(Phase::Delete)];
+        let group = steps.iter().position(|step| nodes[step.node].change.address.ends_with("security_group")).unwrap();
+        let mut application = Application {
+            run: &run,
+            nodes: nodes.into(),
+            steps,
+            started: BTreeMap::new(),
+            skipped: BTreeSet::new(),
+            problems: Problems::default(),
+        };
+        for _ in 0..2 {
+            application.fail(group, Problem::new("It failed", ""), &both);
+        }
+        assert_eq!(*sink.0.lock().unwrap(), ["load_balancer.listener"]);
     }
 
     #[test]

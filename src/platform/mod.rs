@@ -9,6 +9,7 @@ pub mod permissions;
 pub mod processes;
 pub mod signals;
 pub mod system;
+pub mod timer;
 
 use crate::problem::Problem;
 

@@ -114,6 +114,13 @@ pub fn allow_descriptors(wanted: u64) {
     }
 }
 
+/// No port, no file descriptor or no memory for another connection: this machine's limit, not the server's.
+pub fn is_exhausted(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::ADDRNOTAVAIL, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|code| exhausted.iter().any(|errno| errno.raw_os_error() == code))
+}
+
 /// In a group of its own: Ctrl-C at the terminal that started it is not meant for it.
 pub fn own_group(command: &mut tokio::process::Command) {
     command.process_group(0);

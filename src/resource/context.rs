@@ -144,6 +144,14 @@ impl Backoff {
     }
 }
 
+/// What a poll found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll<T> {
+    Ready(T),
+    /// Not yet, and what is being waited for.
+    Pending(String),
+}
+
 /// The problem that Ctrl-C ends in.
 pub fn interrupted() -> Problem {
     Problem::new("Interrupted", "calls in flight were finished; nothing is lost")
@@ -222,6 +230,30 @@ impl ActionContext<'_> {
     /// Tells what is being waited for.
     pub fn waiting(&self, reason: impl Into<String>) {
         self.run.sink.event(Event::ActionWaiting { address: self.address.to_owned(), reason: reason.into() });
+    }
+
+    /// Asks again and again, with growing pauses, until what is waited for is there.
+    ///
+    /// # Errors
+    /// What `ask` fails with; Ctrl-C; `late`, given the last reason, when the run's time is up.
+    pub async fn poll<T, F, A>(&self, mut ask: F, late: impl FnOnce(String) -> Problem + Send) -> Result<T, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Poll<T>, Problem>> + Send,
+        T: Send,
+    {
+        let mut backoff = self.run.backoff();
+        loop {
+            let reason = match ask().await? {
+                Poll::Ready(found) => return Ok(found),
+                Poll::Pending(reason) => reason,
+            };
+            if self.run.is_late() {
+                return Err(late(reason));
+            }
+            self.waiting(reason);
+            self.run.pause(&mut backoff).await?;
+        }
     }
 
     /// A call on something just made, patient while AWS has not heard of it everywhere.

@@ -14,7 +14,7 @@ use crate::cloud::health::Health;
 use crate::cloud::health::target_health;
 use crate::problem::Problem;
 use crate::resource::cluster_prefix;
-use crate::resource::context::ActionContext;
+use crate::resource::context::{ActionContext, Poll};
 
 /// How many target groups a rule may name (ELBv2 quota).
 const GROUPS_MAX: usize = 5;
@@ -105,23 +105,21 @@ fn groups(rule: &Rule) -> Vec<TargetGroupTuple> {
 }
 
 async fn until_healthy(task: &ActionContext<'_>, next: &Next) -> Result<(), Problem> {
-    let mut backoff = task.run.backoff();
-    loop {
+    let ask = || async {
         let (_, targets) = target_health(task.clients(), &next.arn).await?;
-        let Some(reason) = missing(&targets) else { return Ok(()) };
+        let Some(reason) = missing(&targets) else { return Ok(Poll::Ready(())) };
         if targets.is_empty() && is_empty(task, &next.address).await? {
-            return Ok(());
+            return Ok(Poll::Ready(()));
         }
-        if task.run.is_late() {
-            return Err(Problem::new("The new target group is not healthy", format!("{}: {reason}", task.address))
-                .hint(
-                    "the rule has not moved, and the old targets serve; mend port, user data or health check and run \
-                 `cloudscale up` again",
-                ));
-        }
-        task.waiting(format!("the rule moves when all new targets are healthy: {reason}"));
-        task.run.pause(&mut backoff).await?;
-    }
+        Ok(Poll::Pending(format!("the rule moves when all new targets are healthy: {reason}")))
+    };
+    let late = |reason: String| {
+        Problem::new("The new target group is not healthy", format!("{}: {reason}", task.address)).hint(
+            "the rule has not moved, and the old targets serve; correct port, user data or health check and run \
+             `cloudscale up` again",
+        )
+    };
+    task.poll(ask, late).await
 }
 
 /// Why the rule may not move yet.

@@ -5,6 +5,9 @@
 //! in rounds ([`rollout`]).
 
 mod rollout;
+mod states;
+
+pub use states::{terminate, until_running};
 
 use std::collections::BTreeMap;
 
@@ -412,99 +415,6 @@ fn instance_tags(task: &ActionContext<'_>, wanted: &Desired) -> Tags {
     let mut tags = tags::of(&task.run.stack, task.address, &wanted.template, &task.run.tags);
     tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
     tags
-}
-
-/// Terminates and waits until AWS says that they are gone.
-pub async fn terminate(task: &ActionContext<'_>, ids: Vec<String>) -> Result<(), Problem> {
-    terminate_at_once(task, &ids).await?;
-    until_terminated(task, &ids).await
-}
-
-async fn terminate_at_once(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    // AWS lists the terminated for an hour: whom it does not know is too new for it.
-    let request = task.clients().ec2.terminate_instances().set_instance_ids(Some(ids.to_vec()));
-    task.fresh("ec2:TerminateInstances", || request.clone().send()).await.map(|_| ())
-}
-
-async fn until_terminated(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let mut backoff = task.run.backoff();
-    loop {
-        let states = look(task, ids, |instance| !is_terminated(instance)).await?;
-        if states.is_empty() {
-            return Ok(());
-        }
-        task.waiting(in_words(&states));
-        if task.run.is_late() {
-            let left = states.into_keys().collect::<Vec<_>>().join(", ");
-            return Err(Problem::new("Instances are still there", format!("{left} did not terminate in time"))
-                .hint("run `cloudscale down` again: it continues"));
-        }
-        task.run.pause(&mut backoff).await?;
-    }
-}
-
-/// The states of those of `ids` that AWS lists and that fulfil `condition`.
-async fn look(
-    task: &ActionContext<'_>,
-    ids: &[String],
-    condition: impl Fn(&Instance) -> bool + Send,
-) -> Result<BTreeMap<String, String>, Problem> {
-    let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator().items();
-    let reservations = match pages.send().try_collect().await {
-        Ok(reservations) => reservations,
-        Err(error) if error.is(&["InvalidInstanceID.NotFound"]) => Vec::new(),
-        Err(error) => return Err(error.problem("ec2:DescribeInstances", task.address)),
-    };
-    let instances = reservations.iter().flat_map(|reservation| reservation.instances()).filter(|i| condition(i));
-    let state = |instance: &Instance| {
-        let state = instance.state().and_then(|state| state.name()).map_or("unknown", |name| name.as_str());
-        Some((instance.instance_id()?.to_owned(), state.to_owned()))
-    };
-    Ok(instances.filter_map(state).collect())
-}
-
-/// `2 shutting-down (i-1, i-2), 1 pending (i-3)`
-fn in_words<T: AsRef<str>>(states: &BTreeMap<T, T>) -> String {
-    let mut by_state = BTreeMap::<&str, Vec<&str>>::new();
-    for (id, state) in states {
-        by_state.entry(state.as_ref()).or_default().push(id.as_ref());
-    }
-    let parts = by_state.into_iter().map(|(state, ids)| format!("{} {state} ({})", ids.len(), ids.join(", ")));
-    parts.collect::<Vec<_>>().join(", ")
-}
-
-/// Waits until all instances run: a target group takes no others.
-///
-/// # Errors
-/// Where one ends instead of running, or time is up.
-pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
-    // Without ids AWS would list all instances.
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let mut backoff = task.run.backoff();
-    loop {
-        let states = look(task, ids, |_| true).await?;
-        let running = states.values().filter(|state| *state == "running").count();
-        if running == ids.len() {
-            return Ok(());
-        }
-        let others: BTreeMap<_, _> = states.iter().filter(|(_, state)| *state != "running").collect();
-        let others = in_words(&others);
-        if task.run.is_late() || states.values().any(|state| state.starts_with("shutting") || state == "terminated") {
-            return Err(Problem::new("Instances do not run", others).hint(
-                "`cloudscale local logs INSTANCE` or the console's system log tell why; `cloudscale up` replaces them",
-            ));
-        }
-        task.waiting(if others.is_empty() { "not listed yet".to_owned() } else { others });
-        task.run.pause(&mut backoff).await?;
-    }
 }
 
 /// All instances with the tag of the stack that AWS still lists, terminated ones included.

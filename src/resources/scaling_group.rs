@@ -19,7 +19,7 @@ use crate::cloud::tags;
 use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::ActionContext;
+use crate::resource::context::{ActionContext, Poll};
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, in_cluster, touches};
 use crate::stack::model::{Capacity, Mix, Rollout, Stack};
@@ -257,11 +257,18 @@ impl Resource for ScalingGroup {
                 Err(error) => Err(error),
             }
         };
-        while !task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
-            if is_made(task, &wanted.name, &target_group).await? {
-                break;
+        // The name may be that of a group that goes, or that listings do not know yet.
+        let ask = || async {
+            if task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
+                return Ok(Poll::Ready(()));
             }
-        }
+            is_made(task, &wanted.name, &target_group).await
+        };
+        let late = |reason: String| {
+            Problem::new("The name of the group is not free", reason)
+                .hint("run `cloudscale up` again when the old group is gone")
+        };
+        task.poll(ask, late).await?;
         suspend(task, &wanted.name, &wanted.suspended).await?;
         Ok(Output::id(&wanted.name))
     }
@@ -358,24 +365,18 @@ async fn describe(task: &ActionContext<'_>, name: &str) -> Result<Option<AutoSca
 ///
 /// # Errors
 /// Where it is another; a call that fails.
-async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Result<bool, Problem> {
-    let Some(group) = task.appears(|| describe(task, name)).await? else { return Ok(false) };
-    let mut backoff = task.run.backoff();
+async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Result<Poll<()>, Problem> {
+    let Some(group) = describe(task, name).await? else {
+        return Ok(Poll::Pending(format!("{name}: AWS says that it exists, and does not list it yet")));
+    };
     if let Some(status) = group.status() {
-        let reason = format!("{name}: {status}");
-        task.waiting(&reason);
-        if task.run.is_late() {
-            return Err(Problem::new("A group of this name is still being deleted", reason)
-                .hint("run `cloudscale up` again when it is gone"));
-        }
-        task.run.pause(&mut backoff).await?;
-        return Ok(false);
+        return Ok(Poll::Pending(format!("{name}: {status}")));
     }
     let tags = tags::from_group(group.tags());
     let is_ours = tags.get(tags::STACK) == Some(&task.run.stack)
         && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
         && group.target_group_arns().iter().any(|arn| arn == target_group);
-    if is_ours { Ok(true) } else { Err(tags::not_ours("Auto Scaling group", name)) }
+    if is_ours { Ok(Poll::Ready(())) } else { Err(tags::not_ours("Auto Scaling group", name)) }
 }
 
 /// How many instances the group is to have now.
@@ -388,26 +389,24 @@ pub(super) async fn capacity(task: &ActionContext<'_>, name: &str) -> Result<i32
 
 /// Waits until a group has as many instances behind its target groups as it should; answers with their ids.
 pub(super) async fn until_in_service(task: &ActionContext<'_>, name: &str) -> Result<Vec<String>, Problem> {
-    let mut backoff = task.run.backoff();
-    loop {
+    let ask = || async {
         let group = describe(task, name).await?;
-        let wanted = group.as_ref().and_then(|group| group.desired_capacity()).unwrap_or_default();
+        let desired = group.as_ref().and_then(|group| group.desired_capacity()).unwrap_or_default();
         let instances = group.as_ref().map(|group| group.instances()).unwrap_or_default();
         let serving =
             instances.iter().filter(|instance| instance.lifecycle_state() == Some(&LifecycleState::InService));
         let serving: Vec<_> = serving.filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
-        if serving.len() >= usize::try_from(wanted).unwrap_or_default() {
-            return Ok(serving);
+        if serving.len() >= usize::try_from(desired).unwrap_or_default() {
+            return Ok(Poll::Ready(serving));
         }
-        let reason = format!("{name}: {} of {wanted} in service", serving.len());
-        task.waiting(&reason);
-        if task.run.is_late() {
-            return Err(Problem::new("The new group has too few instances", reason).hint(
-                "the old group serves; `cloudscale events` tells why instances do not start; `cloudscale up` continues",
-            ));
-        }
-        task.run.pause(&mut backoff).await?;
-    }
+        Ok(Poll::Pending(format!("{name}: {} of {desired} in service", serving.len())))
+    };
+    let late = |reason: String| {
+        Problem::new("The new group has too few instances", reason).hint(
+            "the old group serves; `cloudscale events` tells why instances do not start; `cloudscale up` continues",
+        )
+    };
+    task.poll(ask, late).await
 }
 
 /// All Auto Scaling groups of the region, narrowed to our tags.

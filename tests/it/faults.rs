@@ -128,6 +128,29 @@ async fn answers_to_calls_that_were_carried_out_are_lost() {
     both_survive("faults: [{fault: reset_after, calls: [1, 3]}]").await;
 }
 
+/// AWS says that the name is taken, and never lists who has it: `up` ends when its time is up.
+#[tokio::test]
+async fn a_group_that_exists_and_is_never_listed_ends_in_a_problem() {
+    let place = Place::with(
+        GROUPS,
+        "faults: [{fault: reset_after, on: [CreateAutoScalingGroup], calls: [1]}, {fault: stale_list, for: 10m}]",
+    );
+    let limit = Duration::from_secs(3);
+    let engine =
+        Engine::new(place.stack.clone(), place.faulty.clone(), Arc::new(Silent), CancellationToken::new(), limit);
+    let work = async {
+        let plan = engine.plan().await?;
+        let lock = engine.lock("up", limit).await?;
+        let outcome = engine.apply(plan, &lock).await;
+        drop(lock);
+        outcome
+    };
+    let ended = tokio::time::timeout(PATIENCE, work).await.expect("it ends by itself");
+    let problems = ended.expect_err("the groups are not known to be there");
+    let summaries: Vec<_> = problems.0.iter().map(|problem| problem.summary).collect();
+    assert!(summaries.contains(&"The name of the group is not free"), "{summaries:?}");
+}
+
 #[tokio::test]
 async fn a_network_of_its_own_is_made_once_although_answers_are_lost() {
     let place = Place::with(OWN_NETWORK, "faults: [{fault: reset_after, calls: [1, 3]}]");

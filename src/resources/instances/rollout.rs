@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Desired, Member, Observed, launch, moves, terminate_at_once, until_running, until_terminated};
+use super::states::{terminate_at_once, until_running, until_terminated};
+use super::{Desired, Member, Observed, launch, moves};
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
 use crate::resource::in_cluster;

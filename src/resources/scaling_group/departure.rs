@@ -7,7 +7,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
 use crate::problem::Problem;
 use crate::resource::cluster_prefix;
-use crate::resource::context::ActionContext;
+use crate::resource::context::{ActionContext, Poll};
 use crate::resources::targets;
 
 /// A group cannot be deleted while it changes its capacity.
@@ -97,16 +97,14 @@ pub async fn detach_old_target_groups(
 }
 
 async fn until_deleted(task: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
-    let mut backoff = task.run.backoff();
-    while let Some(group) = describe(task, name).await? {
-        let reason = format!("{name}: {} instances left", group.instances().len());
-        task.waiting(&reason);
-        if task.run.is_late() {
-            return Err(
-                Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues")
-            );
-        }
-        task.run.pause(&mut backoff).await?;
-    }
-    Ok(())
+    let ask = || async {
+        let group = describe(task, name).await?;
+        Ok(group.map_or(Poll::Ready(()), |group| {
+            Poll::Pending(format!("{name}: {} instances left", group.instances().len()))
+        }))
+    };
+    let late = |reason: String| {
+        Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues")
+    };
+    task.poll(ask, late).await
 }
