@@ -177,9 +177,9 @@ impl Checker<'_> {
                 let fits = |ms: &u64| (min..=max).contains(ms) && ms.is_multiple_of(step);
                 let number = text.parse::<u64>().ok();
                 // In the unit that was probably meant: seconds, else milliseconds, where the range allows them.
-                let meant = number.and_then(|number| {
-                    [number.checked_mul(1000), Some(number)].into_iter().flatten().find(fits).map(duration_text)
-                });
+                let seconds = number.and_then(|number| number.checked_mul(1000)).filter(fits);
+                let seconds = seconds.map(|_| format!("{text}s"));
+                let meant = seconds.or_else(|| number.filter(fits).map(duration_text));
                 let examples = [90_000, 300_000, 5000, min].into_iter().find(fits).map(duration_text);
                 let hint = match (meant, examples) {
                     (Some(meant), _) => Some(format!("add the unit: `{meant}`")),

@@ -123,6 +123,9 @@ fn blocks(text: &str, lines: Range<usize>) -> Option<Vec<Block>> {
 /// The key that a line begins with, and whether nothing follows its colon.
 fn key(content: &str) -> Option<(&str, bool)> {
     let line = content.trim_end();
+    if line.starts_with(['[', '{', '?', '&', '*', '!']) || line == "-" || line.starts_with("- ") {
+        return None;
+    }
     let colon = line.match_indices(':').map(|(at, _)| at).find(|at| {
         let rest = &line[at + 1..];
         rest.is_empty() || rest.starts_with([' ', '\t'])

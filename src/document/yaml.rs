@@ -135,7 +135,7 @@ pub fn parse_part(source: &Arc<Source>, part: Range<usize>) -> Result<Node, Prob
     let parser = Parser::new_from_str_with_options(&source.text[part.clone()], options);
     let mut composer = Composer {
         source,
-        start: part.start,
+        part,
         parser,
         anchors: HashMap::new(),
         spent: Size::default(),
@@ -180,8 +180,8 @@ impl Size {
 
 struct Composer<'s> {
     source: &'s Arc<Source>,
-    /// Where the part that is read begins.
-    start: usize,
+    /// The part that is read.
+    part: Range<usize>,
     parser: Parser<'s, StrInput<'s>>,
     /// Finished nodes by anchor.
     anchors: HashMap<usize, (Node, Size)>,
@@ -344,7 +344,7 @@ impl<'s> Composer<'s> {
 
     fn bytes(&self, span: &Span) -> Range<usize> {
         let bytes = span.byte_range().unwrap_or_default();
-        self.start + bytes.start..self.start + bytes.end
+        self.part.start + bytes.start..self.part.start + bytes.end
     }
 
     fn place(&self, bytes: Range<usize>) -> Place {
@@ -362,7 +362,11 @@ impl<'s> Composer<'s> {
 
     fn syntax(&self, error: &ScanError) -> Problem {
         let text = &self.source.text;
-        let at = error.marker().byte_offset().map_or(text.len(), |at| self.start + at).min(text.len());
+        let at = error.marker().byte_offset().map_or(self.part.end, |at| self.part.start + at).min(self.part.end);
+        // Behind a part comes another that has nothing to do with it.
+        let last = text[self.part.clone()].trim_end().char_indices().next_back();
+        let last = last.map_or(self.part.start, |(last, _)| self.part.start + last);
+        let at = if self.part.end < text.len() { at.min(last) } else { at };
         let end = text[at..].chars().next().map_or(at, |character| at + character.len_utf8());
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return self.too_deep(at..end);

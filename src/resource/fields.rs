@@ -213,14 +213,14 @@ mod tests {
             text.push_secret(&secret::Secret::new(token));
             Fields::default().value("user_data", Value::sensitive(&text))
         };
-        let (old, new) = (fields("old"), fields("new"));
+        let (old, new) = (fields("f0rmer"), fields("n0w"));
         assert_ne!(old, new);
-        assert_eq!(old, Fields::default().text("user_data", "TOKEN=old"));
+        assert_eq!(old, Fields::default().text("user_data", "TOKEN=f0rmer"));
         assert_eq!(old.spec(), new.spec(), "no hash of a secret becomes a tag");
-        let live = Value::Sensitive(secret::Text::unknown("TOKEN=old"));
+        let live = Value::Sensitive(secret::Text::unknown("TOKEN=f0rmer"));
         let wanted = new.get("user_data");
         for shown in [live.shown_beside(wanted), format!("{live} {live:?} {new:?}")] {
-            assert!(!shown.contains("old") && !shown.contains("new"), "{shown}");
+            assert!(!shown.contains("f0rmer") && !shown.contains("n0w"), "{shown}");
         }
     }
 
