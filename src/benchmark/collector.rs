@@ -101,6 +101,7 @@ impl Collector {
             endpoints: endpoints(target, &self.parts),
             status: self.total.status.clone(),
             instances: self.total.instances.clone().into_iter().collect(),
+            healthy_seconds: BTreeMap::new(),
             timeline: rows.seconds,
             columns,
             minutes: rows.minutes,

@@ -5,7 +5,8 @@
 //! `worker.rs` carries it with `client.rs` (a connection) and `pool.rs` (the connections of an open load) and counts into
 //! `interval.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
 //! `spread.rs` for times. `threshold.rs` and
-//! `judge.rs` judge. `url.rs` is a run without a stack. `metrics.rs` says what
+//! `judge.rs` judge. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
+//! meanwhile. `metrics.rs` says what
 //! CloudWatch should show of a run and `cloudwatch.rs` waits for it. What is kept, and where, is `crate::result`.
 
 pub mod arrivals;
@@ -28,6 +29,7 @@ pub mod spread;
 pub mod threshold;
 pub mod timeline;
 pub mod url;
+pub mod watch;
 pub mod worker;
 
 #[cfg(test)]

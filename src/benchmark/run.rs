@@ -8,14 +8,16 @@ use super::cloudwatch::{self, Collect};
 use super::load::{self, Measured, Target};
 use super::metrics::{MetricsTarget, load_bands};
 use super::scenario::{Scenario, default_path};
+use super::watch::{self, Looks};
 use super::{judge, setup};
+use crate::catalog::prices;
 use crate::document::suggest;
 use crate::engine::Engine;
 use crate::engine::price;
 use crate::problem::{Problem, Problems};
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
-use crate::result::record::{Cost, Images, Metrics, RunResult, TargetResult};
+use crate::result::record::{Cloud, Cost, Images, InstanceSpan, Metrics, RunResult, TargetResult};
 use crate::stack::model::{Provider, Stack};
 
 /// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
@@ -48,40 +50,62 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let url = url(bench.status)?;
     let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
     let setup = setup::prove(&bench.engine.stack, bench.status, url).await?;
-    let mut measured = load::load(bench.scenario, &targets, bench.workers, bench.sink, bench.cancel).await?;
-    // A stack that cannot be looked at any more costs the figure, not the run.
-    let after = bench.engine.status().await.ok();
+    let over = CancellationToken::new();
+    let every = watch::every(bench.engine.clients().provider == Provider::Local);
+    let looking = watch::watch(bench.engine, bench.status, every, &over);
+    let loading = async {
+        let measured = load::load(bench.scenario, &targets, bench.workers, bench.sink, bench.cancel).await;
+        over.cancel();
+        measured
+    };
+    let (measured, looks) = futures_util::future::join(loading, looking).await;
+    let mut measured = measured?;
+    let seconds = measured.ended.duration_since(measured.started).as_secs_f64();
+    let cloud = looks.record(measured.started, seconds, &watch::events(bench.engine, measured.started).await);
     for target in &mut measured.targets {
-        add_idle_instances(target, bench.status);
+        add_healthy_instances(target, &cloud);
     }
     let (metrics, images) = if measured.interrupted {
         let note = "The run was interrupted: CloudWatch was not asked.".to_owned();
         (Metrics { note, ..Metrics::default() }, Images::new())
     } else {
-        cloudwatch::collect(&bench.engine.clients().cloudwatch, &wanted(bench, &measured), bench.sink, bench.cancel)
-            .await
+        cloudwatch::collect(
+            &bench.engine.clients().cloudwatch,
+            &wanted(bench, &measured, &looks),
+            bench.sink,
+            bench.cancel,
+        )
+        .await
     };
     let clients = bench.engine.clients();
     let mut result = judge::record(&bench.engine.stack.name, bench.scenario, measured, bench.commands.clone());
     result.provider = clients.provider.name().to_owned();
     result.region = clients.region.clone();
     (result.setup, result.metrics) = (setup, metrics);
-    let seconds = result.elapsed_seconds();
-    result.cost = after.and_then(|after| cost(&bench.engine.stack, [bench.status, &after], seconds));
+    result.cost = cost(&bench.engine.stack, &cloud, seconds);
+    result.cloud = Some(cloud);
     Ok((result, images))
 }
 
-/// What the stack costs by what it declares, and what the run cost by what was there at its start and at its end: a group
-/// that grew on the way costs something between the two.
-fn cost(stack: &Stack, looks: [&Status; 2], seconds: f64) -> Option<Cost> {
+/// EC2 bills an instance by the second, and for a minute at least (Amazon EC2 On-Demand Pricing).
+const BILLED_SECONDS_MIN: f64 = 60.0;
+
+/// What the stack costs by what it declares, and what the run cost by the instances that were there: every instance that
+/// came during the run is billed for a minute at least.
+fn cost(stack: &Stack, cloud: &Cloud, seconds: f64) -> Option<Cost> {
     let declared = price::hourly(stack)?;
-    let [before, after] =
-        [price::running(looks[0])?, price::running(looks[1])?].map(|hourly| hourly * seconds / 3600.0);
+    let instance = |span: &InstanceSpan| {
+        let came_later = span.from > 0.0;
+        let billed = (span.until - span.from).max(if came_later { BILLED_SECONDS_MIN } else { 0.0 });
+        Some(prices::instance(&span.instance_type)? * billed / 3600.0)
+    };
+    let instances = cloud.instances.iter().map(instance).sum::<Option<f64>>()?;
+    let run = instances + prices::LOAD_BALANCER * seconds / 3600.0;
     Some(Cost {
         hourly_min: declared.min,
         hourly_max: declared.max,
-        run_min: before.min(after),
-        run_max: before.max(after),
+        run_min: run,
+        run_max: run,
         source: declared.source.to_owned(),
     })
 }
@@ -133,18 +157,18 @@ fn live<'a>(status: &'a Status, cluster: &str) -> Option<&'a ClusterStatus> {
     status.clusters.iter().find(|known| known.name == cluster)
 }
 
-/// A healthy instance that answered nothing has a share, too: none.
-fn add_idle_instances(target: &mut TargetResult, status: &Status) {
+/// An instance that was healthy and answered nothing has a share, too: none.
+fn add_healthy_instances(target: &mut TargetResult, cloud: &Cloud) {
     if target.instances.is_empty() {
         return;
     }
-    let instances = live(status, &target.name).map(|cluster| cluster.instances.as_slice()).unwrap_or_default();
-    for instance in instances.iter().filter(|instance| instance.health == "healthy") {
-        target.instances.entry(instance.id.clone()).or_default();
+    for span in cloud.instances.iter().filter(|span| span.cluster == target.name && span.healthy_seconds > 0.0) {
+        target.instances.entry(span.instance.clone()).or_default();
+        target.healthy_seconds.insert(span.instance.clone(), span.healthy_seconds);
     }
 }
 
-fn wanted(bench: &Bench<'_>, measured: &Measured) -> Collect {
+fn wanted(bench: &Bench<'_>, measured: &Measured, looks: &Looks) -> Collect {
     let load_balancer = bench.status.load_balancer.as_ref().map(|load_balancer| load_balancer.full_name.clone());
     let targets = measured.targets.iter().filter_map(|target| {
         let cluster = live(bench.status, &target.name)?;
@@ -152,7 +176,7 @@ fn wanted(bench: &Bench<'_>, measured: &Measured) -> Collect {
             cluster: cluster.name.clone(),
             load_balancer: load_balancer.clone()?,
             target_group: cluster.target_group.as_ref()?.full_name.clone(),
-            instances: cluster.instances.iter().map(|instance| instance.id.clone()).collect(),
+            instances: looks.instances(&cluster.name),
             answers: answers(target),
         })
     });
@@ -246,25 +270,50 @@ mod tests {
         assert_eq!(problems[0].hint.as_deref(), Some("did you mean `light`?"));
     }
 
-    #[test]
-    fn a_healthy_instance_without_an_answer_makes_the_shares_uneven() {
-        let mut target = TargetResult {
-            name: "light".into(),
-            instances: [("i-light1".into(), 10)].into(),
-            ..TargetResult::default()
-        };
-        add_idle_instances(&mut target, &status("unhealthy"));
-        assert_eq!(target.evenness(), Some(100.0));
-        add_idle_instances(&mut target, &status("healthy"));
-        assert_eq!((target.instances.len(), target.evenness()), (2, Some(0.0)));
+    fn span(cluster: &str, instance: &str, from: f64, until: f64) -> InstanceSpan {
+        InstanceSpan {
+            instance: instance.into(),
+            cluster: cluster.into(),
+            instance_type: if cluster == "light" { "t2.large" } else { "m4.large" }.into(),
+            from,
+            until,
+            healthy_seconds: until - from,
+        }
     }
 
     #[test]
-    fn a_run_costs_what_was_there_and_not_what_may_be() {
-        let (before, mut after) = (status("healthy"), status("healthy"));
-        after.clusters[0].instances.push(instance("i-light3", "initial"));
-        let cost = cost(&the_stack(), [&before, &after], 3600.0).expect("known types");
-        assert!((cost.run_min - (0.0225 + 4.0 * 0.0928)).abs() < 1e-9, "{}", cost.run_min);
-        assert!((cost.run_max - cost.run_min - 0.0928).abs() < 1e-9, "{}", cost.run_max);
+    fn shares_are_fair_by_the_time_that_an_instance_was_healthy() {
+        let target = |counts: &[(&str, u64)]| TargetResult {
+            name: "light".into(),
+            instances: counts.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect(),
+            ..TargetResult::default()
+        };
+        let cloud = Cloud {
+            instances: vec![
+                span("light", "i-1", 0.0, 100.0),
+                span("light", "i-2", 50.0, 100.0),
+                span("light", "i-3", 95.0, 100.0),
+            ],
+            ..Cloud::default()
+        };
+        // 100 of 155 seconds and 50 of 155: 600 and 300 of 930; the last was there for too short a time to compare.
+        let mut shared = target(&[("i-1", 620), ("i-2", 310)]);
+        add_healthy_instances(&mut shared, &cloud);
+        assert_eq!(shared.instances["i-3"], 0, "healthy, and nothing was sent to it");
+        assert!(shared.evenness().is_some_and(|evenness| evenness > 96.0), "{:?}", shared.evenness());
+        let mut idle = target(&[("i-1", 900)]);
+        add_healthy_instances(&mut idle, &cloud);
+        assert_eq!(idle.evenness(), Some(0.0));
+    }
+
+    #[test]
+    fn a_run_costs_what_was_there_and_a_new_instance_a_minute_at_least() {
+        let cloud = Cloud {
+            instances: vec![span("light", "i-1", 0.0, 3600.0), span("light", "i-2", 3590.0, 3600.0)],
+            ..Cloud::default()
+        };
+        let cost = cost(&the_stack(), &cloud, 3600.0).expect("known types");
+        let expected = 0.0225 + 0.0928 + 0.0928 / 60.0;
+        assert!((cost.run_min - expected).abs() < 1e-9, "{}", cost.run_min);
     }
 }

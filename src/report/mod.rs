@@ -4,12 +4,15 @@
 //! draws, `words.rs` makes sentences, `conclusion.rs` says what may be said of two measurements, `compare.rs` sets two runs side by side. Everything from outside goes through
 //! maud, which escapes it.
 
+mod capacity;
 mod chart;
 pub mod compare;
 pub mod conclusion;
+mod drawing;
 pub mod junit;
 pub mod markdown;
 mod page;
+mod timeline;
 pub mod words;
 
 use std::path::{Path, PathBuf};

@@ -3,13 +3,16 @@
 use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{chart, words};
+use super::capacity::mark;
+use super::{chart, timeline, words};
 use crate::result::confidence::over_runs;
 use crate::result::figures;
 use crate::result::record::{
     ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
 };
 
+/// Scaling events shown one by one.
+const EVENTS_MAX: usize = 60;
 /// Phases shown one by one.
 const PHASES_MAX: usize = 50;
 /// Instances shown one by one; more are summed up.
@@ -26,6 +29,7 @@ pub fn render(run: &RunResult, images: &Images) -> String {
             (setup(run))
             (latency(run))
             @for (index, target) in run.targets.iter().enumerate() { (cluster(run, target, index)) }
+            (scaling(run))
             (cloudwatch(run, images))
             (cost(run))
             (environment(run))
@@ -86,7 +90,7 @@ fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
         section.card {
             div.name {
                 (swatch(index)) h3 { (target.name) }
-                @if let Some(cluster) = kind { span.muted.small { (cluster.targets.len()) " × " (cluster.instance_type) } }
+                @if let Some(cluster) = kind { span.muted.small { (size(run, cluster)) " × " (cluster.instance_type) } }
                 (errors)
             }
             dl.figures {
@@ -102,6 +106,15 @@ fn figures(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// How many instances a cluster had: `4`, or `2 to 4` where it scaled.
+fn size(run: &RunResult, cluster: &ClusterSetup) -> String {
+    match run.cloud.as_ref().and_then(|cloud| cloud.running(&cluster.name)) {
+        Some((least, most)) if least != most => format!("{least} to {most}"),
+        Some((least, _)) => least.to_string(),
+        None => cluster.targets.len().to_string(),
     }
 }
 
@@ -279,7 +292,7 @@ fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
             (demanded(target))
             (parts(target))
             (repetitions(target))
-            (chart::timeline(run, target, index))
+            (timeline::draw(run, target, index))
             @if !target.distribution.is_empty() { (chart::histogram(target, index)) }
             (shares(target, index))
         }
@@ -344,17 +357,14 @@ fn shares(target: &TargetResult, index: usize) -> Markup {
         return html! { figure.chart { figcaption { strong { "Share of each instance" } " " span.muted { "no answer named its instance" } } } };
     };
     let count = target.instances.len();
-    let even = total as f64 / count as f64;
     let most = target.instances.values().copied().max().unwrap_or(1).max(1) as f64;
-    let deviation =
-        target.instances.values().map(|share| 100.0 * (*share as f64 - even).abs() / even).fold(0.0, f64::max);
     html! {
         figure.chart {
             figcaption {
                 strong { "Share of each instance" } " "
                 span.muted {
-                    "evenness " (figures::percent(evenness)) ": no instance is further than " (figures::percent(deviation))
-                    " from an even share of " (figures::count(even.round() as u64)) " (the mark)"
+                    "evenness " (figures::percent(evenness)) ": no instance is further than " (figures::percent(100.0 - evenness))
+                    " from its fair share (the mark), " (if target.healthy_seconds.is_empty() { "an even part" } else { "by the time it was healthy" })
                 }
             }
             div.shares { @for (instance, share) in target.instances.iter().take(SHARES_MAX) {
@@ -362,12 +372,52 @@ fn shares(target: &TargetResult, index: usize) -> Markup {
                     span.mono title=(instance) { (instance) }
                     span.bar {
                         span class=(format!("fill s{}", index % 6)) style=(format!("width:{:.2}%", 100.0 * *share as f64 / most)) {}
-                        span.even style=(format!("left:{:.2}%", 100.0 * even / most)) {}
+                        @if let Some(fair) = target.fair_share(instance) {
+                            span.even style=(format!("left:{:.2}%", (100.0 * fair / most).min(100.0))) {}
+                        }
                     }
                     span.n { (figures::count(*share)) span.muted { " · " (figures::percent(100.0 * *share as f64 / total as f64)) } }
                 }
             } }
             @if count > SHARES_MAX { p.muted.small { "and " (count - SHARES_MAX) " more instances, all in result.json" } }
+        }
+    }
+}
+
+/// What the groups did, when and why.
+fn scaling(run: &RunResult) -> Markup {
+    let Some(cloud) = run.cloud.as_ref().filter(|cloud| !cloud.capacity.is_empty()) else { return html! {} };
+    let mut clusters: Vec<&str> = cloud.capacity.iter().map(|point| point.cluster.as_str()).collect();
+    clusters.sort_unstable();
+    clusters.dedup();
+    html! {
+        h2 { "What did scaling do?" }
+        div.card {
+            div.scroll { table {
+                thead { tr { th { "Cluster" } th.n { "Running" } th.n { "Launched" } th.n { "Ended" } th.n { "Instance-hours" } } }
+                tbody { @for cluster in clusters {
+                    @let events = |ended: bool| cloud.events.iter()
+                        .filter(|event| event.cluster == cluster && event.what.starts_with("Terminating") == ended).count();
+                    tr {
+                        td.wrap { (cluster) }
+                        td.n { @if let Some((least, most)) = cloud.running(cluster) { (least) @if most != least { " to " (most) } } }
+                        td.n { (events(false)) } td.n { (events(true)) }
+                        td.n { (format!("{:.3}", cloud.instance_hours(cluster))) }
+                    }
+                } }
+            } }
+            @if cloud.events.is_empty() {
+                p.muted { "No group launched or ended an instance during the run." }
+            } @else {
+                div.scroll { table {
+                    thead { tr { th { "After" } th { "Cluster" } th { "What" } th { "Why" } } }
+                    tbody { @for event in cloud.events.iter().take(EVENTS_MAX) { tr {
+                        td.one { (figures::duration(event.at)) } td { (event.cluster) }
+                        td.wrap { (mark(event)) " " (event.what) " (" (event.status) ")" } td.wrap.small { (event.cause) }
+                    } } }
+                } }
+                @if cloud.events.len() > EVENTS_MAX { p.muted.small { "and " (cloud.events.len() - EVENTS_MAX) " more, all in result.json" } }
+            }
         }
     }
 }

@@ -80,6 +80,20 @@ fn run(name: &str) -> RunResult {
             lost_minutes: vec![2, 3],
         }],
         metrics: Metrics { complete: true, note: name.into(), images: vec![image] },
+        cloud: Some(Cloud {
+            capacity: vec![
+                CapacityPoint { at: 0.0, cluster: name.into(), desired: 2, running: 2, healthy: 2 },
+                CapacityPoint { at: 4.0, cluster: name.into(), desired: 4, running: 3, healthy: 2 },
+            ],
+            instances: Vec::new(),
+            events: vec![CloudEvent {
+                at: 3.0,
+                cluster: name.into(),
+                what: format!("Launching a new EC2 instance: {name}"),
+                cause: name.into(),
+                status: "Successful".into(),
+            }],
+        }),
         cost: Some(Cost { hourly_min: 1.04, hourly_max: 1.04, run_min: 0.0023, run_max: 0.0023, source: name.into() }),
         client: Client::default(),
         setup: Setup {
@@ -134,7 +148,18 @@ fn the_page_needs_no_network_and_no_script() {
 fn every_section_is_there_in_order() {
     let page = page("light");
     let headings: Vec<&str> = page.split("<h2>").skip(1).filter_map(|rest| rest.split("</h2>").next()).collect();
-    let expected = ["Thresholds", "Setup", "Latency", "light", "heavy", "CloudWatch", "Cost", "Environment", "Files"];
+    let expected = [
+        "Thresholds",
+        "Setup",
+        "Latency",
+        "light",
+        "heavy",
+        "What did scaling do?",
+        "CloudWatch",
+        "Cost",
+        "Environment",
+        "Files",
+    ];
     assert_eq!(headings, expected);
     assert!(!page.contains("NaN"));
     assert_eq!(page.matches("<svg").count(), 2 * (1 + 2 * 2), "each chart is drawn for wide and for narrow screens");

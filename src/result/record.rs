@@ -11,6 +11,9 @@ pub const SCHEMA: u32 = 1;
 /// The widget images: PNG bytes by the file name that `result.json` gives them.
 pub type Images = BTreeMap<String, Vec<u8>>;
 
+/// An instance that was healthy for a smaller part of the longest time has no share to compare.
+const SHARE_OF_TIME_MIN: f64 = 0.1;
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -27,6 +30,9 @@ pub struct RunResult {
     pub targets: Vec<TargetResult>,
     pub thresholds: Vec<ThresholdResult>,
     pub metrics: Metrics,
+    /// What the cloud did; `None` for a URL.
+    #[serde(default)]
+    pub cloud: Option<Cloud>,
     pub cost: Option<Cost>,
     pub client: Client,
     pub setup: Setup,
@@ -53,6 +59,7 @@ impl RunResult {
             targets: Vec::new(),
             thresholds: Vec::new(),
             metrics: Metrics::default(),
+            cloud: None,
             cost: None,
             client: Client::default(),
             setup: Setup::default(),
@@ -114,8 +121,11 @@ pub struct TargetResult {
     /// As `latency_ms`, of correct and wrong answers together; `None` where no answer was wrong.
     #[serde(default)]
     pub latency_all_ms: Option<Latency>,
-    /// Answers by instance id; instances that were healthy at the start and answered nothing are here with 0.
+    /// Answers by instance id; instances that were healthy during the run and answered nothing are here with 0.
     pub instances: BTreeMap<String, u64>,
+    /// Of those instances whose health was watched: how long each was healthy during the run.
+    #[serde(default)]
+    pub healthy_seconds: BTreeMap<String, f64>,
     pub phases: Vec<Phase>,
     /// The requests of a mix, one by one.
     #[serde(default)]
@@ -169,16 +179,31 @@ pub struct EndpointResult {
 }
 
 impl TargetResult {
-    /// How evenly the instances were used, in percent: 100 less the largest deviation from an even share, in percent of
-    /// that share. `None` where no instance named itself.
+    /// How evenly the instances were used, in percent: 100 less the largest deviation from an instance's fair share, in
+    /// percent of that share. `None` where no instance named itself.
     pub fn evenness(&self) -> Option<f64> {
-        let total: u64 = self.instances.values().sum();
-        if total == 0 {
+        let deviation = |(instance, count): (&String, &u64)| {
+            let fair = self.fair_share(instance)?;
+            Some((*count as f64 - fair).abs() / fair)
+        };
+        let largest = self.instances.iter().filter_map(deviation).reduce(f64::max)?;
+        Some((100.0 * (1.0 - largest)).max(0.0))
+    }
+
+    /// What an instance would have answered: its part of the time that all were healthy, or an even part where health was not
+    /// watched. `None` for an instance that was there for less than a tenth of the longest: its share is chance.
+    pub fn fair_share(&self, instance: &str) -> Option<f64> {
+        let total = self.instances.values().sum::<u64>() as f64;
+        if total == 0.0 {
             return None;
         }
-        let even = total as f64 / self.instances.len() as f64;
-        let deviation = self.instances.values().map(|count| (*count as f64 - even).abs() / even).fold(0.0, f64::max);
-        Some((100.0 * (1.0 - deviation)).max(0.0))
+        let whole: f64 = self.healthy_seconds.values().sum();
+        if whole == 0.0 {
+            return Some(total / self.instances.len() as f64);
+        }
+        let longest = self.healthy_seconds.values().copied().fold(0.0, f64::max);
+        let own = self.healthy_seconds.get(instance).filter(|own| **own >= longest * SHARE_OF_TIME_MIN)?;
+        Some(total * own / whole)
     }
 
     /// Errors in percent of the requests; `None` where there was no request.
@@ -276,6 +301,64 @@ pub struct MetricImage {
     pub cluster: Option<String>,
     /// `Sum of RequestCount, 60 s`: what exactly is shown.
     pub caption: String,
+}
+
+/// Capacity, instances and scaling events over the run; all times are seconds since its start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cloud {
+    /// A point wherever something changed.
+    pub capacity: Vec<CapacityPoint>,
+    /// Every instance that was seen, those that came or went during the run among them.
+    pub instances: Vec<InstanceSpan>,
+    /// The groups' scaling activities.
+    pub events: Vec<CloudEvent>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CapacityPoint {
+    pub at: f64,
+    pub cluster: String,
+    pub desired: u32,
+    pub running: u32,
+    /// Targets that the load balancer calls healthy.
+    pub healthy: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceSpan {
+    pub instance: String,
+    pub cluster: String,
+    pub instance_type: String,
+    /// First and last seen.
+    pub from: f64,
+    pub until: f64,
+    /// How long the load balancer called it healthy.
+    pub healthy_seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloudEvent {
+    pub at: f64,
+    pub cluster: String,
+    /// `Launching a new EC2 instance: i-0123456789abcdef0`
+    pub what: String,
+    /// Why, in AWS's words.
+    pub cause: String,
+    pub status: String,
+}
+
+impl Cloud {
+    /// Hours of all instances of a cluster while the run lasted.
+    pub fn instance_hours(&self, cluster: &str) -> f64 {
+        let own = self.instances.iter().filter(|span| span.cluster == cluster);
+        own.map(|span| span.until - span.from).sum::<f64>() / 3600.0
+    }
+
+    /// The fewest and the most running instances of a cluster.
+    pub fn running(&self, cluster: &str) -> Option<(u32, u32)> {
+        let running = || self.capacity.iter().filter(|point| point.cluster == cluster).map(|point| point.running);
+        running().min().zip(running().max())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,212 @@
+//! What the cloud did while the load ran: capacity as it changed, the instances that were there, and why groups scaled.
+//!
+//! The stack is looked at again and again until the load is over. A look that fails is left out: it costs a point of a
+//! chart, not the run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
+use crate::engine::Engine;
+use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
+use crate::result::record::{CapacityPoint, Cloud, CloudEvent, InstanceSpan};
+
+/// A look is a handful of calls.
+const LOOK_EVERY_LOCAL: Duration = Duration::from_secs(1);
+const LOOK_EVERY_AWS: Duration = Duration::from_secs(10);
+
+/// How often the stack is looked at.
+pub fn every(is_local: bool) -> Duration {
+    if is_local { LOOK_EVERY_LOCAL } else { LOOK_EVERY_AWS }
+}
+
+/// Looks until `over`, and once more then.
+pub async fn watch(engine: &Engine, first: &Status, every: Duration, over: &CancellationToken) -> Looks {
+    let mut looks = Looks::default();
+    looks.add(clock::now(), first);
+    loop {
+        let is_over = over.run_until_cancelled(clock::sleep(every)).await.is_none();
+        if let Ok(status) = engine.status().await {
+            looks.add(clock::now(), &status);
+        }
+        if is_over {
+            return looks;
+        }
+    }
+}
+
+/// The groups' activities since the start of the run; none where they cannot be asked.
+pub async fn events(engine: &Engine, started: Timestamp) -> Vec<Activity> {
+    let found = engine.activities(ACTIVITIES_MAX).await.unwrap_or_default();
+    // An activity's time has whole seconds.
+    found.into_iter().filter(|activity| activity.started.as_second() >= started.as_second()).collect()
+}
+
+/// Looks put together; pure.
+#[derive(Debug, Default)]
+pub struct Looks {
+    points: Vec<(Timestamp, CapacityPoint)>,
+    spans: BTreeMap<String, Span>,
+    last: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Span {
+    cluster: String,
+    instance_type: String,
+    first: Timestamp,
+    last: Timestamp,
+    healthy: Duration,
+    was_healthy: bool,
+}
+
+impl Looks {
+    pub fn add(&mut self, at: Timestamp, status: &Status) {
+        let since =
+            self.last.map_or(Duration::ZERO, |last| Duration::try_from(at.duration_since(last)).unwrap_or_default());
+        for cluster in &status.clusters {
+            self.add_point(at, cluster);
+            for instance in &cluster.instances {
+                self.add_instance(at, since, cluster, instance);
+            }
+        }
+        self.last = Some(at);
+    }
+
+    /// Only changes are kept.
+    fn add_point(&mut self, at: Timestamp, cluster: &ClusterStatus) {
+        let count = |is: fn(&&InstanceStatus) -> bool| {
+            u32::try_from(cluster.instances.iter().filter(is).count()).unwrap_or(u32::MAX)
+        };
+        let point = CapacityPoint {
+            at: 0.0,
+            cluster: cluster.name.clone(),
+            desired: cluster.desired,
+            running: count(|instance| instance.state == "running"),
+            healthy: count(|instance| instance.health == "healthy"),
+        };
+        let before = self.points.iter().rev().find(|(_, before)| before.cluster == cluster.name);
+        if before.is_none_or(|(_, before)| *before != point) {
+            self.points.push((at, point));
+        }
+    }
+
+    fn add_instance(&mut self, at: Timestamp, since: Duration, cluster: &ClusterStatus, instance: &InstanceStatus) {
+        let healthy = instance.health == "healthy";
+        let span = self.spans.entry(instance.id.clone()).or_insert_with(|| Span {
+            cluster: cluster.name.clone(),
+            instance_type: cluster.instance_type.clone(),
+            first: at,
+            last: at,
+            healthy: Duration::ZERO,
+            was_healthy: healthy,
+        });
+        span.last = at;
+        if healthy && span.was_healthy {
+            span.healthy += since;
+        } else if healthy != span.was_healthy {
+            // Somewhere between two looks.
+            span.healthy += since / 2;
+        }
+        span.was_healthy = healthy;
+    }
+
+    /// Every instance of a cluster that was seen.
+    pub fn instances(&self, cluster: &str) -> Vec<String> {
+        self.spans.iter().filter(|(_, span)| span.cluster == cluster).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The record of a run that began at `started` and took so long; times count from its start.
+    pub fn record(&self, started: Timestamp, elapsed: f64, activities: &[Activity]) -> Cloud {
+        let since = |at: Timestamp| (at.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
+        let capacity =
+            self.points.iter().map(|(at, point)| CapacityPoint { at: since(*at).clamp(0.0, elapsed), ..point.clone() });
+        let instances = self.spans.iter().map(|(id, span)| InstanceSpan {
+            instance: id.clone(),
+            cluster: span.cluster.clone(),
+            instance_type: span.instance_type.clone(),
+            from: since(span.first).max(0.0),
+            until: since(span.last).min(elapsed).max(0.0),
+            healthy_seconds: span.healthy.as_secs_f64().min(elapsed),
+        });
+        let events = activities.iter().map(|activity| CloudEvent {
+            at: since(activity.started).max(0.0),
+            cluster: activity.cluster.clone(),
+            what: activity.description.clone(),
+            cause: activity.cause.clone(),
+            status: activity.status.clone(),
+        });
+        Cloud { capacity: capacity.collect(), instances: instances.collect(), events: events.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("a time")
+    }
+
+    fn status(desired: u32, instances: &[(&str, &str)]) -> Status {
+        let instance = |(id, health): &(&str, &str)| InstanceStatus {
+            id: (*id).into(),
+            az: "us-east-1a".into(),
+            state: "running".into(),
+            health: (*health).into(),
+            reason: None,
+            address: None,
+        };
+        let cluster = ClusterStatus {
+            name: "web".into(),
+            kind: "group".into(),
+            instance_type: "t2.large".into(),
+            min: 1,
+            max: 4,
+            desired,
+            group: None,
+            target_group: None,
+            instances: instances.iter().map(instance).collect(),
+        };
+        Status {
+            stack: "s".into(),
+            provider: "local".into(),
+            url: None,
+            load_balancer: None,
+            stopped: false,
+            down_after: None,
+            clusters: vec![cluster],
+        }
+    }
+
+    #[test]
+    fn capacity_is_kept_where_it_changes_and_instances_that_came_later_are_there() {
+        let mut looks = Looks::default();
+        looks.add(at(-1), &status(1, &[("i-1", "healthy")]));
+        for second in 1..10 {
+            looks.add(at(second), &status(1, &[("i-1", "healthy")]));
+        }
+        looks.add(at(10), &status(2, &[("i-1", "healthy"), ("i-2", "initial")]));
+        looks.add(at(20), &status(2, &[("i-1", "healthy"), ("i-2", "healthy")]));
+        looks.add(at(40), &status(2, &[("i-2", "healthy")]));
+        let activity = Activity {
+            cluster: "web".into(),
+            started: at(9),
+            ended: None,
+            status: "Successful".into(),
+            description: "Launching a new EC2 instance: i-2".into(),
+            cause: "alarm high".into(),
+        };
+        let cloud = looks.record(at(0), 40.0, &[activity]);
+        let points: Vec<_> = cloud.capacity.iter().map(|p| (p.at, p.desired, p.running, p.healthy)).collect();
+        assert_eq!(points, [(0.0, 1, 1, 1), (10.0, 2, 2, 1), (20.0, 2, 2, 2), (40.0, 2, 1, 1)]);
+        assert_eq!(looks.instances("web"), ["i-1", "i-2"]);
+        let late = &cloud.instances[1];
+        assert_eq!((late.from, late.until, late.healthy_seconds), (10.0, 40.0, 25.0));
+        assert_eq!((cloud.events[0].at, cloud.events[0].cause.as_str()), (9.0, "alarm high"));
+    }
+}

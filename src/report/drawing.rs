@@ -1,0 +1,155 @@
+//! What every drawing is made of: canvas, axes, lines and letters, as inline SVG. Colours come from the page's CSS classes, so
+//! that light, dark and print need no second drawing.
+//!
+//! A drawing scales its letters with its width, so each chart is drawn twice, for wide and for narrow screens, and CSS
+//! shows one of them.
+
+use maud::{Markup, html};
+
+pub const LEFT: f64 = 58.0;
+pub const RIGHT: f64 = 12.0;
+
+/// How wide a drawing is, in its own units.
+#[derive(Clone, Copy)]
+pub struct Canvas {
+    pub width: f64,
+    pub columns_max: usize,
+    pub ticks: usize,
+}
+
+const WIDE: Canvas = Canvas { width: 760.0, columns_max: 180, ticks: 8 };
+const NARROW: Canvas = Canvas { width: 380.0, columns_max: 90, ticks: 4 };
+
+impl Canvas {
+    pub fn plot(self) -> f64 {
+        self.width - LEFT - RIGHT
+    }
+}
+
+pub fn figure(title: &str, note: &str, draw: impl Fn(Canvas) -> Markup) -> Markup {
+    html! {
+        figure.chart {
+            figcaption { strong { (title) } " " span.muted { (note) } }
+            div.wide { (draw(WIDE)) }
+            div.narrow { (draw(NARROW)) }
+        }
+    }
+}
+
+pub fn svg(canvas: Canvas, height: f64, label: &str, inner: Markup) -> Markup {
+    html! {
+        svg viewBox=(format!("0 0 {} {height}", canvas.width)) role="img" aria-label=(label) { (inner) }
+    }
+}
+
+pub fn text(class: &str, x: f64, y: f64, words: &str) -> Markup {
+    html! { text class=(class) x=(px(x)) y=(px(y)) { (words) } }
+}
+
+pub fn line(class: &str, x1: f64, y1: f64, x2: f64, y2: f64) -> Markup {
+    html! { line class=(class) x1=(px(x1)) y1=(px(y1)) x2=(px(x2)) y2=(px(y2)) {} }
+}
+
+pub fn px(value: f64) -> String {
+    format!("{:.1}", value)
+}
+
+/// A linear or logarithmic vertical axis.
+pub struct Axis {
+    pub top: f64,
+    pub height: f64,
+    low: f64,
+    high: f64,
+    log: bool,
+}
+
+impl Axis {
+    pub fn linear(top: f64, height: f64, max: f64) -> Self {
+        Self { top, height, low: 0.0, high: nice_above(max), log: false }
+    }
+
+    /// From 0 in whole numbers.
+    pub fn counts(top: f64, height: f64, max: u32) -> Self {
+        Self {
+            top,
+            height,
+            low: 0.0,
+            high: f64::from(max.max(1).next_multiple_of(if max <= 2 { 2 } else { 4 })),
+            log: false,
+        }
+    }
+
+    pub fn log(top: f64, height: f64, min: f64, max: f64) -> Self {
+        let steps: Vec<f64> =
+            (-3..=8).flat_map(|decade| [1.0, 2.0, 5.0].map(|factor| factor * 10f64.powi(decade))).collect();
+        let low = steps.iter().copied().rfind(|step| *step <= min).unwrap_or(steps[0]);
+        let high = steps.iter().copied().find(|step| *step >= max && *step > low).unwrap_or(low * 10.0);
+        Self { top, height, low, high, log: true }
+    }
+
+    pub fn y(&self, value: f64) -> f64 {
+        let part = if self.log {
+            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            value / self.high
+        };
+        self.top + self.height * (1.0 - part.clamp(0.0, 1.0))
+    }
+
+    pub fn ticks(&self) -> Vec<f64> {
+        if !self.log && self.high == 2.0 && self.height < 80.0 {
+            return vec![0.0, 1.0, 2.0];
+        }
+        if !self.log {
+            return (0..=4).map(|step| self.high * f64::from(step) / 4.0).collect();
+        }
+        let decades = (self.low.log10().floor() as i32)..=(self.high.log10().floor() as i32);
+        let few = (self.high / self.low).log10() <= 3.0;
+        let factors: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let all = decades.flat_map(|decade| factors.iter().map(move |factor| factor * 10f64.powi(decade)));
+        all.filter(|tick| (self.low * 0.999..=self.high * 1.001).contains(tick)).collect()
+    }
+
+    pub fn draw(&self, canvas: Canvas, label: impl Fn(f64) -> String) -> Markup {
+        html! {
+            @for tick in self.ticks() {
+                (line("grid", LEFT, self.y(tick), canvas.width - RIGHT, self.y(tick)))
+                (text("y", LEFT - 7.0, self.y(tick) + 4.0, &label(tick)))
+            }
+        }
+    }
+}
+
+/// The next of 1, 2, 4, 5, 8, 10 … that can be quartered into readable ticks.
+fn nice_above(max: f64) -> f64 {
+    let max = max.max(1e-6);
+    let decade = 10f64.powf(max.log10().floor());
+    let factors = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
+    factors.map(|factor| factor * decade).into_iter().find(|nice| *nice >= max).unwrap_or(10.0 * decade)
+}
+
+/// A step between ticks of time that gives at most `count` of them.
+pub fn time_step(seconds: f64, count: usize) -> f64 {
+    let steps = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0];
+    steps.into_iter().find(|step| seconds / step <= count as f64).unwrap_or(86_400.0)
+}
+
+pub fn plain_ms(value: f64) -> String {
+    if value >= 1000.0 { format!("{} s", value / 1000.0) } else { format!("{} ms", (value * 1000.0).round() / 1000.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_hold_what_they_show() {
+        for max in [0.4, 1.0, 37.0, 999.0, 1001.0] {
+            let axis = Axis::linear(0.0, 100.0, max);
+            assert!(axis.high >= max && axis.high <= 2.6 * max, "{max}: {}", axis.high);
+        }
+        let axis = Axis::log(0.0, 100.0, 0.3, 45.0);
+        assert_eq!((axis.low, axis.high), (0.2, 50.0));
+        assert_eq!(axis.ticks(), [0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]);
+    }
+}
