@@ -52,8 +52,8 @@ fn a_number_without_unit_is_answered_with_a_unit_that_fits() {
     };
     assert_eq!(hint("health_check: {timeout: 3}"), "add the unit: `3s`");
     assert_eq!(hint("health_check: {timeout: 2000}"), "add the unit: `2s`", "in seconds it would be out of range");
-    assert_eq!(hint("health_check: {timeout: 999999}"), "for example `90s`", "in no unit it fits");
-    assert_eq!(hint("slow_start: soon"), "for example `90s`");
+    assert_eq!(hint("health_check: {timeout: 999999}"), "for example `1m30s`", "in no unit it fits");
+    assert_eq!(hint("slow_start: soon"), "for example `1m30s`");
     assert_eq!(hint("health_check: {interval: 300500ms}"), "round it to 5m", "and not beyond the range");
 }
 

@@ -127,23 +127,23 @@ mod tests {
     fn a_comparison_shows_both_runs_and_the_change() {
         let (before, mut after) = (run(), run());
         after.run = "20261121-220000".into();
-        after.targets[0].latency_ms = Some(Latency { p50: 1.62, ..Latency::default() });
+        after.targets[0].latency_ms = before.targets[0].latency_ms.map(|latency| Latency { p50: 1.62, ..latency });
         after.targets.pop();
         let text = comparison(&crate::report::compare::compare(&before, &after), PLAIN, 80);
         insta::assert_snapshot!(text, @r"
         Only 20261121-214512 loads heavy.
         LIGHT     20261121-214512  20261121-220000    CHANGE
-        requests            2,500            2,500    +0.0 %
         errors                0 %              0 %         –
+        requests            2,500            2,500    +0.0 %
         rate              1,235/s          1,235/s    +0.0 %
         mean              0.00 ms          0.00 ms         –
-        p50               0.81 ms          1.62 ms  +100.0 %
+        p50                810 µs          1.62 ms  +100.0 %
         p90               0.00 ms          0.00 ms         –
         p99               12.3 ms          12.3 ms    +0.0 %
         max               0.00 ms          0.00 ms         –
         evenness            100 %            100 %    +0.0 %
 
-        Too few correct answers to compare.
+        Too few correct answers to compare their latency. One run each, and runs differ among themselves: `repeat: 5` before drawing a conclusion.
         ");
     }
 }
