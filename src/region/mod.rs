@@ -17,6 +17,8 @@ pub mod faults;
 pub mod ids;
 pub mod images;
 pub mod metadata;
+#[cfg(test)]
+mod reference;
 pub mod serve;
 pub mod server;
 pub mod signal;

@@ -51,7 +51,9 @@ fn counts(entries: &[(&str, usize)]) -> BTreeMap<String, usize> {
 }
 
 fn shown(world: &mut Scripted) -> Params {
-    let Value::Map(fields) = world.call("DescribeAutoScalingGroups", &[]).unwrap() else { panic!("a map") };
+    let Value::Map(fields) = world.call_with("DescribeAutoScalingGroups", Params::default()).unwrap() else {
+        panic!("a map")
+    };
     Params(fields).maps("AutoScalingGroups").remove(0)
 }
 

@@ -32,3 +32,5 @@ pub mod tracking;
 mod wire;
 #[cfg(test)]
 mod world_tests;
+
+pub use calls::OPERATIONS;

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 
 use super::activity::Activity;
+use super::calls::OPERATIONS;
 use super::group::Group;
 use super::settings::invalid;
 use crate::region::context::Context;
 use crate::region::signal::Signal;
+use crate::region::wire::operation;
 use crate::region::wire::{Answer, ApiError, Request};
 
 /// Activities kept of groups that are deleted, over all groups.
@@ -32,7 +34,8 @@ pub struct Autoscaling {
 impl Autoscaling {
     /// Runs one operation.
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let answer = super::calls::call(self, cx, &request.operation, &request.params);
+        let operation = operation::find(&[OPERATIONS], request)?;
+        let answer = (operation.run)(self, cx, &request.params);
         self.bury(cx.now);
         answer
     }

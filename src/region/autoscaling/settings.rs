@@ -5,7 +5,7 @@ use super::mix::Mix;
 use super::termination::TerminationPolicy;
 use crate::region::context::Context;
 use crate::region::facts::{Facts, SubnetFacts};
-use crate::region::wire::{ApiError, Params, Value};
+use crate::region::wire::{ApiError, Params};
 
 /// AWS's default cooldown, in seconds.
 const DEFAULT_COOLDOWN_SECONDS: i64 = 300;
@@ -15,20 +15,6 @@ const WARMUP_SECONDS_MAX: i64 = 3_600;
 const DURATION_SECONDS_MAX: i64 = 31_536_000;
 /// AWS's quota of target groups per group.
 const TARGET_GROUPS_MAX: usize = 50;
-
-/// What the embedded region does not do, and says so, instead of taking it and doing nothing.
-const UNSUPPORTED: [&str; 10] = [
-    "LaunchConfigurationName",
-    "InstanceId",
-    "LoadBalancerNames",
-    "PlacementGroup",
-    "LifecycleHookSpecificationList",
-    "InstanceMaintenancePolicy",
-    "CapacityReservationSpecification",
-    "AvailabilityZoneImpairmentPolicy",
-    "InstanceLifecyclePolicy",
-    "DeletionProtection",
-];
 
 const ONE_TEMPLATE: &str = "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.";
 
@@ -84,7 +70,7 @@ impl Settings {
             params.required(name)?;
         }
         let templates = ["LaunchTemplate", "MixedInstancesPolicy"].iter().filter(|name| params.get(name).is_some());
-        if templates.count() != 1 && UNSUPPORTED.iter().all(|name| params.get(name).is_none()) {
+        if templates.count() != 1 {
             return Err(invalid(ONE_TEMPLATE));
         }
         let empty = Self {
@@ -118,7 +104,6 @@ impl Settings {
     /// # Errors
     /// `ValidationError` in AWS's words, and for what the embedded region does not do.
     pub fn change(&self, cx: &Context, params: &Params) -> Result<Self, ApiError> {
-        refuse_unsupported(params)?;
         let mut new = self.clone();
         new.min = capacity(params, "MinSize")?.unwrap_or(self.min);
         new.max = capacity(params, "MaxSize")?.unwrap_or(self.max);
@@ -128,6 +113,7 @@ impl Settings {
             (Some(specification), None) => {
                 new.template = template(cx.facts, &specification)?;
                 new.mix = None;
+                new.check_template(cx.facts)?;
             }
             (None, Some(policy)) => {
                 let launch = policy.map("LaunchTemplate").unwrap_or_default();
@@ -139,6 +125,7 @@ impl Settings {
                     None => {}
                 }
                 new.mix = Some(self.mix.clone().unwrap_or_default().change(&policy)?);
+                new.check_template(cx.facts)?;
             }
             (None, None) => {}
         }
@@ -146,8 +133,10 @@ impl Settings {
             new.subnets = subnets(cx.facts, list)?;
         }
         if let Some(kind) = params.text("HealthCheckType") {
-            if kind.split(',').any(|kind| !["EC2", "ELB", "EBS", "VPC_LATTICE"].contains(&kind.trim())) {
-                return Err(invalid(format!("Invalid Health Check Type: {kind}")));
+            if kind.split(',').any(|kind| !["EC2", "ELB"].contains(&kind.trim())) {
+                return Err(invalid(format!(
+                    "Invalid Health Check Type: {kind}. The embedded region has EC2 and ELB, and no other."
+                )));
             }
             kind.clone_into(&mut new.health_check_type);
         }
@@ -173,6 +162,20 @@ impl Settings {
         Ok(new)
     }
 
+    /// A group's template says what to launch: an image, and a type unless the group's overrides do.
+    fn check_template(&self, facts: &dyn Facts) -> Result<(), ApiError> {
+        let Some(found) = facts.launch_template(&self.template.id, &self.template.version) else { return Ok(()) };
+        let has_types = self.mix.as_ref().is_some_and(|mix| !mix.types.is_empty());
+        let missing = match (found.image, found.instance_type) {
+            (None, _) => "ImageId",
+            (_, None) if !has_types => "InstanceType",
+            _ => return Ok(()),
+        };
+        Err(invalid(format!(
+            "You must use a valid fully-formed launch template. The request must contain the parameter {missing}"
+        )))
+    }
+
     pub fn checks_load_balancer(&self) -> bool {
         self.health_check_type.split(',').any(|kind| kind.trim() == "ELB")
     }
@@ -185,24 +188,11 @@ pub fn check_bounds(min: i64, max: i64) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn refuse_unsupported(params: &Params) -> Result<(), ApiError> {
-    let is_set = |name: &&str| match params.get(name) {
-        None => false,
-        Some(Value::Text(text)) => !["", "none"].contains(&text.as_str()),
-        Some(Value::List(items)) => !items.is_empty(),
-        Some(_) => true,
-    };
-    if let Some(name) = UNSUPPORTED.iter().find(|name| is_set(name)) {
-        return Err(invalid(format!("The embedded region does not support {name}.")));
-    }
-    if params.int("MaxInstanceLifetime")?.is_some_and(|lifetime| lifetime != 0) {
-        return Err(invalid("The embedded region does not support MaxInstanceLifetime."));
-    }
-    Ok(())
-}
-
 /// A launch template that exists, by id or name and version.
 pub fn template(facts: &dyn Facts, specification: &Params) -> Result<Template, ApiError> {
+    if specification.text("LaunchTemplateId").is_some() && specification.text("LaunchTemplateName").is_some() {
+        return Err(invalid("Valid requests must contain either launchTemplateId or LaunchTemplateName"));
+    }
     let id_or_name = specification.text("LaunchTemplateId").or_else(|| specification.text("LaunchTemplateName"));
     let id_or_name = id_or_name
         .ok_or_else(|| invalid("Valid requests must contain either launchTemplateId or LaunchTemplateName"))?;

@@ -11,6 +11,11 @@ use super::schedule::ScheduledAction;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
+/// How many entries a page has that nobody said the size of, and the listings whose page is their largest one instead
+/// (EC2 Auto Scaling API reference, `MaxRecords`).
+const PAGE: i64 = 50;
+const WHOLE_PAGES: [&str; 2] = ["Activities", "LoadBalancerTargetGroups"];
+
 /// One page of a listing: `MaxRecords` entries after `NextToken`, which is the key of the last entry shown.
 ///
 /// # Errors
@@ -23,7 +28,7 @@ pub fn page<T>(
     key: impl Fn(&T) -> String,
     show: impl Fn(&T) -> Value,
 ) -> Answer {
-    let size = params.int("MaxRecords")?.unwrap_or(size_max);
+    let size = params.int("MaxRecords")?.unwrap_or(if WHOLE_PAGES.contains(&field) { size_max } else { PAGE });
     if !(1..=size_max).contains(&size) {
         return Err(ApiError::new("ValidationError", format!("MaxRecords must be between 1 and {size_max}")));
     }

@@ -135,7 +135,7 @@ impl Config {
             .with("InsufficientDataActions", texts(&self.insufficient_data_actions));
         value = match &self.watched {
             Watched::Metric { id, statistic, text: written, unit } => {
-                let is_extended = matches!(statistic, Statistic::Percentile(_) | Statistic::TrimmedMean(_));
+                let is_extended = matches!(statistic, Statistic::Percentile(_) | Statistic::Part(..));
                 let name = if is_extended { "ExtendedStatistic" } else { "Statistic" };
                 value
                     .with("MetricName", Value::from(&*id.name))

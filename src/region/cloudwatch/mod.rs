@@ -25,6 +25,8 @@ mod widget_metrics;
 mod wire;
 
 #[cfg(test)]
+mod query_tests;
+#[cfg(test)]
 mod sdk_tests;
 #[cfg(test)]
 mod tests;

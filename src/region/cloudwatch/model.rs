@@ -10,10 +10,91 @@ use super::{alarm_operations, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
 use crate::region::signal::{Measurement, Signal};
+use crate::region::wire::operation;
 use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 
 /// How often old data are joined and forgotten.
 const AGE_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+type Operation = operation::Operation<Cloudwatch>;
+
+/// Every operation, as it is declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "PutMetricData",
+        "Namespace MetricData[]{MetricName Dimensions[]{Name Value} Timestamp Value \
+         StatisticValues{SampleCount Sum Minimum Maximum} Values[] Counts[] Unit StorageResolution}",
+        |it, cx, params| it.put_metric_data(cx, params),
+    ),
+    Operation::new(
+        "ListMetrics",
+        "Namespace MetricName Dimensions[]{Name Value} RecentlyActive NextToken \
+         IncludeLinkedAccounts=false",
+        |it, cx, params| query::list_metrics(&it.store, cx.now, params),
+    )
+    .differs("One account: none is linked."),
+    Operation::new(
+        "GetMetricStatistics",
+        "Namespace MetricName Dimensions[]{Name Value} StartTime EndTime Period Statistics[] \
+         ExtendedStatistics[] Unit",
+        |it, cx, params| query::get_metric_statistics(&it.store, cx.now, params),
+    ),
+    Operation::new(
+        "GetMetricData",
+        "MetricDataQueries[]{Id MetricStat{Metric{Namespace MetricName Dimensions[]{Name Value}} Period \
+         Stat Unit} Expression Label ReturnData Period} StartTime EndTime NextToken ScanBy MaxDatapoints",
+        |it, cx, params| query::get_metric_data(&it.store, cx.now, params),
+    )
+    .differs("No anomaly detection."),
+    Operation::new("GetMetricWidgetImage", "MetricWidget OutputFormat=png", |it, cx, params| {
+        widget::get_metric_widget_image(&it.store, cx.region, cx.now, params)
+    }),
+    Operation::new(
+        "PutMetricAlarm",
+        "AlarmName AlarmDescription ActionsEnabled OKActions[] AlarmActions[] InsufficientDataActions[] \
+         Namespace MetricName Dimensions[]{Name Value} Statistic ExtendedStatistic Period Unit \
+         EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator TreatMissingData \
+         EvaluateLowSampleCountPercentile Metrics[]{Id MetricStat{Metric{Namespace MetricName \
+         Dimensions[]{Name Value}} Period Stat Unit} Expression Label ReturnData Period} Tags[]{Key \
+         Value}",
+        |it, cx, params| alarm_operations::put(&mut it.alarms, cx, params),
+    )
+    .differs("Actions other than scaling policies are recorded, not run. No composite alarms, no anomaly detection."),
+    Operation::new(
+        "DescribeAlarms",
+        "AlarmNames[] AlarmNamePrefix AlarmTypes[] StateValue ActionPrefix MaxRecords NextToken",
+        |it, _, params| alarm_operations::describe(&it.alarms, params),
+    ),
+    Operation::new(
+        "DescribeAlarmsForMetric",
+        "Namespace MetricName Dimensions[]{Name Value} Statistic ExtendedStatistic Period Unit",
+        |it, _, params| alarm_operations::describe_for_metric(&it.alarms, params),
+    ),
+    Operation::new(
+        "DescribeAlarmHistory",
+        "AlarmName AlarmTypes[] HistoryItemType StartDate EndDate MaxRecords NextToken ScanBy",
+        |it, _, params| alarm_operations::describe_history(&it.alarms, params),
+    ),
+    Operation::new("DeleteAlarms", "AlarmNames[]", |it, _, params| alarm_operations::delete(&mut it.alarms, params)),
+    Operation::new("SetAlarmState", "AlarmName StateValue StateReason StateReasonData", |it, cx, params| {
+        alarm_operations::set_state(&mut it.alarms, cx, params)
+    }),
+    Operation::new("EnableAlarmActions", "AlarmNames[]", |it, _, params| {
+        alarm_operations::enable_actions(&mut it.alarms, params, true)
+    }),
+    Operation::new("DisableAlarmActions", "AlarmNames[]", |it, _, params| {
+        alarm_operations::enable_actions(&mut it.alarms, params, false)
+    }),
+    Operation::new("TagResource", "ResourceARN Tags[]{Key Value}", |it, _, params| {
+        alarm_operations::tag(&mut it.alarms, params)
+    }),
+    Operation::new("UntagResource", "ResourceARN TagKeys[]", |it, _, params| {
+        alarm_operations::untag(&mut it.alarms, params)
+    }),
+    Operation::new("ListTagsForResource", "ResourceARN", |it, _, params| {
+        alarm_operations::list_tags(&it.alarms, params)
+    }),
+];
 
 #[derive(Clone, Debug, Default)]
 pub struct Cloudwatch {
@@ -26,31 +107,14 @@ pub struct Cloudwatch {
 impl Cloudwatch {
     /// Runs one operation.
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let Self { store, alarms, .. } = self;
-        let params = &request.params;
-        match request.operation.as_str() {
-            "PutMetricData" => {
-                put::put_metric_data(store, cx.now, params)?;
-                self.expect_age(cx.now);
-                Ok(Value::map())
-            }
-            "ListMetrics" => query::list_metrics(store, cx.now, params),
-            "GetMetricStatistics" => query::get_metric_statistics(store, params),
-            "GetMetricData" => query::get_metric_data(store, cx.now, params),
-            "GetMetricWidgetImage" => widget::get_metric_widget_image(store, cx.region, cx.now, params),
-            "PutMetricAlarm" => alarm_operations::put(alarms, cx, params),
-            "DescribeAlarms" => alarm_operations::describe(alarms, params),
-            "DescribeAlarmsForMetric" => alarm_operations::describe_for_metric(alarms, params),
-            "DescribeAlarmHistory" => alarm_operations::describe_history(alarms, params),
-            "DeleteAlarms" => alarm_operations::delete(alarms, params),
-            "SetAlarmState" => alarm_operations::set_state(alarms, cx, params),
-            "EnableAlarmActions" => alarm_operations::enable_actions(alarms, params, true),
-            "DisableAlarmActions" => alarm_operations::enable_actions(alarms, params, false),
-            "TagResource" => alarm_operations::tag(alarms, params),
-            "UntagResource" => alarm_operations::untag(alarms, params),
-            "ListTagsForResource" => alarm_operations::list_tags(alarms, params),
-            other => Err(ApiError::unknown_operation(other)),
-        }
+        let operation = operation::find(&[OPERATIONS], request)?;
+        (operation.run)(self, cx, &request.params)
+    }
+
+    fn put_metric_data(&mut self, cx: &Context, params: &Params) -> Answer {
+        put::put_metric_data(&mut self.store, cx.now, params)?;
+        self.expect_age(cx.now);
+        Ok(Value::map())
     }
 
     /// Takes what another service or a shell says; ignores what does not concern it.

@@ -21,10 +21,7 @@ pub fn put_metric_data(store: &mut Store, now: Timestamp, params: &Params) -> Re
     if namespace.starts_with("AWS/") {
         return Err(invalid("The value AWS/ for parameter Namespace is invalid: it is reserved for AWS services."));
     }
-    let mut data = params.maps("MetricData");
-    for entity in params.maps("EntityMetricData") {
-        data.extend(entity.maps("MetricData"));
-    }
+    let data = params.maps("MetricData");
     if data.is_empty() {
         return Err(ApiError::missing("MetricData"));
     }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::math::{self, Expression, Scope};
 use super::search;
 use super::statistics::Statistic;
-use super::store::{MetricId, Store};
+use super::store::{MetricId, Store, available_from, first_period};
 use super::wire::{bounded, invalid, metric, metric_value, page, page_start, period, statistic, validation};
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -37,10 +37,12 @@ pub enum Source {
 /// Where a metric's periods begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// At whole multiples of the period, as GetMetricData and charts have it.
+    /// At whole multiples of the period, as charts have it.
     Whole,
     /// At the start of the range, as an alarm's sliding window has it.
     Start,
+    /// At the start of the range rounded down as GetMetricData does, over what that period is kept for.
+    Request,
 }
 
 impl Query {
@@ -71,6 +73,31 @@ impl Query {
         Ok(Self { id, label: params.text("Label").map(str::to_owned), returned, source })
     }
 
+    /// What a metric is called where nobody said: its name, and what tells it from the others of that name that the
+    /// request asks for: the values of dimensions, the statistic, the period.
+    fn default_label(&self, all: &[Query]) -> String {
+        let Source::Metric { id, period, statistic, .. } = &self.source else { return self.id.clone() };
+        let mut label = id.name.clone();
+        let same_name = || {
+            all.iter().filter_map(|other| match &other.source {
+                Source::Metric { id: other, period, statistic, .. } if other.name == id.name => {
+                    Some((other, period, statistic))
+                }
+                _ => None,
+            })
+        };
+        if same_name().any(|(other, ..)| other.dimensions() != id.dimensions()) {
+            label = search::label(id);
+        }
+        if same_name().any(|(.., other)| other != statistic) {
+            label = format!("{label} {statistic}");
+        }
+        if same_name().any(|(_, other, _)| other != period) {
+            label = format!("{label} {period}");
+        }
+        label
+    }
+
     /// Every entry of `list`, with ids that differ.
     pub fn parse_all(list: &[Params]) -> Result<Vec<Self>, ApiError> {
         let queries: Vec<Self> = list.iter().map(Self::parse).collect::<Result<_, _>>()?;
@@ -95,14 +122,18 @@ pub fn compute(
         let statistic = Statistic::parse(statistic).ok_or_else(|| format!("the statistic {statistic} is not known"))?;
         bound(range, period)?;
         let found = search::search(store, now, query);
-        Ok(found.map(|id| one_metric(store, &id, range, align, period, statistic, None)).collect())
+        Ok(found.map(|id| one_metric(store, &id, range, (align, now), period, statistic, None)).collect())
     };
-    let mut scope = Scope::new(range.clone(), align == Align::Start, &search);
+    let begin = match align {
+        Align::Request => first_period(range.start, 60, now),
+        Align::Start | Align::Whole => range.start,
+    };
+    let mut scope = Scope::new(begin..range.end, align != Align::Whole, &search);
     for query in queries {
         if let Source::Metric { id, period, statistic, unit } = &query.source {
             bound(range, *period)?;
-            let mut series = one_metric(store, id, range, align, *period, *statistic, unit.as_deref());
-            series.label.clone_from(&id.name);
+            let mut series = one_metric(store, id, range, (align, now), *period, *statistic, unit.as_deref());
+            series.label = query.default_label(queries);
             scope.metrics.push(query.id.clone());
             scope.results.push((query.id.clone(), math::Value::Series(series)));
         }
@@ -146,7 +177,7 @@ fn one_metric(
     store: &Store,
     id: &MetricId,
     range: &Range<i64>,
-    align: Align,
+    (align, now): (Align, Timestamp),
     period: i64,
     statistic: Statistic,
     unit: Option<&str>,
@@ -155,10 +186,19 @@ fn one_metric(
     let range = match align {
         Align::Whole => whole(range.start)..whole(range.end + period - 1),
         Align::Start => range.clone(),
+        Align::Request => requested(range, period, now),
     };
     let samples = store.periods(id, unit, range, period);
     let points = samples.into_iter().filter_map(|(start, samples)| Some((start, samples.get(statistic)?))).collect();
     math::Series { label: search::label(id), period, points }
+}
+
+/// The periods that a request covers, of which the first begins at its start, rounded; without those of which only coarser
+/// ones are left.
+fn requested(range: &Range<i64>, period: i64, now: Timestamp) -> Range<i64> {
+    let first = first_period(range.start, period, now);
+    let missing = (available_from(now, period) - first).max(0);
+    first + (missing + period - 1) / period * period..range.end
 }
 
 /// `ListMetrics`
@@ -194,23 +234,24 @@ pub fn list_metrics(store: &Store, now: Timestamp, params: &Params) -> Answer {
 
 /// The range of a request, in epoch seconds.
 fn range(params: &Params) -> Result<Range<i64>, ApiError> {
-    let start = params.time("StartTime")?.ok_or_else(|| ApiError::missing("StartTime"))?.as_second();
+    let start = params.time("StartTime")?.ok_or_else(|| ApiError::missing("StartTime"))?;
     let end = params.time("EndTime")?.ok_or_else(|| ApiError::missing("EndTime"))?;
+    let is_empty = start >= end;
+    let start = start.as_second();
     // An end within a second still includes that second.
     let end = end.as_second() + i64::from(end.subsec_nanosecond() > 0);
-    if start >= end {
+    if is_empty {
         return Err(invalid("The parameter StartTime must be less than the parameter EndTime."));
     }
     Ok(start..end)
 }
 
-/// `GetMetricStatistics`: periods begin at the start, which is rounded down to the minute (or to a shorter period).
-pub fn get_metric_statistics(store: &Store, params: &Params) -> Answer {
+/// `GetMetricStatistics`: samples of different units make different datapoints.
+pub fn get_metric_statistics(store: &Store, now: Timestamp, params: &Params) -> Answer {
     let id = metric(params)?;
     let period = period(params)?.ok_or_else(|| ApiError::missing("Period"))?;
     let range = range(params)?;
-    let start = range.start - range.start.rem_euclid(period.min(60));
-    let points = (range.end - start) / period;
+    let points = (range.end - first_period(range.start, period, now)) / period;
     if points > STATISTICS_POINTS_MAX {
         return Err(ApiError::new(
             "InvalidParameterCombination",
@@ -229,22 +270,25 @@ pub fn get_metric_statistics(store: &Store, params: &Params) -> Answer {
             "At least one of the parameters Statistics and ExtendedStatistics must be specified.",
         ));
     }
-    let unit = store.unit(&id).to_owned();
-    let datapoint = |(start, samples): (i64, super::statistics::Samples)| {
+    let datapoint = |unit: &str, (start, samples): (i64, super::statistics::Samples)| {
         let value =
             |(name, statistic): &(String, Statistic)| Some((name.clone(), Value::Float(samples.get(*statistic)?)));
         let mut fields = vec![("Timestamp".to_owned(), Value::Time(Timestamp::from_second(start).ok()?))];
         fields.extend(plain.iter().filter_map(value));
-        fields.push(("Unit".to_owned(), Value::from(&*unit)));
+        fields.push(("Unit".to_owned(), Value::from(unit)));
         let extended: Vec<_> = extended.iter().filter_map(value).collect();
         if !extended.is_empty() {
             fields.push(("ExtendedStatistics".to_owned(), Value::Entries(extended)));
         }
         Some(Value::Map(fields))
     };
-    let periods = store.periods(&id, params.text("Unit"), start..range.end, period);
-    let datapoints = periods.into_iter().filter_map(datapoint);
-    Ok(Value::map().with("Label", Value::from(&*id.name)).with("Datapoints", Value::list(datapoints)))
+    let wanted = params.text("Unit");
+    let mut datapoints = Vec::new();
+    for unit in store.units(&id).into_iter().filter(|unit| wanted.is_none_or(|wanted| wanted == *unit)) {
+        let periods = store.periods(&id, Some(unit), requested(&range, period, now), period);
+        datapoints.extend(periods.into_iter().filter_map(|one| datapoint(unit, one)));
+    }
+    Ok(Value::map().with("Label", Value::from(&*id.name)).with("Datapoints", Value::List(datapoints)))
 }
 
 /// `GetMetricData`
@@ -265,7 +309,7 @@ pub fn get_metric_data(store: &Store, now: Timestamp, params: &Params) -> Answer
         Some(other) => return Err(invalid(format!("The value {other} for parameter ScanBy is invalid."))),
     };
     let size = params.int("MaxDatapoints")?.and_then(|max| usize::try_from(max).ok()).unwrap_or(DATA_POINTS_MAX);
-    let results = compute(store, &queries, &range, Align::Whole, now).map_err(validation)?;
+    let results = compute(store, &queries, &range, Align::Request, now).map_err(validation)?;
     let mut rows = Vec::new();
     for (query, value) in queries.iter().zip(results).filter(|(query, _)| query.returned) {
         let series = match value {

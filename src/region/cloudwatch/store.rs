@@ -1,7 +1,9 @@
-//! Metrics and their samples: by second for three hours, then by minute for fifteen days.
+//! Metrics and their samples: by second for three hours, by minute for fifteen days, by five minutes for sixty-three, by
+//! hour for 455 days. These are CloudWatch's own retention periods (API reference, GetMetricStatistics).
 //!
-//! A metric is its namespace, name and exact set of dimensions; nothing is rolled up on reading. The bounds on metrics and
-//! points hold the region's memory: what was not heard of for longest goes first.
+//! A metric is its namespace, name and exact set of dimensions; nothing is rolled up on reading. Samples of different units
+//! are kept apart. What bounds the region's memory is the number of metrics and of points: of the metrics the one not heard
+//! of for longest goes first, and of the points the older half of the metric that has most. No metric pays for another's.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,15 +12,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::statistics::{Samples, Statistic};
 
-/// Seconds for which single seconds are kept, and minutes after them: CloudWatch's own retention.
-const FINE_SECONDS: i64 = 3 * 3600;
-const COARSE_SECONDS: i64 = 15 * 86_400;
+const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
+/// How long points are kept (seconds), and how far apart they are then.
+const TIERS: [(i64, i64); 4] = [(3 * HOUR, 1), (15 * DAY, 60), (63 * DAY, 300), (455 * DAY, 3600)];
 /// CloudWatch lists a metric for two weeks after its last datapoint.
-const LISTED_SECONDS: i64 = 14 * 86_400;
+const LISTED_SECONDS: i64 = 14 * DAY;
 
 const METRICS_MAX: usize = 10_000;
-/// About 100 bytes each.
-const POINTS_MAX: usize = 500_000;
+/// One metric's points: all that the tiers can hold.
+const METRIC_POINTS_MAX: usize = 56_000;
+/// All metrics' points, about 100 bytes each.
+const POINTS_MAX: usize = 1_000_000;
 
 /// What a metric is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +54,56 @@ pub struct Freshness {
     pub late: u64,
 }
 
+/// By epoch second.
+type Points = BTreeMap<i64, Samples>;
+
+/// The samples of one metric, by the unit that they came with.
 #[derive(Clone, Debug, Default)]
 struct Series {
-    /// The last one that was sent.
-    unit: String,
+    units: Vec<(String, Points)>,
+    /// The place of the unit that came last.
+    latest: usize,
+    /// How many samples came for a minute before that of the newest.
     late: u64,
-    /// By epoch second.
-    points: BTreeMap<i64, Samples>,
+}
+
+impl Series {
+    fn len(&self) -> usize {
+        self.units.iter().map(|(_, points)| points.len()).sum()
+    }
+
+    /// The second of the newest point.
+    fn last(&self) -> Option<i64> {
+        self.units.iter().filter_map(|(_, points)| points.last_key_value()).map(|(second, _)| *second).max()
+    }
+
+    /// Forgets the older half of the points.
+    fn halve(&mut self) {
+        let mut seconds: Vec<i64> = self.units.iter().flat_map(|(_, points)| points.keys().copied()).collect();
+        seconds.sort_unstable();
+        let Some(middle) = seconds.get(seconds.len() / 2) else { return };
+        for (_, points) in &mut self.units {
+            *points = points.split_off(middle);
+        }
+    }
+
+    /// Joins points that have got old, and forgets those that are too old.
+    fn age(&mut self, now: i64) {
+        for (_, points) in &mut self.units {
+            let kept = TIERS.last().map_or(0, |(kept, _)| *kept);
+            *points = points.split_off(&(now - kept));
+            for pair in TIERS.windows(2) {
+                let ((kept, _), (_, step)) = (pair[0], pair[1]);
+                let old: Vec<i64> =
+                    points.range(..now - kept).map(|(second, _)| *second).filter(|second| second % step != 0).collect();
+                for second in old {
+                    if let Some(samples) = points.remove(&second) {
+                        points.entry(second - second.rem_euclid(step)).or_default().merge(&samples);
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,19 +122,25 @@ impl Store {
             self.forget_oldest_metric();
         }
         let series = self.metrics.entry(id).or_default();
-        unit.clone_into(&mut series.unit);
         let minute = time.as_second().div_euclid(60);
-        series.late += u64::from(series.points.last_key_value().is_some_and(|(last, _)| minute < last.div_euclid(60)));
-        series
-            .points
-            .entry(time.as_second())
-            .or_insert_with(|| {
-                self.points += 1;
-                Samples::default()
-            })
-            .merge(samples);
+        series.late += u64::from(series.last().is_some_and(|last| minute < last.div_euclid(60)));
+        series.latest = series.units.iter().position(|(known, _)| known == unit).unwrap_or_else(|| {
+            series.units.push((unit.to_owned(), Points::new()));
+            series.units.len() - 1
+        });
+        let point = series.units[series.latest].1.entry(time.as_second()).or_default();
+        let is_new = point.is_empty();
+        point.merge(samples);
+        self.points += usize::from(is_new);
+        if is_new && series.len() > METRIC_POINTS_MAX {
+            series.halve();
+            self.count();
+        }
         if self.points > POINTS_MAX {
-            self.halve();
+            if let Some(largest) = self.metrics.values_mut().max_by_key(|series| series.len()) {
+                largest.halve();
+            }
+            self.count();
         }
     }
 
@@ -94,50 +148,39 @@ impl Store {
         self.metrics.is_empty()
     }
 
+    fn count(&mut self) {
+        self.points = self.metrics.values().map(Series::len).sum();
+    }
+
     fn forget_oldest_metric(&mut self) {
-        let last = |series: &Series| series.points.last_key_value().map(|(second, _)| *second);
-        let oldest = self.metrics.iter().min_by_key(|(_, series)| last(series)).map(|(id, _)| id.clone());
+        let oldest = self.metrics.iter().min_by_key(|(_, series)| series.last()).map(|(id, _)| id.clone());
         if let Some(series) = oldest.and_then(|id| self.metrics.remove(&id)) {
-            self.points -= series.points.len();
+            self.points -= series.len();
         }
     }
 
-    /// Forgets the older half of every metric's points.
-    fn halve(&mut self) {
-        for series in self.metrics.values_mut() {
-            if let Some(middle) = series.points.keys().nth(series.points.len() / 2).copied() {
-                series.points = series.points.split_off(&middle);
-            }
-        }
-        self.points = self.metrics.values().map(|series| series.points.len()).sum();
-    }
-
-    /// Lets age tell: joins old seconds into minutes and forgets what is too old.
+    /// Lets age tell: joins old points and forgets what is too old.
     pub fn age(&mut self, now: Timestamp) {
-        let (fine, coarse) = (now.as_second() - FINE_SECONDS, now.as_second() - COARSE_SECONDS);
         for series in self.metrics.values_mut() {
-            series.points = series.points.split_off(&coarse);
-            let old: Vec<i64> =
-                series.points.range(..fine).map(|(second, _)| *second).filter(|second| second % 60 != 0).collect();
-            for second in old {
-                if let Some(samples) = series.points.remove(&second) {
-                    series.points.entry(second - second.rem_euclid(60)).or_default().merge(&samples);
-                }
-            }
+            series.age(now.as_second());
         }
-        self.metrics.retain(|_, series| !series.points.is_empty());
-        self.points = self.metrics.values().map(|series| series.points.len()).sum();
+        self.metrics.retain(|_, series| series.len() > 0);
+        self.count();
     }
 
-    /// The samples in `[start, end)`, joined into periods; each is stamped with its period's start. Periods begin at
-    /// `start` and every `period` seconds after it.
+    /// The samples in `[start, end)` of all units or of one, joined into periods; each is stamped with its period's start.
+    /// Periods begin at `start` and every `period` seconds after it.
     pub fn periods(&self, id: &MetricId, unit: Option<&str>, range: Range<i64>, period: i64) -> BTreeMap<i64, Samples> {
         let mut periods: BTreeMap<i64, Samples> = BTreeMap::new();
-        let series = self.metrics.get(id).filter(|series| unit.is_none_or(|unit| unit == series.unit));
-        let points = series.filter(|_| range.start < range.end).map(|series| series.points.range(range.clone()));
-        for (second, samples) in points.into_iter().flatten() {
-            let start = range.start + (second - range.start) / period * period;
-            periods.entry(start).or_default().merge(samples);
+        if range.start >= range.end {
+            return periods;
+        }
+        let units = self.metrics.get(id).into_iter().flat_map(|series| &series.units);
+        for (_, points) in units.filter(|(known, _)| unit.is_none_or(|unit| unit == known)) {
+            for (second, samples) in points.range(range.clone()) {
+                let start = range.start + (second - range.start) / period * period;
+                periods.entry(start).or_default().merge(samples);
+            }
         }
         periods
     }
@@ -145,7 +188,7 @@ impl Store {
     /// What is new of a metric; `None` where nothing is known of it.
     pub fn freshness(&self, id: &MetricId) -> Option<Freshness> {
         let series = self.metrics.get(id)?;
-        Some(Freshness { latest: *series.points.last_key_value()?.0, late: series.late })
+        Some(Freshness { latest: series.last()?, late: series.late })
     }
 
     /// One statistic over `[start, end)`.
@@ -156,16 +199,42 @@ impl Store {
 
     /// The unit that a metric was last sent with; empty where it is unknown.
     pub fn unit(&self, id: &MetricId) -> &str {
-        self.metrics.get(id).map_or("", |series| &series.unit)
+        self.metrics.get(id).map_or("", |series| &series.units[series.latest].0)
+    }
+
+    /// Every unit that a metric was sent with.
+    pub fn units(&self, id: &MetricId) -> Vec<&str> {
+        self.metrics.get(id).map_or(Vec::new(), |series| series.units.iter().map(|(unit, _)| unit.as_str()).collect())
     }
 
     /// Every metric heard of within `within` (at most two weeks), in the order of its name.
     pub fn list(&self, now: Timestamp, within: Option<SignedDuration>) -> impl Iterator<Item = &MetricId> {
         let seconds = within.map_or(LISTED_SECONDS, |within| within.as_secs().min(LISTED_SECONDS));
         let since = now.as_second() - seconds;
-        let is_recent = move |series: &Series| series.points.last_key_value().is_some_and(|last| *last.0 >= since);
+        let is_recent = move |series: &Series| series.last().is_some_and(|last| last >= since);
         self.metrics.iter().filter(move |(_, series)| is_recent(series)).map(|(id, _)| id)
     }
+}
+
+/// The second from which on data of this period can be asked for: finer ones have been joined (API reference,
+/// GetMetricStatistics, `Period`).
+pub fn available_from(now: Timestamp, period: i64) -> i64 {
+    let kept = TIERS.iter().rev().find(|(_, step)| period % step == 0).map_or(0, |(kept, _)| *kept);
+    now.as_second() - kept
+}
+
+/// Where the periods of a request begin: its start rounded down to the minute, beyond fifteen days to five minutes, beyond
+/// sixty-three to the hour; for periods below a minute to a multiple of the period (API reference, GetMetricData,
+/// `StartTime`).
+pub fn first_period(start: i64, period: i64, now: Timestamp) -> i64 {
+    let age = now.as_second() - start;
+    let step = match period {
+        period if period < 60 => period,
+        _ if age > 63 * DAY => HOUR,
+        _ if age > 15 * DAY => 300,
+        _ => 60,
+    };
+    start.div_euclid(step) * step
 }
 
 #[cfg(test)]
@@ -201,32 +270,53 @@ mod tests {
     }
 
     #[test]
-    fn age_joins_seconds_into_minutes_and_then_forgets() {
+    fn age_joins_seconds_into_minutes_five_minutes_and_hours() {
         let mut store = Store::default();
-        (0..120).for_each(|second| put(&mut store, "a", NOW + second, 1.0));
-        store.age(at(NOW + 60 + FINE_SECONDS));
-        assert_eq!(store.points, 61);
-        assert_eq!(store.statistic(&id("a"), NOW..NOW + 60, Statistic::Sum), Some(60.0));
-        store.age(at(NOW + 60 + COARSE_SECONDS));
-        assert_eq!(store.statistic(&id("a"), NOW..NOW + 60, Statistic::Sum), None);
-        store.age(at(NOW + 120 + COARSE_SECONDS));
-        assert_eq!((store.points, store.metrics.len()), (0, 0));
+        let hour = NOW / HOUR * HOUR;
+        (0..7200).for_each(|second| put(&mut store, "a", hour + second, 1.0));
+        for (age, points) in [(3 * HOUR, 120), (15 * DAY, 24), (63 * DAY, 2), (454 * DAY, 2), (456 * DAY, 0)] {
+            store.age(at(hour + 7200 + age));
+            assert_eq!(store.points, points, "after {age} s");
+            let sum = store.statistic(&id("a"), hour..hour + 7200, Statistic::Sum);
+            assert_eq!(sum, (points > 0).then_some(7200.0), "after {age} s");
+        }
+        assert!(store.is_empty());
     }
 
     #[test]
-    fn memory_is_bounded_and_the_latest_survives() {
+    fn one_busy_metric_costs_the_others_nothing() {
+        let mut store = Store::default();
+        (0..100).for_each(|second| put(&mut store, "quiet", NOW + second, 1.0));
+        for second in 0..=METRIC_POINTS_MAX as i64 {
+            put(&mut store, "busy", NOW + second, 1.0);
+        }
+        assert_eq!(store.statistic(&id("quiet"), NOW..NOW + 100, Statistic::Sum), Some(100.0));
+        assert!(store.points <= METRIC_POINTS_MAX / 2 + 101, "{}", store.points);
+        let last = NOW + METRIC_POINTS_MAX as i64;
+        assert_eq!(store.statistic(&id("busy"), last..last + 1, Statistic::Sum), Some(1.0), "the latest survive");
+    }
+
+    #[test]
+    fn the_metric_not_heard_of_for_longest_makes_room_for_a_new_one() {
         let mut store = Store::default();
         for number in 0..=METRICS_MAX as i64 {
             put(&mut store, &number.to_string(), NOW + number, 1.0);
         }
         assert_eq!(store.metrics.len(), METRICS_MAX);
         assert!(store.unit(&id("0")).is_empty(), "the one not heard of for longest is gone");
+    }
+
+    #[test]
+    fn units_do_not_mix() {
         let mut store = Store::default();
-        for second in 0..=POINTS_MAX as i64 {
-            put(&mut store, "a", NOW + second, 1.0);
-        }
-        assert!(store.points <= POINTS_MAX);
-        assert_eq!(store.statistic(&id("a"), NOW + POINTS_MAX as i64..i64::MAX, Statistic::Sum), Some(1.0));
+        put(&mut store, "a", NOW, 1.0);
+        store.put(id("a"), "Bytes", at(NOW), &Samples::of_values([(512.0, 1.0)]));
+        let sum = |unit| {
+            let periods = store.periods(&id("a"), unit, NOW..NOW + 60, 60);
+            periods.first_key_value().and_then(|(_, samples)| samples.get(Statistic::Sum))
+        };
+        assert_eq!((sum(Some("Count")), sum(Some("Bytes")), sum(None)), (Some(1.0), Some(512.0), Some(513.0)));
+        assert_eq!((store.unit(&id("a")), store.units(&id("a"))), ("Bytes", vec!["Count", "Bytes"]));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub fn is_period(seconds: i64) -> bool {
 
 pub fn statistic(text: &str) -> Result<Statistic, ApiError> {
     Statistic::parse(text).ok_or_else(|| {
-        let known = "SampleCount, Sum, Average, Minimum, Maximum, pNN and tmNN";
+        let known = "SampleCount, Sum, Average, Minimum, Maximum, IQM, pNN, tmNN, wmNN, tcNN, tsNN and TM, WM, TC, TS, PR with (low:high)";
         invalid(format!("The statistic {text} is not one of those that the embedded region has: {known}."))
     })
 }

@@ -2,7 +2,7 @@
 
 use super::instances::{Instance, requested};
 use super::listing::{self, Filters};
-use super::model::Ec2;
+use super::model::{Ec2, Operation};
 use super::network_interfaces::instance_interface;
 use super::{tags, volumes};
 use crate::catalog::instance_types::{InstanceType, find};
@@ -12,6 +12,25 @@ use crate::region::wire::xml::time_text;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "DescribeInstances",
+        "+filters +pages InstanceId[] IncludeManagedResources=false",
+        |ec2, cx, params| describe_instances(ec2, cx, params),
+    )
+    .differs("Terminated instances are shown for ten minutes."),
+    Operation::new(
+        "DescribeInstanceStatus",
+        "+filters +pages InstanceId[] IncludeAllInstances IncludeManagedResources=false",
+        |ec2, cx, params| describe_instance_status(ec2, cx, params),
+    )
+    .differs("The system status is always ok; the instance status fails when the process tree is gone."),
+    Operation::new("DescribeInstanceAttribute", "InstanceId Attribute", |ec2, _, params| {
+        describe_instance_attribute(ec2, params)
+    }),
+];
 
 /// The state's code and name.
 pub fn state_value(state: InstanceState) -> Value {
@@ -167,7 +186,7 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
         .with("vpcId", live.then(|| Value::from(&*instance.vpc)))
         .with("privateIpAddress", live.then(|| Value::from(&*address)))
         .with("ipAddress", public.then(|| Value::from(&*address)))
-        .with("sourceDestCheck", Value::from(true))
+        .with("sourceDestCheck", Value::from(instance.source_dest_check))
         .with("groupSet", if live { groups } else { Value::list([]) })
         .with("networkInterfaceSet", Value::list(live.then(|| instance_interface(ec2, cx, instance))));
     network
@@ -263,11 +282,13 @@ pub fn describe_instance_attribute(ec2: &Ec2, params: &Params) -> Answer {
         "userData" if instance.user_data.is_empty() => Value::map(),
         "userData" => value(Value::from(BASE64.encode(&instance.user_data))),
         "disableApiTermination" => value(Value::from(instance.termination_protection)),
-        "disableApiStop" => value(Value::from(false)),
+        "disableApiStop" => value(Value::from(instance.stop_protection)),
         "instanceType" => value(Value::from(&*instance.instance_type)),
         "ebsOptimized" => value(Value::from(instance.ebs_optimized)),
-        "enaSupport" | "sourceDestCheck" => value(Value::from(true)),
-        "instanceInitiatedShutdownBehavior" => value(Value::from("stop")),
+        "enaSupport" => value(Value::from(true)),
+        "sourceDestCheck" => value(Value::from(instance.source_dest_check)),
+        "instanceInitiatedShutdownBehavior" => value(Value::from(&*instance.shutdown_behavior)),
+        "blockDeviceMapping" => Value::list([volumes::block_device(instance)]),
         "rootDeviceName" => value(Value::from(volumes::root_device(instance))),
         "groupSet" => groups_value(ec2, &instance.groups),
         "kernel" | "ramdisk" | "sriovNetSupport" => Value::map(),

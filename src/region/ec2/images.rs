@@ -1,28 +1,30 @@
 //! DescribeImages: the public images of the region.
 
 use super::listing::{self, Filters};
+use super::model::Operation;
 use super::tags::Tags;
 use crate::region::images::{IMAGES, Image};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[Operation::new(
+    "DescribeImages",
+    "+filters +pages ImageId[] Owner[] IncludeDeprecated IncludeDisabled",
+    |_, _, params| describe_images(params),
+)
+.differs("A few public images; none is deprecated or disabled.")];
 
 /// When every image was made, as far as anybody here knows.
 const CREATED: &str = "2026-11-10T00:00:00.000Z";
 
 /// The image of that id, or AWS's error.
 pub fn find(id: &str) -> Result<&'static Image, ApiError> {
-    check(id)?;
+    let hex = id.strip_prefix("ami-").unwrap_or("");
+    if !matches!(hex.len(), 8 | 17) || !hex.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Err(ApiError::new("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")));
+    }
     let not_found = || ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"));
     IMAGES.iter().find(|image| image.id == id).ok_or_else(not_found)
-}
-
-/// Whether an instance may name this image. Ids of AWS's own images are welcome too: a stack that names one runs here
-/// unchanged, since every instance is a process tree of this machine whatever its image.
-pub fn check(id: &str) -> Result<(), ApiError> {
-    let hex = id.strip_prefix("ami-").unwrap_or("");
-    if matches!(hex.len(), 8 | 17) && hex.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    Err(ApiError::new("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")))
 }
 
 pub fn describe_images(params: &Params) -> Answer {

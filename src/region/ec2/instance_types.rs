@@ -5,12 +5,29 @@
 
 use super::instances::requested;
 use super::listing::{self, Filters};
-use super::model::Ec2;
+use super::model::{Ec2, Operation};
 use super::tags::Tags;
 use super::zones;
 use crate::catalog::instance_types::{InstanceType, TYPES, find};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "DescribeInstanceTypes",
+        "+filters +pages InstanceType[] IncludeUnsupportedInRegion=false",
+        |_, _, params| describe_instance_types(params),
+    )
+    .differs("Every type is offered in every zone."),
+    Operation::new("DescribeInstanceTypeOfferings", "+filters +pages LocationType", |_, cx, params| {
+        describe_instance_type_offerings(cx, params)
+    }),
+    Operation::new("DescribeInstanceCreditSpecifications", "+filters +pages InstanceId[]", |ec2, _, params| {
+        describe_instance_credit_specifications(ec2, params)
+    })
+    .differs("No instance is throttled for want of credits."),
+];
 
 /// How a launch spends CPU credits; nothing for types that have none.
 pub fn credits(row: &InstanceType, data: &Params) -> Option<String> {

@@ -33,6 +33,7 @@ pub struct Instance {
     pub instance_type: String,
     /// The request that a spot instance fulfils: `sir-…`.
     pub spot_request: Option<String>,
+    pub spot_request_tags: Tags,
     pub key_name: Option<String>,
     /// Decoded.
     pub user_data: Vec<u8>,
@@ -41,6 +42,8 @@ pub struct Instance {
     pub public: bool,
     pub mac: String,
     pub interface: String,
+    pub interface_description: String,
+    pub interface_tags: Tags,
     pub volume: RootVolume,
     pub subnet: String,
     pub vpc: String,
@@ -52,6 +55,11 @@ pub struct Instance {
     pub monitoring: bool,
     pub metadata_options: MetadataOptions,
     pub termination_protection: bool,
+    /// `DisableApiStop`
+    pub stop_protection: bool,
+    /// `stop` or `terminate`: kept and shown. Nothing inside an instance can shut its machine down.
+    pub shutdown_behavior: String,
+    pub source_dest_check: bool,
     pub ebs_optimized: bool,
     /// `standard` or `unlimited`, of burstable types.
     pub cpu_credits: Option<String>,

@@ -1,11 +1,31 @@
 //! Internet gateways: attached to one VPC at most, and the only target that a route of the region may have.
 
-use super::listing::{self, Filters, dry_run, known_ids};
-use super::model::{Ec2, returned};
+use super::listing::{self, Filters, known_ids};
+use super::model::{Ec2, Operation, returned};
 use super::network::{Network, in_use};
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new("CreateInternetGateway", "+tags=internet-gateway", |ec2, cx, params| {
+        create_internet_gateway(&mut ec2.network, cx, params)
+    })
+    .differs("Gateways and routes are kept and checked; no packet takes them."),
+    Operation::new("AttachInternetGateway", "InternetGatewayId VpcId", |ec2, _, params| {
+        attach_internet_gateway(&mut ec2.network, params)
+    }),
+    Operation::new("DetachInternetGateway", "InternetGatewayId VpcId", |ec2, _, params| {
+        detach_internet_gateway(ec2, params)
+    }),
+    Operation::new("DeleteInternetGateway", "InternetGatewayId", |ec2, _, params| {
+        delete_internet_gateway(&mut ec2.network, params)
+    }),
+    Operation::new("DescribeInternetGateways", "+filters +pages InternetGatewayId[]", |ec2, _, params| {
+        describe_internet_gateways(&ec2.network, params)
+    }),
+];
 
 /// As many as there may be VPCs.
 const GATEWAYS_MAX: usize = 100;
@@ -52,7 +72,6 @@ pub fn create_internet_gateway(network: &mut Network, cx: &mut Context, params: 
         return Err(ApiError::new("InternetGatewayLimitExceeded", message));
     }
     let tags = tags::specified(params, "internet-gateway")?;
-    dry_run(params)?;
     let gateway = InternetGateway { tags, ..InternetGateway::new(cx.ids.resource("igw"), None) };
     let answer = Value::map().with("internetGateway", gateway.value());
     network.internet_gateways.insert(gateway.id.clone(), gateway);
@@ -71,7 +90,6 @@ pub fn attach_internet_gateway(network: &mut Network, params: &Params) -> Answer
         let message = format!("Network {vpc} already has an internet gateway attached");
         return Err(ApiError::new("InvalidParameterValue", message));
     }
-    dry_run(params)?;
     gateway.vpc = Some(vpc);
     Ok(returned())
 }
@@ -90,7 +108,6 @@ pub fn detach_internet_gateway(ec2: &mut Ec2, params: &Params) -> Answer {
         );
         return Err(ApiError::new("DependencyViolation", message));
     }
-    dry_run(params)?;
     gateway.vpc = None;
     Ok(returned())
 }
@@ -100,7 +117,6 @@ pub fn delete_internet_gateway(network: &mut Network, params: &Params) -> Answer
     if gateway.vpc.is_some() {
         return Err(in_use("internetGateway", &gateway.id));
     }
-    dry_run(params)?;
     network.internet_gateways.remove(&gateway.id);
     Ok(returned())
 }

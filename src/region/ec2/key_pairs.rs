@@ -8,11 +8,21 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::listing::{Filters, dry_run, known_ids};
-use super::model::Ec2;
+use super::listing::{Filters, known_ids};
+use super::model::{Ec2, Operation};
 use super::tags::{self, Tags};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new("ImportKeyPair", "KeyName PublicKeyMaterial +tags=key-pair", import_key_pair)
+        .differs("Nobody can log in to an instance: it has no SSH server."),
+    Operation::new("DeleteKeyPair", "KeyName KeyPairId", |ec2, _, params| delete_key_pair(ec2, params)),
+    Operation::new("DescribeKeyPairs", "+filters KeyName[] KeyPairId[] IncludePublicKey", |ec2, _, params| {
+        describe_key_pairs(ec2, params)
+    }),
+];
 
 /// AWS's default quota.
 const KEYS_MAX: usize = 5000;
@@ -60,7 +70,6 @@ pub fn import_key_pair(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answ
         return Err(ApiError::new("KeyPairLimitExceeded", "The maximum number of key pairs has been reached."));
     }
     let tags = tags::specified(params, "key-pair")?;
-    dry_run(params)?;
     let (id, name, public_key) = (cx.ids.resource("key"), name.to_owned(), material.trim().to_owned());
     let key = KeyPair { id: id.clone(), name, kind, public_key, fingerprint, created: cx.now, tags };
     let answer = Value::map()
@@ -78,7 +87,6 @@ pub fn delete_key_pair(ec2: &mut Ec2, params: &Params) -> Answer {
     if id.is_none() && name.is_none() {
         return Err(ApiError::missing("KeyName"));
     }
-    dry_run(params)?;
     let found = ec2.key_pairs.values().find(|key| Some(&*key.id) == id || Some(&*key.name) == name);
     let found = found.map(|key| key.id.clone());
     if let Some(id) = &found {

@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::instances::{Instance, MetadataOptions};
 use super::launch_templates::{USER_DATA_BYTES_MAX, overlaid, resolve};
-use super::listing::dry_run;
-use super::model::Ec2;
+use super::model::{Ec2, Operation};
 use super::rules::groups_for_launch;
 use super::tags::{self, Tags};
 use super::volumes::RootVolume;
@@ -15,6 +14,37 @@ use crate::catalog;
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::signal::{InstanceState, Launch, Signal};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// What RunInstances and a launch template's data have in common. What the embedded region has only one of is taken at
+/// that value: it is AWS's default.
+macro_rules! launch_parameters {
+    () => {
+        "ImageId InstanceType KeyName UserData SecurityGroupId[] SecurityGroup[] IamInstanceProfile{Arn Name} \
+         Monitoring{Enabled} EbsOptimized DisableApiTermination DisableApiStop InstanceInitiatedShutdownBehavior=stop|terminate \
+         Placement{AvailabilityZone Tenancy=default} CreditSpecification{CpuCredits=standard|unlimited} \
+         MetadataOptions{HttpTokens HttpPutResponseHopLimit HttpEndpoint HttpProtocolIpv6=disabled InstanceMetadataTags} \
+         InstanceMarketOptions{MarketType=spot SpotOptions{MaxPrice SpotInstanceType=one-time InstanceInterruptionBehavior=terminate}} \
+         BlockDeviceMapping[]{DeviceName Ebs{VolumeSize VolumeType Iops Throughput Encrypted DeleteOnTermination}} \
+         NetworkInterface[]{DeviceIndex=0 SubnetId SecurityGroupId[] AssociatePublicIpAddress Description \
+         DeleteOnTermination=true InterfaceType=interface NetworkCardIndex=0} \
+         +tags=instance|volume|network-interface|spot-instances-request \
+         CapacityReservationSpecification{CapacityReservationPreference=open} HibernationOptions{Configured=false} \
+         EnclaveOptions{Enabled=false} MaintenanceOptions{AutoRecovery=default} \
+         NetworkPerformanceOptions{BandwidthWeighting=default} \
+         PrivateDnsNameOptions{HostnameType=ip-name EnableResourceNameDnsARecord=false EnableResourceNameDnsAAAARecord=false}"
+    };
+}
+pub(super) use launch_parameters;
+
+/// The operation that launches, as it is declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "RunInstances",
+        concat!("MinCount MaxCount ClientToken SubnetId LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} ", launch_parameters!()),
+        run_instances,
+    )
+    .differs("An instance is a tree of processes of this machine, whatever its image; at most 250 at once. Spot instances are never interrupted and MaxPrice has no effect: there is no market. Volumes are shown, not made."),
+];
 
 /// Instances that may run at once: each is a tree of processes of this machine.
 pub const INSTANCES_MAX: usize = 250;
@@ -39,8 +69,13 @@ struct Plan {
     public: bool,
     cpu_credits: Option<String>,
     termination_protection: bool,
+    stop_protection: bool,
+    shutdown_behavior: String,
     ebs_optimized: bool,
+    interface_description: String,
     tags: Tags,
+    interface_tags: Tags,
+    spot_request_tags: Tags,
 }
 
 /// `RunInstances`.
@@ -73,7 +108,6 @@ pub fn run_instances(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer
     };
     let plan = plan(ec2, &data)?;
     let count = max.min(room(ec2, cx, &plan, min)?);
-    dry_run(params)?;
     let reservation = cx.ids.resource("r");
     for index in 0..count {
         start(ec2, cx, plan.clone(), &reservation, index)?;
@@ -141,13 +175,24 @@ pub fn user_data(data: &Params) -> Result<Vec<u8>, ApiError> {
 /// Checks the parameters of a launch and fills in what they leave open.
 fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
     let image = data.required("ImageId")?;
-    images::check(image)?;
+    let architecture = images::find(image)?.architecture;
     let instance_type = data.text("InstanceType").unwrap_or("m1.small");
     let row = catalog::instance_types::find(instance_type).ok_or_else(|| {
         ApiError::new("InvalidParameterValue", format!("Invalid value '{instance_type}' for InstanceType."))
     })?;
-    // With a network interface in the request, its subnet and groups count.
-    let interface = data.maps("NetworkInterface").into_iter().next().unwrap_or_default();
+    if row.architecture() != architecture {
+        let message = format!(
+            "The architecture '{}' of the specified instance type does not match the architecture '{architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+            row.architecture()
+        );
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    if let Some(name) = data.text("KeyName")
+        && !ec2.key_pairs.values().any(|key| key.name == name)
+    {
+        return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
+    }
+    let interface = interface(data)?;
     let placement = data.map("Placement").unwrap_or_default();
     let subnet = match interface.text("SubnetId").or(data.text("SubnetId")) {
         Some(id) => ec2.network.subnet(id)?,
@@ -179,9 +224,35 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
         public: interface.bool("AssociatePublicIpAddress")?.unwrap_or(subnet.map_public),
         cpu_credits: instance_types::credits(row, data),
         termination_protection: data.bool("DisableApiTermination")?.unwrap_or(false),
+        stop_protection: data.bool("DisableApiStop")?.unwrap_or(false),
+        shutdown_behavior: data.text("InstanceInitiatedShutdownBehavior").unwrap_or("stop").to_owned(),
+        interface_description: interface.text("Description").unwrap_or_default().to_owned(),
+        interface_tags: tags::specified(data, "network-interface")?,
+        spot_request_tags: tags::specified(data, "spot-instances-request")?,
         ebs_optimized: data.bool("EbsOptimized")?.unwrap_or(false),
         tags,
     })
+}
+
+/// The one network interface that a launch may describe; its subnet and its groups count, so the instance names none.
+fn interface(data: &Params) -> Result<Params, ApiError> {
+    let mut interfaces = data.maps("NetworkInterface");
+    if interfaces.len() > 1 {
+        let message = "An instance of the embedded region has one network interface (NetworkInterface.2 is not taken).";
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    let Some(interface) = interfaces.pop() else { return Ok(Params::default()) };
+    let instance_level = ["SecurityGroupId", "SecurityGroup", "SubnetId"];
+    let both = instance_level
+        .iter()
+        .find(|name| data.get(name).is_some() && (**name != "SubnetId" || interface.get(name).is_some()));
+    if let Some(name) = both {
+        let what = if *name == "SubnetId" { "subnet ID" } else { "security groups" };
+        let message =
+            format!("Network interfaces and an instance-level {what} may not be specified on the same request");
+        return Err(ApiError::new("InvalidParameterCombination", message));
+    }
+    Ok(interface)
 }
 
 /// How many instances there is room for, at least `min`.
@@ -220,6 +291,7 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         reason: None,
         image: plan.image,
         instance_type: plan.instance_type,
+        spot_request_tags: plan.spot_request_tags,
         spot_request: plan.spot.then(|| format!("sir-{}", cx.ids.hex(8))),
         key_name: plan.key_name,
         user_data: plan.user_data,
@@ -227,6 +299,8 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         public: plan.public,
         mac: format!("0a:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", octets[0], octets[1], octets[2], octets[3], 0x1f),
         interface: cx.ids.resource("eni"),
+        interface_description: plan.interface_description,
+        interface_tags: plan.interface_tags,
         volume: RootVolume { id: cx.ids.resource("vol"), ..plan.volume },
         subnet: subnet.id.clone(),
         vpc: subnet.vpc.clone(),
@@ -236,6 +310,9 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         monitoring: plan.monitoring,
         metadata_options: plan.metadata_options,
         termination_protection: plan.termination_protection,
+        stop_protection: plan.stop_protection,
+        shutdown_behavior: plan.shutdown_behavior,
+        source_dest_check: true,
         ebs_optimized: plan.ebs_optimized,
         cpu_credits: plan.cpu_credits,
         launched: cx.now,

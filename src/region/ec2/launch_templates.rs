@@ -6,11 +6,58 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::listing::{self, Filters, dry_run};
-use super::model::Ec2;
+use super::launch::launch_parameters;
+use super::listing::{self, Filters};
+use super::model::{Ec2, Operation};
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "CreateLaunchTemplate",
+        concat!(
+            "LaunchTemplateName VersionDescription ClientToken +tags=launch-template LaunchTemplateData{",
+            launch_parameters!(),
+            "}"
+        ),
+        create_launch_template,
+    ),
+    Operation::new(
+        "CreateLaunchTemplateVersion",
+        concat!(
+            "LaunchTemplateId LaunchTemplateName SourceVersion VersionDescription ClientToken LaunchTemplateData{",
+            launch_parameters!(),
+            "}"
+        ),
+        |ec2, cx, params| create_launch_template_version(ec2, cx, params),
+    ),
+    Operation::new(
+        "ModifyLaunchTemplate",
+        "LaunchTemplateId LaunchTemplateName SetDefaultVersion ClientToken",
+        |ec2, _, params| modify_launch_template(ec2, params),
+    ),
+    Operation::new("DeleteLaunchTemplate", "LaunchTemplateId LaunchTemplateName", |ec2, _, params| {
+        delete_launch_template(ec2, params)
+    }),
+    Operation::new(
+        "DeleteLaunchTemplateVersions",
+        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion[]",
+        |ec2, _, params| delete_launch_template_versions(ec2, params),
+    ),
+    Operation::new(
+        "DescribeLaunchTemplates",
+        "+filters +pages LaunchTemplateId[] LaunchTemplateName[] IncludeManagedResources=false",
+        |ec2, _, params| describe_launch_templates(ec2, params),
+    ),
+    Operation::new(
+        "DescribeLaunchTemplateVersions",
+        "+filters +pages LaunchTemplateId LaunchTemplateName LaunchTemplateVersion[] MinVersion \
+         MaxVersion ResolveAlias=false IncludeManagedResources=false",
+        |ec2, _, params| describe_launch_template_versions(ec2, params),
+    ),
+];
 
 /// AWS's quotas.
 const TEMPLATES_MAX: usize = 5000;
@@ -175,7 +222,6 @@ pub fn create_launch_template(ec2: &mut Ec2, cx: &mut Context, params: &Params) 
         return Err(ApiError::new("LaunchTemplateLimitExceeded", message));
     }
     let (data, tags) = (data_of(params)?, tags::specified(params, "launch-template")?);
-    dry_run(params)?;
     let first = Version {
         number: 1,
         description: params.text("VersionDescription").map(str::to_owned),
@@ -213,7 +259,6 @@ pub fn create_launch_template_version(ec2: &mut Ec2, cx: &Context, params: &Para
     if let Some(source) = params.text("SourceVersion") {
         data = overlaid(&template.version(source)?.data, &data);
     }
-    dry_run(params)?;
     let version = Version {
         number: template.latest() + 1,
         description: params.text("VersionDescription").map(str::to_owned),
@@ -238,7 +283,6 @@ pub fn modify_launch_template(ec2: &mut Ec2, params: &Params) -> Answer {
     let id = named(&ec2.launch_templates, params)?;
     let wanted = params.text("SetDefaultVersion").ok_or_else(|| ApiError::missing("SetDefaultVersion"))?;
     let number = ec2.launch_templates[&id].version(wanted)?.number;
-    dry_run(params)?;
     let template = ec2.launch_templates.get_mut(&id).ok_or_else(|| ApiError::missing("LaunchTemplateId"))?;
     template.default_version = number;
     Ok(Value::map().with("launchTemplate", template.value()))
@@ -247,14 +291,12 @@ pub fn modify_launch_template(ec2: &mut Ec2, params: &Params) -> Answer {
 /// Groups that use a template do not keep it from being deleted; on AWS neither.
 pub fn delete_launch_template(ec2: &mut Ec2, params: &Params) -> Answer {
     let id = named(&ec2.launch_templates, params)?;
-    dry_run(params)?;
     let template = ec2.launch_templates.remove(&id);
     Ok(Value::map().with("launchTemplate", template.map(|template| template.value())))
 }
 
 pub fn delete_launch_template_versions(ec2: &mut Ec2, params: &Params) -> Answer {
     let id = named(&ec2.launch_templates, params)?;
-    dry_run(params)?;
     let Some(template) = ec2.launch_templates.get_mut(&id) else { return Err(ApiError::missing("LaunchTemplateId")) };
     let (mut deleted, mut kept) = (Vec::new(), Vec::new());
     for text in params.texts("LaunchTemplateVersion") {
@@ -329,10 +371,37 @@ pub fn describe_launch_template_versions(ec2: &Ec2, params: &Params) -> Answer {
             found.push((template, template.version(version)?));
         }
     }
+    let filters = Filters::of(params)?;
+    let mut problem = Ok(());
+    found.retain(|(template, version)| {
+        let kept = filters.keep(&Tags::new(), |name| version_field(template, version, name));
+        kept.unwrap_or_else(|error| {
+            problem = Err(error);
+            false
+        })
+    });
+    problem?;
     let key = |row: &(&LaunchTemplate, &Version)| format!("{}/{:010}", row.0.id, row.1.number);
     found.sort_by_key(key);
     found.dedup_by_key(|row| key(row));
     let (page, token) = listing::page(params, found, key)?;
     let rows = page.into_iter().map(|(template, version)| template.version_value(version)).collect();
     Ok(listing::answer("launchTemplateVersionSet", rows, token))
+}
+
+/// A version's values of a filter.
+fn version_field(template: &LaunchTemplate, version: &Version, name: &str) -> Option<Vec<String>> {
+    let text = |name: &str| version.data.text(name).map(str::to_owned).into_iter().collect();
+    Some(match name {
+        "create-time" => vec![crate::region::wire::xml::time_text(version.created)],
+        "is-default-version" => vec![(version.number == template.default_version).to_string()],
+        "image-id" => text("ImageId"),
+        "instance-type" => text("InstanceType"),
+        "ebs-optimized" => text("EbsOptimized"),
+        "iam-instance-profile" => {
+            let profile = version.data.map("IamInstanceProfile").unwrap_or_default();
+            profile.text("Arn").or(profile.text("Name")).map(str::to_owned).into_iter().collect()
+        }
+        _ => return None,
+    })
 }

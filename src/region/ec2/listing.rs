@@ -136,15 +136,6 @@ pub fn answer(list: &str, items: Vec<Value>, token: Option<String>) -> Value {
     Value::map().with(list, Value::List(items)).with("nextToken", token.map(Value::from))
 }
 
-/// What a `DryRun` answers when the call would have gone through.
-pub fn dry_run(params: &Params) -> Result<(), ApiError> {
-    if params.bool("DryRun")? == Some(true) {
-        let message = "Request would have succeeded, but DryRun flag is set.";
-        return Err(ApiError { status: 412, ..ApiError::new("DryRunOperation", message) });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 mod cidr;
 mod describe;
 mod images;
+mod instance_calls;
 pub mod instance_types;
 mod instances;
 mod internet_gateways;
@@ -26,5 +27,7 @@ mod zones;
 
 #[cfg(test)]
 mod network_tests;
+#[cfg(test)]
+mod parameter_tests;
 #[cfg(test)]
 mod tests;

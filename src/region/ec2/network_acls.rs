@@ -3,11 +3,19 @@
 //! It is derived from the VPC; nothing is kept.
 
 use super::listing::{self, Filters, known_ids};
+use super::model::Operation;
 use super::network::Network;
 use super::tags::Tags;
 use super::vpcs::Vpc;
 use crate::region::context::ACCOUNT;
 use crate::region::wire::{Answer, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] =
+    &[Operation::new("DescribeNetworkAcls", "+filters +pages NetworkAclId[]", |ec2, _, params| {
+        describe_network_acls(&ec2.network, params)
+    })
+    .differs("Each VPC has its default list, which lets everything through.")];
 
 /// The last rule of every ACL, which AWS shows as `*`.
 const LAST_RULE: i64 = 32767;

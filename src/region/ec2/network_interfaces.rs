@@ -4,11 +4,18 @@
 use super::describe::{groups_value, private_dns_name};
 use super::instances::Instance;
 use super::listing::{self, Filters, known_ids};
-use super::model::Ec2;
-use super::tags::Tags;
+use super::model::{Ec2, Operation};
+use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::facts::LoadBalancerNode;
 use crate::region::wire::{Answer, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[Operation::new(
+    "DescribeNetworkInterfaces",
+    "+filters +pages NetworkInterfaceId[] IncludeManagedResources=false",
+    |ec2, cx, params| describe_network_interfaces(ec2, cx, params),
+)];
 
 /// What Elastic Load Balancing calls itself where it owns or asks for something.
 const LOAD_BALANCING: &str = "amazon-elb";
@@ -29,8 +36,16 @@ impl Owner<'_> {
 
     fn description(&self) -> String {
         match self {
-            Owner::Instance(_) => String::new(),
+            Owner::Instance(instance) => instance.interface_description.clone(),
             Owner::LoadBalancer(node) => format!("ELB {}", node.full_name),
+        }
+    }
+
+    fn tags(&self) -> &Tags {
+        static NONE: Tags = Tags::new();
+        match self {
+            Owner::Instance(instance) => &instance.interface_tags,
+            Owner::LoadBalancer(_) => &NONE,
         }
     }
 
@@ -137,7 +152,7 @@ pub fn instance_interface(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value
         .with("macAddress", Value::from(&*instance.mac))
         .with("privateDnsName", Value::from(private_dns_name(instance, cx.region)))
         .with("requesterManaged", Value::from(false))
-        .with("tagSet", Value::list([]))
+        .with("tagSet", tags::value(&instance.interface_tags))
 }
 
 /// What all interfaces show.
@@ -179,7 +194,7 @@ pub fn describe_network_interfaces(ec2: &Ec2, cx: &Context, params: &Params) -> 
     let ids = known_ids(params, "NetworkInterfaceId", code, "networkInterface ID", known)?;
     let mut found = Vec::new();
     for owner in owners {
-        let keep = filters.keep(&Tags::new(), |name| owner.field(ec2, name))?;
+        let keep = filters.keep(owner.tags(), |name| owner.field(ec2, name))?;
         if keep && (ids.is_empty() || ids.contains(&&*owner.id())) {
             found.push(owner);
         }

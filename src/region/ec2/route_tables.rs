@@ -4,13 +4,44 @@ use std::collections::BTreeMap;
 
 use super::cidr::Cidr;
 use super::internet_gateways;
-use super::listing::{self, Filters, dry_run, known_ids};
-use super::model::returned;
+use super::listing::{self, Filters, known_ids};
+use super::model::{Operation, returned};
 use super::network::{Network, in_use};
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::ids::Ids;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new("CreateRouteTable", "VpcId ClientToken +tags=route-table", |ec2, cx, params| {
+        create_route_table(&mut ec2.network, cx, params)
+    }),
+    Operation::new("DeleteRouteTable", "RouteTableId", |ec2, _, params| delete_route_table(&mut ec2.network, params)),
+    Operation::new("DescribeRouteTables", "+filters +pages RouteTableId[]", |ec2, _, params| {
+        describe_route_tables(&ec2.network, params)
+    }),
+    Operation::new("CreateRoute", "RouteTableId DestinationCidrBlock GatewayId", |ec2, _, params| {
+        put_route(&mut ec2.network, params, false)
+    })
+    .differs("A route leads to an internet gateway."),
+    Operation::new("ReplaceRoute", "RouteTableId DestinationCidrBlock GatewayId", |ec2, _, params| {
+        put_route(&mut ec2.network, params, true)
+    })
+    .differs("A route leads to an internet gateway."),
+    Operation::new("DeleteRoute", "RouteTableId DestinationCidrBlock", |ec2, _, params| {
+        delete_route(&mut ec2.network, params)
+    }),
+    Operation::new("AssociateRouteTable", "RouteTableId SubnetId", |ec2, cx, params| {
+        associate_route_table(&mut ec2.network, cx, params)
+    }),
+    Operation::new("DisassociateRouteTable", "AssociationId", |ec2, _, params| {
+        disassociate_route_table(&mut ec2.network, params)
+    }),
+    Operation::new("ReplaceRouteTableAssociation", "AssociationId RouteTableId", |ec2, cx, params| {
+        replace_route_table_association(&mut ec2.network, cx, params)
+    }),
+];
 
 /// AWS's default quotas: tables of a VPC, routes of a table.
 const TABLES_MAX: usize = 200;
@@ -93,7 +124,6 @@ pub fn create_route_table(network: &mut Network, cx: &mut Context, params: &Para
         return Err(ApiError::new("RouteTableLimitExceeded", message));
     }
     let tags = tags::specified(params, "route-table")?;
-    dry_run(params)?;
     let token = params.text("ClientToken").filter(|token| !token.is_empty()).map(str::to_owned);
     let made = network.route_tables.values().find(|table| token.is_some() && table.client_token == token);
     if let Some(made) = made {
@@ -110,7 +140,6 @@ pub fn delete_route_table(network: &mut Network, params: &Params) -> Answer {
     if !table.associations.is_empty() {
         return Err(in_use("routeTable", &table.id));
     }
-    dry_run(params)?;
     network.route_tables.remove(&table.id);
     Ok(returned())
 }
@@ -142,7 +171,6 @@ pub fn put_route(network: &mut Network, params: &Params, replace: bool) -> Answe
     if table.routes.len() >= ROUTES_MAX {
         return Err(ApiError::new("RouteLimitExceeded", "The maximum number of routes has been reached."));
     }
-    dry_run(params)?;
     named(network, params)?.routes.insert(destination, gateway.to_owned());
     Ok(returned())
 }
@@ -154,7 +182,6 @@ pub fn delete_route(network: &mut Network, params: &Params) -> Answer {
     if !table.routes.contains_key(&destination) {
         return Err(no_route(&table.id, destination));
     }
-    dry_run(params)?;
     table.routes.remove(&destination);
     Ok(returned())
 }
@@ -177,7 +204,6 @@ pub fn associate_route_table(network: &mut Network, cx: &mut Context, params: &P
             format!("the specified association for route table {} conflicts with an existing association", table.id);
         return Err(ApiError::new("Resource.AlreadyAssociated", message));
     }
-    dry_run(params)?;
     let id = cx.ids.resource("rtbassoc");
     named(network, params)?.associations.insert(id.clone(), Some(subnet.id));
     Ok(Value::map().with("associationId", Value::from(id)).with("associationState", associated()))
@@ -199,7 +225,6 @@ pub fn disassociate_route_table(network: &mut Network, params: &Params) -> Answe
         let message = format!("cannot disassociate the main route table association {association}");
         return Err(ApiError::new("InvalidParameterValue", message));
     }
-    dry_run(params)?;
     table.associations.remove(association);
     Ok(returned())
 }
@@ -213,7 +238,6 @@ pub fn replace_route_table_association(network: &mut Network, cx: &mut Context, 
         let message = format!("route table {} and association {association} belong to different networks", table.id);
         return Err(ApiError::new("InvalidParameterValue", message));
     }
-    dry_run(params)?;
     let subnet = holder(network, association)?.associations.remove(association).flatten();
     let id = cx.ids.resource("rtbassoc");
     named(network, params)?.associations.insert(id.clone(), subnet);

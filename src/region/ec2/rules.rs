@@ -1,13 +1,53 @@
 //! Rules of security groups: one protocol, one range of ports, one source.
 
 use super::cidr::Cidr;
-use super::listing::{self, Filters, dry_run, known_ids};
-use super::model::Ec2;
+use super::listing::{self, Filters, known_ids};
+use super::model::{Ec2, Operation};
 use super::security_groups::{by_name, named, not_found};
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::ids::Ids;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of the rules of security groups, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "AuthorizeSecurityGroupIngress",
+        "GroupId GroupName IpPermissions[]{IpProtocol FromPort ToPort Groups[]{Description \
+         UserId=000000000000 GroupName GroupId} IpRanges[]{Description CidrIp} \
+         Ipv6Ranges[]{Description CidrIpv6} PrefixListIds[]{Description PrefixListId}} IpProtocol \
+         FromPort ToPort CidrIp SourceSecurityGroupName SourceSecurityGroupOwnerId=000000000000 \
+         +tags=security-group-rule",
+        |ec2, cx, params| authorize(ec2, cx, params, false),
+    ),
+    Operation::new(
+        "AuthorizeSecurityGroupEgress",
+        "GroupId IpPermissions[]{IpProtocol FromPort ToPort Groups[]{Description UserId=000000000000 \
+         GroupName GroupId} IpRanges[]{Description CidrIp} Ipv6Ranges[]{Description CidrIpv6} \
+         PrefixListIds[]{Description PrefixListId}} IpProtocol FromPort ToPort CidrIp \
+         SourceSecurityGroupName SourceSecurityGroupOwnerId=000000000000 +tags=security-group-rule",
+        |ec2, cx, params| authorize(ec2, cx, params, true),
+    ),
+    Operation::new(
+        "RevokeSecurityGroupIngress",
+        "GroupId GroupName SecurityGroupRuleId[] IpPermissions[]{IpProtocol FromPort ToPort \
+         Groups[]{Description UserId=000000000000 GroupName GroupId} IpRanges[]{Description CidrIp} \
+         Ipv6Ranges[]{Description CidrIpv6} PrefixListIds[]{Description PrefixListId}} IpProtocol \
+         FromPort ToPort CidrIp SourceSecurityGroupName SourceSecurityGroupOwnerId=000000000000",
+        |ec2, cx, params| revoke(ec2, cx, params, false),
+    ),
+    Operation::new(
+        "RevokeSecurityGroupEgress",
+        "GroupId SecurityGroupRuleId[] IpPermissions[]{IpProtocol FromPort ToPort \
+         Groups[]{Description UserId=000000000000 GroupName GroupId} IpRanges[]{Description CidrIp} \
+         Ipv6Ranges[]{Description CidrIpv6} PrefixListIds[]{Description PrefixListId}} IpProtocol \
+         FromPort ToPort CidrIp SourceSecurityGroupName SourceSecurityGroupOwnerId=000000000000",
+        |ec2, cx, params| revoke(ec2, cx, params, true),
+    ),
+    Operation::new("DescribeSecurityGroupRules", "+filters +pages SecurityGroupRuleId[]", |ec2, cx, params| {
+        describe_security_group_rules(ec2, cx, params)
+    }),
+];
 
 /// AWS's default quota of rules in a group, each direction.
 const RULES_MAX: usize = 60;
@@ -230,7 +270,6 @@ pub fn authorize(ec2: &mut Ec2, cx: &mut Context, params: &Params, egress: bool)
         let message = "The maximum number of rules per security group has been reached.";
         return Err(ApiError::new("RulesPerSecurityGroupLimitExceeded", message));
     }
-    dry_run(params)?;
     for rule in &mut rules {
         rule.id = cx.ids.resource("sgr");
         rule.tags.clone_from(&tags);
@@ -265,7 +304,6 @@ pub fn revoke(ec2: &mut Ec2, cx: &Context, params: &Params, egress: bool) -> Ans
             }
         }
     }
-    dry_run(params)?;
     let shown = Value::list(gone.iter().map(|rule| rule.value(&id, cx)));
     if let Some(group) = ec2.security_groups.get_mut(&id) {
         group.rules.retain(|rule| !gone.iter().any(|gone| gone.id == rule.id));

@@ -4,13 +4,29 @@
 
 use std::collections::BTreeMap;
 
-use super::listing::{self, Filters, dry_run, known_ids};
-use super::model::Ec2;
+use super::listing::{self, Filters, known_ids};
+use super::model::{Ec2, Operation};
 use super::rules::{Rule, Source, permissions_value};
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::ids::Ids;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "CreateSecurityGroup",
+        "GroupName GroupDescription VpcId +tags=security-group",
+        create_security_group,
+    )
+    .differs("Groups are kept and checked, but nothing is filtered: every instance is reachable from this machine."),
+    Operation::new("DeleteSecurityGroup", "GroupId GroupName", |ec2, cx, params| {
+        delete_security_group(ec2, cx, params)
+    }),
+    Operation::new("DescribeSecurityGroups", "+filters +pages GroupId[] GroupName[]", |ec2, cx, params| {
+        describe_security_groups(ec2, cx, params)
+    }),
+];
 
 /// AWS's default quota of groups in a VPC.
 const GROUPS_MAX: usize = 2500;
@@ -88,7 +104,6 @@ pub fn create_security_group(ec2: &mut Ec2, cx: &mut Context, params: &Params) -
         return Err(ApiError::new("SecurityGroupLimitExceeded", message));
     }
     let tags = tags::specified(params, "security-group")?;
-    dry_run(params)?;
     let id = cx.ids.resource("sg");
     let outward = Rule::all_traffic(cx.ids, true, Source::Ipv4("0.0.0.0/0".to_owned()));
     let answer = Value::map()
@@ -115,7 +130,6 @@ pub fn delete_security_group(ec2: &mut Ec2, cx: &Context, params: &Params) -> An
     if by_instance || by_load_balancer || by_group {
         return Err(ApiError::new("DependencyViolation", format!("resource {id} has a dependent object")));
     }
-    dry_run(params)?;
     ec2.security_groups.remove(&id);
     Ok(Value::map().with("return", Value::from(true)).with("groupId", Value::from(id)))
 }

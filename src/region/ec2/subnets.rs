@@ -1,14 +1,35 @@
 //! Subnets: a part of a VPC's range in one zone.
 
 use super::cidr::Cidr;
-use super::listing::{self, Filters, dry_run, known_ids};
-use super::model::{Ec2, returned};
+use super::listing::{self, Filters, known_ids};
+use super::model::{Ec2, Operation, returned};
 use super::network::{Network, in_use};
 use super::tags::{self, Tags};
 use super::vpcs::requested_cidr;
 use super::zones::{self, zone_id};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "CreateSubnet",
+        "VpcId CidrBlock AvailabilityZone AvailabilityZoneId Ipv6Native=false +tags=subnet",
+        create_subnet,
+    ),
+    Operation::new("DeleteSubnet", "SubnetId", |ec2, cx, params| delete_subnet(ec2, cx, params)),
+    Operation::new("DescribeSubnets", "+filters +pages SubnetId[]", |ec2, cx, params| {
+        describe_subnets(&ec2.network, cx, params)
+    }),
+    Operation::new(
+        "ModifySubnetAttribute",
+        "SubnetId MapPublicIpOnLaunch{Value} PrivateDnsHostnameTypeOnLaunch=ip-name \
+         AssignIpv6AddressOnCreation{Value=false} EnableDns64{Value=false} \
+         MapCustomerOwnedIpOnLaunch{Value=false} EnableResourceNameDnsARecordOnLaunch{Value=false} \
+         EnableResourceNameDnsAAAARecordOnLaunch{Value=false}",
+        |ec2, _, params| modify_subnet_attribute(&mut ec2.network, params),
+    ),
+];
 
 /// AWS's default quota of subnets in a VPC.
 const SUBNETS_MAX: usize = 200;
@@ -81,7 +102,6 @@ pub fn create_subnet(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer
     }
     let (net, zone) = requested_zone(cx.region, params)?;
     let tags = tags::specified(params, "subnet")?;
-    dry_run(params)?;
     let id = cx.ids.resource("subnet");
     let subnet = Subnet { tags, ..Subnet::new(id.clone(), &vpc.id, zone, net, cidr) };
     let answer = Value::map().with("subnet", subnet.value(cx));
@@ -109,7 +129,6 @@ pub fn delete_subnet(ec2: &mut Ec2, cx: &Context, params: &Params) -> Answer {
     if by_instance || cx.facts.load_balancer_nodes().iter().any(|node| node.subnet == id) {
         return Err(in_use("subnet", &id));
     }
-    dry_run(params)?;
     ec2.network.subnets.remove(&id);
     for table in ec2.network.route_tables.values_mut() {
         table.associations.retain(|_, subnet| subnet.as_ref() != Some(&id));

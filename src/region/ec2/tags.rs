@@ -2,9 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::listing::{self, Filters, dry_run};
-use super::model::Ec2;
+use super::listing::{self, Filters};
+use super::model::{Ec2, Operation};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new("CreateTags", "ResourceId[] Tag[]{Key Value}", |ec2, _, params| create_tags(ec2, params)),
+    Operation::new("DeleteTags", "ResourceId[] Tag[]{Key Value}", |ec2, _, params| delete_tags(ec2, params)),
+    Operation::new("DescribeTags", "+filters +pages", |ec2, _, params| describe_tags(ec2, params)),
+];
 
 pub type Tags = BTreeMap<String, String>;
 
@@ -50,12 +57,12 @@ fn add(tags: &mut Tags, more: Tags) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The tags as a `tagSet`.
-pub fn value(tags: &Tags) -> Value {
-    Value::list(
-        tags.iter()
-            .map(|(key, value)| Value::map().with("key", Value::from(&**key)).with("value", Value::from(&**value))),
-    )
+/// The tags as a `tagSet`; a resource without tags has none.
+pub fn value(tags: &Tags) -> Option<Value> {
+    let tag = |(key, value): (&String, &String)| {
+        Value::map().with("key", Value::from(&**key)).with("value", Value::from(&**value))
+    };
+    (!tags.is_empty()).then(|| Value::list(tags.iter().map(tag)))
 }
 
 pub fn create_tags(ec2: &mut Ec2, params: &Params) -> Answer {
@@ -64,7 +71,6 @@ pub fn create_tags(ec2: &mut Ec2, params: &Params) -> Answer {
         let mut merged = ec2.tags_mut(id).map(|tags| tags.clone()).unwrap_or_default();
         add(&mut merged, tags.clone())?;
     }
-    dry_run(params)?;
     for id in &ids {
         if let Some(existing) = ec2.tags_mut(id) {
             existing.extend(tags.clone());
@@ -75,7 +81,6 @@ pub fn create_tags(ec2: &mut Ec2, params: &Params) -> Answer {
 
 pub fn delete_tags(ec2: &mut Ec2, params: &Params) -> Answer {
     let (ids, removed) = (resources(ec2, params)?, params.maps("Tag"));
-    dry_run(params)?;
     for id in &ids {
         let Some(tags) = ec2.tags_mut(id) else { continue };
         // A tag with a value goes only where the value is the same; no tag at all means all but AWS's own.
@@ -112,6 +117,9 @@ fn not_found(id: &str) -> ApiError {
         "key-pair" => "InvalidKeyPair.NotFound",
         "internet-gateway" => "InvalidInternetGatewayID.NotFound",
         "route-table" => "InvalidRouteTableID.NotFound",
+        "volume" => "InvalidVolume.NotFound",
+        "network-interface" => "InvalidNetworkInterfaceID.NotFound",
+        "spot-instances-request" => "InvalidSpotInstanceRequestID.NotFound",
         _ => "InvalidID",
     };
     ApiError::new(code, format!("The ID '{id}' does not exist"))
@@ -129,6 +137,8 @@ fn resource_type(id: &str) -> &'static str {
         Some("igw") => "internet-gateway",
         Some("rtb") => "route-table",
         Some("vol") => "volume",
+        Some("eni") => "network-interface",
+        Some("sir") => "spot-instances-request",
         Some("key") => "key-pair",
         _ => "unknown",
     }

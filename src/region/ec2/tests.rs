@@ -35,6 +35,16 @@ impl Story {
         self.try_call(operation, form).unwrap_err().code
     }
 
+    pub(super) fn refused(&mut self, operation: &str, form: &str) -> ApiError {
+        self.try_call(operation, form).unwrap_err()
+    }
+
+    /// Stops an instance whose processes end when they are told to.
+    pub(super) fn stop(&mut self, id: &str) {
+        self.call("StopInstances", &format!("InstanceId.1={id}"));
+        self.signal(Signal::ProcessEnded { instance: id.to_owned() });
+    }
+
     fn signal(&mut self, signal: Signal) {
         let outward = self.world.signal(self.now, signal);
         self.outward.extend(outward);

@@ -3,9 +3,17 @@
 use super::images;
 use super::instances::Instance;
 use super::listing::{self, Filters, known_ids};
-use super::model::Ec2;
+use super::model::{Ec2, Operation};
 use super::tags::{self, Tags};
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[Operation::new(
+    "DescribeVolumes",
+    "+filters +pages VolumeId[] IncludeManagedResources=false",
+    |ec2, _, params| describe_volumes(ec2, params),
+)
+.differs("Every instance has its root volume, and no other exists.")];
 
 /// The images' own size and type.
 pub const IMAGE_GIB: i64 = 8;
@@ -28,7 +36,19 @@ pub struct RootVolume {
 impl RootVolume {
     /// The root volume that a launch asks for; its id is given when it starts.
     pub fn requested(data: &Params) -> Result<Self, ApiError> {
-        let mapping = data.maps("BlockDeviceMapping").into_iter().next();
+        let mut mappings = data.maps("BlockDeviceMapping");
+        let root = data.text("ImageId").and_then(|id| images::find(id).ok()).map_or("", |image| image.root_device);
+        // The alias that people write for any image's root device where the image calls it /dev/xvda, and the reverse.
+        let is_root = |name: &str| name == root || name.starts_with("/dev/sda") || name == "/dev/xvda";
+        let other = mappings.iter().filter_map(|mapping| mapping.text("DeviceName")).find(|name| !is_root(name));
+        if mappings.len() > 1 || other.is_some() {
+            let message = format!(
+                "An instance of the embedded region has its root volume ({root}) only, not {}: there are no data volumes.",
+                other.unwrap_or("two")
+            );
+            return Err(ApiError::new("InvalidBlockDeviceMapping", message));
+        }
+        let mapping = mappings.pop();
         let ebs = mapping.and_then(|mapping| mapping.map("Ebs")).unwrap_or_default();
         let gib = ebs.int("VolumeSize")?.unwrap_or(IMAGE_GIB);
         if !(IMAGE_GIB..=16384).contains(&gib) {

@@ -1,8 +1,8 @@
 //! VPCs: created, described, their attributes, deleted once nothing is left in them.
 
 use super::cidr::Cidr;
-use super::listing::{self, Filters, dry_run, known_ids};
-use super::model::{Ec2, returned};
+use super::listing::{self, Filters, known_ids};
+use super::model::{Ec2, Operation, returned};
 use super::network::{Network, in_use};
 use super::route_tables::RouteTable;
 use super::security_groups;
@@ -10,6 +10,22 @@ use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::ids::Ids;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new("CreateVpc", "CidrBlock InstanceTenancy AmazonProvidedIpv6CidrBlock=false +tags=vpc", create_vpc),
+    Operation::new("DeleteVpc", "VpcId", |ec2, _, params| delete_vpc(ec2, params)),
+    Operation::new("DescribeVpcs", "+filters +pages VpcId[]", |ec2, _, params| describe_vpcs(&ec2.network, params)),
+    Operation::new("DescribeVpcAttribute", "VpcId Attribute", |ec2, _, params| {
+        describe_vpc_attribute(&ec2.network, params)
+    }),
+    Operation::new(
+        "ModifyVpcAttribute",
+        "VpcId EnableDnsSupport{Value} EnableDnsHostnames{Value} EnableNetworkAddressUsageMetrics{Value}",
+        |ec2, _, params| modify_vpc_attribute(&mut ec2.network, params),
+    )
+    .differs("The attributes are kept and shown; names are not resolved."),
+];
 
 /// As many as AWS grants on request; five at first.
 const VPCS_MAX: usize = 100;
@@ -85,7 +101,6 @@ pub fn create_vpc(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer {
         return Err(ApiError::new("VpcLimitExceeded", "The maximum number of VPCs has been reached."));
     }
     let tags = tags::specified(params, "vpc")?;
-    dry_run(params)?;
     let vpc = Vpc { tenancy: tenancy.to_owned(), tags, ..Vpc::new(cx.ids, cidr) };
     let routes = RouteTable::new(cx.ids, &vpc.id, true);
     ec2.network.route_tables.insert(routes.id.clone(), routes);
@@ -106,7 +121,6 @@ pub fn delete_vpc(ec2: &mut Ec2, params: &Params) -> Answer {
     if needed {
         return Err(in_use("vpc", &id));
     }
-    dry_run(params)?;
     ec2.network.vpcs.remove(&id);
     ec2.network.route_tables.retain(|_, table| table.vpc != id);
     ec2.security_groups.retain(|_, group| group.vpc != id);

@@ -1,10 +1,26 @@
 //! The region's zones, and what else an account learns about its place: regions and account attributes.
 
 use super::listing::Filters;
+use super::model::Operation;
 use super::network::Network;
 use super::tags::Tags;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
+
+/// The operations of this file, as they are declared.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "DescribeAvailabilityZones",
+        "+filters ZoneName[] ZoneId[] AllAvailabilityZones",
+        |_, cx, params| describe_availability_zones(cx, params),
+    )
+    .differs("Six zones a to f; no local zones or wavelength zones."),
+    Operation::new("DescribeRegions", "+filters RegionName[] AllRegions", |_, cx, params| describe_regions(cx, params))
+        .differs("There is one region."),
+    Operation::new("DescribeAccountAttributes", "AttributeName[]", |ec2, _, params| {
+        describe_account_attributes(&ec2.network, params)
+    }),
+];
 
 /// The zones' letters; each has one default subnet, the /20 net of the same number.
 pub const ZONES: [char; 6] = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -31,6 +47,10 @@ pub fn describe_availability_zones(cx: &Context, params: &Params) -> Answer {
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(ApiError::new("InvalidParameterValue", format!("Invalid availability zone: [{unknown}]")));
     }
+    let ids = params.texts("ZoneId");
+    if let Some(unknown) = ids.iter().find(|id| !zones.iter().any(|zone| zone.1 == **id)) {
+        return Err(ApiError::new("InvalidParameterValue", format!("Invalid availability zone-id: [{unknown}]")));
+    }
     let mut found = Vec::new();
     for (name, id) in &zones {
         let keep = filters.keep(&Tags::new(), |filter| match filter {
@@ -43,7 +63,8 @@ pub fn describe_availability_zones(cx: &Context, params: &Params) -> Answer {
             "group-name" => Some(vec![format!("{}-zg-1", cx.region)]),
             _ => None,
         })?;
-        if keep && (names.is_empty() || names.contains(&name.as_str())) {
+        let named = names.is_empty() && ids.is_empty() || names.contains(&name.as_str()) || ids.contains(&id.as_str());
+        if keep && named {
             found.push(
                 Value::map()
                     .with("optInStatus", Value::from("opt-in-not-required"))
@@ -67,11 +88,19 @@ pub fn describe_regions(cx: &Context, params: &Params) -> Answer {
     if let Some(unknown) = names.iter().find(|name| **name != cx.region) {
         return Err(ApiError::new("InvalidParameterValue", format!("Invalid region name: '{unknown}'")));
     }
+    let filters = Filters::of(params)?;
+    let endpoint = format!("ec2.{}.amazonaws.com", cx.region);
+    let keep = filters.keep(&Tags::new(), |name| match name {
+        "region-name" => Some(vec![cx.region.to_owned()]),
+        "endpoint" => Some(vec![endpoint.clone()]),
+        "opt-in-status" => Some(vec!["opt-in-not-required".to_owned()]),
+        _ => None,
+    })?;
     let region = Value::map()
         .with("regionName", Value::from(cx.region))
-        .with("regionEndpoint", Value::from(format!("ec2.{}.amazonaws.com", cx.region)))
+        .with("regionEndpoint", Value::from(&*endpoint))
         .with("optInStatus", Value::from("opt-in-not-required"));
-    Ok(Value::map().with("regionInfo", Value::list([region])))
+    Ok(Value::map().with("regionInfo", Value::list(keep.then_some(region))))
 }
 
 /// What the account may do; only that it has a default VPC and no EC2-Classic is asked in practice.

@@ -64,6 +64,17 @@ impl Action {
         }
     }
 
+    /// The `Order` of the one action, where the caller gave one.
+    pub fn order_of(params: &[Params]) -> Result<Option<i64>, ApiError> {
+        let order = params.first().map_or(Ok(None), |action| action.int("Order"))?;
+        match order {
+            Some(order) if !(1..=50_000).contains(&order) => {
+                Err(invalid(format!("Order '{order}' must be between 1 and 50000 inclusive")))
+            }
+            order => Ok(order),
+        }
+    }
+
     fn parse(params: &Params) -> Result<Self, ApiError> {
         match params.required("Type")? {
             "forward" => Forward::parse(params).map(Action::Forward),
@@ -88,22 +99,26 @@ impl Action {
         groups.iter().map(|group| group.arn.as_str())
     }
 
-    pub fn show(&self) -> Value {
+    /// As AWS shows it: with the `Order` that it was given, if any.
+    pub fn show(&self, order: Option<i64>) -> Value {
+        let Value::Map(mut fields) = self.show_unordered() else { return Value::map() };
+        fields.extend(order.map(|order| ("Order".to_owned(), Value::Int(order))));
+        Value::Map(fields)
+    }
+
+    fn show_unordered(&self) -> Value {
         match self {
             Action::Forward(forward) => forward.show(),
-            Action::Redirect(redirect) => Value::map()
-                .with("Type", Value::from("redirect"))
-                .with("Order", Value::Int(1))
-                .with("RedirectConfig", redirect.show()),
-            Action::FixedResponse(fixed) => {
-                Value::map().with("Type", Value::from("fixed-response")).with("Order", Value::Int(1)).with(
-                    "FixedResponseConfig",
-                    Value::map()
-                        .with("StatusCode", Value::from(fixed.status.to_string()))
-                        .with("ContentType", Value::from(fixed.content_type.as_str()))
-                        .with("MessageBody", Value::from(fixed.body.as_str())),
-                )
+            Action::Redirect(redirect) => {
+                Value::map().with("Type", Value::from("redirect")).with("RedirectConfig", redirect.show())
             }
+            Action::FixedResponse(fixed) => Value::map().with("Type", Value::from("fixed-response")).with(
+                "FixedResponseConfig",
+                Value::map()
+                    .with("StatusCode", Value::from(fixed.status.to_string()))
+                    .with("ContentType", Value::from(fixed.content_type.as_str()))
+                    .with("MessageBody", Value::from(fixed.body.as_str())),
+            ),
         }
     }
 }
@@ -150,16 +165,12 @@ impl Forward {
             .with("Enabled", Value::from(self.stickiness.is_some()))
             .with("DurationSeconds", self.stickiness.map(Value::from));
         let only = if let [only] = self.target_groups.as_slice() { Some(Value::from(only.arn.as_str())) } else { None };
-        Value::map()
-            .with("Type", Value::from("forward"))
-            .with("TargetGroupArn", only)
-            .with("Order", Value::Int(1))
-            .with(
-                "ForwardConfig",
-                Value::map()
-                    .with("TargetGroups", Value::list(self.target_groups.iter().map(group)))
-                    .with("TargetGroupStickinessConfig", stickiness),
-            )
+        Value::map().with("Type", Value::from("forward")).with("TargetGroupArn", only).with(
+            "ForwardConfig",
+            Value::map()
+                .with("TargetGroups", Value::list(self.target_groups.iter().map(group)))
+                .with("TargetGroupStickinessConfig", stickiness),
+        )
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Listener {
     /// Of an HTTPS listener.
     pub tls: Option<Tls>,
     pub default: Action,
+    /// The `Order` that the default action was given.
+    pub order: Option<i64>,
     /// The ARN of the rule that stands for the default action.
     pub default_rule: String,
     /// By priority.
@@ -60,9 +62,17 @@ impl Elbv2 {
         params.required("Protocol")?;
         let tls = tls(params, None)?;
         let port = port_of(params, "Port")?.ok_or_else(|| ApiError::missing("Port"))?;
-        let default = Action::parse_one(&params.maps("DefaultActions"))?;
+        let actions = params.maps("DefaultActions");
+        let (default, order) = (Action::parse_one(&actions)?, Action::order_of(&actions)?);
         self.check_action(&default, &load_balancer)?;
         let tags = tags::parse(params)?;
+        let same = |there: &&Listener| {
+            (&there.load_balancer, there.port, &there.tls) == (&load_balancer, port, &tls)
+                && (&there.default, &there.tags) == (&default, &tags)
+        };
+        if let Some(there) = self.listeners.values().find(same) {
+            return Ok(Value::map().with("Listeners", Value::list([show(there)])));
+        }
         self.check_port(&load_balancer, port, None)?;
         if self.listeners.values().filter(|there| there.load_balancer == load_balancer).count() >= LISTENERS_MAX {
             return Err(ApiError::new(
@@ -80,6 +90,7 @@ impl Elbv2 {
             port,
             tls,
             default,
+            order,
             default_rule,
             rules: BTreeMap::new(),
             attributes,
@@ -97,16 +108,16 @@ impl Elbv2 {
         let tls = tls(params, there.tls.as_ref())?;
         let port = port_of(params, "Port")?.unwrap_or(there.port);
         self.check_port(&there.load_balancer, port, Some(arn))?;
-        let default = match params.maps("DefaultActions") {
-            none if none.is_empty() => there.default.clone(),
-            actions => Action::parse_one(&actions)?,
+        let (default, order) = match params.maps("DefaultActions") {
+            none if none.is_empty() => (there.default.clone(), there.order),
+            actions => (Action::parse_one(&actions)?, Action::order_of(&actions)?),
         };
         self.check_action(&default, &there.load_balancer)?;
         let there = self.listener_mut(arn)?;
         if there.port != port {
             there.problem = None;
         }
-        (there.port, there.tls, there.default) = (port, tls, default);
+        (there.port, there.tls, there.default, there.order) = (port, tls, default, order);
         Ok(Value::map().with("Listeners", Value::list([show(there)])))
     }
 
@@ -232,7 +243,7 @@ fn show(it: &Listener) -> Value {
         .with("Protocol", Value::from(if it.tls.is_some() { "HTTPS" } else { "HTTP" }))
         .with("Certificates", it.tls.as_ref().map(certificate))
         .with("SslPolicy", it.tls.as_ref().map(|tls| Value::from(tls.policy.as_str())))
-        .with("DefaultActions", Value::list([it.default.show()]))
+        .with("DefaultActions", Value::list([it.default.show(it.order)]))
 }
 
 fn missing(arn: &str) -> ApiError {

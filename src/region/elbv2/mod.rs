@@ -22,3 +22,5 @@ mod wire;
 
 #[cfg(test)]
 mod tests;
+
+pub use wire::OPERATIONS;

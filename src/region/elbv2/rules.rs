@@ -18,6 +18,8 @@ pub struct Rule {
     pub arn: String,
     pub conditions: Vec<Condition>,
     pub action: Action,
+    /// The `Order` that the action was given.
+    pub order: Option<i64>,
     pub tags: Tags,
 }
 
@@ -26,9 +28,9 @@ impl Elbv2 {
         let listener_arn = params.required("ListenerArn")?;
         let listener = self.listener(listener_arn)?;
         let priority = parse_priority(params)?;
-        refuse_transforms(params)?;
         let conditions = Condition::parse_all(&params.maps("Conditions"))?;
-        let action = Action::parse_one(&params.maps("Actions"))?;
+        let actions = params.maps("Actions");
+        let (action, order) = (Action::parse_one(&actions)?, Action::order_of(&actions)?);
         self.check_action(&action, &listener.load_balancer)?;
         let tags = tags::parse(params)?;
         if listener.rules.contains_key(&priority) {
@@ -39,7 +41,7 @@ impl Elbv2 {
             return Err(ApiError::new("TooManyRules", format!("A load balancer can only have '{RULES_MAX}' rules")));
         }
         let arn = format!("{}/{}", listener_arn.replacen(":listener/", ":listener-rule/", 1), cx.ids.hex(16));
-        let rule = Rule { arn, conditions, action, tags };
+        let rule = Rule { arn, conditions, action, order, tags };
         let shown = show(Some(priority), &rule);
         self.listener_mut(listener_arn)?.rules.insert(priority, rule);
         Ok(Value::map().with("Rules", Value::list([shown])))
@@ -50,21 +52,20 @@ impl Elbv2 {
         if self.listeners.values().any(|listener| listener.default_rule == arn) {
             return Err(ApiError::new("OperationNotPermitted", format!("Default rule '{arn}' cannot be modified")));
         }
-        refuse_transforms(params)?;
         let (priority, there) = self.rule(arn).ok_or_else(|| missing(arn))?;
         let conditions = match params.maps("Conditions") {
             none if none.is_empty() => there.conditions.clone(),
             given => Condition::parse_all(&given)?,
         };
-        let action = match params.maps("Actions") {
-            none if none.is_empty() => there.action.clone(),
-            given => Action::parse_one(&given)?,
+        let (action, order) = match params.maps("Actions") {
+            none if none.is_empty() => (there.action.clone(), there.order),
+            given => (Action::parse_one(&given)?, Action::order_of(&given)?),
         };
         let listener =
             self.listeners.values().find(|listener| listener.rules.get(&priority).is_some_and(|rule| rule.arn == arn));
         self.check_action(&action, &listener.ok_or_else(|| missing(arn))?.load_balancer)?;
         let there = self.rule_mut(arn).ok_or_else(|| missing(arn))?;
-        (there.conditions, there.action) = (conditions, action);
+        (there.conditions, there.action, there.order) = (conditions, action, order);
         Ok(Value::map().with("Rules", Value::list([show(Some(priority), there)])))
     }
 
@@ -163,19 +164,12 @@ fn parse_priority(params: &Params) -> Result<u32, ApiError> {
     })
 }
 
-fn refuse_transforms(params: &Params) -> Result<(), ApiError> {
-    if params.list("Transforms").is_empty() {
-        return Ok(());
-    }
-    Err(ApiError::new("ValidationError", "The embedded region does not have transforms in rules"))
-}
-
 fn show(priority: Option<u32>, rule: &Rule) -> Value {
     Value::map()
         .with("RuleArn", Value::from(rule.arn.as_str()))
         .with("Priority", Value::from(priority.map_or("default".to_owned(), |priority| priority.to_string())))
         .with("Conditions", Value::list(rule.conditions.iter().map(Condition::show)))
-        .with("Actions", Value::list([rule.action.show()]))
+        .with("Actions", Value::list([rule.action.show(rule.order)]))
         .with("IsDefault", Value::from(priority.is_none()))
 }
 
@@ -184,6 +178,7 @@ fn show_default(listener: &Listener) -> Value {
         arn: listener.default_rule.clone(),
         conditions: Vec::new(),
         action: listener.default.clone(),
+        order: listener.order,
         tags: Tags::new(),
     };
     show(None, &rule)

@@ -273,13 +273,36 @@ fn listeners_and_priorities_are_unique_and_go_with_their_load_balancer() {
     let mut cloud = Cloud::new();
     let arn = cloud.load_balancer("lab");
     let listener = cloud.listener(&arn, "80", not_found()).unwrap();
-    assert_eq!(cloud.listener(&arn, "80", not_found()).unwrap_err(), "DuplicateListener");
+    assert_eq!(
+        cloud.listener(&arn, "80", not_found()).unwrap(),
+        listener,
+        "the same settings again, the same listener"
+    );
+    let group = cloud.target_group("light");
+    assert_eq!(cloud.listener(&arn, "80", forward(&group)).unwrap_err(), "DuplicateListener");
     cloud.rule(&listener, "7", "/a", not_found()).unwrap();
     assert_eq!(cloud.rule(&listener, "7", "/b", not_found()).unwrap_err(), "PriorityInUse");
     assert_eq!(cloud.rule(&listener, "50001", "/b", not_found()).unwrap_err(), "ValidationError");
     cloud.elb("DeleteLoadBalancer", &[("LoadBalancerArn", Value::from(arn))]).unwrap();
     let gone = cloud.elb("DescribeListeners", &[("ListenerArns", texts(&[&listener]))]);
     assert_eq!(gone.unwrap_err(), "ListenerNotFound");
+}
+
+#[test]
+fn an_order_is_answered_only_where_it_was_given() {
+    let mut cloud = Cloud::new();
+    let arn = cloud.load_balancer("lab");
+    let orders = |cloud: &mut Cloud| -> Vec<Option<i64>> {
+        let answer = cloud.elb("DescribeListeners", &[("LoadBalancerArn", Value::from(arn.as_str()))]).unwrap();
+        let actions = answer.maps("Listeners").into_iter().map(|it| it.maps("DefaultActions").remove(0));
+        actions.map(|action| action.int("Order").unwrap()).collect()
+    };
+    cloud.listener(&arn, "80", not_found()).unwrap();
+    assert_eq!(orders(&mut cloud), [None]);
+    cloud.listener(&arn, "81", not_found().with("Order", Value::from("2"))).unwrap();
+    let mut both = orders(&mut cloud);
+    both.sort_unstable();
+    assert_eq!(both, [None, Some(2)]);
 }
 
 #[test]

@@ -1,52 +1,147 @@
-//! Which operation is which function.
+//! Every operation of Elastic Load Balancing, as it is declared: the parameters that it knows, and what runs it.
 
 use super::model::Elbv2;
 use crate::region::context::Context;
-use crate::region::wire::{Answer, ApiError, Request};
+use crate::region::wire::operation;
+use crate::region::wire::{Answer, Request};
+
+type Operation = operation::Operation<Elbv2>;
+
+/// In the order of the nouns.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "CreateLoadBalancer",
+        "Name Subnets[] SubnetMappings[]{SubnetId} SecurityGroups[] Scheme Type=application \
+         IpAddressType=ipv4 Tags[]{Key Value}",
+        |it, cx, params| it.create_load_balancer(cx, params),
+    )
+    .differs("Active after half a second. One address serves all zones. Security groups are kept and shown."),
+    Operation::new("DescribeLoadBalancers", "LoadBalancerArns[] Names[] Marker PageSize", |it, cx, params| {
+        it.describe_load_balancers(cx, params)
+    }),
+    Operation::new("DeleteLoadBalancer", "LoadBalancerArn", |it, cx, params| it.delete_load_balancer(cx, params)),
+    Operation::new("DescribeLoadBalancerAttributes", "LoadBalancerArn", |it, _, params| {
+        it.describe_load_balancer_attributes(params)
+    }),
+    Operation::new("ModifyLoadBalancerAttributes", "LoadBalancerArn Attributes[]{Key Value}", |it, _, params| {
+        it.modify_load_balancer_attributes(params)
+    })
+    .differs("No access logs and no connection logs; load balancing over zones is always on."),
+    Operation::new("SetSecurityGroups", "LoadBalancerArn SecurityGroups[]", |it, cx, params| {
+        it.set_security_groups(cx, params)
+    }),
+    Operation::new(
+        "SetSubnets",
+        "LoadBalancerArn Subnets[] SubnetMappings[]{SubnetId} IpAddressType=ipv4",
+        |it, cx, params| it.set_subnets(cx, params),
+    ),
+    Operation::new("DescribeCapacityReservation", "LoadBalancerArn", |it, _, params| {
+        it.describe_capacity_reservation(params)
+    }),
+    Operation::new("SetIpAddressType", "LoadBalancerArn IpAddressType=ipv4", |it, _, params| {
+        it.set_ip_address_type(params)
+    }),
+    Operation::new(
+        "CreateTargetGroup",
+        "Name Protocol=HTTP ProtocolVersion=HTTP1 Port VpcId TargetType=instance IpAddressType=ipv4 \
+         HealthCheckProtocol=HTTP HealthCheckPort HealthCheckEnabled=true HealthCheckPath \
+         HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount \
+         UnhealthyThresholdCount Matcher{HttpCode} Tags[]{Key Value}",
+        |it, cx, params| it.create_target_group(cx, params),
+    ),
+    Operation::new(
+        "DescribeTargetGroups",
+        "LoadBalancerArn TargetGroupArns[] Names[] Marker PageSize",
+        |it, _, params| it.describe_target_groups(params),
+    ),
+    Operation::new(
+        "ModifyTargetGroup",
+        "TargetGroupArn HealthCheckProtocol=HTTP HealthCheckPort HealthCheckEnabled=true HealthCheckPath \
+         HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount \
+         UnhealthyThresholdCount Matcher{HttpCode}",
+        |it, _, params| it.modify_target_group(params),
+    ),
+    Operation::new("DeleteTargetGroup", "TargetGroupArn", |it, _, params| it.delete_target_group(params)),
+    Operation::new("DescribeTargetGroupAttributes", "TargetGroupArn", |it, _, params| {
+        it.describe_target_group_attributes(params)
+    }),
+    Operation::new("ModifyTargetGroupAttributes", "TargetGroupArn Attributes[]{Key Value}", |it, _, params| {
+        it.modify_target_group_attributes(params)
+    }),
+    Operation::new("RegisterTargets", "TargetGroupArn Targets[]{Id Port AvailabilityZone}", |it, cx, params| {
+        it.register_targets(cx, params)
+    }),
+    Operation::new("DeregisterTargets", "TargetGroupArn Targets[]{Id Port AvailabilityZone}", |it, cx, params| {
+        it.deregister_targets(cx, params)
+    }),
+    Operation::new("DescribeTargetHealth", "TargetGroupArn Targets[]{Id Port AvailabilityZone}", |it, _, params| {
+        it.describe_target_health(params)
+    }),
+    Operation::new(
+        "CreateListener",
+        "LoadBalancerArn Protocol Port SslPolicy Certificates[]{CertificateArn} DefaultActions[]{Type \
+         TargetGroupArn Order RedirectConfig{Protocol Port Host Path Query StatusCode} \
+         FixedResponseConfig{MessageBody StatusCode ContentType} \
+         ForwardConfig{TargetGroups[]{TargetGroupArn Weight} TargetGroupStickinessConfig{Enabled \
+         DurationSeconds}}} Tags[]{Key Value}",
+        |it, cx, params| it.create_listener(cx, params),
+    )
+    .differs("An HTTPS listener is kept and shown; nothing answers on its port."),
+    Operation::new("DescribeListeners", "LoadBalancerArn ListenerArns[] Marker PageSize", |it, _, params| {
+        it.describe_listeners(params)
+    }),
+    Operation::new(
+        "ModifyListener",
+        "ListenerArn Port Protocol SslPolicy Certificates[]{CertificateArn} DefaultActions[]{Type \
+         TargetGroupArn Order RedirectConfig{Protocol Port Host Path Query StatusCode} \
+         FixedResponseConfig{MessageBody StatusCode ContentType} \
+         ForwardConfig{TargetGroups[]{TargetGroupArn Weight} TargetGroupStickinessConfig{Enabled \
+         DurationSeconds}}}",
+        |it, _, params| it.modify_listener(params),
+    ),
+    Operation::new("DeleteListener", "ListenerArn", |it, _, params| it.delete_listener(params)),
+    Operation::new("DescribeListenerAttributes", "ListenerArn", |it, _, params| {
+        it.describe_listener_attributes(params)
+    }),
+    Operation::new("ModifyListenerAttributes", "ListenerArn Attributes[]{Key Value}", |it, _, params| {
+        it.modify_listener_attributes(params)
+    }),
+    Operation::new(
+        "CreateRule",
+        "ListenerArn Priority Conditions[]{Field Values[] HostHeaderConfig{Values[]} \
+         PathPatternConfig{Values[]} HttpHeaderConfig{HttpHeaderName Values[]} \
+         QueryStringConfig{Values[]{Key Value}} HttpRequestMethodConfig{Values[]} \
+         SourceIpConfig{Values[]}} Actions[]{Type TargetGroupArn Order RedirectConfig{Protocol Port Host \
+         Path Query StatusCode} FixedResponseConfig{MessageBody StatusCode ContentType} \
+         ForwardConfig{TargetGroups[]{TargetGroupArn Weight} TargetGroupStickinessConfig{Enabled \
+         DurationSeconds}}} Tags[]{Key Value}",
+        |it, cx, params| it.create_rule(cx, params),
+    ),
+    Operation::new("DescribeRules", "ListenerArn RuleArns[] Marker PageSize", |it, _, params| {
+        it.describe_rules(params)
+    }),
+    Operation::new(
+        "ModifyRule",
+        "RuleArn Conditions[]{Field Values[] HostHeaderConfig{Values[]} PathPatternConfig{Values[]} \
+         HttpHeaderConfig{HttpHeaderName Values[]} QueryStringConfig{Values[]{Key Value}} \
+         HttpRequestMethodConfig{Values[]} SourceIpConfig{Values[]}} Actions[]{Type TargetGroupArn Order \
+         RedirectConfig{Protocol Port Host Path Query StatusCode} FixedResponseConfig{MessageBody \
+         StatusCode ContentType} ForwardConfig{TargetGroups[]{TargetGroupArn Weight} \
+         TargetGroupStickinessConfig{Enabled DurationSeconds}}}",
+        |it, _, params| it.modify_rule(params),
+    ),
+    Operation::new("DeleteRule", "RuleArn", |it, _, params| it.delete_rule(params)),
+    Operation::new("SetRulePriorities", "RulePriorities[]{RuleArn Priority}", |it, _, params| {
+        it.set_rule_priorities(params)
+    }),
+    Operation::new("AddTags", "ResourceArns[] Tags[]{Key Value}", |it, _, params| it.add_tags(params)),
+    Operation::new("RemoveTags", "ResourceArns[] TagKeys[]", |it, _, params| it.remove_tags(params)),
+    Operation::new("DescribeTags", "ResourceArns[]", |it, _, params| it.describe_tags(params)),
+];
 
 impl Elbv2 {
     pub(super) fn dispatch(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let params = &request.params;
-        match request.operation.as_str() {
-            "CreateLoadBalancer" => self.create_load_balancer(cx, params),
-            "DescribeLoadBalancers" => self.describe_load_balancers(cx, params),
-            "DeleteLoadBalancer" => self.delete_load_balancer(cx, params),
-            "DescribeLoadBalancerAttributes" => self.describe_load_balancer_attributes(params),
-            "ModifyLoadBalancerAttributes" => self.modify_load_balancer_attributes(params),
-            "SetSecurityGroups" => self.set_security_groups(cx, params),
-            "SetSubnets" => self.set_subnets(cx, params),
-            "DescribeCapacityReservation" => self.describe_capacity_reservation(params),
-            "SetIpAddressType" => self.set_ip_address_type(params),
-
-            "CreateTargetGroup" => self.create_target_group(cx, params),
-            "DescribeTargetGroups" => self.describe_target_groups(params),
-            "ModifyTargetGroup" => self.modify_target_group(params),
-            "DeleteTargetGroup" => self.delete_target_group(params),
-            "DescribeTargetGroupAttributes" => self.describe_target_group_attributes(params),
-            "ModifyTargetGroupAttributes" => self.modify_target_group_attributes(params),
-
-            "RegisterTargets" => self.register_targets(cx, params),
-            "DeregisterTargets" => self.deregister_targets(cx, params),
-            "DescribeTargetHealth" => self.describe_target_health(params),
-
-            "CreateListener" => self.create_listener(cx, params),
-            "DescribeListeners" => self.describe_listeners(params),
-            "ModifyListener" => self.modify_listener(params),
-            "DeleteListener" => self.delete_listener(params),
-            "DescribeListenerAttributes" => self.describe_listener_attributes(params),
-            "ModifyListenerAttributes" => self.modify_listener_attributes(params),
-
-            "CreateRule" => self.create_rule(cx, params),
-            "DescribeRules" => self.describe_rules(params),
-            "ModifyRule" => self.modify_rule(params),
-            "DeleteRule" => self.delete_rule(params),
-            "SetRulePriorities" => self.set_rule_priorities(params),
-
-            "AddTags" => self.add_tags(params),
-            "RemoveTags" => self.remove_tags(params),
-            "DescribeTags" => self.describe_tags(params),
-
-            other => Err(ApiError::unknown_operation(other)),
-        }
+        let operation = operation::find(&[OPERATIONS], request)?;
+        (operation.run)(self, cx, &request.params)
     }
 }

@@ -4,33 +4,43 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::images;
-use super::wire::{Answer, ApiError, Request, Value};
+use super::wire::operation;
+use super::wire::{Answer, ApiError, Params, Request, Value};
 
 /// AWS's bound on the names of one GetParameters call.
 const NAMES_MAX: usize = 10;
 
+type Operation = operation::Operation<()>;
+
+/// Every operation, as it is declared. The service has no state: the parameters are AWS's public ones.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::new("GetParameter", "Name WithDecryption", |(), cx, params| get_parameter(cx, params))
+        .differs("The public parameters of AWS's images; none can be put."),
+    Operation::new("GetParameters", "Names[] WithDecryption", |(), cx, params| get_parameters(cx, params)),
+];
+
 /// Runs one operation.
 pub fn call(cx: &mut Context, request: &Request) -> Answer {
-    match request.operation.as_str() {
-        "GetParameter" => {
-            let name = request.params.required("Name")?;
-            let not_found = || ApiError::new("ParameterNotFound", format!("Parameter {name} not found."));
-            Ok(Value::map().with("Parameter", parameter(cx, name).ok_or_else(not_found)?))
-        }
-        "GetParameters" => {
-            let names = request.params.texts("Names");
-            if names.is_empty() || names.len() > NAMES_MAX {
-                let message = format!("Member must have length between 1 and {NAMES_MAX}: names");
-                return Err(ApiError::new("ValidationException", message));
-            }
-            let (found, missing): (Vec<&str>, Vec<&str>) =
-                names.into_iter().partition(|name| images::by_parameter(name).is_some());
-            Ok(Value::map()
-                .with("Parameters", Value::list(found.into_iter().filter_map(|name| parameter(cx, name))))
-                .with("InvalidParameters", Value::list(missing.into_iter().map(Value::from))))
-        }
-        other => Err(ApiError::unknown_operation(other)),
+    (operation::find(&[OPERATIONS], request)?.run)(&mut (), cx, &request.params)
+}
+
+fn get_parameter(cx: &Context, params: &Params) -> Answer {
+    let name = params.required("Name")?;
+    let not_found = || ApiError::new("ParameterNotFound", format!("Parameter {name} not found."));
+    Ok(Value::map().with("Parameter", parameter(cx, name).ok_or_else(not_found)?))
+}
+
+fn get_parameters(cx: &Context, params: &Params) -> Answer {
+    let names = params.texts("Names");
+    if names.is_empty() || names.len() > NAMES_MAX {
+        let message = format!("Member must have length between 1 and {NAMES_MAX}: names");
+        return Err(ApiError::new("ValidationException", message));
     }
+    let (found, missing): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| images::by_parameter(name).is_some());
+    Ok(Value::map()
+        .with("Parameters", Value::list(found.into_iter().filter_map(|name| parameter(cx, name))))
+        .with("InvalidParameters", Value::list(missing.into_iter().map(Value::from))))
 }
 
 fn parameter(cx: &Context, name: &str) -> Option<Value> {
@@ -50,7 +60,7 @@ fn parameter(cx: &Context, name: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::wire::{Params, Service};
+    use crate::region::wire::Service;
     use crate::region::world::World;
 
     fn get(operation: &str, params: Vec<(String, Value)>) -> Answer {

@@ -6,6 +6,7 @@
 
 pub mod cbor;
 pub mod json;
+pub mod operation;
 pub mod protocol;
 pub mod query;
 pub mod xml;

@@ -38,6 +38,9 @@ const SERVICES: [(Service, &str, &str, &str); 6] = [
     (Service::Ssm, "ssm", "2014-11-06", "http://ssm.amazonaws.com/doc/2014-11-06/"),
 ];
 
+/// The API version of classic load balancers, which sign as the newer ones do.
+const CLASSIC: &str = "2012-06-01";
+
 /// CloudWatch's name in RPC paths and JSON targets.
 const CLOUDWATCH_RPC: &str = "GraniteServiceVersion20100801";
 
@@ -83,7 +86,12 @@ pub fn read(protocol: Protocol, head: &Parts, body: &[u8]) -> Result<Request, Ap
                     "The request must contain the parameter Action: this is an AWS endpoint.",
                 )
             })?;
-            let service = scope(head)
+            let signed = scope(head);
+            let version = params.text("Version").unwrap_or_default();
+            if signed == Some(Service::Elbv2) && version == CLASSIC {
+                return Err(unknown_service("classic load balancers; application load balancers are `elbv2`"));
+            }
+            let service = signed
                 .or_else(|| by_version(&params))
                 .ok_or_else(|| unknown_service(params.text("Version").unwrap_or("no version")))?;
             Ok(Request { service, operation: operation.to_owned(), params })
@@ -204,6 +212,14 @@ mod tests {
             ],
         );
         assert_eq!(read_both(&json, b"{}").1.unwrap().service, Service::Cloudwatch);
+    }
+
+    #[test]
+    fn classic_load_balancers_are_not_taken_for_application_load_balancers() {
+        let head = head("/", &[("authorization", &signed("elasticloadbalancing"))]);
+        let refused = read_both(&head, b"Action=DescribeLoadBalancers&Version=2012-06-01").1.unwrap_err();
+        assert!(refused.code == "UnknownService" && refused.message.contains("classic"), "{refused:?}");
+        assert!(read_both(&head, b"Action=DescribeLoadBalancers&Version=2015-12-01").1.is_ok());
     }
 
     #[test]

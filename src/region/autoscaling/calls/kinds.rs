@@ -5,14 +5,14 @@ use super::super::model::Autoscaling;
 use super::super::policy::AdjustmentType;
 use super::super::process::Process;
 use super::super::termination::TerminationPolicy;
-use crate::region::wire::{Answer, Params, Value};
+use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's quotas; the embedded region does not enforce the first two.
 const GROUPS_MAX: i64 = 500;
 const LAUNCH_CONFIGURATIONS_MAX: i64 = 200;
 
-/// `None` where the operation is not one of these.
-pub fn call(service: &Autoscaling, operation: &str, params: &Params) -> Option<Answer> {
+/// Runs one of these operations.
+pub fn call(service: &Autoscaling, operation: &str, params: &Params) -> Answer {
     let named = |field: &str, item: &str, names: Vec<&str>| {
         let items = names.into_iter().map(|name| Value::map().with(item, Value::from(name)));
         Value::map().with(field, Value::list(items))
@@ -39,14 +39,14 @@ pub fn call(service: &Autoscaling, operation: &str, params: &Params) -> Option<A
             .with("NumberOfAutoScalingGroups", Value::from(i64::try_from(service.groups.len()).unwrap_or(i64::MAX)))
             .with("NumberOfLaunchConfigurations", Value::from(0_i64)),
         // Lifecycle hooks, notifications, classic load balancers, warm pools and launch configurations cannot be made here.
-        "DescribeLifecycleHooks" => return Some(none_of(service, params, "LifecycleHooks")),
-        "DescribeLoadBalancers" => return Some(none_of(service, params, "LoadBalancers")),
-        "DescribeWarmPool" => return Some(none_of(service, params, "Instances")),
+        "DescribeLifecycleHooks" => return none_of(service, params, "LifecycleHooks"),
+        "DescribeLoadBalancers" => return none_of(service, params, "LoadBalancers"),
+        "DescribeWarmPool" => return none_of(service, params, "Instances"),
         "DescribeNotificationConfigurations" => Value::map().with("NotificationConfigurations", Value::list([])),
         "DescribeLaunchConfigurations" => Value::map().with("LaunchConfigurations", Value::list([])),
-        _ => return None,
+        _ => return Err(ApiError::unknown_operation(operation)),
     };
-    Some(Ok(answer))
+    Ok(answer)
 }
 
 /// A group that exists has none of these.

@@ -1,0 +1,130 @@
+//! What a call may say: parameters that EC2 does not know here are refused by name, dry runs change nothing, and a
+//! launch is checked as AWS checks it.
+
+use super::tests::Story;
+
+const RUN: &str = "ImageId=ami-0a1b2c3d4e5f60001&InstanceType=t2.large&MinCount=1&MaxCount=1";
+
+#[test]
+fn a_launch_is_refused_by_the_name_of_what_the_region_cannot_do() {
+    let mut story = Story::new();
+    for (more, code, named) in [
+        ("CpuOptions.CoreCount=1", "UnknownParameter", "CpuOptions"),
+        ("Ipv6AddressCount=1", "UnknownParameter", "Ipv6AddressCount"),
+        ("Placement.HostId=h-1", "UnknownParameter", "Placement.HostId"),
+        ("Placement.Tenancy=dedicated", "InvalidParameterValue", "Placement.Tenancy"),
+        (
+            "BlockDeviceMapping.1.DeviceName=/dev/sdf&BlockDeviceMapping.1.Ebs.VolumeSize=10",
+            "InvalidBlockDeviceMapping",
+            "/dev/sdf",
+        ),
+        (
+            "NetworkInterface.1.DeviceIndex=0&NetworkInterface.2.DeviceIndex=1",
+            "InvalidParameterValue",
+            "NetworkInterface.2",
+        ),
+        (
+            "TagSpecification.1.ResourceType=car&TagSpecification.1.Tag.1.Key=a",
+            "InvalidParameterValue",
+            "TagSpecification.1.ResourceType",
+        ),
+        ("TagSpecification=instance", "InvalidParameterValue", "TagSpecification"),
+        ("TemplateId=lt-1", "UnknownParameter", "TemplateId"),
+    ] {
+        let error = story.refused("RunInstances", &format!("{RUN}&{more}"));
+        assert_eq!(error.code, code, "{more}");
+        assert!(error.message.contains(named), "{more}: {}", error.message);
+    }
+}
+
+#[test]
+fn a_name_that_a_caller_made_up_never_becomes_part_of_an_answer() {
+    let mut story = Story::new();
+    let data = "LaunchTemplateName=web&LaunchTemplateData.ImageId=ami-0a1b2c3d4e5f60001";
+    let error = story.refused("CreateLaunchTemplate", &format!("{data}&LaunchTemplateData.%3Cx+y%3D%22=1"));
+    assert_eq!(error.code, "UnknownParameter");
+    assert!(error.message.contains("LaunchTemplateData.<x y=\""), "{}", error.message);
+    assert!(
+        story
+            .call("DescribeLaunchTemplateVersions", "LaunchTemplateVersion.1=$Latest")
+            .maps("launchTemplateVersionSet")
+            .is_empty()
+    );
+}
+
+#[test]
+fn every_operation_takes_a_dry_run_and_changes_nothing() {
+    let mut story = Story::new();
+    for (operation, form) in [
+        ("RunInstances", RUN),
+        ("DescribeVpcs", ""),
+        ("DescribeInstanceTypes", ""),
+        ("CreateVpc", "CidrBlock=10.0.0.0/16"),
+        ("CreateSecurityGroup", "GroupName=web&GroupDescription=d"),
+        ("CreateLaunchTemplate", "LaunchTemplateName=web&LaunchTemplateData.InstanceType=t2.large"),
+    ] {
+        let error = story.refused(operation, &format!("{form}&DryRun=true"));
+        assert_eq!((error.status, error.code.as_str()), (412, "DryRunOperation"), "{operation}");
+    }
+    assert_eq!(story.error("CreateVpc", "CidrBlock=nonsense&DryRun=true"), "InvalidParameterValue");
+    assert!(story.call("DescribeInstances", "").maps("reservationSet").is_empty());
+    assert_eq!(story.call("DescribeVpcs", "").maps("vpcSet").len(), 1);
+    assert!(story.call("DescribeLaunchTemplates", "").maps("launchTemplates").is_empty());
+}
+
+#[test]
+fn a_launch_names_an_image_and_a_key_that_exist_and_a_type_of_the_images_architecture() {
+    let mut story = Story::new();
+    let launch = |image: &str, kind: &str, more: &str| {
+        format!("ImageId={image}&InstanceType={kind}&MinCount=1&MaxCount=1{more}")
+    };
+    let (intel, arm) = ("ami-0a1b2c3d4e5f60001", "ami-0a1b2c3d4e5f60002");
+    assert_eq!(story.error("RunInstances", &launch("ami-0123456789abcdef0", "t2.large", "")), "InvalidAMIID.NotFound");
+    assert_eq!(story.error("RunInstances", &launch("image", "t2.large", "")), "InvalidAMIID.Malformed");
+    assert_eq!(story.error("RunInstances", &launch(intel, "t2.large", "&KeyName=none")), "InvalidKeyPair.NotFound");
+    let error = story.refused("RunInstances", &launch(intel, "t4g.small", ""));
+    assert_eq!(error.code, "InvalidParameterValue");
+    assert!(
+        error.message.starts_with("The architecture 'arm64' of the specified instance type does not match"),
+        "{}",
+        error.message
+    );
+    story.call("RunInstances", &launch(arm, "t4g.small", ""));
+}
+
+#[test]
+fn a_protected_instance_does_not_stop_until_its_attribute_changes() {
+    let mut story = Story::new();
+    let id = story.run("DisableApiStop=true&InstanceInitiatedShutdownBehavior=terminate");
+    let shown = |story: &mut Story, attribute: &str| {
+        let form = format!("InstanceId={id}&Attribute={attribute}");
+        story.call("DescribeInstanceAttribute", &form).map(attribute).unwrap().text("value").map(str::to_owned)
+    };
+    assert_eq!(shown(&mut story, "instanceInitiatedShutdownBehavior").as_deref(), Some("terminate"));
+    assert_eq!(story.error("StopInstances", &format!("InstanceId.1={id}")), "OperationNotPermitted");
+    story.call("ModifyInstanceAttribute", &format!("InstanceId={id}&DisableApiStop.Value=false"));
+    let type_form = format!("InstanceId={id}&InstanceType.Value=m4.large");
+    assert_eq!(story.error("ModifyInstanceAttribute", &type_form), "IncorrectInstanceState");
+    story.stop(&id);
+    story.call("ModifyInstanceAttribute", &type_form);
+    story.call("ModifyInstanceAttribute", &format!("InstanceId={id}&Attribute=userData&Value=aGVsbG8="));
+    assert_eq!(shown(&mut story, "instanceType").as_deref(), Some("m4.large"));
+    assert_eq!(shown(&mut story, "userData").as_deref(), Some("aGVsbG8="));
+    let two = format!("InstanceId={id}&InstanceType.Value=m4.large&DisableApiStop.Value=true");
+    assert_eq!(story.error("ModifyInstanceAttribute", &two), "InvalidParameterCombination");
+}
+
+#[test]
+fn interfaces_and_spot_requests_carry_the_tags_of_the_launch() {
+    let mut story = Story::new();
+    let tags = ["network-interface", "spot-instances-request"].iter().enumerate().map(|(index, kind)| {
+        let at = format!("TagSpecification.{}", index + 1);
+        format!("{at}.ResourceType={kind}&{at}.Tag.1.Key=role&{at}.Tag.1.Value={kind}")
+    });
+    let tags: Vec<String> = tags.collect();
+    story.run(&format!("InstanceMarketOptions.MarketType=spot&{}", tags.join("&")));
+    let filter = "Filter.1.Name=tag:role&Filter.1.Value.1=network-interface";
+    assert_eq!(story.call("DescribeNetworkInterfaces", filter).maps("networkInterfaceSet").len(), 1);
+    let filter = "Filter.1.Name=resource-type&Filter.1.Value.1=spot-instances-request";
+    assert_eq!(story.call("DescribeTags", filter).maps("tagSet")[0].text("value"), Some("spot-instances-request"));
+}
