@@ -1,4 +1,8 @@
-//! Instance types: how many virtual CPUs and how much memory each has, as AWS's instance type pages list them.
+//! Instance types: how many virtual CPUs and how much memory each has, what it is made of, as AWS's DescribeInstanceTypes
+//! says. `instance-types.txt` is the list (`scripts/instance-types` makes it): a family a line with its architecture,
+//! hypervisor and generation, then `size=vcpus:MiB:threads of a core`.
+
+use std::sync::LazyLock;
 
 /// One type.
 #[derive(Clone, Copy, Debug)]
@@ -6,97 +10,51 @@ pub struct InstanceType {
     pub name: &'static str,
     pub vcpus: u16,
     pub memory_mib: u32,
+    pub threads_per_core: u16,
+    architecture: &'static str,
+    hypervisor: &'static str,
+    is_current: bool,
 }
 
-const fn row(name: &'static str, vcpus: u16, memory_mib: u32) -> InstanceType {
-    InstanceType { name, vcpus, memory_mib }
-}
+const LIST: &str = include_str!("instance-types.txt");
 
-/// The types that the region offers, in every zone.
-pub const TYPES: [InstanceType; 78] = [
-    row("t2.nano", 1, 512),
-    row("t2.micro", 1, 1024),
-    row("t2.small", 1, 2048),
-    row("t2.medium", 2, 4096),
-    row("t2.large", 2, 8192),
-    row("t2.xlarge", 4, 16384),
-    row("t2.2xlarge", 8, 32768),
-    row("t3.nano", 2, 512),
-    row("t3.micro", 2, 1024),
-    row("t3.small", 2, 2048),
-    row("t3.medium", 2, 4096),
-    row("t3.large", 2, 8192),
-    row("t3.xlarge", 4, 16384),
-    row("t3.2xlarge", 8, 32768),
-    row("t3a.nano", 2, 512),
-    row("t3a.micro", 2, 1024),
-    row("t3a.small", 2, 2048),
-    row("t3a.medium", 2, 4096),
-    row("t3a.large", 2, 8192),
-    row("t3a.xlarge", 4, 16384),
-    row("t3a.2xlarge", 8, 32768),
-    row("t4g.nano", 2, 512),
-    row("t4g.micro", 2, 1024),
-    row("t4g.small", 2, 2048),
-    row("t4g.medium", 2, 4096),
-    row("t4g.large", 2, 8192),
-    row("t4g.xlarge", 4, 16384),
-    row("t4g.2xlarge", 8, 32768),
-    row("m4.large", 2, 8192),
-    row("m4.xlarge", 4, 16384),
-    row("m4.2xlarge", 8, 32768),
-    row("m4.4xlarge", 16, 65536),
-    row("m4.10xlarge", 40, 163_840),
-    row("m4.16xlarge", 64, 262_144),
-    row("m5.large", 2, 8192),
-    row("m5.xlarge", 4, 16384),
-    row("m5.2xlarge", 8, 32768),
-    row("m5.4xlarge", 16, 65536),
-    row("m5.8xlarge", 32, 131_072),
-    row("m5.12xlarge", 48, 196_608),
-    row("m6i.large", 2, 8192),
-    row("m6i.xlarge", 4, 16384),
-    row("m6i.2xlarge", 8, 32768),
-    row("m6i.4xlarge", 16, 65536),
-    row("m6i.8xlarge", 32, 131_072),
-    row("m6g.medium", 1, 4096),
-    row("m6g.large", 2, 8192),
-    row("m6g.xlarge", 4, 16384),
-    row("m6g.2xlarge", 8, 32768),
-    row("m7i.large", 2, 8192),
-    row("m7i.xlarge", 4, 16384),
-    row("m7i.2xlarge", 8, 32768),
-    row("m7g.medium", 1, 4096),
-    row("m7g.large", 2, 8192),
-    row("m7g.xlarge", 4, 16384),
-    row("c4.large", 2, 3840),
-    row("c4.xlarge", 4, 7680),
-    row("c5.large", 2, 4096),
-    row("c5.xlarge", 4, 8192),
-    row("c5.2xlarge", 8, 16384),
-    row("c5.4xlarge", 16, 32768),
-    row("c5.9xlarge", 36, 73728),
-    row("c6i.large", 2, 4096),
-    row("c6i.xlarge", 4, 8192),
-    row("c6i.2xlarge", 8, 16384),
-    row("c6i.4xlarge", 16, 32768),
-    row("c6g.medium", 1, 2048),
-    row("c6g.large", 2, 4096),
-    row("c6g.xlarge", 4, 8192),
-    row("c7g.large", 2, 4096),
-    row("c7g.xlarge", 4, 8192),
-    row("c7i.large", 2, 4096),
-    row("c7i.xlarge", 4, 8192),
-    row("r5.large", 2, 16384),
-    row("r5.xlarge", 4, 32768),
-    row("r6i.large", 2, 16384),
-    row("r6i.xlarge", 4, 32768),
-    row("r6g.large", 2, 16384),
-];
+/// The types that the region offers, in every zone, by name.
+pub static TYPES: LazyLock<Vec<InstanceType>> = LazyLock::new(|| {
+    let mut types: Vec<InstanceType> = LIST.lines().flat_map(family).collect();
+    types.sort_by_key(|row| row.name);
+    types
+});
+
+/// The types of one line.
+///
+/// # Panics
+/// On a line that is not as the module says: a mistake in the list, which every test that looks at a type finds.
+fn family(line: &'static str) -> Vec<InstanceType> {
+    let mut words = line.split(' ');
+    let mut word = || words.next().unwrap_or_else(|| panic!("the line is short: {line}"));
+    let (family, architecture, hypervisor, generation) = (word(), word(), word(), word());
+    let one = |text: &'static str| {
+        let (size, numbers) = text.split_once('=').unwrap_or_else(|| panic!("no size: {text}"));
+        let numbers: Vec<u32> = numbers.split(':').map(|number| number.parse().expect("a number")).collect();
+        let small = |number: u32| u16::try_from(number).expect("few");
+        InstanceType {
+            // For the whole life of the program: there is one list.
+            name: Box::leak(format!("{family}.{size}").into_boxed_str()),
+            vcpus: small(numbers[0]),
+            memory_mib: numbers[1],
+            threads_per_core: small(numbers[2]),
+            architecture,
+            hypervisor,
+            is_current: generation == "current",
+        }
+    };
+    words.map(one).collect()
+}
 
 /// The type of that name.
 pub fn find(name: &str) -> Option<&'static InstanceType> {
-    TYPES.iter().find(|row| row.name == name)
+    let types = &*TYPES;
+    types.binary_search_by_key(&name, |row| row.name).ok().map(|index| &types[index])
 }
 
 impl InstanceType {
@@ -105,13 +63,18 @@ impl InstanceType {
         self.name.split('.').next().unwrap_or(self.name)
     }
 
-    /// Graviton families carry a `g` after their generation.
+    /// `x86_64` or `arm64`.
     pub fn architecture(&self) -> &'static str {
-        if self.family().ends_with('g') { "arm64" } else { "x86_64" }
+        self.architecture
+    }
+
+    /// `xen` or `nitro`; `None` of bare metal.
+    pub fn hypervisor(&self) -> Option<&'static str> {
+        Some(self.hypervisor).filter(|name| *name != "none")
     }
 
     pub fn burstable(&self) -> bool {
-        self.name.starts_with('t')
+        matches!(self.family(), "t2" | "t3" | "t3a" | "t4g")
     }
 
     /// The credit specification that AWS gives where none is asked for.
@@ -120,28 +83,29 @@ impl InstanceType {
     }
 
     pub fn current_generation(&self) -> bool {
-        !matches!(self.family(), "t2" | "m4" | "c4")
+        self.is_current
     }
 }
 
 /// The families that the quota of vCPUs is about: the letters before the generation.
 const STANDARD_FAMILIES: [&str; 11] = ["a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"];
 
-/// The virtual CPUs of a type of the standard families, by AWS's pattern of sizes; `None` for other families and `metal`.
+/// The virtual CPUs of a type of the standard families; of one that is not in the list by AWS's pattern of sizes. `None` for
+/// other families.
 pub fn standard_vcpus(instance_type: &str) -> Option<usize> {
     let (family, size) = instance_type.split_once('.')?;
     let letters: String = family.chars().take_while(char::is_ascii_alphabetic).collect();
     if !STANDARD_FAMILIES.contains(&letters.as_str()) {
         return None;
     }
-    Some(match (family, size) {
-        // Types from before the pattern.
-        ("c4" | "d2", "8xlarge") => 36,
-        ("t2", "nano" | "micro" | "small") => 1,
-        (_, "medium") if letters != "t" => 1,
-        (_, "nano" | "micro" | "small" | "medium" | "large") => 2,
-        (_, "xlarge") => 4,
-        (_, size) => 4 * size.strip_suffix("xlarge")?.parse::<usize>().ok()?,
+    if let Some(row) = find(instance_type) {
+        return Some(row.vcpus.into());
+    }
+    Some(match size {
+        "medium" if letters != "t" => 1,
+        "nano" | "micro" | "small" | "medium" | "large" => 2,
+        "xlarge" => 4,
+        size => 4 * size.strip_suffix("xlarge")?.parse::<usize>().ok()?,
     })
 }
 
@@ -164,18 +128,24 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_of_sizes_gives_the_vcpus_of_every_standard_type_of_the_table() {
-        let mut known = 0;
-        for row in TYPES {
-            if let Some(vcpus) = standard_vcpus(row.name) {
-                assert_eq!(vcpus, usize::from(row.vcpus), "{}", row.name);
-                known += 1;
-            }
-        }
-        assert!(known * 10 > TYPES.len() * 9, "{known} of {}", TYPES.len());
+    fn the_list_has_all_families_once_and_in_order() {
+        assert!(TYPES.len() > 1000, "{}", TYPES.len());
+        assert!(TYPES.windows(2).all(|pair| pair[0].name < pair[1].name), "no type is there twice");
+        let row = find("m5.metal").unwrap();
+        assert_eq!((row.vcpus, row.hypervisor(), row.architecture()), (96, None, "x86_64"));
+        let row = find("t3.micro").unwrap();
+        assert_eq!((row.threads_per_core, row.hypervisor(), row.burstable()), (2, Some("nitro"), true));
+    }
+
+    #[test]
+    fn types_that_are_not_in_the_list_follow_the_pattern_of_sizes() {
         assert_eq!(
-            (standard_vcpus("c4.8xlarge"), standard_vcpus("g5.xlarge"), standard_vcpus("m5.metal")),
-            (Some(36), None, None)
+            (standard_vcpus("m99.large"), standard_vcpus("m99.8xlarge"), standard_vcpus("m5.metal")),
+            (Some(2), Some(32), Some(96))
+        );
+        assert_eq!(
+            (standard_vcpus("g5.xlarge"), standard_vcpus("m99.metal"), standard_vcpus("large")),
+            (None, None, None)
         );
     }
 }

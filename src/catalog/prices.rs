@@ -65,6 +65,11 @@ pub fn instance(instance_type: &str) -> Option<f64> {
     INSTANCES.iter().find(|(name, _)| *name == instance_type).map(|(_, price)| *price)
 }
 
+/// Every type that has a price, with it.
+pub fn all() -> impl Iterator<Item = (&'static str, f64)> {
+    INSTANCES.iter().copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,16 @@
 //! The live loop around the world: locks it, turns its crank when a deadline comes, passes signals to the shells.
+//!
+//! A panic in a model is a mistake in the region's own code: from then on the world may contradict itself. So the first one
+//! is the region's end ([`Region::failed`]): whoever serves it says so, keeps the state and stops.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::signal::{Probe, Signal};
-use super::wire::{Answer, Request};
+use super::wire::{Answer, ApiError, Request};
 use super::world::World;
 use crate::clock;
 
@@ -17,6 +22,8 @@ pub struct Region {
     changed: Notify,
     /// Counts changes of the world: the data plane's shells look again when it moves.
     generation: watch::Sender<u64>,
+    /// What a model panicked with.
+    failure: watch::Sender<Option<String>>,
     processes: mpsc::UnboundedSender<Signal>,
     probes: mpsc::UnboundedSender<Probe>,
 }
@@ -39,6 +46,7 @@ impl Region {
             world: Mutex::new(world),
             changed: Notify::new(),
             generation: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
             processes,
             probes,
         };
@@ -47,8 +55,14 @@ impl Region {
 
     /// Runs one operation.
     pub fn call(&self, request: &Request) -> Answer {
+        if let Some(failure) = &*self.failure.borrow() {
+            return Err(internal(failure));
+        }
         let now = clock::now();
-        let (answer, signals) = self.read(|world| world.call(now, request));
+        let (answer, signals) = match self.attempt(|world| world.call(now, request)) {
+            Ok(done) => done,
+            Err(panic) => return Err(internal(&said(&*panic))),
+        };
         self.after(signals);
         answer
     }
@@ -61,8 +75,39 @@ impl Region {
     }
 
     /// Looks at the world under its lock. For the shells' snapshots; keep it short.
+    ///
+    /// # Panics
+    /// When `look` does, which ends the region.
     pub fn read<R>(&self, look: impl FnOnce(&mut World) -> R) -> R {
-        look(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+        self.attempt(look).unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Looks at the world; a panic is the region's failure.
+    fn attempt<R>(&self, look: impl FnOnce(&mut World) -> R) -> Result<R, Box<dyn Any + Send>> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = catch_unwind(AssertUnwindSafe(|| look(&mut world)));
+        if let Err(panic) = &result {
+            self.failure.send_if_modified(|failure| {
+                let is_first = failure.is_none();
+                failure.get_or_insert_with(|| said(&**panic));
+                is_first
+            });
+        }
+        result
+    }
+
+    /// Returns when a model has panicked, with what it said.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(message) => message.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Everything that the region knows, as text: what is kept of a region that failed.
+    pub fn state(&self) -> String {
+        format!("{:?}", self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes when the world may have changed.
@@ -98,5 +143,38 @@ impl Region {
         }
         self.generation.send_modify(|generation| *generation += 1);
         self.changed.notify_one();
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// What callers of a region that failed are told.
+fn internal(failure: &str) -> ApiError {
+    let message = format!("The embedded region met a mistake in its own code and stops: {failure}");
+    ApiError { status: 500, ..ApiError::new("InternalFailure", message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::wire::{Params, Service};
+
+    #[tokio::test]
+    async fn a_panic_in_a_model_ends_the_region_and_keeps_its_state() {
+        let (region, _outward) = Region::new(World::new("us-east-1", 1));
+        let request =
+            Request { service: Service::Ec2, operation: "DescribeVpcs".to_owned(), params: Params::default() };
+        assert!(region.call(&request).is_ok());
+        let mistake = || region.read(|_| panic!("no such {}", "thing"));
+        assert!(catch_unwind(AssertUnwindSafe(mistake)).is_err());
+        assert_eq!(region.failed().await, "no such thing");
+        let refused = region.call(&request).unwrap_err();
+        assert_eq!((refused.status, refused.code.as_str()), (500, "InternalFailure"));
+        assert!(refused.message.contains("no such thing"), "{}", refused.message);
+        assert!(region.state().contains("vpc-"), "the state is there to be looked at");
     }
 }

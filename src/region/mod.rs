@@ -14,6 +14,8 @@ pub mod ec2;
 pub mod elbv2;
 pub mod facts;
 pub mod faults;
+#[cfg(test)]
+mod hostile_tests;
 pub mod ids;
 pub mod images;
 pub mod metadata;

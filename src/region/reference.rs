@@ -26,15 +26,15 @@ refused with an error that names it. A test fails when this page is out of date
 ";
 
 /// One row of the page.
-struct Row {
-    service: &'static str,
-    name: &'static str,
-    takes: &'static str,
+pub(super) struct Row {
+    pub(super) service: &'static str,
+    pub(super) name: &'static str,
+    pub(super) takes: &'static str,
     differs: &'static str,
 }
 
 /// The services as botocore calls them, with a title, and their operations.
-fn services() -> Vec<(&'static str, &'static str, Vec<Row>)> {
+pub(super) fn services() -> Vec<(&'static str, &'static str, Vec<Row>)> {
     fn rows<S>(service: &'static str, tables: &[&'static [Operation<S>]]) -> Vec<Row> {
         let row = |it: &Operation<S>| Row { service, name: it.name, takes: it.takes, differs: it.differs };
         tables.iter().flat_map(|table| table.iter()).map(row).collect()

@@ -58,7 +58,7 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let processes = Arc::new(Processes::new(Arc::clone(&region), home, program));
     let instances = tokio::spawn(Arc::clone(&processes).run(outward.processes, stop.clone()));
-    let time = {
+    let mut time = {
         let region = Arc::clone(&region);
         tokio::spawn(async move { region.run().await })
     };
@@ -78,7 +78,12 @@ pub async fn serve(
     record.write(home).map_err(|error| failed(&record_file(home).display().to_string(), error))?;
     ready(&record);
     tracing::info!(endpoint = record.endpoint, block, "serving");
-    end.next().await;
+    let failure = tokio::select! {
+        () = end.next() => None,
+        message = region.failed() => Some(message),
+        _ = &mut time => Some("the task that lets time pass has ended".to_owned()),
+    };
+    let failure = failure.map(|message| failure_of(&region, home, &message));
     tracing::info!("stopping");
     stop.cancel();
     let _ = instances.await;
@@ -88,7 +93,22 @@ pub async fn serve(
     time.abort();
     // A record that cannot be removed is stale: readers ask the endpoint.
     let _ = std::fs::remove_file(record_file(home));
-    Ok(())
+    failure.map_or(Ok(()), Err)
+}
+
+/// What a region that failed is remembered by, in its home.
+const FAILED_STATE: &str = "failed-state.txt";
+
+/// Keeps the state of a region that failed, and says where.
+fn failure_of(region: &Region, home: &Path, message: &str) -> Problem {
+    let path = home.join(FAILED_STATE);
+    let kept = std::fs::write(&path, format!("{message}\n\n{}\n", region.state()));
+    tracing::error!(message, "the region met a mistake in its own code and stops");
+    let problem = Problem::new("The region failed", format!("a mistake in its own code: {message}"));
+    match kept {
+        Ok(()) => problem.hint(format!("{} has its state; please report it with `local logs`", path.display())),
+        Err(error) => problem.hint(format!("its state could not be kept in {}: {error}", path.display())),
+    }
 }
 
 /// The lock of the home: one region each.

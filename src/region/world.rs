@@ -3,6 +3,8 @@
 //! `call` runs an operation, `signal` takes what a shell has to say, `advance` lets time pass. Each returns the signals
 //! that leave for the shells. Nothing here does I/O or reads a clock.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use jiff::Timestamp;
 
 use super::addresses::Addresses;
@@ -159,7 +161,8 @@ impl World {
         outward
     }
 
-    /// Takes one service out of the world, so that it may change while the others answer its questions.
+    /// Takes one service out of the world, so that it may change while the others answer its questions. It is put back
+    /// even when it panics: what the region knew is then still there to be looked at.
     fn with<S: Default, R>(
         &mut self,
         now: Timestamp,
@@ -168,9 +171,9 @@ impl World {
         run: impl FnOnce(&mut S, &mut Context) -> R,
     ) -> R {
         let mut taken = std::mem::take(service(&mut self.services));
-        let result = run(&mut taken, &mut self.context(now, signals));
+        let result = catch_unwind(AssertUnwindSafe(|| run(&mut taken, &mut self.context(now, signals))));
         *service(&mut self.services) = taken;
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn context<'a>(&'a mut self, now: Timestamp, signals: &'a mut Vec<Signal>) -> Context<'a> {
@@ -260,6 +263,17 @@ mod tests {
         assert_eq!(world.admit("ca-central-1"), Ok(()));
         let refused = world.admit("us-east-1").unwrap_err();
         assert!(refused.code == "InvalidRegion" && refused.message.contains("is ca-central-1"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_service_that_panics_keeps_what_it_knew() {
+        let mut world = World::new("us-east-1", 1);
+        let zones = world.services.ec2.network.subnets.len();
+        let fail = |world: &mut World| {
+            world.with(Timestamp::UNIX_EPOCH, &mut Vec::new(), |s| &mut s.ec2, |_, _| panic!("a mistake"));
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| fail(&mut world))).is_err());
+        assert_eq!(world.services.ec2.network.subnets.len(), zones);
     }
 
     #[test]

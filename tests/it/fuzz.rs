@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_ec2::primitives::Blob;
 use cloudscale::clock;
 use cloudscale::clock::simulated::Simulation;
 use cloudscale::cloud::tags;
@@ -28,7 +29,7 @@ use tracing_subscriber::EnvFilter;
 use super::fuzz_stack::{CapacitySpec, ClusterSpec, NAME, StackSpec, stacks};
 use super::inventory::{Thing, counts, inventory};
 use super::memory_line::{Fate, Faults, Line};
-use super::quick_region::quick_region;
+use super::quick_region::{PUBLIC_KEY, quick_region};
 use super::tamper::{Tamper, tampers};
 use super::tap::Side;
 
@@ -182,6 +183,8 @@ async fn neighbours(world: &World) -> Stack {
     let subnets = clients.ec2.describe_subnets().send().await.expect("subnets");
     let vpc = subnets.subnets()[0].vpc_id().expect("a VPC");
     let ec2 = &clients.ec2;
+    let key = ec2.import_key_pair().key_name("staff").public_key_material(Blob::new(PUBLIC_KEY));
+    key.send().await.expect("a key pair");
     let instance = ec2.run_instances().image_id("ami-0a1b2c3d4e5f60001").instance_type("t2.micro".into());
     instance.min_count(1).max_count(1).send().await.expect("an instance");
     let group = ec2.create_security_group().group_name("cs-fuzzed--by-hand").description("ours?").vpc_id(vpc);

@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::moto::REGION;
 
+/// A key that stacks with `ssh` may name, once it is imported.
+pub const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here";
+
 /// An empty region, turned by tasks of the runtime that this is called on.
 pub fn quick_region(seed: u64) -> Arc<Region> {
     let (region, outward) = Region::new(World::new(REGION, seed));

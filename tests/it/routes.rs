@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::moto::Moto;
+use super::quick_region::PUBLIC_KEY;
 use super::rehearsal::Rehearsal;
 use super::visitor::Visitor;
 
@@ -136,6 +137,8 @@ async fn ssh_is_open_to_one_range_only_while_the_stack_says_so() {
     let stack = Rehearsal::edited(CANARY, &[]);
     let plain = std::fs::read_to_string(&stack.stack).expect("the stack");
     stack.file("stack.yaml", &(plain.clone() + "ssh: {key: laptop, cidr: 203.0.113.7/32}\n"));
+    let import = ["ec2", "import-key-pair", "--key-name", "laptop", "--public-key-material"];
+    stack.aws(&[&import[..], &[PUBLIC_KEY]].concat()).ok();
     stack.cloudscale(&["up"]).ok();
     let query = "SecurityGroups[].IpPermissions[] | [?FromPort==`22`].IpRanges[].CidrIp";
     let open = || stack.aws(&["ec2", "describe-security-groups", "--query", query]).ok().json();

@@ -21,6 +21,14 @@ impl Story {
         Params(fields)
     }
 
+    fn refused(&mut self, operation: &str, form: &str) -> String {
+        let params = query::parse(form.as_bytes()).unwrap();
+        let request = Request { service: Service::Autoscaling, operation: operation.to_owned(), params };
+        let error = self.world.call(self.now, &request).0.unwrap_err();
+        assert_eq!(error.code, "ValidationError", "{operation}: {}", error.message);
+        error.message
+    }
+
     /// Processes start and end at once.
     fn play(&mut self, mut outward: Vec<Signal>) {
         while let Some(signal) = outward.pop() {
@@ -155,4 +163,72 @@ fn a_group_launches_through_ec2_replaces_what_died_and_ends_everything_with_itse
     let states: Vec<InstanceState> =
         story.world.services.ec2.instances_facts().into_iter().map(|facts| facts.state).collect();
     assert_eq!(states, [InstanceState::Terminated; 4]);
+}
+
+#[test]
+fn a_step_policy_names_the_alarms_that_invoke_it() {
+    let mut story = Story::with_group(5, "&LaunchTemplate.LaunchTemplateName=web");
+    let policy = "AutoScalingGroupName=web&PolicyName=up&PolicyType=StepScaling&AdjustmentType=ChangeInCapacity\
+                  &StepAdjustments.member.1.MetricIntervalLowerBound=0&StepAdjustments.member.1.ScalingAdjustment=1";
+    let made = story.call(Service::Autoscaling, "PutScalingPolicy", policy);
+    let arn = made.text("PolicyARN").unwrap().to_owned();
+    let alarm = format!(
+        "AlarmName=busy&Namespace=AWS%2FEC2&MetricName=CPUUtilization&Statistic=Average&Period=60&EvaluationPeriods=1\
+         &Threshold=70&ComparisonOperator=GreaterThanThreshold&AlarmActions.member.1={arn}"
+    );
+    story.call(Service::Cloudwatch, "PutMetricAlarm", &alarm);
+    let shown =
+        story.call(Service::Autoscaling, "DescribePolicies", "AutoScalingGroupName=web").maps("ScalingPolicies");
+    let alarms = shown[0].maps("Alarms");
+    assert_eq!(alarms[0].text("AlarmName"), Some("busy"));
+    assert_eq!(alarms[0].text("AlarmARN"), Some("arn:aws:cloudwatch:us-east-1:000000000000:alarm:busy"));
+}
+
+#[test]
+fn a_group_is_refused_for_what_it_names_or_lacks() {
+    let mut story = Story::with_group(5, "&LaunchTemplate.LaunchTemplateName=web");
+    let subnets = story.call(Service::Ec2, "DescribeSubnets", "").maps("subnetSet");
+    let subnet = subnets[0].text("subnetId").unwrap();
+    let group = format!("AutoScalingGroupName=two&MinSize=0&MaxSize=1&VPCZoneIdentifier={subnet}");
+    let with = |more: &str| format!("{group}&LaunchTemplate.LaunchTemplateName=web&{more}");
+    for (form, named) in [
+        (with("AvailabilityZoneDistribution.CapacityDistributionStrategy=balanced-only"), "balanced-only"),
+        (with("HealthCheckType=EBS"), "EBS"),
+        (with("LifecycleHookSpecificationList.member.1.LifecycleHookName=x"), "LifecycleHookSpecificationList"),
+        (with("LaunchTemplate.LaunchTemplateId=lt-1"), "either launchTemplateId or LaunchTemplateName"),
+    ] {
+        let message = story.refused("CreateAutoScalingGroup", &form);
+        assert!(message.contains(named), "{form}: {message}");
+    }
+    let template = |story: &mut Story, name: &str, data: &str| {
+        story.call(
+            Service::Ec2,
+            "CreateLaunchTemplate",
+            &format!("LaunchTemplateName={name}&LaunchTemplateData.{data}"),
+        );
+        story.refused("CreateAutoScalingGroup", &format!("{group}&LaunchTemplate.LaunchTemplateName={name}"))
+    };
+    let message = template(&mut story, "no-image", "InstanceType=t3.micro");
+    assert!(message.contains("must contain the parameter ImageId"), "{message}");
+    let message = template(&mut story, "no-type", "ImageId=ami-0a1b2c3d4e5f60001");
+    assert!(message.contains("must contain the parameter InstanceType"), "{message}");
+}
+
+#[test]
+fn a_page_of_groups_has_fifty_unless_more_are_asked_for() {
+    let mut story = Story::with_group(5, "&LaunchTemplate.LaunchTemplateName=web");
+    let subnets = story.call(Service::Ec2, "DescribeSubnets", "").maps("subnetSet");
+    let subnet = subnets[0].text("subnetId").unwrap();
+    for number in 0..59 {
+        let form = format!(
+            "AutoScalingGroupName=g{number:02}&MinSize=0&MaxSize=1&VPCZoneIdentifier={subnet}\
+             &LaunchTemplate.LaunchTemplateName=web"
+        );
+        story.call(Service::Autoscaling, "CreateAutoScalingGroup", &form);
+    }
+    let mut page = |form: &str| {
+        let answer = story.call(Service::Autoscaling, "DescribeAutoScalingGroups", form);
+        (answer.list("AutoScalingGroups").len(), answer.text("NextToken").is_some())
+    };
+    assert_eq!((page(""), page("MaxRecords=100")), ((50, true), (60, false)));
 }

@@ -27,6 +27,21 @@ impl Cidr {
         self.length <= other.length && other.address & mask(self.length) == self.address
     }
 
+    pub fn has(self, address: Ipv4Addr) -> bool {
+        u32::from(address) & mask(self.length) == self.address
+    }
+
+    /// The addresses that AWS leaves to hosts: all but the first four and the last (VPC user guide, "Subnet sizing").
+    pub fn hosts(self) -> impl Iterator<Item = Ipv4Addr> {
+        let last = self.address | !mask(self.length);
+        (self.address.saturating_add(4)..last).map(Ipv4Addr::from)
+    }
+
+    /// How many of them there are.
+    pub fn host_count(self) -> u64 {
+        (1u64 << (32 - self.length)).saturating_sub(5)
+    }
+
     pub fn overlaps(self, other: Self) -> bool {
         self.contains(other) || other.contains(self)
     }
@@ -52,6 +67,16 @@ mod tests {
         assert_eq!(text("10.1.2.3/8").as_deref(), Some("10.0.0.0/8"));
         assert_eq!(text("1.2.3.4/0").as_deref(), Some("0.0.0.0/0"));
         assert_eq!([text("10.0.0.0"), text("10.0.0.0/33"), text("10.0.0/8")], [None, None, None]);
+    }
+
+    #[test]
+    fn aws_keeps_five_addresses_of_a_subnet() {
+        let cidr = Cidr::parse("10.77.1.0/28").unwrap();
+        let hosts: Vec<Ipv4Addr> = cidr.hosts().collect();
+        assert_eq!((hosts[0], hosts[10]), (Ipv4Addr::new(10, 77, 1, 4), Ipv4Addr::new(10, 77, 1, 14)));
+        assert_eq!((hosts.len(), cidr.host_count()), (11, 11));
+        assert!(cidr.has(hosts[0]) && !cidr.has(Ipv4Addr::new(10, 77, 1, 16)));
+        assert_eq!(Cidr::parse("10.0.0.0/16").unwrap().host_count(), 65_531);
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn state_name(state: InstanceState) -> &'static str {
 
 /// A private DNS name as the VPC's resolver would know it: `ip-127-31-0-4.ec2.internal`.
 pub fn private_dns_name(instance: &Instance, region: &str) -> String {
-    let host = format!("ip-{}", instance.address.to_string().replace('.', "-"));
+    let host = format!("ip-{}", instance.private_address.to_string().replace('.', "-"));
     if region == "us-east-1" { format!("{host}.ec2.internal") } else { format!("{host}.{region}.compute.internal") }
 }
 
@@ -115,7 +115,7 @@ fn field(ec2: &Ec2, cx: &Context, instance: &Instance, name: &str) -> Option<Vec
         "owner-id" => ACCOUNT.to_owned(),
         "key-name" => return Some(instance.key_name.clone().into_iter().collect()),
         "ip-address" => return Some(instance.public.then(|| instance.address.to_string()).into_iter().collect()),
-        "private-ip-address" | "network-interface.addresses.private-ip-address" => instance.address.to_string(),
+        "private-ip-address" | "network-interface.addresses.private-ip-address" => instance.private_address.to_string(),
         "private-dns-name" => private_dns_name(instance, cx.region),
         "launch-time" => time_text(instance.launched),
         "monitoring-state" => if instance.monitoring { "enabled" } else { "disabled" }.to_owned(),
@@ -137,12 +137,12 @@ pub fn architecture(instance: &Instance) -> &'static str {
     find(&instance.instance_type).map_or("x86_64", InstanceType::architecture)
 }
 
-/// The instance as DescribeInstances and RunInstances show it. Its public address, where it has one, is its private
-/// one: every program of this machine reaches it there.
+/// The instance as DescribeInstances and RunInstances show it. Its public address, where it has one, is the
+/// loopback address at which every program of this machine reaches it.
 pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
     let on_off = |on: bool| Value::from(if on { "enabled" } else { "disabled" });
     let live = instance.occupies();
-    let address = instance.address.to_string();
+    let (address, private) = (instance.address.to_string(), instance.private_address.to_string());
     let groups = groups_value(ec2, &instance.groups);
     let public = live && instance.public;
     let options = &instance.metadata_options;
@@ -184,7 +184,7 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
     let network = base
         .with("subnetId", live.then(|| Value::from(&*instance.subnet)))
         .with("vpcId", live.then(|| Value::from(&*instance.vpc)))
-        .with("privateIpAddress", live.then(|| Value::from(&*address)))
+        .with("privateIpAddress", live.then(|| Value::from(&*private)))
         .with("ipAddress", public.then(|| Value::from(&*address)))
         .with("sourceDestCheck", Value::from(instance.source_dest_check))
         .with("groupSet", if live { groups } else { Value::list([]) })

@@ -3,7 +3,7 @@
 use super::listing::{self, Filters};
 use super::model::Operation;
 use super::tags::Tags;
-use crate::region::images::{IMAGES, Image};
+use crate::region::images::{self, IMAGES, Image};
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// The operations of this file, as they are declared.
@@ -25,6 +25,18 @@ pub fn find(id: &str) -> Result<&'static Image, ApiError> {
     }
     let not_found = || ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"));
     IMAGES.iter().find(|image| image.id == id).ok_or_else(not_found)
+}
+
+/// The image that a launch names: by its id, or by the public parameter that holds it (`resolve:ssm:NAME`, with a version or
+/// a label behind another colon, of which there is one here).
+pub fn resolve(name: &str) -> Result<&'static Image, ApiError> {
+    let Some(parameter) = name.strip_prefix("resolve:ssm:") else { return find(name) };
+    let (parameter, _) = parameter.split_once(':').unwrap_or((parameter, ""));
+    images::by_parameter(parameter).ok_or_else(|| {
+        let message =
+            format!("The parameter '{parameter}' of ImageId cannot be resolved: it is not one of the region's.");
+        ApiError::new("InvalidParameterValue", message)
+    })
 }
 
 pub fn describe_images(params: &Params) -> Answer {

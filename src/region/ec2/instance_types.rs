@@ -37,8 +37,7 @@ pub fn credits(row: &InstanceType, data: &Params) -> Option<String> {
 }
 
 fn value(row: &InstanceType) -> Value {
-    let threads: u16 = if row.vcpus == 1 || row.architecture() == "arm64" { 1 } else { 2 };
-    let xen = matches!(row.family(), "t2" | "m4" | "c4");
+    let threads = row.threads_per_core;
     Value::map()
         .with("instanceType", Value::from(row.name))
         .with("currentGeneration", Value::from(row.current_generation()))
@@ -46,8 +45,8 @@ fn value(row: &InstanceType) -> Value {
         .with("supportedUsageClasses", Value::list(["on-demand".into(), "spot".into()]))
         .with("supportedRootDeviceTypes", Value::list(["ebs".into()]))
         .with("supportedVirtualizationTypes", Value::list(["hvm".into()]))
-        .with("bareMetal", Value::from(false))
-        .with("hypervisor", Value::from(if xen { "xen" } else { "nitro" }))
+        .with("bareMetal", Value::from(row.hypervisor().is_none()))
+        .with("hypervisor", row.hypervisor().map(Value::from))
         .with("processorInfo", Value::map().with("supportedArchitectures", Value::list([row.architecture().into()])))
         .with(
             "vCpuInfo",
@@ -74,7 +73,7 @@ pub fn describe_instance_types(params: &Params) -> Answer {
         return Err(invalid_types(&unknown));
     }
     let mut found = Vec::new();
-    for row in &TYPES {
+    for row in TYPES.iter() {
         let keep = filters.keep(&Tags::new(), |name| match name {
             "instance-type" => Some(vec![row.name.to_owned()]),
             "current-generation" => Some(vec![row.current_generation().to_string()]),
@@ -82,7 +81,8 @@ pub fn describe_instance_types(params: &Params) -> Answer {
             "processor-info.supported-architecture" => Some(vec![row.architecture().to_owned()]),
             "vcpu-info.default-vcpus" => Some(vec![row.vcpus.to_string()]),
             "memory-info.size-in-mib" => Some(vec![row.memory_mib.to_string()]),
-            "bare-metal" => Some(vec!["false".to_owned()]),
+            "bare-metal" => Some(vec![row.hypervisor().is_none().to_string()]),
+            "hypervisor" => Some(row.hypervisor().map(str::to_owned).into_iter().collect()),
             _ => None,
         })?;
         if keep && (names.is_empty() || names.contains(&row.name)) {
@@ -104,7 +104,7 @@ pub fn describe_instance_type_offerings(cx: &Context, params: &Params) -> Answer
         other => return Err(ApiError::invalid("locationType", other)),
     };
     let mut found = Vec::new();
-    for row in &TYPES {
+    for row in TYPES.iter() {
         for location in &locations {
             let keep = filters.keep(&Tags::new(), |name| match name {
                 "instance-type" => Some(vec![row.name.to_owned()]),

@@ -37,7 +37,10 @@ pub struct Instance {
     pub key_name: Option<String>,
     /// Decoded.
     pub user_data: Vec<u8>,
+    /// Where it is really reached: a loopback address.
     pub address: Ipv4Addr,
+    /// What the API shows as its private address: one of its subnet's range. In the default subnets it is the same.
+    pub private_address: Ipv4Addr,
     /// Whether its address is shown as a public one too.
     pub public: bool,
     pub mac: String,

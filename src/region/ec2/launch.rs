@@ -1,5 +1,7 @@
 //! RunInstances, and what Auto Scaling launches: parameters over a template's data, checked, become instances.
 
+use std::net::Ipv4Addr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -7,6 +9,7 @@ use super::instances::{Instance, MetadataOptions};
 use super::launch_templates::{USER_DATA_BYTES_MAX, overlaid, resolve};
 use super::model::{Ec2, Operation};
 use super::rules::groups_for_launch;
+use super::subnets::Subnet;
 use super::tags::{self, Tags};
 use super::volumes::RootVolume;
 use super::{describe, images, instance_types};
@@ -25,7 +28,7 @@ macro_rules! launch_parameters {
          MetadataOptions{HttpTokens HttpPutResponseHopLimit HttpEndpoint HttpProtocolIpv6=disabled InstanceMetadataTags} \
          InstanceMarketOptions{MarketType=spot SpotOptions{MaxPrice SpotInstanceType=one-time InstanceInterruptionBehavior=terminate}} \
          BlockDeviceMapping[]{DeviceName Ebs{VolumeSize VolumeType Iops Throughput Encrypted DeleteOnTermination}} \
-         NetworkInterface[]{DeviceIndex=0 SubnetId SecurityGroupId[] AssociatePublicIpAddress Description \
+         NetworkInterface[]{DeviceIndex=0 SubnetId SecurityGroupId[] AssociatePublicIpAddress PrivateIpAddress Description \
          DeleteOnTermination=true InterfaceType=interface NetworkCardIndex=0} \
          +tags=instance|volume|network-interface|spot-instances-request \
          CapacityReservationSpecification{CapacityReservationPreference=open} HibernationOptions{Configured=false} \
@@ -40,10 +43,10 @@ pub(super) use launch_parameters;
 pub const OPERATIONS: &[Operation] = &[
     Operation::new(
         "RunInstances",
-        concat!("MinCount MaxCount ClientToken SubnetId LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} ", launch_parameters!()),
+        concat!("MinCount MaxCount ClientToken SubnetId PrivateIpAddress LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} ", launch_parameters!()),
         run_instances,
     )
-    .differs("An instance is a tree of processes of this machine, whatever its image; at most 250 at once. Spot instances are never interrupted and MaxPrice has no effect: there is no market. Volumes are shown, not made."),
+    .differs("An instance is a tree of processes of this machine, whatever its image; at most 250 at once. Spot instances are never interrupted and MaxPrice has no effect: there is no market. Volumes are shown, not made. In a created subnet the private address is shown only: the instance is reached at its public address or through a load balancer, and its metadata say where it can bind."),
 ];
 
 /// Instances that may run at once: each is a tree of processes of this machine.
@@ -61,6 +64,8 @@ struct Plan {
     key_name: Option<String>,
     user_data: Vec<u8>,
     subnet: String,
+    /// The private address that the caller asked for.
+    private_address: Option<Ipv4Addr>,
     groups: Vec<String>,
     profile: Option<String>,
     monitoring: bool,
@@ -107,6 +112,10 @@ pub fn run_instances(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer
         None => params.clone(),
     };
     let plan = plan(ec2, &data)?;
+    if plan.private_address.is_some() && max > 1 {
+        let message = "A private IP address is of one instance: MaxCount must be 1.";
+        return Err(ApiError::new("InvalidParameterCombination", message));
+    }
     let count = max.min(room(ec2, cx, &plan, min)?);
     let reservation = cx.ids.resource("r");
     for index in 0..count {
@@ -174,8 +183,8 @@ pub fn user_data(data: &Params) -> Result<Vec<u8>, ApiError> {
 
 /// Checks the parameters of a launch and fills in what they leave open.
 fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
-    let image = data.required("ImageId")?;
-    let architecture = images::find(image)?.architecture;
+    let image = images::resolve(data.required("ImageId")?)?;
+    let architecture = image.architecture;
     let instance_type = data.text("InstanceType").unwrap_or("m1.small");
     let row = catalog::instance_types::find(instance_type).ok_or_else(|| {
         ApiError::new("InvalidParameterValue", format!("Invalid value '{instance_type}' for InstanceType."))
@@ -210,17 +219,22 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
         tags.insert("aws:ec2launchtemplate:version".to_owned(), version.to_string());
     }
     Ok(Plan {
-        image: image.to_owned(),
+        image: image.id.to_owned(),
         instance_type: instance_type.to_owned(),
         spot: data.map("InstanceMarketOptions").unwrap_or_default().text("MarketType") == Some(SPOT),
         key_name: data.text("KeyName").map(str::to_owned),
         user_data: user_data(data)?,
+        private_address: private_address(
+            ec2,
+            subnet,
+            interface.text("PrivateIpAddress").or(data.text("PrivateIpAddress")),
+        )?,
         subnet: subnet.id.clone(),
         groups,
         profile: profile.text("Arn").or(profile.text("Name")).map(str::to_owned),
         monitoring: data.map("Monitoring").unwrap_or_default().bool("Enabled")?.unwrap_or(false),
         metadata_options: MetadataOptions::of(&data.map("MetadataOptions").unwrap_or_default())?,
-        volume: RootVolume::requested(data)?,
+        volume: RootVolume::requested(data, image.root_device)?,
         public: interface.bool("AssociatePublicIpAddress")?.unwrap_or(subnet.map_public),
         cpu_credits: instance_types::credits(row, data),
         termination_protection: data.bool("DisableApiTermination")?.unwrap_or(false),
@@ -242,17 +256,45 @@ fn interface(data: &Params) -> Result<Params, ApiError> {
         return Err(ApiError::new("InvalidParameterValue", message));
     }
     let Some(interface) = interfaces.pop() else { return Ok(Params::default()) };
-    let instance_level = ["SecurityGroupId", "SecurityGroup", "SubnetId"];
+    let instance_level = ["SecurityGroupId", "SecurityGroup", "SubnetId", "PrivateIpAddress"];
     let both = instance_level
         .iter()
         .find(|name| data.get(name).is_some() && (**name != "SubnetId" || interface.get(name).is_some()));
     if let Some(name) = both {
-        let what = if *name == "SubnetId" { "subnet ID" } else { "security groups" };
+        let what = match *name {
+            "SubnetId" => "subnet ID",
+            "PrivateIpAddress" => "private IP address",
+            _ => "security groups",
+        };
         let message =
             format!("Network interfaces and an instance-level {what} may not be specified on the same request");
         return Err(ApiError::new("InvalidParameterCombination", message));
     }
     Ok(interface)
+}
+
+/// The instances that have an address of a subnet.
+pub fn in_subnet<'a>(ec2: &'a Ec2, subnet: &str) -> impl Iterator<Item = &'a Instance> {
+    ec2.instances.all.values().filter(move |instance| instance.occupies() && instance.subnet == subnet)
+}
+
+/// The private address that a launch asks for: one of the subnet's range that nobody has. The default subnets' addresses
+/// are those at which instances are reached, and the region gives those itself.
+fn private_address(ec2: &Ec2, subnet: &Subnet, asked: Option<&str>) -> Result<Option<Ipv4Addr>, ApiError> {
+    let Some(text) = asked else { return Ok(None) };
+    let address: Ipv4Addr = text.parse().map_err(|_| ApiError::invalid("privateIpAddress", text))?;
+    if subnet.is_default {
+        let message = "The embedded region gives the addresses of its default subnets itself (PrivateIpAddress): create a subnet.";
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    if !subnet.cidr.hosts().any(|host| host == address) {
+        let message = format!("Address {text} does not fall within the subnet's address range");
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    if in_subnet(ec2, &subnet.id).any(|instance| instance.private_address == address) {
+        return Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {text} is in use.")));
+    }
+    Ok(Some(address))
 }
 
 /// How many instances there is room for, at least `min`.
@@ -264,7 +306,10 @@ fn room(ec2: &Ec2, cx: &Context, plan: &Plan, min: usize) -> Result<usize, ApiEr
         );
         return Err(ApiError::new("InstanceLimitExceeded", message));
     }
-    let free = cx.addresses.free(ec2.network.subnet(&plan.subnet)?.net);
+    let subnet = ec2.network.subnet(&plan.subnet)?;
+    let unused = usize::try_from(subnet.cidr.host_count()).unwrap_or(usize::MAX);
+    let unused = unused.saturating_sub(in_subnet(ec2, &subnet.id).count());
+    let free = cx.addresses.free(subnet.net).min(unused);
     if free < min {
         let message = format!(
             "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.",
@@ -281,6 +326,18 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
     let address = cx.addresses.take(subnet.net).ok_or_else(|| {
         ApiError::new("InsufficientFreeAddressesInSubnet", format!("No address is left in {}.", subnet.id))
     })?;
+    // In the default subnets the range is loopback itself.
+    let private_address = match plan.private_address {
+        Some(asked) => asked,
+        None if subnet.cidr.has(address) => address,
+        None => subnet
+            .cidr
+            .hosts()
+            .find(|host| in_subnet(ec2, &subnet.id).all(|it| it.private_address != *host))
+            .ok_or_else(|| {
+                ApiError::new("InsufficientFreeAddressesInSubnet", format!("No address is left in {}.", subnet.id))
+            })?,
+    };
     let id = cx.ids.resource("i");
     let octets = address.octets();
     let instance = Instance {
@@ -296,6 +353,7 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         key_name: plan.key_name,
         user_data: plan.user_data,
         address,
+        private_address,
         public: plan.public,
         mac: format!("0a:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", octets[0], octets[1], octets[2], octets[3], 0x1f),
         interface: cx.ids.resource("eni"),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::images;
 use super::launch::launch_parameters;
 use super::listing::{self, Filters};
 use super::model::{Ec2, Operation};
@@ -54,7 +55,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new(
         "DescribeLaunchTemplateVersions",
         "+filters +pages LaunchTemplateId LaunchTemplateName LaunchTemplateVersion[] MinVersion \
-         MaxVersion ResolveAlias=false IncludeManagedResources=false",
+         MaxVersion ResolveAlias IncludeManagedResources=false",
         |ec2, _, params| describe_launch_template_versions(ec2, params),
     ),
 ];
@@ -385,7 +386,16 @@ pub fn describe_launch_template_versions(ec2: &Ec2, params: &Params) -> Answer {
     found.sort_by_key(key);
     found.dedup_by_key(|row| key(row));
     let (page, token) = listing::page(params, found, key)?;
-    let rows = page.into_iter().map(|(template, version)| template.version_value(version)).collect();
+    let resolves = params.bool("ResolveAlias")?.unwrap_or(false);
+    let row = |(template, version): (&LaunchTemplate, &Version)| {
+        let mut version = version.clone();
+        if resolves && let Some((_, image)) = version.data.0.iter_mut().find(|(name, _)| name == "ImageId") {
+            let name = if let Value::Text(name) = &*image { name.clone() } else { String::new() };
+            *image = Value::from(images::resolve(&name)?.id);
+        }
+        Ok(template.version_value(&version))
+    };
+    let rows = page.into_iter().map(row).collect::<Result<_, ApiError>>()?;
     Ok(listing::answer("launchTemplateVersionSet", rows, token))
 }
 

@@ -19,6 +19,7 @@ pub mod processes;
 mod route_tables;
 mod rules;
 mod security_groups;
+mod spot_prices;
 mod subnets;
 mod tags;
 mod volumes;

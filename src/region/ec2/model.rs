@@ -13,7 +13,7 @@ use super::security_groups::{self, SecurityGroups};
 use super::tags::{self, Tags};
 use super::{
     describe, images, instance_calls, instance_types, internet_gateways, launch, network_acls, network_interfaces,
-    route_tables, rules, subnets, volumes, vpcs, zones,
+    route_tables, rules, spot_prices, subnets, volumes, vpcs, zones,
 };
 use crate::region::context::Context;
 use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, SubnetFacts};
@@ -26,7 +26,7 @@ use crate::region::wire::{Answer, ApiError, Request, Value};
 pub type Operation = operation::Operation<Ec2>;
 
 /// Every operation, by the noun that declares it.
-pub const OPERATIONS: [&[Operation]; 18] = [
+pub const OPERATIONS: [&[Operation]; 19] = [
     zones::OPERATIONS,
     security_groups::OPERATIONS,
     rules::OPERATIONS,
@@ -37,6 +37,7 @@ pub const OPERATIONS: [&[Operation]; 18] = [
     tags::OPERATIONS,
     images::OPERATIONS,
     instance_types::OPERATIONS,
+    spot_prices::OPERATIONS,
     key_pairs::OPERATIONS,
     volumes::OPERATIONS,
     network_interfaces::OPERATIONS,
@@ -203,6 +204,7 @@ impl Ec2 {
             "subnet" => self.network.subnets.get_mut(id).map(|subnet| &mut subnet.tags),
             "key" => self.key_pairs.get_mut(id).map(|key| &mut key.tags),
             "igw" => self.network.internet_gateways.get_mut(id).map(|gateway| &mut gateway.tags),
+            "acl" => self.network.acls.get_mut(id).map(|acl| &mut acl.tags),
             "rtb" => self.network.route_tables.get_mut(id).map(|table| &mut table.tags),
             _ => None,
         }
@@ -225,6 +227,7 @@ impl Ec2 {
         all.extend(self.network.vpcs.values().map(|vpc| (&*vpc.id, &vpc.tags)));
         all.extend(self.network.subnets.values().map(|subnet| (&*subnet.id, &subnet.tags)));
         all.extend(self.network.internet_gateways.values().map(|gateway| (&*gateway.id, &gateway.tags)));
+        all.extend(self.network.acls.values().map(|acl| (&*acl.id, &acl.tags)));
         all.extend(self.key_pairs.values().map(|key| (&*key.id, &key.tags)));
         all.extend(self.network.route_tables.values().map(|table| (&*table.id, &table.tags)));
         all

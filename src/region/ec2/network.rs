@@ -2,14 +2,16 @@
 //! VPC, which has one default subnet in each zone.
 //!
 //! The default VPC's range is loopback, 127.31.0.0/16, so that an instance's private address is one that every program of
-//! this machine reaches. A created VPC or subnet may have any range that AWS accepts, but it is a record only: whatever
-//! its range, an instance in it gets a loopback address of its zone's net, as one in the default subnet does; routes and
-//! gateways are kept and shown, and no packet is held up by them.
+//! this machine reaches. A created VPC or subnet may have any range that AWS accepts, and an instance in it is shown with
+//! a private address of that range; but what it binds and is reached at is a loopback address of its zone's net, as in the
+//! default subnet: its public address, and what its metadata say. Routes and gateways are kept and shown, and no packet is
+//! held up by them.
 
 use std::collections::BTreeMap;
 
 use super::cidr::Cidr;
 use super::internet_gateways::InternetGateway;
+use super::network_acls::NetworkAcl;
 use super::route_tables::RouteTable;
 use super::subnets::Subnet;
 use super::vpcs::Vpc;
@@ -25,6 +27,7 @@ pub struct Network {
     pub subnets: BTreeMap<String, Subnet>,
     pub internet_gateways: BTreeMap<String, InternetGateway>,
     pub route_tables: BTreeMap<String, RouteTable>,
+    pub acls: BTreeMap<String, NetworkAcl>,
 }
 
 impl Network {
@@ -44,6 +47,8 @@ impl Network {
         routes.routes.insert(cidr("0.0.0.0/0"), gateway.id.clone());
         network.internet_gateways.insert(gateway.id.clone(), gateway);
         network.route_tables.insert(routes.id.clone(), routes);
+        let acl = NetworkAcl::default_of(&vpc.id, ids);
+        network.acls.insert(acl.id.clone(), acl);
         network.vpcs.insert(vpc.id.clone(), vpc);
         network
     }

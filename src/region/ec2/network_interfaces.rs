@@ -51,6 +51,15 @@ impl Owner<'_> {
 
     fn address(&self) -> String {
         match self {
+            Owner::Instance(instance) => instance.private_address,
+            Owner::LoadBalancer(node) => node.address,
+        }
+        .to_string()
+    }
+
+    /// The address at which everybody reaches it.
+    fn public_address(&self) -> String {
+        match self {
             Owner::Instance(instance) => instance.address,
             Owner::LoadBalancer(node) => node.address,
         }
@@ -90,7 +99,7 @@ impl Owner<'_> {
             "status" => "in-use".to_owned(),
             "private-ip-address" | "addresses.private-ip-address" => self.address(),
             "association.public-ip" | "addresses.association.public-ip" => {
-                return Some(self.is_public().then(|| self.address()).into_iter().collect());
+                return Some(self.is_public().then(|| self.public_address()).into_iter().collect());
             }
             "group-id" => return Some(self.groups().to_vec()),
             "group-name" => {
@@ -160,8 +169,8 @@ fn interface(ec2: &Ec2, owner: &Owner, attachment: Value) -> Value {
     let (subnet, vpc, zone) = owner.place();
     let address = owner.address();
     let association = owner.is_public().then(|| {
-        let owned = Value::map().with("ipOwnerId", Value::from("amazon"));
-        owned.with("publicIp", Value::from(&*address)).with("publicDnsName", Value::from(&*address))
+        let (owned, public) = (Value::map().with("ipOwnerId", Value::from("amazon")), owner.public_address());
+        owned.with("publicIp", Value::from(&*public)).with("publicDnsName", Value::from(public))
     });
     let primary = Value::map()
         .with("privateIpAddress", Value::from(&*address))

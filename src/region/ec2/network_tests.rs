@@ -84,11 +84,17 @@ fn ranges_must_fit() {
     assert_eq!(error(&mut story, "10.8.1.0/24"), "InvalidSubnet.Range");
 }
 
+/// AWS keeps the first four addresses and the last of a subnet (VPC user guide, "Subnet sizing").
 #[test]
-fn an_instance_of_a_created_subnet_has_a_loopback_address_and_a_public_one_only_if_asked() {
+fn an_instance_of_a_created_subnet_has_an_address_of_its_range_and_a_public_one_only_if_asked() {
     let mut story = Story::new();
     let vpc = vpc(&mut story);
     let subnet = subnet(&mut story, &vpc, "10.9.1.0/24", "b");
+    let free = |story: &mut Story| {
+        let shown = story.call("DescribeSubnets", &format!("SubnetId.1={subnet}"));
+        shown.maps("subnetSet")[0].int("availableIpAddressCount").unwrap()
+    };
+    assert_eq!(free(&mut story), Some(251));
     let private = story.run(&format!("SubnetId={subnet}"));
     story.call("ModifySubnetAttribute", &format!("SubnetId={subnet}&MapPublicIpOnLaunch.Value=true"));
     let public = story.run(&format!("SubnetId={subnet}"));
@@ -97,11 +103,34 @@ fn an_instance_of_a_created_subnet_has_a_loopback_address_and_a_public_one_only_
         let instance = answer.maps("reservationSet")[0].maps("instancesSet")[0].clone();
         (instance.text("privateIpAddress").unwrap().to_owned(), instance.text("ipAddress").map(str::to_owned))
     };
-    let (address, none) = addresses(&mut story, &private);
-    assert!(address.starts_with("127.31.16.") && none.is_none(), "zone b's net: {address}");
-    let (address, same) = addresses(&mut story, &public);
-    assert_eq!(same, Some(address));
+    assert_eq!(addresses(&mut story, &private), ("10.9.1.4".to_owned(), None));
+    let (address, reached) = addresses(&mut story, &public);
+    assert_eq!(address, "10.9.1.5");
+    assert!(reached.as_ref().is_some_and(|it| it.starts_with("127.31.16.")), "zone b's net: {reached:?}");
+    assert_eq!(free(&mut story), Some(249));
+    let asked = story.run(&format!("SubnetId={subnet}&PrivateIpAddress=10.9.1.200"));
+    assert_eq!(addresses(&mut story, &asked).0, "10.9.1.200");
+    let run = "ImageId=ami-0a1b2c3d4e5f60001&MinCount=1&MaxCount=1&InstanceType=t2.large";
+    for (address, code) in [
+        ("10.9.1.200", "InvalidIPAddress.InUse"),
+        ("10.9.1.3", "InvalidParameterValue"),
+        ("10.9.2.9", "InvalidParameterValue"),
+    ] {
+        assert_eq!(story.error("RunInstances", &format!("{run}&SubnetId={subnet}&PrivateIpAddress={address}")), code);
+    }
     assert_eq!(story.error("DeleteSubnet", &format!("SubnetId={subnet}")), "DependencyViolation");
+}
+
+#[test]
+fn a_default_subnets_range_is_where_its_instances_really_are() {
+    let mut story = Story::new();
+    let id = story.run("");
+    let answer = story.call("DescribeInstances", &format!("InstanceId.1={id}"));
+    let instance = answer.maps("reservationSet")[0].maps("instancesSet")[0].clone();
+    assert_eq!(instance.text("privateIpAddress"), Some("127.31.0.4"));
+    assert_eq!(instance.text("ipAddress"), Some("127.31.0.4"));
+    let shown = story.call("DescribeSubnets", &format!("SubnetId.1={}", instance.text("subnetId").unwrap()));
+    assert_eq!(shown.maps("subnetSet")[0].int("availableIpAddressCount").unwrap(), Some(4090));
 }
 
 #[test]
@@ -155,4 +184,53 @@ fn an_instance_shows_its_root_volume_its_interface_and_its_credits() {
     assert_eq!(interface.map("association").unwrap().text("publicIp"), interface.text("privateIpAddress"));
     let credits = story.call("DescribeInstanceCreditSpecifications", &format!("InstanceId.1={id}"));
     assert_eq!(credits.maps("instanceCreditSpecificationSet")[0].text("cpuCredits"), Some("standard"));
+}
+
+/// What Terraform's `aws_default_network_acl` and the public vpc module's ACLs do.
+#[test]
+fn rules_of_a_network_acl_are_replaced_and_a_subnet_changes_its_acl() {
+    let mut story = Story::new();
+    let vpc = vpc(&mut story);
+    let subnet = subnet(&mut story, &vpc, "10.9.1.0/24", "a");
+    let listed = |story: &mut Story, default: bool| {
+        let form =
+            format!("Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}&Filter.2.Name=default&Filter.2.Value.1={default}");
+        story.call("DescribeNetworkAcls", &form).maps("networkAclSet")
+    };
+    let default = listed(&mut story, true)[0].clone();
+    let id = default.text("networkAclId").unwrap().to_owned();
+    assert_eq!(default.maps("entrySet").len(), 4, "allow 100 and deny *, both ways");
+    assert_eq!(default.maps("associationSet")[0].text("subnetId"), Some(&*subnet));
+    for egress in [true, false] {
+        story.call("DeleteNetworkAclEntry", &format!("NetworkAclId={id}&RuleNumber=100&Egress={egress}"));
+    }
+    let rule = format!("NetworkAclId={id}&RuleNumber=110&Egress=false&Protocol=tcp&RuleAction=allow");
+    assert_eq!(story.error("CreateNetworkAclEntry", &format!("{rule}&CidrBlock=0.0.0.0/0")), "MissingParameter");
+    let ported = format!("{rule}&PortRange.From=80&PortRange.To=80");
+    story.call("CreateNetworkAclEntry", &format!("{ported}&CidrBlock=0.0.0.0/0"));
+    assert_eq!(
+        story.error("CreateNetworkAclEntry", &format!("{ported}&CidrBlock=0.0.0.0/0")),
+        "NetworkAclEntryAlreadyExists"
+    );
+    story.call("ReplaceNetworkAclEntry", &format!("{ported}&Ipv6CidrBlock=::/0"));
+    let entries = listed(&mut story, true)[0].maps("entrySet");
+    let made = entries.iter().find(|entry| entry.int("ruleNumber").unwrap() == Some(110)).unwrap();
+    assert_eq!((made.text("protocol"), made.text("ipv6CidrBlock")), (Some("6"), Some("::/0")));
+
+    let own = made_acl(&mut story, &vpc);
+    let association =
+        listed(&mut story, true)[0].maps("associationSet")[0].text("networkAclAssociationId").unwrap().to_owned();
+    story.call("ReplaceNetworkAclAssociation", &format!("AssociationId={association}&NetworkAclId={own}"));
+    assert!(listed(&mut story, true)[0].list("associationSet").is_empty());
+    assert_eq!(listed(&mut story, false)[0].maps("associationSet")[0].text("subnetId"), Some(&*subnet));
+    assert_eq!(story.error("DeleteNetworkAcl", &format!("NetworkAclId={own}")), "DependencyViolation");
+    assert_eq!(story.error("DeleteNetworkAcl", &format!("NetworkAclId={id}")), "InvalidParameterValue");
+    story.call("DeleteSubnet", &format!("SubnetId={subnet}"));
+    assert_eq!(story.error("DeleteVpc", &format!("VpcId={vpc}")), "DependencyViolation");
+    story.call("DeleteNetworkAcl", &format!("NetworkAclId={own}"));
+    story.call("DeleteVpc", &format!("VpcId={vpc}"));
+}
+
+fn made_acl(story: &mut Story, vpc: &str) -> String {
+    made(story, "CreateNetworkAcl", &format!("VpcId={vpc}"), "networkAcl", "networkAclId")
 }

@@ -128,3 +128,35 @@ fn interfaces_and_spot_requests_carry_the_tags_of_the_launch() {
     let filter = "Filter.1.Name=resource-type&Filter.1.Value.1=spot-instances-request";
     assert_eq!(story.call("DescribeTags", filter).maps("tagSet")[0].text("value"), Some("spot-instances-request"));
 }
+
+#[test]
+fn an_image_may_be_named_by_the_public_parameter_that_holds_it() {
+    let mut story = Story::new();
+    let alias = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+    let launch = |image: &str| format!("ImageId={image}&InstanceType=t2.large&MinCount=1&MaxCount=1");
+    let made = story.call("RunInstances", &launch(alias));
+    assert_eq!(made.maps("instancesSet")[0].text("imageId"), Some("ami-0a1b2c3d4e5f60001"));
+    assert_eq!(story.error("RunInstances", &launch("resolve:ssm:/nobody/has/this")), "InvalidParameterValue");
+    story.call("CreateLaunchTemplate", &format!("LaunchTemplateName=web&LaunchTemplateData.ImageId={alias}"));
+    let image = |story: &mut Story, more: &str| {
+        let form = format!("LaunchTemplateName=web{more}");
+        let versions = story.call("DescribeLaunchTemplateVersions", &form).maps("launchTemplateVersionSet");
+        versions[0].map("launchTemplateData").unwrap().text("imageId").unwrap().to_owned()
+    };
+    assert_eq!(image(&mut story, ""), alias);
+    assert_eq!(image(&mut story, "&ResolveAlias=true"), "ami-0a1b2c3d4e5f60001");
+}
+
+#[test]
+fn the_spot_price_of_a_type_is_its_price_on_demand_in_every_zone() {
+    let mut story = Story::new();
+    let history = |story: &mut Story, more: &str| {
+        let form = format!("InstanceType.1=t2.large&ProductDescription.1=Linux/UNIX{more}");
+        story.call("DescribeSpotPriceHistory", &form).maps("spotPriceHistorySet")
+    };
+    let all = history(&mut story, "");
+    assert_eq!(all.len(), 6);
+    assert_eq!((all[0].text("spotPrice"), all[0].text("availabilityZone")), (Some("0.092800"), Some("us-east-1a")));
+    assert_eq!(history(&mut story, "&AvailabilityZone=us-east-1b").len(), 1);
+    assert_eq!(story.error("DescribeSpotPriceHistory", "AvailabilityZone=mars-1a"), "InvalidParameterValue");
+}

@@ -1,6 +1,7 @@
 //! Subnets: a part of a VPC's range in one zone.
 
 use super::cidr::Cidr;
+use super::launch::in_subnet;
 use super::listing::{self, Filters, known_ids};
 use super::model::{Ec2, Operation, returned};
 use super::network::{Network, in_use};
@@ -19,7 +20,7 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     Operation::new("DeleteSubnet", "SubnetId", |ec2, cx, params| delete_subnet(ec2, cx, params)),
     Operation::new("DescribeSubnets", "+filters +pages SubnetId[]", |ec2, cx, params| {
-        describe_subnets(&ec2.network, cx, params)
+        describe_subnets(ec2, cx, params)
     }),
     Operation::new(
         "ModifySubnetAttribute",
@@ -46,18 +47,32 @@ pub struct Subnet {
     pub is_default: bool,
     /// Whether instances show a public address unless they say otherwise.
     pub map_public: bool,
+    /// Its network ACL, with the association, where that is not the VPC's default.
+    pub acl: Option<(String, String)>,
     pub tags: Tags,
 }
 
 impl Subnet {
     /// As AWS makes one that nothing else is said about.
     pub fn new(id: String, vpc: &str, zone: String, net: u8, cidr: Cidr) -> Self {
-        Self { id, vpc: vpc.to_owned(), zone, net, cidr, is_default: false, map_public: false, tags: Tags::new() }
+        Self {
+            id,
+            vpc: vpc.to_owned(),
+            zone,
+            net,
+            cidr,
+            is_default: false,
+            map_public: false,
+            acl: None,
+            tags: Tags::new(),
+        }
     }
 
-    fn value(&self, cx: &Context) -> Value {
+    /// `used` addresses of its range are taken.
+    fn value(&self, cx: &Context, used: usize) -> Value {
         let letter = self.zone.chars().last().unwrap_or('a');
-        let free = i64::try_from(cx.addresses.free(self.net)).unwrap_or(i64::MAX);
+        let free = i64::try_from(self.cidr.host_count()).unwrap_or(i64::MAX);
+        let free = free.saturating_sub(i64::try_from(used).unwrap_or(i64::MAX)).max(0);
         let names = Value::map()
             .with("hostnameType", Value::from("ip-name"))
             .with("enableResourceNameDnsARecord", Value::from(false))
@@ -104,7 +119,7 @@ pub fn create_subnet(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer
     let tags = tags::specified(params, "subnet")?;
     let id = cx.ids.resource("subnet");
     let subnet = Subnet { tags, ..Subnet::new(id.clone(), &vpc.id, zone, net, cidr) };
-    let answer = Value::map().with("subnet", subnet.value(cx));
+    let answer = Value::map().with("subnet", subnet.value(cx, 0));
     network.subnets.insert(id, subnet);
     Ok(answer)
 }
@@ -160,7 +175,8 @@ pub fn modify_subnet_attribute(network: &mut Network, params: &Params) -> Answer
     Ok(returned())
 }
 
-pub fn describe_subnets(network: &Network, cx: &Context, params: &Params) -> Answer {
+pub fn describe_subnets(ec2: &Ec2, cx: &Context, params: &Params) -> Answer {
+    let network = &ec2.network;
     let filters = Filters::of(params)?;
     let known = |id: &str| network.subnets.contains_key(id);
     let ids = known_ids(params, "SubnetId", "InvalidSubnetID.NotFound", "subnet ID", known)?;
@@ -188,6 +204,6 @@ pub fn describe_subnets(network: &Network, cx: &Context, params: &Params) -> Ans
         }
     }
     let (page, token) = listing::page(params, found, |subnet| subnet.id.clone())?;
-    let rows = page.into_iter().map(|subnet| subnet.value(cx)).collect();
+    let rows = page.into_iter().map(|subnet| subnet.value(cx, in_subnet(ec2, &subnet.id).count())).collect();
     Ok(listing::answer("subnetSet", rows, token))
 }

@@ -35,9 +35,8 @@ pub struct RootVolume {
 
 impl RootVolume {
     /// The root volume that a launch asks for; its id is given when it starts.
-    pub fn requested(data: &Params) -> Result<Self, ApiError> {
+    pub fn requested(data: &Params, root: &str) -> Result<Self, ApiError> {
         let mut mappings = data.maps("BlockDeviceMapping");
-        let root = data.text("ImageId").and_then(|id| images::find(id).ok()).map_or("", |image| image.root_device);
         // The alias that people write for any image's root device where the image calls it /dev/xvda, and the reverse.
         let is_root = |name: &str| name == root || name.starts_with("/dev/sda") || name == "/dev/xvda";
         let other = mappings.iter().filter_map(|mapping| mapping.text("DeviceName")).find(|name| !is_root(name));

@@ -4,6 +4,7 @@ use super::cidr::Cidr;
 use super::listing::{self, Filters, known_ids};
 use super::model::{Ec2, Operation, returned};
 use super::network::{Network, in_use};
+use super::network_acls::NetworkAcl;
 use super::route_tables::RouteTable;
 use super::security_groups;
 use super::tags::{self, Tags};
@@ -104,6 +105,8 @@ pub fn create_vpc(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer {
     let vpc = Vpc { tenancy: tenancy.to_owned(), tags, ..Vpc::new(cx.ids, cidr) };
     let routes = RouteTable::new(cx.ids, &vpc.id, true);
     ec2.network.route_tables.insert(routes.id.clone(), routes);
+    let acl = NetworkAcl::default_of(&vpc.id, cx.ids);
+    ec2.network.acls.insert(acl.id.clone(), acl);
     let group = security_groups::default_group(&vpc.id, cx.ids);
     ec2.security_groups.insert(group.id.clone(), group);
     let answer = Value::map().with("vpc", vpc.value());
@@ -117,12 +120,14 @@ pub fn delete_vpc(ec2: &mut Ec2, params: &Params) -> Answer {
     let needed = network.subnets.values().any(|subnet| subnet.vpc == id)
         || network.internet_gateways.values().any(|gateway| gateway.vpc.as_ref() == Some(&id))
         || network.route_tables.values().any(|table| table.vpc == id && !table.is_main())
+        || network.acls.values().any(|acl| acl.vpc == id && !acl.is_default)
         || ec2.security_groups.values().any(|group| group.vpc == id && group.name != "default");
     if needed {
         return Err(in_use("vpc", &id));
     }
     ec2.network.vpcs.remove(&id);
     ec2.network.route_tables.retain(|_, table| table.vpc != id);
+    ec2.network.acls.retain(|_, acl| acl.vpc != id);
     ec2.security_groups.retain(|_, group| group.vpc != id);
     Ok(returned())
 }

@@ -68,13 +68,13 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("ModifyTargetGroupAttributes", "TargetGroupArn Attributes[]{Key Value}", |it, _, params| {
         it.modify_target_group_attributes(params)
     }),
-    Operation::new("RegisterTargets", "TargetGroupArn Targets[]{Id Port AvailabilityZone}", |it, cx, params| {
+    Operation::new("RegisterTargets", "TargetGroupArn Targets[]{Id Port}", |it, cx, params| {
         it.register_targets(cx, params)
     }),
-    Operation::new("DeregisterTargets", "TargetGroupArn Targets[]{Id Port AvailabilityZone}", |it, cx, params| {
+    Operation::new("DeregisterTargets", "TargetGroupArn Targets[]{Id Port}", |it, cx, params| {
         it.deregister_targets(cx, params)
     }),
-    Operation::new("DescribeTargetHealth", "TargetGroupArn Targets[]{Id Port AvailabilityZone}", |it, _, params| {
+    Operation::new("DescribeTargetHealth", "TargetGroupArn Targets[]{Id Port}", |it, _, params| {
         it.describe_target_health(params)
     }),
     Operation::new(

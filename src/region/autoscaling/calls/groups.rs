@@ -232,7 +232,7 @@ pub fn enable_metrics(service: &mut Autoscaling, cx: &mut Context, params: &Para
         return Err(invalid("The valid granularity is: 1Minute"));
     }
     group.metrics.extend(metrics(params)?);
-    group.metrics_due = Some(cx.now);
+    group.metrics_due.get_or_insert(cx.now);
     Ok(Value::map())
 }
 

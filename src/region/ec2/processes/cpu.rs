@@ -5,11 +5,26 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::tree::{self, Process};
 use crate::region::signal::{Measurement, Statistics};
 
-/// How often the trees are measured. CloudWatch keeps minutes; thirty samples make one.
-pub const PERIOD: Duration = Duration::from_secs(2);
+/// The trees are measured once a minute, at its end: one sample makes a datapoint, as EC2 sends it with detailed monitoring.
+/// More samples would make its Maximum the peak of a moment.
+const PERIOD_SECONDS: i64 = 60;
+/// A tree that has run for less is not measured yet; what it used counts in its first full minute.
+const YOUNGEST: Duration = Duration::from_secs(10);
+
+/// The end of the minute that `now` lies in.
+pub fn end_of_minute(now: Timestamp) -> Timestamp {
+    Timestamp::from_second((now.as_second().div_euclid(PERIOD_SECONDS) + 1) * PERIOD_SECONDS).unwrap_or(Timestamp::MAX)
+}
+
+/// The start of the minute that ends at `end`.
+pub fn start_of_minute(end: Timestamp) -> Timestamp {
+    Timestamp::from_second(end.as_second() - PERIOD_SECONDS).unwrap_or(end)
+}
 
 /// A tree to measure.
 #[derive(Clone, Debug)]
@@ -18,6 +33,8 @@ pub struct Tree {
     /// Its init.
     pub pid: i32,
     pub vcpus: u16,
+    /// When it started; nothing was used before.
+    pub started: Instant,
 }
 
 /// What was measured last, by init's process id.
@@ -27,7 +44,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Measures every tree once; a tree that is new has its first value the next time.
+    /// Measures every tree once, since the time before or its start.
     pub fn measure(
         &mut self,
         at: Instant,
@@ -40,16 +57,16 @@ impl Meter {
         let mut measurements = Vec::new();
         for tree in trees {
             let ticks = tree::ticks(all, tree.pid);
-            let before = self.last.get(&tree.pid).copied();
-            // A process that nobody waits for takes its time with it: the sum may fall, the use may not.
-            self.last.insert(tree.pid, (at, ticks.max(before.map_or(0, |(_, ticks)| ticks))));
-            if let Some((then, before)) = before {
-                let used = to_float(ticks.saturating_sub(before)) / to_float(ticks_per_second.max(1));
-                let available = at.duration_since(then).as_secs_f64() * f64::from(tree.vcpus.max(1));
-                if available > 0.0 {
-                    measurements.push(measurement(tree, time, (used / available * 100.0).min(100.0)));
-                }
+            let (then, before) = self.last.get(&tree.pid).copied().unwrap_or((tree.started, 0));
+            let elapsed = at.saturating_duration_since(then);
+            if elapsed < YOUNGEST {
+                continue;
             }
+            // A process that nobody waits for takes its time with it: the sum may fall, the use may not.
+            self.last.insert(tree.pid, (at, ticks.max(before)));
+            let used = to_float(ticks.saturating_sub(before)) / to_float(ticks_per_second.max(1));
+            let available = elapsed.as_secs_f64() * f64::from(tree.vcpus.max(1));
+            measurements.push(measurement(tree, time, (used / available * 100.0).min(100.0)));
         }
         measurements
     }
@@ -76,9 +93,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_minute_is_measured_at_its_end_and_stamped_with_its_start() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let end = end_of_minute(at("2026-11-21T10:00:17.5Z"));
+        assert_eq!((end, start_of_minute(end)), (at("2026-11-21T10:01:00Z"), at("2026-11-21T10:00:00Z")));
+        assert_eq!(end_of_minute(end), at("2026-11-21T10:02:00Z"));
+    }
+
+    #[test]
     fn use_is_in_percent_of_the_types_cpus_and_never_negative() {
         let start = crate::clock::instant();
-        let tree = Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2 };
+        let tree = Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2, started: start };
         let mut meter = Meter::default();
         let mut at = |seconds: u64, ticks: u64| {
             let all = [Process { pid: 10, parent: 1, ticks }];
@@ -86,10 +111,10 @@ mod tests {
             let measured = meter.measure(now, jiff::Timestamp::UNIX_EPOCH, &all, 100, std::slice::from_ref(&tree));
             measured.first().map(|m| m.values.samples[0].0)
         };
-        assert_eq!(at(0, 500), None, "the first look has nothing to compare with");
-        assert_eq!(at(2, 700), Some(50.0), "two seconds of CPU in two seconds on two CPUs");
-        assert_eq!(at(4, 100), Some(0.0), "a process took its time with it");
-        assert_eq!(at(6, 800), Some(25.0), "counted from the highest so far");
-        assert_eq!(at(8, 9000), Some(100.0), "more cores than the type has");
+        assert_eq!(at(5, 500), None, "too young");
+        assert_eq!(at(60, 6000), Some(50.0), "a minute of CPU in a minute on two CPUs");
+        assert_eq!(at(120, 100), Some(0.0), "a process took its time with it");
+        assert_eq!(at(180, 9000), Some(25.0), "counted from the highest so far");
+        assert_eq!(at(240, 90_000), Some(100.0), "more cores than the type has");
     }
 }

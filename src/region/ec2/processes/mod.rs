@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -57,7 +57,7 @@ pub struct Processes {
 struct Tree {
     end: CancellationToken,
     /// `None` until it has started.
-    pid: Option<i32>,
+    running: Option<(i32, Instant)>,
 }
 
 /// The folder of an instance below the region's home.
@@ -90,7 +90,7 @@ impl Processes {
             match signal {
                 Some(Signal::Boot(boot)) if self.is_wanted(&boot.instance) => {
                     let end = CancellationToken::new();
-                    let tree = Tree { end: end.clone(), pid: None };
+                    let tree = Tree { end: end.clone(), running: None };
                     self.trees().insert(boot.instance.clone(), tree);
                     tokio::spawn(Arc::clone(&self).live(boot, end));
                 }
@@ -159,7 +159,7 @@ impl Processes {
                 let life = child.stdin.take();
                 let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
                 if let Some(tree) = self.trees().get_mut(&instance) {
-                    tree.pid = pid;
+                    tree.running = pid.map(|pid| (pid, clock::instant()));
                 }
                 self.region.signal(Signal::ProcessStarted { instance: instance.clone() });
                 tokio::select! {
@@ -208,18 +208,20 @@ impl Processes {
             .spawn()
     }
 
-    /// Measures the trees' CPU time, for ever.
+    /// Measures the trees' CPU time at the end of every minute, for ever.
     async fn measure(self: Arc<Self>) {
         let ticks_per_second = processes::ticks_per_second();
         let mut meter = cpu::Meter::default();
         loop {
-            clock::sleep(cpu::PERIOD).await;
+            let end = cpu::end_of_minute(clock::now());
+            clock::sleep_until(end).await;
             let trees = self.measurable();
             if trees.is_empty() {
                 continue;
             }
             let Ok(all) = tokio::task::spawn_blocking(tree::snapshot).await else { return };
-            let measurements = meter.measure(clock::instant(), clock::now(), &all, ticks_per_second, &trees);
+            let measurements =
+                meter.measure(clock::instant(), cpu::start_of_minute(end), &all, ticks_per_second, &trees);
             if !measurements.is_empty() {
                 self.region.signal(Signal::Measurements(measurements));
             }
@@ -228,13 +230,13 @@ impl Processes {
 
     /// The trees that have started.
     fn measurable(&self) -> Vec<cpu::Tree> {
-        let started: Vec<(String, i32)> =
-            self.trees().iter().filter_map(|(instance, tree)| Some((instance.clone(), tree.pid?))).collect();
+        let running: Vec<(String, (i32, Instant))> =
+            self.trees().iter().filter_map(|(instance, tree)| Some((instance.clone(), tree.running?))).collect();
         self.region.read(|world| {
-            let tree = |(instance, pid): (String, i32)| {
-                Some(cpu::Tree { vcpus: world.services.ec2.vcpus_of(&instance)?, instance, pid })
+            let tree = |(instance, (pid, started)): (String, (i32, Instant))| {
+                Some(cpu::Tree { vcpus: world.services.ec2.vcpus_of(&instance)?, instance, pid, started })
             };
-            started.into_iter().filter_map(tree).collect()
+            running.into_iter().filter_map(tree).collect()
         })
     }
 }
