@@ -292,8 +292,8 @@ fn entry(params: &Params) -> Result<Entry, ApiError> {
 fn replace_association(network: &mut Network, cx: &mut Context, params: &Params) -> Answer {
     let wanted = params.required("AssociationId")?;
     let acl = named(network, params)?.clone();
-    let all = network.acls.values().flat_map(|acl| associations(network, acl));
-    let subnet = all.into_iter().find(|(id, _)| id == wanted).map(|(_, subnet)| subnet.to_owned());
+    let mut all = network.acls.values().flat_map(|acl| associations(network, acl));
+    let subnet = all.find(|(id, _)| id == wanted).map(|(_, subnet)| subnet.to_owned());
     let subnet = subnet.and_then(|id| network.subnets.get_mut(&id)).ok_or_else(|| {
         let message = format!("The association ID '{wanted}' does not exist");
         ApiError::new("InvalidAssociationID.NotFound", message)

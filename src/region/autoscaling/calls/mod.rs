@@ -29,7 +29,7 @@ pub const OPERATIONS: &[Operation] = &[
          AvailabilityZoneDistribution{CapacityDistributionStrategy=balanced-best-effort} \
          CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none \
          TargetGroupARNs[] TrafficSources[]{Identifier Type=elbv2} Tags[]{ResourceId \
-         ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", |service, cx, params| groups::create(service, cx, params)).differs("Groups are placed by VPCZoneIdentifier. CapacityRebalance has nothing to act on: spot instances are never interrupted."),
+         ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", groups::create).differs("Groups are placed by VPCZoneIdentifier. CapacityRebalance has nothing to act on: spot instances are never interrupted."),
     Operation::new("UpdateAutoScalingGroup", "AutoScalingGroupName LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
          MixedInstancesPolicy{LaunchTemplate{LaunchTemplateSpecification{LaunchTemplateId \
          LaunchTemplateName Version} Overrides[]{InstanceType}} \
@@ -39,29 +39,29 @@ pub const OPERATIONS: &[Operation] = &[
          HealthCheckGracePeriod VPCZoneIdentifier TerminationPolicies[] NewInstancesProtectedFromScaleIn \
          CapacityRebalance MaxInstanceLifetime=0 DesiredCapacityType=units \
          AvailabilityZoneDistribution{CapacityDistributionStrategy=balanced-best-effort} \
-         CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none", |service, cx, params| groups::update(service, cx, params)),
-    Operation::new("DeleteAutoScalingGroup", "AutoScalingGroupName ForceDelete", |service, cx, params| groups::delete(service, cx, params)),
+         CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none", groups::update),
+    Operation::new("DeleteAutoScalingGroup", "AutoScalingGroupName ForceDelete", groups::delete),
     Operation::new("DescribeAutoScalingGroups", "AutoScalingGroupNames[] Filters[]{Name Values[]} MaxRecords NextToken", |service, _, params| groups::describe(service, params)),
-    Operation::new("SetDesiredCapacity", "AutoScalingGroupName DesiredCapacity HonorCooldown", |service, cx, params| groups::set_desired_capacity(service, cx, params)),
+    Operation::new("SetDesiredCapacity", "AutoScalingGroupName DesiredCapacity HonorCooldown", groups::set_desired_capacity),
     Operation::new("SuspendProcesses", "AutoScalingGroupName ScalingProcesses[]", |service, _, params| groups::suspend(service, params)),
-    Operation::new("ResumeProcesses", "AutoScalingGroupName ScalingProcesses[]", |service, cx, params| groups::resume(service, cx, params)),
-    Operation::new("EnableMetricsCollection", "AutoScalingGroupName Metrics[] Granularity", |service, cx, params| groups::enable_metrics(service, cx, params)),
+    Operation::new("ResumeProcesses", "AutoScalingGroupName ScalingProcesses[]", groups::resume),
+    Operation::new("EnableMetricsCollection", "AutoScalingGroupName Metrics[] Granularity", groups::enable_metrics),
     Operation::new("DisableMetricsCollection", "AutoScalingGroupName Metrics[]", |service, _, params| groups::disable_metrics(service, params)),
     Operation::new("DescribeScalingActivities", "AutoScalingGroupName ActivityIds[] IncludeDeletedGroups MaxRecords NextToken", |service, _, params| groups::activities(service, params)),
-    Operation::new("AttachLoadBalancerTargetGroups", "AutoScalingGroupName TargetGroupARNs[]", |service, cx, params| groups::attach_target_groups(service, cx, params)),
-    Operation::new("AttachTrafficSources", "AutoScalingGroupName TrafficSources[]{Identifier Type=elbv2}", |service, cx, params| groups::attach_target_groups(service, cx, params)),
-    Operation::new("DetachLoadBalancerTargetGroups", "AutoScalingGroupName TargetGroupARNs[]", |service, cx, params| groups::detach_target_groups(service, cx, params)),
-    Operation::new("DetachTrafficSources", "AutoScalingGroupName TrafficSources[]{Identifier Type=elbv2}", |service, cx, params| groups::detach_target_groups(service, cx, params)),
+    Operation::new("AttachLoadBalancerTargetGroups", "AutoScalingGroupName TargetGroupARNs[]", groups::attach_target_groups),
+    Operation::new("AttachTrafficSources", "AutoScalingGroupName TrafficSources[]{Identifier Type=elbv2}", groups::attach_target_groups),
+    Operation::new("DetachLoadBalancerTargetGroups", "AutoScalingGroupName TargetGroupARNs[]", groups::detach_target_groups),
+    Operation::new("DetachTrafficSources", "AutoScalingGroupName TrafficSources[]{Identifier Type=elbv2}", groups::detach_target_groups),
     Operation::new("DescribeLoadBalancerTargetGroups", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| groups::target_groups(service, params)),
     Operation::new("DescribeTrafficSources", "AutoScalingGroupName TrafficSourceType=elbv2 MaxRecords NextToken", |service, _, params| groups::traffic_sources(service, params)),
     Operation::new("DescribeAutoScalingInstances", "InstanceIds[] MaxRecords NextToken", |service, _, params| instances::describe(service, params)),
-    Operation::new("TerminateInstanceInAutoScalingGroup", "InstanceId ShouldDecrementDesiredCapacity", |service, cx, params| instances::terminate(service, cx, params)),
-    Operation::new("SetInstanceHealth", "InstanceId HealthStatus ShouldRespectGracePeriod", |service, cx, params| instances::set_health(service, cx, params)),
-    Operation::new("SetInstanceProtection", "AutoScalingGroupName InstanceIds[] ProtectedFromScaleIn", |service, cx, params| instances::set_protection(service, cx, params)),
-    Operation::new("AttachInstances", "AutoScalingGroupName InstanceIds[]", |service, cx, params| instances::attach(service, cx, params)),
-    Operation::new("DetachInstances", "AutoScalingGroupName InstanceIds[] ShouldDecrementDesiredCapacity", |service, cx, params| instances::detach(service, cx, params)),
-    Operation::new("EnterStandby", "AutoScalingGroupName InstanceIds[] ShouldDecrementDesiredCapacity", |service, cx, params| instances::enter_standby(service, cx, params)),
-    Operation::new("ExitStandby", "AutoScalingGroupName InstanceIds[]", |service, cx, params| instances::exit_standby(service, cx, params)),
+    Operation::new("TerminateInstanceInAutoScalingGroup", "InstanceId ShouldDecrementDesiredCapacity", instances::terminate),
+    Operation::new("SetInstanceHealth", "InstanceId HealthStatus ShouldRespectGracePeriod", instances::set_health),
+    Operation::new("SetInstanceProtection", "AutoScalingGroupName InstanceIds[] ProtectedFromScaleIn", instances::set_protection),
+    Operation::new("AttachInstances", "AutoScalingGroupName InstanceIds[]", instances::attach),
+    Operation::new("DetachInstances", "AutoScalingGroupName InstanceIds[] ShouldDecrementDesiredCapacity", instances::detach),
+    Operation::new("EnterStandby", "AutoScalingGroupName InstanceIds[] ShouldDecrementDesiredCapacity", instances::enter_standby),
+    Operation::new("ExitStandby", "AutoScalingGroupName InstanceIds[]", instances::exit_standby),
     Operation::new("PutScalingPolicy", "AutoScalingGroupName PolicyName PolicyType AdjustmentType MinAdjustmentStep \
          MinAdjustmentMagnitude ScalingAdjustment Cooldown MetricAggregationType \
          StepAdjustments[]{MetricIntervalLowerBound MetricIntervalUpperBound ScalingAdjustment} \
@@ -69,14 +69,14 @@ pub const OPERATIONS: &[Operation] = &[
          PredefinedMetricSpecification{PredefinedMetricType ResourceLabel} \
          CustomizedMetricSpecification{MetricName Namespace Dimensions[]{Name Value} Statistic Unit \
          Period Metrics[]{Id Expression MetricStat{Metric{Namespace MetricName Dimensions[]{Name Value}} \
-         Stat Unit Period} Label Period ReturnData}}}", |service, cx, params| policies::put(service, cx, params)),
+         Stat Unit Period} Label Period ReturnData}}}", policies::put),
     Operation::new("DescribePolicies", "AutoScalingGroupName PolicyNames[] PolicyTypes[] MaxRecords NextToken", |service, cx, params| policies::describe(service, cx, params)),
-    Operation::new("DeletePolicy", "AutoScalingGroupName PolicyName", |service, cx, params| policies::delete(service, cx, params)),
-    Operation::new("ExecutePolicy", "AutoScalingGroupName PolicyName HonorCooldown MetricValue BreachThreshold", |service, cx, params| policies::execute(service, cx, params)),
+    Operation::new("DeletePolicy", "AutoScalingGroupName PolicyName", policies::delete),
+    Operation::new("ExecutePolicy", "AutoScalingGroupName PolicyName HonorCooldown MetricValue BreachThreshold", policies::execute),
     Operation::new("PutScheduledUpdateGroupAction", "AutoScalingGroupName Time ScheduledActionName StartTime EndTime Recurrence MinSize MaxSize \
-         DesiredCapacity TimeZone", |service, cx, params| schedules::put(service, cx, params)),
+         DesiredCapacity TimeZone", schedules::put),
     Operation::new("BatchPutScheduledUpdateGroupAction", "AutoScalingGroupName ScheduledUpdateGroupActions[]{ScheduledActionName StartTime EndTime \
-         Recurrence MinSize MaxSize DesiredCapacity TimeZone}", |service, cx, params| schedules::batch_put(service, cx, params)),
+         Recurrence MinSize MaxSize DesiredCapacity TimeZone}", schedules::batch_put),
     Operation::new("DescribeScheduledActions", "AutoScalingGroupName ScheduledActionNames[] StartTime EndTime MaxRecords NextToken", |service, _, params| schedules::describe(service, params)),
     Operation::new("DeleteScheduledAction", "AutoScalingGroupName ScheduledActionName", |service, _, params| schedules::delete(service, params)),
     Operation::new("BatchDeleteScheduledAction", "AutoScalingGroupName ScheduledActionNames[]", |service, _, params| schedules::batch_delete(service, params)),
@@ -88,9 +88,9 @@ pub const OPERATIONS: &[Operation] = &[
          OnDemandPercentageAboveBaseCapacity SpotAllocationStrategy SpotInstancePools SpotMaxPrice}}} \
          Preferences{MinHealthyPercentage MaxHealthyPercentage InstanceWarmup SkipMatching AutoRollback \
          ScaleInProtectedInstances StandbyInstances CheckpointDelay CheckpointPercentages[] BakeTime \
-         AlarmSpecification{Alarms[]}}", |service, cx, params| refreshes::start(service, cx, params)),
-    Operation::new("CancelInstanceRefresh", "AutoScalingGroupName", |service, cx, params| refreshes::cancel(service, cx, params)),
-    Operation::new("RollbackInstanceRefresh", "AutoScalingGroupName", |service, cx, params| refreshes::roll_back(service, cx, params)),
+         AlarmSpecification{Alarms[]}}", refreshes::start),
+    Operation::new("CancelInstanceRefresh", "AutoScalingGroupName", refreshes::cancel),
+    Operation::new("RollbackInstanceRefresh", "AutoScalingGroupName", refreshes::roll_back),
     Operation::new("DescribeInstanceRefreshes", "AutoScalingGroupName InstanceRefreshIds[] MaxRecords NextToken", |service, _, params| refreshes::describe(service, params)),
     Operation::new("CreateOrUpdateTags", "Tags[]{ResourceId ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", |service, _, params| tags::put(service, params)),
     Operation::new("DeleteTags", "Tags[]{ResourceId ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", |service, _, params| tags::delete(service, params)),
