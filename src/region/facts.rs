@@ -13,6 +13,8 @@ pub trait Facts {
     // answered by EC2
     fn instance(&self, id: &str) -> Option<InstanceFacts>;
     fn instances(&self) -> Vec<InstanceFacts>;
+    /// An instance's type and image, for what needs no more.
+    fn kind_of_instance(&self, id: &str) -> Option<(String, String)>;
     fn subnet(&self, id: &str) -> Option<SubnetFacts>;
     fn vpc_exists(&self, id: &str) -> bool;
     fn security_group_exists(&self, id: &str) -> bool;
@@ -33,8 +35,8 @@ pub trait Facts {
     // answered by Auto Scaling
     /// The group that an instance belongs to.
     fn group_of(&self, instance: &str) -> Option<String>;
-    /// Whether the instance counts in the group's aggregated metrics: it is in service and past its warm-up.
-    fn counts_in_group_metrics(&self, instance: &str, now: Timestamp) -> bool;
+    /// The group in whose aggregated metrics an instance counts: it is in service there and past its warm-up.
+    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<String>;
     /// Target groups that a group registers with.
     fn target_groups_of_groups(&self) -> Vec<String>;
     /// Launch templates in use by groups.
@@ -43,6 +45,8 @@ pub trait Facts {
     // answered by CloudWatch
     /// Whether `PutMetricAlarm` would take these parameters: what crosses services is checked before the caller is answered.
     fn check_alarm(&self, params: &Params) -> Result<(), ApiError>;
+    /// Whether there is an alarm of that name and it is in ALARM.
+    fn is_in_alarm(&self, name: &str) -> bool;
     /// The names of the alarms that act on a policy.
     fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String>;
 }

@@ -3,6 +3,7 @@
 //! `call` runs an operation, `signal` takes what a shell has to say, `advance` lets time pass. Each returns the signals
 //! that leave for the shells. Nothing here does I/O or reads a clock.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use jiff::Timestamp;
@@ -142,13 +143,14 @@ impl World {
     }
 
     /// Hands every signal to every service until none is left; keeps those that the shells act on.
-    fn route(&mut self, now: Timestamp, mut queue: Vec<Signal>) -> Vec<Signal> {
+    fn route(&mut self, now: Timestamp, signals: Vec<Signal>) -> Vec<Signal> {
         let mut outward = Vec::new();
-        let mut next = 0;
-        while next < queue.len() {
-            assert!(next < SIGNALS_MAX, "the services' signals do not come to an end: {:?}", queue[next]);
-            let signal = queue[next].clone();
-            next += 1;
+        let mut waiting = VecDeque::from(signals);
+        let mut queue = Vec::new();
+        let mut count = 0;
+        while let Some(signal) = waiting.pop_front() {
+            assert!(count < SIGNALS_MAX, "the services' signals do not come to an end: {signal:?}");
+            count += 1;
             if matches!(signal, Signal::Boot(_) | Signal::EndProcess { .. } | Signal::Probe(_)) {
                 outward.push(signal);
                 continue;
@@ -157,6 +159,7 @@ impl World {
             self.with(now, &mut queue, |s| &mut s.elbv2, |elbv2, cx| elbv2.signal(cx, &signal));
             self.with(now, &mut queue, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.signal(cx, &signal));
             self.with(now, &mut queue, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.signal(cx, &signal));
+            waiting.extend(queue.drain(..));
         }
         outward
     }
@@ -222,11 +225,14 @@ impl Facts for Services {
     fn security_groups_of_load_balancers(&self) -> Vec<String> {
         self.elbv2.security_groups()
     }
+    fn kind_of_instance(&self, id: &str) -> Option<(String, String)> {
+        self.ec2.instance_kind(id)
+    }
     fn group_of(&self, instance: &str) -> Option<String> {
         self.autoscaling.group_of(instance)
     }
-    fn counts_in_group_metrics(&self, instance: &str, now: Timestamp) -> bool {
-        self.autoscaling.counts_in_group_metrics(instance, now)
+    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<String> {
+        self.autoscaling.group_that_counts(instance, now)
     }
     fn target_groups_of_groups(&self) -> Vec<String> {
         self.autoscaling.target_groups()
@@ -236,6 +242,9 @@ impl Facts for Services {
     }
     fn check_alarm(&self, params: &Params) -> Result<(), ApiError> {
         self.cloudwatch.check_alarm(params)
+    }
+    fn is_in_alarm(&self, name: &str) -> bool {
+        self.cloudwatch.is_in_alarm(name)
     }
     fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
         self.cloudwatch.alarms_of_policy(policy_arn)

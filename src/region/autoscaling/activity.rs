@@ -14,6 +14,7 @@ pub enum Status {
     PreInService,
     InProgress,
     WaitingForConnectionDraining,
+    MidLifecycleAction,
     Successful,
     Failed,
     Cancelled,
@@ -26,6 +27,7 @@ impl Status {
             Status::PreInService => "PreInService",
             Status::InProgress => "InProgress",
             Status::WaitingForConnectionDraining => "WaitingForELBConnectionDraining",
+            Status::MidLifecycleAction => "MidLifecycleAction",
             Status::Successful => "Successful",
             Status::Failed => "Failed",
             Status::Cancelled => "Cancelled",
@@ -41,6 +43,7 @@ impl Status {
         match self {
             Status::PreInService => 30,
             Status::InProgress | Status::WaitingForConnectionDraining => 50,
+            Status::MidLifecycleAction => 60,
             Status::Successful | Status::Failed | Status::Cancelled => 100,
         }
     }

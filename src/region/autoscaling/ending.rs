@@ -59,7 +59,14 @@ impl Group {
 
     /// Ends every instance of a group that is being deleted, without waiting for drains.
     pub(super) fn end_all(&mut self, cx: &mut Context) {
-        let is_left = |member: &&Member| !matches!(member.lifecycle, Lifecycle::Terminating | Lifecycle::Detaching);
+        // What waits for a hook waits no longer.
+        let waiting: Vec<String> =
+            self.members.iter().filter(|it| !it.actions.is_empty()).map(|it| it.id.clone()).collect();
+        for instance in waiting {
+            self.drop_actions(cx, &instance);
+        }
+        let is_left =
+            |member: &&Member| !(member.lifecycle.is_terminating() || member.lifecycle == Lifecycle::Detaching);
         let left: Vec<String> = self.members.iter().filter(is_left).map(|member| member.id.clone()).collect();
         self.end_together(cx, &left, false);
     }
@@ -132,12 +139,8 @@ impl Group {
         member.activity = Some(id.clone());
         let registered = leave_target_groups(cx, member);
         let waits = drain && !registered.is_empty();
-        if waits {
-            member.draining = registered;
-        } else {
-            member.draining.clear();
-            cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
-        }
+        member.actions.clear();
+        member.draining = if waits { registered } else { Vec::new() };
         self.history.add(Activity {
             id: id.clone(),
             description: format!("Terminating EC2 instance: {instance}"),
@@ -148,6 +151,9 @@ impl Group {
             message: None,
             details: activity::details(&member.subnet, &member.zone),
         });
+        if !waits {
+            self.terminate(cx, instance);
+        }
         self.look_soon(cx.now);
         Some(id)
     }
@@ -180,13 +186,7 @@ impl Group {
 
     pub(super) fn drained(&mut self, cx: &mut Context, instance: String, lifecycle: Lifecycle) {
         match lifecycle {
-            Lifecycle::Terminating => {
-                let activity = self.member(&instance).and_then(|member| member.activity.clone());
-                if let Some(entry) = activity.and_then(|id| self.history.get_mut(&id)) {
-                    entry.status = Status::InProgress;
-                }
-                cx.send(Signal::TerminateInstance { instance });
-            }
+            Lifecycle::Terminating => self.terminate(cx, &instance),
             Lifecycle::EnteringStandby => {
                 if let Some(member) = self.member_mut(&instance) {
                     member.lifecycle = Lifecycle::Standby;
@@ -200,7 +200,12 @@ impl Group {
                 cx.send(Signal::TagInstance { instance: instance.clone(), tags });
                 self.members.retain(|member| member.id != instance);
             }
-            Lifecycle::Pending | Lifecycle::InService | Lifecycle::Standby => {}
+            Lifecycle::Pending
+            | Lifecycle::PendingWait
+            | Lifecycle::InService
+            | Lifecycle::Standby
+            | Lifecycle::TerminatingWait
+            | Lifecycle::TerminatingProceed => {}
         }
     }
 
@@ -214,11 +219,12 @@ impl Group {
     pub fn instance_state(&mut self, cx: &mut Context, instance: &str, state: InstanceState) {
         let Some(member) = self.member(instance) else { return };
         match (state, member.lifecycle) {
-            (InstanceState::Running, Lifecycle::Pending) => self.enter_service(cx, instance),
+            (InstanceState::Running, Lifecycle::Pending) => self.started(cx, instance),
             (InstanceState::Terminated, _) => self.terminated(cx, instance),
-            (InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped, Lifecycle::Pending) => {
-                self.died_pending(cx, instance);
-            }
+            (
+                InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped,
+                Lifecycle::Pending | Lifecycle::PendingWait,
+            ) => self.died_pending(cx, instance),
             (InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped, Lifecycle::InService) => {
                 // Acted on at the next look, as every health check is: by then it may be gone altogether.
                 self.look_soon(cx.now);
@@ -246,7 +252,7 @@ impl Group {
 
     fn terminated(&mut self, cx: &mut Context, instance: &str) {
         match self.member(instance).map(|member| member.lifecycle) {
-            Some(Lifecycle::Pending) => self.died_pending(cx, instance),
+            Some(Lifecycle::Pending | Lifecycle::PendingWait) => self.died_pending(cx, instance),
             // The health check marks it, and its replacement follows from that: either process may be suspended.
             Some(Lifecycle::InService) => {
                 if !self.is_suspended(Process::HealthCheck)

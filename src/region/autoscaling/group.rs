@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{History, stamp};
 use super::health::HEALTH_INTERVAL_SECONDS;
+use super::hooks::Hook;
 use super::member::{Member, Template};
 use super::mix::Purchase;
 use super::policy::Policy;
@@ -96,6 +97,7 @@ pub struct Group {
     pub history: History,
     pub policies: BTreeMap<String, Policy>,
     pub schedule: BTreeMap<String, ScheduledAction>,
+    pub hooks: BTreeMap<String, Hook>,
     pub refreshes: Vec<Refresh>,
     /// With AWS's reason.
     pub suspended: BTreeMap<Process, String>,
@@ -134,6 +136,7 @@ impl Group {
             history: History::default(),
             policies: BTreeMap::new(),
             schedule: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             refreshes: Vec::new(),
             suspended: BTreeMap::new(),
             metrics: BTreeSet::new(),
@@ -231,8 +234,9 @@ impl Group {
 
     /// When time alone next changes something.
     pub fn next_deadline(&self) -> Option<Timestamp> {
+        let actions = self.members.iter().flat_map(|member| &member.actions).map(|action| action.deadline).min();
         let scheduled = self.schedule.values().filter_map(ScheduledAction::deadline).min();
-        [self.check_due, self.failures.retry_at, scheduled, self.metrics_due, self.decide_due]
+        [self.check_due, self.failures.retry_at, scheduled, self.metrics_due, self.decide_due, actions]
             .into_iter()
             .flatten()
             .min()
@@ -245,6 +249,7 @@ impl Group {
             self.follow_drains(cx);
             self.examine_members(cx);
         }
+        self.end_overdue_actions(cx);
         if self.failures.retry_at.is_some_and(|retry| retry <= cx.now) {
             self.failures.retry_at = None;
         }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{self, Activity, Status, stamp};
 use super::group::{Failures, Group, PendingLaunch, Vacancy, VacancyCause};
+use super::hooks::Transition;
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Purchase;
 use super::process::Process;
@@ -31,8 +32,7 @@ impl Group {
         {
             return;
         }
-        let starting =
-            self.launches.len() + self.members.iter().filter(|member| member.lifecycle == Lifecycle::Pending).count();
+        let starting = self.launches.len() + self.members.iter().filter(|member| member.lifecycle.is_pending()).count();
         let room = LAUNCHING_MAX.saturating_sub(starting);
         let count = usize::try_from(missing).unwrap_or(0).min(room);
         let reasons = if count > 0 { std::mem::take(&mut self.reasons) } else { Vec::new() };
@@ -166,6 +166,7 @@ impl Group {
             grows: launch.grows,
             registered: Vec::new(),
             draining: Vec::new(),
+            actions: Vec::new(),
         });
         match facts.map(|facts| facts.state) {
             Some(state) if !self.deleting => self.instance_state(cx, instance, state),
@@ -215,6 +216,15 @@ impl Group {
             self.failures.count += 1;
         }
         self.failures.zone = Some(zone.to_owned());
+    }
+
+    /// An instance runs: it waits for the hooks of its launch, where there are some, and comes into service.
+    pub(super) fn started(&mut self, cx: &mut Context, instance: &str) {
+        // What comes back from standby has been through its hooks.
+        let served = self.member(instance).is_some_and(|member| member.in_service.is_some());
+        if served || !self.wait_for_hooks(cx, instance, Transition::Launching) {
+            self.enter_service(cx, instance);
+        }
     }
 
     /// Registers a running instance with the target groups and puts it into service.

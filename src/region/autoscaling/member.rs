@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::hooks::LifecycleAction;
 use super::mix::Purchase;
 
 /// A launch template and its version: as asked for (`$Latest`) in a group, resolved to a number in a member.
@@ -13,14 +14,21 @@ pub struct Template {
 }
 
 /// Where an instance is in its life (aws-semantics §1). A terminated or detached instance is no member any more.
+///
+/// `Pending → Pending:Wait → InService → Terminating → Terminating:Wait → Terminating:Proceed`: the waits are for lifecycle
+/// hooks, and only where there are some. `Pending:Proceed` has no duration here: nothing is left to do between the last
+/// hook and the registration with the target groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
     Pending,
+    PendingWait,
     InService,
     EnteringStandby,
     Standby,
     Detaching,
     Terminating,
+    TerminatingWait,
+    TerminatingProceed,
 }
 
 impl Lifecycle {
@@ -28,12 +36,25 @@ impl Lifecycle {
     pub fn name(self) -> &'static str {
         match self {
             Lifecycle::Pending => "Pending",
+            Lifecycle::PendingWait => "Pending:Wait",
             Lifecycle::InService => "InService",
             Lifecycle::EnteringStandby => "EnteringStandby",
             Lifecycle::Standby => "Standby",
             Lifecycle::Detaching => "Detaching",
             Lifecycle::Terminating => "Terminating",
+            Lifecycle::TerminatingWait => "Terminating:Wait",
+            Lifecycle::TerminatingProceed => "Terminating:Proceed",
         }
+    }
+
+    /// On the way into service.
+    pub fn is_pending(self) -> bool {
+        matches!(self, Lifecycle::Pending | Lifecycle::PendingWait)
+    }
+
+    /// On the way out, for good.
+    pub fn is_terminating(self) -> bool {
+        matches!(self, Lifecycle::Terminating | Lifecycle::TerminatingWait | Lifecycle::TerminatingProceed)
     }
 }
 
@@ -91,12 +112,14 @@ pub struct Member {
     pub registered: Vec<String>,
     /// Target groups whose drain it still waits for.
     pub draining: Vec<String>,
+    /// The lifecycle actions that it waits for.
+    pub actions: Vec<LifecycleAction>,
 }
 
 impl Member {
     /// Counts towards the desired capacity.
     pub fn is_active(&self) -> bool {
-        matches!(self.lifecycle, Lifecycle::Pending | Lifecycle::InService)
+        self.lifecycle.is_pending() || self.is_in_service()
     }
 
     pub fn purchase(&self) -> Purchase {

@@ -54,22 +54,20 @@ impl Group {
 
     #[expect(clippy::cast_precision_loss, reason = "capacities are small")]
     fn metric_value(&self, metric: &str) -> f64 {
-        let count = |lifecycles: &[Lifecycle]| {
-            self.members.iter().filter(|member| lifecycles.contains(&member.lifecycle)).count()
-        };
+        let count = |is: fn(Lifecycle) -> bool| self.members.iter().filter(|member| is(member.lifecycle)).count();
         match metric {
             "GroupMinSize" => self.settings.min as f64,
             "GroupMaxSize" => self.settings.max as f64,
             "GroupDesiredCapacity" => self.desired() as f64,
-            "GroupInServiceInstances" | "GroupInServiceCapacity" => count(&[Lifecycle::InService]) as f64,
+            "GroupInServiceInstances" | "GroupInServiceCapacity" => count(|it| it == Lifecycle::InService) as f64,
             "GroupPendingInstances" | "GroupPendingCapacity" => {
-                (count(&[Lifecycle::Pending]) + self.launches.len()) as f64
+                (count(Lifecycle::is_pending) + self.launches.len()) as f64
             }
             "GroupStandbyInstances" | "GroupStandbyCapacity" => {
-                count(&[Lifecycle::Standby, Lifecycle::EnteringStandby]) as f64
+                count(|it| matches!(it, Lifecycle::Standby | Lifecycle::EnteringStandby)) as f64
             }
             "GroupTerminatingInstances" | "GroupTerminatingCapacity" => {
-                count(&[Lifecycle::Terminating, Lifecycle::Detaching]) as f64
+                count(|it| it.is_terminating() || it == Lifecycle::Detaching) as f64
             }
             _ => (self.members.len() + self.launches.len()) as f64,
         }

@@ -1,13 +1,14 @@
 //! EC2 Auto Scaling: groups that launch, replace and end instances, and the policies and schedules that size them.
 //!
 //! `model.rs` holds the groups and hands operations to `calls/`, signals and time to [`group::Group`]. A group's
-//! behaviour is split by noun: `launching` and `ending`, `health`, `scaling` (policies), `schedule`, `refresh`, `metrics`.
+//! behaviour is split by noun: `launching` and `ending`, `health`, `hooks`, `scaling` (policies), `schedule`, `refresh`, `metrics`.
 
 pub mod activity;
 mod calls;
 mod ending;
 pub mod group;
 pub mod health;
+pub mod hooks;
 mod launching;
 pub mod member;
 pub mod metrics;

@@ -162,11 +162,11 @@ impl Autoscaling {
         self.groups.values().find(|group| group.member(instance).is_some()).map(|group| group.name.clone())
     }
 
-    /// In service, and past the warm-up that the group or one of its policies sets.
-    pub fn counts_in_group_metrics(&self, instance: &str, now: Timestamp) -> bool {
-        self.groups
-            .values()
-            .any(|group| group.member(instance).is_some_and(|member| member.is_warm(now, group.metrics_warmup())))
+    /// The group where the instance is in service and past the warm-up that the group or one of its policies sets.
+    pub fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<String> {
+        let counts =
+            |group: &&Group| group.member(instance).is_some_and(|member| member.is_warm(now, group.metrics_warmup()));
+        self.groups.values().find(counts).map(|group| group.name.clone())
     }
 
     pub fn target_groups(&self) -> Vec<String> {

@@ -17,10 +17,13 @@ use crate::region::context::Context;
 
 /// AWS gives up after an hour without progress.
 const STALLED_SECONDS: i64 = 3_600;
+/// How often the alarms of a refresh are looked at.
+const ALARMS_EVERY_SECONDS: i64 = 30;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshStatus {
     InProgress,
+    Baking,
     Cancelling,
     RollbackInProgress,
     Successful,
@@ -34,6 +37,7 @@ impl RefreshStatus {
     pub fn name(self) -> &'static str {
         match self {
             RefreshStatus::InProgress => "InProgress",
+            RefreshStatus::Baking => "Baking",
             RefreshStatus::Cancelling => "Cancelling",
             RefreshStatus::RollbackInProgress => "RollbackInProgress",
             RefreshStatus::Successful => "Successful",
@@ -45,7 +49,13 @@ impl RefreshStatus {
     }
 
     pub fn is_active(self) -> bool {
-        matches!(self, RefreshStatus::InProgress | RefreshStatus::Cancelling | RefreshStatus::RollbackInProgress)
+        matches!(
+            self,
+            RefreshStatus::InProgress
+                | RefreshStatus::Baking
+                | RefreshStatus::Cancelling
+                | RefreshStatus::RollbackInProgress
+        )
     }
 }
 
@@ -58,8 +68,27 @@ pub struct Preferences {
     pub warmup: Option<i64>,
     pub skip_matching: bool,
     pub auto_rollback: bool,
-    /// `Wait`, `Ignore` or `Refresh`.
-    pub protected: String,
+    /// What becomes of instances that are protected from scale-in, and of those in standby.
+    pub protected: Spared,
+    pub standby: Spared,
+    /// Percentages of the instances after which the refresh rests for a while, rising.
+    pub checkpoints: Vec<i64>,
+    pub checkpoint_delay: i64,
+    /// How long the refresh still watches after the last replacement.
+    pub bake_seconds: i64,
+    /// Names of alarms; one of them in ALARM fails the refresh.
+    pub alarms: Vec<String>,
+}
+
+/// `ScaleInProtectedInstances` and `StandbyInstances`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spared {
+    /// The refresh waits until somebody takes them back, and fails after an hour.
+    Wait,
+    /// They stay as they are.
+    Ignore,
+    /// They are replaced all the same: `Refresh`, or `Terminate` of those in standby.
+    Replace,
 }
 
 #[derive(Clone, Debug)]
@@ -85,14 +114,38 @@ pub struct Refresh {
     /// Instances still to be replaced.
     pub old: BTreeSet<String>,
     pub total: usize,
+    /// Replaced, and the replacement is in service and warm.
+    pub done: usize,
     pub progressed: Timestamp,
+    /// Checkpoints that are behind it.
+    pub checkpoint: usize,
+    /// Until when it rests at one.
+    pub rests_until: Option<Timestamp>,
+    /// Until when it bakes.
+    pub bakes_until: Option<Timestamp>,
     pub rollback: Option<Rollback>,
 }
 
 impl Refresh {
     pub fn percent(&self) -> i64 {
-        let done = self.total.saturating_sub(self.old.len());
-        i64::try_from((done * 100).checked_div(self.total).unwrap_or(100)).unwrap_or(100)
+        i64::try_from((self.done * 100).checked_div(self.total).unwrap_or(100)).unwrap_or(100)
+    }
+
+    /// AWS's `InstancesToUpdate`: those whose replacement is not warm yet are among them.
+    pub fn left(&self) -> usize {
+        self.total.saturating_sub(self.done)
+    }
+
+    /// How many instances may be replaced before the next rest: `⌈total × checkpoint⌉`.
+    fn allowed(&self) -> usize {
+        let percent = self.preferences.checkpoints.get(self.checkpoint).copied().unwrap_or(100);
+        (self.total * usize::try_from(percent).unwrap_or(100)).div_ceil(100)
+    }
+
+    /// Whether a rest, or the end, is behind the last checkpoint.
+    fn ends_at_checkpoint(&self) -> bool {
+        let checkpoints = &self.preferences.checkpoints;
+        !checkpoints.is_empty() && self.checkpoint >= checkpoints.len()
     }
 }
 
@@ -117,16 +170,20 @@ impl Group {
         self.refreshes.last_mut().filter(|refresh| refresh.status.is_active())
     }
 
+    /// The refresh whose configuration new instances have.
+    fn refreshing(&self) -> Option<&Refresh> {
+        let new = [RefreshStatus::InProgress, RefreshStatus::Baking];
+        self.active_refresh().filter(|refresh| new.contains(&refresh.status))
+    }
+
     /// What new instances are made of.
     pub(super) fn template_to_launch(&self) -> &Template {
-        let refreshing = self.active_refresh().filter(|refresh| refresh.status == RefreshStatus::InProgress);
-        refreshing.and_then(|refresh| refresh.wanted.as_ref()).unwrap_or(&self.settings.template)
+        self.refreshing().and_then(|refresh| refresh.wanted.as_ref()).unwrap_or(&self.settings.template)
     }
 
     /// How new instances are mixed.
     pub(super) fn mix_to_launch(&self) -> Option<&Mix> {
-        let refreshing = self.active_refresh().filter(|refresh| refresh.status == RefreshStatus::InProgress);
-        match refreshing.filter(|refresh| refresh.wanted.is_some()) {
+        match self.refreshing().filter(|refresh| refresh.wanted.is_some()) {
             Some(refresh) => refresh.mix.as_ref(),
             None => self.settings.mix.as_ref(),
         }
@@ -152,10 +209,13 @@ impl Group {
 
     /// Replaces what may be replaced now, and ends the refresh when it is done or stuck.
     pub(super) fn turn_refresh(&mut self, cx: &mut Context) {
+        if self.active_refresh().is_none() {
+            return;
+        }
         self.forget_replaced(cx.now);
+        let view = self.count_done(cx);
         let Some(refresh) = self.active_refresh().cloned() else { return };
         let warmup = self.refresh_warmup(&refresh.preferences);
-        let view = self.view(cx, &refresh, warmup);
         if refresh.status == RefreshStatus::Cancelling {
             if !view.moving {
                 self.finish_refresh(cx.now, RefreshStatus::Cancelled, None);
@@ -165,18 +225,30 @@ impl Group {
         if self.is_suspended(Process::InstanceRefresh) {
             return;
         }
-        if refresh.old.is_empty() && view.ready >= self.desired() && view.calm {
-            return self.complete_refresh(cx.now, &refresh);
+        if let Some(alarm) = refresh.preferences.alarms.iter().find(|alarm| cx.facts.is_in_alarm(alarm)) {
+            return self.fail_refresh(cx.now, &refresh, &format!("The alarm {alarm} is in ALARM."));
+        }
+        if !refresh.preferences.alarms.is_empty() {
+            self.look_at(cx.now + SignedDuration::from_secs(ALARMS_EVERY_SECONDS));
+        }
+        if self.rests(cx.now, &refresh) {
+            return;
+        }
+        let is_done = refresh.old.is_empty() || refresh.ends_at_checkpoint();
+        if is_done && view.ready >= self.desired() && view.calm {
+            return self.bake(cx.now, &refresh);
         }
         let stalled = refresh.progressed + SignedDuration::from_secs(STALLED_SECONDS);
         if stalled <= cx.now {
-            return self.fail_refresh(cx.now, &refresh);
+            return self.fail_refresh(cx.now, &refresh, "The instance refresh made no progress for an hour.");
         }
         let mut room = view.ready - at_least(self.desired(), refresh.preferences.min_healthy);
         if room <= 0 && view.calm && self.refresh_surge() == 0 {
             room = 1;
         }
-        for instance in view.candidates.into_iter().take(usize::try_from(room).unwrap_or(0)) {
+        let replaced = refresh.total.saturating_sub(refresh.old.len());
+        let before_rest = refresh.allowed().saturating_sub(replaced);
+        for instance in view.candidates.into_iter().take(usize::try_from(room).unwrap_or(0).min(before_rest)) {
             let cause = format!(
                 "At {} an instance was taken out of service in response to an instance refresh.",
                 stamp(cx.now)
@@ -193,17 +265,87 @@ impl Group {
         }
     }
 
-    /// Drops instances from the list that are gone or going: that is progress.
+    /// Drops instances from the list that are gone or going, which is progress, and those that are to be left alone.
     fn forget_replaced(&mut self, now: Timestamp) {
-        let staying: BTreeSet<String> =
-            self.members.iter().filter(|member| member.is_active()).map(|member| member.id.clone()).collect();
-        if let Some(refresh) = self.active_refresh_mut() {
-            let before = refresh.old.len();
-            refresh.old.retain(|instance| staying.contains(instance));
-            if refresh.old.len() < before {
-                refresh.progressed = now;
-            }
+        let Some(refresh) = self.refreshes.last_mut().filter(|refresh| refresh.status.is_active()) else { return };
+        let (protected, standby) = (refresh.preferences.protected, refresh.preferences.standby);
+        let (before, mut ignored) = (refresh.old.len(), 0);
+        refresh.old.retain(|instance| {
+            let Some(member) = self.members.iter().find(|member| member.id == *instance) else { return false };
+            let is_parked = matches!(member.lifecycle, Lifecycle::Standby | Lifecycle::EnteringStandby);
+            let is_ignored = (is_parked && standby == Spared::Ignore)
+                || (member.protected && member.is_in_service() && protected == Spared::Ignore);
+            ignored += usize::from(is_ignored);
+            !is_ignored && (member.is_active() || is_parked)
+        });
+        refresh.total -= ignored;
+        if refresh.old.len() + ignored < before {
+            refresh.progressed = now;
         }
+    }
+
+    /// Counts the replacements that are in service and warm; what is not counts as still to be updated.
+    fn count_done(&mut self, cx: &Context) -> View {
+        let empty = View { candidates: Vec::new(), ready: 0, moving: false, calm: false };
+        let Some(refresh) = self.active_refresh() else { return empty };
+        let view = self.view(cx, refresh, self.refresh_warmup(&refresh.preferences));
+        let missing = usize::try_from(self.desired() - view.ready).unwrap_or(0);
+        if let Some(refresh) = self.active_refresh_mut() {
+            let replaced = refresh.total.saturating_sub(refresh.old.len());
+            let done = replaced.saturating_sub(missing);
+            if done > refresh.done {
+                refresh.progressed = cx.now;
+            }
+            refresh.done = done;
+        }
+        view
+    }
+
+    /// Whether the refresh rests at a checkpoint; begins and ends that.
+    fn rests(&mut self, now: Timestamp, refresh: &Refresh) -> bool {
+        let checkpoints = &refresh.preferences.checkpoints;
+        let is_over = refresh.rests_until.is_some_and(|until| until <= now);
+        let reaches = refresh.rests_until.is_none()
+            && refresh.status == RefreshStatus::InProgress
+            && refresh.checkpoint < checkpoints.len()
+            && refresh.done >= refresh.allowed();
+        // Nothing is to come after all is replaced: the refresh does not rest there.
+        let rests = reaches && !refresh.old.is_empty();
+        let until = now + SignedDuration::from_secs(refresh.preferences.checkpoint_delay);
+        let Some(active) = self.active_refresh_mut() else { return false };
+        if is_over {
+            active.rests_until = None;
+            active.checkpoint += 1;
+            active.progressed = now;
+            active.reason = None;
+            // What it may do now is worked out with the next checkpoint in mind.
+            self.look_at(now);
+            return true;
+        }
+        if rests {
+            active.rests_until = Some(until);
+            active.reason = Some(format!("Waiting for the checkpoint delay until {}.", stamp(until)));
+        }
+        let resting = active.rests_until;
+        if let Some(until) = resting {
+            self.look_at(until);
+        }
+        resting.is_some()
+    }
+
+    /// All is replaced: watches on for the bake time, where there is one, then completes.
+    fn bake(&mut self, now: Timestamp, refresh: &Refresh) {
+        let bakes = refresh.preferences.bake_seconds > 0 && refresh.status != RefreshStatus::RollbackInProgress;
+        let until = refresh.bakes_until.unwrap_or(now + SignedDuration::from_secs(refresh.preferences.bake_seconds));
+        if !bakes || until <= now {
+            return self.complete_refresh(now, refresh);
+        }
+        if let Some(active) = self.active_refresh_mut() {
+            active.status = RefreshStatus::Baking;
+            active.bakes_until = Some(until);
+            active.progressed = now;
+        }
+        self.look_at(until);
     }
 
     fn view(&self, cx: &Context, refresh: &Refresh, warmup: i64) -> View {
@@ -215,13 +357,14 @@ impl Group {
         };
         let ready = self.members.iter().filter(is_ready).count();
         let may_end = |member: &&Member| {
-            let spared = member.protected && refresh.preferences.protected != "Refresh";
-            member.is_in_service() && refresh.old.contains(&member.id) && !spared
+            let spared = member.protected && refresh.preferences.protected != Spared::Replace;
+            let parked = member.lifecycle == Lifecycle::Standby && refresh.preferences.standby == Spared::Replace;
+            refresh.old.contains(&member.id) && (parked || (member.is_in_service() && !spared))
         };
         let mut candidates: Vec<&Member> = self.members.iter().filter(may_end).collect();
         candidates.sort_by_key(|member| (member.sickness.is_none(), member.launched));
         let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
-        let moves = |member: &Member| matches!(member.lifecycle, Lifecycle::Pending | Lifecycle::Terminating);
+        let moves = |member: &Member| member.lifecycle.is_pending() || member.lifecycle.is_terminating();
         let moving = !self.launches.is_empty() || self.members.iter().any(moves);
         View {
             candidates: candidates.into_iter().map(|member| member.id.clone()).collect(),
@@ -242,8 +385,7 @@ impl Group {
         self.finish_refresh(now, RefreshStatus::Successful, None);
     }
 
-    fn fail_refresh(&mut self, now: Timestamp, refresh: &Refresh) {
-        let reason = "The instance refresh made no progress for an hour.";
+    fn fail_refresh(&mut self, now: Timestamp, refresh: &Refresh, reason: &str) {
         match refresh.status {
             RefreshStatus::RollbackInProgress => {
                 self.finish_refresh(now, RefreshStatus::RollbackFailed, Some(reason.to_owned()));
@@ -269,12 +411,16 @@ impl Group {
             reason: reason.to_owned(),
             start: now,
             percent_before: refresh.percent(),
-            left_before: refresh.old.len(),
+            left_before: refresh.left(),
         });
         let is_new = |member: &&Member| member.is_active() && !refresh.old.contains(&member.id);
         let new: BTreeSet<String> = members.iter().filter(is_new).map(|member| member.id.clone()).collect();
         refresh.total = new.len();
+        refresh.done = 0;
         refresh.old = new;
+        // A roll-back stops at no checkpoint.
+        (refresh.rests_until, refresh.bakes_until) = (None, None);
+        refresh.preferences.checkpoints.clear();
         refresh.status = RefreshStatus::RollbackInProgress;
         refresh.progressed = now;
     }

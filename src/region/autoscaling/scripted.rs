@@ -367,8 +367,11 @@ impl Facts for Neighbours {
     fn group_of(&self, _instance: &str) -> Option<String> {
         None
     }
-    fn counts_in_group_metrics(&self, _instance: &str, _now: Timestamp) -> bool {
-        false
+    fn group_that_counts(&self, _instance: &str, _now: Timestamp) -> Option<String> {
+        None
+    }
+    fn kind_of_instance(&self, _id: &str) -> Option<(String, String)> {
+        None
     }
     fn target_groups_of_groups(&self) -> Vec<String> {
         Vec::new()
@@ -378,6 +381,9 @@ impl Facts for Neighbours {
     }
     fn check_alarm(&self, _params: &Params) -> Result<(), ApiError> {
         Ok(())
+    }
+    fn is_in_alarm(&self, _name: &str) -> bool {
+        false
     }
     fn alarms_of_policy(&self, _policy_arn: &str) -> Vec<String> {
         Vec::new()

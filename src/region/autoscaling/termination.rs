@@ -134,6 +134,7 @@ mod tests {
             grows: false,
             registered: Vec::new(),
             draining: Vec::new(),
+            actions: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use super::activity::Activity;
 use super::group::{Group, Tag};
 use super::member::{Member, Template};
 use super::policy::{Kind, Policy};
-use super::refresh::Refresh;
+use super::refresh::{Preferences, Refresh, Spared};
 use super::schedule::ScheduledAction;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -221,6 +221,26 @@ pub fn scheduled_action(group: &str, action: &ScheduledAction) -> Value {
         .with("TimeZone", recurrence.and_then(|recurrence| recurrence.zone_name.as_deref()).map(Value::from))
 }
 
+fn spared(spared: Spared, replace: &'static str) -> &'static str {
+    match spared {
+        Spared::Wait => "Wait",
+        Spared::Ignore => "Ignore",
+        Spared::Replace => replace,
+    }
+}
+
+/// Checkpoints, bake time and alarms, where there are any.
+fn with_checkpoints(shown: Value, preferences: &Preferences) -> Value {
+    let percentages = Value::list(preferences.checkpoints.iter().map(|percent| Value::from(*percent)));
+    let alarms = Value::map().with("Alarms", texts(preferences.alarms.iter().map(String::as_str)));
+    let rests = !preferences.checkpoints.is_empty();
+    shown
+        .with("CheckpointPercentages", rests.then_some(percentages))
+        .with("CheckpointDelay", rests.then(|| Value::from(preferences.checkpoint_delay)))
+        .with("BakeTime", (preferences.bake_seconds > 0).then(|| Value::from(preferences.bake_seconds)))
+        .with("AlarmSpecification", (!preferences.alarms.is_empty()).then_some(alarms))
+}
+
 pub fn refresh(group: &Group, refresh: &Refresh) -> Value {
     let left = |count: usize| Value::from(i64::try_from(count).unwrap_or(i64::MAX));
     let preferences = &refresh.preferences;
@@ -230,7 +250,9 @@ pub fn refresh(group: &Group, refresh: &Refresh) -> Value {
         .with("InstanceWarmup", Value::from(group.refresh_warmup(preferences)))
         .with("SkipMatching", Value::from(preferences.skip_matching))
         .with("AutoRollback", Value::from(preferences.auto_rollback))
-        .with("ScaleInProtectedInstances", Value::from(preferences.protected.as_str()));
+        .with("ScaleInProtectedInstances", Value::from(spared(preferences.protected, "Refresh")))
+        .with("StandbyInstances", Value::from(spared(preferences.standby, "Terminate")));
+    let shown_preferences = with_checkpoints(shown_preferences, preferences);
     let rollback = refresh.rollback.as_ref().map(|rollback| {
         Value::map()
             .with("RollbackReason", Value::from(rollback.reason.as_str()))
@@ -250,7 +272,7 @@ pub fn refresh(group: &Group, refresh: &Refresh) -> Value {
         .with("StartTime", Value::from(refresh.start))
         .with("EndTime", refresh.end.map(Value::from))
         .with("PercentageComplete", Value::from(refresh.percent()))
-        .with("InstancesToUpdate", left(refresh.old.len()))
+        .with("InstancesToUpdate", left(refresh.left()))
         .with("Preferences", shown_preferences)
         .with("DesiredConfiguration", wanted)
         .with("RollbackDetails", rollback)

@@ -9,7 +9,7 @@ use super::store::{MetricId, Store};
 use super::{alarm_operations, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
-use crate::region::signal::{Measurement, Signal};
+use crate::region::signal::{AlarmStateValue, Measurement, Signal};
 use crate::region::wire::operation;
 use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 
@@ -162,6 +162,10 @@ impl Cloudwatch {
         Config::parse(params).and_then(|config| self.alarms.check_room(&config.name))
     }
 
+    pub fn is_in_alarm(&self, name: &str) -> bool {
+        self.alarms.get(name).is_some_and(|alarm| alarm.state == AlarmStateValue::Alarm)
+    }
+
     pub fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
         self.alarms.acting_on(policy_arn)
     }
@@ -193,12 +197,12 @@ fn aggregates(facts: &dyn Facts, dimensions: &[(String, String)], now: Timestamp
     }
     let one = |name: &str, value: String| vec![(name.to_owned(), value)];
     let mut sets = Vec::new();
-    if let Some(group) = facts.group_of(instance).filter(|_| facts.counts_in_group_metrics(instance, now)) {
+    if let Some(group) = facts.group_that_counts(instance, now) {
         sets.push(one("AutoScalingGroupName", group));
     }
-    if let Some(facts) = facts.instance(instance) {
-        sets.push(one("InstanceType", facts.instance_type));
-        sets.push(one("ImageId", facts.image));
+    if let Some((instance_type, image)) = facts.kind_of_instance(instance) {
+        sets.push(one("InstanceType", instance_type));
+        sets.push(one("ImageId", image));
     }
     sets
 }

@@ -133,6 +133,10 @@ impl Ec2 {
     pub fn instance_facts(&self, id: &str) -> Option<InstanceFacts> {
         self.instances.all.get(id).map(instances::Instance::facts)
     }
+    pub fn instance_kind(&self, id: &str) -> Option<(String, String)> {
+        let instance = self.instances.all.get(id)?;
+        Some((instance.instance_type.clone(), instance.image.clone()))
+    }
     pub fn instances_facts(&self) -> Vec<InstanceFacts> {
         self.instances.all.values().map(instances::Instance::facts).collect()
     }

@@ -9,7 +9,7 @@ use super::super::policy::Kind;
 use super::super::process::Process;
 use super::super::settings::{self, Settings, capacity, invalid};
 use super::super::wire;
-use super::tags;
+use super::{hooks, tags};
 use crate::region::context::Context;
 use crate::region::signal::Signal;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -32,6 +32,9 @@ pub fn create(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
     let id = cx.ids.uuid();
     let arn = cx.arn("autoscaling", &format!("autoScalingGroup:{id}:autoScalingGroupName/{name}"));
     let mut group = Group::new(name, arn, cx.now, settings);
+    for hook in hooks::specified(params)? {
+        hooks::insert(&mut group, hook)?;
+    }
     group.tags = tags.into_iter().map(|(_, key, tag)| (key, tag)).collect();
     group.set_desired(cx.now, desired, "a user request created an AutoScalingGroup");
     group.turn(cx);

@@ -57,7 +57,7 @@ pub fn terminate(service: &mut Autoscaling, cx: &mut Context, params: &Params) -
     let decrements = params.bool("ShouldDecrementDesiredCapacity")?.unwrap_or(false);
     let group = group_of(service, instance)?;
     let member = group.member(instance).ok_or_else(|| not_found(instance))?;
-    if matches!(member.lifecycle, Lifecycle::Terminating | Lifecycle::Detaching) {
+    if member.lifecycle.is_terminating() || member.lifecycle == Lifecycle::Detaching {
         let message =
             format!("The instance {instance} is not in InService, Pending or Standby: {}", member.lifecycle.name());
         return Err(ApiError::new("ScalingActivityInProgress", message));
@@ -185,6 +185,7 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             grows: false,
             registered: Vec::new(),
             draining: Vec::new(),
+            actions: Vec::new(),
         });
         group.enter_service(cx, &id);
     }

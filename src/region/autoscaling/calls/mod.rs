@@ -4,6 +4,7 @@
 //! that is not in the list is refused by name.
 
 mod groups;
+mod hooks;
 mod instances;
 mod kinds;
 mod policies;
@@ -28,7 +29,8 @@ pub const OPERATIONS: &[Operation] = &[
          CapacityRebalance MaxInstanceLifetime=0 DesiredCapacityType=units \
          AvailabilityZoneDistribution{CapacityDistributionStrategy=balanced-best-effort} \
          CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none \
-         TargetGroupARNs[] TrafficSources[]{Identifier Type=elbv2} Tags[]{ResourceId \
+         TargetGroupARNs[] TrafficSources[]{Identifier Type=elbv2} LifecycleHookSpecificationList[]{LifecycleHookName LifecycleTransition NotificationMetadata \
+         HeartbeatTimeout DefaultResult} Tags[]{ResourceId \
          ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", groups::create).differs("Groups are placed by VPCZoneIdentifier. CapacityRebalance has nothing to act on: spot instances are never interrupted."),
     Operation::new("UpdateAutoScalingGroup", "AutoScalingGroupName LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
          MixedInstancesPolicy{LaunchTemplate{LaunchTemplateSpecification{LaunchTemplateId \
@@ -54,6 +56,13 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("DetachTrafficSources", "AutoScalingGroupName TrafficSources[]{Identifier Type=elbv2}", groups::detach_target_groups),
     Operation::new("DescribeLoadBalancerTargetGroups", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| groups::target_groups(service, params)),
     Operation::new("DescribeTrafficSources", "AutoScalingGroupName TrafficSourceType=elbv2 MaxRecords NextToken", |service, _, params| groups::traffic_sources(service, params)),
+    Operation::new("PutLifecycleHook", "AutoScalingGroupName LifecycleHookName LifecycleTransition NotificationMetadata HeartbeatTimeout \
+         DefaultResult", |service, _, params| hooks::put(service, params)).differs("Nothing is sent: a script finds waiting instances by their LifecycleState."),
+    Operation::new("DeleteLifecycleHook", "AutoScalingGroupName LifecycleHookName", hooks::delete),
+    Operation::new("DescribeLifecycleHooks", "AutoScalingGroupName LifecycleHookNames[]", |service, _, params| hooks::describe(service, params)),
+    Operation::new("DescribeLifecycleHookTypes", "", |_, _, _| hooks::describe_types()),
+    Operation::new("CompleteLifecycleAction", "AutoScalingGroupName LifecycleHookName LifecycleActionResult LifecycleActionToken InstanceId", hooks::complete),
+    Operation::new("RecordLifecycleActionHeartbeat", "AutoScalingGroupName LifecycleHookName LifecycleActionToken InstanceId", hooks::heartbeat),
     Operation::new("DescribeAutoScalingInstances", "InstanceIds[] MaxRecords NextToken", |service, _, params| instances::describe(service, params)),
     Operation::new("TerminateInstanceInAutoScalingGroup", "InstanceId ShouldDecrementDesiredCapacity", instances::terminate),
     Operation::new("SetInstanceHealth", "InstanceId HealthStatus ShouldRespectGracePeriod", instances::set_health),
@@ -100,7 +109,6 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("DescribeScalingProcessTypes", "", |service, _, params| kinds::call(service, "DescribeScalingProcessTypes", params)),
     Operation::new("DescribeMetricCollectionTypes", "", |service, _, params| kinds::call(service, "DescribeMetricCollectionTypes", params)),
     Operation::new("DescribeAccountLimits", "", |service, _, params| kinds::call(service, "DescribeAccountLimits", params)),
-    Operation::new("DescribeLifecycleHooks", "AutoScalingGroupName LifecycleHookNames[]", |service, _, params| kinds::call(service, "DescribeLifecycleHooks", params)).differs("There are none."),
     Operation::new("DescribeLoadBalancers", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeLoadBalancers", params)).differs("There are no classic load balancers."),
     Operation::new("DescribeWarmPool", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeWarmPool", params)).differs("There are none."),
     Operation::new("DescribeNotificationConfigurations", "AutoScalingGroupNames[] MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeNotificationConfigurations", params)).differs("There are none."),

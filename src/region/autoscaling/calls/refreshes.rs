@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::super::group::Group;
-use super::super::member::{Member, Template};
+use super::super::member::{Lifecycle, Member, Template};
 use super::super::mix::Mix;
 use super::super::model::Autoscaling;
-use super::super::refresh::{Preferences, Refresh, RefreshStatus};
+use super::super::refresh::{Preferences, Refresh, RefreshStatus, Spared};
 use super::super::settings::{self, invalid};
 use super::super::wire;
 use crate::region::context::Context;
@@ -14,6 +14,11 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// Refreshes kept per group, as a bound; AWS keeps six weeks.
 const REFRESHES_MAX: usize = 100;
+/// AWS's bound on alarms of a refresh.
+const ALARMS_MAX: usize = 10;
+const CHECKPOINT_DELAY_SECONDS: i64 = 3_600;
+/// The longest checkpoint delay and bake time: 48 hours.
+const LONGEST_SECONDS: i64 = 172_800;
 
 pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
     let group = service.group_mut(params.required("AutoScalingGroupName")?)?;
@@ -59,8 +64,12 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
         wanted,
         mix,
         total: old.len(),
+        done: 0,
         old,
         progressed: cx.now,
+        checkpoint: 0,
+        rests_until: None,
+        bakes_until: None,
         rollback: None,
     });
     group.look_at(cx.now);
@@ -92,7 +101,8 @@ fn outdated(
     };
     let is_of_the_mix =
         |member: &Member| mix.is_none_or(|mix| mix.types.is_empty() || mix.types.contains(&member.instance_type));
-    let members = group.members.iter().filter(|member| member.is_active());
+    let parked = [Lifecycle::Standby, Lifecycle::EnteringStandby];
+    let members = group.members.iter().filter(|member| member.is_active() || parked.contains(&member.lifecycle));
     members
         .filter(|member| !(skip_matching && matches(member) && is_of_the_mix(member)))
         .map(|member| member.id.clone())
@@ -100,17 +110,6 @@ fn outdated(
 }
 
 fn preferences(params: &Params) -> Result<Preferences, ApiError> {
-    for name in ["CheckpointPercentages", "AlarmSpecification", "BakeTime", "StandbyInstances"] {
-        let is_default = match params.get(name) {
-            None => true,
-            Some(Value::Text(text)) => ["0", "Ignore", "Wait"].contains(&text.as_str()),
-            Some(Value::List(items)) => items.is_empty(),
-            Some(_) => false,
-        };
-        if !is_default {
-            return Err(invalid(format!("The embedded region does not support the refresh preference {name}.")));
-        }
-    }
     let percent = |name: &str, range| settings::seconds(params, name, range);
     let min_healthy = percent("MinHealthyPercentage", 0..=100)?.unwrap_or(90);
     let max_healthy = percent("MaxHealthyPercentage", 100..=200)?;
@@ -119,18 +118,50 @@ fn preferences(params: &Params) -> Result<Preferences, ApiError> {
             "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.",
         ));
     }
-    let protected = params.text("ScaleInProtectedInstances").unwrap_or("Wait");
-    if !["Wait", "Ignore", "Refresh"].contains(&protected) {
-        return Err(invalid(format!("Invalid ScaleInProtectedInstances: {protected}")));
-    }
+    let spared = |name: &str, replace: &str| match params.text(name) {
+        None | Some("Wait") => Ok(Spared::Wait),
+        Some("Ignore") => Ok(Spared::Ignore),
+        Some(text) if text == replace => Ok(Spared::Replace),
+        Some(other) => Err(invalid(format!("Invalid {name}: {other}"))),
+    };
+    let (checkpoints, checkpoint_delay) = checkpoints(params)?;
     Ok(Preferences {
         min_healthy,
         max_healthy,
         warmup: settings::seconds(params, "InstanceWarmup", 0..=86_400)?,
         skip_matching: params.bool("SkipMatching")?.unwrap_or(false),
         auto_rollback: params.bool("AutoRollback")?.unwrap_or(false),
-        protected: protected.to_owned(),
+        protected: spared("ScaleInProtectedInstances", "Refresh")?,
+        standby: spared("StandbyInstances", "Terminate")?,
+        checkpoints,
+        checkpoint_delay,
+        bake_seconds: settings::seconds(params, "BakeTime", 0..=LONGEST_SECONDS)?.unwrap_or(0),
+        alarms: alarms(params)?,
     })
+}
+
+/// Percentages that rise from 1 to 100, and how long the refresh rests at each.
+fn checkpoints(params: &Params) -> Result<(Vec<i64>, i64), ApiError> {
+    let parse = |value: &Value| match value {
+        Value::Int(number) => Some(*number),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    let all: Option<Vec<i64>> = params.list("CheckpointPercentages").iter().map(parse).collect();
+    let all = all.filter(|all| all.iter().all(|percent| (1..=100).contains(percent)) && all.is_sorted_by(|a, b| a < b));
+    let all =
+        all.ok_or_else(|| invalid("CheckpointPercentages must be numbers from 1 to 100, each above the one before"))?;
+    let delay = settings::seconds(params, "CheckpointDelay", 0..=LONGEST_SECONDS)?.unwrap_or(CHECKPOINT_DELAY_SECONDS);
+    Ok((all, delay))
+}
+
+fn alarms(params: &Params) -> Result<Vec<String>, ApiError> {
+    let names = params.map("AlarmSpecification").unwrap_or_default();
+    let names: Vec<String> = names.texts("Alarms").into_iter().map(str::to_owned).collect();
+    if names.len() > ALARMS_MAX {
+        return Err(invalid(format!("AlarmSpecification takes at most {ALARMS_MAX} alarms")));
+    }
+    Ok(names)
 }
 
 fn no_active(group: &str) -> ApiError {

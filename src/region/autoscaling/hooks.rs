@@ -1,0 +1,206 @@
+//! Lifecycle hooks: an instance waits between its launch and its service, and between its drain and its end, until every
+//! hook is told to go on or its time is over (aws-semantics §9).
+//!
+//! `ABANDON` at launch terminates the instance, and another is launched; at the end both results end in termination, but
+//! `ABANDON` drops the other hooks. A hook's time can be prolonged by heartbeats, up to 100 times its timeout or 48 hours.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::activity::{Status, stamp};
+use super::group::Group;
+use super::member::Lifecycle;
+use crate::region::context::Context;
+use crate::region::signal::{InstanceState, Signal};
+
+/// No action lasts longer, whatever its heartbeats say: 48 hours, and so many times the hook's timeout.
+const LONGEST_SECONDS: i64 = 172_800;
+const HEARTBEATS_MAX: i64 = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    Launching,
+    Terminating,
+}
+
+impl Transition {
+    pub const ALL: [Transition; 2] = [Transition::Launching, Transition::Terminating];
+
+    /// AWS's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transition::Launching => "autoscaling:EC2_INSTANCE_LAUNCHING",
+            Transition::Terminating => "autoscaling:EC2_INSTANCE_TERMINATING",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transition| transition.name() == name)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionResult {
+    Continue,
+    Abandon,
+}
+
+impl ActionResult {
+    /// AWS's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ActionResult::Continue => "CONTINUE",
+            ActionResult::Abandon => "ABANDON",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [ActionResult::Continue, ActionResult::Abandon].into_iter().find(|result| result.name() == name)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    pub name: String,
+    pub transition: Transition,
+    /// Seconds.
+    pub heartbeat: i64,
+    pub default_result: ActionResult,
+    /// `NotificationMetadata`, shown again.
+    pub metadata: Option<String>,
+}
+
+impl Hook {
+    /// The longest that one of its actions lasts, in seconds.
+    pub fn longest(&self) -> i64 {
+        LONGEST_SECONDS.min(HEARTBEATS_MAX * self.heartbeat)
+    }
+}
+
+/// An instance waits for a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleAction {
+    pub hook: String,
+    /// Names the action, as the instance's id and the hook do together.
+    pub token: String,
+    pub started: Timestamp,
+    pub deadline: Timestamp,
+}
+
+impl Group {
+    /// Has an instance wait for the hooks of a transition; `false` where there are none.
+    pub(super) fn wait_for_hooks(&mut self, cx: &mut Context, instance: &str, transition: Transition) -> bool {
+        let mut actions = Vec::new();
+        for hook in self.hooks.values().filter(|hook| hook.transition == transition) {
+            let deadline = cx.now + SignedDuration::from_secs(hook.heartbeat);
+            actions.push(LifecycleAction { hook: hook.name.clone(), token: cx.ids.uuid(), started: cx.now, deadline });
+        }
+        if actions.is_empty() {
+            return false;
+        }
+        let Some(member) = self.member_mut(instance) else { return false };
+        member.actions = actions;
+        member.lifecycle = match transition {
+            Transition::Launching => Lifecycle::PendingWait,
+            Transition::Terminating => Lifecycle::TerminatingWait,
+        };
+        self.mark_activity(instance, Status::MidLifecycleAction);
+        true
+    }
+
+    /// The state of the activity that moves the instance.
+    fn mark_activity(&mut self, instance: &str, status: Status) {
+        let activity = self.member(instance).and_then(|member| member.activity.clone());
+        if let Some(entry) = activity.and_then(|id| self.history.get_mut(&id)) {
+            entry.status = status;
+        }
+    }
+
+    /// Terminates an instance that has left its target groups, after its hooks. Those do not run for one that is gone
+    /// already, or that never came into service, or while the group is deleted by force.
+    pub(super) fn terminate(&mut self, cx: &mut Context, instance: &str) {
+        let runs = cx.facts.instance(instance).is_some_and(|facts| facts.state == InstanceState::Running);
+        let served = self.member(instance).is_some_and(|member| member.in_service.is_some());
+        let waits = runs && served && !self.deleting && self.wait_for_hooks(cx, instance, Transition::Terminating);
+        if !waits {
+            self.mark_activity(instance, Status::InProgress);
+            cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
+        }
+    }
+
+    /// A hook is done with an instance.
+    pub fn complete_action(&mut self, cx: &mut Context, instance: &str, hook: &str, result: ActionResult) {
+        let Some(member) = self.member_mut(instance) else { return };
+        let Some(index) = member.actions.iter().position(|action| action.hook == hook) else { return };
+        let action = member.actions.remove(index);
+        if result == ActionResult::Abandon {
+            member.actions.clear();
+        }
+        if !member.actions.is_empty() {
+            return;
+        }
+        match (member.lifecycle, result) {
+            (Lifecycle::PendingWait, ActionResult::Continue) => self.enter_service(cx, instance),
+            (Lifecycle::PendingWait, ActionResult::Abandon) => self.abandon_launch(cx, instance, &action.token),
+            (Lifecycle::TerminatingWait, _) => self.proceed_to_terminate(cx, instance),
+            _ => {}
+        }
+    }
+
+    fn abandon_launch(&mut self, cx: &mut Context, instance: &str, token: &str) {
+        let activity = self.member_mut(instance).and_then(|member| member.activity.take());
+        if let Some(activity) = activity {
+            let message = format!(
+                "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token {token} was abandoned: \
+                 Lifecycle Action Completed with ABANDON Result"
+            );
+            self.history.finish(&activity, cx.now, Status::Failed, Some(message));
+        }
+        let cause = format!(
+            "At {} an instance was taken out of service in response to a launch lifecycle hook that was abandoned.",
+            stamp(cx.now)
+        );
+        self.end(cx, instance, cause, false);
+    }
+
+    fn proceed_to_terminate(&mut self, cx: &mut Context, instance: &str) {
+        if let Some(member) = self.member_mut(instance) {
+            member.lifecycle = Lifecycle::TerminatingProceed;
+        }
+        self.mark_activity(instance, Status::InProgress);
+        cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
+    }
+
+    /// Ends an instance's wait without its hooks' word: the group is deleted by force.
+    pub(super) fn drop_actions(&mut self, cx: &mut Context, instance: &str) {
+        let Some(member) = self.member_mut(instance) else { return };
+        member.actions.clear();
+        if member.lifecycle == Lifecycle::TerminatingWait {
+            self.proceed_to_terminate(cx, instance);
+        }
+    }
+
+    /// Actions whose time is over end with their hook's default result.
+    pub(super) fn end_overdue_actions(&mut self, cx: &mut Context) {
+        let mut overdue = Vec::new();
+        for member in &self.members {
+            for action in member.actions.iter().filter(|action| action.deadline <= cx.now) {
+                // A hook that was deleted meanwhile lets its actions go on.
+                let result = self.hooks.get(&action.hook).map_or(ActionResult::Continue, |hook| hook.default_result);
+                overdue.push((member.id.clone(), action.hook.clone(), result));
+            }
+        }
+        for (instance, hook, result) in overdue {
+            self.complete_action(cx, &instance, &hook, result);
+        }
+    }
+
+    /// Prolongs an action by its hook's timeout, within the longest that it may last; `false` without such an action.
+    pub fn heartbeat(&mut self, now: Timestamp, instance: &str, hook: &str) -> bool {
+        let Some(hook) = self.hooks.get(hook).cloned() else { return false };
+        let Some(member) = self.member_mut(instance) else { return false };
+        let Some(action) = member.actions.iter_mut().find(|action| action.hook == hook.name) else { return false };
+        let longest = action.started + SignedDuration::from_secs(hook.longest());
+        action.deadline = longest.min(now + SignedDuration::from_secs(hook.heartbeat));
+        true
+    }
+}
