@@ -39,19 +39,20 @@ pub fn describe(alarms: &Alarms, params: &Params) -> Answer {
     }
     let types = params.texts("AlarmTypes");
     let has_action = |alarm: &Alarm, prefix: &str| alarm.config.all_actions().any(|action| action.starts_with(prefix));
-    let found: Vec<Value> = alarms
+    // Words are made of those on the page only.
+    let found: Vec<&Alarm> = alarms
         .iter()
         .filter(|_| types.is_empty() || types.contains(&"MetricAlarm"))
         .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
         .filter(|(name, _)| prefix.is_none_or(|prefix| name.starts_with(prefix)))
         .filter(|(_, alarm)| state.is_none_or(|state| state == alarm.state))
         .filter(|(_, alarm)| params.text("ActionPrefix").is_none_or(|prefix| has_action(alarm, prefix)))
-        .map(|(_, alarm)| value(alarm))
+        .map(|(_, alarm)| alarm)
         .collect();
     let (found, next) = page(found, page_start(params)?, page_size(params, DESCRIBE_PAGE)?);
     Ok(Value::map()
         .with("CompositeAlarms", Value::List(Vec::new()))
-        .with("MetricAlarms", Value::List(found))
+        .with("MetricAlarms", Value::list(found.into_iter().map(value)))
         .with("NextToken", next))
 }
 

@@ -87,15 +87,17 @@ impl Series {
         }
     }
 
-    /// Joins points that have got old, and forgets those that are too old.
-    fn age(&mut self, now: i64) {
+    /// Joins points that have got old since `before`, the last time that this was done, and forgets those that are too old.
+    fn age(&mut self, now: i64, before: i64) {
         for (_, points) in &mut self.units {
             let kept = TIERS.last().map_or(0, |(kept, _)| *kept);
-            *points = points.split_off(&(now - kept));
+            if points.first_key_value().is_some_and(|(first, _)| *first < now - kept) {
+                *points = points.split_off(&(now - kept));
+            }
             for pair in TIERS.windows(2) {
                 let ((kept, _), (_, step)) = (pair[0], pair[1]);
-                let old: Vec<i64> =
-                    points.range(..now - kept).map(|(second, _)| *second).filter(|second| second % step != 0).collect();
+                let unjoined = points.range(before.min(now) - kept..now - kept).map(|(second, _)| *second);
+                let old: Vec<i64> = unjoined.filter(|second| second % step != 0).collect();
                 for second in old {
                     if let Some(samples) = points.remove(&second) {
                         points.entry(second - second.rem_euclid(step)).or_default().merge(&samples);
@@ -110,6 +112,14 @@ impl Series {
 pub struct Store {
     metrics: BTreeMap<MetricId, Series>,
     points: usize,
+    /// When age last told, in epoch seconds.
+    aged: i64,
+}
+
+/// Where a point stands that comes so late that its neighbours have been joined already.
+fn joined(second: i64, aged: i64) -> i64 {
+    let step = TIERS.iter().find(|(kept, _)| aged - second <= *kept).or(TIERS.last()).map_or(1, |(_, step)| *step);
+    second - second.rem_euclid(step)
 }
 
 impl Store {
@@ -128,7 +138,8 @@ impl Store {
             series.units.push((unit.to_owned(), Points::new()));
             series.units.len() - 1
         });
-        let point = series.units[series.latest].1.entry(time.as_second()).or_default();
+        let second = joined(time.as_second(), self.aged);
+        let point = series.units[series.latest].1.entry(second).or_default();
         let is_new = point.is_empty();
         point.merge(samples);
         self.points += usize::from(is_new);
@@ -162,8 +173,9 @@ impl Store {
     /// Lets age tell: joins old points and forgets what is too old.
     pub fn age(&mut self, now: Timestamp) {
         for series in self.metrics.values_mut() {
-            series.age(now.as_second());
+            series.age(now.as_second(), self.aged);
         }
+        self.aged = now.as_second();
         self.metrics.retain(|_, series| series.len() > 0);
         self.count();
     }

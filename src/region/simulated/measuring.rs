@@ -33,11 +33,11 @@ impl Simulated {
 
     /// What the load balancer counted; only while requests flow, as on AWS.
     fn measure_targets(&mut self, minute: Timestamp, requests: f64, measured: &mut Vec<Measurement>) {
-        if requests == 0.0 {
+        if requests == 0.0 || self.groups.is_empty() {
             return;
         }
-        for group in self.world.services.elbv2.routing().target_groups {
-            let targets = super::routed(&group).count();
+        for group in &self.groups {
+            let targets = super::routed(group).count();
             let dimensions =
                 [("TargetGroup", group.full_name.as_str()), ("LoadBalancer", group.load_balancer.as_str())];
             let mut count = measurement("AWS/ApplicationELB", "RequestCount", &dimensions, minute, 1.0, "Count");
@@ -57,6 +57,9 @@ impl Simulated {
     }
 
     fn measure_gauges(&mut self, minute: Timestamp, measured: &mut Vec<Measurement>) {
+        if self.gauges.is_empty() {
+            return;
+        }
         let rate = self.load.requests(minute, self.now) / MINUTE_SECONDS;
         #[expect(clippy::cast_precision_loss, reason = "instances are few")]
         let serving = self.receivers().len() as f64;

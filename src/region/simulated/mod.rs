@@ -75,7 +75,9 @@ pub struct Simulated {
     accounted: Timestamp,
     /// Requests that nobody was there for, or that a broken machine got.
     pub failed: f64,
-    /// Who gets requests, as of the world's last change.
+    /// The target groups that are routed to, as of the world's last change.
+    groups: Vec<TargetGroupRoutes>,
+    /// Who gets requests.
     receivers: Option<Vec<String>>,
     revision: u64,
 }
@@ -93,6 +95,7 @@ impl Simulated {
             count: 0,
             accounted: start,
             failed: 0.0,
+            groups: Vec::new(),
             receivers: None,
             revision: 0,
         };
@@ -247,14 +250,18 @@ impl Simulated {
         self.account();
         self.revision = revision;
         self.receivers = None;
-        for group in self.world.services.elbv2.routing().target_groups {
+        self.groups = self.world.services.elbv2.routing().target_groups;
+        let mut idle_events = Vec::new();
+        for group in &self.groups {
             let leaving = group.targets.iter().filter(|target| target.standing == Standing::Draining);
             for target in leaving {
                 let (instance, port) = (target.id.instance.clone(), target.id.port);
-                let idle = Event::Idle { target_group: group.arn.clone(), instance, port };
-                if !self.events.values().any(|event| *event == idle) {
-                    self.after(self.application.drain_seconds, idle);
-                }
+                idle_events.push(Event::Idle { target_group: group.arn.clone(), instance, port });
+            }
+        }
+        for idle in idle_events {
+            if !self.events.values().any(|event| *event == idle) {
+                self.after(self.application.drain_seconds, idle);
             }
         }
     }
@@ -264,11 +271,10 @@ impl Simulated {
         if let Some(receivers) = &self.receivers {
             return receivers.clone();
         }
-        let groups = self.world.services.elbv2.routing().target_groups;
-        let receivers = if groups.is_empty() {
+        let receivers = if self.groups.is_empty() {
             self.machines.all.keys().filter(|instance| self.machines.is_serving(instance)).cloned().collect()
         } else {
-            groups.iter().flat_map(routed).collect::<Vec<String>>()
+            self.groups.iter().flat_map(routed).collect::<Vec<String>>()
         };
         self.receivers = Some(receivers.clone());
         receivers
