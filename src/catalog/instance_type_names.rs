@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_type_of_the_table_has_a_published_family() {
-        for row in TYPES {
+        for row in TYPES.iter() {
             assert!(families().any(|known| known == row.family()), "{}", row.name);
             assert_eq!(judge(row.name), Name::Known);
         }

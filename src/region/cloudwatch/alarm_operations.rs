@@ -150,7 +150,7 @@ pub fn untag(alarms: &mut Alarms, params: &Params) -> Answer {
 pub fn list_tags(alarms: &Alarms, params: &Params) -> Answer {
     // An alarm that is gone has no tags, and that is no error.
     let arn = params.required("ResourceARN")?;
-    let tags = alarms.0.values().find(|alarm| alarm.arn == arn).into_iter().flat_map(|alarm| &alarm.tags);
+    let tags = alarms.by_arn(arn).into_iter().flat_map(|alarm| &alarm.tags);
     let tag = |(key, value): (&String, &String)| {
         Value::map().with("Key", Value::from(&**key)).with("Value", Value::from(&**value))
     };

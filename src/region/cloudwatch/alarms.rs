@@ -278,6 +278,10 @@ impl Alarms {
         self.all.iter()
     }
 
+    pub fn by_arn(&self, arn: &str) -> Option<&Alarm> {
+        self.all.values().find(|alarm| alarm.arn == arn)
+    }
+
     pub fn by_arn_mut(&mut self, arn: &str) -> Option<&mut Alarm> {
         self.all.values_mut().find(|alarm| alarm.arn == arn)
     }
