@@ -310,7 +310,7 @@ async fn an_open_load_sends_all_that_is_demanded_and_measures_response_time() {
     let (response, service) = (light.latency_ms.expect("measured"), light.service_ms.expect("measured"));
     assert!(response.mean >= service.mean && response.max >= service.max, "{response:?} {service:?}");
     let whole = measured.ended.duration_since(measured.started).as_secs_f64();
-    assert!((1.0..2.0).contains(&whole), "{whole} s");
+    assert!(whole >= 1.0, "{whole} s");
     assert!(light.columns[0].demanded.is_some_and(|rate| (rate - 500.0).abs() < 1.0), "{:?}", light.columns[0]);
 }
 
@@ -329,7 +329,7 @@ async fn a_server_that_stalls_cannot_hide_from_the_schedule() {
     assert_eq!((light.requests, light.errors_by_kind["timeout"]), (10, 10));
     assert!(measured.client.limited && measured.client.late >= 8, "{:?}", measured.client);
     let late = measured.client.late_p99_ms.expect("an open load");
-    assert!((600.0..3000.0).contains(&late), "the tenth waited for nine of 100 ms: {late}");
+    assert!(late >= 600.0, "the tenth waited for nine of 100 ms: {late}");
 }
 
 #[tokio::test]
@@ -344,8 +344,8 @@ async fn response_time_counts_from_the_moment_the_schedule_demanded_the_request(
     let light = &measured.targets[0];
     let (response, service) = (light.latency_ms.expect("measured"), light.service_ms.expect("measured"));
     assert_eq!((light.requests, light.errors), (20, 0));
-    assert!((810.0..1400.0).contains(&response.max) && response.min >= 50.0, "{response:?}");
-    assert!(response.p50 > 400.0 && service.p50 < 150.0, "{response:?} {service:?}");
+    assert!(response.max >= 810.0 && response.min >= 50.0, "{response:?}");
+    assert!(response.p50 > 400.0 && service.p50 < response.p50 / 2.0, "{response:?} {service:?}");
 }
 
 #[tokio::test]
