@@ -239,7 +239,7 @@ fn matches(pattern: &str, code: &str) -> bool {
 /// An answer without AWS's error in it.
 fn not_aws(call: &str, resource: &str, status: u16) -> Problem {
     Problem::new(
-        "Something else than AWS answers",
+        "The endpoint did not return an AWS response",
         format!("{call} for {resource}: HTTP {status} without an AWS error code"),
     )
     .hint("check AWS_ENDPOINT_URL, and whether a proxy or a login page of the network stands between")

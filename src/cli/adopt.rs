@@ -42,7 +42,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         printer.result("It is the stack's already");
         return Ok(Exit::Ok);
     }
-    changes::show(&adoption.plan, session);
+    changes::show(&adoption.plan.report, session);
     let names: Vec<_> = adoption.taken.iter().map(|(_, name)| name.as_str()).collect();
     let question = format!("Adopt {}? `cloudscale down` will delete it with the stack.", names.join(" and "));
     if !cloud::confirm(engine.stack.provider, args.change.yes, &question, session)? {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Session, cloud};
 use crate::engine::lock::Lock;
+use crate::engine::plan::Report;
 use crate::engine::plan_file::PlanFile;
 use crate::engine::{Engine, Plan};
 use crate::problem::{Problem, Problems};
@@ -65,7 +66,7 @@ pub async fn prepare(
 ) -> Result<Option<Ready>, Problems> {
     let plan = engine.plan().await?;
     consent.check(&plan)?;
-    show(&plan, session);
+    show(&plan.report, session);
     if plan.is_empty() {
         return Ok(Some(Ready { plan, lock: None }));
     }
@@ -108,18 +109,18 @@ async fn again(
         return Ok(Some(plan));
     }
     session.printer.note("The cloud has changed meanwhile:");
-    show(&plan, session);
+    show(&plan.report, session);
     let goes_on = plan.report.summary.is_empty() || agree(engine, &plan, consent, session)?;
     Ok(goes_on.then_some(plan))
 }
 
-pub fn show(plan: &Plan, session: &Session) {
+pub fn show(report: &Report, session: &Session) {
     let printer = &session.printer;
-    printer.painted_note(render(&plan.report, session.globals.verbose, printer.paint_problems()).trim_end());
+    printer.painted_note(render(report, printer.plan_view_beside(session.globals.verbose)).trim_end());
 }
 
 fn agree(engine: &Engine, plan: &Plan, consent: &Consent<'_>, session: &Session) -> Result<bool, Problems> {
-    let question = cloud::question(plan.report.summary, plan.report.hourly_cost.as_ref());
+    let question = cloud::question(&plan.report);
     let agreed = cloud::confirm(engine.stack.provider, !consent.asks(engine.stack.provider), &question, session)?;
     if !agreed {
         session.printer.note("Nothing was done.");

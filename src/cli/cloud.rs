@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use crate::aws::clients::Clients;
 use crate::engine::Engine;
-use crate::engine::plan::{HourlyCost, Summary};
+use crate::engine::plan::Report;
 use crate::engine::price;
 use crate::exit::Exit;
 use crate::platform::signals::EndRequests;
@@ -116,11 +116,12 @@ pub fn confirm(provider: Provider, yes: bool, question: &str, session: &Session)
     })
 }
 
-/// `Apply 12 changes on AWS, about $0.62 an hour?`
-pub fn question(summary: Summary, cost: Option<&HourlyCost>) -> String {
+/// `Apply 12 changes on AWS? ($0.6200 an hour on AWS, $453 a month)`
+pub fn question(report: &Report) -> String {
+    let summary = report.summary;
     let changes = summary.create + summary.update + summary.replace + summary.delete;
-    let cost = cost.map(|cost| format!(" ({})", plan::cost_line(cost))).unwrap_or_default();
-    format!("Apply {changes} changes on AWS?{cost}")
+    let plural = if changes == 1 { "" } else { "s" };
+    format!("Apply {changes} change{plural} on AWS? ({})", plan::cost_line(&report.prices))
 }
 
 /// ` ($0.8937 → $0.0225 an hour)`: what runs, before and after; nothing where a price is not known.
@@ -135,7 +136,7 @@ pub fn tell_calls(session: &Session, clients: &Clients) {
         return;
     }
     let calls = &clients.calls;
-    session.printer.note(&format!("{} calls read, {} wrote", calls.reads(), calls.writes()));
+    session.printer.note(&format!("{} read calls, {} write calls", calls.reads(), calls.writes()));
     for (operation, count) in calls.by_operation() {
         session.printer.note(&format!("  {count:>4} {operation}"));
     }

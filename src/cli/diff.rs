@@ -43,8 +43,8 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     if args.json {
         session.printer.json(&report);
     } else {
-        let details = session.globals.verbose;
-        session.printer.painted_result(render(&report, details, session.printer.paint()).trim_end());
+        let view = session.printer.plan_view(session.globals.verbose);
+        session.printer.painted_result(render(&report, view).trim_end());
     }
     Ok(if args.exit_code && !report.summary.is_empty() { Exit::Changes } else { Exit::Ok })
 }

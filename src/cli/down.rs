@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::changes::ChangeArgs;
+use super::changes::{self, ChangeArgs};
 use super::{Outcome, Session, StackArg, cloud};
 use crate::clock;
 use crate::cloud::expiry;
@@ -23,7 +23,7 @@ pub struct Args {
     name: Option<String>,
     #[command(flatten)]
     change: ChangeArgs,
-    /// Not now: note the deadline in the cloud, and let AWS take groups to zero by then
+    /// Not now: note an expiry in the cloud, and let AWS take groups to zero by then
     #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
     after: Option<Duration>,
     /// When every wait gives up
@@ -44,9 +44,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let teardown = down::plan(&run).await?;
     let count = teardown.report.changes.len();
     if count > 0 {
-        for change in &teardown.report.changes {
-            session.printer.note(&format!("  {} {}", change.action.symbol(), change.address));
-        }
+        changes::show(&teardown.report, session);
         let question = format!("Delete {count} resources of {name} on AWS?");
         if !cloud::confirm(provider, args.change.yes, &question, session)? {
             session.printer.note("Nothing was done.");
@@ -85,7 +83,7 @@ async fn later(
     }
     session.printer.note(&format!(
         "The load balancer and {} outside of groups run and cost on until somebody runs `cloudscale down`; `status` and \
-         `ls` tell when it is overdue.",
+         `ls` tell when it has expired.",
         counted(set.instances, "instance")
     ));
     Ok(Exit::Ok)

@@ -23,12 +23,12 @@ pub fn is_action(name: Option<&str>) -> bool {
     name.is_some_and(|name| name.ends_with(ACTION))
 }
 
-/// "to be down at 2026-11-22T03:00:00Z", "overdue since 2026-11-22T03:00:00Z: run `cloudscale down`"
+/// "expires at 2026-11-22T03:00:00Z", "expired at 2026-11-22T03:00:00Z: run `cloudscale down`"
 pub fn sentence(expiry: Timestamp, now: Timestamp) -> String {
     if expiry <= now {
-        return format!("overdue since {expiry}: run `cloudscale down`");
+        return format!("expired at {expiry}: run `cloudscale down`");
     }
-    format!("to be down at {expiry}")
+    format!("expires at {expiry}")
 }
 
 #[cfg(test)]
@@ -42,6 +42,6 @@ mod tests {
     #[test]
     fn a_deadline_that_has_passed_says_what_to_do() {
         assert!(sentence(time("04:00:00"), time("04:00:00")).contains("run `cloudscale down`"));
-        assert_eq!(sentence(time("04:00:00"), time("03:00:00")), "to be down at 2026-11-22T04:00:00Z");
+        assert_eq!(sentence(time("04:00:00"), time("03:00:00")), "expires at 2026-11-22T04:00:00Z");
     }
 }

@@ -71,7 +71,7 @@ impl Engine {
         let work = async {
             let now = self.adoption(&adoption.cluster, &adoption.existing).await?;
             if now.taken != adoption.taken || now.plan.report.changes != adoption.plan.report.changes {
-                let detail = format!("{} is not as it was when the plan was shown", self.stack.name);
+                let detail = format!("{} has changed since the plan was shown", self.stack.name);
                 return Err(Problem::new("The cloud has changed", detail)
                     .hint("nothing was tagged; run the same `cloudscale adopt` again and look at its plan")
                     .into());
@@ -90,8 +90,8 @@ impl Engine {
         };
         let has_group = matches!(declared.capacity, Capacity::Group(_));
         if !has_group && existing.iter().any(|existing| matches!(existing, Existing::Group(_))) {
-            let detail = format!("{cluster} is a fleet: it has no Auto Scaling group");
-            return Err(Problem::usage("A fleet has no group", detail)
+            let detail = format!("{cluster} has fixed instances and no Auto Scaling group");
+            return Err(Problem::usage("The cluster has no group", detail)
                 .hint(format!("give {cluster} `autoscaling:` instead of `instances:`")));
         }
         Ok(())
@@ -106,8 +106,8 @@ fn not_kept(found: &dyn Adoptee, plan: &Plan) -> Option<Problem> {
     }
     let fields = change.fields.iter().filter(|field| field.forces_replacement).map(|field| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        format!("\n  {}: it has {}, the stack wants {}", field.path, text(&field.live), text(&field.wanted))
+        format!("\n  {}: observed {}, desired {}", field.path, text(&field.live), text(&field.wanted))
     });
-    let detail = format!("`up` would have to make {} anew:{}", found.name(), fields.collect::<String>());
-    Some(Problem::new("It could not be kept", detail).hint("change the stack to what is there, or do without it"))
+    let detail = format!("`up` would have to replace {}:{}", found.name(), fields.collect::<String>());
+    Some(Problem::new("Adoption would replace it", detail).hint("change the stack to what is there, or do without it"))
 }

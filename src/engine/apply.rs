@@ -177,14 +177,17 @@ impl Application<'_> {
                     let skipped = schedule.failed(step);
                     self.fail(step, problem, &skipped);
                 }
-                Err(error) => self.problems.push(Problem::new("An action broke down", error.to_string())),
+                Err(error) => self.problems.push(Problem::new("An action crashed", error.to_string())),
             }
         }
         if self.run.cancel.is_cancelled() {
             return Err(interrupted().into());
         }
         if schedule.is_stuck() && self.problems.0.is_empty() {
-            self.problems.push(Problem::new("The order of the actions has a circle", "please report the stack file"));
+            self.problems.push(Problem::new(
+                "Dependency cycle",
+                "some actions wait for each other; please report the stack file",
+            ));
         }
         if self.problems.0.is_empty() { Ok(()) } else { Err(self.problems) }
     }

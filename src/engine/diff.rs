@@ -20,7 +20,7 @@ pub type Types = &'static [&'static dyn ErasedResource];
 
 /// The reason of a change that nobody made in the stack.
 const DRIFT: &str = "drift: changed outside cloudscale";
-const ADOPTED: &str = "adopted, and not as the stack wants it yet";
+const ADOPTED: &str = "adopted, differs from the stack";
 
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
 /// Everything live, to be deleted.
 pub fn teardown(types: Types, cloud: &Snapshot) -> Vec<Node> {
     let live = types.iter().flat_map(|face| face.observed(cloud).into_iter().map(|live| (*face, live)));
-    live.map(|(face, live)| deletion(face, live, "the stack goes down")).collect()
+    live.map(|(face, live)| deletion(face, live, "the stack is removed")).collect()
 }
 
 fn unmanaged(types: Types, scope: &Scope<'_>) -> Problems {
@@ -139,7 +139,7 @@ fn compare(face: &'static dyn ErasedResource, wanted: Desired, live: Option<Obse
     };
     let Some(live) = live else {
         let fields = wanted.fields.iter().map(|(path, value)| field(path, None, Some(value)));
-        let change = change(Action::Create, "not there yet".to_owned(), fields.collect());
+        let change = change(Action::Create, "does not exist yet".to_owned(), fields.collect());
         return Node { face, change, wanted: Some(wanted), live: None };
     };
     let mut fields = match face.in_sync(&live, &wanted.spec) {
@@ -276,6 +276,6 @@ fn follow_references(nodes: &mut [Node]) {
 }
 
 #[cfg(test)]
-pub(in crate::engine) mod gentlest_tests;
+pub(crate) mod gentlest_tests;
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ pub async fn plan(run: &Operation) -> Result<Teardown, Problem> {
     let nodes = diff::teardown(run.provider.types(), &cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
-    let report = Report::new(&run.stack, run.provider.name(), changes, None);
+    let report = Report::new(&run.stack, run.provider.name(), None, &run.provider.running(&cloud), changes);
     Ok(Teardown { report, lock: run.provider.leases().shown(&cloud), nodes })
 }
 
@@ -82,12 +82,12 @@ async fn audit(run: &Operation, all_listed: Instant, backoff: &mut Backoff) -> R
             return Ok(Vec::new());
         }
         if run.is_late() {
-            return Err(Problem::new("Something is left", format!("of {}: {}", run.stack, left.join(", ")))
+            return Err(Problem::new("Resources remain", format!("of {}: {}", run.stack, left.join(", ")))
                 .hint("run `cloudscale down` again: it continues")
                 .into());
         }
         let reason = match left.as_slice() {
-            [] => "nothing is listed; what is new may be listed late".to_owned(),
+            [] => "nothing is listed; resources created a moment ago may be listed late".to_owned(),
             [only] => format!("{only} is still there"),
             [first, ..] => format!("{} resources are still there, {first} among them", left.len()),
         };

@@ -5,6 +5,7 @@
 
 pub mod adopt;
 pub mod apply;
+pub mod consequence;
 pub mod diff;
 pub mod down;
 pub mod lock;
@@ -124,7 +125,8 @@ impl Engine {
         let nodes = diff::diff(types, &Scope { stack: &self.stack, cloud: &cloud })?;
         let prepared = self.prepare(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
-        let report = Report::new(&self.stack.name, provider.name(), changes, price::hourly(&self.stack));
+        let report =
+            Report::new(&self.stack.name, provider.name(), Some(&self.stack), &provider.running(&cloud), changes);
         let (expiry, lock) = (provider.expiry(&cloud), provider.leases().shown(&cloud));
         Ok(Plan { report, expiry, lock, nodes, prepared })
     }
@@ -244,8 +246,8 @@ impl Engine {
         };
         if found.kind == "fleet" {
             return Err(Problem::usage(
-                "A fleet has a fixed number",
-                format!("{cluster} has {} instances", found.desired),
+                "The cluster has fixed instances",
+                format!("{cluster} has {} instances and no Auto Scaling group", found.desired),
             )
             .hint(format!(
                 "write `instances: {instances}` into {} and run `cloudscale up`",

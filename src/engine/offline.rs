@@ -4,9 +4,9 @@
 
 use super::diff::diff;
 use super::plan::Report;
-use super::price;
 use crate::problem::Problems;
 use crate::resource::Scope;
+use crate::resource::running::Running;
 use crate::resources::{TYPES, provider};
 use crate::stack::model::Stack;
 
@@ -18,5 +18,5 @@ pub fn plan(stack: &Stack) -> Result<Report, Problems> {
     let cloud = provider::undeployed(stack);
     let nodes = diff(TYPES, &Scope { stack, cloud: &cloud })?;
     let changes = nodes.into_iter().map(|node| node.change).collect();
-    Ok(Report::new(&stack.name, stack.provider.name(), changes, price::hourly(stack)))
+    Ok(Report::new(&stack.name, stack.provider.name(), Some(stack), &Running::default(), changes))
 }

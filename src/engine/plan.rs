@@ -2,17 +2,11 @@
 
 use serde::Serialize;
 
+use super::consequence::{Part, parts};
+use super::price::{HourlyCost, Prices, hourly, prices};
 use crate::resource::change::{Action, Change};
-
-/// The running cost in US dollars per hour; `min == max` where nothing scales.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HourlyCost {
-    pub min: f64,
-    pub max: f64,
-    /// Where the prices are from, with their date.
-    #[serde(skip)]
-    pub source: &'static str,
-}
+use crate::resource::running::Running;
+use crate::stack::model::Stack;
 
 /// How many changes of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,11 +45,22 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// `None` where an instance type is not in the price table.
     pub hourly_cost: Option<HourlyCost>,
+    /// What comes for each cluster and for what they share.
+    pub parts: Vec<Part>,
+    pub prices: Prices,
 }
 
 impl Report {
-    pub fn new(stack: &str, provider: &str, changes: Vec<Change>, hourly_cost: Option<HourlyCost>) -> Self {
-        let (stack, provider) = (stack.to_owned(), provider.to_owned());
-        Self { stack, provider, summary: Summary::of(&changes), changes, hourly_cost }
+    /// `declared` is `None` where the stack is removed.
+    pub fn new(stack: &str, provider: &str, declared: Option<&Stack>, running: &Running, changes: Vec<Change>) -> Self {
+        Self {
+            stack: stack.to_owned(),
+            provider: provider.to_owned(),
+            summary: Summary::of(&changes),
+            hourly_cost: declared.and_then(hourly),
+            parts: parts(declared, running, &changes),
+            prices: prices(declared, running),
+            changes,
+        }
     }
 }

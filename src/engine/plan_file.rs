@@ -112,7 +112,7 @@ impl PlanFile {
         if differences.is_empty() {
             return Ok(());
         }
-        let mut detail = format!("{} is not as it was when the plan was made:", self.stack);
+        let mut detail = format!("{} has changed since the plan was made:", self.stack);
         for difference in differences.iter().take(DIFFERENCES_SHOWN) {
             detail += &format!("\n  {difference}");
         }
@@ -152,12 +152,12 @@ fn differences(planned: &[Planned], now: &[Planned]) -> Vec<String> {
     let mut lines = Vec::new();
     for (key, old) in &planned {
         match find(&now, key) {
-            None => lines.push(format!("{}: planned {}, now gone", old.address, word(old.action))),
+            None => lines.push(format!("{}: planned {}, now absent", old.address, word(old.action))),
             Some(new) if new.action != old.action => {
                 lines.push(format!("{}: planned {}, now {}", old.address, word(old.action), word(new.action)));
             }
             Some(new) if new.hash != old.hash => {
-                lines.push(format!("{}: {} as planned, but of something else", old.address, word(old.action)));
+                lines.push(format!("{}: {} as planned, but not of the same content", old.address, word(old.action)));
             }
             Some(_) => {}
         }
@@ -193,15 +193,15 @@ mod tests {
             differences(&old, &new),
             [
                 "b: planned create, now unchanged",
-                "c: update as planned, but of something else",
-                "d: planned delete, now gone",
+                "c: update as planned, but not of the same content",
+                "d: planned delete, now absent",
                 "e: not in the plan, now create",
             ]
         );
         assert!(differences(&old, &old).is_empty());
         let replaced = [planned("a", Action::Delete, "1"), planned("a", Action::Update, "2")];
         assert!(differences(&replaced, &replaced).is_empty());
-        assert_eq!(differences(&replaced, &replaced[..1]), ["a: planned update, now gone"]);
+        assert_eq!(differences(&replaced, &replaced[..1]), ["a: planned update, now absent"]);
     }
 
     #[test]

@@ -1,10 +1,116 @@
-//! What a stack costs an hour.
+//! What a stack costs an hour: in all and by cluster, now and as declared.
 
-use super::plan::HourlyCost;
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
 use crate::catalog::prices::{LOAD_BALANCER, SOURCE, instance};
 use crate::problem::Problem;
+use crate::resource::running::Running;
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
+use crate::resources::load_balancer;
 use crate::stack::model::{Capacity, Cluster, Stack};
+
+/// The running cost in US dollars per hour; `min == max` where nothing scales.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HourlyCost {
+    pub min: f64,
+    pub max: f64,
+    /// Where the prices are from, with their date.
+    #[serde(skip)]
+    pub source: &'static str,
+}
+
+/// US dollars an hour. Instances of `unpriced` types are not counted: with any of them the figures are lower bounds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Price {
+    /// What runs at this moment.
+    pub now: f64,
+    /// As declared: at the fewest instances, and at the most.
+    pub min: f64,
+    pub max: f64,
+    /// Instance types without a known price.
+    pub unpriced: BTreeSet<String>,
+}
+
+/// The price of each part of a stack that costs something, and of all together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Prices {
+    /// (address, price): clusters in the order of the stack, removed ones, the load balancer.
+    pub parts: Vec<PartPrice>,
+    pub total: Price,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartPrice {
+    /// `cluster.light`, `load_balancer`
+    pub part: String,
+    pub hourly: Price,
+}
+
+/// Prices what is observed and what is declared; `None` declares nothing.
+pub fn prices(declared: Option<&Stack>, live: &Running) -> Prices {
+    let mut parts = Vec::new();
+    let clusters = declared.map(|stack| stack.clusters.as_slice()).unwrap_or_default();
+    let mut removed = live.clusters.clone();
+    for cluster in clusters {
+        let address = format!("cluster.{}", cluster.name);
+        let mut hourly = declared_price(cluster);
+        if let Some(seen) = removed.remove(&address) {
+            hourly.now = running_price(&seen.running, &mut hourly.unpriced);
+        }
+        parts.push(PartPrice { part: address, hourly });
+    }
+    for (address, seen) in removed.into_iter().filter(|(_, seen)| seen.instances() > 0) {
+        let mut hourly = Price::default();
+        hourly.now = running_price(&seen.running, &mut hourly.unpriced);
+        parts.push(PartPrice { part: address, hourly });
+    }
+    let after = if declared.is_some() { LOAD_BALANCER } else { 0.0 };
+    let now = cents(LOAD_BALANCER * f64::from(live.load_balancers));
+    if declared.is_some() || now > 0.0 {
+        let hourly = Price { now, min: after, max: after, unpriced: BTreeSet::new() };
+        parts.push(PartPrice { part: load_balancer::ADDRESS.to_owned(), hourly });
+    }
+    let sum = |figure: fn(&Price) -> f64| cents(parts.iter().map(|part| figure(&part.hourly)).sum());
+    let total = Price {
+        now: sum(|price| price.now),
+        min: sum(|price| price.min),
+        max: sum(|price| price.max),
+        unpriced: parts.iter().flat_map(|part| part.hourly.unpriced.iter().cloned()).collect(),
+    };
+    Prices { parts, total }
+}
+
+/// A mixed group costs its cheapest type at its fewest and its dearest at its most.
+fn declared_price(cluster: &Cluster) -> Price {
+    let types = cluster.instance_types();
+    let known: Vec<f64> = types.iter().copied().filter_map(instance).collect();
+    let unpriced = types.into_iter().filter(|name| instance(name).is_none()).map(str::to_owned).collect();
+    let cheapest = known.iter().copied().reduce(f64::min).unwrap_or_default();
+    let dearest = known.iter().copied().reduce(f64::max).unwrap_or_default();
+    let (min, max) = match &cluster.capacity {
+        Capacity::Fleet { instances, .. } => (*instances, *instances),
+        Capacity::Group(scaling) => (scaling.min, scaling.max),
+    };
+    Price { now: 0.0, min: cents(cheapest * f64::from(min)), max: cents(dearest * f64::from(max)), unpriced }
+}
+
+fn running_price(running: &std::collections::BTreeMap<String, u32>, unpriced: &mut BTreeSet<String>) -> f64 {
+    let mut sum = 0.0;
+    for (name, count) in running {
+        match instance(name) {
+            Some(price) => sum += price * f64::from(*count),
+            None => drop(unpriced.insert(name.clone())),
+        }
+    }
+    cents(sum)
+}
+
+/// Hundredths of a cent: what the table is written in.
+fn cents(dollars: f64) -> f64 {
+    (dollars * 10_000.0).round() / 10_000.0
+}
 
 /// What is there right now, US dollars an hour: every instance that runs, and the load balancer. `None` as for [`hourly`].
 pub fn running(status: &Status) -> Option<f64> {
@@ -30,27 +136,90 @@ pub fn check(stack: &Stack, max: f64) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = format!("{} may cost ${:.4} an hour, and --max-hourly is ${max:.4}; {SOURCE}", stack.name, cost.max);
-    Err(Problem::usage("Over the budget", detail).hint(
-        "lower the groups' `max` or the fleets' `instances`, choose smaller instance types, or raise --max-hourly",
-    ))
+    Err(Problem::usage("Over the budget", detail)
+        .hint("lower `instances` or a group's `max`, choose smaller instance types, or raise --max-hourly"))
 }
 
 /// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not know
-/// an instance type. A mixed group costs its cheapest type at its fewest and its dearest at its most; spot instances count
-/// as on demand, so they cost less than this says. The figures are those of [`REGION`](crate::catalog::prices::REGION), whatever the stack's region: others differ by a few per cent.
+/// an instance type; spot instances count as on demand, so they cost less than this says. The figures are those of
+/// [`REGION`](crate::catalog::prices::REGION), whatever the stack's region: others differ by a few per cent.
 pub fn hourly(stack: &Stack) -> Option<HourlyCost> {
-    let mut cost = HourlyCost { min: LOAD_BALANCER, max: LOAD_BALANCER, source: SOURCE };
-    for cluster in &stack.clusters {
-        let prices = cluster.instance_types().into_iter().map(instance).collect::<Option<Vec<_>>>()?;
-        let (cheapest, dearest) =
-            (prices.iter().copied().fold(f64::MAX, f64::min), prices.iter().copied().fold(0.0, f64::max));
-        let (min, max) = match &cluster.capacity {
-            Capacity::Fleet { instances, .. } => (*instances, *instances),
-            Capacity::Group(scaling) => (scaling.min, scaling.max),
-        };
-        cost.min += cheapest * f64::from(min);
-        cost.max += dearest * f64::from(max);
+    let Price { min, max, unpriced, .. } = prices(Some(stack), &Running::default()).total;
+    unpriced.is_empty().then_some(HourlyCost { min, max, source: SOURCE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::running::ClusterRunning;
+    use crate::stack::{Overrides, load};
+
+    fn stack(light: &str) -> Stack {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("stack.yaml");
+        let text = format!(
+            "name: web\nclusters:\n  light: {{instance_type: {light}, instances: 4, routes: [/light]}}\n  \
+             heavy: {{instance_type: m4.large, autoscaling: {{min: 2, max: 8}}, routes: [/heavy]}}\n"
+        );
+        std::fs::write(&file, text).expect("the stack is written");
+        load(&file, &Overrides::default()).expect("the stack is valid").0
     }
-    let cents = |dollars: f64| (dollars * 10_000.0).round() / 10_000.0;
-    Some(HourlyCost { min: cents(cost.min), max: cents(cost.max), ..cost })
+
+    fn seen(clusters: &[(&str, &str, u32)]) -> Running {
+        let cluster = |(name, kind, count): &(&str, &str, u32)| {
+            let running = [((*kind).to_owned(), *count)].into();
+            (format!("cluster.{name}"), ClusterRunning { running, ..ClusterRunning::default() })
+        };
+        Running { load_balancers: 1, clusters: clusters.iter().map(cluster).collect() }
+    }
+
+    fn rows(prices: &Prices) -> Vec<(&str, f64, f64, f64)> {
+        let row = |part: &'_ PartPrice| (part.hourly.now, part.hourly.min, part.hourly.max);
+        prices
+            .parts
+            .iter()
+            .map(|part| (part.part.as_str(), row(part)))
+            .map(|(name, (a, b, c))| (name, a, b, c))
+            .collect()
+    }
+
+    /// On-demand prices of Linux in us-east-1 (aws.amazon.com/ec2/pricing/on-demand): t2.large $0.0928, t2.medium $0.0464,
+    /// m4.large $0.10; an application load balancer $0.0225.
+    #[test]
+    fn each_cluster_has_its_price_now_and_as_declared() {
+        let prices = prices(Some(&stack("t2.large")), &seen(&[("heavy", "m4.large", 3), ("light", "t2.medium", 4)]));
+        assert_eq!(
+            rows(&prices),
+            [
+                ("cluster.light", 0.1856, 0.3712, 0.3712),
+                ("cluster.heavy", 0.3, 0.2, 0.8),
+                ("load_balancer", 0.0225, 0.0225, 0.0225),
+            ]
+        );
+        let total = Price { now: 0.5081, min: 0.5937, max: 1.1937, unpriced: BTreeSet::new() };
+        assert_eq!(prices.total, total);
+        assert_eq!(hourly(&stack("t2.large")), Some(HourlyCost { min: 0.5937, max: 1.1937, source: SOURCE }));
+    }
+
+    #[test]
+    fn a_type_without_a_price_is_named_and_the_rest_still_counts() {
+        let prices = prices(Some(&stack("x9.mega")), &seen(&[("gone", "y8.tiny", 2)]));
+        assert_eq!(
+            rows(&prices),
+            [
+                ("cluster.light", 0.0, 0.0, 0.0),
+                ("cluster.heavy", 0.0, 0.2, 0.8),
+                ("cluster.gone", 0.0, 0.0, 0.0),
+                ("load_balancer", 0.0225, 0.0225, 0.0225),
+            ]
+        );
+        assert_eq!(prices.total.unpriced.iter().collect::<Vec<_>>(), ["x9.mega", "y8.tiny"]);
+        assert_eq!(hourly(&stack("x9.mega")), None, "an incomplete sum is no upper bound");
+    }
+
+    #[test]
+    fn what_goes_down_costs_nothing_afterwards() {
+        let prices = prices(None, &seen(&[("light", "t2.large", 4)]));
+        assert_eq!(rows(&prices), [("cluster.light", 0.3712, 0.0, 0.0), ("load_balancer", 0.0225, 0.0, 0.0)]);
+    }
 }

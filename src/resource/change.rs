@@ -14,13 +14,13 @@ pub enum Action {
 }
 
 impl Action {
-    pub fn symbol(self) -> char {
+    pub fn symbol(self) -> &'static str {
         match self {
-            Action::Create => '+',
-            Action::Update => '~',
-            Action::Replace => '±',
-            Action::Delete => '-',
-            Action::Unchanged => ' ',
+            Action::Create => "+",
+            Action::Update => "~",
+            Action::Replace => "-/+",
+            Action::Delete => "-",
+            Action::Unchanged => "",
         }
     }
 }
@@ -48,7 +48,7 @@ pub struct Change {
     #[serde(rename = "type")]
     pub kind: String,
     pub action: Action,
-    /// In a few words: "not there yet", "changed in the stack", "drift: edited outside cloudscale".
+    /// In a few words: "does not exist yet", "changed in the stack", "drift: changed outside cloudscale".
     pub reason: String,
     pub fields: Vec<FieldChange>,
 }

@@ -9,6 +9,7 @@ pub mod erased;
 pub mod event;
 pub mod fields;
 pub mod provider;
+pub mod running;
 pub mod status;
 
 use std::any::Any;

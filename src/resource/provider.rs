@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::context::Operation;
 use super::erased::ErasedResource;
+use super::running::Running;
 use super::status::Status;
 use crate::cloud::activities::Activity;
 use crate::cloud::lease::{Holder, Lease};
@@ -94,6 +95,11 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     fn status(&self, stack: &Stack, cloud: &Snapshot) -> Status;
+
+    /// The capacity in a snapshot, for prices and for what a plan says of instances.
+    fn running(&self, _cloud: &Snapshot) -> Running {
+        Running::default()
+    }
 
     /// Waits until the stack serves; answers with how it looks then.
     fn until_ready<'a>(

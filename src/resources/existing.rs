@@ -97,8 +97,8 @@ impl Adoptee for Found {
         }
         match &self.thing {
             Thing::Group(group) => group.status().map(|status| {
-                Problem::new("The group is on its way out", format!("{name}: {status}"))
-                    .hint("let `cloudscale up` make a group")
+                Problem::new("The group is being deleted", format!("{name}: {status}"))
+                    .hint("let `cloudscale up` create a group")
             }),
             Thing::TargetGroup(group, _) => unusable(group, cloud),
         }
@@ -155,12 +155,16 @@ fn unusable(group: &TargetGroup, cloud: &Snapshot) -> Option<Problem> {
     if group.target_type() != Some(&TargetTypeEnum::Instance) {
         let kind = group.target_type().map_or("unknown", TargetTypeEnum::as_str);
         let detail = format!("the targets of {name} are of the type `{kind}`, those of a stack are instances");
-        return Some(Problem::new("It could not be kept", detail).hint("let `cloudscale up` make a target group"));
+        return Some(
+            Problem::new("Adoption would replace it", detail).hint("let `cloudscale up` create a target group"),
+        );
     }
     if let Some(version) = group.protocol_version().filter(|version| *version != "HTTP1") {
         let detail =
-            format!("{name} speaks {version} with its targets, and AWS cannot change that; a stack speaks HTTP1");
-        return Some(Problem::new("It could not be kept", detail).hint("let `cloudscale up` make a target group"));
+            format!("the protocol version of {name} is {version}, which AWS cannot change; a stack's is HTTP1");
+        return Some(
+            Problem::new("Adoption would replace it", detail).hint("let `cloudscale up` create a target group"),
+        );
     }
     let ours = |arn: &String| cloud.all::<DescribeLoadBalancers>().iter().any(|lb| lb.load_balancer_arn() == Some(arn));
     let other = group.load_balancer_arns().iter().find(|arn| !ours(arn))?;
@@ -204,7 +208,7 @@ pub async fn find(clients: &Clients, cluster: &str, existing: &Existing) -> Resu
 }
 
 fn missing(kind: &str, name: &str, clients: &Clients) -> Problem {
-    Problem::new("There is nothing of this name", format!("no {kind} is called {name} in {}", clients.region))
+    Problem::new("Not found", format!("no {kind} is called {name} in {}", clients.region))
         .hint("check the name, and the region with --region")
 }
 

@@ -23,6 +23,7 @@ pub mod registration;
 pub mod route_table;
 pub mod rule;
 pub mod rule_order;
+pub mod running;
 pub mod scaling_group;
 pub mod scaling_policy;
 pub mod scheduled_action;

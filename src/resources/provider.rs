@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::launch_template::DescribeLaunchTemplates;
 use super::network::{self, StackNetwork};
-use super::{TYPES, existing, expiry, readiness, scaling_group, status_view, stopping};
+use super::{TYPES, existing, expiry, readiness, running, scaling_group, status_view, stopping};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
@@ -22,6 +22,7 @@ use crate::problem::Problems;
 use crate::resource::context::Operation;
 use crate::resource::erased::ErasedResource;
 use crate::resource::provider::{Adoptee, Answer, Existing, Expiry, Leases, Provider, Timing, Wait};
+use crate::resource::running::Running;
 use crate::resource::status::Status;
 use crate::stack::model::{self, Stack};
 
@@ -87,6 +88,10 @@ impl Provider for Aws {
 
     fn complete<'a>(&'a self, cloud: &'a mut Snapshot, declared: &'a Stack) -> Answer<'a, ()> {
         Box::pin(async move { complete(&self.clients, &listings(), cloud, Some(declared)).await })
+    }
+
+    fn running(&self, cloud: &Snapshot) -> Running {
+        running::running(cloud)
     }
 
     fn status(&self, stack: &Stack, cloud: &Snapshot) -> Status {

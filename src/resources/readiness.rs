@@ -85,7 +85,7 @@ async fn listed(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
         };
         let reason = format!("{unlisted} is not listed yet");
         if run.is_late() {
-            return Err(Problem::new("The stack is not whole", reason)
+            return Err(Problem::new("The stack is incomplete", reason)
                 .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it"));
         }
         run.sink.event(Event::Waiting { what: "stack".to_owned(), reason });
@@ -176,8 +176,8 @@ fn unhealthy(
         Provider::Aws => "aws ec2 get-console-output --latest --output text --instance-id INSTANCE",
     };
     Problem::new("Targets are not healthy", detail).hint(format!(
-        "`{logs}` shows all that it said; mend user data, port or health check and run `cloudscale up` again, or give it \
-         more time with --timeout; everything stays as it is until then"
+        "`{logs}` shows its whole console; correct user data, port or health check and run `cloudscale up` again, or \
+         give it more time with --timeout; nothing is rolled back until then"
     ))
 }
 

@@ -183,7 +183,7 @@ async fn start_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pr
         return Ok(());
     };
     let size = Size::parse(&text).ok_or_else(|| {
-        Problem::new("What the group was is not known", format!("{name}: its tag `{PARKED}` is {text:?}"))
+        Problem::new("The group's former size is not known", format!("{name}: its tag `{PARKED}` is {text:?}"))
             .hint("delete that tag and run `cloudscale up`: it gives the group the bounds of the stack file")
     })?;
     let autoscaling = &run.clients().autoscaling;

@@ -61,6 +61,17 @@ impl Printer {
         console::Term::stdout().size_checked().map_or(u16::MAX, |(_rows, columns)| columns)
     }
 
+    /// How a plan looks on standard output.
+    pub fn plan_view(&self, details: bool) -> plan::View {
+        plan::View { details, width: self.width(), paint: self.paint() }
+    }
+
+    /// How a plan looks on standard error, where it comes before what is done.
+    pub fn plan_view_beside(&self, details: bool) -> plan::View {
+        let width = console::Term::stderr().size_checked().map_or(u16::MAX, |(_rows, columns)| columns);
+        plan::View { details, width, paint: self.paint_problems() }
+    }
+
     /// A line of the command's result, to standard output. `--quiet` does not silence results.
     pub fn result(&self, line: &str) {
         self.painted_result(&printable(line));

@@ -1,40 +1,52 @@
-//! What `diff` and `up` show: a line per change with its symbol and reason, the fields below, then summary and cost.
+//! What `diff`, `up` and `down` show: for each cluster what comes, the changes below, then summary and price.
 
-use similar::{ChangeTag, TextDiff};
+mod field;
+
+use console::measure_text_width;
 
 use super::printable::{one_line, printable};
 use super::style::Paint;
-use crate::engine::plan::{HourlyCost, Report, Summary};
-use crate::resource::change::{Action, Change, FieldChange};
-
-/// Unchanged lines around a change in a text diff.
-const CONTEXT_LINES: usize = 2;
-/// Longer text diffs are cut: the plan is to be read.
-const DIFF_LINES_MAX: usize = 60;
-/// Longer values are cut in the middle.
-const VALUE_CHARS_MAX: usize = 72;
+use super::table::table;
+use crate::catalog::prices::SOURCE;
+use crate::engine::consequence::{Part, own_name, part_of};
+use crate::engine::plan::{Report, Summary};
+use crate::engine::price::{Price, Prices};
+use crate::resource::change::{Action, Change};
 
 /// Hours in an average month, as AWS's own calculator counts them.
 const HOURS_PER_MONTH: f64 = 730.0;
+/// Where a sentence has less room than this beside its name, it goes below.
+const SENTENCE_CHARS_MIN: usize = 36;
+/// The widest symbol.
+const SYMBOL_WIDTH: usize = 3;
 
-/// The plan as text; every line ends in a newline. `details` lists the fields of what is to be created, too.
-pub fn render(report: &Report, details: bool, paint: Paint) -> String {
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// The parts of what is created and deleted, too, and all fields.
+    pub details: bool,
+    /// Columns; `u16::MAX` where nothing bounds a line.
+    pub width: u16,
+    pub paint: Paint,
+}
+
+/// The plan as text; every line ends in a newline.
+pub fn render(report: &Report, view: View) -> String {
     let report = &cleaned(report);
+    let paint = view.paint;
     let mut out = format!("{} on {}\n", paint.bold(&report.stack), report.provider);
-    let changes: Vec<&Change> = report.changes.iter().filter(|change| is_shown(change)).collect();
-    if !changes.is_empty() {
+    let parts: Vec<&Part> = report.parts.iter().filter(|part| is_shown(part.action, &part.consequence)).collect();
+    if !parts.is_empty() {
         out.push('\n');
     }
-    let width = changes.iter().map(|change| change.address.chars().count()).max().unwrap_or(0);
-    for change in &changes {
-        let fields = if change.action == Action::Create && !details { &[][..] } else { &change.fields };
-        out.push_str(&render_change(change, fields, width, paint));
+    let width = parts.iter().map(|part| measure_text_width(&part.part)).max().unwrap_or(0);
+    for part in &parts {
+        out.push_str(&row(1, (part.action, &part.part, &part.consequence), width, view));
+        out.push_str(&changes(part, report, view));
     }
     out.push('\n');
     out.push_str(&summary(report.summary, paint));
-    if let Some(cost) = &report.hourly_cost {
-        out.push_str(&format!("{}\n{}\n", cost_line(cost), paint.dim(cost.source)));
-    }
+    out.push_str(&price(report, view));
     out
 }
 
@@ -42,6 +54,14 @@ pub fn render(report: &Report, details: bool, paint: Paint) -> String {
 fn cleaned(report: &Report) -> Report {
     let mut report = report.clone();
     report.stack = one_line(&report.stack);
+    for part in &mut report.parts {
+        part.part = one_line(&part.part);
+        part.consequence = one_line(&part.consequence);
+    }
+    for price in &mut report.prices.parts {
+        price.part = one_line(&price.part);
+    }
+    report.prices.total.unpriced = report.prices.total.unpriced.iter().map(|name| one_line(name)).collect();
     for change in &mut report.changes {
         change.address = one_line(&change.address);
         change.reason = one_line(&change.reason);
@@ -55,19 +75,74 @@ fn cleaned(report: &Report) -> Report {
     report
 }
 
-/// Unchanged resources are shown only where there is something to say about them, such as a live capacity.
-fn is_shown(change: &Change) -> bool {
-    change.action != Action::Unchanged || !change.reason.is_empty()
+/// What is unchanged is shown only where there is something to say about it, such as a live capacity.
+fn is_shown(action: Action, words: &str) -> bool {
+    action != Action::Unchanged || !words.is_empty()
 }
 
-fn render_change(change: &Change, fields: &[FieldChange], width: usize, paint: Paint) -> String {
-    let symbol = paint_action(change.action, &change.action.symbol().to_string(), paint);
-    let reason = if change.action == Action::Unchanged { paint.dim(&change.reason) } else { change.reason.clone() };
-    let mut out = format!("  {symbol} {:width$}  {reason}\n", change.address);
-    for field in fields {
-        out.push_str(&render_field(field, paint));
+/// The changes of a part, each with its fields.
+fn changes(part: &Part, report: &Report, view: View) -> String {
+    let is_told = match part.action {
+        Action::Create | Action::Delete => !view.details,
+        Action::Unchanged => true,
+        Action::Update | Action::Replace => false,
+    };
+    if is_told {
+        return String::new();
+    }
+    let changes = report.changes.iter().filter(|change| part_of(&change.address) == part.part);
+    let changes: Vec<&Change> = changes.filter(|change| is_shown(change.action, &change.reason)).collect();
+    let width = changes.iter().map(|change| measure_text_width(own_name(&change.address))).max().unwrap_or(0);
+    let mut out = String::new();
+    for change in changes {
+        out.push_str(&row(5, (change.action, own_name(&change.address), &change.reason), width, view));
+        if view.details || change.action != Action::Create {
+            let fields = change.fields.iter().filter(|field| view.details || !field::follows(field));
+            fields.for_each(|field| out.push_str(&field::render(field, view)));
+        }
     }
     out
+}
+
+/// Symbol, name and a sentence that goes on below its beginning.
+fn row(indent: usize, (action, name, words): (Action, &str, &str), name_width: usize, view: View) -> String {
+    let (paint, symbol) = (view.paint, action.symbol());
+    let padding = " ".repeat(indent + SYMBOL_WIDTH - symbol.len());
+    let column = indent + SYMBOL_WIDTH + 1 + name_width + 2;
+    let columns = usize::from(view.width);
+    let (column, below) = match columns.checked_sub(column) {
+        Some(room) if room >= SENTENCE_CHARS_MIN => (column, false),
+        _ => (indent + SYMBOL_WIDTH + 3, true),
+    };
+    let lines = wrap(words, columns.saturating_sub(column).max(SENTENCE_CHARS_MIN));
+    let dim = |line: &str| if action == Action::Unchanged { paint.dim(line) } else { line.to_owned() };
+    let mut out = format!("{padding}{} {name}", paint_action(action, symbol, paint));
+    for (index, line) in lines.iter().enumerate() {
+        if index == 0 && !below {
+            out.push_str(&" ".repeat(name_width - measure_text_width(name) + 2));
+        } else {
+            out.push('\n');
+            out.push_str(&" ".repeat(column));
+        }
+        out.push_str(&dim(line));
+    }
+    out.push('\n');
+    out
+}
+
+/// Breaks between words; a word that is longer than a line stays whole.
+fn wrap(words: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if measure_text_width(line) + 1 + measure_text_width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn paint_action(action: Action, text: &str, paint: Paint) -> String {
@@ -79,58 +154,9 @@ fn paint_action(action: Action, text: &str, paint: Paint) -> String {
     }
 }
 
-fn render_field(field: &FieldChange, paint: Paint) -> String {
-    let forced = if field.forces_replacement { paint.bad("  must be replaced for this") } else { String::new() };
-    match (&field.live, &field.wanted) {
-        (Some(live), Some(wanted)) if live.contains('\n') || wanted.contains('\n') => {
-            format!("      {}{forced}\n{}", field.path, text_diff(live, wanted, paint))
-        }
-        (Some(live), Some(wanted)) => format!("      {}: {} → {}{forced}\n", field.path, short(live), short(wanted)),
-        (Some(live), None) => format!("      {}: {} → (none){forced}\n", field.path, short(live)),
-        (None, Some(wanted)) => format!("      {}: {}{forced}\n", field.path, short(wanted)),
-        (None, None) => format!("      {}{forced}\n", field.path),
-    }
-}
-
-fn short(value: &str) -> String {
-    let line = value.replace('\n', "⏎");
-    let count = line.chars().count();
-    if count <= VALUE_CHARS_MAX {
-        return line;
-    }
-    let half = VALUE_CHARS_MAX / 2 - 1;
-    let head: String = line.chars().take(half).collect();
-    let tail: String = line.chars().skip(count - half).collect();
-    format!("{head}…{tail}")
-}
-
-fn text_diff(live: &str, wanted: &str, paint: Paint) -> String {
-    let diff = TextDiff::from_lines(live, wanted);
-    let mut lines = Vec::new();
-    for (index, hunk) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
-        if index > 0 {
-            lines.push(format!("        {}", paint.dim("⋯")));
-        }
-        for change in hunk.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = change.value().trim_end_matches('\n');
-            lines.push(match change.tag() {
-                ChangeTag::Delete => format!("      {}", paint.bad(&format!("- {text}"))),
-                ChangeTag::Insert => format!("      {}", paint.good(&format!("+ {text}"))),
-                ChangeTag::Equal => format!("        {}", paint.dim(text)),
-            });
-        }
-    }
-    let more = lines.len().saturating_sub(DIFF_LINES_MAX);
-    if more > 0 {
-        lines.truncate(DIFF_LINES_MAX);
-        lines.push(format!("        {}", paint.dim(&format!("({more} more lines)"))));
-    }
-    lines.join("\n") + "\n"
-}
-
 fn summary(summary: Summary, paint: Paint) -> String {
     if summary.is_empty() {
-        return paint.good("Nothing to do: the cloud is as the stack says.") + "\n";
+        return paint.good("No changes: the cloud matches the stack.") + "\n";
     }
     let parts: Vec<String> = [
         (summary.create, Action::Create, "to create"),
@@ -146,125 +172,77 @@ fn summary(summary: Summary, paint: Paint) -> String {
     parts.join(", ") + "\n"
 }
 
-/// `about $0.62–$1.10 an hour …`: what the stack costs while it is up.
-pub fn cost_line(cost: &HourlyCost) -> String {
-    if (cost.max - cost.min).abs() < 0.000_05 {
-        format!("${:.4} an hour on AWS, ${:.0} a month", cost.min, cost.min * HOURS_PER_MONTH)
-    } else {
-        format!(
-            "${:.4} to ${:.4} an hour on AWS, ${:.0} to ${:.0} a month",
-            cost.min,
-            cost.max,
-            cost.min * HOURS_PER_MONTH,
-            cost.max * HOURS_PER_MONTH
-        )
+/// What it costs: a line where nothing changes, otherwise a row for each part with what it costs now and afterwards.
+fn price(report: &Report, view: View) -> String {
+    let prices = &report.prices;
+    if prices.parts.is_empty() {
+        return String::new();
     }
+    let source = view.paint.dim(SOURCE);
+    if report.summary.is_empty() {
+        return format!("{}\n{source}\n", cost_line(prices));
+    }
+    let is_new = prices.total.now == 0.0 && prices.parts.iter().all(|part| part.hourly.unpriced.is_empty());
+    let total = ("in all", &prices.total);
+    let parts = prices.parts.iter().map(|part| (part.part.as_str(), &part.hourly)).chain([total]);
+    let rows = parts.map(|(name, price)| {
+        let now = amount(price.now, price.now, price);
+        let after = amount(price.min, price.max, price);
+        if is_new { vec![name.to_owned(), after] } else { vec![name.to_owned(), now, after] }
+    });
+    let header = if is_new { &["an hour on AWS", "price"][..] } else { &["an hour on AWS", "now", "after"] };
+    let table = table(header, &[1, 2][..header.len() - 1], rows.collect(), view.width);
+    let mut out = format!("\n{table}\n");
+    if let Some(unknown) = unknown(&prices.total) {
+        out.push_str(&format!("{unknown}\n"));
+    }
+    let month = monthly(&prices.total);
+    if prices.total.max > 0.0 {
+        out.push_str(&format!("{month}\n"));
+    }
+    out.push_str(&source);
+    out.push('\n');
+    out
+}
+
+/// `$0.2000–$0.8000`, `at least $0.0225`
+fn amount(min: f64, max: f64, price: &Price) -> String {
+    let least = match (price.unpriced.is_empty(), max > 0.0) {
+        (true, _) => "",
+        (false, true) => "at least ",
+        (false, false) => return "not known".to_owned(),
+    };
+    if is_one(min, max) { format!("{least}${min:.4}") } else { format!("{least}${min:.4}–${max:.4}") }
+}
+
+fn is_one(min: f64, max: f64) -> bool {
+    (max - min).abs() < 0.000_05
+}
+
+fn monthly(price: &Price) -> String {
+    let month = |hourly: f64| format!("${:.0}", hourly * HOURS_PER_MONTH);
+    match is_one(price.min, price.max) {
+        true => format!("{} a month", month(price.min)),
+        false => format!("{} to {} a month", month(price.min), month(price.max)),
+    }
+}
+
+fn unknown(price: &Price) -> Option<String> {
+    let types: Vec<_> = price.unpriced.iter().map(String::as_str).collect();
+    (!types.is_empty()).then(|| format!("no price is known of {}", types.join(", ")))
+}
+
+/// `$0.6200 an hour on AWS, $453 a month`; of types without a price, their names.
+pub fn cost_line(prices: &Prices) -> String {
+    let total = &prices.total;
+    let least = if total.unpriced.is_empty() { "" } else { "at least " };
+    let hourly = match is_one(total.min, total.max) {
+        true => format!("${:.4}", total.min),
+        false => format!("${:.4} to ${:.4}", total.min, total.max),
+    };
+    let unknown = unknown(total).map(|unknown| format!("; {unknown}")).unwrap_or_default();
+    format!("{least}{hourly} an hour on AWS, {}{unknown}", monthly(total))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn change(address: &str, action: Action, reason: &str, fields: Vec<FieldChange>) -> Change {
-        Change { address: address.into(), kind: "target_group".into(), action, reason: reason.into(), fields }
-    }
-
-    fn field(path: &str, live: Option<&str>, wanted: Option<&str>, forces_replacement: bool) -> FieldChange {
-        FieldChange {
-            path: path.into(),
-            live: live.map(Into::into),
-            wanted: wanted.map(Into::into),
-            forces_replacement,
-        }
-    }
-
-    fn plain(changes: Vec<Change>) -> String {
-        let summary = Summary::of(&changes);
-        let report = Report { stack: "lab".into(), provider: "local".into(), summary, changes, hourly_cost: None };
-        render(&report, false, Paint { color: false })
-    }
-
-    #[test]
-    fn a_plan_shows_symbol_reason_and_fields() {
-        let text = plain(vec![
-            change("cluster.light.rule.0", Action::Create, "not there yet", vec![]),
-            change(
-                "cluster.light.target_group",
-                Action::Replace,
-                "changed in the stack",
-                vec![field("port", Some("8080"), Some("9090"), true)],
-            ),
-            change(
-                "cluster.light.launch_template",
-                Action::Update,
-                "changed in the stack",
-                vec![field("user_data", Some("#!/bin/sh\na\nb\n"), Some("#!/bin/sh\na\nc\n"), false)],
-            ),
-            change("load_balancer", Action::Unchanged, "", vec![]),
-        ]);
-        insta::assert_snapshot!(text, @r"
-        lab on local
-
-          + cluster.light.rule.0           not there yet
-          ± cluster.light.target_group     changed in the stack
-              port: 8080 → 9090  must be replaced for this
-          ~ cluster.light.launch_template  changed in the stack
-              user_data
-                #!/bin/sh
-                a
-              - b
-              + c
-
-        1 to create, 1 to update, 1 to replace, 1 unchanged
-        ");
-    }
-
-    #[test]
-    fn an_empty_plan_says_so_and_still_shows_what_the_scaler_did() {
-        let live = field("desired", Some("6"), None, false);
-        let text = plain(vec![change(
-            "cluster.heavy.group",
-            Action::Unchanged,
-            "live 6, range 2–8, not touched",
-            vec![FieldChange { wanted: Some("2".into()), ..live }],
-        )]);
-        insta::assert_snapshot!(text, @r"
-        lab on local
-
-            cluster.heavy.group  live 6, range 2–8, not touched
-              desired: 6 → 2
-
-        Nothing to do: the cloud is as the stack says.
-        ");
-    }
-
-    #[test]
-    fn colour_adds_no_words() {
-        let changes = vec![change("a", Action::Create, "not there yet", vec![])];
-        let report = Report {
-            stack: "lab".into(),
-            provider: "local".into(),
-            summary: Summary::of(&changes),
-            changes,
-            hourly_cost: Some(HourlyCost { min: 0.5, max: 1.0, source: "prices of a day" }),
-        };
-        let colored = render(&report, false, Paint { color: true });
-        assert_ne!(colored, render(&report, false, Paint { color: false }));
-        assert_eq!(console::strip_ansi_codes(&colored), render(&report, false, Paint { color: false }));
-    }
-
-    #[test]
-    fn nothing_of_a_plan_plays_with_the_terminal() {
-        let text = plain(vec![change(
-            "cluster.a\u{1b}[2K.target_group",
-            Action::Update,
-            "changed\u{9b}",
-            vec![
-                field("tags.owner", Some("x\u{202e}y"), Some("\u{1b}]0;title\u{7}"), false),
-                field("user_data", Some("#!/bin/sh\n\u{1b}[31m\n"), Some("#!/bin/sh\r\n"), false),
-            ],
-        )]);
-        let plays = |character: &char| character.is_control() && *character != '\n' || *character == '\u{202e}';
-        assert_eq!(text.chars().find(plays), None, "{text:?}");
-    }
-}
+mod tests;

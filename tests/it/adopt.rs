@@ -85,7 +85,7 @@ fn a_group_and_its_target_group_are_adopted_kept_and_deleted_with_the_stack() {
     let adopt = &["adopt", "web", "--group", "handmade", "--target-group", "handmade", "--verbose"];
     let adopted = heir.cloudscale(adopt).ok();
     assert_eq!(adopted.calls().1, 4, "two tagged, locked and unlocked: {}", adopted.stderr);
-    assert!(adopted.stderr.contains("adopted, and not as the stack wants it yet"), "{}", adopted.stderr);
+    assert!(adopted.stderr.contains("adopted, differs from the stack"), "{}", adopted.stderr);
     assert_eq!(heir.audit(), before, "nothing but tags");
     let again = heir.cloudscale(adopt).ok();
     assert_eq!(again.stdout.trim(), "It is the stack's already");
@@ -141,11 +141,11 @@ fn what_could_not_be_kept_is_refused_and_nothing_is_tagged() {
         assert!(answer.stderr.contains(why), "{arguments:?}: {}", answer.stderr);
     };
     refused(&["wbe", "--group", "handmade"], 2, "No such cluster");
-    refused(&["still", "--group", "handmade"], 2, "still is a fleet");
+    refused(&["still", "--group", "handmade"], 2, "still has fixed instances");
     refused(&["web"], 2, "--group <NAME>|--target-group <NAME>");
     refused(&["web", "--group", "nobody"], 1, "no Auto Scaling group is called nobody");
     refused(&["web", "--target-group", "nobody"], 1, "no target group is called nobody");
-    refused(&["web", "--target-group", "elsewhere"], 1, "port: it has 9999, the stack wants 8080");
+    refused(&["web", "--target-group", "elsewhere"], 1, "port: observed 9999, desired 8080");
     refused(&["web", "--target-group", "taken"], 1, "taken is behind the load balancer theirs");
     let group = ["autoscaling", "create-or-update-tags", "--tags"];
     let tag =

@@ -74,7 +74,7 @@ fn half_a_key_is_told() {
 #[test]
 fn a_page_that_is_not_awss_is_told_apart() {
     let answer = diff_against(404, "<html>please log in</html>");
-    assert_says(&answer, 1, &["Something else than AWS answers", "HTTP 404", "AWS_ENDPOINT_URL"]);
+    assert_says(&answer, 1, &["The endpoint did not return an AWS response", "HTTP 404", "AWS_ENDPOINT_URL"]);
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl World {
     async fn differences(&self, stack: Stack) -> Vec<String> {
         let engine = self.engine(stack, &Line::to(&self.region, Fate::default()));
         let plan = engine.plan().await.expect("a clean line");
-        let changes = plan.report.changes.into_iter().filter(|change| change.action.symbol() != ' ');
+        let changes = plan.report.changes.into_iter().filter(|change| !change.action.symbol().is_empty());
         changes.map(|change| format!("{change:?}")).collect()
     }
 }
@@ -243,7 +243,7 @@ fn told_well(outcome: Option<Result<(), Problems>>, fate: Fate) {
     assert!(fate.faults.is_some(), "{problems}");
     assert!(!problems.0.is_empty(), "a failure without a problem");
     for problem in &problems.0 {
-        assert_ne!(problem.summary, "An action broke down", "{problem}");
+        assert_ne!(problem.summary, "An action crashed", "{problem}");
         assert!(problem.hint.is_some() || problem.detail.contains(" for "), "{problem}");
     }
 }

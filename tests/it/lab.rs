@@ -67,11 +67,11 @@ fn nothing_to_do_means_no_write_call() {
         assert_eq!(keys(change), ["address", "type", "action", "reason", "fields"]);
         assert_eq!(change["action"], "unchanged");
     }
-    assert_eq!(keys(&diff), ["stack", "provider", "summary", "changes", "hourly_cost"]);
+    assert_eq!(keys(&diff), ["stack", "provider", "summary", "changes", "hourly_cost", "parts", "prices"]);
     assert_eq!(keys(&diff["hourly_cost"]), ["min", "max"]);
     assert_eq!(diff["hourly_cost"]["min"], diff["hourly_cost"]["max"], "a fleet costs one figure");
     let plain = lab.cloudscale(&["diff", "--exit-code"]).ok().stdout;
-    assert!(plain.contains("Nothing to do"), "{plain}");
+    assert!(plain.contains("No changes"), "{plain}");
 }
 
 fn keys(value: &Value) -> Vec<&str> {

@@ -126,7 +126,7 @@ async fn the_next_run_takes_over_from_one_that_died_and_says_so() {
 
     left_by(&clients, elsewhere(), "2020-01-01T00:00:00Z").await;
     let up = lab.cloudscale(&["up"]).ok();
-    assert!(up.stderr.contains("it gave no sign of life in time"), "{}", up.stderr);
+    assert!(up.stderr.contains("its lease was not renewed in time"), "{}", up.stderr);
     assert_eq!(lab.audit()["launch templates"], 2, "no lock is left");
 }
 

@@ -163,7 +163,7 @@ impl Answer {
 
     /// (read, wrote) of the line that `-v` prints.
     pub fn calls(&self) -> (u64, u64) {
-        let line = self.stderr.lines().find(|line| line.contains("calls read")).expect("-v tells the calls");
+        let line = self.stderr.lines().find(|line| line.contains("read calls")).expect("-v tells the calls");
         let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
         (numbers.next().expect("reads"), numbers.next().expect("writes"))
     }

@@ -74,7 +74,7 @@ fn a_deadline_is_kept_by_aws_as_far_as_aws_can_and_told_by_status_and_ls() {
     let told = at_moto(&["status", "--json", GROUPS]).ok().json()["down_after"].clone();
     assert!(told.as_str().is_some_and(|time| time.ends_with('Z')), "{told}");
     assert_eq!(at_moto(&["ls", "--json"]).ok().json()[0]["down_after"], told);
-    assert!(at_moto(&["status", GROUPS]).ok().stdout.contains("to be down at"));
+    assert!(at_moto(&["status", GROUPS]).ok().stdout.contains("expires at"));
     // A group that comes later is under the same deadline.
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
     let text = std::fs::read_to_string(GROUPS).expect("the shipped stack").replace("../", root);

@@ -9,14 +9,16 @@ use std::fmt::Write as _;
 use super::tests::network;
 use super::*;
 use crate::document::grammar::{Kind, Object};
+use crate::engine::plan::Report;
 use crate::resource::erased::Observed;
+use crate::resource::running::{ClusterRunning, Running};
 use crate::resources::TYPES;
 use crate::resources::network::{LiveNetwork, StackNetwork};
 use crate::stack::language::STACK;
-use crate::stack::model::Stack;
+use crate::stack::model::{Capacity, Stack};
 use crate::stack::{Overrides, load};
 
-const BASE: &str = r#"
+pub(crate) const BASE: &str = r#"
 name: web
 tags: {course: one}
 load_balancer: {port: 80, default: {status: 404, body: "nobody", content_type: text/plain}}
@@ -92,7 +94,12 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
             let fields: Vec<_> = fields.collect();
             let action = if live.is_some() { action(&fields) } else { Action::Create };
             let kind = face.kind().to_owned();
-            let change = Change { address: wanted.address.clone(), kind, action, reason: String::new(), fields };
+            let reason = match action {
+                Action::Create => "does not exist yet",
+                Action::Unchanged => "",
+                _ => "changed in the stack",
+            };
+            let change = Change { address: wanted.address.clone(), kind, action, reason: reason.to_owned(), fields };
             nodes.push(Node { face, change, wanted: Some(wanted), live });
         }
         nodes.extend(live.into_values().map(|wanted| deletion(face, Observed::like(&wanted, None), "")));
@@ -100,6 +107,41 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
     nodes
+}
+
+/// The plan for a cloud that is just as a text wants it (`None`: empty), its fixed instances and its group running.
+pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&mut Change)) -> Report {
+    let network = network();
+    let declared = after.map(stack);
+    let live = before.map(stack);
+    let mut nodes = match (&live, &declared) {
+        (None, Some(after)) => {
+            let cloud = Snapshot::default().with::<StackNetwork>(vec![network]);
+            diff(TYPES, &Scope { stack: after, cloud: &cloud }).expect("nothing in the way")
+        }
+        (Some(before), Some(after)) => nodes((before, &network), (after, &network)),
+        (Some(before), None) => {
+            let all = nodes((before, &network), (before, &network)).into_iter();
+            all.map(|node| deletion(node.face, node.live.expect("all are live"), "the stack is removed")).collect()
+        }
+        (None, None) => Vec::new(),
+    };
+    nodes.iter_mut().for_each(|node| touch(&mut node.change));
+    let mut running = Running { load_balancers: u32::from(live.is_some()), ..Running::default() };
+    for cluster in live.iter().flat_map(|stack| &stack.clusters) {
+        let prefix = format!("cluster.{}", cluster.name);
+        let template = nodes.iter().filter(|node| node.change.address == format!("{prefix}.instances"));
+        let template = template.filter_map(|node| node.live.as_ref()?.fields.get("template").map(ToString::to_string));
+        let (count, desired) = match &cluster.capacity {
+            Capacity::Fleet { instances, .. } => (*instances, None),
+            Capacity::Group(scaling) => (scaling.desired, Some(scaling.desired)),
+        };
+        let templates = template.flat_map(|template| vec![template; count as usize]).collect();
+        let types = [(cluster.instance_type.clone(), count)].into();
+        running.clusters.insert(prefix, ClusterRunning { running: types, templates, desired });
+    }
+    let changes = nodes.into_iter().map(|node| node.change).collect();
+    Report::new("web", "aws", declared.as_ref(), &running, changes)
 }
 
 /// What a change of the text makes of the cloud.
@@ -159,21 +201,21 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         &[
             "~ cluster.fleet.instances: vpc",
             "~ cluster.fleet.launch_template: →security_group",
-            "± cluster.fleet.registration: →!target_group →targets",
-            "± cluster.fleet.rule: →target_group →!listener",
-            "± cluster.fleet.target_group: !vpc",
+            "-/+ cluster.fleet.registration: →!target_group →targets",
+            "-/+ cluster.fleet.rule: →target_group →!listener",
+            "-/+ cluster.fleet.target_group: !vpc",
             "~ cluster.group.alarm.up: →group →policy",
             "~ cluster.group.launch_template: →security_group",
-            "± cluster.group.policy.cpu: →!group",
-            "± cluster.group.policy.up: →!group",
-            "± cluster.group.rule: →target_group →!listener",
-            "± cluster.group.scaling_group: subnets →!target_group →launch_template",
-            "± cluster.group.schedule.morning: →!group",
-            "± cluster.group.target_group: !vpc",
-            "± instances.security_group: !vpc →ingress.tcp.8080 →ingress.tcp.8081",
-            "± load_balancer: !vpc subnets →security_group",
-            "± load_balancer.listener: →!load_balancer",
-            "± load_balancer.security_group: !vpc",
+            "-/+ cluster.group.policy.cpu: →!group",
+            "-/+ cluster.group.policy.up: →!group",
+            "-/+ cluster.group.rule: →target_group →!listener",
+            "-/+ cluster.group.scaling_group: subnets →!target_group →launch_template",
+            "-/+ cluster.group.schedule.morning: →!group",
+            "-/+ cluster.group.target_group: !vpc",
+            "-/+ instances.security_group: !vpc →ingress.tcp.8080 →ingress.tcp.8081",
+            "-/+ load_balancer: !vpc subnets →security_group",
+            "-/+ load_balancer.listener: →!load_balancer",
+            "-/+ load_balancer.security_group: !vpc",
         ],
     ),
     (
@@ -200,9 +242,9 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "{port: 80,",
         "{port: 8000,",
         &[
-            "± cluster.fleet.rule: →!listener",
-            "± cluster.group.rule: →!listener",
-            "± load_balancer.listener: !port",
+            "-/+ cluster.fleet.rule: →!listener",
+            "-/+ cluster.group.rule: →!listener",
+            "-/+ load_balancer.listener: !port",
             "~ load_balancer.security_group: ingress.tcp.8000 ingress.tcp.80",
         ],
     ),
@@ -278,9 +320,9 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "port: 8080",
         "port: 9090",
         &[
-            "± cluster.fleet.registration: →!target_group",
+            "-/+ cluster.fleet.registration: →!target_group",
             "~ cluster.fleet.rule: →target_group",
-            "± cluster.fleet.target_group: !port",
+            "-/+ cluster.fleet.target_group: !port",
             "~ instances.security_group: ingress.tcp.9090 ingress.tcp.8080",
         ],
     ),
@@ -290,12 +332,12 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "port: 9091",
         &[
             "~ cluster.group.alarm.up: →group →policy",
-            "± cluster.group.policy.cpu: →!group",
-            "± cluster.group.policy.up: →!group",
+            "-/+ cluster.group.policy.cpu: →!group",
+            "-/+ cluster.group.policy.up: →!group",
             "~ cluster.group.rule: →target_group",
-            "± cluster.group.scaling_group: →!target_group",
-            "± cluster.group.schedule.morning: →!group",
-            "± cluster.group.target_group: !port",
+            "-/+ cluster.group.scaling_group: →!target_group",
+            "-/+ cluster.group.schedule.morning: →!group",
+            "-/+ cluster.group.target_group: !port",
             "~ instances.security_group: ingress.tcp.9091 ingress.tcp.8081",
         ],
     ),
@@ -365,9 +407,9 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "{port: 80,",
         "{port: 80, https: {certificate: \"arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012\"},",
         &[
-            "± cluster.fleet.rule: →!listener",
-            "± cluster.group.rule: →!listener",
-            "± load_balancer.listener: protocol !port certificate policy",
+            "-/+ cluster.fleet.rule: →!listener",
+            "-/+ cluster.group.rule: →!listener",
+            "-/+ load_balancer.listener: protocol !port certificate policy",
             "+ load_balancer.redirect",
             "~ load_balancer.security_group: ingress.tcp.443",
         ],

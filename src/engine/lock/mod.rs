@@ -91,7 +91,7 @@ pub async fn acquire(run: &Operation, command: &str, patience: Duration) -> Resu
 fn cleared(lease: &Lease, stale: State) -> String {
     let why = match stale {
         State::Abandoned => "its process is gone",
-        State::Expired | State::Held => "it gave no sign of life in time",
+        State::Expired | State::Held => "its lease was not renewed in time",
     };
     let Holder { who, command, process } = &lease.holder;
     format!("Cleared the lock of {who} (process {}, `cloudscale {command}`, since {}): {why}", process.pid, lease.since)
@@ -172,7 +172,7 @@ impl Watch {
                 Ok((None, _)) if !listed && clock::instant() < self.known => {}
                 // One listing may be an old one.
                 Ok((None, _)) if missed == 0 => missed += 1,
-                Ok((None, _)) => break "somebody took it away".to_owned(),
+                Ok((None, _)) => break "it was released by somebody else".to_owned(),
                 Err(problem) if asked >= self.renewed + LENGTH => break format!("it could not be renewed: {problem}"),
                 // The next look may go better; the lease lives on for a while.
                 Err(_) => {}

@@ -1,0 +1,452 @@
+//! What a plan means for each cluster, and for what the clusters share: the sentence above the changes.
+//!
+//! Pure: from the stack, the capacity that is there, and the changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::resource::change::{Action, Change, FieldChange};
+use crate::resource::cluster_prefix;
+use crate::resource::running::{ClusterRunning, Running};
+use crate::stack::model::{Autoscaling, Capacity, Cluster, FleetRollout, Network, Stack};
+
+/// What is named one by one; of more, only how many.
+const NAMES_MAX: usize = 3;
+const NETWORK: &str = "network";
+const LOAD_BALANCER: &str = "load_balancer";
+/// How `diff` begins the reason of a change that was made outside of cloudscale.
+const DRIFT: &str = "drift";
+
+/// A cluster, or something that the clusters share, and what happens to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// `cluster.light`, `load_balancer`, `network`, `route.shop`
+    pub part: String,
+    /// `replace` where instances, or what clients know by name, are replaced.
+    pub action: Action,
+    pub consequence: String,
+}
+
+/// The part that an address belongs to.
+pub fn part_of(address: &str) -> &str {
+    if let Some(cluster) = cluster_prefix(address) {
+        return cluster;
+    }
+    match address.split('.').collect::<Vec<_>>()[..] {
+        // Their security group has the network's life.
+        ["instances", ..] => NETWORK,
+        ["route", name, ..] => &address[.."route.".len() + name.len()],
+        [first, ..] => &address[..first.len()],
+        [] => address,
+    }
+}
+
+/// The parts of a plan: clusters in the order of the stack, then what is shared. `None` declares nothing.
+pub fn parts(stack: Option<&Stack>, live: &Running, changes: &[Change]) -> Vec<Part> {
+    let mut grouped = BTreeMap::<&str, Vec<&Change>>::new();
+    for change in changes {
+        grouped.entry(part_of(&change.address)).or_default().push(change);
+    }
+    let rank = |name: &str| {
+        let clusters = stack.iter().flat_map(|stack| &stack.clusters);
+        let position = clusters.enumerate().find(|(_, cluster)| name.strip_prefix("cluster.") == Some(&cluster.name));
+        match (position, name) {
+            (Some((position, _)), _) => (0, position),
+            (None, NETWORK) => (3, 0),
+            (None, LOAD_BALANCER) => (2, 0),
+            (None, _) => (1, 0),
+        }
+    };
+    let mut names: Vec<_> = grouped.keys().copied().collect();
+    names.sort_by_key(|name| rank(name));
+    let part = |name: &str| {
+        let changes = &grouped[name];
+        let (action, sentences) = match (name, name.strip_prefix("cluster.")) {
+            (_, Some(cluster)) => {
+                let declared = stack.and_then(|stack| stack.clusters.iter().find(|other| other.name == cluster));
+                let seen = live.clusters.get(name).cloned().unwrap_or_default();
+                cluster_part(stack.zip(declared), &seen, changes)
+            }
+            (LOAD_BALANCER, _) => load_balancer(stack, changes),
+            (NETWORK, _) => network(stack, changes),
+            _ => route(name, stack, changes),
+        };
+        Part { part: name.to_owned(), action, consequence: sentences.join("; ") }
+    };
+    names.into_iter().map(part).collect()
+}
+
+/// The one action that stands for all of a part's changes.
+fn overall(changes: &[&Change]) -> Action {
+    let all = |action| changes.iter().all(|change| change.action == action);
+    [Action::Create, Action::Delete, Action::Unchanged]
+        .into_iter()
+        .find(|action| all(*action))
+        .unwrap_or(Action::Update)
+}
+
+fn acting<'a>(changes: &[&'a Change], kind: &str) -> Option<&'a Change> {
+    changes.iter().copied().find(|change| change.kind == kind && change.action != Action::Unchanged)
+}
+
+fn field<'a>(change: Option<&'a Change>, path: &str) -> Option<&'a FieldChange> {
+    change?.fields.iter().find(|field| field.path == path)
+}
+
+fn is(change: Option<&Change>, action: Action) -> bool {
+    change.is_some_and(|change| change.action == action)
+}
+
+/// What is live of an unchanged part and worth a line.
+fn remark(changes: &[&Change]) -> (Action, Vec<String>) {
+    let reason = changes.iter().map(|change| change.reason.clone()).find(|reason| !reason.is_empty());
+    (Action::Unchanged, reason.into_iter().collect())
+}
+
+fn cluster_part(
+    declared: Option<(&Stack, &Cluster)>,
+    seen: &ClusterRunning,
+    changes: &[&Change],
+) -> (Action, Vec<String>) {
+    let overall = overall(changes);
+    let Some((stack, cluster)) = declared.filter(|_| overall != Action::Delete) else {
+        return (Action::Delete, vec![removed(seen, changes.len())]);
+    };
+    let (own, other) = match cluster.capacity {
+        Capacity::Fleet { .. } => ("instances", "scaling_group"),
+        Capacity::Group(_) => ("scaling_group", "instances"),
+    };
+    let (capacity, former) = (acting(changes, own), acting(changes, other));
+    match overall {
+        Action::Unchanged => return remark(changes),
+        _ if is(capacity, Action::Create) && is(former, Action::Delete) => {
+            let text = format!("{} instead of {}; those go when the new serve", whole(cluster), running(seen));
+            return (Action::Replace, vec![text]);
+        }
+        _ if is(capacity, Action::Create) => return (Action::Create, vec![created(stack, cluster)]),
+        _ => {}
+    }
+    let (mut replaces, mut said) = match &cluster.capacity {
+        Capacity::Fleet { instances, rollout } => fixed(*instances, rollout, seen, changes),
+        Capacity::Group(scaling) => group(scaling, seen, changes),
+    };
+    if is(acting(changes, "target_group"), Action::Replace) {
+        replaces = true;
+        said.push("a new target group takes over".to_owned());
+    }
+    said.extend(drift(changes));
+    if said.is_empty() {
+        said.extend(in_place(changes));
+        said.push("no instance is replaced".to_owned());
+    }
+    (if replaces { Action::Replace } else { Action::Update }, said)
+}
+
+/// `6 × t2.large are terminated, 5 resources deleted`
+fn removed(seen: &ClusterRunning, resources: usize) -> String {
+    match seen.instances() {
+        0 => format!("{} deleted", counted(resources, "resource")),
+        1 => format!("{} is terminated, {} deleted", running(seen), counted(resources, "resource")),
+        _ => format!("{} are terminated, {} deleted", running(seen), counted(resources, "resource")),
+    }
+}
+
+/// `4 × t2.large behind /cluster1, health check GET /health`
+fn created(stack: &Stack, cluster: &Cluster) -> String {
+    let shared = stack.routes.iter().filter(|route| route.weights.iter().any(|(name, _)| *name == cluster.name));
+    let paths = distinct(shared.flat_map(|route| &route.paths).chain(&cluster.routes));
+    let behind = if paths.is_empty() { "no route".to_owned() } else { listed(&paths) };
+    format!("{} behind {behind}, health check GET {}", whole(cluster), cluster.health_check.path)
+}
+
+/// `4 × t2.large`, `2–8 × m4.large (2 at first)`
+fn whole(cluster: &Cluster) -> String {
+    let types = cluster.instance_types();
+    let types = match types.as_slice() {
+        [first, rest @ ..] if rest.len() >= NAMES_MAX => format!("{first} and {} other types", rest.len()),
+        types => types.join(" or "),
+    };
+    match &cluster.capacity {
+        Capacity::Fleet { instances, .. } => format!("{instances} × {types}"),
+        Capacity::Group(scaling) => {
+            format!("{}–{} × {types} ({} at first)", scaling.min, scaling.max, scaling.desired)
+        }
+    }
+}
+
+/// `6 × t2.large`
+fn running(seen: &ClusterRunning) -> String {
+    let types = seen.running.iter().map(|(name, count)| format!("{count} × {name}"));
+    match seen.instances() {
+        0 => "no instances".to_owned(),
+        _ => types.collect::<Vec<_>>().join(" + "),
+    }
+}
+
+/// Whether fixed instances are replaced, and what comes for them.
+fn fixed(count: u32, rollout: &FleetRollout, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
+    let instances = acting(changes, "instances");
+    let mut said = Vec::new();
+    let present = u32::try_from(seen.templates.len()).unwrap_or(u32::MAX);
+    let desired = field(instances, "template").and_then(|field| field.wanted.as_deref());
+    let outdated = desired.map_or(0, |desired| seen.templates.iter().filter(|other| *other != desired).count());
+    let outdated = u32::try_from(outdated).unwrap_or(u32::MAX);
+    let apart = field(instances, "vpc").is_some() || is(acting(changes, "target_group"), Action::Replace);
+    if outdated > 0 && apart {
+        said.push(format!("{} at once, the old {outdated} go when the new are healthy", launches(count)));
+    } else if outdated > 0 {
+        said.push(format!(
+            "replaces {}{}, {}",
+            counted(outdated, "instance"),
+            by_type(changes),
+            pace(count, outdated, rollout)
+        ));
+    }
+    if count > present && instances.is_some() && outdated == 0 {
+        said.push(format!("{}: {present} → {count}", launches(count - present)));
+    } else if count < present {
+        said.push(format!("terminates {}: {present} → {count}", counted(present - count, "instance")));
+    }
+    if let Some(troubled) = field(instances, "not_serving").and_then(|field| field.live.as_deref()) {
+        let number = u32::try_from(troubled.split("; ").count()).unwrap_or(u32::MAX);
+        said.push(format!(
+            "replaces {} that {} not serve",
+            counted(number, "instance"),
+            if number == 1 { "does" } else { "do" }
+        ));
+    }
+    (outdated > 0, said)
+}
+
+fn launches(count: u32) -> String {
+    format!("launches {}", counted(count, "instance"))
+}
+
+/// ` (t2.large → t2.xlarge)`
+fn by_type(changes: &[&Change]) -> String {
+    let types = field(acting(changes, "launch_template"), "instance_type");
+    let types = types.and_then(|field| field.live.as_deref().zip(field.wanted.as_deref()));
+    types.map(|(live, desired)| format!(" ({live} → {desired})")).unwrap_or_default()
+}
+
+/// `2 at a time, the old go when the new are healthy`
+fn pace(count: u32, outdated: u32, rollout: &FleetRollout) -> String {
+    let (surge, unavailable) = rollout.bounds(count);
+    let all = usize::try_from(outdated.max(count)).unwrap_or(usize::MAX);
+    match (surge, unavailable) {
+        (surge, 0) if surge >= all => "all at once, the old go when the new are healthy".to_owned(),
+        (surge, 0) => format!("{surge} at a time, the old go when the new are healthy"),
+        (0, gone) if gone >= all => "all at once, the old go before the new start".to_owned(),
+        (0, gone) => format!("{gone} at a time, the old go before the new start"),
+        (surge, gone) => format!("with at most {surge} more and {gone} fewer than {count} at any time"),
+    }
+}
+
+/// Whether a group's instances are replaced, and what comes for it.
+fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
+    let group = acting(changes, "scaling_group");
+    let present = seen.instances();
+    let mut said = Vec::new();
+    if is(group, Action::Replace) {
+        said.push(format!(
+            "a new group with {} takes over, the old goes when they are in service",
+            counted(present, "instance")
+        ));
+        return (true, said);
+    }
+    let refreshes = field(group, "launch_template").is_some() || field(group, "outdated_instances").is_some();
+    if refreshes && present > 0 {
+        said.push(format!(
+            "an instance refresh replaces {}{}, {}–{} % healthy, warm-up {}",
+            counted(present, "instance"),
+            by_type(changes),
+            scaling.rollout.min_healthy,
+            scaling.rollout.max_healthy,
+            span(scaling.warmup),
+        ));
+    } else if refreshes {
+        said.push("new instances launch from the new launch template; none run now".to_owned());
+    }
+    let bounds = ["min", "max"].map(|path| field(group, path));
+    if bounds.iter().any(Option::is_some) {
+        let live = |field: Option<&FieldChange>, declared: u32| {
+            field.map_or_else(|| declared.to_string(), |field| field.live.clone().unwrap_or_else(|| "?".to_owned()))
+        };
+        let (min, max) = (live(bounds[0], scaling.min), live(bounds[1], scaling.max));
+        said.push(format!("range {min}–{max} → {}–{}", scaling.min, scaling.max));
+    }
+    if let Some(desired) = seen.desired {
+        match desired.clamp(scaling.min, scaling.max) {
+            kept if kept == desired => said.push(format!("desired capacity stays {desired}")),
+            moved => said.push(format!("desired capacity {desired} → {moved}")),
+        }
+    }
+    // On its own it says nothing.
+    if said.len() == 1 && !refreshes && bounds.iter().all(Option::is_none) && said[0].contains("stays") {
+        said.clear();
+    }
+    (refreshes && present > 0, said)
+}
+
+fn drift(changes: &[&Change]) -> Option<String> {
+    let drifted =
+        changes.iter().filter(|change| change.action != Action::Unchanged && change.reason.starts_with(DRIFT));
+    let names: Vec<_> = drifted.map(|change| own_name(&change.address)).collect();
+    (!names.is_empty()).then(|| format!("drift: {} changed outside cloudscale, set back", listed(&names)))
+}
+
+/// `adds policy.cpu`, `changes target_group in place`, `removes rule`
+fn in_place(changes: &[&Change]) -> Vec<String> {
+    let names = |action| {
+        let changes = changes.iter().filter(|change| change.action == action);
+        let names: Vec<_> = changes.map(|change| own_name(&change.address)).collect();
+        (!names.is_empty()).then(|| listed(&names))
+    };
+    let sentences = [
+        names(Action::Create).map(|names| format!("adds {names}")),
+        names(Action::Update).map(|names| format!("changes {names} in place")),
+        names(Action::Replace).map(|names| format!("replaces {names}")),
+        names(Action::Delete).map(|names| format!("removes {names}")),
+    ];
+    sentences.into_iter().flatten().collect()
+}
+
+/// A resource's name within its part.
+pub fn own_name(address: &str) -> &str {
+    let rest = address.strip_prefix(part_of(address)).and_then(|rest| rest.strip_prefix('.'));
+    rest.unwrap_or(address)
+}
+
+fn load_balancer(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+    let itself = acting(changes, "load_balancer");
+    match (overall(changes), stack) {
+        (Action::Unchanged, _) => remark(changes),
+        (Action::Delete, _) | (_, None) => (Action::Delete, vec!["its DNS name answers no more".to_owned()]),
+        (_, Some(stack)) if is(itself, Action::Create) => {
+            let declared = &stack.load_balancer;
+            let https = declared.https.as_ref().map(|https| format!(" and HTTPS on port {}", https.port));
+            let ports = format!("HTTP on port {}{}", declared.port, https.unwrap_or_default());
+            (Action::Create, vec![format!("{ports}, other paths answer {}", declared.default.status)])
+        }
+        _ if is(itself, Action::Replace) => {
+            (Action::Replace, vec!["a new load balancer takes over: its DNS name changes".to_owned()])
+        }
+        _ => {
+            let replaces = changes.iter().any(|change| change.action == Action::Replace);
+            let mut said: Vec<_> = drift(changes).into_iter().collect();
+            if said.is_empty() {
+                said = in_place(changes);
+            }
+            said.push("its DNS name stays".to_owned());
+            (if replaces { Action::Replace } else { Action::Update }, said)
+        }
+    }
+}
+
+fn network(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+    match (overall(changes), stack.map(|stack| &stack.network)) {
+        (Action::Unchanged, _) => remark(changes),
+        (Action::Create, Some(Network::Created { cidr, zones })) => {
+            let zones = counted(u32::from(*zones), "public subnet");
+            (Action::Create, vec![format!("VPC {cidr} with {zones}, a security group for the instances")])
+        }
+        (Action::Create, Some(Network::Default)) => {
+            (Action::Create, vec!["a security group for the instances, in the default VPC".to_owned()])
+        }
+        (Action::Create, Some(Network::Existing { vpc, .. })) => {
+            (Action::Create, vec![format!("a security group for the instances, in {vpc}")])
+        }
+        (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
+        _ => changed(changes),
+    }
+}
+
+fn route(name: &str, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+    let declared = stack.iter().flat_map(|stack| &stack.routes);
+    let declared = declared.filter(|route| name.strip_prefix("route.") == Some(&route.name)).next();
+    match (overall(changes), declared) {
+        (Action::Unchanged, _) => remark(changes),
+        (Action::Create, Some(route)) => {
+            let weights: Vec<_> = route.weights.iter().map(|(name, weight)| format!("{name} {weight}")).collect();
+            (Action::Create, vec![format!("{} to {}", listed(&distinct(&route.paths)), weights.join(", "))])
+        }
+        (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
+        _ => changed(changes),
+    }
+}
+
+fn changed(changes: &[&Change]) -> (Action, Vec<String>) {
+    let replaces = changes.iter().any(|change| change.action == Action::Replace);
+    let said: Vec<_> = drift(changes).into_iter().collect();
+    let said = if said.is_empty() { in_place(changes) } else { said };
+    (if replaces { Action::Replace } else { Action::Update }, said)
+}
+
+/// Path patterns without those that a shorter one tells of: `/a/*` beside `/a`.
+fn distinct<'a>(paths: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let paths: Vec<&str> = paths.into_iter().map(String::as_str).collect();
+    let is_told = |path: &str| path.strip_suffix("/*").is_some_and(|stem| paths.contains(&stem));
+    paths.iter().copied().filter(|path| !is_told(path)).collect()
+}
+
+/// `a, b, c`; of more, the first ones and how many others.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [first, .., _last] if names.len() > NAMES_MAX => format!("{first} and {} others", names.len() - 1),
+        names => names.join(", "),
+    }
+}
+
+/// `1 instance`, `2 instances`
+fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count: u64 = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `90 s`, as AWS writes it.
+fn span(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_belongs_to_a_cluster_or_to_what_is_shared() {
+        let parts = [
+            ("cluster.light.policy.cpu", "cluster.light", "policy.cpu"),
+            ("load_balancer", "load_balancer", "load_balancer"),
+            ("load_balancer.listener", "load_balancer", "listener"),
+            ("network.subnet.us-east-1a", "network", "subnet.us-east-1a"),
+            ("instances.security_group", "network", "instances.security_group"),
+            ("route.shop.rule", "route.shop", "rule"),
+        ];
+        for (address, part, name) in parts {
+            assert_eq!((part_of(address), own_name(address)), (part, name));
+        }
+    }
+
+    #[test]
+    fn a_rollout_of_fixed_instances_is_told_by_its_bounds() {
+        let pace = |count, surge, unavailable| {
+            pace(count, count, &FleetRollout { max_surge: surge, max_unavailable: unavailable })
+        };
+        assert_eq!(pace(6, 33, 0), "2 at a time, the old go when the new are healthy");
+        assert_eq!(pace(4, 100, 0), "all at once, the old go when the new are healthy");
+        assert_eq!(pace(4, 0, 25), "1 at a time, the old go before the new start");
+        assert_eq!(pace(4, 0, 100), "all at once, the old go before the new start");
+        assert_eq!(pace(4, 25, 25), "with at most 1 more and 1 fewer than 4 at any time");
+        assert_eq!(pace(4, 0, 0), "1 at a time, the old go when the new are healthy");
+    }
+
+    #[test]
+    fn paths_are_named_once() {
+        let paths = ["/a", "/a/*", "/b/*"].map(str::to_owned);
+        assert_eq!(distinct(&paths), ["/a", "/b/*"]);
+        assert_eq!(listed(&["a", "b", "c"]), "a, b, c");
+        assert_eq!(listed(&["a", "b", "c", "d"]), "a and 3 others");
+    }
+}
