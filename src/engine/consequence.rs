@@ -364,8 +364,8 @@ fn network(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) 
 }
 
 fn route(name: &str, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
-    let declared = stack.iter().flat_map(|stack| &stack.routes);
-    let declared = declared.filter(|route| name.strip_prefix("route.") == Some(&route.name)).next();
+    let mut declared = stack.iter().flat_map(|stack| &stack.routes);
+    let declared = declared.find(|route| name.strip_prefix("route.") == Some(&route.name));
     match (overall(changes), declared) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Create, Some(route)) => {
