@@ -1,6 +1,6 @@
 //! Whether a name can be that of an instance type: what AWS publishes, what may have come since, and what is a slip of the pen.
 //!
-//! The table of types is a selection and AWS adds types all the time, so a name that is not in it is wrong only where no type can
+//! AWS adds types to those of the table all the time, so a name that is not in it is wrong only where no type can
 //! have it: a size that no family has, a family between or below the generations that AWS has published.
 
 use super::instance_types::{InstanceType, TYPES, find};
@@ -26,7 +26,7 @@ const GENERATIONS_AHEAD: u32 = 2;
 pub enum Name {
     /// In the table.
     Known,
-    /// Not in the table, which is a selection: it may exist.
+    /// Not in the table, which may be older than the type: it may exist.
     Possible,
     /// No type has this name.
     Wrong,

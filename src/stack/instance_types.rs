@@ -14,11 +14,8 @@ pub fn check(name: &str, place: Place, provider: Provider, problems: &mut Proble
                 "for example `t3.micro`; AWS lists them all at aws.amazon.com/ec2/instance-types".to_owned()
             })),
         (Name::Possible, Provider::Local) => {
-            Problem::usage("Unknown instance type", format!("the embedded region has no instance type `{name}`")).hint(
-                near.unwrap_or_else(|| {
-                    "it has the common sizes of t2 to t4g, m4 to m7, c4 to c7 and r5 to r6".to_owned()
-                }),
-            )
+            Problem::usage("Unknown instance type", format!("the embedded region has no instance type `{name}`"))
+                .hint(near.unwrap_or_else(|| "it has the types that AWS listed when this version was made".to_owned()))
         }
         (Name::Possible, Provider::Aws) => {
             let detail = format!("`{name}` is not among the types that cloudscale knows; AWS may have it");
