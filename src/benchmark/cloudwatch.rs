@@ -129,7 +129,7 @@ async fn look(client: &Client, targets: &[MetricsTarget], window: Window) -> Res
     let mut instances = 0;
     for (index, target) in targets.iter().enumerate() {
         queries.extend(query(REQUESTS, target, &format!("r{index}")));
-        instances += target.instances.len();
+        instances += target.instances.len().saturating_sub(target.ended);
         queries.extend(query(CPU, target, &format!("c{index}")));
     }
     let mut coverage = Coverage {
@@ -268,6 +268,7 @@ mod tests {
             load_balancer: "app/web/50dc6c495c0c9188".into(),
             target_group: format!("targetgroup/{cluster}/73e2d6bc24d8a067"),
             instances: vec!["i-1".into()],
+            ended: 0,
             answers: 10,
         };
         Collect {

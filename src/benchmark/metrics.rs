@@ -24,6 +24,8 @@ pub struct MetricsTarget {
     /// `targetgroup/name/0123456789abcdef`
     pub target_group: String,
     pub instances: Vec<String>,
+    /// How many of them ended during the run: they have no figure for its last minute.
+    pub ended: usize,
     /// Requests that the cluster's instances answered, as the client counted them.
     pub answers: u64,
 }
@@ -270,6 +272,7 @@ mod tests {
             load_balancer: "app/web/50dc6c495c0c9188".into(),
             target_group: format!("targetgroup/{cluster}/73e2d6bc24d8a067"),
             instances: vec!["i-1".into(), "i-2".into()],
+            ended: 0,
             answers: 100,
         }
     }

@@ -13,6 +13,7 @@ pub mod arrivals;
 pub mod client;
 pub mod cloudwatch;
 pub mod collector;
+pub mod count;
 pub mod framing;
 pub mod interval;
 pub mod judge;

@@ -16,8 +16,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
 use super::client::Client;
+use super::count::Counts;
 use super::plan::TargetPlan;
-use super::worker::Worker;
 use crate::clock;
 
 /// A request that is due.
@@ -30,7 +30,7 @@ pub struct Job {
 }
 
 pub struct Pool<'a> {
-    worker: &'a Worker,
+    counts: &'a Counts,
     target: &'a TargetPlan,
     connections_max: usize,
     connections: Cell<usize>,
@@ -50,9 +50,9 @@ struct Slot {
 }
 
 impl<'a> Pool<'a> {
-    pub fn new(worker: &'a Worker, target: &'a TargetPlan, connections_max: usize) -> Self {
+    pub fn new(counts: &'a Counts, target: &'a TargetPlan, connections_max: usize) -> Self {
         Self {
-            worker,
+            counts,
             target,
             connections_max: connections_max.max(1),
             connections: Cell::new(0),
@@ -75,7 +75,7 @@ impl<'a> Pool<'a> {
             self.newcomers.borrow_mut().push(job);
             self.changed.notify_one();
         } else {
-            self.worker.count_waiting();
+            self.counts.count_waiting();
             self.waiting.borrow_mut().push_back(job);
         }
     }
@@ -116,7 +116,7 @@ impl<'a> Pool<'a> {
         while let Some(job) = next {
             let sent = clock::instant();
             let reply = client.send(&self.target.requests[usize::from(job.request)], sent).await;
-            self.worker.record(self.target.first_endpoint + job.request, job.phase, Some(job.due), sent, reply);
+            self.counts.record(self.target.first_endpoint + job.request, job.phase, Some(job.due), sent, reply);
             let waiting = self.waiting.borrow_mut().pop_front();
             next = match waiting {
                 Some(job) => Some(job),

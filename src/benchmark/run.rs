@@ -177,6 +177,7 @@ fn wanted(bench: &Bench<'_>, measured: &Measured, looks: &Looks) -> Collect {
             load_balancer: load_balancer.clone()?,
             target_group: cluster.target_group.as_ref()?.full_name.clone(),
             instances: looks.instances(&cluster.name),
+            ended: looks.ended(&cluster.name),
             answers: answers(target),
         })
     });

@@ -120,6 +120,11 @@ impl Looks {
         self.spans.iter().filter(|(_, span)| span.cluster == cluster).map(|(id, _)| id.clone()).collect()
     }
 
+    /// How many of them were gone at the last look.
+    pub fn ended(&self, cluster: &str) -> usize {
+        self.spans.values().filter(|span| span.cluster == cluster && Some(span.last) < self.last).count()
+    }
+
     /// The record of a run that began at `started` and took so long; times count from its start.
     pub fn record(&self, started: Timestamp, elapsed: f64, activities: &[Activity]) -> Cloud {
         let since = |at: Timestamp| (at.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
@@ -204,7 +209,7 @@ mod tests {
         let cloud = looks.record(at(0), 40.0, &[activity]);
         let points: Vec<_> = cloud.capacity.iter().map(|p| (p.at, p.desired, p.running, p.healthy)).collect();
         assert_eq!(points, [(0.0, 1, 1, 1), (10.0, 2, 2, 1), (20.0, 2, 2, 2), (40.0, 2, 1, 1)]);
-        assert_eq!(looks.instances("web"), ["i-1", "i-2"]);
+        assert_eq!((looks.instances("web"), looks.ended("web")), (vec!["i-1".into(), "i-2".into()], 1));
         let late = &cloud.instances[1];
         assert_eq!((late.from, late.until, late.healthy_seconds), (10.0, 40.0, 25.0));
         assert_eq!((cloud.events[0].at, cloud.events[0].cause.as_str()), (9.0, "alarm high"));

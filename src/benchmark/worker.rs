@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrivals::{Arrivals, Curve, Random, Spacing};
 use super::client::Client;
-use super::interval::{Interval, Recorder, Reply, Times};
+use super::count::Counts;
+use super::interval::Interval;
 use super::plan::{Plan, TargetPlan};
 use super::pool::{Job, Pool};
 use super::scenario::{Closed, Load, Phase};
@@ -109,26 +110,13 @@ pub struct WorkerEnd {
     pub waited: u64,
 }
 
-pub struct Worker {
-    start: Instant,
-    recorder: RefCell<Recorder>,
+struct Worker {
+    counts: Counts,
     end: RefCell<WorkerEnd>,
     /// Phases that are sending now.
     active: Cell<u32>,
     /// A timer or a socket that could not be made.
     broken: RefCell<Option<std::io::Error>>,
-}
-
-impl Worker {
-    pub fn record(&self, endpoint: u16, phase: u16, due: Option<Instant>, sent: Instant, reply: Reply<'_>) {
-        let ended = clock::instant();
-        let times = Times { due: due.map(|due| due - self.start), sent: sent - self.start, ended: ended - self.start };
-        self.recorder.borrow_mut().record(endpoint, phase, times, reply);
-    }
-
-    pub fn count_waiting(&self) {
-        self.end.borrow_mut().waited += 1;
-    }
 }
 
 /// Runs one worker to the end of the load. Cancelling drops what is under way and keeps what was counted.
@@ -140,8 +128,7 @@ pub async fn work(
     crew.ready.wait().await;
     let start = *crew.start.get_or_init(clock::instant);
     let worker = Worker {
-        start,
-        recorder: RefCell::new(Recorder::new(crew.plan.warm_up)),
+        counts: Counts::new(start, crew.plan.warm_up),
         end: RefCell::default(),
         active: Cell::new(0),
         broken: RefCell::new(None),
@@ -164,7 +151,7 @@ pub async fn work(
             }
             then = now;
             // Nobody listens only where the load has already failed.
-            let _ = counted.send(worker.recorder.borrow_mut().take());
+            let _ = counted.send(worker.counts.take());
             if over {
                 break;
             }
@@ -172,7 +159,7 @@ pub async fn work(
     }
     match worker.broken.into_inner() {
         Some(error) => Err(error),
-        None => Ok(worker.end.into_inner()),
+        None => Ok(WorkerEnd { waited: worker.counts.waited(), ..worker.end.into_inner() }),
     }
 }
 
@@ -184,11 +171,11 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
     // Single users of several flows are spread over the workers.
     let place = (number + plan.workers - gate % plan.workers) % plan.workers;
     let connections_max = (plan.connections_max as usize).div_ceil(plan.workers);
-    let pool = Pool::new(worker, target, connections_max);
+    let pool = Pool::new(&worker.counts, target, connections_max);
     let gate = &crew.gates[gate];
     let phases = async {
         let mut users = Vec::new();
-        let mut began = worker.start;
+        let mut began = worker.counts.start;
         let laps = (0..plan.repeat).flat_map(|lap| flow.phases.iter().enumerate().map(move |phase| (lap, phase)));
         for (lap, (phase_number, phase)) in laps {
             if lap > 0 && phase_number == 0 {
@@ -199,7 +186,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
             gate.phase.fetch_max(index + 1, Ordering::Relaxed);
             let number = plan.phase_number(lap, flow_number, phase_number);
             let mark = worker.end.borrow().marks.len();
-            let begun = Mark { target: target_number, phase: number, began: began - worker.start, ended: None };
+            let begun = Mark { target: target_number, phase: number, began: began - worker.counts.start, ended: None };
             worker.end.borrow_mut().marks.push(begun);
             let part = Part { worker, target, number, began, place, workers: plan.workers };
             if phase.load.sends() {
@@ -227,7 +214,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
             if phase.load.sends() {
                 worker.active.set(worker.active.get() - 1);
             }
-            worker.end.borrow_mut().marks[mark].ended = Some(began - worker.start);
+            worker.end.borrow_mut().marks[mark].ended = Some(began - worker.counts.start);
         }
         pool.close();
     };
@@ -298,7 +285,7 @@ impl Part<'_> {
             let request = self.target.pick(&mut random);
             let sent = clock::instant();
             let reply = client.send(&self.target.requests[usize::from(request)], sent).await;
-            self.worker.record(self.target.first_endpoint + request, self.number, None, sent, reply);
+            self.worker.counts.record(self.target.first_endpoint + request, self.number, None, sent, reply);
             if !think_time.is_zero() {
                 clock::sleep(think_time).await;
             }
