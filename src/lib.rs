@@ -6,10 +6,10 @@
 //!
 //! ```text
 //! exit         every exit code
-//! platform     what only some operating systems can do
-//! clock        the only file that reads the time or sleeps
 //! problem      every error that a user can meet: summary, detail, place, hint, exit code
 //! secret       what only the cloud is to see
+//! platform     what only some operating systems can do
+//! clock        the only file that reads the time or sleeps
 //! files        what we leave on the user's disk: whole or not at all, and for its owner alone
 //! chart        time series → pictures, for the region's widget images
 //! document     reading YAML: places, grammar, checks, did-you-mean; stacks, scenarios and faults use it alike
