@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_type_without_a_price_is_named_and_the_rest_still_counts() {
-        let prices = prices(Some(&stack("x9.mega")), &seen(&[("gone", "y8.tiny", 2)]));
+        let prices = prices(Some(&stack("x8g.large")), &seen(&[("gone", "y8.tiny", 2)]));
         assert_eq!(
             rows(&prices),
             [
@@ -213,8 +213,8 @@ mod tests {
                 ("load_balancer", 0.0225, 0.0225, 0.0225),
             ]
         );
-        assert_eq!(prices.total.unpriced.iter().collect::<Vec<_>>(), ["x9.mega", "y8.tiny"]);
-        assert_eq!(hourly(&stack("x9.mega")), None, "an incomplete sum is no upper bound");
+        assert_eq!(prices.total.unpriced.iter().collect::<Vec<_>>(), ["x8g.large", "y8.tiny"]);
+        assert_eq!(hourly(&stack("x8g.large")), None, "an incomplete sum is no upper bound");
     }
 
     #[test]

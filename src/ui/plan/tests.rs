@@ -29,33 +29,145 @@ fn without(cluster: &str, next: &str) -> String {
 
 #[test]
 fn a_new_laboratory_is_a_line_for_each_cluster() {
-    insta::assert_snapshot!(shown(&report(None, Some(BASE), |_| {})), @"");
+    insta::assert_snapshot!(shown(&report(None, Some(BASE), |_| {})), @r"
+    web on aws
+
+       + cluster.fleet  4 × t2.large behind /fleet, health check GET /health
+       + cluster.group  2–8 × m4.large (3 at first) behind /group, health check GET
+                        /health
+       + load_balancer  HTTP on port 80, other paths answer 404
+       + network        a security group for the instances, in the default VPC
+
+    17 to create
+
+    AN HOUR ON AWS            PRICE
+    cluster.fleet           $0.3712
+    cluster.group   $0.2000–$0.8000
+    load_balancer           $0.0225
+    in all          $0.5937–$1.1937
+    $433 to $871 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn details_name_every_resource_and_field() {
     let text = render(&report(None, Some(BASE), |_| {}), view(true, false));
-    insta::assert_snapshot!(text.lines().take(9).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(text.lines().take(9).collect::<Vec<_>>().join("\n"), @r"
+    web on aws
+
+       + cluster.fleet  4 × t2.large behind /fleet, health check GET /health
+           + instances        does not exist yet
+               instances: 4
+               template: c6c0b43fedfd
+               vpc: vpc-1
+           + launch_template  does not exist yet
+               image: amazon-linux-2023
+    ");
 }
 
 #[test]
 fn a_changed_user_data_tells_how_instances_are_replaced() {
-    insta::assert_snapshot!(plan("one.sh", "two.sh"), @"");
+    insta::assert_snapshot!(plan("one.sh", "two.sh"), @r"
+    web on aws
+
+     -/+ cluster.fleet  replaces 4 instances, 1 at a time, the old go when the new
+                        are healthy
+           ~ instances        changed in the stack
+               template: c6c0b43fedfd → 67546d9741fd
+           ~ launch_template  changed in the stack
+               user_data
+                 #!/bin/bash
+               - echo one.sh
+               + echo two.sh
+           ~ registration     follows cluster.fleet.instances
+
+    3 to update, 14 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.fleet   $0.3712          $0.3712
+    cluster.group   $0.3000  $0.2000–$0.8000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.5937–$1.1937
+    $433 to $871 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn a_changed_instance_type_costs_something_else() {
-    insta::assert_snapshot!(plan("t2.large", "t2.xlarge"), @"");
+    insta::assert_snapshot!(plan("t2.large", "t2.xlarge"), @r"
+    web on aws
+
+     -/+ cluster.fleet  replaces 4 instances (t2.large → t2.xlarge), 1 at a time,
+                        the old go when the new are healthy
+           ~ instances        changed in the stack
+               template: c6c0b43fedfd → d6aa787baeb1
+           ~ launch_template  changed in the stack
+               instance_type: t2.large → t2.xlarge
+           ~ registration     follows cluster.fleet.instances
+
+    3 to update, 14 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.fleet   $0.3712          $0.7424
+    cluster.group   $0.3000  $0.2000–$0.8000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.9649–$1.5649
+    $704 to $1142 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn a_type_without_a_price_is_named() {
-    insta::assert_snapshot!(plan("t2.large", "x9.mega"), @"");
+    insta::assert_snapshot!(plan("t2.large", "x8g.large"), @r"
+    web on aws
+
+     -/+ cluster.fleet  replaces 4 instances (t2.large → x8g.large), 1 at a time,
+                        the old go when the new are healthy
+           ~ instances        changed in the stack
+               template: c6c0b43fedfd → fb52e36f2fad
+           ~ launch_template  changed in the stack
+               instance_type: t2.large → x8g.large
+           ~ registration     follows cluster.fleet.instances
+
+    3 to update, 14 unchanged
+
+    AN HOUR ON AWS               NOW                     AFTER
+    cluster.fleet   at least $0.3712                 not known
+    cluster.group            $0.3000           $0.2000–$0.8000
+    load_balancer            $0.0225                   $0.0225
+    in all          at least $0.6937  at least $0.2225–$0.8225
+    no price is known of x8g.large
+    $162 to $600 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn a_removed_cluster_says_what_ends() {
-    insta::assert_snapshot!(shown(&report(Some(BASE), Some(&without("fleet", "group")), |_| {})), @"");
+    insta::assert_snapshot!(shown(&report(Some(BASE), Some(&without("fleet", "group")), |_| {})), @r"
+    web on aws
+
+       ~ cluster.group  changes rule in place; no instance is replaced
+           ~ rule  changed in the stack
+               priority: 20 → 10
+       - cluster.fleet  4 × t2.large are terminated, 5 resources deleted
+       ~ network        changes instances.security_group in place
+           ~ instances.security_group  changed in the stack
+               ingress.tcp.8080: load_balancer.security_group → (none)
+
+    2 to update, 5 to delete, 10 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.group   $0.3000  $0.2000–$0.8000
+    cluster.fleet   $0.3712          $0.0000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.2225–$0.8225
+    $162 to $600 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
@@ -65,32 +177,139 @@ fn drift_is_called_drift() {
             "drift: changed outside cloudscale".clone_into(&mut change.reason);
         }
     });
-    insta::assert_snapshot!(shown(&drifted), @"");
+    insta::assert_snapshot!(shown(&drifted), @r"
+    web on aws
+
+       ~ cluster.fleet  drift: target_group changed outside cloudscale, set back
+           ~ target_group  drift: changed outside cloudscale
+               health_check.path: /health → /other
+
+    1 to update, 16 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.fleet   $0.3712          $0.3712
+    cluster.group   $0.3000  $0.2000–$0.8000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.5937–$1.1937
+    $433 to $871 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn a_group_is_refreshed_within_its_bounds() {
-    insta::assert_snapshot!(plan("m4.large", "m4.xlarge"), @"");
+    insta::assert_snapshot!(plan("m4.large", "m4.xlarge"), @r"
+    web on aws
+
+     -/+ cluster.group  an instance refresh replaces 3 instances (m4.large →
+                        m4.xlarge), 90–110 % healthy, warm-up 60 s; desired capacity
+                        stays 3
+           ~ launch_template  changed in the stack
+               instance_type: m4.large → m4.xlarge
+           ~ scaling_group    follows cluster.group.launch_template
+
+    2 to update, 15 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.fleet   $0.3712          $0.3712
+    cluster.group   $0.3000  $0.4000–$1.6000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.7937–$1.9937
+    $579 to $1455 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn a_group_of_another_range_keeps_or_moves_its_capacity() {
-    insta::assert_snapshot!(plan("max: 8\n      desired: 3", "max: 2\n      desired: 2"), @"");
+    insta::assert_snapshot!(plan("max: 8\n      desired: 3", "max: 2\n      desired: 2"), @r"
+    web on aws
+
+       ~ cluster.group  range 2–8 → 2–2; desired capacity 3 → 2
+           ~ scaling_group  changed in the stack
+               max: 8 → 2
+
+    1 to update, 16 unchanged
+
+    AN HOUR ON AWS      NOW    AFTER
+    cluster.fleet   $0.3712  $0.3712
+    cluster.group   $0.3000  $0.2000
+    load_balancer   $0.0225  $0.0225
+    in all          $0.6937  $0.5937
+    $433 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn one_cluster_alone_is_scaled() {
-    insta::assert_snapshot!(plan("instances: 4", "instances: 6"), @"");
+    insta::assert_snapshot!(plan("instances: 4", "instances: 6"), @r"
+    web on aws
+
+       ~ cluster.fleet  launches 2 instances: 4 → 6
+           ~ instances     changed in the stack
+               instances: 4 → 6
+           ~ registration  follows cluster.fleet.instances
+
+    2 to update, 15 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.fleet   $0.3712          $0.5568
+    cluster.group   $0.3000  $0.2000–$0.8000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.7793–$1.3793
+    $569 to $1007 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn another_port_forces_replacement() {
-    insta::assert_snapshot!(plan("port: 8080", "port: 9090"), @"");
+    insta::assert_snapshot!(plan("port: 8080", "port: 9090"), @r"
+    web on aws
+
+     -/+ cluster.fleet  a new target group takes over
+         -/+ registration  follows cluster.fleet.target_group
+               target_group: cluster…t_group → cluster…p (new)  forces replacement
+           ~ rule          follows cluster.fleet.target_group
+         -/+ target_group  changed in the stack
+               port: 8080 → 9090  forces replacement
+       ~ network        changes instances.security_group in place
+           ~ instances.security_group  changed in the stack
+               ingress.tcp.9090: load_balancer.security_group
+               ingress.tcp.8080: load_balancer.security_group → (none)
+
+    2 to update, 2 to replace, 13 unchanged
+
+    AN HOUR ON AWS      NOW            AFTER
+    cluster.fleet   $0.3712          $0.3712
+    cluster.group   $0.3000  $0.2000–$0.8000
+    load_balancer   $0.0225          $0.0225
+    in all          $0.6937  $0.5937–$1.1937
+    $433 to $871 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
 fn down_tells_what_ends_and_what_is_saved() {
-    insta::assert_snapshot!(shown(&report(Some(BASE), None, |_| {})), @"");
+    insta::assert_snapshot!(shown(&report(Some(BASE), None, |_| {})), @r"
+    web on aws
+
+       - cluster.fleet  4 × t2.large are terminated, 5 resources deleted
+       - cluster.group  3 × m4.large are terminated, 8 resources deleted
+       - load_balancer  its DNS name answers no more
+       - network        1 resource deleted
+
+    17 to delete
+
+    AN HOUR ON AWS      NOW    AFTER
+    cluster.fleet   $0.3712  $0.0000
+    cluster.group   $0.3000  $0.0000
+    load_balancer   $0.0225  $0.0000
+    in all          $0.6937  $0.0000
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
@@ -100,7 +319,15 @@ fn an_unchanged_stack_has_its_price_and_what_the_scaler_did() {
             "live 6, range 2–8, desired capacity not touched".clone_into(&mut change.reason);
         }
     });
-    insta::assert_snapshot!(shown(&unchanged), @"");
+    insta::assert_snapshot!(shown(&unchanged), @r"
+    web on aws
+
+         cluster.group  live 6, range 2–8, desired capacity not touched
+
+    No changes: the cloud matches the stack.
+    $0.5937 to $1.1937 an hour on AWS, $433 to $871 a month
+    on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
+    ");
 }
 
 #[test]
