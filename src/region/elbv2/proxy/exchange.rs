@@ -20,6 +20,7 @@ use super::rewrite::{self, Back, Connection};
 use super::target::InFlight;
 use super::timer::Timer;
 use crate::clock;
+use crate::platform::sockets::shut_writing;
 
 /// Interim responses before the one that counts; a target that has more to say in advance is broken.
 const INTERIM_MAX: u32 = 16;
@@ -226,7 +227,7 @@ impl<'c> Exchange<'c> {
         }
         if self.tunnel && self.up.is_done() && !self.told.1 {
             self.told.1 = true;
-            shut(&self.target);
+            shut_writing(&self.target);
         }
         self.poll_watch(cx)
     }
@@ -284,7 +285,7 @@ impl<'c> Exchange<'c> {
         }
         if self.tunnel && !self.told.0 {
             self.told.0 = true;
-            shut(self.client);
+            shut_writing(self.client);
         }
         None
     }
@@ -349,12 +350,6 @@ impl<'c> Exchange<'c> {
         let client_is_silent = !self.deaf && !self.up.has_ended() && !self.up.has_output();
         self.refused(if client_is_silent { 408 } else { 504 })
     }
-}
-
-/// Tells the other side that nothing more comes.
-fn shut(stream: &TcpStream) {
-    // Where it is gone already, it knows.
-    let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Write);
 }
 
 /// What a response's head makes of the exchange.
