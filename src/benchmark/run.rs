@@ -23,7 +23,8 @@ use crate::stack::model::{Provider, Stack};
 /// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
 pub fn metrics_timeout(provider: Provider) -> Duration {
     match provider {
-        Provider::Local => Duration::from_secs(30),
+        // The minute that is measured at its end, and a little.
+        Provider::Local => Duration::from_secs(75),
         Provider::Aws => Duration::from_secs(300),
     }
 }

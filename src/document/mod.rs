@@ -55,7 +55,9 @@ impl Document {
 
 /// What is wrong with a file that has no tree: with its syntax, and with the shape of what can be read all the same.
 fn every_mistake(source: &Arc<Source>, mistakes: Problems, object: &'static Object) -> Problems {
-    let is_syntax = mistakes.0.iter().all(|problem| problem.summary == yaml::SYNTAX);
+    // Behind a tab the parser knows no depth, so no part of the file can be told from another.
+    let has_tabs = source.text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t'));
+    let is_syntax = !has_tabs && mistakes.0.iter().all(|problem| problem.summary == yaml::SYNTAX);
     let Some((root, mut problems)) = is_syntax.then(|| recovery::read_parts(source)).flatten() else {
         return mistakes;
     };

@@ -137,6 +137,7 @@ async fn ssh_is_open_to_one_range_only_while_the_stack_says_so() {
     let stack = Rehearsal::edited(CANARY, &[]);
     let plain = std::fs::read_to_string(&stack.stack).expect("the stack");
     stack.file("stack.yaml", &(plain.clone() + "ssh: {key: laptop, cidr: 203.0.113.7/32}\n"));
+    stack.cloudscale(&["local", "start"]).ok();
     let import = ["ec2", "import-key-pair", "--key-name", "laptop", "--public-key-material"];
     stack.aws(&[&import[..], &[PUBLIC_KEY]].concat()).ok();
     stack.cloudscale(&["up"]).ok();

@@ -10,6 +10,7 @@ use crate::resource::context::{ActionContext, Poll};
 
 /// Values of one filter (EC2 API, "Filtering").
 const IDS_PER_CALL: usize = 200;
+const UNKNOWN: &str = "not known everywhere yet";
 
 /// Terminates and waits until AWS says that they are gone.
 pub async fn terminate(task: &ActionContext<'_>, ids: Vec<String>) -> Result<(), Problem> {
@@ -36,7 +37,7 @@ pub(super) async fn until_terminated(task: &ActionContext<'_>, ids: &[String]) -
             .hint("run `cloudscale down` again: it continues")
     };
     let ask = || async {
-        let mut states = look(task, ids).await?;
+        let Some(mut states) = look(task, ids).await? else { return Ok(Poll::Pending(UNKNOWN.to_owned())) };
         states.retain(|_, state| *state != InstanceStateName::Terminated);
         Ok(if states.is_empty() { Poll::Ready(()) } else { Poll::Pending(in_words(&states)) })
     };
@@ -54,7 +55,7 @@ pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(
         )
     };
     let ask = || async {
-        let mut states = look(task, ids).await?;
+        let Some(mut states) = look(task, ids).await? else { return Ok(Poll::Pending(UNKNOWN.to_owned())) };
         let unlisted = ids.len() - states.len();
         states.retain(|_, state| *state != InstanceStateName::Running);
         if states.is_empty() && unlisted == 0 {
@@ -70,14 +71,21 @@ pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(
 }
 
 /// The states of those of `ids` that AWS lists. By a filter and not by id: one id that is not known would make AWS refuse the
-/// whole call, and hide the others.
-async fn look(task: &ActionContext<'_>, ids: &[String]) -> Result<BTreeMap<String, InstanceStateName>, Problem> {
+/// whole call, and hide the others. `None` while the endpoint has not heard of one everywhere.
+async fn look(
+    task: &ActionContext<'_>,
+    ids: &[String],
+) -> Result<Option<BTreeMap<String, InstanceStateName>>, Problem> {
     let mut states = BTreeMap::new();
     for ids in ids.chunks(IDS_PER_CALL) {
         let filter = Filter::builder().name("instance-id").set_values(Some(ids.to_vec())).build();
         let pages = task.clients().ec2.describe_instances().filters(filter).into_paginator().items();
         let reservations = pages.send().try_collect().await;
-        let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", task.address))?;
+        let reservations = match reservations {
+            Ok(reservations) => reservations,
+            Err(error) if error.is_unknown() => return Ok(None),
+            Err(error) => return Err(error.problem("ec2:DescribeInstances", task.address)),
+        };
         let instances = reservations.iter().flat_map(|reservation| reservation.instances());
         let state = |instance: &Instance| {
             let state = instance.state().and_then(|state| state.name()).cloned();
@@ -85,7 +93,7 @@ async fn look(task: &ActionContext<'_>, ids: &[String]) -> Result<BTreeMap<Strin
         };
         states.extend(instances.filter_map(state));
     }
-    Ok(states)
+    Ok(Some(states))
 }
 
 /// `2 shutting-down (i-1, i-2), 1 pending (i-3)`

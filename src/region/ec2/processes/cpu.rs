@@ -13,6 +13,8 @@ use crate::region::signal::{Measurement, Statistics};
 /// The trees are measured once a minute, at its end: one sample makes a datapoint, as EC2 sends it with detailed monitoring.
 /// More samples would make its Maximum the peak of a moment.
 const PERIOD_SECONDS: i64 = 60;
+/// How often new trees are looked for.
+pub const NEW_EVERY: Duration = Duration::from_secs(5);
 /// A tree that has run for less is not measured yet; what it used counts in its first full minute.
 const YOUNGEST: Duration = Duration::from_secs(10);
 
@@ -44,7 +46,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Measures every tree once, since the time before or its start.
+    /// Measures every tree once, since the time before or its start; or those that were never measured, so that a new instance is
+    /// seen before its first minute is over.
     pub fn measure(
         &mut self,
         at: Instant,
@@ -52,10 +55,14 @@ impl Meter {
         all: &[Process],
         ticks_per_second: u64,
         trees: &[Tree],
+        only_new: bool,
     ) -> Vec<Measurement> {
         self.last.retain(|pid, _| trees.iter().any(|tree| tree.pid == *pid));
         let mut measurements = Vec::new();
         for tree in trees {
+            if only_new && self.last.contains_key(&tree.pid) {
+                continue;
+            }
             let ticks = tree::ticks(all, tree.pid);
             let (then, before) = self.last.get(&tree.pid).copied().unwrap_or((tree.started, 0));
             let elapsed = at.saturating_duration_since(then);
@@ -108,7 +115,8 @@ mod tests {
         let mut at = |seconds: u64, ticks: u64| {
             let all = [Process { pid: 10, parent: 1, ticks }];
             let now = start + Duration::from_secs(seconds);
-            let measured = meter.measure(now, jiff::Timestamp::UNIX_EPOCH, &all, 100, std::slice::from_ref(&tree));
+            let measured =
+                meter.measure(now, jiff::Timestamp::UNIX_EPOCH, &all, 100, std::slice::from_ref(&tree), false);
             measured.first().map(|m| m.values.samples[0].0)
         };
         assert_eq!(at(5, 500), None, "too young");

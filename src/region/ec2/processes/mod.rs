@@ -208,20 +208,21 @@ impl Processes {
             .spawn()
     }
 
-    /// Measures the trees' CPU time at the end of every minute, for ever.
+    /// Measures the trees' CPU time at the end of every minute, and that of a new tree as soon as it can be, for ever.
     async fn measure(self: Arc<Self>) {
         let ticks_per_second = processes::ticks_per_second();
         let mut meter = cpu::Meter::default();
         loop {
             let end = cpu::end_of_minute(clock::now());
-            clock::sleep_until(end).await;
+            clock::sleep_until(end.min(clock::now() + cpu::NEW_EVERY)).await;
+            let only_new = clock::now() < end;
             let trees = self.measurable();
             if trees.is_empty() {
                 continue;
             }
             let Ok(all) = tokio::task::spawn_blocking(tree::snapshot).await else { return };
             let measurements =
-                meter.measure(clock::instant(), cpu::start_of_minute(end), &all, ticks_per_second, &trees);
+                meter.measure(clock::instant(), cpu::start_of_minute(end), &all, ticks_per_second, &trees, only_new);
             if !measurements.is_empty() {
                 self.region.signal(Signal::Measurements(measurements));
             }
