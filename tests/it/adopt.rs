@@ -65,7 +65,7 @@ fn make_by_hand(endpoint: &str, region: &str, folder: &Path) {
 /// In a region of its own.
 fn rehearsal() -> Rehearsal {
     let heir = prepare();
-    heir.cloudscale(&["local", "start"]).ok();
+    Answer::of(&mut heir.region.command(&["local", "start"])).ok();
     make_by_hand(&heir.region.endpoint(), "us-east-1", heir.folder());
     heir
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::moto::Moto;
+use super::moto::{Answer, Moto};
 use super::quick_region::PUBLIC_KEY;
 use super::rehearsal::Rehearsal;
 use super::visitor::Visitor;
@@ -109,11 +109,18 @@ async fn a_client_with_a_cookie_stays_with_its_instance_as_long_as_the_stack_say
     stack.cloudscale(&["diff", "--exit-code"]).ok();
 }
 
+/// The key that the stacks name: instances start with one that exists only.
+fn import_key(stack: &Rehearsal) {
+    let import = ["ec2", "import-key-pair", "--key-name", "laptop", "--public-key-material"];
+    stack.aws(&[&import[..], &[PUBLIC_KEY]].concat()).ok();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn http_leads_to_https_and_the_region_says_that_it_serves_none() {
     let stack = Rehearsal::edited(CANARY, &[]).up();
     let plain = std::fs::read_to_string(&stack.stack).expect("the stack");
     let http = stack.url();
+    import_key(&stack);
     stack.file("stack.yaml", &(plain.clone() + &EXTRAS.replace("CERTIFICATE", CERTIFICATE)));
     let listener = stack.change("load_balancer.listener").expect("it moves to another port");
     assert_eq!(listener["action"], "replace");
@@ -137,9 +144,8 @@ async fn ssh_is_open_to_one_range_only_while_the_stack_says_so() {
     let stack = Rehearsal::edited(CANARY, &[]);
     let plain = std::fs::read_to_string(&stack.stack).expect("the stack");
     stack.file("stack.yaml", &(plain.clone() + "ssh: {key: laptop, cidr: 203.0.113.7/32}\n"));
-    stack.cloudscale(&["local", "start"]).ok();
-    let import = ["ec2", "import-key-pair", "--key-name", "laptop", "--public-key-material"];
-    stack.aws(&[&import[..], &[PUBLIC_KEY]].concat()).ok();
+    Answer::of(&mut stack.region.command(&["local", "start"])).ok();
+    import_key(&stack);
     stack.cloudscale(&["up"]).ok();
     let query = "SecurityGroups[].IpPermissions[] | [?FromPort==`22`].IpRanges[].CidrIp";
     let open = || stack.aws(&["ec2", "describe-security-groups", "--query", query]).ok().json();
