@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::tags;
-use crate::cloud::tags::Tags;
+use crate::cloud::tags::{self, Tags};
 use crate::problem::Problems;
 use crate::resource::Scope;
 use crate::resource::change::{Action, Change, FieldChange};

@@ -75,8 +75,6 @@ pub trait Provider: Send + Sync + 'static {
     /// `aws`, `local`
     fn name(&self) -> &'static str;
 
-    fn region(&self) -> &str;
-
     /// Every resource type; what others refer to comes before them.
     fn types(&self) -> &'static [&'static dyn ErasedResource];
 

@@ -5,6 +5,7 @@
 //! the image as the stack names it: a newer image behind an alias is no reason to replace instances.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_ec2::types as ec2;
 use base64::Engine as _;
@@ -20,8 +21,7 @@ use crate::cloud::lease::store::TEMPLATE_GONE;
 use crate::cloud::lease::{self, Lease};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
-use crate::cloud::tags;
-use crate::cloud::tags::Tags;
+use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
@@ -31,7 +31,6 @@ use crate::resource::{Output, Prepared, Resource, Scope, in_cluster};
 use crate::secret::Text;
 use crate::stack::model::Image;
 use crate::stack::names;
-use std::sync::Arc;
 
 /// Containers on the instance are one hop further from the metadata service.
 const METADATA_HOPS: i32 = 2;

@@ -59,10 +59,6 @@ impl Provider for Aws {
         self.clients.provider.name()
     }
 
-    fn region(&self) -> &str {
-        &self.clients.region
-    }
-
     fn types(&self) -> &'static [&'static dyn ErasedResource] {
         TYPES
     }

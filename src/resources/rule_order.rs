@@ -10,8 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Rule as Api, RulePriorityPair};
 use tokio::sync::Mutex;
 
 use crate::aws::error::CallError;
-use crate::cloud::tags;
-use crate::cloud::tags::Tags;
+use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
 

@@ -247,10 +247,6 @@ impl Provider for Office {
         "office"
     }
 
-    fn region(&self) -> &'static str {
-        "here"
-    }
-
     fn types(&self) -> &'static [&'static dyn ErasedResource] {
         &[&Erased::<Cabinet>::NEW, &Erased::<Note>::NEW]
     }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, SpanRound, Timestamp, Unit};
 
-use crate::cloud::tags;
-use crate::cloud::tags::Tags;
+use crate::cloud::tags::{self, Tags};
 use crate::exit::Exit;
 use crate::problem::Problem;
 

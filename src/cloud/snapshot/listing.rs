@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use crate::aws::clients::Clients;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::tags;
-use crate::cloud::tags::Tags;
+use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::stack::model::Stack;
 use crate::stack::names;
@@ -192,8 +191,9 @@ impl<L: Listing> ErasedListing for Bulk<L> {
 
     fn narrow(&self, cloud: &mut Snapshot) {
         let all = cloud.all::<L>();
-        if all.iter().any(|item| !L::may_be_ours(item, cloud)) {
-            let kept = all.iter().filter(|item| L::may_be_ours(item, cloud)).cloned().collect();
+        let kept: Vec<_> = all.iter().filter(|item| L::may_be_ours(item, cloud)).collect();
+        if kept.len() < all.len() {
+            let kept = kept.into_iter().cloned().collect();
             cloud.store(Rows::of::<L>(Some(kept)));
         }
     }
