@@ -12,28 +12,30 @@ use crate::platform::cpu_time;
 
 pub mod alarm;
 pub mod simulated;
+pub mod speed;
 
-/// The wall-clock time now, in UTC.
+/// The time now, in UTC, as the region has it that this process works with (see [`speed`]). Never earlier than what was
+/// read before.
 pub fn now() -> Timestamp {
-    simulated::times().map_or_else(Timestamp::now, |(now, _)| now)
+    simulated::times().map_or_else(speed::now, |(now, _)| now)
 }
 
-/// A monotonic instant now, for measuring how long something took.
+/// A monotonic instant now of the clock on the wall, for measuring how long something took.
 pub fn instant() -> Instant {
     simulated::times().map_or_else(Instant::now, |(_, instant)| instant)
 }
 
-/// Sleeps without blocking the thread.
+/// Sleeps without blocking the thread, so long by the clock on the wall.
 pub async fn sleep(duration: Duration) {
     if !simulated::sleep(duration).await {
         tokio::time::sleep(duration).await;
     }
 }
 
-/// Sleeps until the wall-clock time `deadline`; returns at once where it has passed.
+/// Sleeps until [`now`] is `deadline`; returns at once where it has passed.
 pub async fn sleep_until(deadline: Timestamp) {
     if let Ok(left) = Duration::try_from(deadline.duration_since(now())) {
-        sleep(left).await;
+        sleep(speed::wall(left)).await;
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Clients {
     pub calls: Calls,
     /// How long a listing may miss what was just made.
     pub listing_lag: Duration,
+    /// How long instances of the embedded region boot, beyond what this machine takes; in the region's time.
+    pub boot: Duration,
 }
 
 impl Clients {
@@ -144,6 +146,7 @@ impl Clients {
             sts: client!(aws_sdk_sts, rates::NONE),
             calls,
             listing_lag: listing_lag(provider, config),
+            boot: Duration::ZERO,
         }
     }
 }

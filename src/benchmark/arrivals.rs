@@ -101,6 +101,16 @@ impl Curve {
         curve
     }
 
+    /// The same rates, passed through so many times as fast: the requests are fewer.
+    #[must_use]
+    pub fn faster(&self, speed: u32) -> Self {
+        let mut curve = Self::default();
+        for piece in &self.pieces {
+            curve.push(piece.seconds / f64::from(speed), piece.from, piece.to);
+        }
+        curve
+    }
+
     fn push(&mut self, seconds: f64, from: f64, to: f64) {
         if seconds > 0.0 {
             let (start, before) = self

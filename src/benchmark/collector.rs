@@ -3,24 +3,27 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::grid::Grid;
 use super::interval::{Interval, Tally};
 use super::plan::{Plan, TargetPlan};
 use super::scenario::{Load, Phase};
 use super::spread::round3;
 use super::timeline::Timeline;
 use super::worker::Mark;
+use crate::clock::speed;
 use crate::result::record::{self, EndpointResult, LatencyKind, Repetition, TargetResult};
 
 /// The rate shown is that of the last second.
 const RATE_SAMPLES: usize = 5;
-/// A second's histogram is kept open this long for workers that are late.
-const SETTLE_AFTER_SECONDS: u32 = 2;
+/// A row's histogram is kept open this long for workers that are late.
+const SETTLE_AFTER: Duration = Duration::from_secs(2);
 
 /// One target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Collector {
+    grid: Grid,
     pub total: Tally,
     /// By endpoint and phase.
     parts: BTreeMap<(u16, u16), Tally>,
@@ -31,8 +34,19 @@ pub struct Collector {
 }
 
 impl Collector {
+    pub fn new(grid: Grid) -> Self {
+        Self {
+            grid,
+            total: Tally::default(),
+            parts: BTreeMap::new(),
+            warm_up: Tally::default(),
+            timeline: Timeline::new(grid),
+            samples: VecDeque::new(),
+        }
+    }
+
     pub fn add(&mut self, interval: &Interval) {
-        self.timeline.add(interval.second, &interval.tally);
+        self.timeline.add(interval.row, &interval.tally);
         if interval.place.warm_up {
             self.warm_up.add(&interval.tally);
         } else {
@@ -46,10 +60,9 @@ impl Collector {
         self.total.requests + self.warm_up.requests
     }
 
-    /// Closes seconds that are over, and answers the rate of the last.
+    /// Closes rows that are over, and answers the rate of the last second.
     pub fn tick(&mut self, elapsed: Duration) -> f64 {
-        let second = u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX);
-        self.timeline.settle(second.saturating_sub(SETTLE_AFTER_SECONDS));
+        self.timeline.settle(self.grid.row(elapsed.saturating_sub(SETTLE_AFTER)));
         self.samples.push_back((elapsed, self.done()));
         while self.samples.len() > RATE_SAMPLES {
             self.samples.pop_front();
@@ -72,14 +85,15 @@ impl Collector {
         let total = &self.total;
         let correct = (total.requests - total.failed()) as f64;
         let per_second = |span: Duration| (span > Duration::ZERO).then(|| round3(correct / span.as_secs_f64()));
-        let rows = self.timeline.finish(u32::try_from(elapsed.as_secs() + 1).unwrap_or(u32::MAX));
+        let rows = self.timeline.finish(self.grid.row(elapsed) + 1);
         let mut columns = rows.columns;
         for column in &mut columns {
-            column.demanded = spans.demanded_in(column.at, column.seconds);
+            column.demanded = spans.demanded_in(self.grid.wall(column.at), self.grid.wall(column.at + column.seconds));
         }
         let has_wrong = total.wrong.count() > 0;
         TargetResult {
             name: target.target.name.clone(),
+            speed: speed::speed(),
             url: target.target.url.clone(),
             requests: total.requests,
             errors: total.failed(),
@@ -198,13 +212,13 @@ impl<'a> Spans<'a> {
     }
 
     /// Per second.
-    fn demanded_in(&self, at: u32, seconds: u32) -> Option<f64> {
-        let until = |second: u32| self.demand(Duration::from_secs(second.into()));
-        Some(round3((until(at + seconds)? - until(at)?) / f64::from(seconds)))
+    fn demanded_in(&self, from: Duration, until: Duration) -> Option<f64> {
+        let seconds = (until.saturating_sub(from)).as_secs_f64();
+        Some(round3((self.demand(until)? - self.demand(from)?) / seconds))
     }
 
     fn phases(&self, parts: &BTreeMap<(u16, u16), Tally>, started: Timestamp) -> Vec<record::Phase> {
-        let at = |offset: Duration| started + SignedDuration::try_from(offset).unwrap_or_default();
+        let at = |offset: Duration| started + speed::region(offset);
         let phase = |span: &Span<'_>| {
             let mut sum = Tally::default();
             parts.iter().filter(|((_, phase), _)| *phase == span.number).for_each(|(_, tally)| sum.add(tally));

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
+use super::grid::Grid;
 use super::interval::{Interval, Recorder, Reply, Times};
 use crate::clock;
 
@@ -14,8 +15,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub fn new(start: Instant, warm_up: Duration) -> Self {
-        Self { start, recorder: RefCell::new(Recorder::new(warm_up)), waited: Cell::new(0) }
+    pub fn new(start: Instant, warm_up: Duration, grid: Grid) -> Self {
+        Self { start, recorder: RefCell::new(Recorder::new(warm_up, grid)), waited: Cell::new(0) }
     }
 
     /// A request that ended now.

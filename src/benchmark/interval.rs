@@ -1,8 +1,9 @@
-//! What a worker counted of one endpoint in one second of one phase; intervals add up exactly, whoever made them.
+//! What a worker counted of one endpoint in one row of the timeline and one phase; intervals add up exactly, whoever made them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::grid::Grid;
 use super::spread::Spread;
 
 /// Answers of further instances are counted as `(others)`: a hostile server cannot fill the memory.
@@ -86,8 +87,8 @@ pub struct Place {
 
 #[derive(Clone, Debug)]
 pub struct Interval {
-    /// In which its requests ended, counted from the start of the run.
-    pub second: u32,
+    /// The row of the timeline in which its requests ended.
+    pub row: u32,
     pub place: Place,
     pub tally: Tally,
 }
@@ -205,23 +206,24 @@ impl Tally {
 #[derive(Debug)]
 pub struct Recorder {
     warm_up: Duration,
+    grid: Grid,
     open: Vec<Interval>,
     closed: Vec<Interval>,
 }
 
 impl Recorder {
-    pub fn new(warm_up: Duration) -> Self {
-        Self { warm_up, open: Vec::new(), closed: Vec::new() }
+    pub fn new(warm_up: Duration, grid: Grid) -> Self {
+        Self { warm_up, grid, open: Vec::new(), closed: Vec::new() }
     }
 
     pub fn record(&mut self, endpoint: u16, phase: u16, times: Times, reply: Reply<'_>) {
         let warm_up = times.due.unwrap_or(times.sent) < self.warm_up;
         let place = Place { endpoint, phase, warm_up };
-        let second = u32::try_from(times.ended.as_secs()).unwrap_or(u32::MAX);
+        let row = self.grid.row(times.ended);
         let position = match self.open.iter().position(|interval| interval.place == place) {
-            Some(position) if self.open[position].second == second => position,
+            Some(position) if self.open[position].row == row => position,
             found => {
-                let next = Interval { second, place, tally: Tally::default() };
+                let next = Interval { row, place, tally: Tally::default() };
                 match found {
                     Some(position) => self.closed.push(std::mem::replace(&mut self.open[position], next)),
                     None => self.open.push(next),
@@ -232,7 +234,7 @@ impl Recorder {
         self.open[position].tally.record(times, reply);
     }
 
-    /// All intervals so far. One second may come in several parts: they add up.
+    /// All intervals so far. One row may come in several parts: they add up.
     pub fn take(&mut self) -> Vec<Interval> {
         let mut intervals = std::mem::take(&mut self.closed);
         intervals.append(&mut self.open);
@@ -285,7 +287,8 @@ mod tests {
 
     #[test]
     fn intervals_of_any_cut_add_up_to_the_same() {
-        let (mut whole, mut cut, mut sum) = (Recorder::new(ms(0)), Recorder::new(ms(0)), Tally::default());
+        let (mut whole, mut cut, mut sum) =
+            (Recorder::new(ms(0), Grid::of(1)), Recorder::new(ms(0), Grid::of(1)), Tally::default());
         for number in 0..3000 {
             let times = Times { due: Some(ms(number)), sent: ms(number + 1), ended: ms(number + 1 + number % 50) };
             whole.record(0, 0, times, OK);
@@ -298,7 +301,7 @@ mod tests {
         let mut once = Tally::default();
         let intervals = whole.take();
         intervals.iter().for_each(|interval| once.add(&interval.tally));
-        assert_eq!(intervals.iter().map(|interval| interval.second).max(), Some(3));
+        assert_eq!(intervals.iter().map(|interval| interval.row).max(), Some(3));
         assert_eq!((sum.requests, &sum.instances), (3000, &once.instances));
         assert_eq!(
             (sum.response.distribution(), sum.service.latency()),
@@ -308,7 +311,7 @@ mod tests {
 
     #[test]
     fn what_was_due_in_the_warm_up_is_kept_apart() {
-        let mut recorder = Recorder::new(ms(1000));
+        let mut recorder = Recorder::new(ms(1000), Grid::of(1));
         recorder.record(0, 0, closed(900, 1100), OK);
         recorder.record(0, 0, closed(1000, 1100), OK);
         assert_eq!(recorder.take().iter().map(|interval| interval.place.warm_up).collect::<Vec<_>>(), [true, false]);

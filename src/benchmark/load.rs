@@ -17,7 +17,7 @@ pub use super::plan::Target;
 use super::scenario::Scenario;
 use super::spread::milliseconds;
 use super::worker::{Crew, WorkerEnd, work};
-use crate::clock;
+use crate::clock::{self, speed};
 use crate::platform::processes;
 use crate::problem::Problem;
 use crate::resource::event::{Event, Progress, Sink, seconds};
@@ -49,7 +49,7 @@ pub fn workers_default() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Runs the scenario's flows against every target. Cancelling ends the load at once and keeps what was measured.
+/// Runs the scenario's flows against every target. Its durations are the region's time (see [`speed`]). Cancelling ends the load at once and keeps what was measured.
 pub async fn load(
     scenario: &Scenario,
     targets: &[Target],
@@ -57,6 +57,7 @@ pub async fn load(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<Measured, Problem> {
+    let scenario = &scenario.by_the_wall(speed::speed());
     let plan = Plan::new(scenario, targets, workers)?;
     allow_many_files();
     sink.event(Event::BenchStarted {
@@ -126,7 +127,7 @@ struct Watched<'a> {
 
 impl<'a> Watched<'a> {
     fn new(scenario: &'a Scenario, crew: &'a Crew) -> Self {
-        let targets = crew.plan.targets.iter().map(|_| Collector::default()).collect();
+        let targets = crew.plan.targets.iter().map(|_| Collector::new(crew.plan.grid)).collect();
         Self { scenario, crew, targets, told: None }
     }
 
@@ -162,7 +163,7 @@ impl<'a> Watched<'a> {
 
     fn finish(self, ends: &[WorkerEnd], elapsed: Duration, cpu: Duration, interrupted: bool) -> Measured {
         let ended = clock::now();
-        let started = ended - jiff::SignedDuration::try_from(elapsed).unwrap_or_default();
+        let started = ended - speed::region(elapsed);
         let mut sum = Tally::default();
         self.targets.iter().for_each(|target| sum.add(&target.total));
         let client = client(ends, &sum, elapsed, cpu, self.crew.plan.connections_max);

@@ -3,7 +3,7 @@
 //! Arrivals → workers → intervals → one record. `run.rs` is the whole of it; `setup.rs` proves that the stack stands.
 //! `scenario.rs` (read by `language/`) says what to send, `arrivals.rs` when, `plan.rs` and `request.rs` make it ready.
 //! `worker.rs` carries it with `client.rs` (a connection) and `pool.rs` (the connections of an open load) and counts into
-//! `interval.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
+//! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
 //! `spread.rs` for times. `threshold.rs` and
 //! `judge.rs` judge. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
 //! meanwhile. `metrics.rs` says what
@@ -15,6 +15,7 @@ pub mod cloudwatch;
 pub mod collector;
 pub mod count;
 pub mod framing;
+pub mod grid;
 pub mod interval;
 pub mod judge;
 pub mod language;

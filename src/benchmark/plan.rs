@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::arrivals::Random;
+use super::grid::Grid;
 use super::request::{Request, Server, joined};
 use super::scenario::{Flow, Scenario};
+use crate::clock::speed;
 use crate::problem::Problem;
 
 /// Something to load: a cluster's route, or any URL.
@@ -22,6 +24,8 @@ pub struct Plan {
     pub warm_up: Duration,
     pub connections_max: u32,
     pub workers: usize,
+    /// How its timeline is divided.
+    pub grid: Grid,
 }
 
 #[derive(Debug)]
@@ -92,6 +96,7 @@ impl Plan {
             warm_up: scenario.warm_up,
             connections_max: scenario.connections_max,
             workers: workers.max(1),
+            grid: Grid::of(speed::speed()),
         })
     }
 

@@ -118,6 +118,16 @@ impl Load {
         !matches!(self, Load::Pause(_))
     }
 
+    fn by_the_wall(&self, speed: u32) -> Self {
+        match self {
+            Load::Pause(duration) => Load::Pause(*duration / speed),
+            Load::Closed(closed) => {
+                Load::Closed(Closed { duration: closed.duration.map(|duration| duration / speed), ..*closed })
+            }
+            Load::Open { curve, spacing } => Load::Open { curve: curve.faster(speed), spacing: *spacing },
+        }
+    }
+
     /// Requests that it sends, where that is known before.
     pub fn requests(&self) -> Option<u64> {
         match self {
@@ -147,6 +157,16 @@ impl Phase {
 }
 
 impl Scenario {
+    /// The scenario by the clock on the wall, for a region whose time runs `speed` times as fast. What it says of durations
+    /// is meant in the region's time, so that a day of load takes 24 minutes at speed 60; rates, users and their think time
+    /// stay as they are, for requests take the time that they take.
+    #[must_use]
+    pub fn by_the_wall(&self, speed: u32) -> Self {
+        let phase = |phase: &Phase| Phase { name: Some(phase.label()), load: phase.load.by_the_wall(speed) };
+        let flow = |flow: &Flow| Flow { name: flow.name.clone(), phases: flow.phases.iter().map(phase).collect() };
+        Self { warm_up: self.warm_up / speed, flows: self.flows.iter().map(flow).collect(), ..self.clone() }
+    }
+
     /// Requests that each target will get, where that is known before.
     pub fn planned(&self) -> Option<u64> {
         let once: Option<u64> =
@@ -165,4 +185,24 @@ impl Scenario {
 pub fn default_path(cluster: &Cluster) -> Option<String> {
     let concrete = cluster.routes.iter().find(|route| !route.contains(['*', '?'])).cloned();
     concrete.or_else(|| cluster.routes.first().map(|route| route.replace('*', "").replace('?', "x")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmark::tests::scenario;
+
+    #[test]
+    fn a_faster_region_shortens_the_scenario_and_keeps_its_rates_and_labels() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let open = Load::Open { curve: Curve::constant(50.0, minutes(60)), spacing: Spacing::Even };
+        let written = scenario(vec![Load::Pause(minutes(10)), open]);
+        let run = written.by_the_wall(60);
+        let [pause, open] = run.flows[0].phases.as_slice() else { panic!("{:?}", run.flows) };
+        assert_eq!((pause.label().as_str(), &pause.load), ("pause 600 s", &Load::Pause(Duration::from_secs(10))));
+        let Load::Open { curve, .. } = &open.load else { panic!("{open:?}") };
+        assert_eq!((curve.peak(), curve.duration(), open.load.requests()), (50.0, Duration::from_secs(60), Some(3000)));
+        assert_eq!(open.label(), "up to 50/s for 3600 s");
+        assert_eq!(written.by_the_wall(1).planned(), written.planned());
+    }
 }

@@ -108,19 +108,26 @@ impl Figures {
         }
     }
 
-    fn of_part(requests: u64, errors: u64, seconds: Option<f64>, latency: Option<Latency>) -> Self {
+    /// `seconds` are those of the region's time.
+    fn of_part(
+        target: &TargetResult,
+        (requests, errors): (u64, u64),
+        seconds: Option<f64>,
+        latency: Option<Latency>,
+    ) -> Self {
+        let seconds = seconds.filter(|seconds| *seconds > 0.0);
         Self {
             error_percent: (requests > 0).then(|| 100.0 * errors as f64 / requests as f64),
-            rate: seconds.filter(|seconds| *seconds > 0.0).map(|seconds| (requests - errors) as f64 / seconds),
+            rate: seconds.map(|seconds| target.per_second(requests.saturating_sub(errors), seconds)),
             evenness: None,
             latency,
         }
     }
 
-    fn of_minute(minute: &Column) -> Self {
+    fn of_minute(target: &TargetResult, minute: &Column) -> Self {
         let percentiles = minute.p50_ms.zip(minute.p95_ms).zip(minute.p99_ms);
         let latency = percentiles.map(|((p50, p95), p99)| Latency { p50, p95, p99, ..Latency::default() });
-        Self::of_part(minute.requests, minute.errors, Some(minute.seconds.into()), latency)
+        Self::of_part(target, (minute.requests, minute.errors), Some(minute.seconds.into()), latency)
     }
 }
 
@@ -186,39 +193,34 @@ impl Threshold {
     /// `None` where it is about another target. What was not measured holds nothing.
     pub fn check(&self, target: &TargetResult) -> Option<ThresholdResult> {
         let mut lost = Vec::new();
-        let measured =
-            match &self.scope {
-                Scope::Cluster(name) if *name != target.name => return None,
-                Scope::Run | Scope::Cluster(_) => self.metric.measured(&Figures::of_target(target)),
-                Scope::Phase(name) => {
-                    let own = target.phases.iter().filter(|phase| phase.label == *name || phase.thread == *name);
-                    self.worst(own.filter(|phase| phase.requests > 0).map(|phase| {
-                        let seconds = phase.ended.duration_since(phase.started).as_secs_f64();
-                        self.metric.measured(&Figures::of_part(
-                            phase.requests,
-                            phase.errors,
-                            Some(seconds),
-                            phase.latency_ms,
-                        ))
-                    }))
-                }
-                Scope::Request(name) => {
-                    let own = target.endpoints.iter().filter(|one| one.name == *name);
-                    self.worst(own.map(|one| {
-                        self.metric.measured(&Figures::of_part(one.requests, one.errors, None, one.latency_ms))
-                    }))
-                }
-                Scope::EachMinute => {
-                    let minutes = whole_minutes(target);
-                    for (number, minute) in minutes.clone() {
-                        let measured = self.metric.measured(&Figures::of_minute(minute));
-                        if !measured.is_some_and(|measured| self.comparison.holds(measured, self.value)) {
-                            lost.push(number);
-                        }
+        let measured = match &self.scope {
+            Scope::Cluster(name) if *name != target.name => return None,
+            Scope::Run | Scope::Cluster(_) => self.metric.measured(&Figures::of_target(target)),
+            Scope::Phase(name) => {
+                let own = target.phases.iter().filter(|phase| phase.label == *name || phase.thread == *name);
+                self.worst(own.filter(|phase| phase.requests > 0).map(|phase| {
+                    let seconds = phase.ended.duration_since(phase.started).as_secs_f64();
+                    let counts = (phase.requests, phase.errors);
+                    self.metric.measured(&Figures::of_part(target, counts, Some(seconds), phase.latency_ms))
+                }))
+            }
+            Scope::Request(name) => {
+                let own = target.endpoints.iter().filter(|one| one.name == *name);
+                self.worst(own.map(|one| {
+                    self.metric.measured(&Figures::of_part(target, (one.requests, one.errors), None, one.latency_ms))
+                }))
+            }
+            Scope::EachMinute => {
+                let minutes = whole_minutes(target);
+                for (number, minute) in minutes.clone() {
+                    let measured = self.metric.measured(&Figures::of_minute(target, minute));
+                    if !measured.is_some_and(|measured| self.comparison.holds(measured, self.value)) {
+                        lost.push(number);
                     }
-                    self.worst(minutes.map(|(_, minute)| self.metric.measured(&Figures::of_minute(minute))))
                 }
-            };
+                self.worst(minutes.map(|(_, minute)| self.metric.measured(&Figures::of_minute(target, minute))))
+            }
+        };
         Some(ThresholdResult {
             threshold: self.to_string(),
             target: target.name.clone(),
@@ -241,7 +243,7 @@ impl Threshold {
 
 /// Minutes that the run filled and in which requests ended, with their numbers from 1. A run of less than a minute is one.
 fn whole_minutes(target: &TargetResult) -> impl Iterator<Item = (u32, &Column)> + Clone {
-    let seconds = target.timeline.len() as u32;
+    let seconds = target.timeline_seconds();
     let whole = move |minute: &&Column| minute.at + minute.seconds <= seconds || minute.at == 0;
     let asked = |minute: &&Column| minute.requests > 0;
     target.minutes.iter().filter(whole).filter(asked).map(|minute| (minute.at / minute.seconds + 1, minute))
@@ -366,7 +368,7 @@ mod tests {
         target.endpoints =
             vec![EndpointResult { name: "put".into(), requests: 10, errors: 1, latency_ms: latency(5.0) }];
         target.minutes = vec![minute(0, Some(200.0)), minute(1, Some(400.0)), minute(2, None), minute(3, Some(900.0))];
-        target.timeline = vec![Second::default(); 190];
+        target.timeline = (0..190).map(|at| Second { at, ..Second::default() }).collect();
         let check = |text: &str| text.parse::<Threshold>().expect(text).check(&target);
         let held = |text: &str| check(text).expect("about it").held;
         assert!(check("cluster heavy: p99 < 1ms").is_none() && held("cluster light: p99 < 500ms"));

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use super::grid::{Grid, MINUTE};
 use super::interval::Tally;
 use super::spread::{Buckets, Spread, milliseconds};
 use crate::result::record::{Column, Second};
 
 pub const COLUMNS_MAX: usize = 240;
-const MINUTE: u32 = 60;
 
 #[derive(Clone, Debug, Default)]
 struct Slice {
@@ -35,22 +35,11 @@ impl Slice {
 
 #[derive(Debug)]
 pub struct Timeline {
+    row_seconds: u32,
     open: BTreeMap<u32, Slice>,
     rows: BTreeMap<u32, Second>,
     columns: Columns,
     minutes: Columns,
-}
-
-impl Default for Timeline {
-    fn default() -> Self {
-        let columns = |seconds, columns_max| Columns { seconds, columns_max, columns: Vec::new() };
-        Self {
-            open: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            columns: columns(1, COLUMNS_MAX),
-            minutes: columns(MINUTE, usize::MAX),
-        }
-    }
 }
 
 /// What a timeline has become.
@@ -62,39 +51,50 @@ pub struct Rows {
 }
 
 impl Timeline {
-    pub fn add(&mut self, second: u32, tally: &Tally) {
-        if let Some(row) = self.rows.get_mut(&second) {
-            // A straggler: counted exactly everywhere; the second's percentiles stand as they are.
-            row.requests += tally.requests;
-            row.errors += tally.failed();
-            let mut slice = Slice::default();
-            slice.add(tally);
-            self.columns.add(second, &slice);
-            self.minutes.add(second, &slice);
-        } else {
-            self.open.entry(second).or_default().add(tally);
+    pub fn new(grid: Grid) -> Self {
+        let columns = |rows, columns_max| Columns { rows, columns_max, columns: Vec::new() };
+        Self {
+            row_seconds: grid.row_seconds,
+            open: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            columns: columns(1, COLUMNS_MAX),
+            minutes: columns(MINUTE / grid.row_seconds, usize::MAX),
         }
     }
 
-    /// Folds the seconds before `second` into rows.
-    pub fn settle(&mut self, second: u32) {
-        let later = self.open.split_off(&second);
+    pub fn add(&mut self, row: u32, tally: &Tally) {
+        if let Some(closed) = self.rows.get_mut(&row) {
+            // A straggler: counted exactly everywhere; the second's percentiles stand as they are.
+            closed.requests += tally.requests;
+            closed.errors += tally.failed();
+            let mut slice = Slice::default();
+            slice.add(tally);
+            self.columns.add(row, &slice);
+            self.minutes.add(row, &slice);
+        } else {
+            self.open.entry(row).or_default().add(tally);
+        }
+    }
+
+    /// Closes what is before `row`.
+    pub fn settle(&mut self, row: u32) {
+        let later = self.open.split_off(&row);
         for (at, slice) in std::mem::replace(&mut self.open, later) {
-            self.rows.insert(at, slice.row(at));
+            self.rows.insert(at, slice.row(at * self.row_seconds));
             self.columns.add(at, &slice);
             self.minutes.add(at, &slice);
         }
     }
 
-    /// One row for each second from the start to `seconds`, also where nothing happened.
-    pub fn finish(mut self, seconds: u32) -> Rows {
+    /// So many rows from the start on, also where nothing happened.
+    pub fn finish(mut self, rows: u32) -> Rows {
         self.settle(u32::MAX);
-        let end = self.rows.last_key_value().map_or(seconds, |(last, _)| seconds.max(last + 1));
-        let row = |at| self.rows.get(&at).copied().unwrap_or(Second { at, ..Second::default() });
+        let end = self.rows.last_key_value().map_or(rows, |(last, _)| rows.max(last + 1));
+        let empty = |row| Second { at: row * self.row_seconds, ..Second::default() };
         Rows {
-            seconds: (0..end).map(row).collect(),
-            columns: self.columns.finish(end),
-            minutes: self.minutes.finish(end),
+            seconds: (0..end).map(|row| self.rows.get(&row).copied().unwrap_or(empty(row))).collect(),
+            columns: self.columns.finish(end, self.row_seconds),
+            minutes: self.minutes.finish(end, self.row_seconds),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Timeline {
 #[derive(Debug)]
 struct Columns {
     /// The width of each.
-    seconds: u32,
+    rows: u32,
     columns_max: usize,
     columns: Vec<Kept>,
 }
@@ -115,11 +115,11 @@ struct Kept {
 }
 
 impl Columns {
-    fn add(&mut self, second: u32, slice: &Slice) {
-        while (second / self.seconds) as usize >= self.columns_max {
+    fn add(&mut self, row: u32, slice: &Slice) {
+        while (row / self.rows) as usize >= self.columns_max {
             self.halve();
         }
-        let column = self.column((second / self.seconds) as usize);
+        let column = self.column((row / self.rows) as usize);
         column.requests += slice.requests;
         column.errors += slice.errors;
         column.latency.add(&slice.latency.buckets());
@@ -144,23 +144,24 @@ impl Columns {
             halved.push(sum);
         }
         self.columns = halved;
-        self.seconds *= 2;
+        self.rows *= 2;
     }
 
-    fn finish(mut self, end: u32) -> Vec<Column> {
-        while end.div_ceil(self.seconds) as usize > self.columns_max {
+    fn finish(mut self, end: u32, row_seconds: u32) -> Vec<Column> {
+        while end.div_ceil(self.rows) as usize > self.columns_max {
             self.halve();
         }
-        let count = end.div_ceil(self.seconds) as usize;
+        let count = end.div_ceil(self.rows) as usize;
         if count > self.columns.len() {
             self.columns.resize_with(count, Kept::default);
         }
-        let starts = (0..).map(|index: u32| index * self.seconds);
+        let width = self.rows * row_seconds;
+        let starts = (0..).map(|index: u32| index * width);
         let column = |(at, kept): (u32, &Kept)| {
             let quantile = |quantile| kept.latency.quantile(quantile).map(milliseconds);
             Column {
                 at,
-                seconds: self.seconds,
+                seconds: width,
                 requests: kept.requests,
                 errors: kept.errors,
                 demanded: None,
@@ -175,6 +176,7 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
+
     use std::time::Duration;
 
     use super::*;
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_timeline_has_a_row_for_every_second_and_loses_no_request() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::new(Grid::of(1));
         timeline.add(0, &tally([2, 2, 2], None));
         timeline.add(3, &tally([2, 2], None));
         timeline.settle(4);
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_columns_percentile_is_that_of_all_its_answers_and_not_the_worst_second() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::new(Grid::of(1));
         // A second of a hundred fast answers, and one of two slow ones.
         timeline.add(0, &tally([1; 100], None));
         timeline.add(1, &tally([500; 2], None));
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_day_has_as_few_columns_as_an_hour_and_every_request() {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::new(Grid::of(1));
         for second in (0..86_400).step_by(100) {
             timeline.add(second, &tally([second as u64 % 7 + 1], None));
             timeline.settle(second);
@@ -228,5 +230,22 @@ mod tests {
         assert!((120..=240).contains(&rows.columns.len()), "{}", rows.columns.len());
         assert_eq!(rows.columns.iter().map(|column| column.requests).sum::<u64>(), 864);
         assert_eq!((rows.seconds.len(), rows.minutes.len()), (86_400, 1440));
+    }
+
+    #[test]
+    fn a_faster_regions_rows_are_wider_and_its_minutes_are_its_own() {
+        let grid = Grid::of(60);
+        let mut timeline = Timeline::new(grid);
+        for tenth in 0..30 {
+            timeline.add(grid.row(Duration::from_millis(100 * tenth)), &tally([2], None));
+        }
+        let rows = timeline.finish(3);
+        assert_eq!(
+            rows.seconds.iter().map(|row| (row.at, row.requests)).collect::<Vec<_>>(),
+            [(0, 10), (60, 10), (120, 10)]
+        );
+        let minutes: Vec<_> = rows.minutes.iter().map(|minute| (minute.at, minute.seconds, minute.requests)).collect();
+        assert_eq!(minutes, [(0, 60, 10), (60, 60, 10), (120, 60, 10)]);
+        assert_eq!(Grid::of(7).row(Duration::from_secs(10)), 7, "rows of 10 seconds");
     }
 }

@@ -128,7 +128,7 @@ pub async fn work(
     crew.ready.wait().await;
     let start = *crew.start.get_or_init(clock::instant);
     let worker = Worker {
-        counts: Counts::new(start, crew.plan.warm_up),
+        counts: Counts::new(start, crew.plan.warm_up, crew.plan.grid),
         end: RefCell::default(),
         active: Cell::new(0),
         broken: RefCell::new(None),

@@ -63,7 +63,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     }
     let stack = stack_file::known(&args.stack, session)?;
     let (scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
-    let clients = cloud::clients(stack.provider, &stack.region, session).await?;
+    let clients = cloud::clients((stack.provider, stack.local), &stack.region, session).await?;
     let (sink, cancel) = (cloud::sink(session), cloud::interrupt());
     let engine = Engine::new(stack, clients, sink.clone(), cancel.clone(), Duration::ZERO);
     let status = engine.status().await?;

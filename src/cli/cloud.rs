@@ -15,8 +15,10 @@ use crate::exit::Exit;
 use crate::platform::signals::EndRequests;
 use crate::problem::{Problem, Problems};
 use crate::region::daemon;
+use crate::region::delays::Delays;
 use crate::resource::event::Sink;
 use crate::resource::status::Status;
+use crate::stack::local::Local;
 use crate::stack::model::{Provider, Stack};
 use crate::ui::{plan, progress};
 
@@ -42,19 +44,24 @@ pub fn dollars(text: &str) -> Result<f64, String> {
     amount.ok_or_else(|| format!("`{text}` is no amount of US dollars; write for example 2.50"))
 }
 
-/// Clients for a provider; the embedded region is started where it does not run.
+/// Clients for a provider; the embedded region is started where it does not run, as `local` says.
 ///
 /// # Errors
-/// No credentials; the embedded region does not start.
-pub async fn clients(provider: Provider, region: &str, session: &Session) -> Result<Clients, Problem> {
+/// No credentials; the embedded region does not start, or runs otherwise than `local` says.
+pub async fn clients(
+    (provider, local): (Provider, Option<Local>),
+    region: &str,
+    session: &Session,
+) -> Result<Clients, Problem> {
     match provider {
         Provider::Aws => Clients::aws(session.globals.profile.as_deref(), region).await,
         Provider::Local => {
-            let daemon = daemon::ensure(&daemon::default_home()?, daemon::Options::default()).await?;
+            let daemon =
+                daemon::ensure(&daemon::default_home()?, daemon::Options { local, ..Default::default() }).await?;
             if daemon.started {
                 session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
             }
-            Ok(Clients::local(&daemon.endpoint, region))
+            Ok(Clients { boot: Delays::of(daemon.local).boot, ..Clients::local(&daemon.endpoint, region) })
         }
     }
 }
@@ -68,7 +75,7 @@ pub async fn running(provider: Provider, region: &str, session: &Session) -> Res
     if provider == Provider::Local && daemon::find(&daemon::default_home()?).await.is_none() {
         return Ok(None);
     }
-    clients(provider, region, session).await.map(Some)
+    clients((provider, None), region, session).await.map(Some)
 }
 
 /// An engine for a stack, with the sink that suits the terminal.
@@ -76,7 +83,7 @@ pub async fn running(provider: Provider, region: &str, session: &Session) -> Res
 /// # Errors
 /// As [`clients`].
 pub async fn engine(stack: Stack, session: &Session, limit: Duration) -> Result<Engine, Problem> {
-    let clients = clients(stack.provider, &stack.region, session).await?;
+    let clients = clients((stack.provider, stack.local), &stack.region, session).await?;
     Ok(Engine::new(stack, clients, sink(session), interrupt(), limit))
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::{Outcome, Session};
+use super::{Outcome, Session, cloud};
 use crate::clock;
+use crate::clock::speed::SPEED_MAX;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::region::ec2::processes::{self, console};
 use crate::region::faults::language;
 use crate::region::{daemon, serve};
+use crate::stack::local::{Local, Profile};
 use crate::ui::printable::Stream;
 
 /// How often `logs --follow` looks for more.
@@ -35,6 +37,8 @@ enum Command {
         /// Inject the faults of a file: throttling, resets, lost answers, stale listings; see docs/faults.md
         #[arg(long, value_name = "FILE")]
         faults: Option<PathBuf>,
+        #[command(flatten)]
+        local: LocalArgs,
     },
     /// Stop the region and everything in it
     Stop,
@@ -62,18 +66,48 @@ enum Command {
         port: Option<u16>,
         #[arg(long)]
         faults: Option<PathBuf>,
+        #[command(flatten)]
+        local: LocalArgs,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct LocalArgs {
+    /// How much faster than the clock on the wall its time goes, 1 to 120: alarms, cooldowns, schedules, boots [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(SPEED_MAX)))]
+    speed: Option<u32>,
+    /// How long boots, load balancers and metrics take: `quick`, as fast as this machine is, or `aws` [default: quick]
+    #[arg(long, value_parser = profile, value_name = "PROFILE")]
+    delays: Option<Profile>,
+    /// From an instance's launch until its user data begins, e.g. 40s [default: that of --delays]
+    #[arg(long, value_parser = cloud::duration, value_name = "TIME")]
+    boot: Option<Duration>,
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::parse(name).ok_or_else(|| format!("one of {}", Profile::NAMES.join(", ")))
+}
+
+impl LocalArgs {
+    /// `None` where nothing is said.
+    fn given(&self) -> Option<Local> {
+        let Self { speed, delays, boot } = *self;
+        let said = speed.is_some() || delays.is_some() || boot.is_some();
+        said.then(|| Local { speed: speed.unwrap_or(1), delays: delays.unwrap_or_default(), boot })
+    }
 }
 
 pub async fn run(args: Args, session: &Session) -> Outcome {
     let home = daemon::default_home();
     match args.command {
-        Command::Start { port, faults } => {
+        Command::Start { port, faults, local } => {
             if let Some(file) = &faults {
                 // Here and not in the background, where nobody would see what is wrong with it.
                 language::load(file)?;
             }
-            let daemon = daemon::ensure(&home?, daemon::Options { port, faults: faults.as_deref() }).await?;
+            let daemon =
+                daemon::ensure(&home?, daemon::Options { port, faults: faults.as_deref(), local: local.given() })
+                    .await?;
             let what = if daemon.started { "started" } else { "runs already" };
             session
                 .printer
@@ -95,6 +129,16 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             } else if let (Some(endpoint), Some(pid)) = (&status.endpoint, status.pid) {
                 session.printer.result(&format!("The embedded region runs: {endpoint} (process {pid})."));
                 session.printer.result(&format!("Its files are in {}.", status.home.display()));
+                if status.speed > 1 {
+                    let text =
+                        format!("Its time goes {} times as fast as the clock: {} now.", status.speed, now_there());
+                    session.printer.result(&text);
+                }
+                if let (Profile::Aws, boot) | (Profile::Quick, boot @ Some(_)) = (status.delays, status.boot_seconds) {
+                    let boot = boot.map_or_else(String::new, |seconds| format!("; an instance boots for {seconds} s"));
+                    let delays = status.delays.name();
+                    session.printer.result(&format!("Its delays are those of the profile `{delays}`{boot}."));
+                }
                 if let Some(file) = &status.faults {
                     session.printer.result(&format!("It injects the faults of {}.", file.display()));
                 }
@@ -103,16 +147,22 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             }
         }
         Command::Logs { instance, follow, raw } => logs(&home?, &instance, (follow, raw), session).await?,
-        Command::Serve { home: given, port, faults } => {
+        Command::Serve { home: given, port, faults, local } => {
             let faults = faults.map(|file| language::load(&file)).transpose()?;
             let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
             // Somebody may have set up logging already; then that is where the lines go.
             let _ = subscriber.try_init();
             let ready = |record: &daemon::Record| session.printer.json_line(record);
-            serve::serve(&given.map_or(home, Ok)?, port, faults, ready).await?;
+            let options = serve::Options { port, faults, local: local.given().unwrap_or_default() };
+            serve::serve(&given.map_or(home, Ok)?, options, ready).await?;
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The region's time of day, to the minute.
+fn now_there() -> String {
+    clock::now().strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Prints an instance's console, and with `follow` what is added until the process is interrupted.

@@ -48,7 +48,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let (scenario, file) = bench::scenario(&stack, args.load.scenario.as_deref())?;
     let commands = bench::commands(&stack, &file, session);
     let starts_region = stack.provider == Provider::Local && !daemon::status(&daemon::default_home()?).await.running;
-    let clients = cloud::clients(stack.provider, &stack.region, session).await?;
+    let clients = cloud::clients((stack.provider, stack.local), &stack.region, session).await?;
     let whole = Whole { args, session, scenario: &scenario, commands, sink: cloud::sink(session) };
     let outcome = whole.up_bench_down(stack, clients).await;
     if starts_region && !args.keep {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::addresses::Addresses;
+use super::delays::Delays;
 use super::facts::Facts;
 use super::ids::Ids;
 use super::signal::Signal;
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// `us-east-1`
     pub region: &'a str,
+    /// How long things take.
+    pub delays: Delays,
     pub facts: &'a dyn Facts,
     pub ids: &'a mut Ids,
     /// Instances and load balancers take their addresses here, so that no two are the same.

@@ -20,9 +20,11 @@ use tokio::process::Command;
 
 use super::ec2::processes::{HOME_MARKER, INSTANCE_MARKER};
 use crate::clock;
+use crate::clock::speed::{self, Scale};
 use crate::platform::processes::{self, End};
 use crate::platform::{permissions, region_refused};
 use crate::problem::Problem;
+use crate::stack::local::{Local, Profile};
 use crate::stack::variables::ENVIRONMENT;
 
 /// How long a start may take before it counts as failed.
@@ -47,6 +49,9 @@ pub struct Record {
     /// The file of the faults that it injects.
     #[serde(default)]
     pub faults: Option<PathBuf>,
+    /// How fast its time goes, and how long things take.
+    #[serde(default)]
+    pub local: Local,
 }
 
 /// How a region is started.
@@ -56,6 +61,8 @@ pub struct Options<'a> {
     pub port: Option<u16>,
     /// A file of faults to inject.
     pub faults: Option<&'a Path>,
+    /// How it is to run; `None`: as it runs, or with the defaults.
+    pub local: Option<Local>,
 }
 
 /// A running region.
@@ -63,6 +70,7 @@ pub struct Options<'a> {
 pub struct Daemon {
     pub endpoint: String,
     pub pid: u32,
+    pub local: Local,
     /// Whether this call started it.
     pub started: bool,
 }
@@ -78,6 +86,10 @@ pub struct Status {
     pub isolation: &'static str,
     /// How much faster than the wall clock time passes.
     pub speed: u32,
+    /// How long things take.
+    pub delays: Profile,
+    /// From an instance's launch until its user data begins, in seconds, where that is not the profile's.
+    pub boot_seconds: Option<u64>,
     /// The file of the faults that it injects.
     pub faults: Option<PathBuf>,
 }
@@ -117,6 +129,11 @@ impl Record {
         std::fs::rename(unfinished, record_file(home))
     }
 
+    /// How its time follows from the wall's.
+    pub fn scale(&self) -> Scale {
+        Scale { since: self.started, speed: self.local.speed }
+    }
+
     /// What the endpoint says about its health.
     pub fn health(&self, home: &Path) -> serde_json::Value {
         serde_json::json!({
@@ -132,7 +149,8 @@ impl Record {
     }
 }
 
-/// The home's running region: the record is believed only when the endpoint says that it is that process.
+/// The home's running region: the record is believed only when the endpoint says that it is that process. This process has
+/// its time from then on.
 pub async fn find(home: &Path) -> Option<Record> {
     let record: Record = serde_json::from_slice(&std::fs::read(record_file(home)).ok()?).ok()?;
     for _ in 0..ASKS_MAX {
@@ -141,6 +159,7 @@ pub async fn find(home: &Path) -> Option<Record> {
             () = clock::sleep(HEALTH_MAX) => None,
         };
         if asked == Some(u64::from(record.pid)) {
+            speed::follow(record.scale());
             return Some(record);
         }
         if asked.is_some() || !is_alive(record.pid) {
@@ -183,15 +202,22 @@ pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem
     let start_lock = home.join("start.lock");
     let _starting = lock(&start_lock).await.map_err(|error| failed(&start_lock, error))?;
     if let Some(record) = find(home).await {
+        if let Some(local) = options.local.filter(|local| *local != record.local) {
+            let detail = format!("{} runs with {}, and {local} is asked for", record.endpoint, record.local);
+            return Err(Problem::new("The region runs already", detail).hint(
+                "`cloudscale local stop` ends it and everything in it; or set CLOUDSCALE_HOME to another folder for a region of its own",
+            ));
+        }
         if let Some(faults) = options.faults {
             let detail = format!("{} was started without the faults of {}", record.endpoint, faults.display());
             return Err(Problem::new("The region runs already", detail)
                 .hint("`cloudscale local stop` ends it and everything in it; then start it with the faults"));
         }
-        return Ok(Daemon { endpoint: record.endpoint, pid: record.pid, started: false });
+        return Ok(Daemon { endpoint: record.endpoint, pid: record.pid, local: record.local, started: false });
     }
     let record = start(home, options).await?;
-    Ok(Daemon { endpoint: record.endpoint, pid: record.pid, started: true })
+    speed::follow(record.scale());
+    Ok(Daemon { endpoint: record.endpoint, pid: record.pid, local: record.local, started: true })
 }
 
 /// Starts this program as the region, detached, and waits until it says where it serves.
@@ -209,6 +235,12 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
         // The region works in another folder.
         let faults = std::path::absolute(faults).map_err(|error| failed(format!("{}: {error}", faults.display())))?;
         command.arg("--faults").arg(faults);
+    }
+    if let Some(local) = options.local {
+        command.args(["--speed", &local.speed.to_string(), "--delays", local.delays.name()]);
+        if let Some(boot) = local.boot {
+            command.args(["--boot", &format!("{}s", boot.as_secs())]);
+        }
     }
     // What a stack keeps secret is no business of a process that outlives the command.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(ENVIRONMENT)) {
@@ -289,13 +321,16 @@ async fn lock(path: &Path) -> io::Result<File> {
 
 pub async fn status(home: &Path) -> Status {
     let record = find(home).await;
+    let local = record.as_ref().map(|record| record.local).unwrap_or_default();
     Status {
         running: record.is_some(),
         endpoint: record.as_ref().map(|record| record.endpoint.clone()),
         pid: record.as_ref().map(|record| record.pid),
         home: home.to_owned(),
         isolation: "process-tree",
-        speed: 1,
+        speed: local.speed,
+        delays: local.delays,
+        boot_seconds: local.boot.map(|boot| boot.as_secs()),
         faults: record.and_then(|record| record.faults),
     }
 }

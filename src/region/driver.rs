@@ -58,8 +58,8 @@ impl Region {
         if let Some(failure) = &*self.failure.borrow() {
             return Err(internal(failure));
         }
-        let now = clock::now();
-        let (answer, signals) = match self.attempt(|world| world.call(now, request)) {
+        // The time is read under the lock: two calls at once must not see it run backwards.
+        let (answer, signals) = match self.attempt(|world| world.call(clock::now(), request)) {
             Ok(done) => done,
             Err(panic) => return Err(internal(&said(&*panic))),
         };
@@ -69,8 +69,7 @@ impl Region {
 
     /// Takes what a shell says.
     pub fn signal(&self, signal: Signal) {
-        let now = clock::now();
-        let signals = self.read(|world| world.signal(now, signal));
+        let signals = self.read(|world| world.signal(clock::now(), signal));
         self.after(signals);
     }
 
@@ -123,8 +122,7 @@ impl Region {
                 Some(deadline) => tokio::select! {
                     () = changed => {}
                     () = clock::sleep_until(deadline) => {
-                        let now = clock::now();
-                        let signals = self.read(|world| world.advance(now));
+                        let signals = self.read(|world| world.advance(clock::now()));
                         self.after(signals);
                     }
                 },

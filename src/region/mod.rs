@@ -9,6 +9,7 @@ pub mod autoscaling;
 pub mod cloudwatch;
 pub mod context;
 pub mod daemon;
+pub mod delays;
 pub mod driver;
 pub mod ec2;
 pub mod elbv2;

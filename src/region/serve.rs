@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::addresses::{BLOCKS, claim_address};
 use super::daemon::{Record, lock_file, record_file};
+use super::delays::Delays;
 use super::driver::Region;
 use super::ec2::processes::Processes;
 use super::elbv2::{prober, proxy};
@@ -19,9 +20,11 @@ use super::faults::rules::Faults;
 use super::server::{self, Endpoint};
 use super::world::World;
 use crate::clock;
+use crate::clock::speed::{self, Scale};
 use crate::platform::region_refused;
 use crate::platform::signals::EndRequests;
 use crate::problem::Problem;
+use crate::stack::local::Local;
 
 /// Where the endpoint is when the port is free: the port of other emulators, which users know.
 pub const PORT: u16 = 4566;
@@ -30,11 +33,19 @@ const CLAIM_PORT: u16 = 4566;
 /// The region's name, until its first caller signs for another.
 const REGION: &str = "us-east-1";
 
+/// How a region serves.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Without one, [`PORT`] where it is free, else any.
+    pub port: Option<u16>,
+    pub faults: Option<Faults>,
+    pub local: Local,
+}
+
 /// Serves until SIGTERM or Ctrl-C; calls `ready` as soon as clients may come.
 pub async fn serve(
     home: &Path,
-    port: Option<u16>,
-    faults: Option<Faults>,
+    Options { port, faults, local }: Options,
     ready: impl FnOnce(&Record),
 ) -> Result<(), Problem> {
     if let Some(problem) = region_refused() {
@@ -52,7 +63,10 @@ pub async fn serve(
     let program = std::env::current_exe().map_err(|error| failed("this program's path", error))?;
     let mut end = EndRequests::listen().map_err(|error| failed("signals", error))?;
 
-    let world = World::new(REGION, fastrand::u64(..)).in_block(block);
+    // Both clocks show the same now; from here on the region's may run faster.
+    let started = clock::now();
+    speed::follow(Scale { since: started, speed: local.speed });
+    let world = World::new(REGION, fastrand::u64(..)).in_block(block).with_delays(Delays::of(local));
     let (region, outward) = Region::new(world);
     let region = Arc::new(region);
     let stop = CancellationToken::new();
@@ -67,7 +81,8 @@ pub async fn serve(
     let record = Record {
         endpoint: format!("http://{address}"),
         pid: std::process::id(),
-        started: clock::now(),
+        started,
+        local,
         faults: faults.as_ref().map(|faults| faults.file.clone()),
     };
     let health = record.health(home);

@@ -13,11 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -274,6 +275,10 @@ fn http(
     *response.status_mut() = StatusCode::from_u16(written.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(written.content_type));
+    // Region time, like every other time of an answer.
+    if let Ok(date) = HeaderValue::from_str(&rfc9110(clock::now())) {
+        headers.insert(DATE, date);
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }
@@ -286,6 +291,12 @@ fn http(
         headers.insert("x-amzn-query-error", value);
     }
     response
+}
+
+/// `Sun, 22 Nov 2026 01:17:37 GMT`
+fn rfc9110(time: Timestamp) -> String {
+    // Only a year of five digits has no such form.
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap_or_default()
 }
 
 /// The whole body, uncompressed.

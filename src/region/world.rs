@@ -12,6 +12,7 @@ use super::addresses::Addresses;
 use super::autoscaling::model::Autoscaling;
 use super::cloudwatch::model::Cloudwatch;
 use super::context::Context;
+use super::delays::Delays;
 use super::ec2::model::Ec2;
 use super::elbv2::model::Elbv2;
 use super::facts::{
@@ -45,6 +46,7 @@ pub struct World {
     named: bool,
     ids: Ids,
     addresses: Addresses,
+    delays: Delays,
 }
 
 impl World {
@@ -57,6 +59,7 @@ impl World {
             named: false,
             ids,
             addresses: Addresses::in_block(0),
+            delays: Delays::default(),
         }
     }
 
@@ -64,6 +67,16 @@ impl World {
     #[must_use]
     pub fn in_block(self, block: u8) -> Self {
         Self { addresses: Addresses::in_block(block), ..self }
+    }
+
+    /// How long things take; as fast as can be unless said otherwise.
+    #[must_use]
+    pub fn with_delays(self, delays: Delays) -> Self {
+        Self { delays, ..self }
+    }
+
+    pub fn delays(&self) -> Delays {
+        self.delays
     }
 
     /// An id for a request, as every answer carries one.
@@ -183,6 +196,7 @@ impl World {
         Context {
             now,
             region: &self.region,
+            delays: self.delays,
             facts: &self.services,
             ids: &mut self.ids,
             addresses: &mut self.addresses,

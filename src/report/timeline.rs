@@ -66,10 +66,10 @@ pub fn draw(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
 
 fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: usize) -> Markup {
     let seconds = run.elapsed_seconds().max(1.0);
-    let seconds = if target.timeline.is_empty() { seconds } else { seconds.max(target.timeline.len() as f64) };
+    let seconds = seconds.max(target.timeline_seconds().into());
     let x = |at: f64| LEFT + canvas.plot() * (at / seconds).clamp(0.0, 1.0);
     let columns = columns(target, seconds, canvas.columns_max);
-    let per_second = |column: &Column, count: u64| count as f64 / column.seconds;
+    let per_second = |column: &Column, count: u64| target.per_second(count, column.seconds);
     let throughput = columns.iter().map(|column| per_second(column, column.requests));
     let demand: Vec<(f64, f64)> = columns.iter().filter_map(|column| Some((column.from, column.demanded?))).collect();
     let top_rate = throughput.chain(demand.iter().map(|(_, rate)| *rate)).fold(1.0, f64::max);

@@ -11,7 +11,7 @@ use super::network::{self, StackNetwork};
 use super::{TYPES, existing, expiry, readiness, running, scaling_group, status_view, stopping};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::clock;
+use crate::clock::{self, speed};
 use crate::cloud::activities::{Activity, activities};
 use crate::cloud::discover::{complete, discover};
 use crate::cloud::lease::{Holder, Lease, store};
@@ -72,7 +72,9 @@ impl Provider for Aws {
             model::Provider::Local => LOCAL,
             model::Provider::Aws => AWS,
         };
-        Timing { listing_lag: self.clients.listing_lag, ..timing }
+        // A process takes its time by the wall; a launch is in the region's.
+        let boot_grace = speed::region(timing.boot_grace) + self.clients.boot;
+        Timing { listing_lag: self.clients.listing_lag, boot_grace, ..timing }
     }
 
     fn snapshot<'a>(&'a self, stack: &'a str, declared: Option<&'a Stack>, depth: Depth) -> Answer<'a, Snapshot> {

@@ -14,6 +14,10 @@ pub type Images = BTreeMap<String, Vec<u8>>;
 /// An instance that was healthy for a smaller part of the longest time has no share to compare.
 const SHARE_OF_TIME_MIN: f64 = 0.1;
 
+fn one() -> u32 {
+    1
+}
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -42,6 +46,11 @@ pub struct RunResult {
 impl RunResult {
     pub fn elapsed_seconds(&self) -> f64 {
         self.ended.duration_since(self.started).as_secs_f64()
+    }
+
+    /// How much faster than the clock on the wall the region's time went.
+    pub fn speed(&self) -> u32 {
+        self.targets.first().map_or(1, |target| target.speed.max(1))
     }
 
     /// A run of a stack that has measured nothing yet.
@@ -87,6 +96,10 @@ pub struct TargetResult {
     /// The cluster.
     pub name: String,
     pub url: String,
+    /// How much faster than the clock on the wall the region's time went. Times are the region's, counts are of requests that
+    /// were sent, rates are by the wall: a second of the region at rate 60 has one request at speed 60.
+    #[serde(default = "one")]
+    pub speed: u32,
     pub requests: u64,
     pub errors: u64,
     /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`, `exhausted`.
@@ -133,7 +146,7 @@ pub struct TargetResult {
     /// The repetitions one by one; empty where the scenario was done once.
     #[serde(default)]
     pub repetitions: Vec<Repetition>,
-    /// One row a second of the run.
+    /// A row for each second of the run; for more of them where the region's time went faster.
     pub timeline: Vec<Second>,
     /// The run in at most 240 columns of equal width.
     #[serde(default)]
@@ -179,6 +192,17 @@ pub struct EndpointResult {
 }
 
 impl TargetResult {
+    /// A rate by the wall, of what happened in so many seconds of the region's time.
+    pub fn per_second(&self, count: u64, seconds: f64) -> f64 {
+        count as f64 * f64::from(self.speed.max(1)) / seconds
+    }
+
+    /// How many seconds of the region's time its timeline covers.
+    pub fn timeline_seconds(&self) -> u32 {
+        let width = self.timeline.get(1).map_or(1, |row| row.at);
+        self.timeline.last().map_or(0, |last| last.at + width)
+    }
+
     /// How evenly the instances were used, in percent: 100 less the largest deviation from an instance's fair share, in
     /// percent of that share. `None` where no instance named itself.
     pub fn evenness(&self) -> Option<f64> {
@@ -240,7 +264,7 @@ pub struct Phase {
     pub latency_ms: Option<Latency>,
 }
 
-/// One second of a target's run.
+/// One row of a target's run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Second {
     /// Seconds since the start of the run.

@@ -15,7 +15,7 @@ use super::model::{
 use super::routes::{self, Route};
 use super::variables::variables;
 use super::{Overrides, userdata};
-use super::{load_balancer, network};
+use super::{load_balancer, local, network};
 use crate::catalog::images;
 use crate::catalog::instance_types::is_arm;
 use crate::document::suggest;
@@ -59,6 +59,7 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         routes: weighted,
         clusters,
         ssh: network::ssh(&fields, problems),
+        local: local::local(&fields, provider, problems),
         provider,
         region,
         benchmark: benchmark(&fields, folder, problems),

@@ -1,5 +1,6 @@
 //! The stack language: every key, what it may hold, its default and what it is for.
 
+use super::local::LOCAL;
 use super::quotas::QUOTAS;
 use crate::document::grammar::Presence::{Default, Optional, Required};
 use crate::document::grammar::{Key, Kind, Object, Presence, seconds};
@@ -20,6 +21,7 @@ pub static STACK: Object = Object {
             Default("local"),
             "`local`: the embedded region; `aws`: the cloud.",
         ),
+        key("local", Kind::Object(&LOCAL), Optional, "How the embedded region runs when this stack starts it."),
         key("region", REGION, Default("us-east-1"), "The AWS region."),
         key(
             "variables",

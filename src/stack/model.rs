@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::local::Local;
 use crate::secret::{Secret, Text};
 
 /// A whole stack.
@@ -17,6 +18,8 @@ pub struct Stack {
     pub name: String,
     pub provider: Provider,
     pub region: String,
+    /// How the embedded region is to run; `None`: as it runs.
+    pub local: Option<Local>,
     /// After `--var` and the like.
     pub variables: BTreeMap<String, Variable>,
     pub network: Network,

@@ -3,13 +3,13 @@
 //! One thread serves: nine of them run on a laptop, and a burnt processor delays all requests as it would on one core.
 //! `/health` is answered at once, so that a load that is too high shows in the latency and not as dead instances.
 
-mod identity;
-mod pace;
+mod metadata;
+mod processor;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,11 +24,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::instance_types;
 use crate::clock;
 use crate::problem::{Problem, Problems};
-use pace::Pace;
+use processor::{Processor, jittered};
 
-pub use identity::Identity;
+pub use metadata::Identity;
+pub use processor::Distribution;
 
 const CONNECTIONS_MAX: usize = 1024;
 /// How long requests in flight may take after the end was asked for.
@@ -49,6 +51,18 @@ pub struct Options {
     pub rate: Option<f64>,
     /// Processor time that a request costs.
     pub burn: Duration,
+    /// A modelled processor, in place of `rate`.
+    pub model: Option<Model>,
+}
+
+/// A modelled processor: requests wait for it, and none is burnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// What a request keeps a virtual CPU busy for, in the mean.
+    pub service_time: Duration,
+    pub distribution: Distribution,
+    /// `None`: as many as the instance's type has.
+    pub vcpus: Option<u16>,
 }
 
 /// A server that listens.
@@ -63,7 +77,7 @@ struct Application {
     instance_id: HeaderValue,
     body: Bytes,
     options: Options,
-    pace: Option<Mutex<Pace>>,
+    processor: Option<Mutex<Processor>>,
 }
 
 impl Server {
@@ -73,14 +87,21 @@ impl Server {
     /// A metadata service that does not answer, an address that cannot be bound.
     pub async fn start(options: Options) -> Result<Self, Problems> {
         let identity = match (&options.instance_id, options.bind) {
-            (Some(instance_id), Some(address)) => Identity { instance_id: instance_id.clone(), address },
+            (Some(instance_id), Some(address)) => {
+                Identity { instance_id: instance_id.clone(), address, instance_type: None }
+            }
             (instance_id, bind) => {
-                let asked = identity::ask(&identity::endpoint()).await?;
+                let asked = metadata::ask(&metadata::endpoint()).await?;
                 Identity {
                     instance_id: instance_id.clone().unwrap_or(asked.instance_id),
                     address: bind.unwrap_or(asked.address),
+                    instance_type: asked.instance_type,
                 }
             }
+        };
+        let processor = match options.model {
+            Some(model) => Some(model.processor(identity.instance_type.as_deref())?),
+            None => options.rate.map(Processor::of_rate),
         };
         let address = SocketAddr::new(identity.address, options.port);
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -93,7 +114,7 @@ impl Server {
         let application = Application {
             instance_id,
             body: Bytes::from(format!("{}\n", identity.instance_id)),
-            pace: options.rate.map(|rate| Mutex::new(Pace::new(rate))),
+            processor: processor.map(Mutex::new),
             options,
         };
         Ok(Self { listener, application: Arc::new(application) })
@@ -107,8 +128,16 @@ impl Server {
         self.application.instance_id.to_str().unwrap_or_default()
     }
 
-    /// Serves until `stop`, then finishes what is in flight.
-    pub async fn serve(self, stop: CancellationToken) {
+    /// Serves until `stop`, then finishes what is in flight. What its user should know is given to `note`.
+    pub async fn serve(self, stop: CancellationToken, note: impl Fn(&str)) {
+        let application = Arc::clone(&self.application);
+        let mut reporting = pin!(async move {
+            match application.options.model {
+                Some(_) => metadata::report(&metadata::endpoint(), || application.busy()).await.map(drop),
+                None => std::future::pending().await,
+            }
+        });
+        let mut reports = true;
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
         loop {
@@ -128,6 +157,11 @@ impl Server {
                     }
                 },
                 Some(_) = connections.join_next() => continue,
+                Err(why) = &mut reporting, if reports => {
+                    reports = false;
+                    note(&format!("Nobody takes how busy the modelled processor is ({why}): CPUUtilization does not show it."));
+                    continue;
+                }
             };
             let (application, stop) = (Arc::clone(&self.application), stop.clone());
             connections.spawn(async move {
@@ -163,15 +197,15 @@ impl Application {
     async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if request.uri().path() != "/health" {
             let arrived = clock::instant();
-            let turn = match &self.pace {
+            let turn = match &self.processor {
                 None => Some(arrived),
-                Some(pace) => pace.lock().expect("no holder of the pace panics").admit(arrived),
+                Some(processor) => locked(processor).admit(arrived, (fastrand::f64(), fastrand::f64())),
             };
             let Some(turn) = turn else {
                 return self
                     .respond(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"too many requests are waiting\n"));
             };
-            let delay = pace::jittered(self.options.delay, self.options.jitter, fastrand::f64());
+            let delay = jittered(self.options.delay, self.options.jitter, fastrand::f64());
             let pause = turn.saturating_duration_since(arrived) + delay;
             if !pause.is_zero() {
                 clock::sleep(pause).await;
@@ -181,12 +215,35 @@ impl Application {
         self.respond(StatusCode::OK, self.body.clone())
     }
 
+    /// How long the modelled processor has been busy.
+    fn busy(&self) -> Duration {
+        self.processor.as_ref().map_or(Duration::ZERO, |processor| locked(processor).busy(clock::instant()))
+    }
+
     fn respond(&self, status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         response.headers_mut().insert("x-instance-id", self.instance_id.clone());
         response
+    }
+}
+
+fn locked(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
+    processor.lock().expect("no holder of the processor panics")
+}
+
+impl Model {
+    fn processor(&self, instance_type: Option<&str>) -> Result<Processor, Problem> {
+        let known = || instance_types::find(instance_type?).map(|known| known.vcpus);
+        let vcpus = self.vcpus.or_else(known).ok_or_else(|| {
+            let detail = instance_type.map_or_else(
+                || "nothing says which type this instance has".to_owned(),
+                |name| format!("{name} is not in the table of instance types"),
+            );
+            Problem::usage("Unknown number of virtual CPUs", detail).hint("give --vcpus")
+        })?;
+        Ok(Processor::new(self.service_time, self.distribution, vcpus))
     }
 }
 

@@ -16,6 +16,7 @@ fn options() -> Options {
         jitter: Duration::ZERO,
         rate: None,
         burn: Duration::ZERO,
+        model: None,
     }
 }
 
@@ -40,7 +41,7 @@ async fn get(sender: &mut SendRequest<Full<Bytes>>, path: &str) -> (u16, String,
 async fn every_path_answers_with_the_instance_on_one_connection() {
     let server = Server::start(options()).await.unwrap();
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
-    let serving = tokio::spawn(server.serve(stop.clone()));
+    let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));
     let mut sender = client(address).await;
     for path in ["/health", "/cluster1", "/any/thing?x=1"] {
         let (status, instance, body) = get(&mut sender, path).await;
@@ -55,7 +56,7 @@ async fn a_request_in_flight_is_finished_at_the_end() {
     let server = Server::start(Options { delay: Duration::from_millis(100), ..options() }).await.unwrap();
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
     let application = Arc::clone(&server.application);
-    let serving = tokio::spawn(server.serve(stop.clone()));
+    let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));
     let mut sender = client(address).await;
     let answer = tokio::spawn(async move { get(&mut sender, "/").await });
     // Held by this test, the server, the connection and, while it is answered, the request.
@@ -70,11 +71,11 @@ async fn a_request_in_flight_is_finished_at_the_end() {
 #[tokio::test]
 async fn beyond_its_rate_it_refuses_but_stays_healthy() {
     let server = Server::start(Options { rate: Some(0.01), ..options() }).await.unwrap();
-    let pace = server.application.pace.as_ref().unwrap();
+    let processor = server.application.processor.as_ref().unwrap();
     let now = clock::instant();
-    while pace.lock().unwrap().admit(now).is_some() {}
+    while processor.lock().unwrap().admit(now, (0.5, 0.5)).is_some() {}
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
-    let serving = tokio::spawn(server.serve(stop.clone()));
+    let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));
     let mut sender = client(address).await;
     assert_eq!(get(&mut sender, "/").await.0, 503);
     assert_eq!(get(&mut sender, "/health").await.0, 200);
@@ -86,7 +87,7 @@ async fn beyond_its_rate_it_refuses_but_stays_healthy() {
 async fn an_instance_learns_who_it_is_from_the_metadata_service() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let metadata = tokio::spawn(async move {
+    let service = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let service = service_fn(|request: Request<Incoming>| async move {
             let header =
@@ -96,16 +97,17 @@ async fn an_instance_learns_who_it_is_from_the_metadata_service() {
                 _ if header("x-aws-ec2-metadata-token").as_deref() != Some("TOKEN") => "unauthorized",
                 ("GET", "/latest/meta-data/instance-id") => "i-0fedcba9876543210",
                 ("GET", "/latest/meta-data/local-ipv4") => "127.31.0.9",
+                ("GET", "/latest/meta-data/instance-type") => "t2.large",
                 _ => "not found",
             };
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(body.as_bytes()))))
         });
         let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     });
-    let identity = identity::ask(&endpoint).await.unwrap();
+    let identity = metadata::ask(&endpoint).await.unwrap();
     assert_eq!(identity.instance_id, "i-0fedcba9876543210");
     assert_eq!(identity.address, "127.31.0.9".parse::<IpAddr>().unwrap());
-    metadata.await.unwrap();
+    service.await.unwrap();
 }
 
 #[tokio::test]
@@ -113,7 +115,7 @@ async fn without_a_metadata_service_the_problem_says_what_to_do() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let problem = identity::ask(&endpoint).await.unwrap_err();
+    let problem = metadata::ask(&endpoint).await.unwrap_err();
     assert_eq!(problem.summary, "The metadata service does not answer");
     assert!(problem.hint.unwrap().contains("--instance-id"));
 }
@@ -124,4 +126,41 @@ async fn a_port_that_is_taken_is_a_problem() {
     let port = server.address().unwrap().port();
     let problems = Server::start(Options { port, ..options() }).await.unwrap_err();
     assert_eq!(problems.0[0].summary, "Cannot listen");
+}
+
+#[tokio::test]
+async fn a_modelled_processor_has_as_many_cpus_as_its_type_or_as_one_says() {
+    let model = Model { service_time: Duration::from_millis(20), distribution: Distribution::Fixed, vcpus: None };
+    let at_once = |processor: &mut Processor| {
+        let now = clock::instant();
+        (0..100)
+            .filter_map(|_| processor.admit(now, (0.5, 0.5)))
+            .filter(|done| *done - now == model.service_time)
+            .count()
+    };
+    // DescribeInstanceTypes: t2.large has 2, m4.xlarge 4.
+    for (name, vcpus) in [("t2.large", 2), ("m4.xlarge", 4)] {
+        assert_eq!(at_once(&mut model.processor(Some(name)).unwrap()), vcpus, "{name}");
+    }
+    assert_eq!(at_once(&mut Model { vcpus: Some(3), ..model }.processor(None).unwrap()), 3);
+    let unknown = model.processor(Some("q9.huge")).unwrap_err();
+    assert!(unknown.detail.contains("q9.huge") && unknown.hint.unwrap().contains("--vcpus"));
+}
+
+#[tokio::test]
+async fn requests_wait_for_the_modelled_processor_and_health_checks_do_not() {
+    let model = Model { service_time: Duration::from_millis(60), distribution: Distribution::Fixed, vcpus: Some(1) };
+    let server = Server::start(Options { model: Some(model), ..options() }).await.unwrap();
+    let (address, stop) = (server.address().unwrap(), CancellationToken::new());
+    let application = Arc::clone(&server.application);
+    let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));
+    let started = clock::instant();
+    let (mut first, mut second, mut health) = (client(address).await, client(address).await, client(address).await);
+    let both = futures_util::future::join(get(&mut first, "/"), get(&mut second, "/"));
+    let ((), (one, two)) = futures_util::future::join(async { drop(get(&mut health, "/health").await) }, both).await;
+    assert_eq!((one.0, two.0), (200, 200));
+    assert!(started.elapsed() >= 2 * model.service_time, "one after the other");
+    assert_eq!(application.busy(), 2 * model.service_time);
+    stop.cancel();
+    serving.await.unwrap();
 }

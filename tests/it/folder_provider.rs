@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloudscale::clock;
-use cloudscale::cloud::lease::{Holder, LENGTH, Lease};
+use cloudscale::cloud::lease::{Holder, Lease, length};
 use cloudscale::cloud::snapshot::Snapshot;
 use cloudscale::cloud::snapshot::listing::{Collection, Depth, Tagged};
 use cloudscale::cloud::tags::{self, Tags};
@@ -311,7 +311,7 @@ impl Leases for Office {
         let id = (!locks.contains_key(stack)).then(|| "lock".to_owned());
         if let Some(id) = &id {
             let (id, stack, now) = (id.clone(), stack.to_owned(), clock::now());
-            let lease = Lease { id, stack: stack.clone(), holder: holder.clone(), since: now, expires: now + LENGTH };
+            let lease = Lease { id, stack: stack.clone(), holder: holder.clone(), since: now, expires: now + length() };
             locks.insert(stack, lease);
         }
         Box::pin(async move { Ok(id) })

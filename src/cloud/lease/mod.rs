@@ -7,14 +7,25 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, SpanRound, Timestamp, Unit};
 
+use crate::clock::speed;
 use crate::cloud::tags::{self, Tags};
 use crate::exit::Exit;
 use crate::problem::Problem;
 
-/// How long a lease lives without being renewed. Four renewals may fail before a run that works loses its lock.
-pub const LENGTH: Duration = Duration::from_secs(120);
-/// How old a lease is when its holder renews it.
-pub const RENEW_AFTER: Duration = Duration::from_secs(30);
+/// How long a lease lives without being renewed. Four renewals may fail before a run that works loses its lock. By the wall,
+/// as the runs that hold leases live by it; the lease itself is in the cloud's time.
+const LENGTH: Duration = Duration::from_secs(120);
+const RENEW_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a lease lives without being renewed, in the cloud's time.
+pub fn length() -> Duration {
+    speed::region(LENGTH)
+}
+
+/// How old a lease is when its holder renews it, in the cloud's time.
+pub fn renew_after() -> Duration {
+    speed::region(RENEW_AFTER)
+}
 
 const HOLDER: &str = "cloudscale:lock-holder";
 const COMMAND: &str = "cloudscale:lock-command";
@@ -78,7 +89,7 @@ pub fn stack_tag(stack: &str) -> String {
 
 /// The tag of a renewed lease.
 pub fn renewal(now: Timestamp) -> Tags {
-    Tags::from([(EXPIRES.to_owned(), (now + LENGTH).to_string())])
+    Tags::from([(EXPIRES.to_owned(), (now + length()).to_string())])
 }
 
 /// A lock as the cloud tells it.
@@ -116,7 +127,7 @@ impl Lease {
                 process: Process::parse(tags.get(PROCESS)?)?,
             },
             since: created,
-            expires: text(EXPIRES).and_then(|time| time.parse().ok()).unwrap_or(created + LENGTH),
+            expires: text(EXPIRES).and_then(|time| time.parse().ok()).unwrap_or(created + length()),
         })
     }
 

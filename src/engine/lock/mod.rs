@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::clock;
-use crate::cloud::lease::{Holder, LENGTH, Lease, RENEW_AFTER, State};
+use crate::cloud::lease::{Holder, Lease, State, length, renew_after};
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::context::Operation;
@@ -61,7 +61,7 @@ pub async fn acquire(run: &Operation, command: &str, patience: Duration) -> Resu
         let (lease, now) = run.provider.leases().find(&run.stack).await?;
         match lease {
             // Made by a call whose answer was lost, and as good as new.
-            Some(lease) if lease.holder == holder && now < lease.since + RENEW_AFTER => {
+            Some(lease) if lease.holder == holder && now < lease.since + renew_after() => {
                 return Ok(Lock::start(run, lease.id, undisturbed));
             }
             Some(lease) => match lease.state(now, process::is_gone(&lease.holder.process)) {
@@ -173,7 +173,9 @@ impl Watch {
                 // One listing may be an old one.
                 Ok((None, _)) if missed == 0 => missed += 1,
                 Ok((None, _)) => break "it was released by somebody else".to_owned(),
-                Err(problem) if asked >= self.renewed + LENGTH => break format!("it could not be renewed: {problem}"),
+                Err(problem) if asked >= self.renewed + length() => {
+                    break format!("it could not be renewed: {problem}");
+                }
                 // The next look may go better; the lease lives on for a while.
                 Err(_) => {}
             }
@@ -188,7 +190,7 @@ impl Watch {
     }
 
     async fn renew(&mut self, asked: Timestamp, now: Timestamp) {
-        if asked < self.renewed + RENEW_AFTER {
+        if asked < self.renewed + renew_after() {
             return;
         }
         match self.run.provider.leases().renew(&self.run.stack, &self.id, now).await {

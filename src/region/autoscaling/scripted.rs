@@ -185,6 +185,7 @@ impl Scripted {
         let mut cx = Context {
             now: self.now,
             region: "us-east-1",
+            delays: crate::region::delays::Delays::default(),
             facts: &self.facts,
             ids: &mut self.ids,
             addresses: &mut self.addresses,

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::alarm::State;
 use super::alarm_config::{Config, Watched};
@@ -29,8 +29,6 @@ const INTERVAL_SECONDS: i64 = 60;
 const FINE_INTERVAL_SECONDS: i64 = 10;
 /// How often the action of a scaling policy runs while its alarm stays in one state.
 const REPEAT_SECONDS: i64 = 60;
-/// How long after a period's end it is looked at: what was measured at its very end has then arrived.
-const DELAY: SignedDuration = SignedDuration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub struct Alarm {
@@ -44,8 +42,8 @@ pub struct Alarm {
     pub updated: Timestamp,
     pub transitioned: Timestamp,
     pub history: History,
-    /// The end of the window that is looked at next, in epoch seconds.
-    next: i64,
+    /// When it is looked at next.
+    due: Timestamp,
     /// The end of the window whose evaluation last ran actions; `None` before the first change of the state.
     acted: Option<i64>,
     window: Window,
@@ -58,14 +56,10 @@ impl Alarm {
         interval(&self.config)
     }
 
-    /// When it is looked at again.
-    fn due(&self) -> Timestamp {
-        Timestamp::from_second(self.next).map_or(Timestamp::MAX, |end| end + DELAY)
-    }
-
-    /// The next time after `now` at which a period has just ended.
-    fn schedule(&mut self, now: Timestamp) {
-        self.next = last_end(now, self.interval()) + self.interval();
+    /// It is looked at again when the next period has ended and its metrics have been published.
+    fn schedule(&mut self, cx: &Context) {
+        let next = last_end(cx, self.interval()) + self.interval();
+        self.due = Timestamp::from_second(next).map_or(Timestamp::MAX, |end| end + cx.delays.publication);
     }
 
     /// Looks at the window that ends at `end`; the new state, unless the old one is kept.
@@ -174,9 +168,9 @@ fn interval(config: &Config) -> i64 {
     if config.period < INTERVAL_SECONDS { FINE_INTERVAL_SECONDS } else { INTERVAL_SECONDS }
 }
 
-/// The end of the last period that can be looked at.
-fn last_end(now: Timestamp, interval: i64) -> i64 {
-    (now - DELAY).as_second().div_euclid(interval) * interval
+/// The end of the last period whose metrics have been published.
+fn last_end(cx: &Context, interval: i64) -> i64 {
+    (cx.now - cx.delays.publication).as_second().div_euclid(interval) * interval
 }
 
 /// Values by the start of their period as points, missing ones among them.
@@ -226,14 +220,14 @@ impl Alarms {
         self.check_room(&name)?;
         let window = Window::new(config.period, interval(&config), config.rule.range());
         if let Some(alarm) = self.all.get_mut(&name) {
-            self.due.remove(&(alarm.due(), name.clone()));
+            self.due.remove(&(alarm.due, name.clone()));
             alarm.config = config;
             alarm.configured = now;
             alarm.window = window;
             alarm.points.clear();
-            alarm.schedule(now);
+            alarm.schedule(cx);
             alarm.history.add(now, Happened::Updated);
-            self.due.insert((alarm.due(), name));
+            self.due.insert((alarm.due, name));
             return Ok(());
         }
         let mut alarm = Alarm {
@@ -246,21 +240,21 @@ impl Alarms {
             updated: now,
             transitioned: now,
             history: History::default(),
-            next: 0,
+            due: now,
             acted: None,
             window,
             points: Points::new(),
         };
-        alarm.schedule(now);
+        alarm.schedule(cx);
         alarm.history.add(now, Happened::Created);
-        self.due.insert((alarm.due(), name.clone()));
+        self.due.insert((alarm.due, name.clone()));
         self.all.insert(name, alarm);
         Ok(())
     }
 
     pub fn remove(&mut self, name: &str) {
         if let Some(alarm) = self.all.remove(name) {
-            self.due.remove(&(alarm.due(), name.to_owned()));
+            self.due.remove(&(alarm.due, name.to_owned()));
         }
     }
 
@@ -291,7 +285,7 @@ impl Alarms {
         while self.due.first().is_some_and(|(due, _)| *due <= cx.now) {
             let Some((_, name)) = self.due.pop_first() else { return };
             let Some(alarm) = self.all.get_mut(&name) else { continue };
-            let (before, end) = (alarm.state, last_end(cx.now, alarm.interval()));
+            let (before, end) = (alarm.state, last_end(cx, alarm.interval()));
             if let Some(state) = alarm.evaluate(store, end, cx.now)
                 && state != before
             {
@@ -299,8 +293,8 @@ impl Alarms {
                 alarm.set(cx.now, state, reason);
             }
             alarm.act(cx, end, alarm.state != before);
-            alarm.schedule(cx.now);
-            self.due.insert((alarm.due(), name));
+            alarm.schedule(cx);
+            self.due.insert((alarm.due, name));
         }
     }
 
@@ -314,7 +308,7 @@ impl Alarms {
         let has_changed = alarm.state != state;
         alarm.set(cx.now, state, Reason::Told { reason: reason.to_owned(), data: data.map(str::to_owned) });
         if has_changed {
-            let end = last_end(cx.now, alarm.interval());
+            let end = last_end(cx, alarm.interval());
             alarm.act(cx, end, true);
         }
         true

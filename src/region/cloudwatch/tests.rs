@@ -38,6 +38,7 @@ impl Region {
         let mut cx = Context {
             now: self.now,
             region: "us-east-1",
+            delays: crate::region::delays::Delays::default(),
             facts: &self.services,
             ids: &mut self.ids,
             addresses: &mut self.addresses,

@@ -78,6 +78,7 @@ impl Ec2 {
         let mut trial = Context {
             now: cx.now,
             region: cx.region,
+            delays: cx.delays,
             facts: cx.facts,
             ids: &mut ids,
             addresses: &mut addresses,

@@ -54,10 +54,6 @@ impl Matcher {
     }
 }
 
-/// How often a new target is asked, where the interval is not shorter still. Its failures count only by the interval: it
-/// turns unhealthy no earlier than on AWS.
-const EAGER_INTERVAL: Duration = Duration::from_millis(500);
-
 /// Why a target is not routed to at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unused {
@@ -118,8 +114,10 @@ impl Health {
     }
 
     /// Whether a health check is due; sets the time of the next one. `spread` in 0–1 moves it by up to a tenth of the
-    /// interval, so that the targets of a group are not all asked at the same moment.
-    pub fn take_probe(&mut self, now: Timestamp, check: &HealthCheck, spread: f64) -> bool {
+    /// interval, so that the targets of a group are not all asked at the same moment. A new target is asked again after
+    /// `first`, where the interval is not shorter still; its failures count only by the interval: it turns unhealthy no
+    /// earlier than on AWS.
+    pub fn take_probe(&mut self, now: Timestamp, check: &HealthCheck, first: Duration, spread: f64) -> bool {
         if self.next_probe.is_none_or(|due| due > now) {
             return false;
         }
@@ -127,7 +125,7 @@ impl Health {
             self.stage = Stage::Initial { since };
         }
         let eager = matches!(self.stage, Stage::Initial { .. });
-        let interval = if eager { check.interval.min(EAGER_INTERVAL) } else { check.interval };
+        let interval = if eager { check.interval.min(first) } else { check.interval };
         self.next_probe = Some(now + interval.mul_f64(1.0 - 0.1 * spread));
         true
     }
@@ -278,6 +276,7 @@ mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp::UNIX_EPOCH;
+    const FIRST: Duration = Duration::from_millis(500);
 
     fn check() -> HealthCheck {
         HealthCheck {
@@ -308,7 +307,7 @@ mod tests {
     fn a_new_target_is_probed_at_once_and_needs_one_success() {
         let mut health = usable();
         assert_eq!(health.state().reason.as_deref(), Some("Elb.RegistrationInProgress"));
-        assert!(health.take_probe(START, &check(), 0.0));
+        assert!(health.take_probe(START, &check(), FIRST, 0.0));
         assert_eq!(health.state().reason.as_deref(), Some("Elb.InitialHealthChecking"));
         assert_eq!(after(&mut health, &[200]), "healthy");
     }
@@ -318,16 +317,16 @@ mod tests {
         let mut health = usable();
         after(&mut health, &[200]);
         let second = START + check().interval;
-        assert!(health.take_probe(second, &check(), 0.5));
+        assert!(health.take_probe(second, &check(), FIRST, 0.5));
         assert_eq!(health.deadline(), Some(second + Duration::from_millis(9500)));
-        assert!(!health.take_probe(second + Duration::from_millis(9499), &check(), 0.5));
+        assert!(!health.take_probe(second + Duration::from_millis(9499), &check(), FIRST, 0.5));
     }
 
     #[test]
     fn a_new_target_is_asked_often_but_fails_no_earlier_than_its_thresholds_say() {
         let mut health = usable();
-        assert!(health.take_probe(START, &check(), 0.0));
-        assert_eq!(health.deadline(), Some(START + EAGER_INTERVAL));
+        assert!(health.take_probe(START, &check(), FIRST, 0.0));
+        assert_eq!(health.deadline(), Some(START + FIRST));
         assert_eq!(after(&mut health, &[500, 500, 500]), "initial");
         health.probed(START + check().interval, &check(), &ProbeOutcome::Status(500));
         assert_eq!(health.state().state, "unhealthy");

@@ -1,7 +1,6 @@
 //! Application load balancers: creation, description, attributes, zones, security groups.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -16,8 +15,6 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 /// AWS's quota for a region.
 const LOAD_BALANCERS_MAX: usize = 50;
 /// How long a new load balancer is `provisioning`. AWS takes minutes; a client must only not take it for granted that
-/// it is active at once.
-const PROVISIONING: Duration = Duration::from_millis(500);
 /// The hosted zone of every load balancer in us-east-1; clients want one to be there.
 const HOSTED_ZONE: &str = "Z35SXDOTRQ7X7K";
 
@@ -92,7 +89,7 @@ impl Elbv2 {
                 && there.security_groups == security_groups
                 && there.tags == tags;
             if same {
-                return Ok(Value::map().with("LoadBalancers", Value::list([self.show_load_balancer(cx.now, there)])));
+                return Ok(Value::map().with("LoadBalancers", Value::list([self.show_load_balancer(cx, there)])));
             }
             return Err(ApiError::new(
                 "DuplicateLoadBalancerName",
@@ -123,7 +120,7 @@ impl Elbv2 {
             attributes,
             tags,
         };
-        let shown = self.show_load_balancer(cx.now, &created);
+        let shown = self.show_load_balancer(cx, &created);
         self.load_balancers.insert(arn, created);
         Ok(Value::map().with("LoadBalancers", Value::list([shown])))
     }
@@ -138,10 +135,10 @@ impl Elbv2 {
             ApiError::new("LoadBalancerNotFound", format!("One or more load balancers not found: '{missing}'"))
         })?;
         if asked.is_empty() {
-            let all = self.load_balancers.iter().map(|(arn, it)| (arn.as_str(), self.show_load_balancer(cx.now, it)));
+            let all = self.load_balancers.iter().map(|(arn, it)| (arn.as_str(), self.show_load_balancer(cx, it)));
             return page::answer(params, "LoadBalancers", all);
         }
-        let shown = asked.into_iter().map(|it| self.show_load_balancer(cx.now, it));
+        let shown = asked.into_iter().map(|it| self.show_load_balancer(cx, it));
         Ok(Value::map().with("LoadBalancers", Value::list(shown)))
     }
 
@@ -214,7 +211,7 @@ impl Elbv2 {
         self.load_balancers.get_mut(arn).ok_or_else(|| missing(arn))
     }
 
-    fn show_load_balancer(&self, now: Timestamp, it: &LoadBalancer) -> Value {
+    fn show_load_balancer(&self, cx: &Context, it: &LoadBalancer) -> Value {
         let problem = self
             .listeners
             .values()
@@ -222,7 +219,7 @@ impl Elbv2 {
             .find_map(|listener| listener.problem.as_deref());
         let state = if problem.is_some() {
             "failed"
-        } else if now < it.created + PROVISIONING {
+        } else if cx.now < it.created + cx.delays.load_balancer {
             "provisioning"
         } else {
             "active"

@@ -1,6 +1,7 @@
 //! Makes the health checks that the model asks for: one GET on a connection of its own, closed after it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -12,11 +13,14 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::speed;
 use crate::region::driver::Region;
 use crate::region::signal::{Probe, ProbeOutcome, Signal};
 
 /// Health checks under way at once; further ones wait for their turn.
 const AT_ONCE_MAX: usize = 256;
+/// How long a target has for its answer at least, however fast the region's time runs: what answers is a real process.
+const TIMEOUT_MIN: Duration = Duration::from_millis(500);
 
 /// Makes health checks until `stop` is cancelled.
 pub async fn run(region: Arc<Region>, mut probes: mpsc::UnboundedReceiver<Probe>, stop: CancellationToken) {
@@ -32,7 +36,7 @@ pub async fn run(region: Arc<Region>, mut probes: mpsc::UnboundedReceiver<Probe>
         tokio::spawn(async move {
             let _turn = turn;
             let outcome = tokio::select! {
-                outcome = tokio::time::timeout(probe.timeout, ask(&probe)) => outcome,
+                outcome = tokio::time::timeout(speed::wall(probe.timeout).max(TIMEOUT_MIN), ask(&probe)) => outcome,
                 () = stop.cancelled() => return,
             };
             let outcome = match outcome {

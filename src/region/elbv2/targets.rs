@@ -208,7 +208,7 @@ impl Elbv2 {
     pub(super) fn send_probes(&mut self, cx: &mut Context) {
         for group in self.target_groups.values_mut() {
             for (id, target) in &mut group.targets {
-                if target.health.take_probe(cx.now, &group.check, spread(id)) {
+                if target.health.take_probe(cx.now, &group.check, cx.delays.first_probe, spread(id)) {
                     cx.signals.push(Signal::Probe(Probe {
                         target_group: group.arn.clone(),
                         instance: id.instance.clone(),

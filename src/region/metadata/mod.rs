@@ -2,6 +2,9 @@
 //!
 //! Each instance has its own, at its own address, and finds it through `AWS_EC2_METADATA_SERVICE_ENDPOINT`, which the
 //! SDKs know too. It speaks IMDSv2: a `PUT` buys a token, every `GET` shows it.
+//!
+//! One path is our own: `PUT /_cloudscale/processor?busy_us=N` takes how long a modelled processor has been busy so far
+//! (see [`Reported`]), and answers in how many milliseconds the next report is wanted.
 
 mod tree;
 
@@ -20,26 +23,39 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Region;
+use super::ec2::processes::cpu::Reported;
 use super::server::is_loopback;
-use crate::clock;
+use crate::clock::{self, speed};
 
 /// AWS's bound on a token's life: six hours.
 const TTL_SECONDS_MAX: u64 = 21_600;
 /// Tokens that one instance may hold at once; the oldest make room.
 const TOKENS_MAX: usize = 1000;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where a modelled processor is reported.
+pub const PROCESSOR: &str = "/_cloudscale/processor";
+/// How often: several times in a minute of the region's time, of which each gets a measurement of its own.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+const REPORT_EVERY_MIN: Duration = Duration::from_millis(50);
 
 /// One instance's service.
 struct Metadata {
     region: Arc<Region>,
     instance: String,
+    reported: Reported,
     /// Each token and when it expires.
     tokens: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// Serves one instance until `stop`.
-pub async fn serve(listener: TcpListener, region: Arc<Region>, instance: String, stop: CancellationToken) {
-    let metadata = Arc::new(Metadata { region, instance, tokens: Mutex::default() });
+pub async fn serve(
+    listener: TcpListener,
+    region: Arc<Region>,
+    instance: String,
+    reported: Reported,
+    stop: CancellationToken,
+) {
+    let metadata = Arc::new(Metadata { region, instance, reported, tokens: Mutex::default() });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -80,7 +96,8 @@ impl Metadata {
         if head.method == Method::PUT && head.uri.path() == "/latest/api/token" {
             return self.token(header("x-aws-ec2-metadata-token-ttl-seconds"));
         }
-        if head.method != Method::GET {
+        let is_report = head.method == Method::PUT && head.uri.path() == PROCESSOR;
+        if head.method != Method::GET && !is_report {
             return text(StatusCode::METHOD_NOT_ALLOWED, "");
         }
         let admitted = match header("x-aws-ec2-metadata-token") {
@@ -90,10 +107,20 @@ impl Metadata {
         if !admitted {
             return text(StatusCode::UNAUTHORIZED, "");
         }
+        if is_report {
+            return self.processor(head.uri.query().unwrap_or_default());
+        }
         match tree::answer(&facts, head.uri.path()) {
             Some(body) => text(StatusCode::OK, body),
             None => text(StatusCode::NOT_FOUND, ""),
         }
+    }
+
+    fn processor(&self, query: &str) -> Response<Full<Bytes>> {
+        let busy = query.strip_prefix("busy_us=").and_then(|busy| busy.parse().ok());
+        let Some(busy) = busy else { return text(StatusCode::BAD_REQUEST, "") };
+        self.reported.set(clock::instant(), Duration::from_micros(busy));
+        text(StatusCode::OK, speed::wall(REPORT_EVERY).max(REPORT_EVERY_MIN).as_millis().to_string())
     }
 
     fn token(&self, ttl_seconds: Option<&str>) -> Response<Full<Bytes>> {
@@ -144,7 +171,7 @@ mod tests {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));
         let Ok(Value::Map(fields)) = region.call(&request) else { panic!("the launch is refused") };
         let instance = Params(fields).maps("instancesSet")[0].text("instanceId").unwrap().to_owned();
-        Metadata { region: Arc::new(region), instance, tokens: Mutex::default() }
+        Metadata { region: Arc::new(region), instance, reported: Reported::default(), tokens: Mutex::default() }
     }
 
     fn status(service: &Metadata, method: Method, path: &str, header: (&str, &str)) -> u16 {
@@ -175,6 +202,19 @@ mod tests {
             assert_eq!(status(&service, Method::PUT, "/latest/api/token", (TTL, ttl)), expected, "{ttl}");
         }
         assert_eq!(status(&service, Method::PUT, "/latest/api/token", ("a", "b")), 400);
+    }
+
+    #[test]
+    fn a_modelled_processor_is_reported_with_a_token() {
+        let service = service("");
+        let path = "/_cloudscale/processor?busy_us=1500";
+        assert_eq!(status(&service, Method::PUT, path, ("a", "b")), 401);
+        status(&service, Method::PUT, "/latest/api/token", (TTL, "60"));
+        let token = service.tokens.lock().unwrap().keys().next().unwrap().clone();
+        assert_eq!(status(&service, Method::PUT, path, (TOKEN, &token)), 200);
+        let nonsense = "/_cloudscale/processor?busy_us=-1";
+        assert_eq!(status(&service, Method::PUT, nonsense, (TOKEN, &token)), 400);
+        assert_eq!(status(&service, Method::PUT, "/latest/meta-data/instance-id", (TOKEN, &token)), 405);
     }
 
     #[test]

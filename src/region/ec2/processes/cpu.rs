@@ -1,21 +1,27 @@
 //! CPUUtilization: the CPU time of an instance's process tree over the time that went by, in percent of its virtual CPUs.
 //!
 //! A local `t2.large` has two of this machine's cores at 100 %; nothing holds it to them, so what is above is shown as 100.
+//!
+//! An application with a modelled processor burns none: it reports how busy that one was, and its instance is as busy.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::tree::{self, Process};
+use crate::clock::speed;
 use crate::region::signal::{Measurement, Statistics};
 
 /// The trees are measured once a minute, at its end: one sample makes a datapoint, as EC2 sends it with detailed monitoring.
 /// More samples would make its Maximum the peak of a moment.
 const PERIOD_SECONDS: i64 = 60;
-/// How often new trees are looked for.
+/// How often new trees are looked for, in region time.
 pub const NEW_EVERY: Duration = Duration::from_secs(5);
-/// A tree that has run for less is not measured yet; what it used counts in its first full minute.
+/// At most so often by the wall: it reads all processes of the machine.
+pub const NEW_EVERY_MIN: Duration = Duration::from_secs(1);
+/// A tree that has run for less, in region time, is not measured yet; what it used counts in its first full minute.
 const YOUNGEST: Duration = Duration::from_secs(10);
 
 /// The end of the minute that `now` lies in.
@@ -28,6 +34,31 @@ pub fn start_of_minute(end: Timestamp) -> Timestamp {
     Timestamp::from_second(end.as_second() - PERIOD_SECONDS).unwrap_or(end)
 }
 
+/// How busy a modelled processor was, as its application reported last.
+#[derive(Clone, Debug, Default)]
+pub struct Reported(Arc<Mutex<Option<Report>>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Report {
+    at: Instant,
+    /// Busy so far, on the average of its virtual CPUs.
+    busy: Duration,
+}
+
+impl Reported {
+    pub fn set(&self, at: Instant, busy: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Report { at, busy });
+    }
+
+    pub fn is_some(&self) -> bool {
+        self.get().is_some()
+    }
+
+    fn get(&self) -> Option<Report> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A tree to measure.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -37,12 +68,14 @@ pub struct Tree {
     pub vcpus: u16,
     /// When it started; nothing was used before.
     pub started: Instant,
+    /// Where its processor is a modelled one.
+    pub reported: Reported,
 }
 
-/// What was measured last, by init's process id.
+/// What was measured last, by init's process id: when, and how long its virtual CPUs had been busy in the mean.
 #[derive(Debug, Default)]
 pub struct Meter {
-    last: BTreeMap<i32, (Instant, u64)>,
+    last: BTreeMap<i32, (Instant, Duration)>,
 }
 
 impl Meter {
@@ -63,25 +96,27 @@ impl Meter {
             if only_new && self.last.contains_key(&tree.pid) {
                 continue;
             }
-            let ticks = tree::ticks(all, tree.pid);
-            let (then, before) = self.last.get(&tree.pid).copied().unwrap_or((tree.started, 0));
-            let elapsed = at.saturating_duration_since(then);
-            if elapsed < YOUNGEST {
+            let (then, before) = self.last.get(&tree.pid).copied().unwrap_or((tree.started, Duration::ZERO));
+            let (now, busy) = match tree.reported.get() {
+                Some(report) => (report.at, report.busy),
+                None => (at, busy(tree::ticks(all, tree.pid), ticks_per_second, tree.vcpus)),
+            };
+            let elapsed = now.saturating_duration_since(then);
+            if elapsed < speed::wall(YOUNGEST) {
                 continue;
             }
             // A process that nobody waits for takes its time with it: the sum may fall, the use may not.
-            self.last.insert(tree.pid, (at, ticks.max(before)));
-            let used = to_float(ticks.saturating_sub(before)) / to_float(ticks_per_second.max(1));
-            let available = elapsed.as_secs_f64() * f64::from(tree.vcpus.max(1));
-            measurements.push(measurement(tree, time, (used / available * 100.0).min(100.0)));
+            self.last.insert(tree.pid, (now, busy.max(before)));
+            let share = busy.saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64();
+            measurements.push(measurement(tree, time, (share * 100.0).min(100.0)));
         }
         measurements
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "clock ticks of a process tree stay far below 2^52")]
-fn to_float(ticks: u64) -> f64 {
-    ticks as f64
+/// How long each of the CPUs was busy in the mean, for the clock ticks of all.
+fn busy(ticks: u64, ticks_per_second: u64, vcpus: u16) -> Duration {
+    Duration::from_millis(ticks.saturating_mul(1000) / ticks_per_second.max(1)) / u32::from(vcpus.max(1))
 }
 
 fn measurement(tree: &Tree, time: jiff::Timestamp, percent: f64) -> Measurement {
@@ -110,7 +145,8 @@ mod tests {
     #[test]
     fn use_is_in_percent_of_the_types_cpus_and_never_negative() {
         let start = crate::clock::instant();
-        let tree = Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2, started: start };
+        let tree =
+            Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2, started: start, reported: Reported::default() };
         let mut meter = Meter::default();
         let mut at = |seconds: u64, ticks: u64| {
             let all = [Process { pid: 10, parent: 1, ticks }];
@@ -124,5 +160,24 @@ mod tests {
         assert_eq!(at(120, 100), Some(0.0), "a process took its time with it");
         assert_eq!(at(180, 9000), Some(25.0), "counted from the highest so far");
         assert_eq!(at(240, 90_000), Some(100.0), "more cores than the type has");
+    }
+
+    #[test]
+    fn a_modelled_processor_is_as_busy_as_it_reports_between_its_reports() {
+        let start = crate::clock::instant();
+        let reported = Reported::default();
+        let tree = Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2, started: start, reported: reported.clone() };
+        let mut meter = Meter::default();
+        let mut at = |seconds: u64, (reported_at, busy): (u64, u64)| {
+            reported.set(start + Duration::from_secs(reported_at), Duration::from_secs(busy));
+            // The processes themselves use next to nothing.
+            let all = [Process { pid: 10, parent: 1, ticks: 1 }];
+            let now = start + Duration::from_secs(seconds);
+            let trees = std::slice::from_ref(&tree);
+            let measured = meter.measure(now, jiff::Timestamp::UNIX_EPOCH, &all, 100, trees, false);
+            measured.first().map(|m| m.values.samples[0].0)
+        };
+        assert_eq!(at(60, (50, 40)), Some(80.0));
+        assert_eq!(at(120, (110, 70)), Some(50.0));
     }
 }

@@ -6,7 +6,7 @@
 //! and nothing outlives the region.
 
 pub mod console;
-mod cpu;
+pub mod cpu;
 pub mod init;
 mod tree;
 
@@ -22,7 +22,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use self::cpu::Reported;
+use crate::clock::{self, speed};
 use crate::platform::permissions;
 use crate::platform::processes::{self, End};
 use crate::region::driver::Region;
@@ -58,6 +59,7 @@ struct Tree {
     end: CancellationToken,
     /// `None` until it has started.
     running: Option<(i32, Instant)>,
+    reported: Reported,
 }
 
 /// The folder of an instance below the region's home.
@@ -90,7 +92,7 @@ impl Processes {
             match signal {
                 Some(Signal::Boot(boot)) if self.is_wanted(&boot.instance) => {
                     let end = CancellationToken::new();
-                    let tree = Tree { end: end.clone(), running: None };
+                    let tree = Tree { end: end.clone(), running: None, reported: Reported::default() };
                     self.trees().insert(boot.instance.clone(), tree);
                     tokio::spawn(Arc::clone(&self).live(boot, end));
                 }
@@ -153,8 +155,13 @@ impl Processes {
     async fn live(self: Arc<Self>, boot: Boot, end: CancellationToken) {
         let instance = boot.instance.clone();
         let metadata = end.child_token();
-        match self.start(&boot, metadata.clone()).await {
-            Ok(mut child) => {
+        let started = match end.run_until_cancelled(self.boot(&boot.instance)).await {
+            None => None,
+            Some(()) => Some(self.start(&boot, metadata.clone()).await),
+        };
+        match started {
+            None => {}
+            Some(Ok(mut child)) => {
                 // Held open as long as the tree shall live; `wait` would close it.
                 let life = child.stdin.take();
                 let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
@@ -170,7 +177,7 @@ impl Processes {
                     }
                 }
             }
-            Err(error) => tracing::error!(instance, %error, "the instance does not start"),
+            Some(Err(error)) => tracing::error!(instance, %error, "the instance does not start"),
         }
         metadata.cancel();
         let instance_marker = format!("{INSTANCE_MARKER}={instance}");
@@ -183,13 +190,24 @@ impl Processes {
         self.gone.notify_waiters();
     }
 
+    /// Waits as long as a machine boots. It is `running` some time before its user data begins.
+    async fn boot(&self, instance: &str) {
+        let (delays, launched) = (self.region.read(|world| world.delays()), clock::now());
+        if delays.running < delays.boot {
+            clock::sleep_until(launched + delays.running).await;
+            self.region.signal(Signal::ProcessStarted { instance: instance.to_owned() });
+        }
+        clock::sleep_until(launched + delays.boot).await;
+    }
+
     async fn start(&self, boot: &Boot, stop: CancellationToken) -> io::Result<Child> {
         let folder = folder(&self.home, &boot.instance);
         permissions::owners_folder(&folder)?;
         init::write_user_data(&folder, &boot.user_data)?;
         let listener = TcpListener::bind((boot.address, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        tokio::spawn(metadata::serve(listener, Arc::clone(&self.region), boot.instance.clone(), stop));
+        let reported = self.trees().get(&boot.instance).map(|tree| tree.reported.clone()).unwrap_or_default();
+        tokio::spawn(metadata::serve(listener, Arc::clone(&self.region), boot.instance.clone(), reported, stop));
         let programs = self.program.parent().map_or_else(String::new, |folder| format!("{}:", folder.display()));
         Command::new(&self.program)
             .arg("instance-init")
@@ -214,13 +232,19 @@ impl Processes {
         let mut meter = cpu::Meter::default();
         loop {
             let end = cpu::end_of_minute(clock::now());
-            clock::sleep_until(end.min(clock::now() + cpu::NEW_EVERY)).await;
+            let again = clock::now() + cpu::NEW_EVERY.max(speed::region(cpu::NEW_EVERY_MIN));
+            clock::sleep_until(end.min(again)).await;
             let only_new = clock::now() < end;
             let trees = self.measurable();
             if trees.is_empty() {
                 continue;
             }
-            let Ok(all) = tokio::task::spawn_blocking(tree::snapshot).await else { return };
+            // Whoever reports needs no look at the machine's processes.
+            let all = match trees.iter().all(|tree| tree.reported.is_some()) {
+                true => Ok(Vec::new()),
+                false => tokio::task::spawn_blocking(tree::snapshot).await,
+            };
+            let Ok(all) = all else { return };
             let measurements =
                 meter.measure(clock::instant(), cpu::start_of_minute(end), &all, ticks_per_second, &trees, only_new);
             if !measurements.is_empty() {
@@ -231,13 +255,15 @@ impl Processes {
 
     /// The trees that have started.
     fn measurable(&self) -> Vec<cpu::Tree> {
-        let running: Vec<(String, (i32, Instant))> =
-            self.trees().iter().filter_map(|(instance, tree)| Some((instance.clone(), tree.running?))).collect();
+        let running = |(instance, tree): (&String, &Tree)| {
+            let (pid, started) = tree.running?;
+            Some(cpu::Tree { instance: instance.clone(), pid, started, vcpus: 0, reported: tree.reported.clone() })
+        };
+        let running: Vec<cpu::Tree> = self.trees().iter().filter_map(running).collect();
         self.region.read(|world| {
-            let tree = |(instance, (pid, started)): (String, (i32, Instant))| {
-                Some(cpu::Tree { vcpus: world.services.ec2.vcpus_of(&instance)?, instance, pid, started })
-            };
-            running.into_iter().filter_map(tree).collect()
+            let sized =
+                |tree: cpu::Tree| Some(cpu::Tree { vcpus: world.services.ec2.vcpus_of(&tree.instance)?, ..tree });
+            running.into_iter().filter_map(sized).collect()
         })
     }
 }

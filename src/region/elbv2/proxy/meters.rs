@@ -154,8 +154,12 @@ type Dimensions = Vec<(String, String)>;
 type Samples = Vec<(f64, f64)>;
 
 /// Collects what was drained, so that each metric goes out once for each set of dimensions.
-#[derive(Debug, Default)]
+///
+/// A region whose time runs `speed` times faster shows the rates that it was asked for: each request, connection and byte
+/// counts so often. 50 requests a second are 3,000 in a minute at any speed, and the policies that were made for AWS hold.
+#[derive(Debug)]
 pub struct Drained {
+    speed: f64,
     /// By dimensions and metric: the unit and the samples.
     metrics: BTreeMap<(Dimensions, &'static str), (&'static str, Samples)>,
     response_times: BTreeMap<Dimensions, Vec<(u64, u64)>>,
@@ -179,6 +183,10 @@ fn float(count: u64) -> f64 {
 }
 
 impl Drained {
+    pub fn new(speed: u32) -> Self {
+        Self { speed: f64::from(speed), metrics: BTreeMap::new(), response_times: BTreeMap::new() }
+    }
+
     /// Empties a target's meter. Returns how many requests it had.
     pub fn target(&mut self, meter: &TargetMeter, labels: TargetLabels) -> u64 {
         let TargetLabels { load_balancer, target_group, zone } = labels;
@@ -216,7 +224,7 @@ impl Drained {
 
     /// The requests of a second, for each of the targets: the sum of a minute is the requests of one target.
     pub fn per_target(&mut self, load_balancer: &str, target_group: &str, requests: u64, targets: usize) {
-        let value = float(requests) / float(targets.max(1) as u64);
+        let value = self.speed * float(requests) / float(targets.max(1) as u64);
         let (lb, tg) = (("LoadBalancer", load_balancer), ("TargetGroup", target_group));
         for set in [dimensions(&[tg]), dimensions(&[tg, lb])] {
             self.sample(set, "RequestCountPerTarget", "Count", value);
@@ -253,13 +261,13 @@ impl Drained {
         for (metric, unit, sum) in sums {
             let sum = sum.swap(0, Relaxed);
             if sum > 0 {
-                self.sample(dimensions(&[lb]), metric, unit, float(sum));
-                self.sample(dimensions(&[az, lb]), metric, unit, float(sum));
+                self.sample(dimensions(&[lb]), metric, unit, self.speed * float(sum));
+                self.sample(dimensions(&[az, lb]), metric, unit, self.speed * float(sum));
             }
         }
     }
 
-    /// The connections that are open, to be told once a minute: its statistic is the sum.
+    /// The connections that are open, to be told once a minute: its statistic is the sum. They are as many at any speed.
     pub fn active_connections(&mut self, count: u64, load_balancer: &str, zone: &str) {
         if count > 0 {
             let (lb, az) = (("LoadBalancer", load_balancer), ("AvailabilityZone", zone));
@@ -271,8 +279,9 @@ impl Drained {
 
     /// `count` samples of the value 1: its sum counts, its average is 1.
     fn ones(&mut self, set: Dimensions, metric: &'static str, count: u64) {
+        let count = self.speed * float(count);
         let (_, samples) = self.metrics.entry((set, metric)).or_insert(("Count", vec![(1.0, 0.0)]));
-        samples[0].1 += float(count);
+        samples[0].1 += count;
     }
 
     fn sample(&mut self, set: Dimensions, metric: &'static str, unit: &'static str, value: f64) {
@@ -293,21 +302,21 @@ impl Drained {
             self.metrics.into_iter().map(|((set, metric), (unit, samples))| measurement(metric, set, unit, samples));
         let times = self.response_times.into_iter().map(|(set, buckets)| {
             let used = buckets.into_iter().filter(|(count, _)| *count > 0);
-            let samples = used.map(|(count, sum)| (float(sum) / float(count) / 1e6, float(count)));
+            let samples = used.map(|(count, sum)| (float(sum) / float(count) / 1e6, self.speed * float(count)));
             measurement("TargetResponseTime", set, "Seconds", samples.collect())
         });
         counts.chain(times).collect()
     }
 }
 
-/// An instance's traffic of one clock minute.
-pub fn network(instance: &str, minute: Timestamp, bytes_in: u64, bytes_out: u64) -> [Measurement; 2] {
+/// An instance's traffic of one clock minute, in a region of that speed.
+pub fn network(instance: &str, minute: Timestamp, (bytes_in, bytes_out): (u64, u64), speed: u32) -> [Measurement; 2] {
     [("NetworkIn", bytes_in), ("NetworkOut", bytes_out)].map(|(metric, bytes)| Measurement {
         namespace: "AWS/EC2".to_owned(),
         metric: metric.to_owned(),
         dimensions: dimensions(&[("InstanceId", instance)]),
         time: minute,
-        values: Statistics { samples: vec![(float(bytes), 1.0)] },
+        values: Statistics { samples: vec![(f64::from(speed) * float(bytes), 1.0)] },
         unit: "Bytes".to_owned(),
     })
 }
@@ -315,6 +324,27 @@ pub fn network(instance: &str, minute: Timestamp, bytes_in: u64, bytes_out: u64)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_faster_region_shows_the_rates_that_it_was_asked_for() {
+        let meter = TargetMeter::default();
+        meter.requests.fetch_add(5, Relaxed);
+        meter.answered(200, Duration::from_millis(10));
+        let labels = TargetLabels { load_balancer: "app/lab/1", target_group: "targetgroup/web/1", zone: "us-east-1a" };
+        let mut drained = Drained::new(60);
+        drained.target(&meter, labels);
+        drained.per_target("app/lab/1", "targetgroup/web/1", 5, 2);
+        drained.active_connections(7, "app/lab/1", "us-east-1a");
+        let measurements = drained.measurements(Timestamp::UNIX_EPOCH);
+        let samples = |metric: &str| {
+            let found = measurements.iter().find(|measurement| measurement.metric == metric);
+            found.map(|found| found.values.samples.clone()).unwrap_or_default()
+        };
+        assert_eq!(samples("RequestCount"), [(1.0, 300.0)]);
+        assert_eq!(samples("RequestCountPerTarget"), [(150.0, 1.0)]);
+        assert_eq!(samples("TargetResponseTime"), [(0.01, 60.0)], "how long it took stays as it was");
+        assert_eq!(samples("ActiveConnectionCount"), [(7.0, 1.0)], "as many at any speed");
+    }
 
     #[test]
     fn buckets_rise_with_the_time_and_end_at_the_last() {
@@ -330,7 +360,7 @@ mod tests {
         meter.requests.fetch_add(2, Relaxed);
         meter.answered(200, Duration::from_micros(1000));
         meter.answered(200, Duration::from_micros(1001));
-        let mut drained = Drained::default();
+        let mut drained = Drained::new(1);
         let labels = TargetLabels { load_balancer: "app/a/1", target_group: "targetgroup/b/2", zone: "us-east-1a" };
         assert_eq!(drained.target(&meter, labels), 2);
         let measured = drained.measurements(Timestamp::UNIX_EPOCH);
@@ -338,7 +368,7 @@ mod tests {
         assert_eq!(of("RequestCount").len(), 4);
         assert_eq!(of("HTTPCode_Target_2XX_Count")[0].values.samples, vec![(1.0, 2.0)]);
         assert_eq!(of("TargetResponseTime")[0].values.samples, vec![(0.001_000_5, 2.0)]);
-        let mut again = Drained::default();
+        let mut again = Drained::new(1);
         again.target(&meter, labels);
         assert_eq!(again.measurements(Timestamp::UNIX_EPOCH), vec![], "a drained meter is empty");
     }

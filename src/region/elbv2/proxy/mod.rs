@@ -40,7 +40,7 @@ use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -50,17 +50,20 @@ use self::listener::Listening;
 use self::meters::{Drained, TargetLabels, network};
 use self::table::{LaneIndex, Live, Table};
 use self::workers::Workers;
-use crate::clock;
+use crate::clock::{self, speed};
 use crate::platform::processes;
 use crate::region::driver::Region;
 use crate::region::signal::Signal;
 
 /// Descriptors that the process may want to have open.
 const DESCRIPTORS: u64 = 65_536;
-/// How often meters are emptied, closed sockets are tried again and idle connections are looked through.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How often meters are emptied, closed sockets are tried again and idle connections are looked through: so often by the
+/// wall, and several times in a minute of a region whose time runs faster.
 const TICK: Duration = Duration::from_secs(1);
-/// A target group without requests tells so every so many ticks: scaling in needs to know.
-const IDLE_TICKS: u64 = 15;
+const TICKS_PER_MINUTE: u32 = 6;
+/// How often a target group without requests tells so, in region time: scaling in needs to know.
+const IDLE_EVERY: Duration = Duration::from_secs(15);
 /// How soon a draining target is looked at again while a request may still be on its way to it.
 const SOON: Duration = Duration::from_millis(2);
 
@@ -92,30 +95,38 @@ async fn run(region: Arc<Region>, workers: Workers, stop: CancellationToken) {
         open: HashMap::new(),
         retired: Vec::new(),
         revision: None,
-        ticks: 0,
+        idle_told: clock::now(),
         minute: minute_of(clock::now()),
         emptied: clock::now(),
     };
     let drained = Arc::clone(&plane.live.drained);
-    let mut next_tick = clock::now() + TICK;
+    let mut next_tick = next_tick();
     while !stop.is_cancelled() {
         plane.follow();
-        let wait_for = if plane.report_idle() { next_tick } else { (clock::now() + SOON).min(next_tick) };
+        let left = next_tick.saturating_duration_since(clock::instant());
+        let wait_for = if plane.report_idle() { left } else { SOON.min(left) };
         tokio::select! {
             () = stop.cancelled() => {}
             // The region outlives the plane, which holds it; so the sender is never gone.
             _ = changes.changed() => {}
             () = drained.notified() => {}
-            () = clock::sleep_until(wait_for) => {}
+            () = clock::sleep(wait_for) => {}
         }
-        if clock::now() >= next_tick {
+        if clock::instant() >= next_tick {
             plane.tick();
-            next_tick = clock::now() + TICK;
+            next_tick = self::next_tick();
         }
     }
     if tokio::task::spawn_blocking(move || workers.join()).await.is_err() {
         tracing::error!("the proxy's threads could not be waited for");
     }
+}
+
+/// When the meters are emptied next; at the end of a minute, so that each has its own counts.
+fn next_tick() -> Instant {
+    let now = clock::now();
+    let minute_left = Duration::try_from((minute_of(now) + MINUTE).duration_since(now)).unwrap_or(MINUTE);
+    clock::instant() + speed::wall(minute_left).min(TICK.min(speed::wall(MINUTE) / TICKS_PER_MINUTE))
 }
 
 /// The loop's state.
@@ -129,7 +140,8 @@ struct Plane {
     /// Tables that were replaced, while a request may still pick from them.
     retired: Vec<Arc<Table>>,
     revision: Option<u64>,
-    ticks: u64,
+    /// When groups without requests last told so.
+    idle_told: Timestamp,
     minute: Timestamp,
     emptied: Timestamp,
 }
@@ -222,7 +234,6 @@ impl Plane {
     }
 
     fn tick(&mut self) {
-        self.ticks += 1;
         self.empty_meters(true);
         let now = clock::instant();
         for target in self.live.targets() {
@@ -243,7 +254,11 @@ impl Plane {
         let time = std::mem::replace(&mut self.emptied, clock::now());
         let minute = minute_of(self.emptied);
         let minute_ends = at_tick && minute != self.minute;
-        let mut drained = Drained::default();
+        let tells_idle = at_tick && self.emptied >= self.idle_told + IDLE_EVERY;
+        if tells_idle {
+            self.idle_told = self.emptied;
+        }
+        let mut drained = Drained::new(speed::speed());
         let mut measured = Vec::new();
         let mut requests: HashMap<&str, u64> = HashMap::new();
         for target in self.live.targets() {
@@ -262,12 +277,12 @@ impl Plane {
             *requests.entry(&target.group).or_default() += of_target;
             if minute_ends {
                 let bytes = (target.minute.0.swap(0, Relaxed), target.minute.1.swap(0, Relaxed));
-                measured.extend(network(&target.id.instance, self.minute, bytes.0, bytes.1));
+                measured.extend(network(&target.id.instance, self.minute, bytes, speed::speed()));
             }
         }
         for group in self.live.groups() {
             let of_group = requests.get(group.routes.arn.as_str()).copied().unwrap_or(0);
-            let tells = of_group > 0 || (at_tick && self.ticks.is_multiple_of(IDLE_TICKS));
+            let tells = of_group > 0 || tells_idle;
             if tells && group.rotation_size() > 0 {
                 drained.per_target(
                     &group.routes.load_balancer,

@@ -14,7 +14,7 @@ use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, Target
 use super::super::targets::TargetId;
 use super::meters::FrontMeter;
 use super::target::Target;
-use crate::clock;
+use crate::clock::{self, speed};
 
 /// A serving thread, by which everything that it alone writes is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,9 +166,10 @@ impl Live {
 }
 
 fn ramp(routes: &TargetGroupRoutes, healthy_since: Option<Timestamp>) -> Option<(Instant, Duration)> {
+    // The ramp is climbed by the wall's clock, so that a request does not read the region's.
     let warm_for = Duration::try_from(clock::now().duration_since(healthy_since?)).unwrap_or_default();
     let left = routes.slow_start.checked_sub(warm_for).filter(|left| !left.is_zero())?;
-    Some((clock::instant().checked_sub(routes.slow_start - left)?, routes.slow_start))
+    Some((clock::instant().checked_sub(speed::wall(routes.slow_start - left))?, speed::wall(routes.slow_start)))
 }
 
 impl Table {

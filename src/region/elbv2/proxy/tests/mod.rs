@@ -414,7 +414,7 @@ async fn a_request_is_counted_where_its_target_is() {
     let bench = Bench::with(&[(&a, Standing::Healthy)]).await;
     bench.shares(3).await;
     bench.get("/elsewhere").await;
-    let mut drained = Drained::default();
+    let mut drained = Drained::new(1);
     for target in bench.live.targets() {
         let labels =
             TargetLabels { load_balancer: "app/lab/1", target_group: "targetgroup/light/1", zone: "us-east-1a" };

@@ -1,0 +1,85 @@
+//! How long things take in the region that take their time on AWS: a load balancer to become active, an instance to boot,
+//! a metric to be published. Region time, all of it.
+
+use std::time::Duration;
+
+use crate::stack::local::{Local, Profile};
+
+/// The next health check of a new target, and the look at a minute's metrics, lie at least so long (wall time) after what
+/// they look at: at speed 60 a region-second is 17 ms, and a process does not start in that.
+const FIRST_PROBE_WALL: Duration = Duration::from_millis(150);
+const PUBLICATION_WALL: Duration = Duration::from_millis(300);
+
+/// The delays in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delays {
+    /// From the launch of an instance until it is `running`.
+    pub running: Duration,
+    /// From the launch of an instance until its user data begins.
+    pub boot: Duration,
+    /// From the creation of a load balancer until it is `active`.
+    pub load_balancer: Duration,
+    /// Between the health checks of a new target until one succeeds, where its interval is not shorter.
+    pub first_probe: Duration,
+    /// From the end of a period until an alarm looks at its metrics.
+    pub publication: Duration,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self::of(Local::default())
+    }
+}
+
+impl Delays {
+    pub fn of(local: Local) -> Self {
+        let seconds = Duration::from_secs;
+        let delays = match local.delays {
+            Profile::Quick => Self {
+                running: Duration::ZERO,
+                boot: Duration::ZERO,
+                load_balancer: Duration::from_millis(500),
+                first_probe: Duration::from_millis(500),
+                publication: seconds(2),
+            },
+            // AWS promises none of these. An instance is running after seconds and has booted Amazon Linux in well under a
+            // minute; a load balancer takes "a few minutes" (ELB user guide, "Create an Application Load Balancer"); EC2 and
+            // Elastic Load Balancing send a minute's data when it is over, and alarms see them up to a minute later.
+            Profile::Aws => Self {
+                running: seconds(10),
+                boot: seconds(40),
+                load_balancer: seconds(150),
+                // The interval of the target group alone counts.
+                first_probe: Duration::MAX,
+                publication: seconds(60),
+            },
+        };
+        let boot = local.boot.unwrap_or(delays.boot);
+        Self {
+            boot,
+            running: delays.running.min(boot),
+            first_probe: delays.first_probe.max(FIRST_PROBE_WALL * local.speed),
+            publication: delays.publication.max(PUBLICATION_WALL * local.speed),
+            ..delays
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_time_of_ones_own_takes_the_place_of_the_profiles() {
+        let delays = Delays::of(Local { speed: 1, delays: Profile::Aws, boot: Some(Duration::from_secs(5)) });
+        assert_eq!((delays.running, delays.boot), (Duration::from_secs(5), Duration::from_secs(5)));
+        assert_eq!(delays.load_balancer, Duration::from_secs(150));
+    }
+
+    #[test]
+    fn a_fast_region_gives_processes_the_time_that_they_need() {
+        let delays = Delays::of(Local { speed: 60, ..Local::default() });
+        assert_eq!((delays.first_probe, delays.publication), (Duration::from_secs(9), Duration::from_secs(18)));
+        assert_eq!(Delays::default().publication, Duration::from_secs(2));
+    }
+}
