@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{History, stamp};
-use super::health::HEALTH_INTERVAL_SECONDS;
-use super::hooks::Hook;
+use super::hook::Hook;
 use super::member::{Member, Template};
 use super::mix::Purchase;
 use super::policy::Policy;
 use super::process::Process;
+use super::proposal::Proposal;
 use super::refresh::Refresh;
-use super::scaling::Proposal;
 use super::schedule::ScheduledAction;
 use super::settings::Settings;
 use crate::region::context::Context;
@@ -220,11 +219,6 @@ impl Group {
     /// Nothing is left of it.
     pub fn is_gone(&self) -> bool {
         self.deleting && self.members.is_empty() && self.launches.is_empty()
-    }
-
-    /// Looks at the instances after the health interval, unless that happens sooner anyway.
-    pub fn look_soon(&mut self, now: Timestamp) {
-        self.look_at(now + SignedDuration::from_secs(HEALTH_INTERVAL_SECONDS));
     }
 
     /// Looks at the instances at `time`, unless that happens sooner anyway.

@@ -66,6 +66,11 @@ pub fn replaceable(desired: i64, under_way: usize) -> usize {
 }
 
 impl Group {
+    /// Looks at the instances after the health interval, unless that happens sooner anyway.
+    pub fn look_soon(&mut self, now: Timestamp) {
+        self.look_at(now + SignedDuration::from_secs(HEALTH_INTERVAL_SECONDS));
+    }
+
     /// Looks at every instance and marks those that are unhealthy.
     pub(super) fn examine_members(&mut self, cx: &mut Context) {
         let mut look_again = None;

@@ -1,5 +1,5 @@
-//! Lifecycle hooks: an instance waits between its launch and its service, and between its drain and its end, until every
-//! hook is told to go on or its time is over (aws-semantics §9).
+//! Lifecycle hooks at work: an instance waits between its launch and its service, and between its drain and its end, until
+//! every hook is told to go on or its time is over (aws-semantics §9).
 //!
 //! `ABANDON` at launch terminates the instance, and another is launched; at the end both results end in termination, but
 //! `ABANDON` drops the other hooks. A hook's time can be prolonged by heartbeats, up to 100 times its timeout or 48 hours.
@@ -8,83 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{Status, stamp};
 use super::group::Group;
+use super::hook::{ActionResult, LifecycleAction, Transition};
 use super::member::Lifecycle;
 use crate::region::context::Context;
 use crate::region::signal::{InstanceState, Signal};
-
-/// No action lasts longer, whatever its heartbeats say: 48 hours, and so many times the hook's timeout.
-const LONGEST_SECONDS: i64 = 172_800;
-const HEARTBEATS_MAX: i64 = 100;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    Launching,
-    Terminating,
-}
-
-impl Transition {
-    pub const ALL: [Transition; 2] = [Transition::Launching, Transition::Terminating];
-
-    /// AWS's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Transition::Launching => "autoscaling:EC2_INSTANCE_LAUNCHING",
-            Transition::Terminating => "autoscaling:EC2_INSTANCE_TERMINATING",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|transition| transition.name() == name)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionResult {
-    Continue,
-    Abandon,
-}
-
-impl ActionResult {
-    /// AWS's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            ActionResult::Continue => "CONTINUE",
-            ActionResult::Abandon => "ABANDON",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        [ActionResult::Continue, ActionResult::Abandon].into_iter().find(|result| result.name() == name)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
-    pub name: String,
-    pub transition: Transition,
-    /// Seconds.
-    pub heartbeat: i64,
-    pub default_result: ActionResult,
-    /// `NotificationMetadata`, shown again.
-    pub metadata: Option<String>,
-}
-
-impl Hook {
-    /// The longest that one of its actions lasts, in seconds.
-    pub fn longest(&self) -> i64 {
-        LONGEST_SECONDS.min(HEARTBEATS_MAX * self.heartbeat)
-    }
-}
-
-/// An instance waits for a hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LifecycleAction {
-    pub hook: String,
-    /// Names the action, as the instance's id and the hook do together.
-    pub token: String,
-    pub started: Timestamp,
-    pub deadline: Timestamp,
-}
 
 impl Group {
     /// Has an instance wait for the hooks of a transition; `false` where there are none.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{self, Activity, Status, stamp};
 use super::group::{Failures, Group, PendingLaunch, Vacancy, VacancyCause};
-use super::hooks::Transition;
+use super::hook::Transition;
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Purchase;
 use super::process::Process;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::hooks::LifecycleAction;
+use super::hook::LifecycleAction;
 use super::mix::Purchase;
 
 /// A launch template and its version: as asked for (`$Latest`) in a group, resolved to a number in a member.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::settings::invalid;
+use super::parameters::invalid;
 use crate::region::wire::{ApiError, Params, Value};
 
 /// AWS's quota of overrides.

@@ -1,14 +1,16 @@
 //! EC2 Auto Scaling: groups that launch, replace and end instances, and the policies and schedules that size them.
 //!
 //! `model.rs` holds the groups and hands operations to `calls/`, signals and time to [`group::Group`]. A group's
-//! behaviour is split by noun: `launching` and `ending`, `health`, `hooks`, `scaling` (policies), `schedule`, `refresh`, `metrics`.
+//! behaviour is split by what it does: `launching` and `ending`, `health`, `hooks`, `scaling` (policies), `scheduling`, `refreshing`,
+//! `metrics`; what those act on has files below them (`member`, `hook`, `schedule`, `refresh`, `policy`, `proposal`).
 
 pub mod activity;
 mod calls;
 mod ending;
 pub mod group;
 pub mod health;
-pub mod hooks;
+pub mod hook;
+mod hooks;
 mod launching;
 pub mod member;
 pub mod metrics;
@@ -16,13 +18,17 @@ pub mod mix;
 #[cfg(test)]
 mod mixed_tests;
 pub mod model;
+mod parameters;
 pub mod policy;
 pub mod process;
 #[cfg(test)]
 mod properties;
+mod proposal;
 pub mod refresh;
+mod refreshing;
 mod scaling;
 pub mod schedule;
+mod scheduling;
 #[cfg(test)]
 mod scripted;
 pub mod settings;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::activity::Activity;
 use super::calls::OPERATIONS;
 use super::group::Group;
-use super::settings::invalid;
+use super::parameters::invalid;
 use crate::region::context::Context;
 use crate::region::signal::Signal;
 use crate::region::wire::operation;

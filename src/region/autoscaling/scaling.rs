@@ -9,54 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::group::{Cooldown, Group};
 use super::member::Member;
+use super::parameters::invalid;
 use super::policy::{Kind, Policy, Wish, amount_for};
 use super::process::Process;
-use super::settings::invalid;
+use super::proposal::{By, Caller, Proposal};
 use super::tracking::{self, Tracking};
 use crate::region::signal::{AlarmState, AlarmStateValue};
 use crate::region::wire::ApiError;
 
 /// How long a policy's wish stands without a new call of its alarm: a little more than the minute between two calls.
 const WISH_SECONDS: i64 = 90;
-
-/// Who made a policy act.
-#[derive(Clone, Debug)]
-pub enum Caller {
-    Alarm { name: String, state: AlarmStateValue },
-    User,
-}
-
-/// What a policy asks for.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    policy: String,
-    capacity: i64,
-    outward: bool,
-    caller: Caller,
-    /// The policy's warm-up.
-    warmup: i64,
-    by: By,
-}
-
-/// What kind of policy asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Tracking,
-    Step,
-    Simple { cooldown: i64 },
-}
-
-impl Proposal {
-    /// Completes "At … ⟨reason⟩ changing the desired capacity".
-    fn reason(&self) -> String {
-        match &self.caller {
-            Caller::Alarm { name, state } => {
-                format!("a monitor alarm {name} in state {} triggered policy {}", state.as_str(), self.policy)
-            }
-            Caller::User => format!("a user request executed policy {}", self.policy),
-        }
-    }
-}
 
 impl Group {
     /// The policy's warm-up: its own, else the group's, else the default cooldown.

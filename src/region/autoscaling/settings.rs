@@ -2,6 +2,7 @@
 
 use super::member::Template;
 use super::mix::Mix;
+use super::parameters::{capacity, invalid, seconds};
 use super::termination::TerminationPolicy;
 use crate::region::context::Context;
 use crate::region::facts::{Facts, SubnetFacts};
@@ -37,30 +38,6 @@ pub struct Settings {
     pub protect_new: bool,
     pub termination: Vec<TerminationPolicy>,
     pub capacity_rebalance: bool,
-}
-
-pub fn invalid(message: impl Into<String>) -> ApiError {
-    ApiError::new("ValidationError", message)
-}
-
-/// `Err` where `name` is there and out of range.
-pub fn seconds(params: &Params, name: &str, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
-    match params.int(name)? {
-        Some(value) if !range.contains(&value) => {
-            Err(invalid(format!("{name} must be between {} and {}", range.start(), range.end())))
-        }
-        value => Ok(value),
-    }
-}
-
-/// A capacity: not negative.
-pub fn capacity(params: &Params, name: &str) -> Result<Option<i64>, ApiError> {
-    match params.int(name)? {
-        Some(value) if value < 0 || value > i64::from(i32::MAX) => {
-            Err(invalid(format!("{name} must be a number from 0 to {}, not {value}", i32::MAX)))
-        }
-        value => Ok(value),
-    }
 }
 
 impl Settings {

@@ -1,9 +1,9 @@
 //! Lifecycle hooks and the actions that instances wait for.
 
 use super::super::group::Group;
-use super::super::hooks::{ActionResult, Hook, Transition};
+use super::super::hook::{ActionResult, Hook, Transition};
 use super::super::model::Autoscaling;
-use super::super::settings::{invalid, seconds};
+use super::super::parameters::{invalid, seconds};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 

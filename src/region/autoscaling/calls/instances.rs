@@ -5,7 +5,7 @@ use super::super::ending::leave_target_groups;
 use super::super::group::Group;
 use super::super::member::{Lifecycle, Member, Sickness};
 use super::super::model::Autoscaling;
-use super::super::settings::invalid;
+use super::super::parameters::invalid;
 use super::super::wire;
 use super::groups::user_request;
 use crate::region::context::Context;

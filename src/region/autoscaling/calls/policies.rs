@@ -2,8 +2,8 @@
 
 use super::super::group::Group;
 use super::super::model::Autoscaling;
+use super::super::parameters::{invalid, seconds};
 use super::super::policy::{Adjustment, AdjustmentType, Aggregation, Kind, Policy, Step, check_steps};
-use super::super::settings::{invalid, seconds};
 use super::super::tracking::{Metric, Tracking};
 use super::super::wire;
 use crate::region::context::Context;

@@ -6,8 +6,8 @@ use super::super::group::Group;
 use super::super::member::{Lifecycle, Member, Template};
 use super::super::mix::Mix;
 use super::super::model::Autoscaling;
+use super::super::parameters::{self, invalid};
 use super::super::refresh::{Preferences, Refresh, RefreshStatus, Spared};
-use super::super::settings::{self, invalid};
 use super::super::wire;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -110,7 +110,7 @@ fn outdated(
 }
 
 fn preferences(params: &Params) -> Result<Preferences, ApiError> {
-    let percent = |name: &str, range| settings::seconds(params, name, range);
+    let percent = |name: &str, range| parameters::seconds(params, name, range);
     let min_healthy = percent("MinHealthyPercentage", 0..=100)?.unwrap_or(90);
     let max_healthy = percent("MaxHealthyPercentage", 100..=200)?;
     if max_healthy.is_some_and(|max| max - min_healthy > 100) {
@@ -128,14 +128,14 @@ fn preferences(params: &Params) -> Result<Preferences, ApiError> {
     Ok(Preferences {
         min_healthy,
         max_healthy,
-        warmup: settings::seconds(params, "InstanceWarmup", 0..=86_400)?,
+        warmup: parameters::seconds(params, "InstanceWarmup", 0..=86_400)?,
         skip_matching: params.bool("SkipMatching")?.unwrap_or(false),
         auto_rollback: params.bool("AutoRollback")?.unwrap_or(false),
         protected: spared("ScaleInProtectedInstances", "Refresh")?,
         standby: spared("StandbyInstances", "Terminate")?,
         checkpoints,
         checkpoint_delay,
-        bake_seconds: settings::seconds(params, "BakeTime", 0..=LONGEST_SECONDS)?.unwrap_or(0),
+        bake_seconds: parameters::seconds(params, "BakeTime", 0..=LONGEST_SECONDS)?.unwrap_or(0),
         alarms: alarms(params)?,
     })
 }
@@ -151,7 +151,8 @@ fn checkpoints(params: &Params) -> Result<(Vec<i64>, i64), ApiError> {
     let all = all.filter(|all| all.iter().all(|percent| (1..=100).contains(percent)) && all.is_sorted_by(|a, b| a < b));
     let all =
         all.ok_or_else(|| invalid("CheckpointPercentages must be numbers from 1 to 100, each above the one before"))?;
-    let delay = settings::seconds(params, "CheckpointDelay", 0..=LONGEST_SECONDS)?.unwrap_or(CHECKPOINT_DELAY_SECONDS);
+    let delay =
+        parameters::seconds(params, "CheckpointDelay", 0..=LONGEST_SECONDS)?.unwrap_or(CHECKPOINT_DELAY_SECONDS);
     Ok((all, delay))
 }
 

@@ -2,8 +2,9 @@
 
 use super::super::group::Group;
 use super::super::model::Autoscaling;
+use super::super::parameters::{capacity, invalid};
 use super::super::schedule::{Bounds, Recurrence, ScheduledAction};
-use super::super::settings::{capacity, check_bounds, invalid};
+use super::super::settings::check_bounds;
 use super::super::wire;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};

@@ -2,7 +2,7 @@
 
 use super::super::group::{Group, Tag};
 use super::super::model::Autoscaling;
-use super::super::settings::invalid;
+use super::super::parameters::invalid;
 use super::super::wire;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
