@@ -22,6 +22,8 @@ pub mod store;
 pub mod widget;
 mod widget_chart;
 mod widget_metrics;
+mod widget_model;
+mod widget_reader;
 mod wire;
 
 #[cfg(test)]

@@ -4,14 +4,15 @@
 
 use jiff::tz::Offset;
 use jiff::{Span, Timestamp};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use super::query::Query;
 use super::statistics::Statistic;
 use super::store::Store;
-use super::wire::{invalid, is_period};
+use super::widget_model::{Axis, Widget};
+use super::widget_reader::Reader;
+use super::wire::invalid;
 use super::{widget_chart, widget_metrics};
-use crate::chart::{Color, Kind, Legend, Side, Theme};
+use crate::chart::{Kind, Legend, Theme};
 use crate::region::wire::{Answer, Params, Value};
 
 const BYTES_MAX: usize = 100 * 1024;
@@ -38,47 +39,6 @@ const KNOWN: [&str; 16] = [
     "title",
     "region",
 ];
-
-/// What to show.
-#[derive(Debug)]
-pub struct Widget {
-    pub title: String,
-    pub width: u32,
-    pub height: u32,
-    pub theme: Theme,
-    pub view: Kind,
-    pub stacked: bool,
-    /// One value over the whole range instead of one a period: for bars and pies.
-    pub whole_range: bool,
-    pub legend: Legend,
-    pub start: Timestamp,
-    pub end: Timestamp,
-    pub offset: Offset,
-    pub left: Axis,
-    pub right: Axis,
-    pub rows: Vec<Row>,
-    pub horizontal: Vec<crate::chart::Horizontal>,
-    pub vertical: Vec<crate::chart::Vertical>,
-}
-
-#[derive(Debug, Default)]
-pub struct Axis {
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-    pub label: Option<String>,
-    pub hides_units: bool,
-}
-
-/// One entry of `metrics`.
-#[derive(Debug)]
-pub struct Row {
-    pub query: Query,
-    /// As it was written; for labels.
-    pub stat: String,
-    pub color: Option<Color>,
-    pub side: Side,
-    pub visible: bool,
-}
 
 /// `GetMetricWidgetImage`
 pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, params: &Params) -> Answer {
@@ -107,95 +67,7 @@ pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, para
     Ok(Value::map().with("MetricWidgetImage", Value::Chart(Box::new(chart))))
 }
 
-/// Reads JSON and collects what is wrong with it.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
-    messages: Vec<Json>,
-}
-
 impl Reader {
-    /// Notes a mistake; gives `None`, so that reading can go on.
-    pub fn wrong<T>(&mut self, path: &str, message: impl Into<String>) -> Option<T> {
-        self.messages.push(json!({"dataPath": path, "message": message.into()}));
-        None
-    }
-
-    pub fn unknown_keys(&mut self, path: &str, fields: &Map<String, Json>, known: &[&str]) {
-        for key in fields.keys().filter(|key| !known.contains(&key.as_str())) {
-            self.wrong::<()>(&format!("{path}/{key}"), "Should NOT have additional properties");
-        }
-    }
-
-    pub fn text(&mut self, path: &str, fields: &Map<String, Json>, key: &str) -> Option<String> {
-        match fields.get(key)? {
-            Json::String(text) => Some(text.clone()),
-            _ => self.wrong(&format!("{path}/{key}"), "Should be string"),
-        }
-    }
-
-    pub fn number(&mut self, path: &str, fields: &Map<String, Json>, key: &str) -> Option<f64> {
-        let value = fields.get(key)?;
-        match value.as_f64() {
-            Some(number) => Some(number),
-            None => self.wrong(&format!("{path}/{key}"), "Should be number"),
-        }
-    }
-
-    pub fn flag(&mut self, path: &str, fields: &Map<String, Json>, key: &str) -> Option<bool> {
-        match fields.get(key)? {
-            Json::Bool(flag) => Some(*flag),
-            _ => self.wrong(&format!("{path}/{key}"), "Should be boolean"),
-        }
-    }
-
-    /// One of several words.
-    pub fn word<T: Copy>(
-        &mut self,
-        path: &str,
-        fields: &Map<String, Json>,
-        key: &str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
-        let text = self.text(path, fields, key)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        found.or_else(|| self.wrong(&format!("{path}/{key}"), format!("Should be one of: {}", names.join(", "))))
-    }
-
-    pub fn color(&mut self, path: &str, fields: &Map<String, Json>) -> Option<Color> {
-        let text = self.text(path, fields, "color")?;
-        Color::parse(&text).or_else(|| self.wrong(&format!("{path}/color"), "Should be a colour such as #1f77b4"))
-    }
-
-    pub fn period(&mut self, path: &str, fields: &Map<String, Json>) -> Option<i64> {
-        let number = self.number(path, fields, "period")?;
-        #[expect(clippy::cast_possible_truncation, reason = "the cast saturates; what is no whole number is refused")]
-        let period = number as i64;
-        if number.fract() == 0.0 && is_period(period) {
-            return Some(period);
-        }
-        self.wrong(&format!("{path}/period"), "Should be 1, 5, 10, 20, 30 or a multiple of 60")
-    }
-
-    pub fn statistic(&mut self, path: &str, fields: &Map<String, Json>) -> Option<(Statistic, String)> {
-        let text = self.text(path, fields, "stat")?;
-        match Statistic::parse(&text) {
-            Some(statistic) => Some((statistic, text)),
-            None => self
-                .wrong(&format!("{path}/stat"), "Should be Average, Sum, Minimum, Maximum, SampleCount, pNN or tmNN"),
-        }
-    }
-
-    fn object<'a>(&mut self, path: &str, value: Option<&'a Json>, known: &[&str]) -> Option<&'a Map<String, Json>> {
-        match value? {
-            Json::Object(fields) => {
-                self.unknown_keys(path, fields, known);
-                Some(fields)
-            }
-            _ => self.wrong(path, "Should be object"),
-        }
-    }
-
     fn widget(&mut self, fields: &Map<String, Json>, region: &str, now: Timestamp) -> Widget {
         let known: Vec<&str> = KNOWN.into_iter().chain(IGNORED).chain(["setPeriodToTimeRange"]).collect();
         self.unknown_keys("", fields, &known);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::math::{self, Series};
 use super::query::{self, Align, Query, Source};
 use super::store::{MetricId, Store};
-use super::widget::{Axis, Row, Widget};
+use super::widget_model::{Axis, Row, Widget};
 use crate::chart::{self, Chart, Kind, Side, XAxis, YAxis};
 
 /// Draws what the widget says; metrics without data stay in the legend.

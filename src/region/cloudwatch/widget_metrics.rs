@@ -7,7 +7,8 @@ use super::math;
 use super::query::{Query, Source};
 use super::statistics::Statistic;
 use super::store::MetricId;
-use super::widget::{Reader, Row};
+use super::widget_model::Row;
+use super::widget_reader::Reader;
 use crate::chart::{Horizontal, HorizontalFill, Side, Vertical, VerticalFill, seconds};
 
 const METRICS_MAX: usize = 500;

@@ -1,9 +1,13 @@
 //! The widget language: what is refused, what becomes a picture, and what its labels say.
 
+use serde_json::json;
+
 use super::*;
+use crate::chart::Side;
 use crate::region::cloudwatch::query::Source;
 use crate::region::cloudwatch::statistics::Samples;
 use crate::region::cloudwatch::store::MetricId;
+use crate::region::cloudwatch::widget_model::Row;
 
 fn now() -> Timestamp {
     "2026-11-21T10:00:00Z".parse().unwrap()

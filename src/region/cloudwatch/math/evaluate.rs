@@ -2,44 +2,10 @@
 //!
 //! Between two series a missing value counts as zero; a point that is no number (a division by zero) is left out.
 
-use std::ops::Range;
-
+use super::functions::{self, each};
 use super::parse::{Expression, Operator};
-use super::{Series, Value, functions};
-
-/// Finds metrics by a text and computes a statistic and period of each.
-pub type Search<'a> = dyn Fn(&str, &str, i64) -> Result<Vec<Series>, String> + 'a;
-
-/// What an expression can refer to.
-pub struct Scope<'a> {
-    /// Results by id.
-    pub results: Vec<(String, Value)>,
-    /// The ids that are metrics, in the order of the request: what `METRICS()` means.
-    pub metrics: Vec<String>,
-    /// Epoch seconds.
-    range: Range<i64>,
-    /// Whether periods begin at the range's start, instead of at whole multiples.
-    from_start: bool,
-    pub(super) search: &'a Search<'a>,
-}
-
-impl<'a> Scope<'a> {
-    pub fn new(range: Range<i64>, from_start: bool, search: &'a Search<'a>) -> Self {
-        Self { results: Vec::new(), metrics: Vec::new(), range, from_start, search }
-    }
-
-    pub fn get(&self, id: &str) -> Option<&Value> {
-        self.results.iter().find(|(name, _)| name == id).map(|(_, value)| value)
-    }
-
-    /// The times at which a series of this period may have values.
-    pub(super) fn times(&self, period: i64) -> impl Iterator<Item = i64> + use<> {
-        let period = period.max(1);
-        let Range { start, end } = self.range;
-        let first = if self.from_start { start } else { start.div_euclid(period) * period };
-        (0..).map(move |index| first + index * period).take_while(move |time| *time < end)
-    }
-}
+use super::scope::Scope;
+use super::{Series, Value};
 
 /// The value of an expression; the error names what is wrong with it.
 pub fn evaluate(expression: &Expression, scope: &Scope) -> Result<Value, String> {
@@ -69,21 +35,6 @@ pub fn evaluate(expression: &Expression, scope: &Scope) -> Result<Value, String>
                 arguments.iter().map(|argument| evaluate(argument, scope)).collect::<Result<Vec<_>, _>>()?;
             functions::call(name, arguments, scope)
         }
-    }
-}
-
-/// Applies a function to every value.
-pub(super) fn each(value: Value, apply: impl Fn(f64) -> f64) -> Result<Value, String> {
-    let series = |mut series: Series| {
-        series.points.values_mut().for_each(|value| *value = apply(*value));
-        series.points.retain(|_, value| value.is_finite());
-        series
-    };
-    match value {
-        Value::Number(number) => Ok(Value::Number(apply(number))),
-        Value::Series(one) => Ok(Value::Series(series(one))),
-        Value::List(list) => Ok(Value::List(list.into_iter().map(series).collect())),
-        Value::Text(text) => Err(format!("'{text}' is not a metric")),
     }
 }
 

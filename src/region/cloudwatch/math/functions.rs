@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::evaluate::{Scope, each};
+use super::scope::Scope;
 use super::{Series, Value};
 
 /// Calls a function by its name, which is in capitals.
@@ -63,6 +63,21 @@ pub(super) fn call(name: &str, mut arguments: Vec<Value>, scope: &Scope) -> Resu
         },
         ("FILL", [with]) => fill(first, with, scope),
         _ => Err(format!("the function {name} with {} argument(s) is not known", arguments.len() + 1)),
+    }
+}
+
+/// Applies a function to every value.
+pub(super) fn each(value: Value, apply: impl Fn(f64) -> f64) -> Result<Value, String> {
+    let series = |mut series: Series| {
+        series.points.values_mut().for_each(|value| *value = apply(*value));
+        series.points.retain(|_, value| value.is_finite());
+        series
+    };
+    match value {
+        Value::Number(number) => Ok(Value::Number(apply(number))),
+        Value::Series(one) => Ok(Value::Series(series(one))),
+        Value::List(list) => Ok(Value::List(list.into_iter().map(series).collect())),
+        Value::Text(text) => Err(format!("'{text}' is not a metric")),
     }
 }
 

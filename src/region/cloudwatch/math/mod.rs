@@ -1,15 +1,18 @@
 //! Metric math: expressions over series, as GetMetricData, alarms and widgets write them.
 //!
-//! `parse.rs` makes a tree of the text, `evaluate.rs` computes it, `functions.rs` has the named functions.
+//! `parse.rs` makes a tree of the text, `evaluate.rs` computes it, `functions.rs` has the named functions; `scope.rs` is
+//! what both can refer to.
 
 mod evaluate;
 mod functions;
 mod parse;
+mod scope;
 
 use std::collections::BTreeMap;
 
-pub use evaluate::{Scope, evaluate};
+pub use evaluate::evaluate;
 pub use parse::{Expression, parse};
+pub use scope::Scope;
 
 /// Values by time (epoch seconds), one a period.
 #[derive(Clone, Debug, Default, PartialEq)]
