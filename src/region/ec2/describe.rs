@@ -1,9 +1,10 @@
 //! How instances are shown: DescribeInstances, DescribeInstanceStatus, DescribeInstanceAttribute.
 
-use super::instances::{Instance, requested};
+use super::instances::{Instance, private_dns_name, requested};
 use super::listing::{self, Filters};
 use super::model::{Ec2, Operation};
 use super::network_interfaces::instance_interface;
+use super::security_groups::groups_value;
 use super::{tags, volumes};
 use crate::catalog::instance_types::{InstanceType, find};
 use crate::region::context::{ACCOUNT, Context};
@@ -54,12 +55,6 @@ fn state_name(state: InstanceState) -> &'static str {
         InstanceState::Stopping => "stopping",
         InstanceState::Stopped => "stopped",
     }
-}
-
-/// A private DNS name as the VPC's resolver would know it: `ip-127-31-0-4.ec2.internal`.
-pub fn private_dns_name(instance: &Instance, region: &str) -> String {
-    let host = format!("ip-{}", instance.private_address.to_string().replace('.', "-"));
-    if region == "us-east-1" { format!("{host}.ec2.internal") } else { format!("{host}.{region}.compute.internal") }
 }
 
 pub fn describe_instances(ec2: &Ec2, cx: &Context, params: &Params) -> Answer {
@@ -213,14 +208,6 @@ fn profile_value(profile: &str) -> Value {
         format!("arn:aws:iam::{ACCOUNT}:instance-profile/{profile}")
     };
     Value::map().with("arn", Value::from(arn))
-}
-
-/// Security groups with their names.
-pub fn groups_value(ec2: &Ec2, groups: &[String]) -> Value {
-    Value::list(groups.iter().map(|id| {
-        let name = ec2.security_groups.get(id).map_or("", |group| &*group.name);
-        Value::map().with("groupId", Value::from(&**id)).with("groupName", Value::from(name))
-    }))
 }
 
 /// Running instances, or with `IncludeAllInstances` all.

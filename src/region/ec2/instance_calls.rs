@@ -2,7 +2,7 @@
 
 use super::instance_types::credits;
 use super::instances::{self, Instance};
-use super::launch::user_data;
+use super::launch_data::user_data;
 use super::model::{Ec2, Operation, returned};
 use super::{describe, images, rules};
 use crate::catalog::instance_types;

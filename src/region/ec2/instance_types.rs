@@ -7,9 +7,9 @@ use super::instances::requested;
 use super::listing::{self, Filters};
 use super::model::{Ec2, Operation};
 use super::tags::Tags;
-use super::zones;
 use crate::catalog::instance_types::{InstanceType, TYPES, find};
 use crate::region::context::Context;
+use crate::region::ec2::network::zones;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// The operations of this file, as they are declared.

@@ -10,8 +10,8 @@ use std::net::Ipv4Addr;
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::Ec2;
+use super::root_volume::RootVolume;
 use super::tags::Tags;
-use super::volumes::RootVolume;
 use crate::region::context::Context;
 use crate::region::facts::InstanceFacts;
 use crate::region::signal::{Boot, InstanceState, Signal};
@@ -172,6 +172,17 @@ impl Instances {
             cx.send(Signal::InstanceState { instance: id.to_owned(), state });
         }
     }
+}
+
+/// A private DNS name as the VPC's resolver would know it: `ip-127-31-0-4.ec2.internal`.
+pub fn private_dns_name(instance: &Instance, region: &str) -> String {
+    let host = format!("ip-{}", instance.private_address.to_string().replace('.', "-"));
+    if region == "us-east-1" { format!("{host}.ec2.internal") } else { format!("{host}.{region}.compute.internal") }
+}
+
+/// The instances that have an address of a subnet.
+pub fn in_subnet<'a>(ec2: &'a Ec2, subnet: &str) -> impl Iterator<Item = &'a Instance> {
+    ec2.instances.all.values().filter(move |instance| instance.occupies() && instance.subnet == subnet)
 }
 
 pub fn not_found(ids: &[&str]) -> ApiError {

@@ -2,42 +2,19 @@
 
 use std::net::Ipv4Addr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
-use super::instances::{Instance, MetadataOptions};
-use super::launch_templates::{USER_DATA_BYTES_MAX, overlaid, resolve};
+use super::instances::{Instance, MetadataOptions, in_subnet};
+use super::launch_data::{launch_parameters, user_data};
+use super::launch_templates::{overlaid, resolve};
 use super::model::{Ec2, Operation};
+use super::root_volume::RootVolume;
 use super::rules::groups_for_launch;
-use super::subnets::Subnet;
 use super::tags::{self, Tags};
-use super::volumes::RootVolume;
 use super::{describe, images, instance_types};
 use crate::catalog;
 use crate::region::context::{ACCOUNT, Context};
+use crate::region::ec2::network::subnets::Subnet;
 use crate::region::signal::{InstanceState, Launch, Signal};
 use crate::region::wire::{Answer, ApiError, Params, Value};
-
-/// What RunInstances and a launch template's data have in common. What the embedded region has only one of is taken at
-/// that value: it is AWS's default.
-macro_rules! launch_parameters {
-    () => {
-        "ImageId InstanceType KeyName UserData SecurityGroupId[] SecurityGroup[] IamInstanceProfile{Arn Name} \
-         Monitoring{Enabled} EbsOptimized DisableApiTermination DisableApiStop InstanceInitiatedShutdownBehavior=stop|terminate \
-         Placement{AvailabilityZone Tenancy=default} CreditSpecification{CpuCredits=standard|unlimited} \
-         MetadataOptions{HttpTokens HttpPutResponseHopLimit HttpEndpoint HttpProtocolIpv6=disabled InstanceMetadataTags} \
-         InstanceMarketOptions{MarketType=spot SpotOptions{MaxPrice SpotInstanceType=one-time InstanceInterruptionBehavior=terminate}} \
-         BlockDeviceMapping[]{DeviceName Ebs{VolumeSize VolumeType Iops Throughput Encrypted DeleteOnTermination}} \
-         NetworkInterface[]{DeviceIndex=0 SubnetId SecurityGroupId[] AssociatePublicIpAddress PrivateIpAddress Description \
-         DeleteOnTermination=true InterfaceType=interface NetworkCardIndex=0} \
-         +tags=instance|volume|network-interface|spot-instances-request \
-         CapacityReservationSpecification{CapacityReservationPreference=open} HibernationOptions{Configured=false} \
-         EnclaveOptions{Enabled=false} MaintenanceOptions{AutoRecovery=default} \
-         NetworkPerformanceOptions{BandwidthWeighting=default} \
-         PrivateDnsNameOptions{HostnameType=ip-name EnableResourceNameDnsARecord=false EnableResourceNameDnsAAAARecord=false}"
-    };
-}
-pub(super) use launch_parameters;
 
 /// The operation that launches, as it is declared.
 pub const OPERATIONS: &[Operation] = &[
@@ -167,20 +144,6 @@ fn counts(params: &Params) -> Result<(usize, usize), ApiError> {
     Ok((min, max))
 }
 
-/// The decoded user data of a launch or of a template.
-pub fn user_data(data: &Params) -> Result<Vec<u8>, ApiError> {
-    let Some(text) = data.text("UserData") else { return Ok(Vec::new()) };
-    let compact: String = text.split_ascii_whitespace().collect();
-    let decoded = BASE64
-        .decode(compact)
-        .map_err(|_| ApiError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."))?;
-    if decoded.len() > USER_DATA_BYTES_MAX {
-        let message = format!("User data is limited to {USER_DATA_BYTES_MAX} bytes");
-        return Err(ApiError::new("InvalidParameterValue", message));
-    }
-    Ok(decoded)
-}
-
 /// Checks the parameters of a launch and fills in what they leave open.
 fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
     let image = images::resolve(data.required("ImageId")?)?;
@@ -271,11 +234,6 @@ fn interface(data: &Params) -> Result<Params, ApiError> {
         return Err(ApiError::new("InvalidParameterCombination", message));
     }
     Ok(interface)
-}
-
-/// The instances that have an address of a subnet.
-pub fn in_subnet<'a>(ec2: &'a Ec2, subnet: &str) -> impl Iterator<Item = &'a Instance> {
-    ec2.instances.all.values().filter(move |instance| instance.occupies() && instance.subnet == subnet)
 }
 
 /// The private address that a launch asks for: one of the subnet's range that nobody has. The default subnets' addresses

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::images;
-use super::launch::launch_parameters;
+use super::launch_data::{launch_parameters, user_data};
 use super::listing::{self, Filters};
 use super::model::{Ec2, Operation};
 use super::tags::{self, Tags};
@@ -63,8 +63,6 @@ pub const OPERATIONS: &[Operation] = &[
 /// AWS's quotas.
 const TEMPLATES_MAX: usize = 5000;
 const VERSIONS_MAX: usize = 10_000;
-/// AWS's bound on user data, before base64: 16 KB.
-pub const USER_DATA_BYTES_MAX: usize = 16 * 1024;
 
 #[derive(Clone, Debug)]
 pub struct LaunchTemplate {
@@ -198,7 +196,7 @@ pub fn resolve<'a>(
 /// `LaunchTemplateData` of a request, checked as far as AWS checks it before a launch.
 fn data_of(params: &Params) -> Result<Params, ApiError> {
     let data = params.map("LaunchTemplateData").ok_or_else(|| ApiError::missing("LaunchTemplateData"))?;
-    super::launch::user_data(&data)?;
+    user_data(&data)?;
     Ok(data)
 }
 

@@ -1,6 +1,7 @@
 //! What every Describe operation shares: explicit ids, filters with wildcards, and pages.
 
-use super::tags::Tags;
+use std::collections::BTreeMap;
+
 use crate::region::wire::{ApiError, Params, Value};
 
 /// AWS's bound on the filters of one call.
@@ -27,7 +28,11 @@ impl Filters {
 
     /// Whether a resource passes. `field` answers the resource's values of a filter that is not about tags, and `None`
     /// for a name that means nothing to its kind of resource.
-    pub fn keep(&self, tags: &Tags, field: impl Fn(&str) -> Option<Vec<String>>) -> Result<bool, ApiError> {
+    pub fn keep(
+        &self,
+        tags: &BTreeMap<String, String>,
+        field: impl Fn(&str) -> Option<Vec<String>>,
+    ) -> Result<bool, ApiError> {
         for (name, wanted) in &self.0 {
             let values = if let Some(key) = name.strip_prefix("tag:") {
                 tags.get(key).cloned().into_iter().collect()
@@ -139,6 +144,7 @@ pub fn answer(list: &str, items: Vec<Value>, token: Option<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::region::ec2::tags::Tags;
 
     fn params(form: &str) -> Params {
         crate::region::wire::query::parse(form.as_bytes()).unwrap()

@@ -12,10 +12,10 @@ use super::network::Network;
 use super::security_groups::{self, SecurityGroups};
 use super::tags::{self, Tags};
 use super::{
-    describe, images, instance_calls, instance_types, internet_gateways, launch, network_acls, network_interfaces,
-    route_tables, rules, spot_prices, subnets, volumes, vpcs, zones,
+    describe, images, instance_calls, instance_types, launch, network_interfaces, rules, spot_prices, volumes,
 };
 use crate::region::context::Context;
+use crate::region::ec2::network::{internet_gateways, network_acls, route_tables, subnets, vpcs, zones};
 use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, SubnetFacts};
 use crate::region::ids::Ids;
 use crate::region::signal::Signal;
@@ -149,7 +149,7 @@ impl Ec2 {
         Some(MetadataFacts {
             instance: instance.facts(),
             architecture: describe::architecture(instance).to_owned(),
-            host_name: describe::private_dns_name(instance, &region),
+            host_name: instances::private_dns_name(instance, &region),
             region,
             mac: instance.mac.clone(),
             reservation: instance.reservation.clone(),

@@ -7,15 +7,22 @@
 //! default subnet: its public address, and what its metadata say. Routes and gateways are kept and shown, and no packet is
 //! held up by them.
 
+pub mod cidr;
+pub mod internet_gateways;
+pub mod network_acls;
+pub mod route_tables;
+pub mod subnets;
+pub mod vpcs;
+pub mod zones;
+
 use std::collections::BTreeMap;
 
-use super::cidr::Cidr;
-use super::internet_gateways::InternetGateway;
-use super::network_acls::NetworkAcl;
-use super::route_tables::RouteTable;
-use super::subnets::Subnet;
-use super::vpcs::Vpc;
-use super::zones;
+use self::cidr::Cidr;
+use self::internet_gateways::InternetGateway;
+use self::network_acls::NetworkAcl;
+use self::route_tables::RouteTable;
+use self::subnets::Subnet;
+use self::vpcs::Vpc;
 use crate::region::addresses::{VPC_CIDR, net_cidr};
 use crate::region::ids::Ids;
 use crate::region::wire::ApiError;

@@ -1,10 +1,10 @@
 //! Network interfaces: an instance has one, a load balancer one in each of its zones. They are derived from their owners;
 //! none can be created.
 
-use super::describe::{groups_value, private_dns_name};
-use super::instances::Instance;
+use super::instances::{Instance, private_dns_name};
 use super::listing::{self, Filters, known_ids};
 use super::model::{Ec2, Operation};
+use super::security_groups::groups_value;
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::facts::LoadBalancerNode;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::listing::{self, Filters, known_ids};
 use super::model::{Ec2, Operation};
-use super::rules::{Rule, Source, permissions_value};
+use super::rule::{Rule, Source, permissions_value};
 use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
 use crate::region::ids::Ids;
@@ -165,6 +165,14 @@ pub fn describe_security_groups(ec2: &Ec2, cx: &Context, params: &Params) -> Ans
             .with("tagSet", tags::value(&group.tags))
     };
     Ok(listing::answer("securityGroupInfo", page.into_iter().map(row).collect(), token))
+}
+
+/// Security groups with their names.
+pub fn groups_value(ec2: &Ec2, groups: &[String]) -> Value {
+    Value::list(groups.iter().map(|id| {
+        let name = ec2.security_groups.get(id).map_or("", |group| &*group.name);
+        Value::map().with("groupId", Value::from(&**id)).with("groupName", Value::from(name))
+    }))
 }
 
 fn field(group: &SecurityGroup, name: &str) -> Option<Vec<String>> {

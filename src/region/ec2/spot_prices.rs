@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::listing::{self, Filters};
 use super::model::Operation;
 use super::tags::Tags;
-use super::zones;
 use crate::catalog::prices;
 use crate::region::context::Context;
+use crate::region::ec2::network::zones;
 use crate::region::wire::{Answer, ApiError, Params, Value, xml};
 
 /// The operations of this file, as they are declared.

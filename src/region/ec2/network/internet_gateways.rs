@@ -1,10 +1,10 @@
 //! Internet gateways: attached to one VPC at most, and the only target that a route of the region may have.
 
-use super::listing::{self, Filters, known_ids};
-use super::model::{Ec2, Operation, returned};
-use super::network::{Network, in_use};
-use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
+use crate::region::ec2::listing::{self, Filters, known_ids};
+use crate::region::ec2::model::{Ec2, Operation, returned};
+use crate::region::ec2::network::{Network, in_use};
+use crate::region::ec2::tags::{self, Tags};
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// The operations of this file, as they are declared.

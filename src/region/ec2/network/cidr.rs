@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use crate::region::wire::{ApiError, Params};
+
 /// A range such as `10.0.0.0/16`; its host bits are cleared, as AWS stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cidr {
@@ -55,6 +57,20 @@ impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}/{}", Ipv4Addr::from(self.address), self.length)
     }
+}
+
+/// The range of a request's `CidrBlock`: /16 to /28, as AWS has it; `kind` is `Vpc` or `Subnet`.
+pub fn requested_cidr(params: &Params, kind: &str) -> Result<Cidr, ApiError> {
+    let text = params.required("CidrBlock")?;
+    let malformed = || {
+        let message = format!("Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block.");
+        ApiError::new("InvalidParameterValue", message)
+    };
+    let cidr = Cidr::parse(text).ok_or_else(malformed)?;
+    if (16..=28).contains(&cidr.length()) {
+        return Ok(cidr);
+    }
+    Err(ApiError::new(&format!("Invalid{kind}.Range"), format!("The CIDR '{text}' is invalid.")))
 }
 
 #[cfg(test)]

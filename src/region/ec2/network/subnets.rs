@@ -1,14 +1,13 @@
 //! Subnets: a part of a VPC's range in one zone.
 
-use super::cidr::Cidr;
-use super::launch::in_subnet;
-use super::listing::{self, Filters, known_ids};
-use super::model::{Ec2, Operation, returned};
-use super::network::{Network, in_use};
-use super::tags::{self, Tags};
-use super::vpcs::requested_cidr;
+use super::cidr::{Cidr, requested_cidr};
 use super::zones::{self, zone_id};
 use crate::region::context::{ACCOUNT, Context};
+use crate::region::ec2::instances::in_subnet;
+use crate::region::ec2::listing::{self, Filters, known_ids};
+use crate::region::ec2::model::{Ec2, Operation, returned};
+use crate::region::ec2::network::{Network, in_use};
+use crate::region::ec2::tags::{self, Tags};
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// The operations of this file, as they are declared.

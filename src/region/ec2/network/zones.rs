@@ -1,10 +1,10 @@
 //! The region's zones, and what else an account learns about its place: regions and account attributes.
 
-use super::listing::Filters;
-use super::model::Operation;
-use super::network::Network;
-use super::tags::Tags;
 use crate::region::context::Context;
+use crate::region::ec2::listing::Filters;
+use crate::region::ec2::model::Operation;
+use crate::region::ec2::network::Network;
+use crate::region::ec2::tags::Tags;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// The operations of this file, as they are declared.

@@ -1,14 +1,14 @@
 //! VPCs: created, described, their attributes, deleted once nothing is left in them.
 
-use super::cidr::Cidr;
-use super::listing::{self, Filters, known_ids};
-use super::model::{Ec2, Operation, returned};
-use super::network::{Network, in_use};
+use super::cidr::{Cidr, requested_cidr};
 use super::network_acls::NetworkAcl;
 use super::route_tables::RouteTable;
-use super::security_groups;
-use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
+use crate::region::ec2::listing::{self, Filters, known_ids};
+use crate::region::ec2::model::{Ec2, Operation, returned};
+use crate::region::ec2::network::{Network, in_use};
+use crate::region::ec2::security_groups;
+use crate::region::ec2::tags::{self, Tags};
 use crate::region::ids::Ids;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -75,20 +75,6 @@ impl Vpc {
             .with("isDefault", Value::from(self.is_default))
             .with("tagSet", tags::value(&self.tags))
     }
-}
-
-/// The range of a request's `CidrBlock`: /16 to /28, as AWS has it; `kind` is `Vpc` or `Subnet`.
-pub fn requested_cidr(params: &Params, kind: &str) -> Result<Cidr, ApiError> {
-    let text = params.required("CidrBlock")?;
-    let malformed = || {
-        let message = format!("Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block.");
-        ApiError::new("InvalidParameterValue", message)
-    };
-    let cidr = Cidr::parse(text).ok_or_else(malformed)?;
-    if (16..=28).contains(&cidr.length()) {
-        return Ok(cidr);
-    }
-    Err(ApiError::new(&format!("Invalid{kind}.Range"), format!("The CIDR '{text}' is invalid.")))
 }
 
 /// A new VPC comes with its main route table and its default security group.

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::cidr::Cidr;
-use super::listing::{self, Filters, known_ids};
-use super::model::{Operation, returned};
-use super::network::{Network, in_use};
-use super::tags::{self, Tags};
 use crate::region::context::{ACCOUNT, Context};
+use crate::region::ec2::listing::{self, Filters, known_ids};
+use crate::region::ec2::model::{Operation, returned};
+use crate::region::ec2::network::{Network, in_use};
+use crate::region::ec2::tags::{self, Tags};
 use crate::region::ids::Ids;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
