@@ -8,7 +8,7 @@ use super::actions::Action;
 use super::attributes::{Attributes, Table};
 use super::model::Elbv2;
 use super::page;
-use super::rules::Rule;
+use super::rule::Rule;
 use super::tags::{self, Tags};
 use super::target_groups::port_of;
 use crate::region::context::Context;

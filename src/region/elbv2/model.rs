@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::listeners::Listener;
 use super::load_balancers::LoadBalancer;
+use super::target::TargetId;
 use super::target_groups::TargetGroup;
-use super::targets::TargetId;
 use crate::region::context::Context;
 use crate::region::facts::{LoadBalancerFacts, LoadBalancerNode, TargetGroupFacts};
 use crate::region::signal::{Measurement, Signal, Statistics, TargetState};

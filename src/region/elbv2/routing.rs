@@ -12,8 +12,8 @@ use super::actions::Action;
 use super::conditions::{Asked, Condition};
 use super::load_balancers::LoadBalancer;
 use super::model::Elbv2;
+use super::target::TargetId;
 use super::target_groups::TargetGroup;
-use super::targets::TargetId;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routing {

@@ -5,6 +5,7 @@ use super::conditions::Condition;
 use super::listeners::Listener;
 use super::model::Elbv2;
 use super::page;
+use super::rule::Rule;
 use super::tags::{self, Tags};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -12,16 +13,6 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 /// For one load balancer, default rules not counted. AWS's quota is 100 and can be raised; here it only bounds memory.
 const RULES_MAX: usize = 5000;
 const PRIORITY_MAX: u32 = 50_000;
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    pub arn: String,
-    pub conditions: Vec<Condition>,
-    pub action: Action,
-    /// The `Order` that the action was given.
-    pub order: Option<i64>,
-    pub tags: Tags,
-}
 
 impl Elbv2 {
     pub(super) fn create_rule(&mut self, cx: &mut Context, params: &Params) -> Answer {

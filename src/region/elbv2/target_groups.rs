@@ -8,7 +8,7 @@ use super::health::{HealthCheck, Matcher};
 use super::model::{Elbv2, check_name};
 use super::page;
 use super::tags::{self, Tags};
-use super::targets::{Target, TargetId};
+use super::target::{Target, TargetId};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 

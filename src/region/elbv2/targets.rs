@@ -1,12 +1,12 @@
 //! Targets: registration, deregistration, and what their health checks mean for them.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Duration;
+use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::health::{Health, Unused};
+use super::health::Unused;
 use super::model::Elbv2;
+use super::target::{TERMINATED_STAYS, Target, TargetId};
 use super::target_groups::{TargetGroup, port_of};
 use crate::region::context::Context;
 use crate::region::facts::InstanceFacts;
@@ -15,48 +15,6 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's quota for one target group.
 const TARGETS_MAX: usize = 1000;
-/// How long a target stays after its instance was terminated; then it is deregistered, as AWS does by itself.
-const TERMINATED_STAYS: Duration = Duration::from_secs(60);
-
-/// An instance may be registered several times, with different ports.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetId {
-    pub instance: String,
-    pub port: u16,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Target {
-    /// Both stay the same as long as the instance lives.
-    pub address: Ipv4Addr,
-    pub zone: String,
-    pub instance_state: InstanceState,
-    pub health: Health,
-    /// The state that was last told to the other services.
-    announced: Option<TargetState>,
-    /// When its instance was terminated.
-    terminated: Option<Timestamp>,
-}
-
-impl Target {
-    fn new(instance: &InstanceFacts) -> Self {
-        Self {
-            address: instance.address,
-            zone: instance.zone.clone(),
-            instance_state: instance.state,
-            health: Health::default(),
-            announced: None,
-            terminated: None,
-        }
-    }
-
-    /// When this target next needs attention.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        let gone = self.terminated.map(|at| at + TERMINATED_STAYS);
-        self.health.deadline().into_iter().chain(gone).min()
-    }
-}
-
 impl Elbv2 {
     pub(super) fn register_targets(&mut self, cx: &mut Context, params: &Params) -> Answer {
         let group = self.target_group_mut(params.required("TargetGroupArn")?)?;

@@ -17,7 +17,7 @@ use super::decision::{self, Step};
 use super::exchange::{End, Exchange, Plan};
 use super::framing::{Decoder, Framing};
 use super::head;
-use super::listener::Open;
+use super::listening::Open;
 use super::meters::FrontMeter;
 use super::rewrite::{ClientFields, Connection};
 use super::table::Table;

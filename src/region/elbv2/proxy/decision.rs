@@ -10,11 +10,13 @@ use super::super::conditions::Asked;
 use super::answers::{self, Answer, Origin};
 use super::cookies;
 use super::exchange::Plan;
-use super::framing::{self, Framing, TransferEncoding};
+use super::framing::{self, Framing};
 use super::head::RequestHead;
+use super::lane::LaneIndex;
+use super::length::TransferEncoding;
 use super::meters::FrontMeter;
 use super::rewrite::{self, ClientFields, Connection, Onward};
-use super::table::{LaneIndex, Table};
+use super::table::Table;
 use super::target::InFlight;
 use crate::clock;
 

@@ -3,7 +3,8 @@
 //! Two servers that read one head differently disagree about where the next message begins. So whatever is ambiguous is
 //! either refused or written anew in one way, after which neither connection is used again.
 
-use super::head::{Field, Fields};
+use super::head::Fields;
+use super::length::{Ambiguous, TransferEncoding};
 
 /// A size of a chunk has so many hexadecimal digits at most; more would be a body beyond 2^60 bytes.
 const SIZE_DIGITS_MAX: u8 = 15;
@@ -36,10 +37,6 @@ pub fn of_request(fields: &Fields<'_>, old: bool) -> Result<Framing, u16> {
     }
 }
 
-/// A response is framed in a way that may be read as two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ambiguous;
-
 /// A response's body; the request's method and the status decide whether there is one at all (RFC 9112 §6.3).
 ///
 /// # Errors
@@ -53,53 +50,6 @@ pub fn of_response(fields: &Fields<'_>, to_head: bool, status: u16) -> Result<Fr
         _ => return Err(Ambiguous),
     };
     Ok(if to_head || matches!(status, 204 | 304) { Framing::Empty } else { framing })
-}
-
-/// What all Transfer-Encoding fields of a head say together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TransferEncoding {
-    #[default]
-    None,
-    Chunked,
-    Identity,
-    /// More than one coding, each of which is known.
-    Repeated,
-    Other,
-}
-
-impl TransferEncoding {
-    pub fn and(self, value: &[u8]) -> Self {
-        let mut all = self;
-        for coding in value.split(|byte| *byte == b',') {
-            let coding = coding.trim_ascii();
-            let this = if coding.eq_ignore_ascii_case(b"chunked") {
-                Self::Chunked
-            } else if coding.eq_ignore_ascii_case(b"identity") {
-                Self::Identity
-            } else {
-                Self::Other
-            };
-            all = match (all, this) {
-                (Self::None, this) => this,
-                (Self::Other, _) | (_, Self::Other) => Self::Other,
-                _ => Self::Repeated,
-            };
-        }
-        all
-    }
-}
-
-/// What all Content-Length fields of a head say together: `Err` when that is no one number of digits only.
-pub fn content_length(field: &Field<'_>, known: Result<Option<u64>, Ambiguous>) -> Result<Option<u64>, Ambiguous> {
-    let value = field.value;
-    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Ambiguous);
-    }
-    let length = value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0'));
-    match known? {
-        Some(other) if other != length => Err(Ambiguous),
-        _ => Ok(Some(length)),
-    }
 }
 
 /// Takes a body apart.

@@ -17,9 +17,10 @@ use super::super::conditions::Condition;
 use super::super::routing::{
     Algorithm, ForwardedFor, ListenerRoutes, Routing, Settings, Standing, TargetGroupRoutes, TargetRoute,
 };
-use super::super::targets::TargetId;
-use super::listener::Listening;
-use super::table::{LaneIndex, Live};
+use super::super::target::TargetId;
+use super::lane::LaneIndex;
+use super::listening::Listening;
+use super::table::Live;
 use crate::clock;
 
 /// The mark of a request that the proxy wrote.

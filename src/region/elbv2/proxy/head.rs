@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
 
-use super::framing::{self, Ambiguous, TransferEncoding};
+use super::length::{Ambiguous, TransferEncoding, content_length};
 
 pub type Field<'b> = httparse::Header<'b>;
 
@@ -124,7 +124,7 @@ impl<'b> Fields<'b> {
                 self.host = text();
             }
             Name::ContentLength => {
-                self.content_length = framing::content_length(field, self.content_length);
+                self.content_length = content_length(field.value, self.content_length);
                 self.lengths += 1;
             }
             Name::TransferEncoding => self.transfer_encoding = self.transfer_encoding.and(field.value),

@@ -24,7 +24,10 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod head;
+mod lane;
+mod length;
 mod listener;
+mod listening;
 mod meters;
 mod rewrite;
 mod table;
@@ -46,9 +49,10 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::listener::Listening;
+use self::lane::LaneIndex;
+use self::listening::Listening;
 use self::meters::{Drained, TargetLabels, network};
-use self::table::{LaneIndex, Live, Table};
+use self::table::{Live, Table};
 use self::workers::Workers;
 use crate::clock::{self, speed};
 use crate::platform::processes;

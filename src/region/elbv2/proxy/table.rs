@@ -11,14 +11,11 @@ use tokio::sync::Notify;
 
 use super::super::actions::Forward;
 use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, TargetGroupRoutes};
-use super::super::targets::TargetId;
+use super::super::target::TargetId;
+use super::lane::LaneIndex;
 use super::meters::FrontMeter;
-use super::target::Target;
+use super::target::{Target, tag};
 use crate::clock::{self, speed};
-
-/// A serving thread, by which everything that it alone writes is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneIndex(pub usize);
 
 /// A load balancer, for its meters.
 #[derive(Debug)]
@@ -238,14 +235,6 @@ impl Member {
             clock::instant().duration_since(since).as_secs_f64() >= whole.as_secs_f64() * fastrand::f64()
         })
     }
-}
-
-/// FNV-1a: a cookie needs to tell targets apart, not to keep a secret.
-pub fn tag(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::super::routing::TargetRoute;
-use super::super::targets::TargetId;
+use super::super::target::TargetId;
+use super::lane::LaneIndex;
 use super::meters::TargetMeter;
-use super::table::{self, LaneIndex};
 
 /// How long a target may take to accept a connection; then the answer is 504 (user guide, "HTTP 504: Gateway timeout").
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ impl Target {
         Self {
             group: group.to_owned(),
             id: route.id.clone(),
-            tag: table::tag(&format!("{}:{}", route.id.instance, route.id.port)),
+            tag: tag(&format!("{}:{}", route.id.instance, route.id.port)),
             route,
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             minute: Default::default(),
@@ -172,4 +172,12 @@ impl Drop for InFlight {
             self.target.drained.notify_one();
         }
     }
+}
+
+/// FNV-1a: a cookie needs to tell targets apart, not to keep a secret.
+pub fn tag(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
 }

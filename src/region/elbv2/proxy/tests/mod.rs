@@ -22,7 +22,7 @@ use super::super::conditions::Condition;
 use super::super::routing::{
     Algorithm, ForwardedFor, ListenerRoutes, Routing, Settings, Standing, TargetGroupRoutes, TargetRoute,
 };
-use super::super::targets::TargetId;
+use super::super::target::TargetId;
 use super::*;
 use crate::region::addresses::BLOCKS;
 use crate::region::wire::{Params, Service, Value};

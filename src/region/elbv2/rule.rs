@@ -1,0 +1,15 @@
+//! One rule of a listener; `rules` has the operations.
+
+use super::actions::Action;
+use super::conditions::Condition;
+use super::tags::Tags;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    pub arn: String,
+    pub conditions: Vec<Condition>,
+    pub action: Action,
+    /// The `Order` that the action was given.
+    pub order: Option<i64>,
+    pub tags: Tags,
+}
