@@ -21,6 +21,7 @@
 //! resources    one file per AWS type, and AWS as a provider
 //! engine       diff, plan, scheduler, apply, lock, adopt, plan file
 //! region       the embedded region: an AWS endpoint with a real data plane (imports none of aws, cloud, resource, resources, engine)
+//! chaos        what is broken on purpose, and whom it strikes
 //! workload     the sample application that instances run
 //! result       a benchmark's result and its store on disk
 //! benchmark    scenario → load → what the client measured → CloudWatch → RunResult
@@ -60,6 +61,7 @@
 pub mod aws;
 pub mod benchmark;
 pub mod catalog;
+pub mod chaos;
 pub mod chart;
 pub mod cli;
 pub mod clock;

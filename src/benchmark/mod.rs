@@ -5,11 +5,12 @@
 //! `worker.rs` carries it with `client.rs` (a connection) and `pool.rs` (the connections of an open load) and counts into
 //! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
 //! `spread.rs` for times. `threshold.rs` and
-//! `judge.rs` judge. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
+//! `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
 //! meanwhile. `metrics.rs` says what
 //! CloudWatch should show of a run and `cloudwatch.rs` waits for it. What is kept, and where, is `crate::result`.
 
 pub mod arrivals;
+pub mod chaos;
 pub mod client;
 pub mod cloudwatch;
 pub mod collector;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::chaos;
 use super::cloudwatch::{self, Collect};
 use super::load::{self, Measured, Target};
 use super::metrics::{MetricsTarget, load_bands};
@@ -11,6 +12,7 @@ use super::scenario::{Scenario, default_path};
 use super::watch::{self, Looks};
 use super::{judge, setup};
 use crate::catalog::prices;
+use crate::chaos::strike;
 use crate::document::suggest;
 use crate::engine::Engine;
 use crate::engine::price;
@@ -50,6 +52,9 @@ pub struct Bench<'a> {
 pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let url = url(bench.status)?;
     let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
+    for step in &bench.scenario.chaos {
+        strike::check(step.strike.kind, bench.engine.clients().provider)?;
+    }
     let setup = setup::prove(&bench.engine.stack, bench.status, url).await?;
     let over = CancellationToken::new();
     let every = watch::every(bench.engine.clients().provider == Provider::Local);
@@ -59,10 +64,12 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
         over.cancel();
         measured
     };
-    let (measured, looks) = futures_util::future::join(loading, looking).await;
+    let breaking = chaos::during(bench.engine, &bench.scenario.chaos, bench.sink, &over);
+    let (measured, looks, struck) = futures_util::future::join3(loading, looking, breaking).await;
     let mut measured = measured?;
     let seconds = measured.ended.duration_since(measured.started).as_secs_f64();
-    let cloud = looks.record(measured.started, seconds, &watch::events(bench.engine, measured.started).await);
+    let mut cloud = looks.record(measured.started, seconds, &watch::events(bench.engine, measured.started).await);
+    cloud.blows = chaos::record(&struck, &looks, &measured.targets, measured.started);
     for target in &mut measured.targets {
         add_healthy_instances(target, &cloud);
     }

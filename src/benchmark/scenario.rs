@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::arrivals::{Curve, Spacing};
 use super::threshold::Threshold;
+use crate::chaos::model::Strike;
 use crate::stack::model::Cluster;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,16 @@ pub struct Scenario {
     pub repeat: u32,
     /// Each target gets its own set.
     pub flows: Vec<Flow>,
+    /// What is broken meanwhile.
+    pub chaos: Vec<ChaosStep>,
     pub thresholds: Vec<Threshold>,
+}
+
+/// A blow at a time after the start of the load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChaosStep {
+    pub at: Duration,
+    pub strike: Strike,
 }
 
 /// A cluster, and the path to load it by.

@@ -42,6 +42,7 @@ pub fn scenario(loads: Vec<Load>) -> Scenario {
         connections_max: 1000,
         repeat: 1,
         flows: vec![Flow { name: "A".into(), phases }],
+        chaos: Vec::new(),
         thresholds: Vec::new(),
     }
 }

@@ -66,6 +66,8 @@ struct Span {
     last: Timestamp,
     healthy: Duration,
     was_healthy: bool,
+    /// When it first was not healthy any more.
+    lost: Option<Timestamp>,
 }
 
 impl Looks {
@@ -77,6 +79,11 @@ impl Looks {
             for instance in &cluster.instances {
                 self.add_instance(at, since, cluster, instance);
             }
+        }
+        // Whoever is not there any more.
+        for span in self.spans.values_mut().filter(|span| span.last < at && span.was_healthy) {
+            span.was_healthy = false;
+            span.lost.get_or_insert(at);
         }
         self.last = Some(at);
     }
@@ -108,6 +115,7 @@ impl Looks {
             last: at,
             healthy: Duration::ZERO,
             was_healthy: healthy,
+            lost: None,
         });
         span.last = at;
         if healthy && span.was_healthy {
@@ -115,6 +123,9 @@ impl Looks {
         } else if healthy != span.was_healthy {
             // Somewhere between two looks.
             span.healthy += since / 2;
+            if !healthy {
+                span.lost.get_or_insert(at);
+            }
         }
         span.was_healthy = healthy;
     }
@@ -127,6 +138,19 @@ impl Looks {
     /// How many of them were gone at the last look.
     pub fn ended(&self, cluster: &str) -> usize {
         self.spans.values().filter(|span| span.cluster == cluster && Some(span.last) < self.last).count()
+    }
+
+    /// When all of these instances, which were struck at a time, had been seen to serve no more.
+    pub fn lost(&self, instances: &[String], struck: Timestamp) -> Option<Timestamp> {
+        let lost = |instance: &String| self.spans.get(instance)?.lost.filter(|lost| *lost >= struck);
+        instances.iter().map(lost).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// When a cluster first had as many healthy instances again as before it was struck, after that was noticed.
+    pub fn whole_again(&self, cluster: &str, struck: Timestamp, noticed: Timestamp) -> Option<Timestamp> {
+        let own = || self.points.iter().filter(|(_, point)| point.cluster == cluster);
+        let before = own().filter(|(at, _)| *at <= struck).last()?.1.healthy;
+        own().find(|(at, point)| *at > noticed && point.healthy >= before).map(|(at, _)| *at)
     }
 
     /// The record of a run that began at `started` and took so long; times count from its start.
@@ -149,19 +173,24 @@ impl Looks {
             cause: activity.cause.clone(),
             status: activity.status.clone(),
         });
-        Cloud { capacity: capacity.collect(), instances: instances.collect(), events: events.collect() }
+        Cloud {
+            capacity: capacity.collect(),
+            instances: instances.collect(),
+            events: events.collect(),
+            blows: Vec::new(),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
+    pub fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).expect("a time")
     }
 
-    fn status(desired: u32, instances: &[(&str, &str)]) -> Status {
+    pub fn status(desired: u32, instances: &[(&str, &str)]) -> Status {
         let instance = |(id, health): &(&str, &str)| InstanceStatus {
             id: (*id).into(),
             az: "us-east-1a".into(),

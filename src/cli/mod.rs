@@ -5,6 +5,7 @@
 mod adopt;
 mod bench;
 mod changes;
+mod chaos;
 mod cloud;
 mod completions;
 mod diff;
@@ -140,6 +141,7 @@ enum Command {
     Scale(scale::Args),
     #[command(visible_alias = "import")]
     Adopt(adopt::Args),
+    Chaos(chaos::Args),
     Stop(stop::Args),
     Start(start::Args),
     Bench(bench::Args),
@@ -208,6 +210,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Events(args) => events::run(&args, session).await,
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
+        Command::Chaos(args) => chaos::run(&args, session).await,
         Command::Adopt(args) => adopt::run(&args, session).await,
         Command::Down(args) => down::run(&args, session).await,
         Command::Stop(args) => stop::run(&args, session).await,

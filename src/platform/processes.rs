@@ -46,10 +46,24 @@ pub fn exists(pid: u32) -> bool {
 /// # Errors
 /// Where it is gone already, or not ours.
 pub fn end(pid: i32, how: End) -> io::Result<()> {
-    let signal = match how {
-        End::Asked => rustix::process::Signal::TERM,
-        End::Forced => rustix::process::Signal::KILL,
-    };
+    send(pid, if how == End::Asked { rustix::process::Signal::TERM } else { rustix::process::Signal::KILL })
+}
+
+/// Stops a process where it is; it goes on with [`resume`], and can be ended meanwhile.
+///
+/// # Errors
+/// Where it is gone already, or not ours.
+pub fn pause(pid: i32) -> io::Result<()> {
+    send(pid, rustix::process::Signal::STOP)
+}
+
+/// # Errors
+/// Where it is gone already, or not ours.
+pub fn resume(pid: i32) -> io::Result<()> {
+    send(pid, rustix::process::Signal::CONT)
+}
+
+fn send(pid: i32, signal: rustix::process::Signal) -> io::Result<()> {
     let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 0).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(rustix::process::kill_process(pid, signal)?)
 }

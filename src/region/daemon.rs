@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::ec2::processes::{HOME_MARKER, INSTANCE_MARKER};
+use super::ec2::processes::{Disturbance, HOME_MARKER, INSTANCE_MARKER};
 use crate::clock;
 use crate::clock::speed::{self, Scale};
 use crate::platform::processes::{self, End};
@@ -176,15 +177,38 @@ fn is_alive(pid: u32) -> bool {
 
 /// The process id that an endpoint's health names.
 async fn health_pid(endpoint: &str) -> Option<u64> {
+    let (_, body) = ask(endpoint, Method::GET, "/_cloudscale/health").await?;
+    serde_json::from_slice::<serde_json::Value>(&body).ok()?.get("pid")?.as_u64()
+}
+
+/// One request of our own to a region; `None` where it does not answer.
+async fn ask(endpoint: &str, method: Method, path: &str) -> Option<(StatusCode, Bytes)> {
     let authority = endpoint.strip_prefix("http://")?;
     let stream = TcpStream::connect(authority).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let connection = tokio::spawn(connection);
-    let request = hyper::Request::get("/_cloudscale/health").header("host", authority);
+    let request = hyper::Request::builder().method(method).uri(path).header("host", authority);
     let response = sender.send_request(request.body(Empty::<Bytes>::new()).ok()?).await.ok()?;
+    let status = response.status();
     let body = Limited::new(response.into_body(), 64 * 1024).collect().await.ok()?.to_bytes();
     connection.abort();
-    serde_json::from_slice::<serde_json::Value>(&body).ok()?.get("pid")?.as_u64()
+    Some((status, body))
+}
+
+/// Disturbs the processes of an instance of the home's region, so long by the wall.
+///
+/// # Errors
+/// No region; no such instance.
+pub async fn disturb(home: &Path, instance: &str, disturbance: Disturbance, lasts: Duration) -> Result<(), Problem> {
+    let failed = |detail: String| Problem::new("The instance is not disturbed", detail);
+    let record = find(home).await.ok_or_else(|| failed("no embedded region runs".to_owned()))?;
+    let kind = disturbance.name();
+    let path = format!("/_cloudscale/disturb?instance={instance}&kind={kind}&ms={}", lasts.as_millis());
+    match ask(&record.endpoint, Method::POST, &path).await {
+        Some((StatusCode::OK, _)) => Ok(()),
+        Some((_, body)) => Err(failed(format!("{instance}: {}", String::from_utf8_lossy(&body)))),
+        None => Err(failed(format!("{} does not answer", record.endpoint))),
+    }
 }
 
 /// The home's region, started when it is not there.

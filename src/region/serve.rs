@@ -87,7 +87,13 @@ pub async fn serve(
     };
     let health = record.health(home);
     let faults = faults.map(|faults| Mutex::new(Model::new(faults)));
-    let endpoint = Arc::new(Endpoint { region: Arc::clone(&region), home: home.clone(), health, faults });
+    let endpoint = Arc::new(Endpoint {
+        region: Arc::clone(&region),
+        processes: Some(Arc::clone(&processes)),
+        home: home.clone(),
+        health,
+        faults,
+    });
     let endpoint = tokio::spawn(server::serve(listener, endpoint, stop.clone()));
 
     record.write(home).map_err(|error| failed(&record_file(home).display().to_string(), error))?;

@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::driver::Region;
-use super::ec2::processes::{self, console};
+use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
@@ -57,6 +57,8 @@ struct Limits {
 /// What the endpoint serves.
 pub struct Endpoint {
     pub region: Arc<Region>,
+    /// The instances' processes; `None` where none can run.
+    pub processes: Option<Arc<Processes>>,
     /// The region's folder, for the instances' consoles.
     pub home: PathBuf,
     /// What `GET /_cloudscale/health` answers, as JSON.
@@ -184,6 +186,9 @@ impl Endpoint {
         if let Some(response) = self.respond_without_body(&request) {
             return Ok(response);
         }
+        if request.uri().path() == "/_cloudscale/disturb" {
+            return Ok(self.disturb(request.uri().query().unwrap_or_default()).await);
+        }
         let (head, body) = request.into_parts();
         let protocol = protocol::protocol(&head);
         let request_id = self.region.read(super::world::World::request_id);
@@ -212,6 +217,21 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    /// `instance=i-…&kind=hang&ms=5000`: what `cloudscale chaos` does to the processes of an instance.
+    async fn disturb(&self, query: &str) -> Response<Full<Bytes>> {
+        let value =
+            |name: &str| form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value);
+        let kind = value("kind").and_then(|kind| Disturbance::parse(&kind));
+        let lasts = value("ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        let (Some(instance), Some(kind), Some(lasts)) = (value("instance"), kind, lasts) else {
+            return text(StatusCode::BAD_REQUEST, "instance, kind or ms is missing or wrong");
+        };
+        match &self.processes {
+            Some(processes) if processes.disturb(&instance, kind, lasts).await => text(StatusCode::OK, ""),
+            _ => text(StatusCode::NOT_FOUND, "no such instance runs"),
+        }
+    }
+
     /// Calls the world as far as the faults let the call through.
     async fn answer(&self, request: &wire::Request) -> Result<Answer, Reset> {
         let Some(faults) = &self.faults else { return Ok(self.call(request)) };
@@ -363,7 +383,7 @@ mod tests {
     fn endpoint() -> Arc<Endpoint> {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));
         let health = serde_json::json!({"status": "running"});
-        Arc::new(Endpoint { region: Arc::new(region), home: PathBuf::new(), health, faults: None })
+        Arc::new(Endpoint { region: Arc::new(region), processes: None, home: PathBuf::new(), health, faults: None })
     }
 
     /// Sends one raw request to a fresh region; returns the raw response.

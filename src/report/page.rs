@@ -406,6 +406,19 @@ fn scaling(run: &RunResult) -> Markup {
                     }
                 } }
             } }
+            @if !cloud.blows.is_empty() {
+                div.scroll { table {
+                    thead { tr { th { "After" } th { "Cluster" } th { "Broken on purpose" } th.n { "Noticed in" } th.n { "Healed in" } th.n { "Failed" } } }
+                    tbody { @for blow in &cloud.blows { tr {
+                        td.one { (figures::duration(blow.at)) } td { (blow.cluster) }
+                        td.wrap { "✕ " (blow.what) " " (blow.instances.join(", ")) }
+                        @for time in [blow.detected_after, blow.replaced_after] {
+                            td.n { (time.map_or_else(|| "–".to_owned(), figures::duration)) }
+                        }
+                        td.n { (figures::count(blow.failed)) }
+                    } } }
+                } }
+            }
             @if cloud.events.is_empty() {
                 p.muted { "No group launched or ended an instance during the run." }
             } @else {

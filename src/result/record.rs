@@ -336,6 +336,25 @@ pub struct Cloud {
     pub instances: Vec<InstanceSpan>,
     /// The groups' scaling activities.
     pub events: Vec<CloudEvent>,
+    /// What was broken on purpose.
+    #[serde(default)]
+    pub blows: Vec<Blow>,
+}
+
+/// What was broken on purpose in a cluster, and how it healed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blow {
+    pub at: f64,
+    /// `kill`, `zone`, `hang`, `slow` or `unhealthy`
+    pub what: String,
+    pub cluster: String,
+    pub instances: Vec<String>,
+    /// Seconds until none of them was healthy; `None` where that was not seen.
+    pub detected_after: Option<f64>,
+    /// Seconds until as many instances were healthy as before.
+    pub replaced_after: Option<f64>,
+    /// Requests that failed meanwhile.
+    pub failed: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -93,6 +93,6 @@ pub fn served_with(faults: Option<Faults>) -> [String; 2] {
 async fn endpoint(listener: TcpListener, region: Arc<Region>, faults: Option<Mutex<Model>>) {
     listener.set_nonblocking(true).expect("a socket");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-    let endpoint = Endpoint { region, home: PathBuf::new(), health: serde_json::Value::Null, faults };
+    let endpoint = Endpoint { region, home: PathBuf::new(), health: serde_json::Value::Null, processes: None, faults };
     serve(listener, Arc::new(endpoint), CancellationToken::new()).await;
 }

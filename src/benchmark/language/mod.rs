@@ -3,6 +3,7 @@
 //! This file has the top of it; `phases.rs` reads what load a phase demands, `threads.rs` the older chains of steps,
 //! `requests.rs` what is sent. docs/scenarios.md shows it with examples.
 
+mod chaos;
 pub mod phases;
 mod requests;
 mod threads;
@@ -89,6 +90,12 @@ pub static SCENARIO: Object = Object {
             "Chains of steps; every target gets all of them; all start together.",
         ),
         key(
+            "chaos",
+            Kind::List(&Kind::Object(&chaos::STEP)),
+            Optional,
+            "What is broken while the load runs; the report tells how the stack healed.",
+        ),
+        key(
             "thresholds",
             Kind::List(&Kind::Text),
             Optional,
@@ -143,6 +150,7 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
         connections_max: fields.integer("connections"),
         repeat: fields.integer("repeat"),
         flows,
+        chaos: chaos::read(&fields, &mut problems),
         thresholds: thresholds(&fields, &mut problems),
     };
     if problems.has_errors() {
@@ -177,6 +185,12 @@ fn thresholds(fields: &Fields<'_>, problems: &mut Problems) -> Vec<Threshold> {
     thresholds
 }
 
+/// A scenario of a test.
+#[cfg(test)]
+fn parse_text(text: &str) -> Result<Scenario, Problems> {
+    parse(Arc::new(Source { name: "load.yaml".into(), text: text.into() }), "load", Path::new(""))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -186,7 +200,7 @@ mod tests {
     use crate::benchmark::scenario::{Closed, Expect, Load, RequestChoice};
 
     fn read(text: &str) -> Result<Scenario, Problems> {
-        parse(Arc::new(Source { name: "load.yaml".into(), text: text.into() }), "load", Path::new(""))
+        parse_text(text)
     }
 
     fn problems(text: &str) -> Vec<String> {

@@ -165,6 +165,7 @@ fn scenario(args: &UrlArgs) -> Result<Scenario, Problems> {
         connections_max: args.connections.unwrap_or(10_000),
         repeat: args.repeat,
         flows: vec![Flow { name: String::new(), phases: vec![Phase { name: None, load }] }],
+        chaos: Vec::new(),
         thresholds,
     })
 }

@@ -21,6 +21,7 @@ async fn with_region<F: Future<Output = ()>>(story: impl FnOnce(aws_sdk_cloudwat
     let (region, _signals) = Region::new(World::new("us-east-1", 1));
     let endpoint = Arc::new(Endpoint {
         region: Arc::new(region),
+        processes: None,
         home: PathBuf::new(),
         health: serde_json::Value::Null,
         faults: None,

@@ -7,6 +7,7 @@
 
 pub mod console;
 pub mod cpu;
+mod disturb;
 pub mod init;
 mod tree;
 
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::cpu::Reported;
+pub use self::disturb::Disturbance;
 use crate::clock::{self, speed};
 use crate::platform::permissions;
 use crate::platform::processes::{self, End};
