@@ -149,7 +149,7 @@ impl Looks {
     /// When a cluster first had as many healthy instances again as before it was struck, after that was noticed.
     pub fn whole_again(&self, cluster: &str, struck: Timestamp, noticed: Timestamp) -> Option<Timestamp> {
         let own = || self.points.iter().filter(|(_, point)| point.cluster == cluster);
-        let before = own().filter(|(at, _)| *at <= struck).last()?.1.healthy;
+        let before = own().rfind(|(at, _)| *at <= struck)?.1.healthy;
         own().find(|(at, point)| *at > noticed && point.healthy >= before).map(|(at, _)| *at)
     }
 

@@ -104,7 +104,8 @@ impl Axis {
             return (0..=4).map(|step| self.high * f64::from(step) / 4.0).collect();
         }
         let decades = (self.low.log10().floor() as i32)..=(self.high.log10().floor() as i32);
-        let few = (self.high / self.low).log10() <= 3.0;
+        // Three labels in a decade need the height of three lines.
+        let few = self.height / (self.high / self.low).log10() >= 39.0;
         let factors: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let all = decades.flat_map(|decade| factors.iter().map(move |factor| factor * 10f64.powi(decade)));
         all.filter(|tick| (self.low * 0.999..=self.high * 1.001).contains(tick)).collect()

@@ -26,10 +26,11 @@ pub fn render(run: &RunResult, images: &Images) -> String {
         html! {
             (header(run))
             (thresholds(run))
-            (setup(run))
-            (latency(run))
+            // What happened on one axis of time comes first: demand, answers, latency, capacity.
             @for (index, target) in run.targets.iter().enumerate() { (cluster(run, target, index)) }
             (scaling(run))
+            (latency(run))
+            (setup(run))
             (cloudwatch(run, images))
             (cost(run))
             (environment(run))

@@ -159,11 +159,11 @@ fn every_section_is_there_in_order() {
     let headings: Vec<&str> = page.split("<h2>").skip(1).filter_map(|rest| rest.split("</h2>").next()).collect();
     let expected = [
         "Thresholds",
-        "Setup",
-        "Latency",
         "light",
         "heavy",
         "What did scaling do?",
+        "Latency",
+        "Setup",
         "CloudWatch",
         "Cost",
         "Environment",

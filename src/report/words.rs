@@ -98,5 +98,12 @@ pub fn caveats(run: &RunResult) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if run.speed() > 1 {
+        let speed = run.speed();
+        caveats.push(format!(
+            "Its time went {speed} times as fast as the clock: times here are the region’s, requests and their latency are as \
+             they were, and each request stands for {speed} in CloudWatch’s counts, so that rates are the same."
+        ));
+    }
     caveats
 }

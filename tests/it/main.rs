@@ -31,6 +31,7 @@ mod rehearsal;
 mod routes;
 mod secrets;
 mod smoke;
+mod spike;
 mod tamper;
 mod tap;
 mod tidy;
