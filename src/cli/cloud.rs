@@ -60,6 +60,9 @@ pub async fn clients(
                 daemon::ensure(&daemon::default_home()?, daemon::Options { local, ..Default::default() }).await?;
             if daemon.started {
                 session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
+                if let Some(reason) = &daemon.open_to_all {
+                    session.printer.note(&super::local::open_to_all(reason));
+                }
             }
             Ok(Clients { boot: Delays::of(daemon.local).boot, ..Clients::local(&daemon.endpoint, region) })
         }

@@ -39,6 +39,9 @@ enum Command {
         faults: Option<PathBuf>,
         #[command(flatten)]
         local: LocalArgs,
+        /// Let processes of every user of this machine call it: whoever may, runs programs as you [default: yours and root's]
+        #[arg(long)]
+        allow_users: bool,
     },
     /// Stop the region and everything in it
     Stop,
@@ -68,6 +71,8 @@ enum Command {
         faults: Option<PathBuf>,
         #[command(flatten)]
         local: LocalArgs,
+        #[arg(long)]
+        allow_users: bool,
     },
 }
 
@@ -100,19 +105,21 @@ impl LocalArgs {
 pub async fn run(args: Args, session: &Session) -> Outcome {
     let home = daemon::default_home();
     match args.command {
-        Command::Start { port, faults, local } => {
+        Command::Start { port, faults, local, allow_users } => {
             if let Some(file) = &faults {
                 // Here and not in the background, where nobody would see what is wrong with it.
                 language::load(file)?;
             }
-            let daemon =
-                daemon::ensure(&home?, daemon::Options { port, faults: faults.as_deref(), local: local.given() })
-                    .await?;
+            let options = daemon::Options { port, faults: faults.as_deref(), local: local.given(), allow_users };
+            let daemon = daemon::ensure(&home?, options).await?;
             let what = if daemon.started { "started" } else { "runs already" };
             session
                 .printer
                 .result(&format!("The embedded region {what}: {} (process {}).", daemon.endpoint, daemon.pid));
             session.printer.note(&format!("Other clients reach it with AWS_ENDPOINT_URL={}", daemon.endpoint));
+            if let Some(reason) = &daemon.open_to_all {
+                session.printer.note(&open_to_all(reason));
+            }
         }
         Command::Stop => {
             let stopped = daemon::stop(&home?).await?;
@@ -139,6 +146,9 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                     let delays = status.delays.name();
                     session.printer.result(&format!("Its delays are those of the profile `{delays}`{boot}."));
                 }
+                if let Some(reason) = &status.open_to_all {
+                    session.printer.result(&open_to_all(reason));
+                }
                 if let Some(file) = &status.faults {
                     session.printer.result(&format!("It injects the faults of {}.", file.display()));
                 }
@@ -147,13 +157,13 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             }
         }
         Command::Logs { instance, follow, raw } => logs(&home?, &instance, (follow, raw), session).await?,
-        Command::Serve { home: given, port, faults, local } => {
+        Command::Serve { home: given, port, faults, local, allow_users } => {
             let faults = faults.map(|file| language::load(&file)).transpose()?;
             let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
             // Somebody may have set up logging already; then that is where the lines go.
             let _ = subscriber.try_init();
             let ready = |record: &daemon::Record| session.printer.json_line(record);
-            let options = serve::Options { port, faults, local: local.given().unwrap_or_default() };
+            let options = serve::Options { port, faults, local: local.given().unwrap_or_default(), allow_users };
             serve::serve(&given.map_or(home, Ok)?, options, ready).await?;
         }
     }
@@ -163,6 +173,11 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
 /// The region's time of day, to the minute.
 fn now_there() -> String {
     clock::now().strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Who may call a region that is not for its own user alone.
+pub fn open_to_all(reason: &str) -> String {
+    format!("Processes of every user of this machine may call it: {reason}.")
 }
 
 /// Prints an instance's console, and with `follow` what is added until the process is interrupted.

@@ -8,6 +8,7 @@ pub mod cpu_time;
 pub mod permissions;
 pub mod processes;
 pub mod signals;
+pub mod socket_owner;
 pub mod sockets;
 pub mod system;
 pub mod timer;

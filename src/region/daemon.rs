@@ -19,14 +19,13 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::ec2::processes::{Disturbance, HOME_MARKER, INSTANCE_MARKER};
+use super::ec2::processes::Disturbance;
 use crate::clock;
 use crate::clock::speed::{self, Scale};
 use crate::platform::processes::{self, End};
 use crate::platform::{permissions, region_refused};
 use crate::problem::Problem;
 use crate::stack::local::{Local, Profile};
-use crate::stack::variables::ENVIRONMENT;
 
 /// How long a start may take before it counts as failed.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -37,6 +36,23 @@ const HEALTH_MAX: Duration = Duration::from_secs(2);
 /// How often, and how many times, a process that lives but does not answer is asked again: the machine may be busy.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 const ASKS_MAX: u32 = 5;
+/// The environment that a region takes over from who starts it. Whatever else there is may be a credential.
+const KEPT: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "CLOUDSCALE_HOME",
+    "XDG_STATE_HOME",
+    "LD_LIBRARY_PATH",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "LLVM_PROFILE_FILE",
+];
 /// How much of the region's log a failed start shows.
 const LOG_LINES: usize = 10;
 
@@ -53,6 +69,9 @@ pub struct Record {
     /// How fast its time goes, and how long things take.
     #[serde(default)]
     pub local: Local,
+    /// Why every user of the machine may call it; where there is no reason, its own user and root may.
+    #[serde(default)]
+    pub open_to_all: Option<String>,
 }
 
 /// How a region is started.
@@ -64,6 +83,8 @@ pub struct Options<'a> {
     pub faults: Option<&'a Path>,
     /// How it is to run; `None`: as it runs, or with the defaults.
     pub local: Option<Local>,
+    /// Whether every user of the machine may call it.
+    pub allow_users: bool,
 }
 
 /// A running region.
@@ -74,6 +95,8 @@ pub struct Daemon {
     pub local: Local,
     /// Whether this call started it.
     pub started: bool,
+    /// As in the [`Record`].
+    pub open_to_all: Option<String>,
 }
 
 /// `local status --json`.
@@ -93,6 +116,8 @@ pub struct Status {
     pub boot_seconds: Option<u64>,
     /// The file of the faults that it injects.
     pub faults: Option<PathBuf>,
+    /// Why every user of the machine may call it; its own user and root only where this is null.
+    pub open_to_all: Option<String>,
 }
 
 /// `$CLOUDSCALE_HOME`, or `cloudscale` in the XDG state folder.
@@ -123,6 +148,10 @@ pub fn log_file(home: &Path) -> PathBuf {
 }
 
 impl Record {
+    fn daemon(self, started: bool) -> Daemon {
+        Daemon { endpoint: self.endpoint, pid: self.pid, local: self.local, started, open_to_all: self.open_to_all }
+    }
+
     /// Written whole or not at all.
     pub fn write(&self, home: &Path) -> io::Result<()> {
         let unfinished = home.join("region.json.new");
@@ -237,11 +266,16 @@ pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem
             return Err(Problem::new("The region runs already", detail)
                 .hint("`cloudscale local stop` ends it and everything in it; then start it with the faults"));
         }
-        return Ok(Daemon { endpoint: record.endpoint, pid: record.pid, local: record.local, started: false });
+        if options.allow_users && record.open_to_all.is_none() {
+            let detail = format!("{} was started for its own user only", record.endpoint);
+            return Err(Problem::new("The region runs already", detail)
+                .hint("`cloudscale local stop` ends it and everything in it; then start it with --allow-users"));
+        }
+        return Ok(record.daemon(false));
     }
     let record = start(home, options).await?;
     speed::follow(record.scale());
-    Ok(Daemon { endpoint: record.endpoint, pid: record.pid, local: record.local, started: true })
+    Ok(record.daemon(true))
 }
 
 /// Starts this program as the region, detached, and waits until it says where it serves.
@@ -266,12 +300,13 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
             command.args(["--boot", &format!("{}s", boot.as_secs())]);
         }
     }
-    // What a stack keeps secret is no business of a process that outlives the command.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(ENVIRONMENT)) {
-        command.env_remove(name);
+    if options.allow_users {
+        command.arg("--allow-users");
     }
-    // A region is no part of an instance, even when a program on an instance starts it.
-    command.env_remove(INSTANCE_MARKER).env_remove(HOME_MARKER);
+    // What its caller keeps secret is no business of a process that outlives the command. And a region is no part of an
+    // instance, even when a program on an instance starts it: it has none of the markers.
+    let kept = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| KEPT.contains(&name)));
+    command.env_clear().envs(kept);
     processes::own_group(&mut command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).current_dir("/");
     let mut child = command.spawn().map_err(|error| failed(format!("{}: {error}", program.display())))?;
@@ -355,6 +390,7 @@ pub async fn status(home: &Path) -> Status {
         speed: local.speed,
         delays: local.delays,
         boot_seconds: local.boot.map(|boot| boot.as_secs()),
+        open_to_all: record.as_ref().and_then(|record| record.open_to_all.clone()),
         faults: record.and_then(|record| record.faults),
     }
 }

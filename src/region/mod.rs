@@ -6,6 +6,7 @@
 
 pub mod addresses;
 pub mod autoscaling;
+pub mod callers;
 pub mod cloudwatch;
 pub mod context;
 pub mod daemon;

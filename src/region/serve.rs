@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{BLOCKS, claim_address};
+use super::callers::Callers;
 use super::daemon::{Record, lock_file, record_file};
 use super::delays::Delays;
 use super::driver::Region;
@@ -40,12 +41,14 @@ pub struct Options {
     pub port: Option<u16>,
     pub faults: Option<Faults>,
     pub local: Local,
+    /// Whether every user of the machine may call it.
+    pub allow_users: bool,
 }
 
 /// Serves until SIGTERM or Ctrl-C; calls `ready` as soon as clients may come.
 pub async fn serve(
     home: &Path,
-    Options { port, faults, local }: Options,
+    Options { port, faults, local, allow_users }: Options,
     ready: impl FnOnce(&Record),
 ) -> Result<(), Problem> {
     if let Some(problem) = region_refused() {
@@ -70,7 +73,8 @@ pub async fn serve(
     let (region, outward) = Region::new(world);
     let region = Arc::new(region);
     let stop = CancellationToken::new();
-    let processes = Arc::new(Processes::new(Arc::clone(&region), home, program));
+    let (callers, open_to_all) = callers(allow_users);
+    let processes = Arc::new(Processes::new(Arc::clone(&region), Arc::clone(&callers), home, program));
     let instances = tokio::spawn(Arc::clone(&processes).run(outward.processes, stop.clone()));
     let mut time = {
         let region = Arc::clone(&region);
@@ -84,11 +88,13 @@ pub async fn serve(
         started,
         local,
         faults: faults.as_ref().map(|faults| faults.file.clone()),
+        open_to_all,
     };
     let health = record.health(home);
     let faults = faults.map(|faults| Mutex::new(Model::new(faults)));
     let endpoint = Arc::new(Endpoint {
         region: Arc::clone(&region),
+        callers,
         processes: Some(Arc::clone(&processes)),
         home: home.clone(),
         health,
@@ -115,6 +121,18 @@ pub async fn serve(
     // A record that cannot be removed is stale: readers ask the endpoint.
     let _ = std::fs::remove_file(record_file(home));
     failure.map_or(Ok(()), Err)
+}
+
+/// Who may call; where that is every user, why.
+fn callers(allow_users: bool) -> (Arc<Callers>, Option<String>) {
+    let (callers, open_to_all) = match allow_users {
+        true => (Callers::All, Some("it was started with --allow-users".to_owned())),
+        false => Callers::own_user(),
+    };
+    if let Some(reason) = &open_to_all {
+        tracing::warn!(reason, "processes of every user of this machine may call");
+    }
+    (Arc::new(callers), open_to_all)
 }
 
 /// What a region that failed is remembered by, in its home.

@@ -1,11 +1,9 @@
 //! The region's endpoint: HTTP/1.1 in, one operation of the world, HTTP/1.1 out.
 //!
-//! Only this machine may call. A page in the user's browser is on this machine too, so a request whose Host is not a
-//! loopback name (DNS rebinding) or that carries an Origin (a script of a page) is refused.
+//! Only this machine is listened to, and `callers` says who on it may call: it is asked once for each connection.
 
 use std::error::Error as _;
 use std::io::Read as _;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,16 +11,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderValue, ORIGIN};
+use hyper::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::callers::{self, Callers, Stranger};
 use super::driver::Region;
 use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
@@ -57,6 +56,7 @@ struct Limits {
 /// What the endpoint serves.
 pub struct Endpoint {
     pub region: Arc<Region>,
+    pub callers: Arc<Callers>,
     /// The instances' processes; `None` where none can run.
     pub processes: Option<Arc<Processes>>,
     /// The region's folder, for the instances' consoles.
@@ -132,10 +132,13 @@ impl Places {
 }
 
 async fn connection(limits: Limits, place: Place, stream: TcpStream, endpoint: Arc<Endpoint>, stop: CancellationToken) {
+    let stranger = endpoint.callers.admit(&stream).err();
     let service = service_fn(|request| {
         let endpoint = Arc::clone(&endpoint);
         Box::pin(async move {
-            if place.is_spare {
+            if let Some(stranger) = stranger {
+                Ok(endpoint.refuse(request, stranger))
+            } else if place.is_spare {
                 Ok(endpoint.respond_briefly(&request))
             } else {
                 endpoint.respond(request, limits.body).await
@@ -161,9 +164,19 @@ async fn connection(limits: Limits, place: Place, stream: TcpStream, endpoint: A
 }
 
 impl Endpoint {
+    /// Answers somebody who may not call, in the shape that their client can read.
+    fn refuse(&self, request: Request<Incoming>, stranger: Stranger) -> Response<Full<Bytes>> {
+        let (head, _) = request.into_parts();
+        let protocol = protocol::protocol(&head);
+        let request_id = self.region.read(super::world::World::request_id);
+        let mut response = http(protocol, None, &Err(stranger.error(protocol)), &request_id);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
     /// What needs no body and no world: how the region is; `None` for an AWS operation.
     fn respond_without_body(&self, request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
-        if let Err(reason) = from_this_machine(request.headers()) {
+        if let Err(reason) = callers::check_headers(request.headers()) {
             return Some(text(StatusCode::FORBIDDEN, reason));
         }
         (request.method() == Method::GET).then(|| match request.uri().path() {
@@ -343,22 +356,6 @@ async fn body_of(head: &Parts, body: Incoming) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Refuses what a web page could have sent.
-fn from_this_machine(headers: &HeaderMap) -> Result<(), &'static str> {
-    if headers.contains_key(ORIGIN) {
-        return Err("requests of web pages (Origin) are refused");
-    }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    if is_loopback(host) { Ok(()) } else { Err("only loopback names are served: the Host header names another") }
-}
-
-/// Whether `host[:port]` names this machine and cannot be made to name another by DNS.
-pub fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<hyper::http::uri::Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn text(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(reason.as_bytes())));
     *response.status_mut() = status;
@@ -383,7 +380,8 @@ mod tests {
     fn endpoint() -> Arc<Endpoint> {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));
         let health = serde_json::json!({"status": "running"});
-        Arc::new(Endpoint { region: Arc::new(region), processes: None, home: PathBuf::new(), health, faults: None })
+        let (region, callers) = (Arc::new(region), Arc::new(Callers::All));
+        Arc::new(Endpoint { region, callers, processes: None, home: PathBuf::new(), health, faults: None })
     }
 
     /// Sends one raw request to a fresh region; returns the raw response.
@@ -482,13 +480,5 @@ mod tests {
         assert!(send(foreign, IDENTITY).await.starts_with("HTTP/1.1 403"));
         let page = "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n";
         assert!(send(page, IDENTITY).await.starts_with("HTTP/1.1 403"));
-    }
-
-    #[test]
-    fn only_loopback_names_are_loopback() {
-        let cases = [("127.31.0.4:80", true), ("[::1]:4566", true), ("LOCALHOST", true), ("", false)];
-        for (host, expected) in cases.into_iter().chain([("127.0.0.1.evil.com", false), ("10.0.0.1", false)]) {
-            assert_eq!(is_loopback(host), expected, "{host}");
-        }
     }
 }

@@ -90,7 +90,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl
 }
 
 /// Launches one instance with that user data.
-async fn launch(clients: &Clients, user_data: &str) -> String {
+pub async fn launch(clients: &Clients, user_data: &str) -> String {
     use base64::Engine as _;
     let answer = clients
         .ec2
@@ -116,7 +116,7 @@ async fn until_state(clients: &Clients, instance: &str, wanted: &str) {
 }
 
 /// Waits until the console says `wanted`; returns all that it says.
-async fn until_console(region: &LocalRegion, instance: &str, wanted: &str) -> String {
+pub async fn until_console(region: &LocalRegion, instance: &str, wanted: &str) -> String {
     eventually(wanted, || async {
         let log = String::from_utf8(region.run(&["local", "logs", instance]).stdout).unwrap();
         log.contains(wanted).then_some(log)

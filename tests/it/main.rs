@@ -2,6 +2,7 @@
 
 mod adopt;
 mod aws_clients;
+mod callers;
 mod changes;
 mod drift;
 mod engine_moto;

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use cloudscale::region::callers::Callers;
 use cloudscale::region::driver::{Outward, Region};
 use cloudscale::region::elbv2::routing::Standing;
 use cloudscale::region::faults::model::Model;
@@ -93,6 +94,7 @@ pub fn served_with(faults: Option<Faults>) -> [String; 2] {
 async fn endpoint(listener: TcpListener, region: Arc<Region>, faults: Option<Mutex<Model>>) {
     listener.set_nonblocking(true).expect("a socket");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-    let endpoint = Endpoint { region, home: PathBuf::new(), health: serde_json::Value::Null, processes: None, faults };
+    let (callers, health) = (Arc::new(Callers::All), serde_json::Value::Null);
+    let endpoint = Endpoint { region, callers, home: PathBuf::new(), health, processes: None, faults };
     serve(listener, Arc::new(endpoint), CancellationToken::new()).await;
 }

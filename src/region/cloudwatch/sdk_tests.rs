@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::clients::Clients;
 use crate::clock;
+use crate::region::callers::Callers;
 use crate::region::driver::Region;
 use crate::region::server::{Endpoint, serve};
 use crate::region::world::World;
@@ -22,6 +23,7 @@ async fn with_region<F: Future<Output = ()>>(story: impl FnOnce(aws_sdk_cloudwat
     let endpoint = Arc::new(Endpoint {
         region: Arc::new(region),
         processes: None,
+        callers: Arc::new(Callers::All),
         home: PathBuf::new(),
         health: serde_json::Value::Null,
         faults: None,

@@ -22,9 +22,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::callers::{self, Callers};
 use super::driver::Region;
 use super::ec2::processes::cpu::Reported;
-use super::server::is_loopback;
 use crate::clock::{self, speed};
 
 /// AWS's bound on a token's life: six hours.
@@ -50,7 +50,7 @@ struct Metadata {
 /// Serves one instance until `stop`.
 pub async fn serve(
     listener: TcpListener,
-    region: Arc<Region>,
+    (region, callers): (Arc<Region>, Arc<Callers>),
     instance: String,
     reported: Reported,
     stop: CancellationToken,
@@ -67,9 +67,14 @@ pub async fn serve(
         };
         let metadata = Arc::clone(&metadata);
         let stop = stop.clone();
+        let callers = Arc::clone(&callers);
         tokio::spawn(async move {
+            let stranger = callers.admit(&stream).err();
             let service = service_fn(|request: Request<hyper::body::Incoming>| {
-                let response = metadata.respond(&request.into_parts().0);
+                let response = match stranger {
+                    Some(stranger) => text(StatusCode::FORBIDDEN, stranger.message()),
+                    None => metadata.respond(&request.into_parts().0),
+                };
                 async move { Ok::<_, Infallible>(response) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
@@ -89,8 +94,8 @@ impl Metadata {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let facts = self.region.read(|world| world.services.ec2.metadata_facts(&self.instance));
         let Some(facts) = facts.filter(|facts| facts.enabled) else { return text(StatusCode::FORBIDDEN, "") };
-        // A proxy in front of it is an attack (SSRF); a foreign name is too (DNS rebinding).
-        if header("x-forwarded-for").is_some() || !header("host").is_some_and(is_loopback) {
+        // A proxy in front of it is an attack (SSRF); a page of a browser is too, also by a foreign name (DNS rebinding).
+        if header("x-forwarded-for").is_some() || callers::check_headers(&head.headers).is_err() {
             return text(StatusCode::FORBIDDEN, "");
         }
         if head.method == Method::PUT && head.uri.path() == "/latest/api/token" {

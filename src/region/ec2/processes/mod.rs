@@ -28,6 +28,7 @@ pub use self::disturb::Disturbance;
 use crate::clock::{self, speed};
 use crate::platform::permissions;
 use crate::platform::processes::{self, End};
+use crate::region::callers::Callers;
 use crate::region::driver::Region;
 use crate::region::metadata;
 use crate::region::signal::{Boot, InstanceState, Signal};
@@ -48,6 +49,8 @@ const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 #[derive(Debug)]
 pub struct Processes {
     region: Arc<Region>,
+    /// Who may ask the instances' metadata services.
+    callers: Arc<Callers>,
     home: PathBuf,
     /// This program, which is also each instance's first process.
     program: PathBuf,
@@ -75,9 +78,9 @@ fn instances(home: &Path) -> PathBuf {
 }
 
 impl Processes {
-    pub fn new(region: Arc<Region>, home: &Path, program: PathBuf) -> Self {
+    pub fn new(region: Arc<Region>, callers: Arc<Callers>, home: &Path, program: PathBuf) -> Self {
         let (trees, gone) = (Mutex::default(), Notify::new());
-        Self { region, home: home.to_owned(), program, trees, gone }
+        Self { region, callers, home: home.to_owned(), program, trees, gone }
     }
 
     /// Acts on the model's signals until `stop`; then ends every tree and returns when none is left.
@@ -209,7 +212,8 @@ impl Processes {
         let listener = TcpListener::bind((boot.address, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let reported = self.trees().get(&boot.instance).map(|tree| tree.reported.clone()).unwrap_or_default();
-        tokio::spawn(metadata::serve(listener, Arc::clone(&self.region), boot.instance.clone(), reported, stop));
+        let (region, callers) = (Arc::clone(&self.region), Arc::clone(&self.callers));
+        tokio::spawn(metadata::serve(listener, (region, callers), boot.instance.clone(), reported, stop));
         let programs = self.program.parent().map_or_else(String::new, |folder| format!("{}:", folder.display()));
         Command::new(&self.program)
             .arg("instance-init")
