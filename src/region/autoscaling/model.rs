@@ -34,8 +34,7 @@ pub struct Autoscaling {
 impl Autoscaling {
     /// Runs one operation.
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let operation = operation::find(&[OPERATIONS], request)?;
-        let answer = (operation.run)(self, cx, &request.params);
+        let answer = operation::run(&[OPERATIONS], self, cx, request);
         self.bury(cx.now);
         answer
     }

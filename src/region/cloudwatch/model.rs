@@ -107,8 +107,7 @@ pub struct Cloudwatch {
 impl Cloudwatch {
     /// Runs one operation.
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let operation = operation::find(&[OPERATIONS], request)?;
-        (operation.run)(self, cx, &request.params)
+        operation::run(&[OPERATIONS], self, cx, request)
     }
 
     fn put_metric_data(&mut self, cx: &Context, params: &Params) -> Answer {

@@ -20,7 +20,7 @@ use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, Su
 use crate::region::ids::Ids;
 use crate::region::signal::Signal;
 use crate::region::wire::operation;
-use crate::region::wire::{Answer, ApiError, Request, Value};
+use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 
 /// An operation of EC2.
 pub type Operation = operation::Operation<Ec2>;
@@ -69,8 +69,10 @@ impl Ec2 {
 
     /// Runs one operation. With `DryRun` it runs on a copy, so that every error shows and nothing changes.
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let operation = operation::find(&OPERATIONS, request)?;
-        let params = &request.params;
+        operation::run_by(&OPERATIONS, request, |operation, params| self.run(cx, operation, params))
+    }
+
+    fn run(&mut self, cx: &mut Context, operation: &Operation, params: &Params) -> Answer {
         if params.bool("DryRun")? != Some(true) {
             return (operation.run)(self, cx, params);
         }

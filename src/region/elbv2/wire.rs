@@ -141,7 +141,6 @@ pub const OPERATIONS: &[Operation] = &[
 
 impl Elbv2 {
     pub(super) fn dispatch(&mut self, cx: &mut Context, request: &Request) -> Answer {
-        let operation = operation::find(&[OPERATIONS], request)?;
-        (operation.run)(self, cx, &request.params)
+        operation::run(&[OPERATIONS], self, cx, request)
     }
 }

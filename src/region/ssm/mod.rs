@@ -26,7 +26,7 @@ pub const OPERATIONS: &[Operation] = &[
 
 /// Runs one operation.
 pub fn call(cx: &mut Context, request: &Request) -> Answer {
-    (operation::find(&[OPERATIONS], request)?.run)(&mut (), cx, &request.params)
+    operation::run(&[OPERATIONS], &mut (), cx, request)
 }
 
 fn get_parameter(cx: &Context, params: &Params) -> Answer {

@@ -23,7 +23,7 @@ const SESSION_SECONDS_DEFAULT: i64 = 3_600;
 
 /// Runs one operation.
 pub fn call(cx: &mut Context, request: &Request) -> Answer {
-    (operation::find(&[OPERATIONS], request)?.run)(&mut (), cx, &request.params)
+    operation::run(&[OPERATIONS], &mut (), cx, request)
 }
 
 fn caller() -> Value {

@@ -8,7 +8,7 @@
 //! `[]` is a list, `{…}` a structure, `=a|b` means that only these values are taken (in any case of letters), `+name`
 //! stands for one of [`SHARED`], and `+tags=vpc` for EC2's `TagSpecification` of that type of resource.
 
-use super::{Answer, ApiError, Params, Request, Service, Value};
+use super::{Answer, ApiError, Params, Request, Service, Value, page_token};
 use crate::region::context::Context;
 
 /// One operation of the service whose state is `S`.
@@ -54,6 +54,27 @@ pub fn find<'a, S>(tables: &[&'a [Operation<S>]], request: &Request) -> Result<&
         .ok_or_else(|| ApiError::unknown_operation(&request.operation))?;
     check(request.service, operation.name, operation.takes, &request.params)?;
     Ok(operation)
+}
+
+/// Runs the operation of `tables` that a request names.
+///
+/// # Errors
+/// As [`find`], for a token that no page gave, and the operation's own.
+pub fn run<S>(tables: &[&[Operation<S>]], state: &mut S, cx: &mut Context, request: &Request) -> Answer {
+    run_by(tables, request, |operation, params| (operation.run)(state, cx, params))
+}
+
+/// As [`run`], by a caller that decides how.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_by<S>(
+    tables: &[&[Operation<S>]],
+    request: &Request,
+    by: impl FnOnce(&Operation<S>, &Params) -> Answer,
+) -> Answer {
+    let operation = find(tables, request)?;
+    page_token::paged(request, |params| by(operation, params))
 }
 
 /// What a parameter is: its fields where it is a structure, its items where it is a list.
