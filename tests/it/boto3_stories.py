@@ -132,6 +132,34 @@ def metrics():
     widget = '{"metrics": [["Lab", "Load"]], "width": 300, "height": 200}'
     picture = cloudwatch.get_metric_widget_image(MetricWidget=widget)["MetricWidgetImage"]
     assert picture.startswith(b"\x89PNG\r\n\x1a\n"), picture[:20]
+    dashboards(cloudwatch)
+
+
+def dashboards(cloudwatch):
+    """A body comes back as it was sent, and one that AWS would refuse is refused in its words."""
+    body = '{"widgets":  [{"type": "text", "properties": {"markdown": "caf\u00e9 & <b>"}}]}'
+    put = cloudwatch.put_dashboard(DashboardName="lab", DashboardBody=body)
+    assert put["DashboardValidationMessages"] == [], put
+    assert cloudwatch.get_dashboard(DashboardName="lab")["DashboardBody"] == body
+    [entry] = cloudwatch.list_dashboards(DashboardNamePrefix="la")["DashboardEntries"]
+    assert (entry["DashboardName"], entry["Size"]) == ("lab", len(body.encode())), entry
+    assert cloudwatch.list_dashboards(DashboardNamePrefix="x")["DashboardEntries"] == []
+    errors = cloudwatch.exceptions
+    wrong = '{"widgets": [{"type": "metric", "properties": {"region": "us-east-1", "metrics": [["AWS/EC2"]]}}]}'
+    try:
+        cloudwatch.put_dashboard(DashboardName="lab", DashboardBody=wrong)
+        raise AssertionError("a body without a metric's name was taken")
+    except errors.DashboardInvalidInputError as error:
+        assert "/widgets/0/properties/metrics/0" in str(error), error
+    try:
+        cloudwatch.delete_dashboards(DashboardNames=["lab", "other"])
+        raise AssertionError("a dashboard that is not there was deleted")
+    except errors.ClientError as error:
+        # Its code is shared with alarms, whose exception botocore makes of it.
+        assert error.response["Error"]["Code"] == "ResourceNotFound", error
+        assert "other" in str(error), error
+    cloudwatch.delete_dashboards(DashboardNames=["lab"])
+    assert cloudwatch.list_dashboards()["DashboardEntries"] == []
 
 
 def older_metrics():

@@ -3,7 +3,7 @@
 //! `store.rs` holds samples and `statistics.rs` what is made of them; `query.rs` and `math/` answer questions; `alarm.rs`
 //! decides an alarm's state, `alarm_config.rs` is what it was told, `alarm_window.rs` what it looks at,
 //! `alarms.rs` holds them all and lets time pass; `widget.rs` reads the widget language and has `crate::chart`
-//! draw. `model.rs` ties them together.
+//! draw; `dashboards.rs` keeps dashboards, and `dashboard_body.rs` says which are valid. `model.rs` ties them together.
 
 pub mod alarm;
 pub mod alarm_config;
@@ -12,6 +12,8 @@ mod alarm_operations;
 mod alarm_reason;
 mod alarm_window;
 pub mod alarms;
+mod dashboard_body;
+mod dashboards;
 pub mod math;
 pub mod model;
 pub mod put;

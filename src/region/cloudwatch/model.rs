@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alarm_config::Config;
 use super::alarms::Alarms;
+use super::dashboards::Dashboards;
 use super::statistics::Samples;
 use super::store::{MetricId, Store};
 use super::{alarm_operations, put, query, widget};
@@ -94,12 +95,18 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("ListTagsForResource", "ResourceARN", |it, _, params| {
         alarm_operations::list_tags(&it.alarms, params)
     }),
+    Operation::new("PutDashboard", "DashboardName DashboardBody", |it, cx, params| it.dashboards.put(cx.now, params))
+        .differs("The body is checked by its documented structure and kept; nothing is drawn of it."),
+    Operation::new("GetDashboard", "DashboardName", |it, _, params| it.dashboards.get(params)),
+    Operation::new("ListDashboards", "DashboardNamePrefix NextToken", |it, _, params| it.dashboards.list(params)),
+    Operation::new("DeleteDashboards", "DashboardNames[]", |it, _, params| it.dashboards.delete(params)),
 ];
 
 #[derive(Clone, Debug, Default)]
 pub struct Cloudwatch {
     store: Store,
     alarms: Alarms,
+    dashboards: Dashboards,
     /// When the store's age is next looked at; `None` while it is empty.
     age_at: Option<Timestamp>,
 }

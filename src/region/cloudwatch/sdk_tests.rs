@@ -131,3 +131,24 @@ async fn an_alarm_is_shown_as_it_was_put() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_dashboard_goes_there_and_back() {
+    with_region(|client| async move {
+        let body = r#"{"widgets": [{"type": "text", "properties": {"markdown": "a \"quoted\" word"}}]}"#;
+        let put = client.put_dashboard().dashboard_name("shop").dashboard_body(body).send().await.unwrap();
+        assert!(put.dashboard_validation_messages().is_empty());
+        let there = client.get_dashboard().dashboard_name("shop").send().await.unwrap();
+        assert_eq!(there.dashboard_body(), Some(body));
+        let list = client.list_dashboards().dashboard_name_prefix("sh").send().await.unwrap();
+        let [entry] = list.dashboard_entries() else { panic!("{list:?}") };
+        assert_eq!(entry.size(), i64::try_from(body.len()).ok());
+        let wrong = client.put_dashboard().dashboard_name("shop").dashboard_body(r#"{"widgets": {}}"#);
+        let error = wrong.send().await.unwrap_err().into_service_error();
+        assert!(error.is_dashboard_invalid_input_error(), "{error:?}");
+        client.delete_dashboards().dashboard_names("shop").send().await.unwrap();
+        let error = client.get_dashboard().dashboard_name("shop").send().await.unwrap_err().into_service_error();
+        assert!(error.is_dashboard_not_found_error(), "{error:?}");
+    })
+    .await;
+}
