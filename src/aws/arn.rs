@@ -12,9 +12,22 @@ pub fn name(arn: &str) -> Option<&str> {
     arn.rsplit('/').nth(1)
 }
 
+/// The ARN of an alarm beside a resource of Auto Scaling: of the same partition, region and account.
+pub fn alarm_arn(beside: &str, name: &str) -> Option<String> {
+    let ["arn", partition, _, region, account, ..] = beside.split(':').collect::<Vec<_>>()[..] else { return None };
+    Some(format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alarm_is_in_the_account_and_region_of_its_policy() {
+        let policy = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g:policyName/p";
+        assert_eq!(alarm_arn(policy, "a"), Some("arn:aws:cloudwatch:us-east-1:123456789012:alarm:a".to_owned()));
+        assert_eq!(alarm_arn("", "a"), None);
+    }
 
     #[test]
     fn dimension_values_are_the_tails_of_the_arns() {

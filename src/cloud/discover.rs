@@ -73,7 +73,11 @@ async fn follow(
         let listings: Vec<_> = listings.iter().copied().filter(|listing| listing.round() == round).collect();
         let query = Query { clients, cloud, declared, depth };
         let found = try_join_all(listings.iter().map(|listing| listing.list(&query))).await?;
-        found.into_iter().for_each(|rows| cloud.store(rows));
+        for (rows, listing) in found.into_iter().zip(&listings) {
+            let is_missed = rows.items().is_none();
+            cloud.notes.extend(declared.filter(|_| is_missed).and_then(|stack| listing.missed_by(stack)));
+            cloud.store(rows);
+        }
         listings.iter().for_each(|listing| listing.narrow(cloud));
         let untagged = listings.iter().flat_map(|listing| listing.untagged(cloud)).collect();
         cloud.all_tags.extend(elb_tags(clients, untagged).await?);

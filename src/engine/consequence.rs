@@ -16,6 +16,7 @@ use crate::stack::model::{Autoscaling, Capacity, Cluster, FleetRollout, Network,
 const NAMES_MAX: usize = 3;
 const NETWORK: &str = "network";
 const LOAD_BALANCER: &str = "load_balancer";
+const DASHBOARD: &str = "dashboard";
 /// How `diff` begins the reason of a change that was made outside of cloudscale.
 const DRIFT: &str = "drift";
 
@@ -54,6 +55,7 @@ pub fn parts(stack: Option<&Stack>, live: &Running, changes: &[Change]) -> Vec<P
         let position = clusters.enumerate().find(|(_, cluster)| name.strip_prefix("cluster.") == Some(&cluster.name));
         match (position, name) {
             (Some((position, _)), _) => (0, position),
+            (None, DASHBOARD) => (4, 0),
             (None, NETWORK) => (3, 0),
             (None, LOAD_BALANCER) => (2, 0),
             (None, _) => (1, 0),
@@ -71,6 +73,7 @@ pub fn parts(stack: Option<&Stack>, live: &Running, changes: &[Change]) -> Vec<P
             }
             (LOAD_BALANCER, _) => load_balancer(stack, changes),
             (NETWORK, _) => network(stack, changes),
+            (DASHBOARD, _) => dashboard(changes),
             _ => route(name, stack, changes),
         };
         Part { part: name.to_owned(), action, consequence: sentences.join("; ") }
@@ -359,6 +362,17 @@ fn network(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) 
             (Action::Create, vec![format!("a security group for the instances, in {vpc}")])
         }
         (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
+        _ => changed(changes),
+    }
+}
+
+fn dashboard(changes: &[&Change]) -> (Action, Vec<String>) {
+    match overall(changes) {
+        Action::Create => {
+            (Action::Create, vec!["sizes, requests, latency, health and alarms of the clusters".to_owned()])
+        }
+        Action::Delete => (Action::Delete, vec!["the CloudWatch dashboard goes".to_owned()]),
+        Action::Unchanged => remark(changes),
         _ => changed(changes),
     }
 }

@@ -110,7 +110,9 @@ impl Engine {
 
     /// Everything that carries the stack's tag, and the network that the stack lives in.
     async fn look(&self, depth: Depth) -> Result<Snapshot, Problem> {
-        self.run.provider.snapshot(&self.stack.name, Some(&self.stack), depth).await
+        let cloud = self.run.provider.snapshot(&self.stack.name, Some(&self.stack), depth).await?;
+        self.run.note_once(&cloud.notes);
+        Ok(cloud)
     }
 
     async fn compare_with(&self, mut cloud: Snapshot) -> Result<Plan, Problems> {

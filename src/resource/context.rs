@@ -1,7 +1,7 @@
 //! What a running action is given: the clients, what others have made, and the ways to wait.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub struct Operation {
     /// When every wait gives up.
     pub deadline: Instant,
     outputs: Arc<Mutex<BTreeMap<String, Output>>>,
+    /// Notes that were told.
+    noted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Operation {
@@ -56,6 +58,7 @@ impl Operation {
             cancel,
             deadline: clock::instant() + limit,
             outputs: Arc::default(),
+            noted: Arc::default(),
         }
     }
 
@@ -84,6 +87,14 @@ impl Operation {
 
     pub fn published(&self, address: &str) -> Option<Output> {
         self.outputs.lock().expect("no holder panics").get(address).cloned()
+    }
+
+    /// Tells something once, however often it is found.
+    pub fn note_once<'a>(&self, texts: impl IntoIterator<Item = &'a String>) {
+        let mut noted = self.noted.lock().expect("no holder panics");
+        for text in texts.into_iter().filter(|text| noted.insert((*text).clone())) {
+            self.sink.event(Event::Note { text: text.clone() });
+        }
     }
 
     /// Ends a wait when the user has had enough of it.

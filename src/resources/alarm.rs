@@ -46,7 +46,8 @@ pub struct Observed {
     alarm: Option<MetricAlarm>,
 }
 
-fn address(cluster: &str, policy: &str) -> String {
+/// `cluster.heavy.alarm.busy`
+pub fn address(cluster: &str, policy: &str) -> String {
     in_cluster(cluster, &format!("alarm.{policy}"))
 }
 
@@ -260,7 +261,7 @@ async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Probl
     let put = || async {
         match request.clone().send().await {
             Ok(_) => Ok(true),
-            Err(error) if quirks::has_no_cloudwatch(&error) => Ok(false),
+            Err(error) if quirks::lacks(&error) => Ok(false),
             Err(error) => Err(error),
         }
     };
@@ -293,7 +294,7 @@ impl Listing for DescribeAlarms {
         let pages = query.clients.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
         match pages.try_collect().await {
             Ok(pages) => Ok(Some(pages.into_iter().flat_map(|page| page.metric_alarms.unwrap_or_default()).collect())),
-            Err(error) if quirks::has_no_cloudwatch(&error) => Ok(None),
+            Err(error) if quirks::lacks(&error) => Ok(None),
             Err(error) => Err(error.problem("cloudwatch:DescribeAlarms", &query.cloud.stack)),
         }
     }

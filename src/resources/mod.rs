@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod by_name;
 pub mod connection;
+pub mod dashboard;
 mod existing;
 mod expiry;
 pub mod handover;
@@ -56,4 +57,5 @@ pub const TYPES: &[&dyn ErasedResource] = &[
     &Erased::<scaling_policy::ScalingPolicy>::NEW,
     &Erased::<alarm::Alarm>::NEW,
     &Erased::<scheduled_action::ScheduledAction>::NEW,
+    &Erased::<dashboard::Dashboard>::NEW,
 ];

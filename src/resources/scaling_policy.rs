@@ -60,6 +60,18 @@ pub fn name_in_stack(policy: &Api) -> Option<String> {
     Some(names::in_stack(policy.auto_scaling_group_name()?, policy.policy_name()?))
 }
 
+/// The address of a live policy of the stack.
+pub fn address_of(cloud: &Snapshot, policy: &Api) -> Option<String> {
+    let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
+    Some(address(&cluster, &name_in_stack(policy)?))
+}
+
+/// ARNs of the alarms that AWS makes for target tracking; those that others point at a policy are not its own.
+pub fn aws_alarms(policy: &Api) -> impl Iterator<Item = &str> {
+    let own = policy.target_tracking_configuration().map(|_| policy.alarms()).unwrap_or_default();
+    own.iter().filter_map(|alarm| alarm.alarm_arn())
+}
+
 impl Resource for ScalingPolicy {
     type Desired = Desired;
     type Observed = Observed;
@@ -80,10 +92,10 @@ impl Resource for ScalingPolicy {
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
-        let ours = cloud.all::<DescribePolicies>().iter().filter_map(|policy| {
-            let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
-            Some((address(&cluster, &name_in_stack(policy)?), Observed { policy: policy.clone() }))
-        });
+        let ours = cloud
+            .all::<DescribePolicies>()
+            .iter()
+            .filter_map(|policy| Some((address_of(cloud, policy)?, Observed { policy: policy.clone() })));
         ours.collect()
     }
 
@@ -166,7 +178,8 @@ impl Resource for ScalingPolicy {
     }
 
     fn output(live: &Observed) -> Output {
-        Output::id(live.policy.policy_arn().unwrap_or_default())
+        let members = aws_alarms(&live.policy).map(str::to_owned).collect();
+        Output { members, ..Output::id(live.policy.policy_arn().unwrap_or_default()) }
     }
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
@@ -235,7 +248,10 @@ async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Probl
     };
     let answer = task.fresh("autoscaling:PutScalingPolicy", || request.clone().send()).await?;
     match answer.policy_arn().filter(|arn| !arn.is_empty()) {
-        Some(arn) => Ok(Output::id(arn)),
+        Some(arn) => {
+            let alarms = answer.alarms().iter().filter_map(|alarm| alarm.alarm_arn());
+            Ok(Output { members: alarms.map(str::to_owned).collect(), ..Output::id(arn) })
+        }
         None => look_up(task, &group, &name).await,
     }
 }

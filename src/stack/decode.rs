@@ -22,6 +22,8 @@ use crate::document::suggest;
 use crate::document::{Document, Fields, scalar_text, texts};
 use crate::problem::{Problem, Problems};
 
+/// Widgets of a dashboard (CloudWatch User Guide, "Service quotas").
+const WIDGETS_MAX: usize = 500;
 /// A resource takes 50 tags; some are ours.
 const TAGS_MAX: usize = 45;
 const TAG_KEY_CHARACTERS_MAX: usize = 128;
@@ -57,6 +59,7 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         network: network::network(&fields, problems),
         load_balancer: load_balancer::load_balancer(&fields, (provider, &region), problems),
         routes: weighted,
+        dashboard: dashboard(&fields, &clusters, problems),
         clusters,
         ssh: network::ssh(&fields, problems),
         local: local::local(&fields, provider, problems),
@@ -69,6 +72,23 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
         name,
     };
     (stack, routes)
+}
+
+/// A row of four widgets for each cluster, and the alarms in widgets of 100.
+fn dashboard(fields: &Fields, clusters: &[Cluster], problems: &mut Problems) -> bool {
+    let is_wanted = fields.flag("dashboard");
+    let policies = clusters.iter().map(|cluster| match &cluster.capacity {
+        Capacity::Group(scaling) => scaling.policies.len(),
+        Capacity::Fleet { .. } => 0,
+    });
+    // Target tracking has two alarms.
+    let widgets = clusters.len() * 4 + (policies.sum::<usize>() * 2).div_ceil(100);
+    if is_wanted && widgets > WIDGETS_MAX {
+        let detail =
+            format!("{} clusters need {widgets} widgets, but a dashboard has at most {WIDGETS_MAX}", clusters.len());
+        problems.push(fields.problem("dashboard", "The dashboard is too large", detail).hint("remove `dashboard`"));
+    }
+    is_wanted
 }
 
 fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {

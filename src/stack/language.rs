@@ -48,6 +48,12 @@ pub static STACK: Object = Object {
             Required,
             "The clusters, by name; earlier ones take precedence where routes overlap.",
         ),
+        key(
+            "dashboard",
+            Kind::Flag,
+            Default("false"),
+            "Whether CloudWatch shows sizes, requests, latency, health and alarms of the clusters on one page.",
+        ),
         key("ssh", Kind::Object(&SSH), Optional, "Who may log in to the instances. [default: nobody]"),
         key("quotas", Kind::Object(&QUOTAS), Optional, "The account's own quotas, by their names in Service Quotas."),
         key("benchmark", Kind::Text, Optional, "The scenario that `bench` runs; relative to this file."),

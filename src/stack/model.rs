@@ -28,6 +28,8 @@ pub struct Stack {
     pub routes: Vec<WeightedRoute>,
     /// In file order.
     pub clusters: Vec<Cluster>,
+    /// Whether there is a CloudWatch dashboard of the clusters.
+    pub dashboard: bool,
     /// `None`: nobody logs in.
     pub ssh: Option<Ssh>,
     /// The scenario file, resolved against the stack file's folder.

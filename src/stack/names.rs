@@ -28,6 +28,11 @@ pub fn load_balancer(stack: &str) -> String {
     fit(format!("cs-{stack}"), ELB_NAME_CHARACTERS_MAX)
 }
 
+/// The dashboard of a stack: at most 255 characters of `[A-Za-z0-9_-]` (CloudWatch API).
+pub fn dashboard(stack: &str) -> String {
+    format!("cs-{stack}")
+}
+
 /// The target group of a cluster. ELBv2 refuses `--` in its name.
 pub fn target_group(stack: &str, cluster: &str) -> String {
     let hash = hash(&format!("cs-{stack}--{cluster}"));

@@ -4,6 +4,7 @@ mod adopt;
 mod aws_clients;
 mod callers;
 mod changes;
+mod dashboard;
 mod drift;
 mod engine_moto;
 mod failures;

@@ -106,6 +106,11 @@ pub trait Listing: Collection {
     /// When the call fails.
     fn list(query: &Query<'_>) -> impl Future<Output = Result<Option<Vec<Self::Item>>, Problem>> + Send;
 
+    /// What to tell where the endpoint does not have the service; `None` where the stack needs nothing of it.
+    fn missed_by(_stack: &Stack) -> Option<String> {
+        None
+    }
+
     /// Whether it may be the stack's, before its tags are asked for.
     fn may_be_ours(_item: &Self::Item, _cloud: &Snapshot) -> bool {
         true
@@ -167,6 +172,7 @@ pub trait ErasedListing: ErasedCollection {
     fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a>;
     /// Drops what cannot be ours, before tags are asked for.
     fn narrow(&self, cloud: &mut Snapshot);
+    fn missed_by(&self, stack: &Stack) -> Option<String>;
 }
 
 /// The erased form of one collection.
@@ -187,6 +193,10 @@ impl<L: Listing> ErasedListing for Bulk<L> {
 
     fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a> {
         Box::pin(async move { Ok(Rows::of::<L>(L::list(query).await?)) })
+    }
+
+    fn missed_by(&self, stack: &Stack) -> Option<String> {
+        L::missed_by(stack)
     }
 
     fn narrow(&self, cloud: &mut Snapshot) {

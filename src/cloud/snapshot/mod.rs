@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub(in crate::cloud) all_tags: BTreeMap<String, Tags>,
     /// Names that look like ours and carry no tag of this stack: never touched.
     pub unmanaged: BTreeSet<String>,
+    /// What the user is to know of how it was taken, a line each.
+    pub notes: BTreeSet<String>,
     /// Ids and ARNs of ours that have a successor: a replacement was interrupted.
     pub replaced: BTreeSet<String>,
 }
