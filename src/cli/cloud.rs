@@ -61,12 +61,17 @@ pub async fn clients(
             if daemon.started {
                 session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
                 if let Some(reason) = &daemon.open_to_all {
-                    session.printer.note(&super::local::open_to_all(reason));
+                    session.printer.note(&open_to_all(reason));
                 }
             }
             Ok(Clients { boot: Delays::of(daemon.local).boot, ..Clients::local(&daemon.endpoint, region) })
         }
     }
+}
+
+/// Who may call a region that is not for its own user alone.
+pub fn open_to_all(reason: &str) -> String {
+    format!("Processes of every user of this machine may call it: {reason}.")
 }
 
 /// Clients for a command that only looks; `None` where no embedded region runs, so that nothing is there. A region that is

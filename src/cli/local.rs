@@ -118,7 +118,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                 .result(&format!("The embedded region {what}: {} (process {}).", daemon.endpoint, daemon.pid));
             session.printer.note(&format!("Other clients reach it with AWS_ENDPOINT_URL={}", daemon.endpoint));
             if let Some(reason) = &daemon.open_to_all {
-                session.printer.note(&open_to_all(reason));
+                session.printer.note(&cloud::open_to_all(reason));
             }
         }
         Command::Stop => {
@@ -147,7 +147,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                     session.printer.result(&format!("Its delays are those of the profile `{delays}`{boot}."));
                 }
                 if let Some(reason) = &status.open_to_all {
-                    session.printer.result(&open_to_all(reason));
+                    session.printer.result(&cloud::open_to_all(reason));
                 }
                 if let Some(file) = &status.faults {
                     session.printer.result(&format!("It injects the faults of {}.", file.display()));
@@ -173,11 +173,6 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
 /// The region's time of day, to the minute.
 fn now_there() -> String {
     clock::now().strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-/// Who may call a region that is not for its own user alone.
-pub fn open_to_all(reason: &str) -> String {
-    format!("Processes of every user of this machine may call it: {reason}.")
 }
 
 /// Prints an instance's console, and with `follow` what is added until the process is interrupted.

@@ -56,6 +56,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("name", "another stack"),
     ("provider", "another cloud"),
     ("region", "another region"),
+    ("dashboard", "tests/it/dashboard.rs"),
     ("local.speed", "how the embedded region runs"),
     ("local.delays", "how the embedded region runs"),
     ("local.boot", "how the embedded region runs"),
