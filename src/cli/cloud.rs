@@ -14,7 +14,7 @@ use crate::engine::price;
 use crate::exit::Exit;
 use crate::platform::signals::EndRequests;
 use crate::problem::{Problem, Problems};
-use crate::region::daemon;
+use crate::region::daemon::{self, Daemon};
 use crate::region::delays::Delays;
 use crate::resource::event::Sink;
 use crate::resource::status::Status;
@@ -60,12 +60,23 @@ pub async fn clients(
                 daemon::ensure(&daemon::default_home()?, daemon::Options { local, ..Default::default() }).await?;
             if daemon.started {
                 session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
+                tell_state(&daemon, session);
                 if let Some(reason) = &daemon.open_to_all {
                     session.printer.note(&open_to_all(reason));
                 }
             }
             Ok(Clients { boot: Delays::of(daemon.local).boot, ..Clients::local(&daemon.endpoint, region) })
         }
+    }
+}
+
+/// What became of what an earlier process of the region left.
+pub fn tell_state(daemon: &Daemon, session: &Session) {
+    if daemon.restored {
+        session.printer.note("It goes on from what was in it; its instances were stopped meanwhile.");
+    }
+    if let Some(aside) = &daemon.set_aside {
+        session.printer.note(&format!("What was in it could not be read and lies in {aside}: it begins empty."));
     }
 }
 
@@ -80,8 +91,12 @@ pub fn open_to_all(reason: &str) -> String {
 /// # Errors
 /// No credentials.
 pub async fn running(provider: Provider, region: &str, session: &Session) -> Result<Option<Clients>, Problem> {
-    if provider == Provider::Local && daemon::find(&daemon::default_home()?).await.is_none() {
-        return Ok(None);
+    if provider == Provider::Local {
+        let home = daemon::default_home()?;
+        // One that ended with something in it starts again.
+        if daemon::find(&home).await.is_none() && !daemon::status(&home).await.may_start() {
+            return Ok(None);
+        }
     }
     clients((provider, None), region, session).await.map(Some)
 }

@@ -43,8 +43,10 @@ enum Command {
         #[arg(long)]
         allow_users: bool,
     },
-    /// Stop the region and everything in it
+    /// Stop the region; its instances end, and what is in it comes back with the next start
     Stop,
+    /// Stop the region and forget everything that is in it
+    Reset,
     /// Whether it runs, and where
     Status {
         #[arg(long)]
@@ -116,6 +118,9 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             session
                 .printer
                 .result(&format!("The embedded region {what}: {} (process {}).", daemon.endpoint, daemon.pid));
+            if daemon.started {
+                cloud::tell_state(&daemon, session);
+            }
             session.printer.note(&format!("Other clients reach it with AWS_ENDPOINT_URL={}", daemon.endpoint));
             if let Some(reason) = &daemon.open_to_all {
                 session.printer.note(&cloud::open_to_all(reason));
@@ -124,10 +129,15 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
         Command::Stop => {
             let stopped = daemon::stop(&home?).await?;
             session.printer.result(if stopped {
-                "The embedded region stopped."
+                "The embedded region stopped. What is in it comes back with the next start; `local reset` forgets it."
             } else {
                 "The embedded region does not run."
             });
+        }
+        Command::Reset => {
+            let stopped = daemon::reset(&home?).await?;
+            let what = if stopped { "stopped and forgot" } else { "forgot" };
+            session.printer.result(&format!("The embedded region {what} everything that was in it."));
         }
         Command::Status { json } => {
             let status = daemon::status(&home?).await;
@@ -152,6 +162,12 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                 if let Some(file) = &status.faults {
                     session.printer.result(&format!("It injects the faults of {}.", file.display()));
                 }
+            } else if let (true, Some(pid)) = (status.hangs, status.pid) {
+                session.printer.result(&format!(
+                    "The embedded region hangs: process {pid} does not answer; `local stop` ends it."
+                ));
+            } else if status.has_state {
+                session.printer.result("The embedded region does not run; the next start goes on from what was in it.");
             } else {
                 session.printer.result("The embedded region does not run.");
             }
@@ -163,7 +179,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             // Somebody may have set up logging already; then that is where the lines go.
             let _ = subscriber.try_init();
             let ready = |record: &daemon::Record| session.printer.json_line(record);
-            let options = serve::Options { port, faults, local: local.given().unwrap_or_default(), allow_users };
+            let options = serve::Options { port, faults, local: local.given(), allow_users };
             serve::serve(&given.map_or(home, Ok)?, options, ready).await?;
         }
     }

@@ -47,12 +47,24 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     // Before anything is created: a mistake in the scenario must not cost an `up`.
     let (scenario, file) = bench::scenario(&stack, args.load.scenario.as_deref())?;
     let commands = bench::commands(&stack, &file, session);
-    let starts_region = stack.provider == Provider::Local && !daemon::status(&daemon::default_home()?).await.running;
+    let before = match stack.provider {
+        Provider::Local => Some(daemon::status(&daemon::default_home()?).await),
+        Provider::Aws => None,
+    };
     let clients = cloud::clients((stack.provider, stack.local), &stack.region, session).await?;
     let whole = Whole { args, session, scenario: &scenario, commands, sink: cloud::sink(session) };
     let outcome = whole.up_bench_down(stack, clients).await;
-    if starts_region && !args.keep {
-        daemon::stop(&daemon::default_home()?).await?;
+    // The region is left as it was found.
+    match before {
+        Some(before) if !before.running && !args.keep => {
+            let home = daemon::default_home()?;
+            if before.has_state {
+                daemon::stop(&home).await?
+            } else {
+                daemon::reset(&home).await?
+            };
+        }
+        _ => {}
     }
     outcome
 }

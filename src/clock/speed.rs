@@ -24,8 +24,9 @@ static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
 /// How region time follows from wall time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scale {
-    /// When both were the same.
-    pub since: Timestamp,
+    /// A moment by the wall, and what it is in the region's time.
+    pub wall: Timestamp,
+    pub region: Timestamp,
     /// Seconds of region time in a second of wall time, from 1 to [`SPEED_MAX`].
     pub speed: u32,
 }
@@ -33,9 +34,9 @@ pub struct Scale {
 impl Scale {
     /// The region time at a wall time.
     pub fn at(self, wall: Timestamp) -> Timestamp {
-        let passed = wall.duration_since(self.since);
+        let passed = wall.duration_since(self.wall);
         let passed = passed.checked_mul(i32::try_from(self.speed).unwrap_or(1)).unwrap_or(passed);
-        self.since.checked_add(passed).unwrap_or(wall)
+        self.region.checked_add(passed).unwrap_or(wall)
     }
 }
 
@@ -82,10 +83,10 @@ mod tests {
 
     #[test]
     fn a_day_passes_in_24_minutes_at_speed_60() {
-        let scale = Scale { since: at("2026-11-27T08:00:00Z"), speed: 60 };
-        assert_eq!(scale.at(at("2026-11-27T08:00:00Z")), at("2026-11-27T08:00:00Z"));
-        assert_eq!(scale.at(at("2026-11-27T08:24:00Z")), at("2026-11-28T08:00:00Z"));
-        assert_eq!(scale.at(at("2026-11-27T08:00:00.5Z")), at("2026-11-27T08:00:30Z"));
+        let scale = Scale { wall: at("2026-11-27T08:00:00Z"), region: at("2026-11-30T12:00:00Z"), speed: 60 };
+        assert_eq!(scale.at(at("2026-11-27T08:00:00Z")), at("2026-11-30T12:00:00Z"));
+        assert_eq!(scale.at(at("2026-11-27T08:24:00Z")), at("2026-12-01T12:00:00Z"));
+        assert_eq!(scale.at(at("2026-11-27T08:00:00.5Z")), at("2026-11-30T12:00:30Z"));
     }
 
     #[test]

@@ -29,14 +29,14 @@ pub fn claim_address(block: u8) -> Ipv4Addr {
 }
 
 /// Hands out addresses of one region's block.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Addresses {
     block: u8,
     nets: [Net; 16],
 }
 
 /// The block's /24 of one /20 net.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Net {
     next: u8,
     used: BTreeSet<u8>,

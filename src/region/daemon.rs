@@ -4,7 +4,7 @@
 //! does no harm. Whoever starts it holds a second lock meanwhile: of two starts at once, one finds the other's region.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::ec2::processes::Disturbance;
+use super::state;
 use crate::clock;
 use crate::clock::speed::{self, Scale};
 use crate::platform::processes::{self, End};
@@ -63,6 +64,14 @@ pub struct Record {
     pub endpoint: String,
     pub pid: u32,
     pub started: Timestamp,
+    /// The same moment in the region's time.
+    pub region_started: Timestamp,
+    /// Whether it goes on from what an earlier process left.
+    #[serde(default)]
+    pub restored: bool,
+    /// What an earlier process left but could not be read: where it lies now, and why.
+    #[serde(default)]
+    pub set_aside: Option<String>,
     /// The file of the faults that it injects.
     #[serde(default)]
     pub faults: Option<PathBuf>,
@@ -95,6 +104,10 @@ pub struct Daemon {
     pub local: Local,
     /// Whether this call started it.
     pub started: bool,
+    /// Whether it goes on from what an earlier process left.
+    pub restored: bool,
+    /// What was left but could not be read.
+    pub set_aside: Option<String>,
     /// As in the [`Record`].
     pub open_to_all: Option<String>,
 }
@@ -105,6 +118,10 @@ pub struct Status {
     pub running: bool,
     pub endpoint: Option<String>,
     pub pid: Option<u32>,
+    /// Whether a process holds the home and does not answer.
+    pub hangs: bool,
+    /// Whether there is something that the next start goes on from.
+    pub has_state: bool,
     pub home: PathBuf,
     /// What holds instances apart.
     pub isolation: &'static str,
@@ -118,6 +135,13 @@ pub struct Status {
     pub faults: Option<PathBuf>,
     /// Why every user of the machine may call it; its own user and root only where this is null.
     pub open_to_all: Option<String>,
+}
+
+impl Status {
+    /// Whether a start would find something: what was left, or a region that hangs, which it tells of.
+    pub fn may_start(&self) -> bool {
+        self.has_state || self.hangs
+    }
 }
 
 /// `$CLOUDSCALE_HOME`, or `cloudscale` in the XDG state folder.
@@ -149,7 +173,8 @@ pub fn log_file(home: &Path) -> PathBuf {
 
 impl Record {
     fn daemon(self, started: bool) -> Daemon {
-        Daemon { endpoint: self.endpoint, pid: self.pid, local: self.local, started, open_to_all: self.open_to_all }
+        let Self { endpoint, pid, local, open_to_all, restored, set_aside, .. } = self;
+        Daemon { endpoint, pid, local, started, restored, set_aside, open_to_all }
     }
 
     /// Written whole or not at all.
@@ -161,7 +186,7 @@ impl Record {
 
     /// How its time follows from the wall's.
     pub fn scale(&self) -> Scale {
-        Scale { since: self.started, speed: self.local.speed }
+        Scale { wall: self.started, region: self.region_started, speed: self.local.speed }
     }
 
     /// What the endpoint says about its health.
@@ -273,6 +298,11 @@ pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem
         }
         return Ok(record.daemon(false));
     }
+    if let Some(pid) = holder(home) {
+        let detail =
+            format!("process {pid} holds {} and does not answer: it hangs, or its record was removed", home.display());
+        return Err(Problem::new("The region does not answer", detail).hint("`cloudscale local stop` ends it"));
+    }
     let record = start(home, options).await?;
     speed::follow(record.scale());
     Ok(record.daemon(true))
@@ -343,12 +373,15 @@ fn log_output(path: &Path) -> io::Result<File> {
 
 /// Stops the home's region and waits until it and all its instances are gone; `false` when there was none.
 pub async fn stop(home: &Path) -> Result<bool, Problem> {
-    let Some(record) = find(home).await else { return Ok(false) };
-    let end = |how| i32::try_from(record.pid).map_err(io::Error::other).and_then(|pid| processes::end(pid, how));
+    // One that hangs, or whose record was removed, is known by its lock.
+    let Some(pid) = find(home).await.map(|record| record.pid).or_else(|| holder(home)) else { return Ok(false) };
+    let end = |how| i32::try_from(pid).map_err(io::Error::other).and_then(|pid| processes::end(pid, how));
     let failed = |detail: String| Problem::new("The region does not stop", detail);
     if let Err(error) = end(End::Asked) {
-        return Err(failed(format!("process {}: {error}", record.pid)));
+        return Err(failed(format!("process {pid}: {error}")));
     }
+    // One that was stopped (SIGSTOP) goes on, to end.
+    let _ = i32::try_from(pid).map_err(io::Error::other).and_then(processes::resume);
     let path = lock_file(home);
     let mut ended = std::pin::pin!(lock(&path));
     let graceful = tokio::select! {
@@ -371,20 +404,49 @@ pub async fn stop(home: &Path) -> Result<bool, Problem> {
 async fn lock(path: &Path) -> io::Result<File> {
     let path = path.to_owned();
     let take = move || {
-        let file = File::create(path)?;
+        let file = open_lock(&path)?;
         file.lock()?;
         Ok(file)
     };
     tokio::task::spawn_blocking(take).await.map_err(io::Error::other)?
 }
 
+/// Opens a file to lock it; what it says stays.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// The process that holds the home, whether it answers or not.
+fn holder(home: &Path) -> Option<u32> {
+    let mut file = File::open(lock_file(home)).ok()?;
+    if file.try_lock_shared().is_ok() {
+        return None;
+    }
+    let mut pid = String::new();
+    file.read_to_string(&mut pid).ok()?;
+    pid.trim().parse().ok()
+}
+
+/// Stops the home's region, and forgets everything that was in it.
+///
+/// # Errors
+/// As [`stop`]; what cannot be removed.
+pub async fn reset(home: &Path) -> Result<bool, Problem> {
+    let stopped = stop(home).await?;
+    state::forget(home).map_err(|error| Problem::new("The region is not forgotten", error.to_string()))?;
+    Ok(stopped)
+}
+
 pub async fn status(home: &Path) -> Status {
     let record = find(home).await;
     let local = record.as_ref().map(|record| record.local).unwrap_or_default();
+    let hangs = if record.is_none() { holder(home) } else { None };
     Status {
+        hangs: hangs.is_some(),
+        has_state: state::exists(home),
         running: record.is_some(),
         endpoint: record.as_ref().map(|record| record.endpoint.clone()),
-        pid: record.as_ref().map(|record| record.pid),
+        pid: record.as_ref().map(|record| record.pid).or(hangs),
         home: home.to_owned(),
         isolation: "process-tree",
         speed: local.speed,

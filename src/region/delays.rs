@@ -11,7 +11,7 @@ const FIRST_PROBE_WALL: Duration = Duration::from_millis(150);
 const PUBLICATION_WALL: Duration = Duration::from_millis(300);
 
 /// The delays in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Delays {
     /// From the launch of an instance until it is `running`.
     pub running: Duration,

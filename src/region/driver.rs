@@ -4,12 +4,15 @@
 //! is the region's end ([`Region::failed`]): whoever serves it says so, keeps the state and stops.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::signal::{Probe, Signal};
+use super::state::{self, Journal, Told};
 use super::wire::{Answer, ApiError, Request};
 use super::world::World;
 use crate::clock;
@@ -17,7 +20,7 @@ use crate::clock;
 /// The running region. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Region {
-    world: Mutex<World>,
+    world: Mutex<Kept>,
     /// Wakes `run` when a deadline may have moved.
     changed: Notify,
     /// Counts changes of the world: the data plane's shells look again when it moves.
@@ -26,6 +29,24 @@ pub struct Region {
     failure: watch::Sender<Option<String>>,
     processes: mpsc::UnboundedSender<Signal>,
     probes: mpsc::UnboundedSender<Probe>,
+}
+
+/// The world, and what it was told as far as that is kept.
+#[derive(Debug)]
+struct Kept {
+    world: World,
+    journal: Option<Journal>,
+}
+
+impl Kept {
+    /// Writes down what the world was told. Where that fails nothing is kept from then on: half a story is worse than none.
+    fn note(&mut self, told: &Told<'_>, now: Timestamp) {
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = journal.add(told, now, &self.world) {
+            tracing::error!(%error, "the region's state cannot be kept: it is forgotten when the region stops");
+            self.journal = None;
+        }
+    }
 }
 
 /// What leaves the world, by the shell that acts on it.
@@ -40,10 +61,15 @@ pub struct Outward {
 impl Region {
     /// A region around `world`; signals for the shells come out of [`Outward`].
     pub fn new(world: World) -> (Self, Outward) {
+        Self::kept(world, None)
+    }
+
+    /// As [`Region::new`], of a world that is kept.
+    pub fn kept(world: World, journal: Option<Journal>) -> (Self, Outward) {
         let (processes, for_processes) = mpsc::unbounded_channel();
         let (probes, for_prober) = mpsc::unbounded_channel();
         let region = Self {
-            world: Mutex::new(world),
+            world: Mutex::new(Kept { world, journal }),
             changed: Notify::new(),
             generation: watch::Sender::new(0),
             failure: watch::Sender::new(None),
@@ -59,7 +85,15 @@ impl Region {
             return Err(internal(failure));
         }
         // The time is read under the lock: two calls at once must not see it run backwards.
-        let (answer, signals) = match self.attempt(|world| world.call(clock::now(), request)) {
+        let told = |kept: &mut Kept| {
+            let now = clock::now();
+            let done = kept.world.call(now, request);
+            if state::changes(request) {
+                kept.note(&Told::Call(now, Cow::Borrowed(request)), now);
+            }
+            done
+        };
+        let (answer, signals) = match self.attempt(told) {
             Ok(done) => done,
             Err(panic) => return Err(internal(&said(&*panic))),
         };
@@ -69,22 +103,51 @@ impl Region {
 
     /// Takes what a shell says.
     pub fn signal(&self, signal: Signal) {
-        let signals = self.read(|world| world.signal(clock::now(), signal));
+        let signals = self.tell(|kept| {
+            let now = clock::now();
+            // A signal is used up by the world, and only what it did not break on is kept.
+            let told = kept.journal.is_some().then(|| signal.clone());
+            let signals = kept.world.signal(now, signal);
+            if let Some(told) = told {
+                kept.note(&Told::Signal(now, Cow::Owned(told)), now);
+            }
+            signals
+        });
         self.after(signals);
     }
 
-    /// Looks at the world under its lock. For the shells' snapshots; keep it short.
+    /// Lets in a caller who signed for the region `name`, as [`World::admit`].
+    ///
+    /// # Errors
+    /// Where this region is another.
+    pub fn admit(&self, name: &str) -> Result<(), ApiError> {
+        self.tell(|kept| {
+            if kept.world.is_named(name) {
+                return Ok(());
+            }
+            let admitted = kept.world.admit(name);
+            kept.note(&Told::Admit(Cow::Borrowed(name)), clock::now());
+            admitted
+        })
+    }
+
+    /// Looks at the world under its lock. For the shells' snapshots; keep it short. What changes the world goes the other
+    /// ways: it would be lost for the next process.
     ///
     /// # Panics
     /// When `look` does, which ends the region.
-    pub fn read<R>(&self, look: impl FnOnce(&mut World) -> R) -> R {
-        self.attempt(look).unwrap_or_else(|panic| resume_unwind(panic))
+    pub fn read<R>(&self, look: impl FnOnce(&World) -> R) -> R {
+        self.tell(|kept| look(&kept.world))
     }
 
-    /// Looks at the world; a panic is the region's failure.
-    fn attempt<R>(&self, look: impl FnOnce(&mut World) -> R) -> Result<R, Box<dyn Any + Send>> {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = catch_unwind(AssertUnwindSafe(|| look(&mut world)));
+    fn tell<R>(&self, tell: impl FnOnce(&mut Kept) -> R) -> R {
+        self.attempt(tell).unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// A panic is the region's failure.
+    fn attempt<R>(&self, tell: impl FnOnce(&mut Kept) -> R) -> Result<R, Box<dyn Any + Send>> {
+        let mut kept = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = catch_unwind(AssertUnwindSafe(|| tell(&mut kept)));
         if let Err(panic) = &result {
             self.failure.send_if_modified(|failure| {
                 let is_first = failure.is_none();
@@ -106,7 +169,7 @@ impl Region {
 
     /// Everything that the region knows, as text: what is kept of a region that failed.
     pub fn state(&self) -> String {
-        format!("{:?}", self.world.lock().unwrap_or_else(PoisonError::into_inner))
+        format!("{:?}", self.world.lock().unwrap_or_else(PoisonError::into_inner).world)
     }
 
     /// Changes when the world may have changed.
@@ -122,7 +185,12 @@ impl Region {
                 Some(deadline) => tokio::select! {
                     () = changed => {}
                     () = clock::sleep_until(deadline) => {
-                        let signals = self.read(|world| world.advance(clock::now()));
+                        let signals = self.tell(|kept| {
+                            let now = clock::now();
+                            let signals = kept.world.advance(now);
+                            kept.note(&Told::Advance(now), now);
+                            signals
+                        });
                         self.after(signals);
                     }
                 },

@@ -89,7 +89,7 @@ pub struct MetadataFacts {
     pub serves_tags: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SubnetFacts {
     pub id: String,
     pub vpc: String,

@@ -2,10 +2,30 @@
 
 /// A source of identifiers, and of the choices that AWS makes at random. Each has a sequence of its own: one id more or
 /// less changes no choice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Seeds", into = "Seeds")]
 pub struct Ids {
     ids: fastrand::Rng,
     ties: fastrand::Rng,
+}
+
+/// Where both sequences are.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Seeds {
+    ids: u64,
+    ties: u64,
+}
+
+impl From<Seeds> for Ids {
+    fn from(Seeds { ids, ties }: Seeds) -> Self {
+        Self { ids: fastrand::Rng::with_seed(ids), ties: fastrand::Rng::with_seed(ties) }
+    }
+}
+
+impl From<Ids> for Seeds {
+    fn from(ids: Ids) -> Self {
+        Self { ids: ids.ids.get_seed(), ties: ids.ties.get_seed() }
+    }
 }
 
 /// What sets the sequence of choices apart from that of the ids.

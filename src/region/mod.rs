@@ -29,6 +29,7 @@ pub mod signal;
 #[cfg(test)]
 pub mod simulated;
 pub mod ssm;
+pub mod state;
 pub mod sts;
 pub mod wire;
 pub mod world;

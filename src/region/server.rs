@@ -25,6 +25,7 @@ use super::callers::{self, Callers, Stranger};
 use super::driver::Region;
 use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
+use super::ids::Ids;
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
 use crate::clock;
@@ -168,7 +169,7 @@ impl Endpoint {
     fn refuse(&self, request: Request<Incoming>, stranger: Stranger) -> Response<Full<Bytes>> {
         let (head, _) = request.into_parts();
         let protocol = protocol::protocol(&head);
-        let request_id = self.region.read(super::world::World::request_id);
+        let request_id = request_id();
         let mut response = http(protocol, None, &Err(stranger.error(protocol)), &request_id);
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
@@ -204,12 +205,12 @@ impl Endpoint {
         }
         let (head, body) = request.into_parts();
         let protocol = protocol::protocol(&head);
-        let request_id = self.region.read(super::world::World::request_id);
+        let request_id = request_id();
         let Ok(body) = tokio::time::timeout(patience, body_of(&head, body)).await else {
             return Ok(text(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"));
         };
         let request = body.and_then(|body| protocol::read(protocol, &head, &body));
-        let admitted = protocol::region(&head).map_or(Ok(()), |name| self.region.read(|world| world.admit(name)));
+        let admitted = protocol::region(&head).map_or(Ok(()), |name| self.region.admit(name));
         let answer = match (&request, admitted) {
             (Ok(request), Ok(())) => self.answer(request).await?,
             (Err(error), _) => Err(error.clone()),
@@ -324,6 +325,11 @@ fn http(
         headers.insert("x-amzn-query-error", value);
     }
     response
+}
+
+/// As every answer carries one. Not of the world's sequence: whoever only asks changes nothing.
+fn request_id() -> String {
+    Ids::with_seed(fastrand::u64(..)).uuid()
 }
 
 /// `Sun, 22 Nov 2026 01:17:37 GMT`

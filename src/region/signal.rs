@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// A message between services, or between a service and a shell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Signal {
     // Auto Scaling → EC2
     /// Launch one instance for a group; EC2 answers with `InstanceLaunched` or `LaunchFailed`.
@@ -100,6 +100,10 @@ pub enum Signal {
         instance: String,
     },
 
+    // the region's start → EC2
+    /// The machine under all instances was away: what ran runs no more.
+    HostFailed,
+
     // processes (shell) → EC2
     ProcessStarted {
         instance: String,
@@ -143,7 +147,7 @@ pub enum Signal {
 }
 
 /// What to launch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Launch {
     pub launch_template_id: String,
     /// A number, `$Latest` or `$Default`.
@@ -157,7 +161,7 @@ pub struct Launch {
     pub tags: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum InstanceState {
     Pending,
     Running,
@@ -168,7 +172,7 @@ pub enum InstanceState {
 }
 
 /// A target's state, with AWS's reason code and description.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TargetState {
     /// `initial`, `healthy`, `unhealthy`, `unused`, `draining`, `unavailable`.
     pub state: String,
@@ -177,7 +181,7 @@ pub struct TargetState {
 }
 
 /// The state of an alarm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum AlarmStateValue {
     Ok,
     Alarm,
@@ -202,7 +206,7 @@ impl AlarmStateValue {
 }
 
 /// What an alarm says to the policy it acts on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlarmState {
     pub name: String,
     pub state: AlarmStateValue,
@@ -213,7 +217,7 @@ pub struct AlarmState {
 }
 
 /// Everything that the process shell needs to start an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Boot {
     pub instance: String,
     pub address: Ipv4Addr,
@@ -222,7 +226,7 @@ pub struct Boot {
 }
 
 /// One health check to make.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Probe {
     pub target_group: String,
     pub instance: String,
@@ -235,7 +239,7 @@ pub struct Probe {
 }
 
 /// The outcome of one health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ProbeOutcome {
     /// The target answered with this status.
     Status(u16),
@@ -245,7 +249,7 @@ pub enum ProbeOutcome {
 }
 
 /// A value measured by a shell, before it becomes a CloudWatch datapoint.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measurement {
     pub namespace: String,
     pub metric: String,
@@ -257,7 +261,7 @@ pub struct Measurement {
 }
 
 /// A set of samples in one place, with enough detail for percentiles.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Statistics {
     /// Distinct values and how often each occurred.
     pub samples: Vec<(f64, f64)>,

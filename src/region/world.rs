@@ -29,7 +29,7 @@ const SIGNALS_MAX: usize = 100_000;
 const REGION_NAME_MAX: usize = 32;
 
 /// The services' models. A service that asks its own facts while it runs finds none: it looks at itself instead.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Services {
     pub ec2: Ec2,
     pub elbv2: Elbv2,
@@ -38,7 +38,7 @@ pub struct Services {
 }
 
 /// Everything that the region knows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct World {
     pub services: Services,
     region: String,
@@ -79,9 +79,9 @@ impl World {
         self.delays
     }
 
-    /// An id for a request, as every answer carries one.
-    pub fn request_id(&mut self) -> String {
-        self.ids.uuid()
+    /// Whether it has this name already, for good.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.named && self.region == name
     }
 
     /// Lets in a caller who signed for the region `name`. The first one names the region, so that its zones and ARNs are

@@ -6,6 +6,7 @@ mod callers;
 mod changes;
 mod dashboard;
 mod drift;
+mod durable;
 mod engine_moto;
 mod failures;
 mod faults;

@@ -52,8 +52,8 @@ impl Region {
         let record = std::fs::read(stack.region.home().join("region.json")).expect("the record of the region");
         let record: Value = serde_json::from_slice(&record).expect("JSON");
         assert_eq!(record["local"]["speed"], speed);
-        let since = record["started"].as_str().expect("a time").parse().expect("a time");
-        Self { scale: Scale { since, speed }, stack }
+        let time = |key: &str| record[key].as_str().expect("a time").parse().expect("a time");
+        Self { scale: Scale { wall: time("started"), region: time("region_started"), speed }, stack }
     }
 
     fn now(&self) -> Timestamp {
@@ -137,7 +137,7 @@ async fn a_region_tells_its_speed_and_refuses_another() {
     let clients = region.stack.region.clients();
     let made = clients.ec2.describe_instances().send().await.expect("an answer");
     let launched = made.reservations()[0].instances()[0].launch_time().expect("a time").secs();
-    assert!(launched <= region.now().as_second() && launched > region.scale.since.as_second() - 60);
+    assert!(launched <= region.now().as_second() && launched > region.scale.region.as_second() - 60);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 /// Activities kept per group. AWS keeps six weeks; a bound keeps a flapping group from filling the memory.
 const ACTIVITIES_MAX: usize = 2_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Status {
     PreInService,
     InProgress,
@@ -49,7 +49,7 @@ impl Status {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Activity {
     pub id: String,
     pub description: String,
@@ -64,7 +64,7 @@ pub struct Activity {
 }
 
 /// A group's activities, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct History(VecDeque<Activity>);
 
 impl History {

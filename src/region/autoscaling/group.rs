@@ -22,7 +22,7 @@ use crate::region::context::Context;
 use crate::region::facts::SubnetFacts;
 
 /// A launch that EC2 has not answered yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct PendingLaunch {
     pub activity: String,
     pub subnet: SubnetFacts,
@@ -34,7 +34,7 @@ pub struct PendingLaunch {
 }
 
 /// An active instance that is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Vacancy {
     pub cause: VacancyCause,
     /// It had not finished the warm-up of the scale-out that it was launched for.
@@ -42,7 +42,7 @@ pub struct Vacancy {
 }
 
 /// Why an active instance is missing, for the cause of its successor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum VacancyCause {
     Unhealthy,
     Refresh,
@@ -59,7 +59,7 @@ impl VacancyCause {
 }
 
 /// Failed launches in a row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Failures {
     pub count: u32,
     pub retry_at: Option<Timestamp>,
@@ -69,20 +69,20 @@ pub(super) struct Failures {
     pub types: BTreeSet<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tag {
     pub value: String,
     pub propagate: bool,
 }
 
 /// A cooldown starts when the last instance of its activity is done (aws-semantics §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Cooldown {
     Waiting { seconds: i64 },
     Until(Timestamp),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Group {
     pub name: String,
     pub arn: String,
@@ -101,7 +101,7 @@ pub struct Group {
     /// With AWS's reason.
     pub suspended: BTreeMap<Process, String>,
     /// Names of the group metrics that are collected.
-    pub metrics: BTreeSet<&'static str>,
+    pub metrics: BTreeSet<String>,
     pub metrics_due: Option<Timestamp>,
     pub deleting: bool,
     pub cooldown: Option<Cooldown>,

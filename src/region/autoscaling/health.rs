@@ -17,7 +17,7 @@ pub const HEALTH_INTERVAL_SECONDS: i64 = 2;
 pub const IMPAIRED_SECONDS: i64 = 180;
 
 /// A look at one instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     Healthy,
     Unhealthy(Sickness),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 const LONGEST_SECONDS: i64 = 172_800;
 const HEARTBEATS_MAX: i64 = 100;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Transition {
     Launching,
     Terminating,
@@ -28,7 +28,7 @@ impl Transition {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ActionResult {
     Continue,
     Abandon,
@@ -48,7 +48,7 @@ impl ActionResult {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hook {
     pub name: String,
     pub transition: Transition,
@@ -67,7 +67,7 @@ impl Hook {
 }
 
 /// An instance waits for a hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LifecycleAction {
     pub hook: String,
     /// Names the action, as the instance's id and the hook do together.

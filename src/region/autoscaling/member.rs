@@ -6,7 +6,7 @@ use super::hook::LifecycleAction;
 use super::mix::Purchase;
 
 /// A launch template and its version: as asked for (`$Latest`) in a group, resolved to a number in a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Template {
     pub id: String,
     pub name: String,
@@ -18,7 +18,7 @@ pub struct Template {
 /// `Pending → Pending:Wait → InService → Terminating → Terminating:Wait → Terminating:Proceed`: the waits are for lifecycle
 /// hooks, and only where there are some. `Pending:Proceed` has no duration here: nothing is left to do between the last
 /// hook and the registration with the target groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Lifecycle {
     Pending,
     PendingWait,
@@ -59,7 +59,7 @@ impl Lifecycle {
 }
 
 /// Why an instance is unhealthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Sickness {
     /// Stopped or terminated behind the group's back.
     Gone,
@@ -88,7 +88,7 @@ impl Sickness {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Member {
     pub id: String,
     pub subnet: String,

@@ -22,7 +22,7 @@ const UNSUPPORTED: [&str; 4] = ["WeightedCapacity", "InstanceRequirements", "Lau
 const OTHER_OPTION: i64 = 1_000_000;
 
 /// Of a group that mixes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mix {
     /// By priority; empty means the template's type.
     pub types: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Mix {
 }
 
 /// What to buy, or what was bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Purchase {
     /// `None`: the template's.
     pub instance_type: Option<String>,

@@ -17,14 +17,14 @@ use crate::region::wire::{Answer, ApiError, Request};
 const DELETED_ACTIVITIES_MAX: usize = 2_000;
 
 /// An activity of a group that is gone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct DeletedActivity {
     pub group: String,
     pub group_arn: String,
     pub activity: Activity,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Autoscaling {
     pub(in crate::region) groups: BTreeMap<String, Group>,
     /// Newest last.

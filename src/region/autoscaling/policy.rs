@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::tracking::Tracking;
 
 /// What a policy adds, sets, or multiplies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum AdjustmentType {
     ChangeInCapacity,
     ExactCapacity,
@@ -31,7 +31,7 @@ impl AdjustmentType {
 }
 
 /// How an amount becomes a capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Adjustment {
     pub by: AdjustmentType,
     /// The least change, for percentages.
@@ -65,7 +65,7 @@ impl Adjustment {
 }
 
 /// One step: bounds are relative to the alarm's threshold; `None` is unbounded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Step {
     pub lower: Option<f64>,
     pub upper: Option<f64>,
@@ -142,7 +142,7 @@ pub fn check_steps(steps: &[Step]) -> Result<(), &'static str> {
 const STEPS_MAX: usize = 20;
 
 /// `MetricAggregationType`: what is made of the datapoints that an alarm evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Aggregation {
     Average,
     Minimum,
@@ -176,7 +176,7 @@ impl Aggregation {
 }
 
 /// How a policy finds the capacity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     Tracking(Tracking),
     Step { adjustment: Adjustment, steps: Vec<Step>, aggregation: Aggregation },
@@ -195,14 +195,14 @@ impl Kind {
 }
 
 /// What a policy asked for, the last time its alarm called.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Wish {
     pub at: Timestamp,
     pub capacity: i64,
     pub outward: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Policy {
     pub name: String,
     pub arn: String,

@@ -1,6 +1,6 @@
 //! The processes of a group that a user can suspend (aws-semantics §13).
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Process {
     Launch,
     Terminate,

@@ -8,7 +8,7 @@ use super::scripted::{Scripted, TARGET_GROUP, params, template};
 use crate::region::signal::InstanceState;
 use crate::region::wire::Value;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 enum Step {
     Desire(i64),
     Bound { min: i64, max: i64 },

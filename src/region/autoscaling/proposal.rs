@@ -3,14 +3,14 @@
 use crate::region::signal::AlarmStateValue;
 
 /// Who made a policy act.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Caller {
     Alarm { name: String, state: AlarmStateValue },
     User,
 }
 
 /// What a policy asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Proposal {
     pub policy: String,
     pub capacity: i64,
@@ -22,7 +22,7 @@ pub struct Proposal {
 }
 
 /// What kind of policy asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum By {
     Tracking,
     Step,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::member::Template;
 use super::mix::Mix;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum RefreshStatus {
     InProgress,
     Baking,
@@ -46,7 +46,7 @@ impl RefreshStatus {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Preferences {
     pub min_healthy: i64,
     /// `None` is AWS's default of 100, which may be violated; an explicit 100 launches first when both bounds cannot hold.
@@ -68,7 +68,7 @@ pub struct Preferences {
 }
 
 /// `ScaleInProtectedInstances` and `StandbyInstances`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Spared {
     /// The refresh waits until somebody takes them back, and fails after an hour.
     Wait,
@@ -78,7 +78,7 @@ pub enum Spared {
     Replace,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Rollback {
     pub reason: String,
     pub start: Timestamp,
@@ -86,7 +86,7 @@ pub struct Rollback {
     pub left_before: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Refresh {
     pub id: String,
     pub status: RefreshStatus,

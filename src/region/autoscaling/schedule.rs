@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::region::wire::ApiError;
 
 /// What a scheduled action sets; what it leaves out stays as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Bounds {
     pub min: Option<i64>,
     pub max: Option<i64>,
@@ -18,13 +18,35 @@ pub struct Bounds {
 }
 
 /// A cron expression in its time zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Recurrence {
     pub expression: String,
     /// As the user named it; `None` is UTC.
     pub zone_name: Option<String>,
     cron: Cron,
     zone: TimeZone,
+}
+
+/// As the user wrote it.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Written {
+    expression: String,
+    zone_name: Option<String>,
+}
+
+impl TryFrom<Written> for Recurrence {
+    type Error = String;
+
+    fn try_from(Written { expression, zone_name }: Written) -> Result<Self, String> {
+        Self::parse(&expression, zone_name.as_deref()).map_err(|error| error.message)
+    }
+}
+
+impl From<Recurrence> for Written {
+    fn from(Recurrence { expression, zone_name, .. }: Recurrence) -> Self {
+        Self { expression, zone_name }
+    }
 }
 
 impl Recurrence {
@@ -48,7 +70,7 @@ impl Recurrence {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ScheduledAction {
     pub name: String,
     pub arn: String,

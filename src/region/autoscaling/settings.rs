@@ -19,7 +19,7 @@ const TARGET_GROUPS_MAX: usize = 50;
 
 const ONE_TEMPLATE: &str = "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Settings {
     pub min: i64,
     pub max: i64,

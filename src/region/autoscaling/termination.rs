@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::member::{Member, Template};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum TerminationPolicy {
     Default,
     AllocationStrategy,

@@ -14,7 +14,7 @@ const LOW_PERIODS: i64 = 15;
 const SCALE_IN_SHARE: i64 = 10;
 
 /// The metric that a policy keeps at its target.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Metric {
     Single {
         namespace: String,
@@ -27,7 +27,7 @@ pub enum Metric {
     Math(Vec<Value>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Tracking {
     /// `TargetTrackingConfiguration` as the user gave it.
     pub configuration: Params,

@@ -68,10 +68,9 @@ pub fn group(group: &Group) -> Value {
             .with("ProcessName", Value::from(process.name()))
             .with("SuspensionReason", Value::from(reason.as_str()))
     });
-    let metrics = group
-        .metrics
-        .iter()
-        .map(|metric| Value::map().with("Metric", Value::from(*metric)).with("Granularity", Value::from("1Minute")));
+    let metrics = group.metrics.iter().map(|metric| {
+        Value::map().with("Metric", Value::from(metric.as_str())).with("Granularity", Value::from("1Minute"))
+    });
     let sources = settings.target_groups.iter().map(|arn| traffic_source(arn));
     Value::map()
         .with("AutoScalingGroupName", Value::from(group.name.as_str()))

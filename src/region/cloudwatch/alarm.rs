@@ -10,7 +10,7 @@ pub use crate::region::signal::AlarmStateValue as State;
 pub const EXTRA_PERIODS: usize = 2;
 
 /// How a missing datapoint counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Missing {
     #[default]
     Missing,
@@ -35,7 +35,7 @@ impl Missing {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Comparison {
     GreaterThanOrEqualToThreshold,
     GreaterThanThreshold,
@@ -85,7 +85,7 @@ impl Comparison {
 }
 
 /// How many points decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Rule {
     /// `EvaluationPeriods`: N.
     pub periods: usize,

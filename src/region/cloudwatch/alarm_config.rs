@@ -14,7 +14,7 @@ const LONG_WINDOW_SECONDS: i64 = 7 * WINDOW_SECONDS;
 /// Below this many samples a percentile says nothing, for `EvaluateLowSampleCountPercentile: ignore`: 10 ÷ (1 − p).
 const LOW_SAMPLES: f64 = 10.0;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Config {
     pub name: String,
     pub description: Option<String>,
@@ -34,7 +34,7 @@ pub struct Config {
     evaluate_low_sample_count_percentile: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Watched {
     /// `text` is the statistic as it was written.
     Metric { id: MetricId, statistic: Statistic, text: String, unit: Option<String> },

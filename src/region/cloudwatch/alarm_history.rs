@@ -12,7 +12,7 @@ use super::alarm_reason::Reason;
 const ENTRIES_MAX: usize = 100;
 const AGE_MAX: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Happened {
     Created,
     Updated,
@@ -28,7 +28,7 @@ pub enum Happened {
 }
 
 /// An entry of an alarm's history.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     pub at: Timestamp,
     pub what: Happened,
@@ -79,7 +79,7 @@ impl Entry {
 }
 
 /// Newest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct History(VecDeque<Entry>);
 
 impl History {

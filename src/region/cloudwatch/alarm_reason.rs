@@ -8,7 +8,7 @@ use serde_json::json;
 use super::alarm::{Comparison, Rule, State};
 
 /// What an evaluation saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Evaluation {
     pub at: Timestamp,
     /// The start of the first period, in epoch seconds.
@@ -22,7 +22,7 @@ pub struct Evaluation {
 }
 
 /// Why an alarm has its state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Reason {
     /// It was just created.
     Unchecked,
@@ -31,7 +31,24 @@ pub enum Reason {
         reason: String,
         data: Option<String>,
     },
-    Evaluated(Arc<Evaluation>),
+    Evaluated(#[serde(with = "shared")] Arc<Evaluation>),
+}
+
+/// An evaluation is shared with the history; both are kept as if it were not.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Evaluation;
+
+    pub fn serialize<S: Serializer>(it: &Arc<Evaluation>, serializer: S) -> Result<S::Ok, S::Error> {
+        it.as_ref().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Evaluation>, D::Error> {
+        Evaluation::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 impl Reason {

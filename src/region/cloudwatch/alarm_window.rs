@@ -15,7 +15,7 @@ const RINGS_MAX: i64 = 60;
 /// Values by period, oldest first; `None` is missing.
 pub type Points = VecDeque<Option<f64>>;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Ring {
     /// Where the last period ends, in epoch seconds.
     end: i64,
@@ -24,7 +24,7 @@ struct Ring {
     seen: Option<Freshness>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     period: i64,
     interval: i64,

@@ -30,7 +30,7 @@ const FINE_INTERVAL_SECONDS: i64 = 10;
 /// How often the action of a scaling policy runs while its alarm stays in one state.
 const REPEAT_SECONDS: i64 = 60;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Alarm {
     pub config: Config,
     pub arn: String,
@@ -191,7 +191,7 @@ fn is_scaling_policy(arn: &str) -> bool {
 }
 
 /// Every alarm, by name, and when each is due.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Alarms {
     all: BTreeMap<String, Alarm>,
     /// In the order of their deadlines.

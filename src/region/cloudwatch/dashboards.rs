@@ -19,14 +19,14 @@ const DASHBOARDS_MAX: usize = 1000;
 /// With it, no more than 64 MiB of bodies.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Dashboard {
     body: String,
     modified: Timestamp,
 }
 
 /// All of the account: dashboards belong to no region.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Dashboards(BTreeMap<String, Dashboard>);
 
 impl Dashboards {

@@ -102,7 +102,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("DeleteDashboards", "DashboardNames[]", |it, _, params| it.dashboards.delete(params)),
 ];
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Cloudwatch {
     store: Store,
     alarms: Alarms,

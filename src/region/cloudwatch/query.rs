@@ -19,7 +19,7 @@ const DATA_POINTS_MAX: usize = 100_800;
 const LIST_PAGE: usize = 500;
 
 /// One entry of `MetricDataQueries`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Query {
     pub id: String,
     pub label: Option<String>,
@@ -28,14 +28,14 @@ pub struct Query {
     pub source: Source,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Source {
     Metric { id: MetricId, period: i64, statistic: Statistic, unit: Option<String> },
     Math { expression: Expression, text: String },
 }
 
 /// Where a metric's periods begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Align {
     /// At whole multiples of the period, as charts have it.
     Whole,

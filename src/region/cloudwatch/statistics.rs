@@ -8,7 +8,7 @@ const DISTINCT_MAX: usize = 150;
 const MERGE_RATIO: f64 = 0.01;
 
 /// What is known about the samples of a stretch of time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Samples {
     count: f64,
     sum: f64,
@@ -181,7 +181,7 @@ fn joined(values: Vec<(f64, f64)>, ratio: f64) -> Vec<(f64, f64)> {
 }
 
 /// What can be asked of samples.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Statistic {
     SampleCount,
     Sum,
@@ -196,7 +196,7 @@ pub enum Statistic {
 }
 
 /// What is made of a part of the samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Part {
     /// `TM`
     Mean,
@@ -211,7 +211,7 @@ pub enum Part {
 }
 
 /// Where a part of the samples begins or ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Bound {
     Open,
     Percent(f64),

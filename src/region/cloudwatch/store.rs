@@ -26,7 +26,7 @@ const METRIC_POINTS_MAX: usize = 56_000;
 const POINTS_MAX: usize = 1_000_000;
 
 /// What a metric is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct MetricId {
     pub namespace: String,
     pub name: String,
@@ -46,7 +46,7 @@ impl MetricId {
 }
 
 /// What a reader of a metric must know to read only what is new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Freshness {
     /// The second of the newest datapoint.
     pub latest: i64,
@@ -58,7 +58,7 @@ pub struct Freshness {
 type Points = BTreeMap<i64, Samples>;
 
 /// The samples of one metric, by the unit that they came with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Series {
     units: Vec<(String, Points)>,
     /// The place of the unit that came last.
@@ -108,7 +108,7 @@ impl Series {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Store {
     metrics: BTreeMap<MetricId, Series>,
     points: usize,

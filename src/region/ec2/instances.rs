@@ -21,7 +21,7 @@ use crate::region::wire::{ApiError, Params};
 /// rehearsals does not drown in them.
 pub const TERMINATED_VISIBLE: SignedDuration = SignedDuration::from_mins(10);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Instance {
     pub id: String,
     pub reservation: String,
@@ -77,7 +77,7 @@ pub struct Instance {
 }
 
 /// How the metadata service behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MetadataOptions {
     /// Whether a token is required (IMDSv2 only).
     pub tokens_required: bool,
@@ -110,7 +110,7 @@ impl MetadataOptions {
 }
 
 /// All instances by id, terminated ones for a while.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Instances {
     pub all: BTreeMap<String, Instance>,
     /// The reservation and the parameters of each client token, as long as one of its instances is visible.
@@ -275,6 +275,26 @@ pub fn reboot(ec2: &mut Ec2, cx: &mut Context, id: &str) {
 pub fn process_started(ec2: &mut Ec2, cx: &mut Context, id: &str) {
     if ec2.instances.all.get(id).is_some_and(|instance| instance.state == InstanceState::Pending) {
         ec2.instances.change(cx, id, InstanceState::Running);
+    }
+}
+
+/// The machine under all instances was away. What ran is stopped, as AWS stops the instances of a host that failed
+/// ("Instance retirement" in the EC2 user guide); what was ending has ended.
+pub fn host_failed(ec2: &mut Ec2, cx: &mut Context) {
+    let ids: Vec<String> = ec2.instances.all.keys().cloned().collect();
+    for id in ids {
+        let Some(instance) = ec2.instances.all.get_mut(&id) else { continue };
+        let after = match instance.state {
+            InstanceState::Pending | InstanceState::Running | InstanceState::Stopping => InstanceState::Stopped,
+            InstanceState::ShuttingDown => InstanceState::Terminated,
+            InstanceState::Stopped | InstanceState::Terminated => continue,
+        };
+        if after == InstanceState::Stopped {
+            let message = "Server.InternalError: The machine that the embedded region runs on was away";
+            instance.reason = Some(("Server.InternalError".to_owned(), message.to_owned()));
+        }
+        (instance.rebooting, instance.impaired_since) = (false, None);
+        ec2.instances.change(cx, &id, after);
     }
 }
 

@@ -27,12 +27,12 @@ pub const OPERATIONS: &[Operation] = &[
 /// AWS's default quota.
 const KEYS_MAX: usize = 5000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct KeyPair {
     pub id: String,
     pub name: String,
     /// `rsa` or `ed25519`
-    pub kind: &'static str,
+    pub kind: String,
     /// As it was given: `ssh-ed25519 AAAA… comment`.
     pub public_key: String,
     pub fingerprint: String,
@@ -71,6 +71,7 @@ pub fn import_key_pair(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answ
     }
     let tags = tags::specified(params, "key-pair")?;
     let (id, name, public_key) = (cx.ids.resource("key"), name.to_owned(), material.trim().to_owned());
+    let kind = kind.to_owned();
     let key = KeyPair { id: id.clone(), name, kind, public_key, fingerprint, created: cx.now, tags };
     let answer = Value::map()
         .with("keyPairId", Value::from(&*key.id))
@@ -116,7 +117,7 @@ pub fn describe_key_pairs(ec2: &Ec2, params: &Params) -> Answer {
                 Value::map()
                     .with("keyPairId", Value::from(&*key.id))
                     .with("keyName", Value::from(&*key.name))
-                    .with("keyType", Value::from(key.kind))
+                    .with("keyType", Value::from(key.kind.as_str()))
                     .with("keyFingerprint", Value::from(&*key.fingerprint))
                     .with("createTime", Value::from(key.created))
                     .with("publicKey", with_material.then(|| Value::from(&*key.public_key)))

@@ -33,7 +33,7 @@ pub const INSTANCES_MAX: usize = 250;
 const SPOT: &str = "spot";
 
 /// A launch whose parameters have been checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Plan {
     image: String,
     instance_type: String,

@@ -64,7 +64,7 @@ pub const OPERATIONS: &[Operation] = &[
 const TEMPLATES_MAX: usize = 5000;
 const VERSIONS_MAX: usize = 10_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct LaunchTemplate {
     pub id: String,
     pub name: String,
@@ -75,7 +75,7 @@ pub struct LaunchTemplate {
     client_token: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Version {
     pub number: i64,
     pub description: Option<String>,

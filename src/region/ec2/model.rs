@@ -49,7 +49,7 @@ pub const OPERATIONS: [&[Operation]; 19] = [
 ];
 
 /// EC2's whole state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Ec2 {
     pub network: Network,
     pub security_groups: SecurityGroups,
@@ -117,6 +117,7 @@ impl Ec2 {
                     }
                 }
             }
+            Signal::HostFailed => instances::host_failed(self, cx),
             Signal::ProcessStarted { instance } => instances::process_started(self, cx, instance),
             Signal::ProcessEnded { instance } => instances::process_ended(self, cx, instance),
             _ => {}

@@ -28,7 +28,7 @@ use crate::region::ids::Ids;
 use crate::region::wire::ApiError;
 
 /// Everything by id.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Network {
     pub vpcs: BTreeMap<String, Vpc>,
     pub subnets: BTreeMap<String, Subnet>,

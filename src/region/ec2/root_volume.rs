@@ -7,7 +7,7 @@ use crate::region::wire::{ApiError, Params};
 pub const IMAGE_GIB: i64 = 8;
 pub const IMAGE_KIND: &str = "gp3";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RootVolume {
     pub id: String,
     pub gib: i64,

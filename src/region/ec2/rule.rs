@@ -5,7 +5,7 @@ use crate::region::context::{ACCOUNT, Context};
 use crate::region::ids::Ids;
 use crate::region::wire::Value;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Rule {
     pub id: String,
     pub egress: bool,
@@ -20,7 +20,7 @@ pub struct Rule {
 }
 
 /// Whom a rule lets in, or for egress out to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Source {
     Ipv4(String),
     Ipv6(String),

@@ -31,7 +31,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// AWS's default quota of groups in a VPC.
 const GROUPS_MAX: usize = 2500;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct SecurityGroup {
     pub id: String,
     pub name: String,

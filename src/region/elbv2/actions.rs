@@ -8,21 +8,21 @@ const TARGET_GROUPS_MAX: usize = 5;
 const BODY_MAX: usize = 1024;
 const CONTENT_TYPES: [&str; 5] = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Action {
     Forward(Forward),
     Redirect(Redirect),
     FixedResponse(FixedResponse),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Forward {
     pub target_groups: Vec<WeightedTargetGroup>,
     /// Seconds for which a client stays with the target group it met first.
     pub stickiness: Option<u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WeightedTargetGroup {
     pub arn: String,
     /// 0–999; its share is its weight over the sum of all weights.
@@ -30,7 +30,7 @@ pub struct WeightedTargetGroup {
 }
 
 /// Parts may hold `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Redirect {
     pub protocol: String,
     pub host: String,
@@ -41,7 +41,7 @@ pub struct Redirect {
     pub status: u16,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FixedResponse {
     pub status: u16,
     pub content_type: String,

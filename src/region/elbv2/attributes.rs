@@ -87,14 +87,14 @@ const LISTENER: &[Known] = &[
 ];
 
 /// The attributes of one resource: those that were set, over the defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attributes {
     known: Table,
-    set: BTreeMap<&'static str, String>,
+    set: BTreeMap<String, String>,
 }
 
 /// Which table applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Table {
     LoadBalancer,
     TargetGroup,
@@ -149,7 +149,7 @@ impl Attributes {
                     ApiError::new("ValidationError", format!("Attribute key '{key}' is not recognized"))
                 })?;
             row.check(value)?;
-            set.insert(row.key, value.to_owned());
+            set.insert(row.key.to_owned(), value.to_owned());
         }
         self.set = set;
         Ok(())

@@ -18,7 +18,7 @@ const WILDCARDS_MAX: usize = 5;
 const VALUE_LENGTH_MAX: usize = 128;
 
 /// One condition of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Condition {
     PathPattern(Vec<String>),
     HostHeader(Vec<String>),
@@ -29,14 +29,14 @@ pub enum Condition {
 }
 
 /// A pattern for one query parameter; without a key, any parameter with the value fits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QueryPattern {
     pub key: Option<String>,
     pub value: String,
 }
 
 /// A range of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Cidr {
     pub address: IpAddr,
     pub prefix: u8,
@@ -277,7 +277,7 @@ impl Cidr {
 }
 
 /// Whether upper and lower case differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Case {
     Matters,
     Ignored,

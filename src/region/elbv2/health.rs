@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::region::signal::{InstanceState, ProbeOutcome, TargetState};
 
 /// Health check settings of a target group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HealthCheck {
     pub path: String,
     /// `None` is `traffic-port`: the target's own.
@@ -25,7 +25,7 @@ pub struct HealthCheck {
 }
 
 /// The HTTP codes that mean success.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Matcher {
     text: String,
     ranges: Vec<(u16, u16)>,
@@ -55,7 +55,7 @@ impl Matcher {
 }
 
 /// Why a target is not routed to at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Unused {
     /// No listener or rule uses the target group.
     NotInUse,
@@ -64,14 +64,14 @@ pub enum Unused {
 }
 
 /// Why health checks failed last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Failure {
     Code(u16),
     Timeout,
     Connection,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Stage {
     Unused(Unused),
     Registering { since: Timestamp },
@@ -82,7 +82,7 @@ enum Stage {
 }
 
 /// The health of one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Health {
     stage: Stage,
     /// Health checks in a row that speak against the stage.

@@ -17,7 +17,7 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 /// AWS's quota for one load balancer.
 const LISTENERS_MAX: usize = 50;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Listener {
     pub arn: String,
     pub load_balancer: String,
@@ -38,7 +38,7 @@ pub struct Listener {
 }
 
 /// What an HTTPS listener would be served with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tls {
     /// An ARN.
     pub certificate: String,

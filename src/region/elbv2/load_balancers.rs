@@ -18,7 +18,7 @@ const LOAD_BALANCERS_MAX: usize = 50;
 /// The hosted zone of every load balancer in us-east-1; clients want one to be there.
 const HOSTED_ZONE: &str = "Z35SXDOTRQ7X7K";
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LoadBalancer {
     pub arn: String,
     pub name: String,
@@ -32,7 +32,7 @@ pub struct LoadBalancer {
     pub tags: Tags,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Zone {
     pub name: String,
     pub subnet: String,

@@ -21,7 +21,7 @@ use crate::region::wire::{Answer, ApiError, Request};
 /// seconds; the statistic of a minute wants more than one.
 const HOST_COUNT_PERIOD: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Elbv2 {
     /// By ARN, as are the others.
     pub(super) load_balancers: BTreeMap<String, LoadBalancer>,

@@ -4,7 +4,7 @@ use super::actions::Action;
 use super::conditions::Condition;
 use super::tags::Tags;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Rule {
     pub arn: String,
     pub conditions: Vec<Condition>,

@@ -13,13 +13,13 @@ use crate::region::signal::{InstanceState, TargetState};
 pub const TERMINATED_STAYS: Duration = Duration::from_secs(60);
 
 /// An instance may be registered several times, with different ports.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TargetId {
     pub instance: String,
     pub port: u16,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Target {
     /// Both stay the same as long as the instance lives.
     pub address: Ipv4Addr,

@@ -15,7 +15,7 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 /// AWS's quota for a region.
 const TARGET_GROUPS_MAX: usize = 3000;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TargetGroup {
     pub arn: String,
     pub name: String,

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::chart::Chart;
 
 /// A tree of values, as protocol-neutral as possible.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Value {
     Bool(bool),
     Int(i64),
@@ -25,6 +25,7 @@ pub enum Value {
     Text(String),
     Bytes(Vec<u8>),
     /// Becomes a PNG's bytes where it is written: drawing takes too long for the world's lock.
+    #[serde(skip)]
     Chart(Box<Chart>),
     Time(Timestamp),
     /// Written as `<item>` elements by EC2, `<member>` elements by the other Query services.
@@ -100,7 +101,7 @@ impl From<Timestamp> for Value {
 }
 
 /// A request's parameters: the fields of a map. Text stands for any scalar where the protocol has only text.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Params(pub Vec<(String, Value)>);
 
 impl Params {
@@ -200,7 +201,7 @@ impl Params {
 }
 
 /// The services that the region speaks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Service {
     Sts,
     Ssm,
@@ -211,7 +212,7 @@ pub enum Service {
 }
 
 /// One call of an operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Request {
     pub service: Service,
     /// `DescribeInstances`
@@ -220,7 +221,7 @@ pub struct Request {
 }
 
 /// An error as AWS would answer it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ApiError {
     /// HTTP status: 400 for the caller's fault unless AWS says otherwise.
     pub status: u16,

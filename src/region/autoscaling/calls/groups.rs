@@ -235,7 +235,7 @@ pub fn enable_metrics(service: &mut Autoscaling, cx: &mut Context, params: &Para
     if params.required("Granularity")? != "1Minute" {
         return Err(invalid("The valid granularity is: 1Minute"));
     }
-    group.metrics.extend(metrics(params)?);
+    group.metrics.extend(metrics(params)?.into_iter().map(str::to_owned));
     group.metrics_due.get_or_insert(cx.now);
     Ok(Value::map())
 }

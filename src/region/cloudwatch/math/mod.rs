@@ -15,7 +15,7 @@ pub use parse::{Expression, parse};
 pub use scope::Scope;
 
 /// Values by time (epoch seconds), one a period.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Series {
     pub label: String,
     /// Seconds.
@@ -24,7 +24,7 @@ pub struct Series {
 }
 
 /// What an expression has come to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Value {
     Number(f64),
     Series(Series),

@@ -3,7 +3,7 @@
 /// Deeper nesting than anybody writes: a bound on the stack.
 const DEPTH_MAX: usize = 50;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Expression {
     Number(f64),
     Text(String),
@@ -28,7 +28,7 @@ impl Expression {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Operator {
     Or,
     And,

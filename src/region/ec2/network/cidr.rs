@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use crate::region::wire::{ApiError, Params};
 
 /// A range such as `10.0.0.0/16`; its host bits are cleared, as AWS stores it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Cidr {
     address: u32,
     length: u32,

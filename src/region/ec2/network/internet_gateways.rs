@@ -30,7 +30,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// As many as there may be VPCs.
 const GATEWAYS_MAX: usize = 100;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct InternetGateway {
     pub id: String,
     /// The VPC that it is attached to.

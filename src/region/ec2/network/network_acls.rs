@@ -47,7 +47,7 @@ const RULE_MAX: i64 = 32_766;
 const ACLS_MAX: usize = 200;
 const ENTRIES_MAX: usize = 20;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct NetworkAcl {
     pub id: String,
     pub vpc: String,
@@ -58,7 +58,7 @@ pub struct NetworkAcl {
     client_token: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Entry {
     /// IANA's number, or `-1` for all.
     protocol: String,

@@ -47,7 +47,7 @@ pub const OPERATIONS: &[Operation] = &[
 const TABLES_MAX: usize = 200;
 const ROUTES_MAX: usize = 50;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RouteTable {
     pub id: String,
     pub vpc: String,

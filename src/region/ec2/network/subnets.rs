@@ -34,7 +34,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// AWS's default quota of subnets in a VPC.
 const SUBNETS_MAX: usize = 200;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Subnet {
     pub id: String,
     pub vpc: String,

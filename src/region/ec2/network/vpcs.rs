@@ -31,7 +31,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// As many as AWS grants on request; five at first.
 const VPCS_MAX: usize = 100;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Vpc {
     pub id: String,
     pub cidr: Cidr,
