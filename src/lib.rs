@@ -26,6 +26,7 @@
 //! result       a benchmark's result and its store on disk
 //! benchmark    scenario → load → what the client measured → CloudWatch → RunResult
 //! report       RunResult → one HTML file; two RunResults → a comparison
+//! observe      a stack as it lives: looks at the cloud → figures, series, alarms, events; what all live views share
 //! ui           the only code that prints
 //! cli          one file per command
 //! ```
@@ -70,6 +71,7 @@ pub mod document;
 pub mod engine;
 pub mod exit;
 pub mod files;
+pub mod observe;
 pub mod platform;
 pub mod problem;
 pub mod region;

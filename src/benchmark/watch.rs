@@ -232,6 +232,8 @@ pub(super) mod tests {
         looks.add(at(20), &status(2, &[("i-1", "healthy"), ("i-2", "healthy")]));
         looks.add(at(40), &status(2, &[("i-2", "healthy")]));
         let activity = Activity {
+            id: "a".into(),
+            message: None,
             cluster: "web".into(),
             started: at(9),
             ended: None,

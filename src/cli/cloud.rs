@@ -101,6 +101,12 @@ pub async fn running(provider: Provider, region: &str, session: &Session) -> Res
     clients((provider, None), region, session).await.map(Some)
 }
 
+/// The problem of a command that goes on looking, where there is nothing to look at.
+pub fn nothing_runs(stack: &str) -> Problem {
+    Problem::new("Nothing to look at", format!("{stack} is not up: the embedded region does not run"))
+        .hint("run `cloudscale up` first; `--provider aws` looks at AWS")
+}
+
 /// An engine for a stack, with the sink that suits the terminal.
 ///
 /// # Errors

@@ -1,16 +1,22 @@
-//! `cloudscale events`: what the groups did, and why.
+//! `cloudscale events`: what happened to a stack, and why, as one time line.
 
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
+use jiff::SignedDuration;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
+use crate::cloud::activities::ACTIVITIES_MAX;
 use crate::engine::Engine;
 use crate::exit::Exit;
-use crate::ui::table::table;
+use crate::observe::event::Event;
+use crate::observe::follow::Follower;
+use crate::observe::look::Cadence;
+use crate::ui::events::Lines;
 
-/// Show what the groups did, and why: instances that came and went
+/// Events are not charted, so metrics are not asked for.
+const SPAN: SignedDuration = SignedDuration::ZERO;
+
+/// Show what happened, and why: scaling, alarms, instances that came and went, deployments
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -18,37 +24,87 @@ pub struct Args {
     /// How many, from the end
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=i64::from(ACTIVITIES_MAX)))]
     last: u8,
-    /// Machine-readable output
+    /// Go on as more happens; also tells changes of target health, of which nobody keeps a record
+    #[arg(short, long)]
+    follow: bool,
+    /// Machine-readable output; with --follow a line an event, and another when it is over
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::known(&args.stack, session)?;
-    let activities = match cloud::running(stack.provider, &stack.region, session).await? {
-        Some(clients) => {
-            let engine = Engine::new(stack.clone(), clients, cloud::sink(session), cloud::interrupt(), Duration::ZERO);
-            let activities = engine.activities(args.last).await?;
-            cloud::tell_calls(session, engine.clients());
-            activities
-        }
-        None => Vec::new(),
-    };
     let printer = &session.printer;
-    if args.json {
-        printer.json(&activities);
-    } else if activities.is_empty() {
-        printer.note(&format!("{}: no group has done anything", stack.name));
-    } else {
-        let rows = activities.iter().flat_map(rows).collect();
-        printer.result(&table(&["when (UTC)", "cluster", "what, and why"], &[], rows, printer.width()));
+    let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
+        if args.follow {
+            return Err(cloud::nothing_runs(&stack.name).into());
+        }
+        return tell_all(args, session, &stack.name, &[], &lines(&stack, session));
+    };
+    let lines = lines(&stack, session);
+    let (name, provider) = (stack.name.clone(), stack.provider);
+    let interrupt = cloud::interrupt();
+    let engine = Engine::new(stack, clients, cloud::sink(session), interrupt.clone(), Duration::ZERO);
+    let calls = engine.clients().clone();
+    let cadence = Cadence { metrics: None, ..Cadence::of(provider) };
+    let mut follower = Follower::new(engine, cadence, SPAN);
+    follower.next().await?;
+    let shown: Vec<&Event> = follower.events().iter().filter(|event| is_told(event, args, session)).collect();
+    let shown = &shown[shown.len().saturating_sub(args.last.into())..];
+    if !args.follow {
+        let shown: Vec<Event> = shown.iter().map(|event| (*event).clone()).collect();
+        cloud::tell_calls(session, &calls);
+        return tell_all(args, session, &name, &shown, &lines);
     }
-    Ok(Exit::Ok)
+    shown.iter().for_each(|event| tell(event, args, session, &lines));
+    let mut unreachable = false;
+    loop {
+        let Some(answer) = interrupt.run_until_cancelled(follower.next()).await else {
+            return Ok(Exit::Interrupted);
+        };
+        match answer {
+            Ok(events) => {
+                unreachable = false;
+                let told = events.iter().filter(|event| is_told(event, args, session));
+                told.for_each(|event| tell(event, args, session, &lines));
+            }
+            // Told once: it may come back.
+            Err(problem) if !unreachable => {
+                unreachable = true;
+                printer.note(&format!("{}: {}; trying again", problem.summary, problem.detail));
+            }
+            Err(_) => {}
+        }
+        if printer.is_closed() {
+            return Ok(Exit::Ok);
+        }
+    }
 }
 
-/// In the time that AWS's own words about the cause are in.
-fn rows(activity: &Activity) -> [Vec<String>; 2] {
-    let when = activity.started.to_zoned(TimeZone::UTC).strftime("%-d %b %H:%M:%S").to_string();
-    let what = format!("{} ({})", activity.description, activity.status);
-    [vec![when, activity.cluster.clone(), what], vec![String::new(), String::new(), activity.cause.clone()]]
+fn lines(stack: &crate::stack::model::Stack, session: &Session) -> Lines {
+    let names = stack.clusters.iter().map(|cluster| cluster.name.as_str());
+    let printer = &session.printer;
+    Lines::of(names, printer.width(), printer.paint(), session.globals.verbose)
+}
+
+fn is_told(event: &Event, args: &Args, session: &Session) -> bool {
+    args.json || session.globals.verbose || !event.kind.is_minor()
+}
+
+fn tell(event: &Event, args: &Args, session: &Session, lines: &Lines) {
+    match args.json {
+        true => session.printer.json_line(event),
+        false => session.printer.painted_result(&lines.event(event)),
+    }
+}
+
+fn tell_all(args: &Args, session: &Session, stack: &str, events: &[Event], lines: &Lines) -> Outcome {
+    if args.json {
+        session.printer.json(&events);
+    } else if events.is_empty() {
+        session.printer.note(&format!("{stack}: nothing has happened"));
+    } else {
+        events.iter().for_each(|event| tell(event, args, session, lines));
+    }
+    Ok(Exit::Ok)
 }

@@ -15,6 +15,7 @@ pub const ACTIVITIES_MAX: u8 = 100;
 /// One instance that came or went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Activity {
+    pub id: String,
     pub cluster: String,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
@@ -24,6 +25,8 @@ pub struct Activity {
     pub description: String,
     /// Which alarm, which health check, which user; and why it failed.
     pub cause: String,
+    /// Why it failed, or what it waits for.
+    pub message: Option<String>,
 }
 
 /// The last so many activities of groups, oldest first; no more than [`ACTIVITIES_MAX`] of each. `groups` are pairs of cluster
@@ -49,11 +52,13 @@ fn read(cluster: &str, activity: &Api) -> Option<Activity> {
     let time = |time: &aws_sdk_autoscaling::primitives::DateTime| Timestamp::from_second(time.secs()).ok();
     let cause = [activity.cause(), activity.status_message()].into_iter().flatten().filter(|text| !text.is_empty());
     Some(Activity {
+        id: activity.activity_id().unwrap_or_default().to_owned(),
         cluster: cluster.to_owned(),
         started: activity.start_time().and_then(time)?,
         ended: activity.end_time().and_then(time),
         status: activity.status_code().map_or("unknown", |status| status.as_str()).to_owned(),
         description: activity.description().unwrap_or_default().to_owned(),
         cause: cause.collect::<Vec<_>>().join(" "),
+        message: activity.status_message().filter(|text| !text.is_empty()).map(str::to_owned),
     })
 }

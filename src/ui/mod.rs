@@ -2,6 +2,7 @@
 
 mod ask;
 pub mod bench;
+pub mod events;
 pub mod plan;
 pub mod printable;
 pub mod problem;
@@ -11,6 +12,7 @@ pub mod table;
 
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::problem::{Problem, Problems, Severity};
 use printable::printable;
@@ -31,6 +33,8 @@ pub struct Printer {
     pub live: bool,
     /// Why a result could not be written, the first time.
     lost: OnceLock<String>,
+    /// Nobody reads standard output any more.
+    closed: AtomicBool,
 }
 
 impl Printer {
@@ -43,6 +47,7 @@ impl Printer {
             quiet,
             live: !quiet && std::io::stderr().is_terminal(),
             lost: OnceLock::new(),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -54,6 +59,11 @@ impl Printer {
     /// Paints what goes to standard error.
     pub fn paint_problems(&self) -> Paint {
         Paint { color: self.color_problems }
+    }
+
+    /// Whether somebody sits in front of it: standard input and output are a terminal.
+    pub fn is_terminal(&self) -> bool {
+        std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
     }
 
     /// Columns of the terminal. Without one nothing bounds a table: a row that `grep` reads stays one line.
@@ -85,11 +95,16 @@ impl Printer {
 
     /// A closed pipe (`| head`) is no failure of the command; a full disk is one.
     fn keep_failure(&self, written: std::io::Result<()>) {
-        if let Err(error) = written
-            && error.kind() != std::io::ErrorKind::BrokenPipe
-        {
-            self.lost.get_or_init(|| error.to_string());
+        match written {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => self.closed.store(true, Ordering::Relaxed),
+            Err(error) => _ = self.lost.get_or_init(|| error.to_string()),
+            Ok(()) => {}
         }
+    }
+
+    /// Whether a result could not be told: a command that goes on and on has nobody to go on for.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) || self.lost.get().is_some()
     }
 
     /// The problem of a command that did its work, but could not tell all of its result.

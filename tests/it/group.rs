@@ -30,16 +30,31 @@ async fn a_group_replaces_what_died_by_itself() {
 
     let events = groups.cloudscale(&["events", "--json", "--last", "50"]).ok().json();
     let events = events.as_array().expect("a list");
-    let told = |what: &str, instance: &str| {
-        let wanted = format!("{what} EC2 instance: {instance}");
-        events.iter().find(|event| event["description"] == wanted).unwrap_or_else(|| panic!("{wanted}: {events:?}"))
+    let of = |kind: &str, instance: &str| {
+        let named = |event: &&serde_json::Value| {
+            event["kind"] == kind && event["instances"].as_array().is_some_and(|ids| ids.contains(&instance.into()))
+        };
+        events.iter().find(named).unwrap_or_else(|| panic!("{kind} {instance}: {events:?}"))
     };
-    assert_eq!(told("Launching a new", &light[1])["cluster"], "light");
-    let replaced = told("Terminating", &heavy[0]);
-    assert_eq!((&replaced["cluster"], &replaced["status"]), (&"heavy".into(), &"Successful".into()));
-    assert!(replaced["cause"].as_str().expect("words").contains("health check"), "{replaced}");
+    let created = of("scale_out", &light[1]);
+    assert_eq!((&created["cluster"], &created["capacity"]), (&"light".into(), &serde_json::json!([0, 2])));
+    assert!(created["text"].as_str().expect("words").starts_with("created → 0 to 2; in service after "), "{created}");
+    let described = format!("Launching a new EC2 instance: {}", light[1]);
+    let activities = created["activities"].as_array().expect("AWS's own record");
+    assert!(activities.iter().any(|activity| activity["description"] == described), "{activities:?}");
+    assert!(
+        of("ended", &light[0])["text"].as_str().expect("words").contains("ended outside the group; replaced after")
+    );
+    let replaced = of("ended", &heavy[0]);
+    assert!(
+        replaced["text"].as_str().expect("words").contains("failed its health check; replaced after"),
+        "{replaced}"
+    );
+    assert!(replaced["activities"][0]["cause"].as_str().expect("words").contains("health check"), "{replaced}");
     let last = groups.cloudscale(&["events", "--last", "1"]).ok().stdout;
-    assert!(last.contains("EC2 instance: i-") && last.contains("CLUSTER"), "{last}");
+    assert!(last.contains("i-") && last.lines().count() == 1, "{last}");
+    let words = groups.cloudscale(&["events", "--last", "1", "-v"]).ok().stdout;
+    assert!(words.contains("EC2 instance: i-") && words.contains("(Successful): At 2"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,334 @@
+//! One look at a stack: the calls that an [`Observation`] is made of.
+//!
+//! The stack itself must be readable. Whatever else is not (a role without CloudWatch, an endpoint that lacks an operation)
+//! costs its part of the view and a sentence about it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use aws_sdk_autoscaling::types::InstanceRefresh;
+use aws_sdk_cloudwatch::types::{ComparisonOperator, HistoryItemType, MetricAlarm};
+use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance};
+use futures_util::future::{join_all, try_join_all};
+use jiff::{SignedDuration, Timestamp};
+
+use super::metrics;
+use super::observation::{Alarm, AlarmChange, Comparison, Instance, Observation, Refresh};
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError as _;
+use crate::aws::server_time::ServerTime;
+use crate::clock;
+use crate::cloud::activities::{ACTIVITIES_MAX, activities};
+use crate::cloud::tags;
+use crate::engine::Engine;
+use crate::problem::Problem;
+use crate::resource::cluster_prefix;
+use crate::stack::model::Provider;
+use crate::stack::names;
+
+/// Names that DescribeAlarms takes at once (CloudWatch API).
+const ALARMS_PER_CALL: usize = 100;
+/// What comes late to CloudWatch is asked for again: load balancers publish up to some minutes later.
+const LATE: SignedDuration = SignedDuration::from_mins(15);
+const PAGES_MAX: usize = 20;
+const REFRESHES: i32 = 10;
+
+/// How often, in wall time, a stack is looked at. On AWS a look is a dozen calls, and a metric that is asked for costs money.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    pub look: Duration,
+    /// `None` where nobody wants them.
+    pub metrics: Option<Duration>,
+}
+
+impl Cadence {
+    pub fn of(provider: Provider) -> Self {
+        let (look, metrics) = match provider {
+            Provider::Local => (1, 1),
+            Provider::Aws => (10, 60),
+        };
+        Self { look: Duration::from_secs(look), metrics: Some(Duration::from_secs(metrics)) }
+    }
+}
+
+/// Looks at a stack again and again.
+pub struct Looker {
+    engine: Engine,
+    cadence: Cadence,
+    /// How far back the first look asks for metrics.
+    span: SignedDuration,
+    /// When metrics were asked for last, in both times.
+    asked: Option<(Instant, Timestamp)>,
+    /// By alarm, the change of state up to which its history was read.
+    read: BTreeMap<String, Option<Timestamp>>,
+    latest: Option<Timestamp>,
+}
+
+impl Looker {
+    pub fn new(engine: Engine, cadence: Cadence, span: SignedDuration) -> Self {
+        Self { engine, cadence, span, asked: None, read: BTreeMap::new(), latest: None }
+    }
+
+    pub fn cadence(&self) -> Cadence {
+        self.cadence
+    }
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// Where the stack itself cannot be read.
+    pub async fn look(&mut self) -> Result<Observation, Problem> {
+        let status = self.engine.status().await?;
+        let clients = self.engine.clients().clone();
+        let (instances, told) = instances(&clients, &status.stack).await?;
+        // A region's time goes forward; answers may overtake each other.
+        let at = self.latest.map_or(told, |latest| latest.max(told));
+        self.latest = Some(at);
+        let groups: Vec<(String, String)> =
+            status.clusters.iter().filter_map(|cluster| Some((cluster.name.clone(), cluster.group.clone()?))).collect();
+        let mut missing = Vec::new();
+        let (lifecycles, found, refreshes, alarms) = tokio::join!(
+            lifecycles(&clients, &groups),
+            activities(&clients, &groups, ACTIVITIES_MAX),
+            refreshes(&clients, &groups),
+            alarms(&clients, &groups),
+        );
+        let lifecycles = told_or(lifecycles, &mut missing);
+        let activities = told_or(found, &mut missing);
+        let refreshes = told_or(refreshes, &mut missing);
+        let alarms = told_or(alarms, &mut missing);
+        let alarm_changes = self.changes(&clients, &alarms, &mut missing).await;
+        let api: Vec<MetricAlarm> = alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
+        let metrics = self.metrics(&clients, &status, &api, at, &mut missing).await;
+        let alarms = alarms.iter().filter_map(|(owner, alarm)| read_alarm(owner, alarm)).collect();
+        missing.dedup();
+        Ok(Observation {
+            at,
+            status,
+            lifecycles,
+            instances,
+            activities,
+            refreshes,
+            alarms,
+            alarm_changes,
+            metrics,
+            missing,
+        })
+    }
+
+    /// What alarms did since they were asked last: those whose state has changed.
+    async fn changes(
+        &mut self,
+        clients: &Clients,
+        alarms: &[(Owner, MetricAlarm)],
+        missing: &mut Vec<String>,
+    ) -> Vec<AlarmChange> {
+        let changed = alarms.iter().filter_map(|(_, alarm)| {
+            let name = alarm.alarm_name()?;
+            let at = alarm.state_updated_timestamp().and_then(timestamp);
+            (self.read.get(name) != Some(&at)).then(|| (name.to_owned(), at))
+        });
+        let changed: Vec<_> = changed.collect();
+        let calls = changed.iter().map(|(name, _)| async move { history(clients, name).await });
+        let mut found = Vec::new();
+        for ((name, at), answer) in changed.iter().zip(join_all(calls).await) {
+            match answer {
+                Ok(changes) => {
+                    self.read.insert(name.clone(), *at);
+                    found.extend(changes);
+                }
+                Err(problem) => missing.push(problem.detail),
+            }
+        }
+        found
+    }
+
+    async fn metrics(
+        &mut self,
+        clients: &Clients,
+        status: &crate::resource::status::Status,
+        alarms: &[MetricAlarm],
+        at: Timestamp,
+        missing: &mut Vec<String>,
+    ) -> Option<super::observation::Metrics> {
+        let (now, every) = (clock::instant(), self.cadence.metrics?);
+        let is_due = self.asked.is_none_or(|(asked, _)| now - asked >= every);
+        if !is_due {
+            return None;
+        }
+        let from = self.asked.map_or(at - self.span, |(_, asked)| (asked - LATE).max(at - self.span));
+        match metrics::read(clients, status, alarms, (from, at + SignedDuration::from_mins(1))).await {
+            Ok(metrics) => {
+                self.asked = Some((now, at));
+                Some(metrics)
+            }
+            Err(problem) => {
+                missing.push(problem.detail);
+                None
+            }
+        }
+    }
+}
+
+fn told_or<T: Default>(answer: Result<T, Problem>, missing: &mut Vec<String>) -> T {
+    answer.unwrap_or_else(|problem| {
+        missing.push(problem.detail);
+        T::default()
+    })
+}
+
+fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(time.as_nanos()).ok()
+}
+
+/// Every instance that carries the stack's tag, and the region's time.
+async fn instances(clients: &Clients, stack: &str) -> Result<(Vec<Instance>, Timestamp), Problem> {
+    let time = ServerTime::default();
+    let ours = Filter::builder().name(format!("tag:{}", tags::STACK)).values(stack).build();
+    let mut found = Vec::new();
+    let mut token = None;
+    for _ in 0..PAGES_MAX {
+        let call = clients.ec2.describe_instances().filters(ours.clone()).set_next_token(token.take());
+        let page = call.customize().interceptor(time.clone()).send().await;
+        let page = page.map_err(|error| error.problem("ec2:DescribeInstances", stack))?;
+        token = page.next_token.clone().filter(|token| !token.is_empty());
+        found.extend(
+            page.reservations().iter().flat_map(|reservation| reservation.instances()).filter_map(read_instance),
+        );
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok((found, time.read()))
+}
+
+fn read_instance(instance: &Ec2Instance) -> Option<Instance> {
+    let tags = tags::from_ec2(instance.tags());
+    let address = tags.get(tags::ADDRESS)?;
+    Some(Instance {
+        id: instance.instance_id()?.to_owned(),
+        cluster: cluster_prefix(address)?.strip_prefix("cluster.")?.to_owned(),
+        instance_type: instance.instance_type().map_or("unknown", |kind| kind.as_str()).to_owned(),
+        state: instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str()).to_owned(),
+        launched: instance.launch_time().and_then(timestamp),
+        transition: instance.state_transition_reason().filter(|text| !text.is_empty()).map(str::to_owned),
+        of_group: !address.ends_with(".instances"),
+    })
+}
+
+/// Instance → lifecycle state.
+async fn lifecycles(clients: &Clients, groups: &[(String, String)]) -> Result<BTreeMap<String, String>, Problem> {
+    if groups.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let names = groups.iter().map(|(_, group)| group.clone()).collect();
+    let pages = clients.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names));
+    let pages = pages.into_paginator().send().try_collect().await;
+    let pages = pages.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", "the stack's groups"))?;
+    let groups = pages.iter().flat_map(|page| page.auto_scaling_groups());
+    let members = groups.flat_map(|group| group.instances());
+    let state = |member: &aws_sdk_autoscaling::types::Instance| {
+        Some((member.instance_id()?.to_owned(), member.lifecycle_state()?.as_str().to_owned()))
+    };
+    Ok(members.filter_map(state).collect())
+}
+
+async fn refreshes(clients: &Clients, groups: &[(String, String)]) -> Result<Vec<Refresh>, Problem> {
+    let calls = groups.iter().map(|(cluster, group)| async move {
+        let call = clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group);
+        let answer = call.max_records(REFRESHES).send().await;
+        let answer = answer.map_err(|error| error.problem("autoscaling:DescribeInstanceRefreshes", group))?;
+        let found = answer.instance_refreshes().iter().filter_map(|refresh| read_refresh(cluster, refresh));
+        Ok::<Vec<_>, Problem>(found.collect())
+    });
+    Ok(try_join_all(calls).await?.concat())
+}
+
+fn read_refresh(cluster: &str, refresh: &InstanceRefresh) -> Option<Refresh> {
+    Some(Refresh {
+        cluster: cluster.to_owned(),
+        id: refresh.instance_refresh_id()?.to_owned(),
+        status: refresh.status().map_or("unknown", |status| status.as_str()).to_owned(),
+        started: refresh.start_time().and_then(timestamp)?,
+        ended: refresh.end_time().and_then(timestamp),
+        percent: refresh.percentage_complete(),
+        reason: refresh.status_reason().map(str::to_owned),
+    })
+}
+
+/// Whose an alarm is: cluster and policy.
+type Owner = (String, String);
+
+/// The alarms that the policies of groups name.
+async fn alarms(clients: &Clients, groups: &[(String, String)]) -> Result<Vec<(Owner, MetricAlarm)>, Problem> {
+    let calls = groups.iter().map(|(cluster, group)| async move {
+        let call = clients.autoscaling.describe_policies().auto_scaling_group_name(group);
+        let pages = call.into_paginator().send().try_collect().await;
+        let pages = pages.map_err(|error| error.problem("autoscaling:DescribePolicies", group))?;
+        let policies = pages.iter().flat_map(|page| page.scaling_policies());
+        let alarms = policies.flat_map(|policy| {
+            let name = names::in_stack(group, policy.policy_name().unwrap_or_default());
+            let alarms = policy.alarms().iter().filter_map(|alarm| alarm.alarm_name());
+            alarms.map(move |alarm| (alarm.to_owned(), (cluster.clone(), name.clone()))).collect::<Vec<_>>()
+        });
+        Ok::<Vec<_>, Problem>(alarms.collect())
+    });
+    let owners: BTreeMap<String, Owner> = try_join_all(calls).await?.into_iter().flatten().collect();
+    let names: Vec<String> = owners.keys().cloned().collect();
+    let mut found = Vec::new();
+    for names in names.chunks(ALARMS_PER_CALL) {
+        let call = clients.cloudwatch.describe_alarms().set_alarm_names(Some(names.to_vec()));
+        let answer = call.max_records(100).send().await;
+        let answer = answer.map_err(|error| error.problem("cloudwatch:DescribeAlarms", "the stack's alarms"))?;
+        let alarms = answer.metric_alarms.unwrap_or_default().into_iter();
+        found.extend(alarms.filter_map(|alarm| Some((owners.get(alarm.alarm_name()?)?.clone(), alarm))));
+    }
+    found.sort_by(|(one, a), (other, b)| (one, a.alarm_name()).cmp(&(other, b.alarm_name())));
+    Ok(found)
+}
+
+/// `None` where it compares with a band instead of a threshold.
+fn read_alarm((cluster, policy): &Owner, alarm: &MetricAlarm) -> Option<Alarm> {
+    let comparison = match alarm.comparison_operator()? {
+        ComparisonOperator::GreaterThanThreshold => Comparison::Above,
+        ComparisonOperator::GreaterThanOrEqualToThreshold => Comparison::AtLeast,
+        ComparisonOperator::LessThanThreshold => Comparison::Below,
+        ComparisonOperator::LessThanOrEqualToThreshold => Comparison::AtMost,
+        _ => return None,
+    };
+    let count =
+        |number: Option<i32>| number.and_then(|number| usize::try_from(number).ok()).filter(|number| *number > 0);
+    let periods = count(alarm.evaluation_periods()).unwrap_or(1);
+    let math = alarm.metrics().iter().find(|query| query.return_data() != Some(false));
+    let metric = alarm.metric_name().or(math.and_then(|query| query.label().or(query.id()))).unwrap_or("metric math");
+    let of_math = math.and_then(|query| query.period().or(query.metric_stat().and_then(|stat| stat.period())));
+    let inner = alarm.metrics().iter().find_map(|query| query.metric_stat().and_then(|stat| stat.period()));
+    Some(Alarm {
+        cluster: cluster.clone(),
+        policy: policy.clone(),
+        name: alarm.alarm_name()?.to_owned(),
+        metric: metric.to_owned(),
+        state: alarm.state_value().map_or("INSUFFICIENT_DATA", |state| state.as_str()).to_owned(),
+        comparison,
+        threshold: alarm.threshold()?,
+        period: alarm.period().or(of_math).or(inner).map_or(metrics::PERIOD, i64::from),
+        periods,
+        to_alarm: count(alarm.datapoints_to_alarm()).unwrap_or(periods),
+        since: alarm.state_updated_timestamp().and_then(timestamp),
+    })
+}
+
+async fn history(clients: &Clients, name: &str) -> Result<Vec<AlarmChange>, Problem> {
+    let call = clients.cloudwatch.describe_alarm_history().alarm_name(name);
+    let answer = call.history_item_type(HistoryItemType::StateUpdate).max_records(100).send().await;
+    let answer = answer.map_err(|error| error.problem("cloudwatch:DescribeAlarmHistory", name))?;
+    let changes = answer.alarm_history_items().iter().filter_map(|item| {
+        Some(AlarmChange {
+            alarm: item.alarm_name()?.to_owned(),
+            at: item.timestamp().and_then(timestamp)?,
+            data: item.history_data()?.to_owned(),
+            summary: item.history_summary().unwrap_or_default().to_owned(),
+        })
+    });
+    Ok(changes.collect())
+}

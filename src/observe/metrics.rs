@@ -1,0 +1,215 @@
+//! What CloudWatch is asked for: the figures of every cluster and the metric of every alarm, in one call where that is possible.
+//!
+//! Counters are summed, times taken as percentiles, hosts counted by their minimum. Load balancers publish by the minute.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricAlarm, MetricDataQuery, MetricDataResult, MetricStat};
+use jiff::Timestamp;
+
+use super::observation::{Figure, Metrics};
+use super::series::Point;
+use crate::aws::clients::Clients;
+use crate::aws::error::CallError as _;
+use crate::problem::Problem;
+use crate::resource::status::{ClusterStatus, Status};
+
+/// Seconds: the finest that load balancers publish.
+pub const PERIOD: i64 = 60;
+/// Queries of one GetMetricData call, as CloudWatch bounds them.
+const QUERIES_MAX: usize = 500;
+const PAGES_MAX: usize = 20;
+/// Fixed instances have no common metric: of larger fleets so many are asked for their CPU.
+const INSTANCES_MAX: usize = 20;
+const MILLISECONDS: f64 = 1000.0;
+
+/// What an answer belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum For {
+    Cluster(String, Figure),
+    Alarm(String),
+    LoadBalancer,
+}
+
+/// The metrics of a stack between two times.
+///
+/// # Errors
+/// The first call that fails.
+pub async fn read(
+    clients: &Clients,
+    status: &Status,
+    alarms: &[MetricAlarm],
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Metrics, Problem> {
+    let (owners, queries) = queries(status, alarms);
+    let mut found: Vec<(For, Vec<Point>)> = Vec::new();
+    for (owners, queries) in owners.chunks(QUERIES_MAX).zip(queries.chunks(QUERIES_MAX)) {
+        for result in data(clients, &status.stack, queries, (from, to)).await? {
+            let index = result.id().and_then(|id| id.strip_prefix('q')).and_then(|index| index.parse::<usize>().ok());
+            if let Some(owner) = index.and_then(|index| owners.get(index % QUERIES_MAX)) {
+                found.push((owner.clone(), points(&result)));
+            }
+        }
+    }
+    // The queries of metric math have ids of their own.
+    for alarm in alarms.iter().filter(|alarm| !alarm.metrics().is_empty()) {
+        let returned = alarm.metrics().iter().find(|query| query.return_data() != Some(false));
+        let returned = returned.and_then(|query| query.id()).unwrap_or_default();
+        for result in data(clients, &status.stack, alarm.metrics(), (from, to)).await? {
+            if result.id() == Some(returned) {
+                let name = alarm.alarm_name().unwrap_or_default().to_owned();
+                found.push((For::Alarm(name), points(&result)));
+            }
+        }
+    }
+    Ok(sorted(found))
+}
+
+fn queries(status: &Status, alarms: &[MetricAlarm]) -> (Vec<For>, Vec<MetricDataQuery>) {
+    let (mut owners, mut queries) = (Vec::new(), Vec::new());
+    let mut add = |owner: For, metric: Metric, statistic: &str, period: i32| {
+        let stat = MetricStat::builder().metric(metric).period(period).stat(statistic).build();
+        let id = format!("q{}", owners.len() % QUERIES_MAX);
+        queries.push(MetricDataQuery::builder().id(id).metric_stat(stat).return_data(true).build());
+        owners.push(owner);
+    };
+    let minute = i32::try_from(PERIOD).unwrap_or(i32::MAX);
+    let load_balancer = status.load_balancer.as_ref().map(|lb| lb.full_name.as_str());
+    if let Some(name) = load_balancer {
+        let of = metric("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", &[("LoadBalancer", name)]);
+        add(For::LoadBalancer, of, "Sum", minute);
+    }
+    for cluster in &status.clusters {
+        let name = || cluster.name.clone();
+        if let (Some(load_balancer), Some(group)) = (load_balancer, &cluster.target_group) {
+            let dimensions = [("TargetGroup", group.full_name.as_str()), ("LoadBalancer", load_balancer)];
+            for (figure, metric_name, statistic) in TARGET_GROUP {
+                let of = metric("AWS/ApplicationELB", metric_name, &dimensions);
+                add(For::Cluster(name(), figure), of, statistic, minute);
+            }
+        }
+        for dimension in cpu_dimensions(cluster) {
+            let of = metric("AWS/EC2", "CPUUtilization", &[dimension]);
+            add(For::Cluster(name(), Figure::Cpu), of, "Average", minute);
+        }
+    }
+    for alarm in alarms {
+        let statistic = alarm.statistic().map(|one| one.as_str()).or(alarm.extended_statistic());
+        if let (Some(name), Some(metric_name), Some(statistic), Some(period)) =
+            (alarm.alarm_name(), alarm.metric_name(), statistic, alarm.period())
+        {
+            let of = Metric::builder()
+                .namespace(alarm.namespace().unwrap_or_default())
+                .metric_name(metric_name)
+                .set_dimensions(Some(alarm.dimensions().to_vec()))
+                .build();
+            add(For::Alarm(name.to_owned()), of, statistic, period);
+        }
+    }
+    (owners, queries)
+}
+
+/// Metrics with the dimensions TargetGroup and LoadBalancer (CloudWatch metrics for your Application Load Balancer,
+/// elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html).
+const TARGET_GROUP: [(Figure, &str, &str); 8] = [
+    (Figure::Requests, "RequestCount", "Sum"),
+    (Figure::P50, "TargetResponseTime", "p50"),
+    (Figure::P95, "TargetResponseTime", "p95"),
+    (Figure::P99, "TargetResponseTime", "p99"),
+    (Figure::ClientErrors, "HTTPCode_Target_4XX_Count", "Sum"),
+    (Figure::ServerErrors, "HTTPCode_Target_5XX_Count", "Sum"),
+    (Figure::ConnectionErrors, "TargetConnectionErrorCount", "Sum"),
+    (Figure::Healthy, "HealthyHostCount", "Minimum"),
+];
+
+fn cpu_dimensions(cluster: &ClusterStatus) -> Vec<(&str, &str)> {
+    match &cluster.group {
+        Some(group) => vec![("AutoScalingGroupName", group.as_str())],
+        None => cluster.instances.iter().take(INSTANCES_MAX).map(|one| ("InstanceId", one.id.as_str())).collect(),
+    }
+}
+
+fn metric(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Metric {
+    let dimension = |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
+    let dimensions = dimensions.iter().map(dimension).collect();
+    Metric::builder().namespace(namespace).metric_name(name).set_dimensions(Some(dimensions)).build()
+}
+
+async fn data(
+    clients: &Clients,
+    stack: &str,
+    queries: &[MetricDataQuery],
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<MetricDataResult>, Problem> {
+    let mut results = Vec::new();
+    let mut token = None;
+    for _ in 0..PAGES_MAX {
+        let call = clients
+            .cloudwatch
+            .get_metric_data()
+            .set_metric_data_queries(Some(queries.to_vec()))
+            .start_time(DateTime::from_secs(from.as_second()))
+            .end_time(DateTime::from_secs(to.as_second()))
+            .set_next_token(token.take());
+        let page = call.send().await.map_err(|error| error.problem("cloudwatch:GetMetricData", stack))?;
+        token = page.next_token;
+        results.extend(page.metric_data_results.unwrap_or_default());
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(results)
+}
+
+fn points(result: &MetricDataResult) -> Vec<Point> {
+    result.timestamps().iter().zip(result.values()).map(|(at, value)| Point(at.secs(), *value)).collect()
+}
+
+/// By owner; instances of a fleet are averaged, times are milliseconds.
+fn sorted(found: Vec<(For, Vec<Point>)>) -> Metrics {
+    let mut metrics = Metrics::default();
+    let mut cpus: BTreeMap<String, BTreeMap<i64, Vec<f64>>> = BTreeMap::new();
+    for (owner, points) in found {
+        match owner {
+            For::Cluster(cluster, Figure::Cpu) => {
+                let minutes = cpus.entry(cluster).or_default();
+                points.iter().for_each(|point| minutes.entry(point.0).or_default().push(point.1));
+            }
+            For::Cluster(cluster, figure) => {
+                let unit = if matches!(figure, Figure::P50 | Figure::P95 | Figure::P99) { MILLISECONDS } else { 1.0 };
+                let points = points.iter().map(|point| Point(point.0, point.1 * unit));
+                metrics.clusters.entry((cluster, figure)).or_default().extend(points);
+            }
+            // What comes in pages is put together.
+            For::Alarm(name) => metrics.alarms.entry(name).or_default().extend(points),
+            For::LoadBalancer => metrics.load_balancer_errors.extend(points),
+        }
+    }
+    for (cluster, minutes) in cpus {
+        #[expect(clippy::cast_precision_loss, reason = "a fleet has few instances")]
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let points = minutes.into_iter().map(|(at, values)| Point(at, mean(values))).collect();
+        metrics.clusters.insert((cluster, Figure::Cpu), points);
+    }
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleets_cpu_is_the_mean_of_its_instances_and_times_are_milliseconds() {
+        let web = |figure| For::Cluster("web".into(), figure);
+        let metrics = sorted(vec![
+            (web(Figure::Cpu), vec![Point(60, 20.0), Point(120, 10.0)]),
+            (web(Figure::Cpu), vec![Point(60, 40.0)]),
+            (web(Figure::P99), vec![Point(60, 0.25)]),
+            (For::Alarm("a".into()), vec![Point(60, 1.0)]),
+        ]);
+        assert_eq!(metrics.clusters[&("web".into(), Figure::Cpu)], [Point(60, 30.0), Point(120, 10.0)]);
+        assert_eq!(metrics.clusters[&("web".into(), Figure::P99)], [Point(60, 250.0)]);
+        assert_eq!(metrics.alarms["a"], [Point(60, 1.0)]);
+    }
+}

@@ -1,0 +1,218 @@
+//! Observations → events: one line for one thing that happened, however many records AWS keeps of it.
+//!
+//! A scaling decision is one event, with an activity for each instance that it launched or ended: they share the sentence of
+//! their cause that tells of the decision. What goes on is told again when it is over, under the same id.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::alarm::{self, Turn};
+use super::cause::alarm_label;
+use super::event::{Event, Kind, seconds, short};
+use super::observation::{Instance, Observation, Refresh};
+use super::scaling;
+
+/// The oldest are forgotten first.
+const EVENTS_MAX: usize = 500;
+/// Changes of one alarm that are kept to explain what it called for.
+const TURNS_MAX: usize = 100;
+
+/// Everything that happened, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    /// In the order of time.
+    events: Vec<Event>,
+    /// By alarm, oldest first.
+    turns: BTreeMap<String, Vec<(Timestamp, Turn)>>,
+    /// The health that an instance had at the last look.
+    health: BTreeMap<String, String>,
+    /// The state that an instance of no group had at the last look.
+    states: BTreeMap<String, String>,
+    looked: bool,
+}
+
+impl Timeline {
+    /// Takes up a look; returns what is new, and what is told anew, oldest first.
+    pub fn take(&mut self, seen: &Observation) -> Vec<Event> {
+        let mut found = self.alarms(seen);
+        found.extend(scaling::events(&seen.activities, &self.turns, &seen.alarms));
+        found.extend(seen.refreshes.iter().map(refresh));
+        found.extend(self.fixed(seen));
+        found.extend(self.healths(seen));
+        self.looked = true;
+        found.sort_by_key(|event| event.at);
+        found.retain(|event| self.keep(event));
+        self.events.sort_by_key(|event| event.at);
+        let surplus = self.events.len().saturating_sub(EVENTS_MAX);
+        self.events.drain(..surplus);
+        found
+    }
+
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Whether there is something to tell: it is new, or its words changed.
+    fn keep(&mut self, event: &Event) -> bool {
+        if let Some(known) = self.events.iter_mut().find(|known| known.id == event.id) {
+            let is_news = known.text != event.text;
+            event.clone_into(known);
+            return is_news;
+        }
+        // What was forgotten for its age is not news.
+        let oldest = self.events.first().map(|first| first.at);
+        let was_forgotten = self.events.len() >= EVENTS_MAX && oldest.is_some_and(|oldest| event.at < oldest);
+        if !was_forgotten {
+            self.events.push(event.clone());
+        }
+        !was_forgotten
+    }
+
+    fn alarms(&mut self, seen: &Observation) -> Vec<Event> {
+        let mut events = Vec::new();
+        for change in &seen.alarm_changes {
+            let Some(turn) = alarm::turn(change) else { continue };
+            let Some(of) = seen.alarms.iter().find(|alarm| alarm.name == change.alarm) else { continue };
+            let label = alarm_label(&change.alarm);
+            let values = alarm::list(&turn.values);
+            let (kind, text) = match (turn.from.as_str(), turn.to.as_str()) {
+                (_, "ALARM") => {
+                    let threshold = alarm::short(of.threshold);
+                    (Kind::Alarm, format!("alarm {label}: {values} {} {threshold}", of.comparison.sign()))
+                }
+                ("ALARM", "OK") => (Kind::Recovered, format!("alarm {label} is over: {values}")),
+                (_, "OK") => (Kind::Settled, format!("alarm {label} is OK: {values}")),
+                _ => (Kind::Settled, format!("alarm {label} has too few data")),
+            };
+            let id = format!("{} {}", change.alarm, change.at);
+            let event = Event::new(id, change.at, &of.cluster, kind, text);
+            events.push(Event { alarm: Some(change.alarm.clone()), prose: Some(prose(&turn)), ..event });
+            let turns = self.turns.entry(change.alarm.clone()).or_default();
+            if !turns.iter().any(|(at, known)| *at == change.at && *known == turn) {
+                turns.push((change.at, turn));
+                turns.sort_by_key(|(at, _)| *at);
+                let surplus = turns.len().saturating_sub(TURNS_MAX);
+                turns.drain(..surplus);
+            }
+        }
+        events
+    }
+
+    /// Instances that no group launches: EC2 tells when they came, and of those that went for about an hour.
+    fn fixed(&mut self, seen: &Observation) -> Vec<Event> {
+        let mut launches: BTreeMap<(&str, Timestamp), Vec<&Instance>> = BTreeMap::new();
+        let mut events = Vec::new();
+        for instance in seen.instances.iter().filter(|instance| !instance.of_group) {
+            // To the second, as AWS tells it: those of one call belong together.
+            if let Some(at) = instance.launched.and_then(|at| Timestamp::from_second(at.as_second()).ok()) {
+                launches.entry((&instance.cluster, at)).or_default().push(instance);
+            }
+            events.extend(self.ended(instance, seen.at));
+        }
+        let launched = launches.into_iter().map(|((cluster, at), instances)| {
+            let count = instances.len();
+            let noun = if count == 1 { "instance" } else { "instances" };
+            let id = format!("{cluster} launched {at}");
+            let text = format!("{count} fixed {noun} launched");
+            let instances = instances.iter().map(|instance| instance.id.clone()).collect();
+            Event { instances, ..Event::new(id, at, cluster, Kind::Launched, text) }
+        });
+        events.extend(launched);
+        events
+    }
+
+    /// That an instance was stopped or terminated, and started again.
+    fn ended(&mut self, instance: &Instance, now: Timestamp) -> Option<Event> {
+        let before = self.states.insert(instance.id.clone(), instance.state.clone());
+        let is_over = |state: &str| ["shutting-down", "terminated", "stopping", "stopped"].contains(&state);
+        let was_over = before.as_deref().map(is_over);
+        let short = short(&instance.id);
+        match (was_over, is_over(&instance.state)) {
+            (Some(true), false) => {
+                let id = format!("{} started {now}", instance.id);
+                let text = format!("{short} started again");
+                let event = Event::new(id, now, &instance.cluster, Kind::Launched, text);
+                Some(Event { instances: vec![instance.id.clone()], ..event })
+            }
+            (_, true) => {
+                let verb = if instance.state.starts_with("stop") { "stopped" } else { "terminated" };
+                let known = self.events.iter().find(|event| event.id == format!("{} {verb}", instance.id));
+                // EC2 tells the time of what somebody asked for.
+                let told = instance.transition.as_deref().and_then(transition);
+                let at = known.map(|event| event.at).or(told).unwrap_or(now);
+                if told.is_none() && known.is_none() && !self.looked {
+                    return None;
+                }
+                let event = Event::new(
+                    format!("{} {verb}", instance.id),
+                    at,
+                    &instance.cluster,
+                    Kind::Ended,
+                    format!("{short} {verb}"),
+                );
+                Some(Event { instances: vec![instance.id.clone()], prose: instance.transition.clone(), ..event })
+            }
+            _ => None,
+        }
+    }
+
+    /// Nobody keeps a record of target health: only what changes between two looks is known.
+    fn healths(&mut self, seen: &Observation) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut now = BTreeMap::new();
+        for cluster in &seen.status.clusters {
+            for instance in &cluster.instances {
+                let before = self.health.get(&instance.id).map(String::as_str);
+                now.insert(instance.id.clone(), instance.health.clone());
+                let short = short(&instance.id);
+                let launched =
+                    seen.instances.iter().find(|found| found.id == instance.id).and_then(|found| found.launched);
+                let (kind, text) = match (before, instance.health.as_str()) {
+                    (Some(before), "unhealthy") if before != "unhealthy" => {
+                        let why = instance.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+                        (Kind::Unhealthy, format!("{short} unhealthy{why}"))
+                    }
+                    (Some("unhealthy"), "healthy") => (Kind::Healthy, format!("{short} healthy again")),
+                    (Some("initial" | "unregistered"), "healthy") if cluster.kind == "fleet" => {
+                        let after = launched.map(|at| format!(", {} after its launch", seconds(at, seen.at)));
+                        (Kind::Healthy, format!("{short} healthy{}", after.unwrap_or_default()))
+                    }
+                    _ => continue,
+                };
+                let event = Event::new(
+                    format!("{} {} {}", instance.id, instance.health, seen.at),
+                    seen.at,
+                    &cluster.name,
+                    kind,
+                    text,
+                );
+                events.push(Event { instances: vec![instance.id.clone()], ..event });
+            }
+        }
+        self.health = now;
+        events
+    }
+}
+
+fn prose(turn: &Turn) -> String {
+    format!("{} → {}: {}", turn.from, turn.to, turn.reason)
+}
+
+/// `User initiated (2026-11-21 10:00:00 GMT)`: EC2's StateTransitionReason.
+fn transition(text: &str) -> Option<Timestamp> {
+    let time = text.rsplit_once('(')?.1.strip_suffix(" GMT)")?;
+    format!("{}Z", time.replacen(' ', "T", 1)).parse().ok()
+}
+
+fn refresh(refresh: &Refresh) -> Event {
+    let percent = refresh.percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
+    let text = match (refresh.status.as_str(), refresh.ended) {
+        ("Successful", Some(ended)) => format!("instance refresh done after {}", seconds(refresh.started, ended)),
+        (status, Some(ended)) => format!("instance refresh {status} after {}", seconds(refresh.started, ended)),
+        ("Pending" | "InProgress", None) => format!("instance refresh goes on{percent}"),
+        (status, None) => format!("instance refresh {status}{percent}"),
+    };
+    let event = Event::new(&*refresh.id, refresh.started, &refresh.cluster, Kind::Refresh, text);
+    Event { ended: refresh.ended, refresh: Some(refresh.id.clone()), prose: refresh.reason.clone(), ..event }
+}
