@@ -27,6 +27,7 @@ mod stop;
 mod unlock;
 mod up;
 mod validate;
+mod watch;
 mod workload;
 
 use std::path::PathBuf;
@@ -137,6 +138,7 @@ enum Command {
     #[command(visible_alias = "list")]
     Ls(ls::Args),
     Events(events::Args),
+    Watch(watch::Args),
     Output(output::Args),
     Scale(scale::Args),
     #[command(visible_alias = "import")]
@@ -208,6 +210,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Status(args) => status::run(&args, session).await,
         Command::Ls(args) => ls::run(&args, session).await,
         Command::Events(args) => events::run(&args, session).await,
+        Command::Watch(args) => watch::run(&args, session).await,
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,
         Command::Chaos(args) => chaos::run(&args, session).await,

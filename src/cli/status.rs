@@ -1,8 +1,10 @@
 //! `cloudscale status`: how a stack looks now.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::aws::clients::Clients;
@@ -10,10 +12,18 @@ use crate::clock;
 use crate::cloud::expiry;
 use crate::engine::Engine;
 use crate::exit::Exit;
+use crate::observe::follow::Follower;
+use crate::observe::look::Cadence;
+use crate::observe::model::ClusterView;
 use crate::problem::{Problem, Problems};
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::resources::by_name;
+use crate::ui::events;
 use crate::ui::table::table;
+use crate::ui::watch::cluster_line;
+
+/// Lines show the newest figures only.
+const WATCH_SPAN: SignedDuration = SignedDuration::from_mins(15);
 
 /// Show a stack as it is now
 #[derive(Debug, clap::Args)]
@@ -26,9 +36,15 @@ pub struct Args {
     /// Machine-readable output
     #[arg(long)]
     json: bool,
+    /// Go on, with a line for each cluster whose figures change: for terminals that cannot do `cloudscale watch`
+    #[arg(long, conflicts_with = "stack_name")]
+    watch: bool,
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
+    if args.watch {
+        return watch(args, session).await;
+    }
     let (status, clients) = match &args.name {
         Some(name) => of_name(name, session).await?,
         None => of_file(&args.stack, session).await?,
@@ -51,6 +67,50 @@ async fn of_file(argument: &StackArg, session: &Session) -> Result<(Status, Opti
     };
     let engine = Engine::new(stack, clients, cloud::sink(session), cloud::interrupt(), Duration::ZERO);
     Ok((engine.status().await?, Some(engine.clients().clone())))
+}
+
+/// Looks until it is interrupted, or nobody reads any more.
+async fn watch(args: &Args, session: &Session) -> Outcome {
+    let stack = stack_file::known(&args.stack, session)?;
+    let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
+        return Err(cloud::nothing_runs(&stack.name).into());
+    };
+    let (interrupt, cadence) = (cloud::interrupt(), Cadence::of(stack.provider));
+    let engine = Engine::new(stack, clients, cloud::sink(session), interrupt.clone(), Duration::ZERO);
+    let mut follower = Follower::new(engine, cadence, WATCH_SPAN);
+    follower.next().await?;
+    let mut told = BTreeMap::new();
+    loop {
+        if let Some(view) = follower.view() {
+            let time = events::time(view.at);
+            for cluster in &view.clusters {
+                let line = cluster_line(cluster);
+                if told.get(&cluster.name) == Some(&line) {
+                    continue;
+                }
+                match args.json {
+                    true => session.printer.json_line(&ClusterLine { at: view.at, cluster }),
+                    false => session.printer.result(&format!("{time}  {line}")),
+                }
+                told.insert(cluster.name.clone(), line);
+            }
+        }
+        if session.printer.is_closed() {
+            return Ok(Exit::Ok);
+        }
+        match interrupt.run_until_cancelled(follower.next()).await {
+            None => return Ok(Exit::Interrupted),
+            Some(Ok(_)) => {}
+            Some(Err(problem)) => session.printer.note(&format!("{}: {}", problem.summary, problem.detail)),
+        }
+    }
+}
+
+/// A line of `status --watch --json`.
+#[derive(Serialize)]
+struct ClusterLine<'a> {
+    at: Timestamp,
+    cluster: &'a ClusterView,
 }
 
 /// What the cloud tells of a stack without its file.

@@ -7,6 +7,7 @@
 //! All times are the region's. Its clock may run faster than the wall's, and this machine's may be wrong: `now` is the `Date`
 //! of the region's answers. Only the pause between two looks is wall time.
 
+pub mod act;
 pub mod alarm;
 pub mod capacity;
 pub mod cause;

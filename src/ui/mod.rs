@@ -9,6 +9,7 @@ pub mod problem;
 pub mod progress;
 pub mod style;
 pub mod table;
+pub mod watch;
 
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;

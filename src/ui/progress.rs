@@ -31,7 +31,8 @@ pub fn sink(printer: &Printer) -> Box<dyn Sink> {
     }
 }
 
-struct Silent;
+/// Shows nothing.
+pub struct Silent;
 
 impl Sink for Silent {
     fn event(&self, _event: Event) {}
