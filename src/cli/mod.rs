@@ -8,6 +8,7 @@ mod changes;
 mod chaos;
 mod cloud;
 mod completions;
+mod dashboard;
 mod diff;
 mod down;
 mod events;
@@ -139,6 +140,7 @@ enum Command {
     Ls(ls::Args),
     Events(events::Args),
     Watch(watch::Args),
+    Dashboard(dashboard::Args),
     Output(output::Args),
     Scale(scale::Args),
     #[command(visible_alias = "import")]
@@ -210,6 +212,7 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Status(args) => status::run(&args, session).await,
         Command::Ls(args) => ls::run(&args, session).await,
         Command::Events(args) => events::run(&args, session).await,
+        Command::Dashboard(args) => dashboard::run(&args, session).await,
         Command::Watch(args) => watch::run(&args, session).await,
         Command::Output(args) => output::run(&args, session).await,
         Command::Scale(args) => scale::run(&args, session).await,

@@ -17,6 +17,7 @@ pub mod look;
 pub mod metrics;
 pub mod model;
 pub mod observation;
+pub mod prometheus;
 #[cfg(test)]
 pub mod sample;
 pub mod scaling;

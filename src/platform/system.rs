@@ -19,6 +19,17 @@ pub fn user_id() -> u32 {
     getuid().as_raw()
 }
 
+/// Bytes that nobody can guess.
+///
+/// # Errors
+/// Where the system has none.
+pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    use std::io::Read as _;
+    let mut bytes = [0; N];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// What has process ids of its own: containers share a boot, so both count. `None` where the kernel does not tell.
 pub fn process_space() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

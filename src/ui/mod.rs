@@ -2,6 +2,7 @@
 
 mod ask;
 pub mod bench;
+pub mod dashboard;
 pub mod events;
 pub mod plan;
 pub mod printable;
