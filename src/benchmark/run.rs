@@ -50,7 +50,7 @@ pub struct Bench<'a> {
 /// # Errors
 /// A stack that is not up, and a scenario that does not fit it. Failing requests are a result.
 pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
-    let url = url(bench.status)?;
+    let url = url(&bench.engine.stack, bench.status)?;
     let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
     for step in &bench.scenario.chaos {
         strike::check(step.strike.kind, bench.engine.clients().provider)?;
@@ -118,7 +118,13 @@ fn cost(stack: &Stack, cloud: &Cloud, seconds: f64) -> Option<Cost> {
     })
 }
 
-fn url(status: &Status) -> Result<&str, Problem> {
+fn url<'a>(stack: &Stack, status: &'a Status) -> Result<&'a str, Problem> {
+    if !stack.has_load_balancer() {
+        let detail = format!("{} has `load_balancer: none`: no URL serves it", stack.name);
+        return Err(Problem::usage("There is no load balancer", detail).hint(
+            "`cloudscale bench --url http://ADDRESS:PORT` loads one instance; a load balancer serves all of them",
+        ));
+    }
     status.url.as_deref().ok_or_else(|| {
         Problem::new("The stack is not up", format!("{} has no load balancer", status.stack))
             .hint("`cloudscale up` brings it up; `cloudscale run` does everything in one go")

@@ -131,6 +131,10 @@ fn text(status: &Status, now: Timestamp, width: u16) -> String {
         (Some(url), Some(load_balancer)) => {
             format!("{} on {}: {url} ({})", status.stack, status.provider, load_balancer.state)
         }
+        // Without a load balancer there is no URL to show.
+        _ if status.clusters.iter().any(|cluster| !cluster.instances.is_empty()) => {
+            format!("{} on {}: no load balancer", status.stack, status.provider)
+        }
         _ => format!("{} on {}: not up", status.stack, status.provider),
     };
     let stopped = if status.stopped { "\nstopped: `cloudscale start` brings the instances back" } else { "" };

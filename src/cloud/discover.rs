@@ -10,10 +10,14 @@ use futures_util::future::{join_all, try_join_all};
 
 use aws_sdk_ec2::types::Filter;
 
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+
 use super::snapshot::Snapshot;
 use super::tags::{self, Tags};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::aws::quirks;
 use crate::clock;
 use crate::cloud::snapshot::listing::{Depth, ErasedListing, Query};
 use crate::problem::Problem;
@@ -75,7 +79,7 @@ async fn follow(
         let found = try_join_all(listings.iter().map(|listing| listing.list(&query))).await?;
         for (rows, listing) in found.into_iter().zip(&listings) {
             let is_missed = rows.items().is_none();
-            cloud.notes.extend(declared.filter(|_| is_missed).and_then(|stack| listing.missed_by(stack)));
+            cloud.notes.extend(is_missed.then(|| listing.missed_by(declared)).flatten());
             cloud.store(rows);
         }
         listings.iter().for_each(|listing| listing.narrow(cloud));
@@ -84,6 +88,26 @@ async fn follow(
         listings.iter().for_each(|listing| listing.settle(cloud));
     }
     Ok(())
+}
+
+/// The answer of a listing: nothing where the endpoint does not have the service, unless the stack needs it.
+///
+/// # Errors
+/// When the call failed otherwise.
+pub fn found<T, E>(
+    query: &Query<'_>,
+    answer: Result<Vec<T>, SdkError<E, HttpResponse>>,
+    needs: impl Fn(&Stack) -> bool,
+    call: &str,
+) -> Result<Option<Vec<T>>, Problem>
+where
+    SdkError<E, HttpResponse>: CallError,
+{
+    match answer {
+        Ok(items) => Ok(Some(items)),
+        Err(error) if quirks::lacks(&error) && !query.declared.is_some_and(needs) => Ok(None),
+        Err(error) => Err(error.problem(call, "the region")),
+    }
 }
 
 /// By the value of our tag, or by its being there at all.

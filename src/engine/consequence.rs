@@ -158,6 +158,9 @@ fn removed(seen: &ClusterRunning, resources: usize) -> String {
 
 /// `4 × t2.large behind /cluster1, health check GET /health`
 fn created(stack: &Stack, cluster: &Cluster) -> String {
+    if !stack.has_load_balancer() {
+        return format!("{}, no load balancer", whole(cluster));
+    }
     let shared = stack.routes.iter().filter(|route| route.weights.iter().any(|(name, _)| *name == cluster.name));
     let paths = distinct(shared.flat_map(|route| &route.paths).chain(&cluster.routes));
     let behind = if paths.is_empty() { "no route".to_owned() } else { listed(&paths) };
@@ -324,11 +327,10 @@ pub fn own_name(address: &str) -> &str {
 
 fn load_balancer(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
     let itself = acting(changes, "load_balancer");
-    match (overall(changes), stack) {
+    match (overall(changes), stack.and_then(|stack| stack.load_balancer.as_ref())) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Delete, _) | (_, None) => (Action::Delete, vec!["its DNS name answers no more".to_owned()]),
-        (_, Some(stack)) if is(itself, Action::Create) => {
-            let declared = &stack.load_balancer;
+        (_, Some(declared)) if is(itself, Action::Create) => {
             let https = declared.https.as_ref().map(|https| format!(" and HTTPS on port {}", https.port));
             let ports = format!("HTTP on port {}{}", declared.port, https.unwrap_or_default());
             (Action::Create, vec![format!("{ports}, other paths answer {}", declared.default.status)])

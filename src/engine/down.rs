@@ -30,6 +30,7 @@ pub struct Teardown {
 /// The first call that fails.
 pub async fn plan(run: &Operation) -> Result<Teardown, Problem> {
     let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
+    run.note_once(&cloud.notes);
     let nodes = diff::teardown(run.provider.types(), &cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));

@@ -66,9 +66,10 @@ pub fn prices(declared: Option<&Stack>, live: &Running) -> Prices {
         hourly.now = running_price(&seen.running, &mut hourly.unpriced);
         parts.push(PartPrice { part: address, hourly });
     }
-    let after = if declared.is_some() { LOAD_BALANCER } else { 0.0 };
+    let stays = declared.is_some_and(Stack::has_load_balancer);
+    let after = if stays { LOAD_BALANCER } else { 0.0 };
     let now = cents(LOAD_BALANCER * f64::from(live.load_balancers));
-    if declared.is_some() || now > 0.0 {
+    if stays || now > 0.0 {
         let hourly = Price { now, min: after, max: after, unpriced: BTreeSet::new() };
         parts.push(PartPrice { part: load_balancer::ADDRESS.to_owned(), hourly });
     }
@@ -112,13 +113,14 @@ fn cents(dollars: f64) -> f64 {
     (dollars * 10_000.0).round() / 10_000.0
 }
 
-/// What is there right now, US dollars an hour: every instance that runs, and the load balancer. `None` as for [`hourly`].
+/// What is there right now, US dollars an hour: every instance that runs, and the load balancer where there is one. `None` as for [`hourly`].
 pub fn running(status: &Status) -> Option<f64> {
     let is_charged = |instance: &&InstanceStatus| ["pending", "running"].contains(&instance.state.as_str());
     let instances = |cluster: &ClusterStatus| {
         Some(instance(&cluster.instance_type)? * cluster.instances.iter().filter(is_charged).count() as f64)
     };
-    status.clusters.iter().map(instances).try_fold(LOAD_BALANCER, |sum, cluster| Some(sum + cluster?))
+    let load_balancer = if status.load_balancer.is_some() { LOAD_BALANCER } else { 0.0 };
+    status.clusters.iter().map(instances).try_fold(load_balancer, |sum, cluster| Some(sum + cluster?))
 }
 
 /// Refuses a stack that may cost more than `max` US dollars an hour: a group counts with its maximum. Nothing is called.
@@ -215,6 +217,16 @@ mod tests {
         );
         assert_eq!(prices.total.unpriced.iter().collect::<Vec<_>>(), ["x8g.large", "y8.tiny"]);
         assert_eq!(hourly(&stack("x8g.large")), None, "an incomplete sum is no upper bound");
+    }
+
+    #[test]
+    fn where_there_is_to_be_no_load_balancer_none_is_priced() {
+        let stack = Stack { load_balancer: None, ..stack("t2.large") };
+        let now = prices(Some(&stack), &seen(&[]));
+        assert_eq!(rows(&now).last(), Some(&("load_balancer", 0.0225, 0.0, 0.0)), "one that goes");
+        let then = prices(Some(&stack), &Running::default());
+        assert!(then.parts.iter().all(|part| part.part != load_balancer::ADDRESS));
+        assert_eq!(hourly(&stack).map(|cost| cost.min), Some(0.5712));
     }
 
     #[test]

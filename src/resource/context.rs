@@ -134,6 +134,50 @@ impl Operation {
         }
     }
 
+    /// As [`ActionContext::poll`], for waits that are no action's: `what` is waited for.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn poll<T, F, A>(
+        &self,
+        what: &str,
+        ask: F,
+        late: impl FnOnce(String) -> Problem + Send,
+    ) -> Result<T, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Poll<T>, Problem>> + Send,
+        T: Send,
+    {
+        let tell = |reason| self.sink.event(Event::Waiting { what: what.to_owned(), reason });
+        self.poll_telling(tell, ask, late).await
+    }
+
+    async fn poll_telling<T, F, A>(
+        &self,
+        tell: impl Fn(String) + Send,
+        mut ask: F,
+        late: impl FnOnce(String) -> Problem + Send,
+    ) -> Result<T, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Poll<T>, Problem>> + Send,
+        T: Send,
+    {
+        let mut backoff = self.backoff();
+        loop {
+            let reason = match ask().await? {
+                Poll::Ready(found) => return Ok(found),
+                Poll::Pending(reason) => reason,
+            };
+            if self.is_late() {
+                return Err(late(reason));
+            }
+            tell(reason);
+            self.pause(&mut backoff).await?;
+        }
+    }
+
     pub fn is_late(&self) -> bool {
         clock::instant() >= self.deadline
     }
@@ -246,24 +290,13 @@ impl ActionContext<'_> {
     ///
     /// # Errors
     /// What `ask` fails with; Ctrl-C; `late`, given the last reason, when the run's time is up.
-    pub async fn poll<T, F, A>(&self, mut ask: F, late: impl FnOnce(String) -> Problem + Send) -> Result<T, Problem>
+    pub async fn poll<T, F, A>(&self, ask: F, late: impl FnOnce(String) -> Problem + Send) -> Result<T, Problem>
     where
         F: FnMut() -> A + Send,
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        let mut backoff = self.run.backoff();
-        loop {
-            let reason = match ask().await? {
-                Poll::Ready(found) => return Ok(found),
-                Poll::Pending(reason) => reason,
-            };
-            if self.run.is_late() {
-                return Err(late(reason));
-            }
-            self.waiting(reason);
-            self.run.pause(&mut backoff).await?;
-        }
+        self.run.poll_telling(|reason| self.waiting(reason), ask, late).await
     }
 
     /// A call on something just made, patient while AWS has not heard of it everywhere.

@@ -60,7 +60,8 @@ pub struct InstanceStatus {
     /// EC2's word: `pending`, `running`, `shutting-down`, `stopping` or `stopped`.
     pub state: String,
     /// Elastic Load Balancing's word: `healthy`, `unhealthy`, `initial`, `draining`, `unused`; `unregistered` where the
-    /// target group does not know the instance.
+    /// target group does not know the instance. In a stack without a load balancer it follows the state: `healthy` while the
+    /// instance is running, `initial` while it is pending, else `unhealthy`.
     pub health: String,
     /// Why it is not healthy, as the load balancer tells it.
     pub reason: Option<String>,

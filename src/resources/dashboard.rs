@@ -384,8 +384,8 @@ impl Listing for ListDashboards {
         }
     }
 
-    fn missed_by(stack: &Stack) -> Option<String> {
-        stack
+    fn missed_by(stack: Option<&Stack>) -> Option<String> {
+        stack?
             .dashboard
             .then(|| "this endpoint has no CloudWatch dashboards: `dashboard: true` makes none here".to_owned())
     }

@@ -50,6 +50,8 @@ pub struct Instances;
 pub struct Desired {
     pub cluster: String,
     pub count: usize,
+    /// Whether they serve behind a target group.
+    pub balanced: bool,
     /// The hash of the launch template's spec: an instance of another is outdated.
     pub template: String,
     /// An instance of another VPC is outdated, too.
@@ -115,6 +117,7 @@ impl Resource for Instances {
             let wanted = Desired {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
+                balanced: scope.stack.has_load_balancer(),
                 surge,
                 unavailable,
                 template: super::launch_template::LaunchTemplate::spec(template),
@@ -159,7 +162,8 @@ impl Resource for Instances {
 
     fn depends_on(wanted: &Desired) -> Vec<String> {
         let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).map(str::to_owned);
-        let own = ["launch_template", "target_group"].map(|kind| in_cluster(&wanted.cluster, kind));
+        let target_group = wanted.balanced.then_some("target_group");
+        let own = ["launch_template"].into_iter().chain(target_group).map(|kind| in_cluster(&wanted.cluster, kind));
         subnets.chain(own).collect()
     }
 
@@ -496,7 +500,7 @@ mod tests {
     /// Of template `t`, in zones a, b and c.
     pub(super) fn wanted(count: usize) -> Desired {
         let (cluster, template, vpc) = ("app".into(), "t".into(), Value::Text("vpc-1".into()));
-        Desired { cluster, count, template, vpc, surge: 1, unavailable: 0, zones: zones() }
+        Desired { cluster, count, balanced: true, template, vpc, surge: 1, unavailable: 0, zones: zones() }
     }
 
     fn zones() -> Vec<(String, Value)> {

@@ -67,7 +67,9 @@ impl Resource for Listener {
     const DELETED_WITH: &'static [&'static str] = &["load_balancer"];
 
     fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
-        let load_balancer = &scope.stack.load_balancer;
+        let Some(load_balancer) = &scope.stack.load_balancer else {
+            return Vec::new();
+        };
         let serving = Desired {
             port: load_balancer.serving_port(),
             https: load_balancer.https.clone(),

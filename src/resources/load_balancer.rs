@@ -5,9 +5,9 @@ use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSch
 use super::network;
 use super::security_group;
 use super::subnet::DescribeSubnets;
-use super::target_group::tags_of;
+use super::target_group::{NO_SERVICE, tags_of};
 use crate::aws::error::{CallError, settled};
-use crate::cloud::discover::ELB_PAGE;
+use crate::cloud::discover::{ELB_PAGE, found};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags::{self, Tags};
@@ -49,6 +49,9 @@ impl Resource for LoadBalancer {
     const REPLACE_ON: &'static [&'static str] = &["scheme", "vpc"];
 
     fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+        if !scope.stack.has_load_balancer() {
+            return Vec::new();
+        }
         let wanted = Desired {
             name: names::load_balancer(&scope.stack.name),
             vpc: network::of(scope).vpc.clone(),
@@ -244,7 +247,11 @@ impl Listing for DescribeLoadBalancers {
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let pages = query.clients.elb.describe_load_balancers().page_size(ELB_PAGE).into_paginator().items().send();
         let call = "elasticloadbalancing:DescribeLoadBalancers";
-        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
+        found(query, pages.try_collect().await, Stack::has_load_balancer, call)
+    }
+
+    fn missed_by(_stack: Option<&Stack>) -> Option<String> {
+        Some(NO_SERVICE.to_owned())
     }
 
     fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {

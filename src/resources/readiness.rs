@@ -17,7 +17,7 @@ use crate::cloud::console::Console;
 use crate::cloud::health::{Health, target_health};
 use crate::cloud::snapshot::listing::Depth;
 use crate::problem::{Problem, Problems};
-use crate::resource::context::Operation;
+use crate::resource::context::{Operation, Poll};
 use crate::resource::event::Event;
 use crate::resource::in_cluster;
 use crate::resource::provider::Wait;
@@ -37,6 +37,9 @@ const TARGETS_SHOWN: usize = 10;
 pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<Status, Problems> {
     if wait == Wait::None {
         return Ok(look(run, stack).await?);
+    }
+    if !stack.has_load_balancer() {
+        return Ok(instances(run, stack).await?);
     }
     let status = listed(run, stack).await?;
     let Some(load_balancer) = &status.load_balancer else {
@@ -73,6 +76,27 @@ pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<S
         _ => {}
     }
     if waited { Ok(look(run, stack).await?) } else { Ok(status) }
+}
+
+/// Waits until every instance of a stack without a load balancer runs: nobody else tells of its health.
+async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
+    let late = |reason: String| {
+        Problem::new("Instances do not run", reason)
+            .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it")
+    };
+    let ask = || async {
+        let status = look(run, stack).await?;
+        let missing = status.clusters.iter().find(|cluster| cluster.healthy() < expected(cluster));
+        let short = missing
+            .map(|cluster| format!("cluster.{}: {} of {} running", cluster.name, cluster.healthy(), expected(cluster)));
+        Ok(short.map_or(Poll::Ready(status), Poll::Pending))
+    };
+    let status = run.poll("instances", ask, late).await?;
+    for cluster in &status.clusters {
+        let (what, count) = (format!("cluster.{}", cluster.name), expected(cluster));
+        run.sink.event(Event::Ready { what, detail: format!("{count} of {count} running") });
+    }
+    Ok(status)
 }
 
 /// How the stack looks as soon as listings know all that waits look at: what was made a moment ago may be missing.
@@ -186,6 +210,7 @@ fn unhealthy(
 /// # Errors
 /// When time is up: every route with what answered it.
 pub async fn routes(run: &Operation, stack: &Stack, host: &str) -> Result<(), Problems> {
+    let default = stack.load_balancer.as_ref().map(|load_balancer| &load_balancer.default);
     let mut waiting: Vec<(String, String)> = Vec::new();
     for cluster in &stack.clusters {
         waiting.extend(cluster.routes.iter().map(|route| (cluster.name.clone(), sample(route))));
@@ -201,7 +226,7 @@ pub async fn routes(run: &Operation, stack: &Stack, host: &str) -> Result<(), Pr
         let mut reasons = Vec::new();
         for (cluster, path) in waiting {
             match probe(host, &path).await {
-                Ok(answer) if is_served(&answer, &stack.load_balancer.default) => {}
+                Ok(answer) if is_served(&answer, default) => {}
                 Ok(answer) => {
                     reasons.push(format!("{path}: {} instead of an answer from {cluster}", answer.status));
                     left.push((cluster, path));
@@ -243,8 +268,9 @@ struct Answer {
 }
 
 /// Neither the default action nor the load balancer's own errors.
-fn is_served(answer: &Answer, default: &FixedResponse) -> bool {
-    let is_default = answer.status == default.status && answer.body == default.body.as_bytes();
+fn is_served(answer: &Answer, default: Option<&FixedResponse>) -> bool {
+    let is_default =
+        default.is_some_and(|default| answer.status == default.status && answer.body == default.body.as_bytes());
     !is_default && answer.status < 500
 }
 
@@ -295,11 +321,12 @@ mod tests {
     fn a_route_is_served_when_its_cluster_answers() {
         let default =
             FixedResponse { status: 404, body: "no such cluster\n".into(), content_type: "text/plain".into() };
+        let default = Some(&default);
         let answer = |status, body: &'static str| Answer { status, body: Bytes::from(body) };
-        assert!(is_served(&answer(200, "i-1"), &default));
-        assert!(is_served(&answer(404, "the application knows no such page"), &default));
-        assert!(!is_served(&answer(404, "no such cluster\n"), &default));
-        assert!(!is_served(&answer(503, ""), &default));
+        assert!(is_served(&answer(200, "i-1"), default));
+        assert!(is_served(&answer(404, "the application knows no such page"), default));
+        assert!(!is_served(&answer(404, "no such cluster\n"), default));
+        assert!(!is_served(&answer(503, ""), default));
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Resource for Registration {
 
     fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
         let is_fleet = |capacity: &Capacity| matches!(capacity, Capacity::Fleet { instances: 1.., .. });
-        let fleets = scope.stack.clusters.iter().filter(|cluster| is_fleet(&cluster.capacity));
+        let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
+        let fleets = balanced.filter(|cluster| is_fleet(&cluster.capacity));
         fleets
             .map(|cluster| (in_cluster(&cluster.name, Self::KIND), Desired { cluster: cluster.name.clone() }))
             .collect()

@@ -3,7 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsError;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState, ScheduledUpdateGroupAction};
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 
 use self::rollover::{roll_over, template, template_is_current};
 use self::schedules::DescribeScheduledActions;
@@ -11,7 +15,7 @@ use self::settings::{configure, listed, resume, suspend, suspended};
 use super::{instance_refresh, mixed_instances, network, security_group, targets};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
-use crate::cloud::discover::AUTOSCALING_PAGE;
+use crate::cloud::discover::{AUTOSCALING_PAGE, found};
 use crate::cloud::expiry;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -29,6 +33,7 @@ mod rollover;
 pub mod schedules;
 mod settings;
 
+const DESCRIBE: &str = "autoscaling:DescribeAutoScalingGroups";
 /// Where some instances are not of the group's version: nothing like that is ever wanted.
 const OUTDATED: &str = "outdated_instances";
 
@@ -355,7 +360,7 @@ fn group_tags(task: &ActionContext<'_>, wanted: &Desired) -> Tags {
 
 async fn describe(task: &ActionContext<'_>, name: &str) -> Result<Option<AutoScalingGroup>, Problem> {
     let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
-    let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
+    let answer = call.map_err(|error| error.problem(DESCRIBE, task.address))?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
 }
 
@@ -440,7 +445,11 @@ impl Listing for DescribeAutoScalingGroups {
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan, Depth::Status];
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<AutoScalingGroup>>, Problem> {
-        in_region(query.clients).await.map(Some)
+        found(query, all_of(query.clients).await, Stack::has_groups, DESCRIBE)
+    }
+
+    fn missed_by(_stack: Option<&Stack>) -> Option<String> {
+        Some("this endpoint has no Auto Scaling: it counts as empty, the stack needs nothing of it".to_owned())
     }
 }
 
@@ -465,9 +474,14 @@ pub fn by_cluster(cloud: &Snapshot) -> Vec<(String, String)> {
 /// # Errors
 /// The first call that fails.
 pub async fn in_region(clients: &Clients) -> Result<Vec<AutoScalingGroup>, Problem> {
+    all_of(clients).await.map_err(|error| error.problem(DESCRIBE, "the region"))
+}
+
+async fn all_of(
+    clients: &Clients,
+) -> Result<Vec<AutoScalingGroup>, SdkError<DescribeAutoScalingGroupsError, HttpResponse>> {
     let request = clients.autoscaling.describe_auto_scaling_groups().max_records(AUTOSCALING_PAGE);
-    let pages = request.into_paginator().items().send();
-    pages.try_collect().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", "the region"))
+    request.into_paginator().items().send().try_collect().await
 }
 
 #[cfg(test)]

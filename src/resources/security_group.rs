@@ -57,16 +57,23 @@ impl Resource for SecurityGroup {
         let stack = scope.stack;
         let vpc = &network::of(scope).vpc;
         let anywhere = || Value::Text(ANYWHERE.to_owned());
-        let ports = [Some(stack.load_balancer.serving_port()), stack.load_balancer.redirect_port()];
-        let load_balancer = Desired {
+        let load_balancer = stack.load_balancer.as_ref().map(|declared| Desired {
             name: names::load_balancer_security_group(&stack.name),
             description: "cloudscale: the load balancer is open on its port",
             vpc: vpc.clone(),
-            ingress: ports.into_iter().flatten().map(|port| (port, anywhere())).collect(),
-        };
+            ingress: [Some(declared.serving_port()), declared.redirect_port()]
+                .into_iter()
+                .flatten()
+                .map(|port| (port, anywhere()))
+                .collect(),
+        });
         let from_load_balancer = || Value::Ref(LOAD_BALANCER.to_owned());
-        let mut ports: BTreeMap<_, _> =
-            stack.clusters.iter().map(|cluster| (cluster.port, from_load_balancer())).collect();
+        let mut ports: BTreeMap<_, _> = stack
+            .clusters
+            .iter()
+            .filter(|_| load_balancer.is_some())
+            .map(|cluster| (cluster.port, from_load_balancer()))
+            .collect();
         if let Some(ssh) = &stack.ssh {
             let visitor = Value::Text(ssh.cidr.clone());
             let there = ports.remove(&SSH_PORT);
@@ -78,7 +85,8 @@ impl Resource for SecurityGroup {
             vpc: vpc.clone(),
             ingress: ports,
         };
-        vec![(LOAD_BALANCER.to_owned(), load_balancer), (INSTANCES.to_owned(), instances)]
+        let load_balancer = load_balancer.map(|desired| (LOAD_BALANCER.to_owned(), desired));
+        load_balancer.into_iter().chain([(INSTANCES.to_owned(), instances)]).collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {

@@ -1,7 +1,7 @@
 //! A snapshot as a [`Status`].
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_ec2::types::Instance;
+use aws_sdk_ec2::types::{Instance, InstanceStateName};
 
 use super::instances::{self, tag};
 use super::load_balancer;
@@ -35,14 +35,14 @@ pub fn status(stack: &Stack, provider: &str, cloud: &Snapshot) -> Status {
     Status {
         stack: stack.name.clone(),
         provider: provider.to_owned(),
-        url: load_balancer.as_ref().map(|lb| match &stack.load_balancer.https {
+        url: load_balancer.as_ref().zip(stack.load_balancer.as_ref()).map(|(lb, declared)| match &declared.https {
             Some(https) => secure_url(&lb.dns_name, https.port),
-            None => url(&lb.dns_name, stack.load_balancer.port),
+            None => url(&lb.dns_name, declared.port),
         }),
         load_balancer,
         stopped: super::stopping::is_stopped(cloud),
         down_after: super::expiry::of(cloud),
-        clusters: stack.clusters.iter().map(|declared| cluster(declared, cloud)).collect(),
+        clusters: stack.clusters.iter().map(|declared| cluster(stack, declared, cloud)).collect(),
     }
 }
 
@@ -62,11 +62,11 @@ fn secure_url(dns_name: &str, port: u16) -> String {
     if port == HTTPS_PORT { format!("https://{host}") } else { format!("https://{host}:{port}") }
 }
 
-fn cluster(declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
+fn cluster(stack: &Stack, declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
     let prefix = format!("cluster.{}", declared.name);
     let of_cluster = |instance: &&Instance| tag(instance, tags::ADDRESS).and_then(cluster_prefix) == Some(&prefix);
     let instances = instances::present(cloud).filter(of_cluster);
-    let mut instances: Vec<_> = instances.map(|instance| self::instance(instance, &prefix, cloud)).collect();
+    let mut instances: Vec<_> = instances.map(|instance| self::instance(stack, instance, &prefix, cloud)).collect();
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     let address = in_cluster(&declared.name, "scaling_group");
     let group =
@@ -97,16 +97,22 @@ fn sizes(group: &AutoScalingGroup) -> (u32, u32, u32) {
     (size(group.min_size()), size(group.max_size()), size(group.desired_capacity()))
 }
 
-fn instance(instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
+fn instance(stack: &Stack, instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
     let id = instance.instance_id().unwrap_or_default();
     let health = targets::health(cloud, cluster, id);
+    let unregistered = match instance.state().and_then(|state| state.name()) {
+        _ if stack.has_load_balancer() => "unregistered",
+        Some(InstanceStateName::Running) => "healthy",
+        Some(InstanceStateName::Pending) => "initial",
+        _ => "unhealthy",
+    };
     let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     InstanceStatus {
         id: id.to_owned(),
         az: zone.unwrap_or_default().to_owned(),
         state: state.to_owned(),
-        health: health.as_ref().map_or("unregistered", |health| health.state.as_str()).to_owned(),
+        health: health.as_ref().map_or(unregistered, |health| health.state.as_str()).to_owned(),
         reason: health.and_then(|health| health.description.or(health.reason)),
         address: instance.private_ip_address().map(str::to_owned),
     }

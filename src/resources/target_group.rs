@@ -16,7 +16,7 @@ use super::{network, security_group};
 use crate::aws::arn;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
-use crate::cloud::discover::ELB_PAGE;
+use crate::cloud::discover::{ELB_PAGE, found};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
 use crate::cloud::tags::{self, Tags};
@@ -29,6 +29,9 @@ use crate::resource::{Output, Resource, Scope, in_cluster, touches};
 use crate::stack::model::{Balancing, Cluster, HealthCheck, Stack};
 use crate::stack::names;
 
+/// Told where an endpoint lacks all of Elastic Load Balancing.
+pub const NO_SERVICE: &str =
+    "this endpoint has no Elastic Load Balancing: it counts as empty, the stack needs nothing of it";
 /// Attribute → what AWS sets where nothing else is said (ELBv2 API, ModifyTargetGroupAttributes).
 const ATTRIBUTES: [(&str, &str); 5] = [
     ("deregistration_delay.timeout_seconds", "300"),
@@ -75,7 +78,8 @@ impl Resource for TargetGroup {
     const REPLACE_ON: &'static [&'static str] = &["port", "protocol", "vpc"];
 
     fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
-        let clusters = scope.stack.clusters.iter().map(|cluster| {
+        let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
+        let clusters = balanced.map(|cluster| {
             let wanted = Desired {
                 name: names::target_group(&scope.stack.name, &cluster.name),
                 port: cluster.port,
@@ -90,7 +94,7 @@ impl Resource for TargetGroup {
 
     fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
         let name = |cluster: &Cluster| ("target group", names::target_group(&stack.name, &cluster.name));
-        stack.clusters.iter().map(name).collect()
+        stack.clusters.iter().filter(|_| stack.has_load_balancer()).map(name).collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
@@ -386,7 +390,11 @@ impl Listing for DescribeTargetGroups {
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let pages = query.clients.elb.describe_target_groups().page_size(ELB_PAGE).into_paginator().items().send();
         let call = "elasticloadbalancing:DescribeTargetGroups";
-        pages.try_collect().await.map(Some).map_err(|error| error.problem(call, "the region"))
+        found(query, pages.try_collect().await, Stack::has_load_balancer, call)
+    }
+
+    fn missed_by(_stack: Option<&Stack>) -> Option<String> {
+        Some(NO_SERVICE.to_owned())
     }
 
     // One that was adopted has a name of its own. It is behind our load balancer, or a group of ours stands behind it, or it

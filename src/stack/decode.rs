@@ -43,7 +43,8 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let mut routes = Vec::new();
     let weighted = load_balancer::weighted_routes(&fields, &mut routes, problems);
     let shared = (&*name, &variables);
-    let mut decoder = Decoder { shared, provider, folder, weighted: &weighted, routes, problems };
+    let balanced = !load_balancer::is_none(&fields);
+    let mut decoder = Decoder { shared, provider, folder, balanced, weighted: &weighted, routes, problems };
     let clusters: Vec<Cluster> = fields
         .map("clusters")
         .iter()
@@ -133,6 +134,8 @@ struct Decoder<'a> {
     shared: (&'a str, &'a BTreeMap<String, Variable>),
     provider: Provider,
     folder: &'a Path,
+    /// Whether there is a load balancer.
+    balanced: bool,
     weighted: &'a [WeightedRoute],
     routes: Vec<Route>,
     problems: &'a mut Problems,
@@ -141,7 +144,10 @@ struct Decoder<'a> {
 impl Decoder<'_> {
     fn cluster(&mut self, name: &str, fields: &Fields) -> Cluster {
         let port = fields.integer("port");
-        let routes = self.routes(name, fields);
+        if !self.balanced {
+            load_balancer::refuse_in_cluster(fields, self.problems);
+        }
+        let routes = if self.balanced { self.routes(name, fields) } else { Vec::new() };
         let shares = self.weighted.iter().flat_map(|route| &route.weights).any(|(cluster, _)| cluster == name);
         let capacity = self.capacity(fields, shares || !routes.is_empty());
         let instance_type = self.instance_type(fields, &capacity);

@@ -12,7 +12,7 @@ pub use group::*;
 /// The top of a stack file.
 pub static STACK: Object = Object {
     name: "stack",
-    about: "Clusters of EC2 instances behind one load balancer.",
+    about: "Clusters of EC2 instances, behind one load balancer unless there is to be none.",
     keys: &[
         key("name", NAME, Required, "Names everything that the stack creates."),
         key(
@@ -35,7 +35,12 @@ pub static STACK: Object = Object {
             Default("default"),
             "The default VPC, an existing one, or one of the stack's own.",
         ),
-        key("load_balancer", Kind::Object(&LOAD_BALANCER), Optional, "The application load balancer."),
+        key(
+            "load_balancer",
+            Kind::OneOf(&[Kind::Choice(&["none"]), Kind::Object(&LOAD_BALANCER)]),
+            Optional,
+            "The application load balancer; `none`: fixed instances alone, without routes.",
+        ),
         key(
             "routes",
             Kind::Map { keys: &NAME, values: &Kind::Object(&WEIGHTED_ROUTE) },

@@ -13,7 +13,13 @@ const BODY_BYTES_MAX: usize = 1024;
 const CLUSTERS_PER_ROUTE_MAX: usize = 5;
 
 /// What the stack says of its load balancer, which will be at that provider, in that region.
-pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mut Problems) -> LoadBalancer {
+pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mut Problems) -> Option<LoadBalancer> {
+    if is_none(fields) {
+        for key in ["routes", "benchmark", "dashboard"] {
+            refuse(fields, key, problems);
+        }
+        return None;
+    }
     let load_balancer = fields.object("load_balancer", &LOAD_BALANCER);
     let response = load_balancer.object("default", &FIXED_RESPONSE);
     let default = FixedResponse {
@@ -32,7 +38,36 @@ pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mu
     }
     let port = load_balancer.integer("port");
     let https = load_balancer.object_written("https", &HTTPS).map(|fields| https(&fields, port, at, problems));
-    LoadBalancer { port, https, default }
+    Some(LoadBalancer { port, https, default })
+}
+
+/// Whether the stack is to have no load balancer.
+pub(super) fn is_none(stack: &Fields) -> bool {
+    stack.text_written("load_balancer").is_some_and(|word| word == "none")
+}
+
+/// What a cluster without a load balancer may not say.
+pub(super) fn refuse_in_cluster(cluster: &Fields, problems: &mut Problems) {
+    for key in
+        ["routes", "health_check", "algorithm", "stickiness", "slow_start", "deregistration_delay", "autoscaling"]
+    {
+        refuse(cluster, key, problems);
+    }
+}
+
+fn refuse(fields: &Fields, key: &str, problems: &mut Problems) {
+    if !fields.is_written(key) {
+        return;
+    }
+    let why = match key {
+        "autoscaling" => "a group's health and metrics are",
+        "benchmark" => "what a benchmark loads is",
+        "dashboard" => "what a dashboard shows is",
+        _ => "this is",
+    };
+    let detail = format!("`{key}`: {why} the load balancer's, and the stack has `load_balancer: none`");
+    let problem = fields.problem(key, "There is no load balancer", detail);
+    problems.push(problem.hint(format!("remove `{key}`, or `load_balancer: none`")));
 }
 
 fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), problems: &mut Problems) -> Https {

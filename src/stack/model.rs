@@ -23,7 +23,8 @@ pub struct Stack {
     /// After `--var` and the like.
     pub variables: BTreeMap<String, Variable>,
     pub network: Network,
-    pub load_balancer: LoadBalancer,
+    /// `None`: fixed instances alone.
+    pub load_balancer: Option<LoadBalancer>,
     /// In file order; they come before the routes of the clusters.
     pub routes: Vec<WeightedRoute>,
     /// In file order.
@@ -38,6 +39,16 @@ pub struct Stack {
     pub tags: BTreeMap<String, String>,
     /// The stack file, as the user named it.
     pub file: PathBuf,
+}
+
+impl Stack {
+    pub fn has_load_balancer(&self) -> bool {
+        self.load_balancer.is_some()
+    }
+
+    pub fn has_groups(&self) -> bool {
+        self.clusters.iter().any(|cluster| matches!(cluster.capacity, Capacity::Group(_)))
+    }
 }
 
 /// The value of a variable.

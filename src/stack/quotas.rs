@@ -72,8 +72,10 @@ pub fn check(fields: &Fields, stack: &Stack) -> Problems {
         problems.push(if own { problem.at(quotas.place(name)) } else { problem });
     };
     compare("the stack", rules, RULES);
-    compare("the stack", stack.clusters.iter().map(instances_max).sum(), TARGETS);
-    compare("the stack", stack.clusters.len(), TARGET_GROUPS);
+    if stack.has_load_balancer() {
+        compare("the stack", stack.clusters.iter().map(instances_max).sum(), TARGETS);
+        compare("the stack", stack.clusters.len(), TARGET_GROUPS);
+    }
     compare("the stack", groups.len(), GROUPS);
     compare("the stack", vcpus.sum(), VCPUS);
     for (name, group) in &groups {

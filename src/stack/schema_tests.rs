@@ -12,7 +12,7 @@ fn a_key_carries_its_kind_default_and_description() {
         ["interval"];
     insta::assert_snapshot!(interval, @r#"{"type":"string","pattern":"^([0-9]+(h|ms|m|s))+$","description":"Between two checks of one instance.","default":"10s"}"#);
     assert_eq!(schema["required"], json!(["name", "clusters"]));
-    assert_eq!(schema["properties"]["load_balancer"]["properties"]["port"]["default"], json!(80));
+    assert_eq!(schema["properties"]["load_balancer"]["anyOf"][1]["properties"]["port"]["default"], json!(80));
 }
 
 #[test]

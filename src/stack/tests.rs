@@ -152,8 +152,9 @@ fn all_but_name_and_clusters_has_defaults() {
     let web = &stack.clusters[0];
     assert_eq!((stack.provider, stack.region.as_str()), (Provider::Local, "us-east-1"));
     assert_eq!(stack.network, Network::Default);
-    assert_eq!((stack.load_balancer.port, stack.load_balancer.default.status), (80, 404));
-    assert_eq!(stack.load_balancer.default.body, "no such cluster\n");
+    let load_balancer = stack.load_balancer.expect("one, unless there is to be none");
+    assert_eq!((load_balancer.port, load_balancer.default.status), (80, 404));
+    assert_eq!(load_balancer.default.body, "no such cluster\n");
     assert_eq!((web.instance_type.as_str(), web.port), ("t3.micro", 8080));
     assert_eq!(web.routes, ["/web", "/web/*"]);
     assert_eq!(web.health_check.path, "/health");
@@ -520,6 +521,21 @@ fn ssh_is_never_open_to_the_whole_internet() {
 #[test]
 fn numbers_in_quotes_are_texts() {
     insta::assert_snapshot!(cluster_problems("port: '8080'"), @"stack.yaml:3:13: Invalid value: `port` is `8080`, but must be a whole number from 1 to 65535");
+}
+
+#[test]
+fn without_a_load_balancer_there_are_fixed_instances_and_nothing_that_is_its() {
+    let stack = stack_of("name: s\nload_balancer: none\nclusters: {a: {instances: 3, port: 9000}}\n");
+    assert_eq!((stack.load_balancer, stack.clusters[0].routes.len(), stack.clusters[0].port), (None, 0, 9000));
+    let text = "name: s\nload_balancer: none\ndashboard: true\nroutes: {r: {paths: [/r], weights: {a: 1}}}\nclusters:\n  \
+                a: {routes: [/a], health_check: {path: /up}, algorithm: round_robin, stickiness: 60s, slow_start: 30s, \
+                deregistration_delay: 5s}\n  b: {autoscaling: {min: 1, max: 2}}\n";
+    let problems = problems_of(text);
+    let refused = ["dashboard", "routes", "health_check", "algorithm", "stickiness", "slow_start", "autoscaling"];
+    for key in refused.into_iter().chain(["deregistration_delay"]) {
+        assert!(problems.contains(&format!("`{key}`: ")), "{key}: {problems}");
+    }
+    assert_eq!(problems.matches("There is no load balancer").count(), 9, "{problems}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod fuzz;
 mod fuzz_stack;
 mod group;
 mod healing;
+mod instances;
 mod inventory;
 mod killed;
 mod lab;

@@ -39,6 +39,8 @@ struct Armed {
 struct Line {
     calls: Vec<String>,
     trap: Option<Armed>,
+    /// Services, by their names in signatures, that the endpoint is made not to have.
+    lacking: &'static [&'static str],
 }
 
 pub struct Tap {
@@ -49,10 +51,15 @@ pub struct Tap {
 impl Tap {
     /// Serves until the end of the test process, whoever connects.
     pub fn on(endpoint: &str) -> Self {
+        Self::without(endpoint, &[])
+    }
+
+    /// The same, where calls of some services are answered as LocalStack answers those that its free runtime does not have.
+    pub fn without(endpoint: &str, lacking: &'static [&'static str]) -> Self {
         let upstream = endpoint.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let line = Arc::<Mutex<Line>>::default();
+        let line = Arc::new(Mutex::new(Line { lacking, ..Line::default() }));
         let shared = Arc::clone(&line);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -89,7 +96,13 @@ fn relay(client: &TcpStream, upstream: &str, line: &Mutex<Line>) -> io::Result<(
     let mut client = client.try_clone()?;
     let mut server = None;
     while let Some(request) = message(&mut requests)? {
-        let operation = operation(&String::from_utf8_lossy(&request));
+        let text = String::from_utf8_lossy(&request);
+        let operation = operation(&text);
+        let lacking = line.lock().expect("no holder panics").lacking;
+        if let Some(service) = lacking.iter().find(|service| text.contains(&format!("/{service}/aws4_request"))) {
+            client.write_all(not_emulated(service).as_bytes())?;
+            continue;
+        }
         let trap = noted(line, &operation);
         if let Some(Armed { side: Side::Before, .. }) = &trap
             && !trap.as_ref().is_some_and(|trap| held(trap, &operation))
@@ -113,6 +126,18 @@ fn relay(client: &TcpStream, upstream: &str, line: &Mutex<Line>) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// What LocalStack 4.9 answers to a call of a service that it has not (seen by awscli against `localstack-core[runtime]`).
+fn not_emulated(service: &str) -> String {
+    let body = format!(
+        "<ErrorResponse><Error><Code>InternalFailure</Code><Message>The API for service '{service}' is either not included in \
+         your current license plan or has not yet been emulated by LocalStack. Please refer to \
+         https://docs.localstack.cloud/references/coverage for more details.</Message></Error>\
+         <RequestId>test</RequestId></ErrorResponse>"
+    );
+    let head = "HTTP/1.1 501 Not Implemented\r\ncontent-type: text/xml";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Writes a call down; answers with the trap that it springs.

@@ -106,8 +106,9 @@ pub trait Listing: Collection {
     /// When the call fails.
     fn list(query: &Query<'_>) -> impl Future<Output = Result<Option<Vec<Self::Item>>, Problem>> + Send;
 
-    /// What to tell where the endpoint does not have the service; `None` where the stack needs nothing of it.
-    fn missed_by(_stack: &Stack) -> Option<String> {
+    /// What to tell where the endpoint does not have the service; `None` where nobody misses it. Commands that know a stack
+    /// by its name only ask for `None`.
+    fn missed_by(_stack: Option<&Stack>) -> Option<String> {
         None
     }
 
@@ -172,7 +173,7 @@ pub trait ErasedListing: ErasedCollection {
     fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a>;
     /// Drops what cannot be ours, before tags are asked for.
     fn narrow(&self, cloud: &mut Snapshot);
-    fn missed_by(&self, stack: &Stack) -> Option<String>;
+    fn missed_by(&self, stack: Option<&Stack>) -> Option<String>;
 }
 
 /// The erased form of one collection.
@@ -195,7 +196,7 @@ impl<L: Listing> ErasedListing for Bulk<L> {
         Box::pin(async move { Ok(Rows::of::<L>(L::list(query).await?)) })
     }
 
-    fn missed_by(&self, stack: &Stack) -> Option<String> {
+    fn missed_by(&self, stack: Option<&Stack>) -> Option<String> {
         L::missed_by(stack)
     }
 

@@ -241,6 +241,7 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
             "~ load_balancer.security_group: tags.course",
         ],
     ),
+    ("dashboard", "load_balancer: {", "dashboard: true\nload_balancer: {", &["+ dashboard"]),
     (
         "load_balancer.port",
         "{port: 80,",

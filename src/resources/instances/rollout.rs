@@ -51,15 +51,20 @@ fn round(wanted: &Desired, members: &[Member]) -> Option<Round> {
 /// New instances that do not run or do not get healthy in time, and any call that fails.
 pub(super) async fn run(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Observed, Problem> {
     let mut live = live.clone();
-    let target_group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
-    if live.target_group.as_ref() != Some(&target_group) {
+    let target_group = match wanted.balanced {
+        true => Some(task.output(&in_cluster(&wanted.cluster, "target_group"))?.id),
+        false => None,
+    };
+    if live.target_group != target_group {
         return Ok(live);
     }
     let is_old = |member: &&Member| member.template != wanted.template;
     let total = live.members.iter().filter(is_old).count();
     let mut ended = Vec::new();
     while let Some(round) = round(wanted, &live.members) {
-        targets::leave(task, &target_group, &round.end).await?;
+        if let Some(target_group) = &target_group {
+            targets::leave(task, target_group, &round.end).await?;
+        }
         terminate_at_once(task, &round.end).await?;
         live.members.retain(|member| !round.end.contains(&member.id));
         ended.extend(round.end);
@@ -68,8 +73,10 @@ pub(super) async fn run(task: &ActionContext<'_>, wanted: &Desired, live: &Obser
         let launched = launch(task, wanted, &live, &round.launch).await?;
         let ids: Vec<_> = launched.iter().map(|(_, id)| id.clone()).collect();
         until_running(task, &ids).await?;
-        targets::join(task, &target_group, &ids).await?;
-        targets::until_healthy(task, &target_group, &ids, &progress).await?;
+        if let Some(target_group) = &target_group {
+            targets::join(task, target_group, &ids).await?;
+            targets::until_healthy(task, target_group, &ids, &progress).await?;
+        }
         live.seen.extend(launched.iter().cloned());
         live.members.extend(launched.into_iter().map(|(zone, id)| wanted.member(id, zone)));
     }
