@@ -120,7 +120,7 @@ impl Operation {
     }
 
     pub fn backoff(&self) -> Backoff {
-        Backoff { pause: PAUSE_FIRST, pause_max: self.provider.timing().poll_max }
+        Backoff::up_to(self.provider.timing().poll_max)
     }
 
     /// Waits until the next poll.
@@ -191,6 +191,10 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    fn up_to(pause_max: Duration) -> Self {
+        Self { pause: PAUSE_FIRST.min(pause_max), pause_max }
+    }
+
     fn next(&mut self) -> Duration {
         let pause = self.pause.mul_f64(0.8 + 0.4 * fastrand::f64());
         self.pause = self.pause.mul_f64(1.5).min(self.pause_max);

@@ -33,6 +33,8 @@ const LOCAL: Timing = Timing {
     listing_lag: Duration::ZERO,
     lease_check: Duration::from_secs(1),
 };
+/// The shortest pause between two polls that is worth their calls.
+const POLL_MIN: Duration = Duration::from_millis(50);
 /// AWS changes in seconds; an EC2 instance boots for about a minute and then often installs its application. How long its
 /// listings lag depends on whether it is AWS that answers.
 const AWS: Timing = Timing {
@@ -74,7 +76,9 @@ impl Provider for Aws {
         };
         // A process takes its time by the wall; a launch is in the region's.
         let boot_grace = speed::region(timing.boot_grace) + self.clients.boot;
-        Timing { listing_lag: self.clients.listing_lag, boot_grace, ..timing }
+        // More happens between two polls where the region's time runs faster.
+        let poll_max = speed::wall(10 * timing.poll_max).clamp(POLL_MIN.min(timing.poll_max), timing.poll_max);
+        Timing { listing_lag: self.clients.listing_lag, boot_grace, poll_max, ..timing }
     }
 
     fn snapshot<'a>(&'a self, stack: &'a str, declared: Option<&'a Stack>, depth: Depth) -> Answer<'a, Snapshot> {
