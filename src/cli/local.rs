@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -11,8 +12,11 @@ use crate::clock;
 use crate::clock::speed::SPEED_MAX;
 use crate::exit::Exit;
 use crate::problem::Problem;
+use crate::region::daemon::Stopped;
+use crate::region::ec2::processes::limits::{self, Limits};
 use crate::region::ec2::processes::{self, console};
 use crate::region::faults::language;
+use crate::region::log::Log;
 use crate::region::{daemon, serve};
 use crate::stack::local::{Local, Profile};
 use crate::ui::printable::Stream;
@@ -42,6 +46,8 @@ enum Command {
         /// Let processes of every user of this machine call it: whoever may, runs programs as you [default: yours and root's]
         #[arg(long)]
         allow_users: bool,
+        #[command(flatten)]
+        limits: LimitArgs,
     },
     /// Stop the region; its instances end, and what is in it comes back with the next start
     Stop,
@@ -75,7 +81,33 @@ enum Command {
         local: LocalArgs,
         #[arg(long)]
         allow_users: bool,
+        #[command(flatten)]
+        limits: LimitArgs,
+        /// Write to the log of the home instead of the standard error
+        #[arg(long)]
+        log: bool,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct LimitArgs {
+    /// Processes that an instance may have at once; one with more is terminated, with the reason [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    instance_processes: Option<u32>,
+    /// Disk that an instance's folder may take, e.g. 500MB; one with more is terminated, with the reason [default: 8GiB]
+    #[arg(long, value_name = "SIZE", value_parser = limits::parse_bytes)]
+    instance_disk: Option<u64>,
+}
+
+impl LimitArgs {
+    /// `None` where nothing is said.
+    fn given(&self) -> Option<Limits> {
+        let (Self { instance_processes, instance_disk }, default) = (self, Limits::default());
+        (instance_processes.is_some() || instance_disk.is_some()).then(|| Limits {
+            processes: instance_processes.unwrap_or(default.processes),
+            disk: instance_disk.unwrap_or(default.disk),
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,12 +139,13 @@ impl LocalArgs {
 pub async fn run(args: Args, session: &Session) -> Outcome {
     let home = daemon::default_home();
     match args.command {
-        Command::Start { port, faults, local, allow_users } => {
+        Command::Start { port, faults, local, allow_users, limits } => {
             if let Some(file) = &faults {
                 // Here and not in the background, where nobody would see what is wrong with it.
                 language::load(file)?;
             }
-            let options = daemon::Options { port, faults: faults.as_deref(), local: local.given(), allow_users };
+            let (local, limits) = (local.given(), limits.given());
+            let options = daemon::Options { port, faults: faults.as_deref(), local, allow_users, limits };
             let daemon = daemon::ensure(&home?, options).await?;
             let what = if daemon.started { "started" } else { "runs already" };
             session
@@ -128,10 +161,15 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
         }
         Command::Stop => {
             let stopped = daemon::stop(&home?).await?;
-            session.printer.result(if stopped {
-                "The embedded region stopped. What is in it comes back with the next start; `local reset` forgets it."
-            } else {
-                "The embedded region does not run."
+            session.printer.result(&match stopped {
+                Stopped::Region => "The embedded region stopped. What is in it comes back with the next start; `local reset` forgets it."
+                        .to_owned(),
+                Stopped::Nothing => "The embedded region does not run.".to_owned(),
+                Stopped::Left(count) => {
+                    format!(
+                        "The embedded region does not run; {count} processes of its instances were left, and are ended."
+                    )
+                }
             });
         }
         Command::Reset => {
@@ -170,17 +208,28 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                 session.printer.result("The embedded region does not run; the next start goes on from what was in it.");
             } else {
                 session.printer.result("The embedded region does not run.");
+                if status.left_processes > 0 {
+                    let left = status.left_processes;
+                    session.printer.result(&format!(
+                        "It was killed, and {left} processes of its instances are left: `cloudscale local stop` ends them."
+                    ));
+                }
             }
         }
         Command::Logs { instance, follow, raw } => logs(&home?, &instance, (follow, raw), session).await?,
-        Command::Serve { home: given, port, faults, local, allow_users } => {
+        Command::Serve { home: given, port, faults, local, allow_users, limits, log } => {
             let faults = faults.map(|file| language::load(&file)).transpose()?;
-            let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+            let home = given.map_or(home, Ok)?;
+            let subscriber = tracing_subscriber::fmt().with_ansi(false);
             // Somebody may have set up logging already; then that is where the lines go.
-            let _ = subscriber.try_init();
+            let _ = match Log::open(&home) {
+                Ok(file) if log => subscriber.with_writer(Mutex::new(file)).try_init(),
+                _ => subscriber.with_writer(std::io::stderr).try_init(),
+            };
             let ready = |record: &daemon::Record| session.printer.json_line(record);
-            let options = serve::Options { port, faults, local: local.given(), allow_users };
-            serve::serve(&given.map_or(home, Ok)?, options, ready).await?;
+            let limits = limits.given().unwrap_or_default();
+            let options = serve::Options { port, faults, local: local.given(), allow_users, limits };
+            serve::serve(&home, options, ready).await?;
         }
     }
     Ok(Exit::Ok)

@@ -58,11 +58,10 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     match before {
         Some(before) if !before.running && !args.keep => {
             let home = daemon::default_home()?;
-            if before.has_state {
-                daemon::stop(&home).await?
-            } else {
-                daemon::reset(&home).await?
-            };
+            daemon::stop(&home).await?;
+            if !before.has_state {
+                daemon::reset(&home).await?;
+            }
         }
         _ => {}
     }

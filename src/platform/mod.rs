@@ -5,11 +5,13 @@
 //! own out of 127.0.0.0/8.
 
 pub mod cpu_time;
+pub mod disk;
 pub mod permissions;
 pub mod processes;
 pub mod signals;
 pub mod socket_owner;
 pub mod sockets;
+pub mod standard_error;
 pub mod system;
 pub mod timer;
 

@@ -77,6 +77,14 @@ pub fn lead_tree() -> io::Result<()> {
     subreaper()
 }
 
+/// Makes this process the parent of whatever below it loses its own.
+///
+/// # Errors
+/// Where the system has no such thing.
+pub fn adopt_orphans() -> io::Result<()> {
+    subreaper()
+}
+
 #[cfg(target_os = "linux")]
 fn subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
@@ -108,6 +116,19 @@ pub fn wait_for_any() -> Option<Ended> {
             Err(_) => return None,
         }
     }
+}
+
+/// Takes note of the end of a child that nobody else waits for; nothing where it has not ended.
+pub fn bury(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 0) {
+        let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
+
+/// How many processes and threads the whole machine has, as proc_loadavg(5) says; `None` where it does not.
+pub fn machine_total() -> Option<u32> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
 pub fn own_id() -> i32 {

@@ -9,6 +9,7 @@ use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use tokio::net::TcpStream;
 
+use super::seldom::Seldom;
 use super::wire::ApiError;
 use super::wire::protocol::Protocol;
 use crate::platform::socket_owner::SocketOwners;
@@ -16,6 +17,8 @@ use crate::platform::socket_owner::SocketOwners;
 const ROOT: u32 = 0;
 /// What a browser says of the page that asks (Fetch Metadata, W3C): `none` where the user asked, not a page.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+static UNKNOWN: Seldom = Seldom::new();
 
 /// Whose processes may call.
 #[derive(Debug)]
@@ -52,7 +55,9 @@ impl Callers {
         let Callers::Own(owners) = self else { return Ok(()) };
         let ends = connection.peer_addr().and_then(|peer| Ok((peer, connection.local_addr()?)));
         let user = ends.and_then(|(peer, own)| owners.owner(peer, own)).unwrap_or_else(|error| {
-            tracing::warn!(%error, "a caller is refused: whose its connection is cannot be known");
+            if let Some(unsaid) = UNKNOWN.due() {
+                tracing::warn!(%error, unsaid, "a caller is refused: whose its connection is cannot be known");
+            }
             None
         });
         let own = owners.own_user();

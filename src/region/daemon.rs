@@ -19,12 +19,14 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::ec2::processes::Disturbance;
+use super::ec2::processes::limits::{self, Limits};
+use super::ec2::processes::{self as instances, Disturbance};
+use super::log;
 use super::state;
 use crate::clock;
 use crate::clock::speed::{self, Scale};
 use crate::platform::processes::{self, End};
-use crate::platform::{permissions, region_refused};
+use crate::platform::region_refused;
 use crate::problem::Problem;
 use crate::stack::local::{Local, Profile};
 
@@ -81,6 +83,9 @@ pub struct Record {
     /// Why every user of the machine may call it; where there is no reason, its own user and root may.
     #[serde(default)]
     pub open_to_all: Option<String>,
+    /// What each instance may take.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// How a region is started.
@@ -94,6 +99,8 @@ pub struct Options<'a> {
     pub local: Option<Local>,
     /// Whether every user of the machine may call it.
     pub allow_users: bool,
+    /// What each instance may take; `None`: as it runs, or with the defaults.
+    pub limits: Option<Limits>,
 }
 
 /// A running region.
@@ -135,6 +142,8 @@ pub struct Status {
     pub faults: Option<PathBuf>,
     /// Why every user of the machine may call it; its own user and root only where this is null.
     pub open_to_all: Option<String>,
+    /// Processes of its instances that are there although it is not: it was killed together with their first processes.
+    pub left_processes: usize,
 }
 
 impl Status {
@@ -164,11 +173,6 @@ pub fn record_file(home: &Path) -> PathBuf {
 /// Locked while the region lives.
 pub fn lock_file(home: &Path) -> PathBuf {
     home.join("region.lock")
-}
-
-/// The region's own log.
-pub fn log_file(home: &Path) -> PathBuf {
-    home.join("region.log")
 }
 
 impl Record {
@@ -296,6 +300,18 @@ pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem
             return Err(Problem::new("The region runs already", detail)
                 .hint("`cloudscale local stop` ends it and everything in it; then start it with --allow-users"));
         }
+        if let Some(limits) = options.limits.filter(|limits| *limits != record.limits) {
+            let detail = format!(
+                "{}: its instances may have {} processes and {} of disk each, not {} and {}",
+                record.endpoint,
+                record.limits.processes,
+                limits::shown(record.limits.disk),
+                limits.processes,
+                limits::shown(limits.disk)
+            );
+            return Err(Problem::new("The region runs already", detail)
+                .hint("`cloudscale local stop` ends it and everything in it; then start it with these bounds"));
+        }
         return Ok(record.daemon(false));
     }
     if let Some(pid) = holder(home) {
@@ -311,11 +327,12 @@ pub async fn ensure(home: &Path, options: Options<'_>) -> Result<Daemon, Problem
 /// Starts this program as the region, detached, and waits until it says where it serves.
 async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
     let failed = |detail: String| Problem::new("The region does not start", detail);
-    let log = log_file(home);
-    let output = log_output(&log).map_err(|error| failed(format!("{}: {error}", log.display())))?;
+    let log = log::path(home);
+    let output = log::append(home).map_err(|error| failed(format!("{}: {error}", log.display())))?;
+    let before = output.metadata().map_or(0, |metadata| metadata.len());
     let program = std::env::current_exe().map_err(|error| failed(format!("this program's path: {error}")))?;
     let mut command = Command::new(&program);
-    command.args(["local", "serve", "--home"]).arg(home);
+    command.args(["local", "serve", "--log", "--home"]).arg(home);
     if let Some(port) = options.port {
         command.args(["--port", &port.to_string()]);
     }
@@ -329,6 +346,10 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
         if let Some(boot) = local.boot {
             command.args(["--boot", &format!("{}s", boot.as_secs())]);
         }
+    }
+    if let Some(limits) = options.limits {
+        command.args(["--instance-processes", &limits.processes.to_string()]);
+        command.args(["--instance-disk", &format!("{}B", limits.disk)]);
     }
     if options.allow_users {
         command.arg("--allow-users");
@@ -357,24 +378,39 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
     }
     let _ = child.start_kill();
     let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let said = usize::try_from(before).ok().and_then(|before| said.get(before..)).unwrap_or(&said);
     let lines: Vec<&str> = said.lines().rev().take(LOG_LINES).collect();
     let lines = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
     let why = if in_time { "it ended at once" } else { "it is not ready in time" };
     Err(failed(format!("{why}:\n{lines}")).hint(format!("its log is {}", log.display())))
 }
 
-/// The region's log, empty.
-fn log_output(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    permissions::private(&mut options);
-    options.open(path)
+/// What there was to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    Region,
+    /// So many processes of instances whose region had been killed.
+    Left(usize),
+    Nothing,
 }
 
-/// Stops the home's region and waits until it and all its instances are gone; `false` when there was none.
-pub async fn stop(home: &Path) -> Result<bool, Problem> {
+/// The processes that a region has left which was killed together with its instances' first processes.
+fn left(home: &Path) -> usize {
+    let free = File::open(lock_file(home)).is_ok_and(|lock| lock.try_lock().is_ok());
+    let home = home.canonicalize().ok().filter(|_| free);
+    home.map_or(0, |home| instances::left(&home).len())
+}
+
+/// Stops the home's region and waits until it and all its instances are gone.
+pub async fn stop(home: &Path) -> Result<Stopped, Problem> {
     // One that hangs, or whose record was removed, is known by its lock.
-    let Some(pid) = find(home).await.map(|record| record.pid).or_else(|| holder(home)) else { return Ok(false) };
+    let Some(pid) = find(home).await.map(|record| record.pid).or_else(|| holder(home)) else {
+        if left(home) == 0 {
+            return Ok(Stopped::Nothing);
+        }
+        let home = home.canonicalize().unwrap_or_else(|_| home.to_owned());
+        return Ok(Stopped::Left(instances::end_left(&home).await));
+    };
     let end = |how| i32::try_from(pid).map_err(io::Error::other).and_then(|pid| processes::end(pid, how));
     let failed = |detail: String| Problem::new("The region does not stop", detail);
     if let Err(error) = end(End::Asked) {
@@ -397,7 +433,7 @@ pub async fn stop(home: &Path) -> Result<bool, Problem> {
             ended.await
         }
     };
-    lock.map(|_| true).map_err(|error| failed(format!("{}: {error}", path.display())))
+    lock.map(|_| Stopped::Region).map_err(|error| failed(format!("{}: {error}", path.display())))
 }
 
 /// Takes a lock, however long it takes.
@@ -432,7 +468,7 @@ fn holder(home: &Path) -> Option<u32> {
 /// # Errors
 /// As [`stop`]; what cannot be removed.
 pub async fn reset(home: &Path) -> Result<bool, Problem> {
-    let stopped = stop(home).await?;
+    let stopped = stop(home).await? == Stopped::Region;
     state::forget(home).map_err(|error| Problem::new("The region is not forgotten", error.to_string()))?;
     Ok(stopped)
 }
@@ -453,6 +489,7 @@ pub async fn status(home: &Path) -> Status {
         delays: local.delays,
         boot_seconds: local.boot.map(|boot| boot.as_secs()),
         open_to_all: record.as_ref().and_then(|record| record.open_to_all.clone()),
+        left_processes: if record.is_some() { 0 } else { left(home) },
         faults: record.and_then(|record| record.faults),
     }
 }

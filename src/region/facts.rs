@@ -55,6 +55,8 @@ pub trait Facts {
 pub struct InstanceFacts {
     pub id: String,
     pub state: InstanceState,
+    /// Why it is in that state, where somebody said it: `Server.InternalError: …`.
+    pub reason: Option<String>,
     pub instance_type: String,
     /// Not on demand.
     pub spot: bool,

@@ -20,9 +20,11 @@ pub mod faults;
 mod hostile_tests;
 pub mod ids;
 pub mod images;
+pub mod log;
 pub mod metadata;
 #[cfg(test)]
 mod reference;
+mod seldom;
 pub mod serve;
 pub mod server;
 pub mod signal;

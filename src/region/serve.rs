@@ -18,6 +18,7 @@ use super::daemon::{Record, lock_file, open_lock, record_file};
 use super::delays::Delays;
 use super::driver::Region;
 use super::ec2::processes::Processes;
+use super::ec2::processes::limits::Limits;
 use super::elbv2::{prober, proxy};
 use super::faults::model::Model;
 use super::faults::rules::Faults;
@@ -49,12 +50,13 @@ pub struct Options {
     pub local: Option<Local>,
     /// Whether every user of the machine may call it.
     pub allow_users: bool,
+    pub limits: Limits,
 }
 
 /// Serves until SIGTERM or Ctrl-C; calls `ready` as soon as clients may come.
 pub async fn serve(
     home: &Path,
-    Options { port, faults, local, allow_users }: Options,
+    Options { port, faults, local, allow_users, limits }: Options,
     ready: impl FnOnce(&Record),
 ) -> Result<(), Problem> {
     if let Some(problem) = region_refused() {
@@ -84,7 +86,7 @@ pub async fn serve(
     if restored {
         region.signal(Signal::HostFailed);
     }
-    let processes = Arc::new(Processes::new(Arc::clone(&region), Arc::clone(&callers), home, program));
+    let processes = Arc::new(Processes::new(Arc::clone(&region), Arc::clone(&callers), home, program, limits));
     let instances = tokio::spawn(Arc::clone(&processes).run(outward.processes, stop.clone()));
     let mut time = {
         let region = Arc::clone(&region);
@@ -102,6 +104,7 @@ pub async fn serve(
         local,
         faults: faults.as_ref().map(|faults| faults.file.clone()),
         open_to_all,
+        limits,
     };
     let health = record.health(home);
     let faults = faults.map(|faults| Mutex::new(Model::new(faults)));

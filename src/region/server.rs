@@ -26,6 +26,7 @@ use super::driver::Region;
 use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
 use super::ids::Ids;
+use super::seldom::Seldom;
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
 use crate::clock;
@@ -39,6 +40,10 @@ const LIMITS: Limits =
 static DRAWING: Semaphore = Semaphore::const_new(2);
 /// How long one may take that has a spare connection.
 const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Said of each overload.
+static ACCEPT_FAILED: Seldom = Seldom::new();
+static REFUSED: Seldom = Seldom::new();
 
 /// Bounds on what clients hold: connections, and the time that they may take for each request.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +95,9 @@ async fn serve_within(limits: Limits, listener: TcpListener, endpoint: Arc<Endpo
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of descriptors, or a client that left before it was accepted: the next may do better.
-                    tracing::warn!(%error, "accept failed");
+                    if let Some(unsaid) = ACCEPT_FAILED.due() {
+                        tracing::warn!(%error, unsaid, "accept failed");
+                    }
                     clock::sleep(Duration::from_millis(10)).await;
                     continue;
                 }
@@ -189,7 +196,9 @@ impl Endpoint {
     /// Answers on a spare connection.
     fn respond_briefly(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         self.respond_without_body(request).unwrap_or_else(|| {
-            tracing::warn!("an operation is refused: clients hold all connections of the endpoint");
+            if let Some(unsaid) = REFUSED.due() {
+                tracing::warn!(unsaid, "an operation is refused: clients hold all connections of the endpoint");
+            }
             let reason =
                 "clients hold all connections of the embedded region's endpoint; try again when some are closed";
             text(StatusCode::SERVICE_UNAVAILABLE, reason)

@@ -108,6 +108,11 @@ pub enum Signal {
     ProcessStarted {
         instance: String,
     },
+    /// The instance cannot go on, and why: it does not start, or takes more of the machine than it may.
+    InstanceFailed {
+        instance: String,
+        reason: String,
+    },
     /// The instance's process tree is gone: asked for, or by itself.
     ProcessEnded {
         instance: String,

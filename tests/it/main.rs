@@ -20,6 +20,7 @@ mod inventory;
 mod killed;
 mod lab;
 mod layers;
+mod limits;
 mod live_page;
 mod load;
 mod local_region;

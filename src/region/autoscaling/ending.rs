@@ -238,8 +238,13 @@ impl Group {
         let Some(member) = self.member_mut(instance) else { return };
         let zone = member.zone.clone();
         if let Some(activity) = member.activity.take() {
-            let message = "Instance became unhealthy while waiting for instance to be in InService state.";
-            self.history.finish(&activity, cx.now, Status::Cancelled, Some(message.to_owned()));
+            let mut message =
+                "Instance became unhealthy while waiting for instance to be in InService state.".to_owned();
+            // In AWS's words (EC2 Auto Scaling user guide, "Troubleshoot: EC2 instance launch failures").
+            if let Some(reason) = cx.facts.instance(instance).and_then(|facts| facts.reason) {
+                message = format!("{message} Termination Reason: {reason}");
+            }
+            self.history.finish(&activity, cx.now, Status::Cancelled, Some(message));
         }
         self.back_off(cx.now, &zone);
         let cause = format!(

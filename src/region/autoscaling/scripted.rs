@@ -248,6 +248,7 @@ impl Scripted {
         self.facts.launched.push(zone.clone());
         let facts = InstanceFacts {
             id: instance.clone(),
+            reason: None,
             state: InstanceState::Pending,
             instance_type: launch.instance_type.clone().unwrap_or_else(|| "t3.micro".to_owned()),
             spot: launch.spot,

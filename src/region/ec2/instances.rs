@@ -131,6 +131,7 @@ impl Instance {
         InstanceFacts {
             id: self.id.clone(),
             state: self.state,
+            reason: self.reason.as_ref().map(|(_, message)| message.clone()),
             instance_type: self.instance_type.clone(),
             spot: self.spot_request.is_some(),
             image: self.image.clone(),

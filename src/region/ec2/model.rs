@@ -119,6 +119,10 @@ impl Ec2 {
             }
             Signal::HostFailed => instances::host_failed(self, cx),
             Signal::ProcessStarted { instance } => instances::process_started(self, cx, instance),
+            Signal::InstanceFailed { instance, reason } => {
+                let message = format!("Server.InternalError: {reason}");
+                instances::terminate(self, cx, instance, ("Server.InternalError", &message));
+            }
             Signal::ProcessEnded { instance } => instances::process_ended(self, cx, instance),
             _ => {}
         }

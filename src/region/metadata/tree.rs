@@ -109,6 +109,7 @@ mod tests {
         MetadataFacts {
             instance: InstanceFacts {
                 id: "i-1".to_owned(),
+                reason: None,
                 state: InstanceState::Running,
                 instance_type: "t2.large".to_owned(),
                 spot: false,

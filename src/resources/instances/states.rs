@@ -10,6 +10,8 @@ use crate::resource::context::{ActionContext, Poll};
 
 /// Values of one filter (EC2 API, "Filtering").
 const IDS_PER_CALL: usize = 200;
+/// Reasons that a problem names.
+const REASONS_SHOWN: usize = 3;
 const UNKNOWN: &str = "not known everywhere yet";
 
 /// Terminates and waits until AWS says that they are gone.
@@ -65,9 +67,27 @@ pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(
             matches!(state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
         };
         let words = if states.is_empty() { format!("{unlisted} not listed yet") } else { in_words(&states) };
-        if states.values().any(ends) { Err(broken(words)) } else { Ok(Poll::Pending(words)) }
+        if states.values().any(ends) {
+            return Err(broken(format!("{words}{}", reasons(task, ids).await)));
+        }
+        Ok(Poll::Pending(words))
     };
     task.poll(ask, broken).await
+}
+
+/// Why instances are in their states, as AWS tells: the first reasons that there are. Nothing where it does not tell now.
+async fn reasons(task: &ActionContext<'_>, ids: &[String]) -> String {
+    let filter =
+        Filter::builder().name("instance-id").set_values(ids.chunks(IDS_PER_CALL).next().map(<[_]>::to_vec)).build();
+    let pages = task.clients().ec2.describe_instances().filters(filter).into_paginator().items();
+    let reservations = pages.send().try_collect().await.unwrap_or_default();
+    let instances = reservations.iter().flat_map(|reservation| reservation.instances());
+    let reason = |instance: &Instance| {
+        let reason = instance.state_reason()?.message()?;
+        let id = instance.instance_id().filter(|id| ids.iter().any(|wanted| wanted == id))?;
+        Some(format!("; {id}: {reason}"))
+    };
+    instances.filter_map(reason).take(REASONS_SHOWN).collect()
 }
 
 /// The states of those of `ids` that AWS lists. By a filter and not by id: one id that is not known would make AWS refuse the

@@ -9,9 +9,10 @@ pub mod console;
 pub mod cpu;
 mod disturb;
 pub mod init;
+pub mod limits;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::cpu::Reported;
 pub use self::disturb::Disturbance;
+use self::limits::Limits;
 use crate::clock::{self, speed};
 use crate::platform::permissions;
 use crate::platform::processes::{self, End};
@@ -54,6 +56,9 @@ pub struct Processes {
     home: PathBuf,
     /// This program, which is also each instance's first process.
     program: PathBuf,
+    limits: Limits,
+    /// Our children that are no orphans: first processes of instances, and what was there before us.
+    children: Mutex<BTreeSet<i32>>,
     trees: Mutex<BTreeMap<String, Tree>>,
     /// A tree has gone.
     gone: Notify,
@@ -78,17 +83,23 @@ fn instances(home: &Path) -> PathBuf {
 }
 
 impl Processes {
-    pub fn new(region: Arc<Region>, callers: Arc<Callers>, home: &Path, program: PathBuf) -> Self {
-        let (trees, gone) = (Mutex::default(), Notify::new());
-        Self { region, callers, home: home.to_owned(), program, trees, gone }
+    pub fn new(region: Arc<Region>, callers: Arc<Callers>, home: &Path, program: PathBuf, limits: Limits) -> Self {
+        let (children, trees, gone) = (Mutex::default(), Mutex::default(), Notify::new());
+        Self { region, callers, home: home.to_owned(), program, limits, children, trees, gone }
     }
 
     /// Acts on the model's signals until `stop`; then ends every tree and returns when none is left.
     pub async fn run(self: Arc<Self>, mut signals: mpsc::UnboundedReceiver<Signal>, stop: CancellationToken) {
+        // What loses its parent when an instance's first process is killed becomes ours, markers or not.
+        self.children().extend(tree::children(&tree::snapshot(), processes::own_id()));
+        if let Err(error) = processes::adopt_orphans() {
+            tracing::warn!(%error, "programs of an instance whose first process is killed may stay");
+        }
         // Trees that an earlier region of this home left when even their first process was killed.
-        sweep(&[&self.home_marker()]).await;
+        end_left(&self.home).await;
         self.remove(&instances(&self.home)).await;
         let measuring = tokio::spawn(Arc::clone(&self).measure());
+        let watching = tokio::spawn(Arc::clone(&self).watch());
         loop {
             let signal = tokio::select! {
                 signal = signals.recv() => signal,
@@ -112,6 +123,7 @@ impl Processes {
             }
         }
         measuring.abort();
+        watching.abort();
         self.trees().values().for_each(|tree| tree.end.cancel());
         loop {
             let gone = self.gone.notified();
@@ -152,8 +164,32 @@ impl Processes {
         facts.is_some_and(|facts| matches!(facts.state, InstanceState::Pending | InstanceState::Running))
     }
 
-    fn home_marker(&self) -> String {
-        format!("{HOME_MARKER}={}", self.home.display())
+    fn children(&self) -> std::sync::MutexGuard<'_, BTreeSet<i32>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills what became ours because the first process above it was killed.
+    async fn end_orphans(self: &Arc<Self>) {
+        for _ in 0..SWEEPS_MAX {
+            let processes = Arc::clone(self);
+            let kill = move || {
+                // Nobody starts meanwhile, so whom we do not know is an orphan.
+                let known = processes.children();
+                let all = tree::snapshot();
+                let orphans: Vec<i32> = tree::children(&all, processes::own_id()).difference(&known).copied().collect();
+                for orphan in &orphans {
+                    tree::end_all(tree::descendants(&all, *orphan), End::Forced);
+                    tree::end_all([*orphan], End::Forced);
+                    processes::bury(*orphan);
+                }
+                orphans.is_empty()
+            };
+            if !matches!(tokio::task::spawn_blocking(kill).await, Ok(false)) {
+                return;
+            }
+            clock::sleep(SWEEP_EVERY).await;
+        }
+        tracing::error!("orphans survive SIGKILL");
     }
 
     /// One tree, from its start to its end.
@@ -181,12 +217,18 @@ impl Processes {
                         wait_or_kill(&instance, &mut child).await;
                     }
                 }
+                pid.map(|pid| self.children().remove(&pid));
             }
-            Some(Err(error)) => tracing::error!(instance, %error, "the instance does not start"),
+            Some(Err(error)) => {
+                tracing::error!(instance, %error, "the instance does not start");
+                let reason = format!("the instance does not start: {error}");
+                self.region.signal(Signal::InstanceFailed { instance: instance.clone(), reason });
+            }
         }
         metadata.cancel();
         let instance_marker = format!("{INSTANCE_MARKER}={instance}");
-        sweep(&[&instance_marker, &self.home_marker()]).await;
+        sweep(&[&instance_marker, &home_marker(&self.home)]).await;
+        self.end_orphans().await;
         if self.is_over(&instance) {
             self.remove(&folder(&self.home, &instance)).await;
         }
@@ -207,15 +249,17 @@ impl Processes {
 
     async fn start(&self, boot: &Boot, stop: CancellationToken) -> io::Result<Child> {
         let folder = folder(&self.home, &boot.instance);
-        permissions::owners_folder(&folder)?;
-        init::write_user_data(&folder, &boot.user_data)?;
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+        permissions::owners_folder(&folder).map_err(named)?;
+        init::write_user_data(&folder, &boot.user_data).map_err(named)?;
         let listener = TcpListener::bind((boot.address, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let reported = self.trees().get(&boot.instance).map(|tree| tree.reported.clone()).unwrap_or_default();
         let (region, callers) = (Arc::clone(&self.region), Arc::clone(&self.callers));
         tokio::spawn(metadata::serve(listener, (region, callers), boot.instance.clone(), reported, stop));
         let programs = self.program.parent().map_or_else(String::new, |folder| format!("{}:", folder.display()));
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .arg("instance-init")
             .arg(&folder)
             .env_clear()
@@ -228,8 +272,11 @@ impl Processes {
             .current_dir(&folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
+            .stderr(Stdio::null());
+        let mut children = self.children();
+        let child = command.spawn()?;
+        children.extend(child.id().and_then(|pid| i32::try_from(pid).ok()));
+        Ok(child)
     }
 
     /// Measures the trees' CPU time at the end of every minute, and that of a new tree as soon as it can be, for ever.
@@ -283,6 +330,36 @@ async fn wait_or_kill(instance: &str, child: &mut Child) {
             let _ = child.kill().await;
         }
     }
+}
+
+fn home_marker(home: &Path) -> String {
+    format!("{HOME_MARKER}={}", home.display())
+}
+
+/// Processes that instances of this home have left: they carry its marker. One without it is not told from a user's own.
+pub fn left(home: &Path) -> Vec<i32> {
+    tree::marked(&[&home_marker(home)])
+}
+
+/// Kills them; answers how many there were at first.
+pub async fn end_left(home: &Path) -> usize {
+    let mut first = None;
+    for _ in 0..SWEEPS_MAX {
+        let home = home.to_owned();
+        let kill = move || {
+            let left = left(&home);
+            tree::end_all(left.iter().copied(), End::Forced);
+            left.len()
+        };
+        let count = tokio::task::spawn_blocking(kill).await.unwrap_or_default();
+        let first = *first.get_or_insert(count);
+        if count == 0 {
+            return first;
+        }
+        clock::sleep(SWEEP_EVERY).await;
+    }
+    tracing::error!(home = %home.display(), "processes survive SIGKILL");
+    first.unwrap_or_default()
 }
 
 /// Kills every process that carries the markers, until none is left.

@@ -26,6 +26,11 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid, parent: fields.get(1)?.parse().ok()?, ticks })
 }
 
+/// Whose parent is `parent`.
+pub fn children(all: &[Process], parent: i32) -> BTreeSet<i32> {
+    all.iter().filter(|process| process.parent == parent).map(|process| process.pid).collect()
+}
+
 /// Everything below `root`, without itself.
 pub fn descendants(all: &[Process], root: i32) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();

@@ -13,6 +13,10 @@ use super::connection::Client;
 use super::lane::LaneIndex;
 use super::listening::{CONNECTIONS_MAX, Listening, Open};
 use crate::clock;
+use crate::region::seldom::Seldom;
+
+/// Said of all listeners together.
+static ACCEPT_FAILED: Seldom = Seldom::new();
 
 impl Listening {
     /// Accepts connections until the listener is removed, and serves them on this thread.
@@ -30,7 +34,9 @@ impl Listening {
                 }
                 Err(error) => {
                     // Out of descriptors, or a client that left before it was accepted: the next may do better.
-                    tracing::warn!(%error, "a listener could not accept a connection");
+                    if let Some(unsaid) = ACCEPT_FAILED.due() {
+                        tracing::warn!(%error, unsaid, "a listener could not accept a connection");
+                    }
                     clock::sleep(Duration::from_millis(10)).await;
                 }
             }

@@ -8,3 +8,4 @@ mod mixtures;
 mod policies;
 mod refresh;
 mod speed;
+mod suspend;
