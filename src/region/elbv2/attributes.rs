@@ -39,7 +39,7 @@ const LOAD_BALANCER: &[Known] = &[
     known("idle_timeout.timeout_seconds", "60", Rule::Int(1, 4000)),
     known("ipv6.deny_all_igw_traffic", "false", Rule::Bool),
     known("load_balancing.cross_zone.enabled", "true", Rule::OneOf(&["true"])),
-    known("routing.http.desync_mitigation_mode", "defensive", Rule::OneOf(&["monitor", "defensive", "strictest"])),
+    known("routing.http.desync_mitigation_mode", "defensive", Rule::OneOf(&["defensive"])),
     known("routing.http.drop_invalid_header_fields.enabled", "false", Rule::Bool),
     known("routing.http.preserve_host_header.enabled", "false", Rule::Bool),
     known("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", Rule::Bool),

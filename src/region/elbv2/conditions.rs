@@ -287,6 +287,8 @@ enum Case {
 fn fits(pattern: &str, text: &str, case: Case) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let same = |a: u8, b: u8| a == b || (case == Case::Ignored && a.eq_ignore_ascii_case(&b));
+    // Where the next character begins: one of UTF-8 may have several bytes.
+    let next = |at: usize| (at + 1..text.len()).find(|at| !is_inner(text[*at])).unwrap_or(text.len());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -295,21 +297,30 @@ fn fits(pattern: &str, text: &str, case: Case) -> bool {
                 star = Some((p, t));
                 p += 1;
             }
-            Some(&byte) if byte == b'?' || same(byte, text[t]) => {
+            Some(b'?') => {
+                p += 1;
+                t = next(t);
+            }
+            Some(&byte) if same(byte, text[t]) => {
                 p += 1;
                 t += 1;
             }
             _ => match star {
                 Some((at, from)) => {
-                    star = Some((at, from + 1));
+                    star = Some((at, next(from)));
                     p = at + 1;
-                    t = from + 1;
+                    t = next(from);
                 }
                 None => return false,
             },
         }
     }
     pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+/// A byte of a character that is not its first.
+fn is_inner(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {
@@ -347,6 +358,8 @@ mod tests {
         assert!(path("/cluster?", "/cluster7"));
         assert!(!path("/cluster?", "/cluster"));
         assert!(!path("/cluster?", "/cluster10"));
+        assert!(path("/caf?", "/café") && path("/?/x", "/\u{1f600}/x") && path("*?", "é"), "a character, not a byte");
+        assert!(!path("/caf??", "/café") && !path("??", "é") && !path("*??", "é"));
     }
 
     #[test]

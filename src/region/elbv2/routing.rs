@@ -42,6 +42,8 @@ pub struct Settings {
     /// The listener's own port, which may differ from the port where it is served.
     pub port: u16,
     pub idle_timeout: Duration,
+    /// How old a client's connection gets.
+    pub client_keep_alive: Duration,
     pub forwarded_for: ForwardedFor,
     pub forwarded_for_port: bool,
     pub drop_invalid_headers: bool,
@@ -139,6 +141,7 @@ fn settings(load_balancer: &LoadBalancer, port: u16) -> Settings {
         zone: load_balancer.zones.first().map(|zone| zone.name.clone()).unwrap_or_default(),
         port,
         idle_timeout: Duration::from_secs(attributes.number("idle_timeout.timeout_seconds").into()),
+        client_keep_alive: Duration::from_secs(attributes.number("client_keep_alive.seconds").into()),
         forwarded_for: match attributes.get("routing.http.xff_header_processing.mode") {
             "preserve" => ForwardedFor::Preserve,
             "remove" => ForwardedFor::Remove,

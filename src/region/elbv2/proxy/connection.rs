@@ -38,6 +38,7 @@ pub struct Client {
     fields: ClientFields,
     input: Buffer,
     timer: Timer,
+    since: Instant,
     open: Open,
 }
 
@@ -52,7 +53,8 @@ impl Client {
     pub fn new(stream: TcpStream, peer: SocketAddr, table: &Table, open: Open) -> Self {
         let fields = ClientFields::new(peer, table.routes.address.into(), &table.routes.settings);
         let peer = peer.ip().to_canonical();
-        Self { stream, peer, fields, input: Buffer::default(), timer: Timer::default(), open }
+        let since = clock::instant();
+        Self { stream, peer, fields, input: Buffer::default(), timer: Timer::default(), since, open }
     }
 
     /// Serves the connection to its end.
@@ -107,7 +109,8 @@ impl Client {
             lane: self.open.lane,
             peer: self.peer,
             fields: &self.fields,
-            removed: self.open.listening.is_removed(),
+            is_last: self.open.listening.is_removed()
+                || clock::instant().duration_since(self.since) >= table.routes.settings.client_keep_alive,
         };
         let read = head::read_request(self.input.filled(), |head| (head.size, asker.decide(&head)));
         drop(table);

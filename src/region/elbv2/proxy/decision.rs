@@ -47,8 +47,8 @@ pub struct Asker<'a> {
     pub lane: LaneIndex,
     pub peer: IpAddr,
     pub fields: &'a ClientFields,
-    /// The listener is removed: this is the connection's last request.
-    pub removed: bool,
+    /// The listener is removed, or the connection is as old as it gets: this is its last request.
+    pub is_last: bool,
 }
 
 impl Asker<'_> {
@@ -111,7 +111,7 @@ impl Asker<'_> {
     /// Whether the connection is closed after this request.
     fn closes(&self, head: &RequestHead<'_>) -> bool {
         let fields = &head.fields;
-        self.removed || fields.close || (head.old && !fields.keep_alive) || is_ambiguous(head)
+        self.is_last || fields.close || (head.old && !fields.keep_alive) || is_ambiguous(head)
     }
 
     /// Picks the target group and the target, and writes the head for it.

@@ -186,6 +186,7 @@ fn routing(front: SocketAddrV4, target: SocketAddrV4) -> Routing {
         zone: "a".to_owned(),
         port: PORT,
         idle_timeout: IDLE_TIMEOUT,
+        client_keep_alive: Duration::from_secs(3600),
         forwarded_for: ForwardedFor::Append,
         forwarded_for_port: false,
         drop_invalid_headers: false,

@@ -251,6 +251,7 @@ mod tests {
             zone: String::new(),
             port: 80,
             idle_timeout: Duration::from_secs(60),
+            client_keep_alive: Duration::from_secs(3600),
             forwarded_for,
             forwarded_for_port: false,
             drop_invalid_headers: false,

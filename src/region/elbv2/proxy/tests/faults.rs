@@ -362,3 +362,27 @@ async fn a_host_that_is_none_and_userinfo_are_refused() {
     let answer = bench.raw("GET http://b:81/cluster1?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.contains("GET /cluster1?x\n") && answer.to_lowercase().contains("host: b:81\n"), "{answer}");
 }
+
+/// User guide, "HTTP client keepalive duration": the connection is closed after the answer to the request that comes then.
+#[tokio::test]
+async fn a_connection_that_is_as_old_as_it_gets_has_one_more_answer() {
+    let server = Server::echo("a").await;
+    let mut bench = Bench::with(&[(&server, Standing::Healthy)]).await;
+    let request = "GET /cluster1/x HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut stream = TcpStream::connect(bench.address).await.unwrap();
+    let mut answers = String::new();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    while !answers.contains("\r\n\r\n") {
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).await.unwrap();
+        answers.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    assert!(answers.starts_with("HTTP/1.1 200") && !answers.to_lowercase().contains("connection: close"), "{answers}");
+    bench.client_keep_alive = Duration::ZERO;
+    bench.route(&[(&server, Standing::Healthy)]);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut last = Vec::new();
+    stream.read_to_end(&mut last).await.unwrap();
+    let last = String::from_utf8_lossy(&last).to_lowercase();
+    assert!(last.contains("http/1.1 200") && last.contains("connection: close"), "{last}");
+}

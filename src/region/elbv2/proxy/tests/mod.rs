@@ -115,6 +115,7 @@ struct Bench {
     listening: Option<Arc<Listening>>,
     address: SocketAddr,
     idle_timeout: Duration,
+    client_keep_alive: Duration,
 }
 
 impl Bench {
@@ -125,7 +126,8 @@ impl Bench {
     async fn patient(targets: &[(&Server, Standing)], idle_timeout: Duration) -> Self {
         let listener = tokio::net::TcpListener::bind((LOOPBACK, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut bench = Self { live: Live::new(1), listening: None, address, idle_timeout };
+        let client_keep_alive = Duration::from_secs(3600);
+        let mut bench = Self { live: Live::new(1), listening: None, address, idle_timeout, client_keep_alive };
         bench.route(targets);
         let listening = bench.listening.clone().unwrap();
         tokio::spawn(listening.accept(listener, LaneIndex(0)));
@@ -167,6 +169,7 @@ impl Bench {
                 zone: "us-east-1a".to_owned(),
                 port: 80,
                 idle_timeout: self.idle_timeout,
+                client_keep_alive: self.client_keep_alive,
                 forwarded_for: ForwardedFor::Append,
                 forwarded_for_port: false,
                 drop_invalid_headers: false,
