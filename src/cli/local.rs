@@ -162,8 +162,10 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
         Command::Stop => {
             let stopped = daemon::stop(&home?).await?;
             session.printer.result(&match stopped {
-                Stopped::Region => "The embedded region stopped. What is in it comes back with the next start; `local reset` forgets it."
-                        .to_owned(),
+                Stopped::Region => {
+                    "The embedded region stopped. What is in it comes back with the next start; `local reset` forgets it."
+                        .to_owned()
+                }
                 Stopped::Nothing => "The embedded region does not run.".to_owned(),
                 Stopped::Left(count) => {
                     format!(
@@ -204,10 +206,11 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                 session.printer.result(&format!(
                     "The embedded region hangs: process {pid} does not answer; `local stop` ends it."
                 ));
-            } else if status.has_state {
-                session.printer.result("The embedded region does not run; the next start goes on from what was in it.");
             } else {
-                session.printer.result("The embedded region does not run.");
+                session.printer.result(match status.has_state {
+                    true => "The embedded region does not run; the next start goes on from what was in it.",
+                    false => "The embedded region does not run.",
+                });
                 if status.left_processes > 0 {
                     let left = status.left_processes;
                     session.printer.result(&format!(

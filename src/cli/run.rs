@@ -58,8 +58,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     match before {
         Some(before) if !before.running && !args.keep => {
             let home = daemon::default_home()?;
-            daemon::stop(&home).await?;
-            if !before.has_state {
+            if before.has_state {
+                daemon::stop(&home).await?;
+            } else {
                 daemon::reset(&home).await?;
             }
         }

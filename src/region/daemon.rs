@@ -21,8 +21,7 @@ use tokio::process::Command;
 
 use super::ec2::processes::limits::{self, Limits};
 use super::ec2::processes::{self as instances, Disturbance};
-use super::log;
-use super::state;
+use super::{log, state};
 use crate::clock;
 use crate::clock::speed::{self, Scale};
 use crate::platform::processes::{self, End};
@@ -396,8 +395,7 @@ pub enum Stopped {
 
 /// The processes that a region has left which was killed together with its instances' first processes.
 fn left(home: &Path) -> usize {
-    let free = File::open(lock_file(home)).is_ok_and(|lock| lock.try_lock().is_ok());
-    let home = home.canonicalize().ok().filter(|_| free);
+    let home = home.canonicalize().ok().filter(|_| holder(home).is_none());
     home.map_or(0, |home| instances::left(&home).len())
 }
 
@@ -468,9 +466,9 @@ fn holder(home: &Path) -> Option<u32> {
 /// # Errors
 /// As [`stop`]; what cannot be removed.
 pub async fn reset(home: &Path) -> Result<bool, Problem> {
-    let stopped = stop(home).await? == Stopped::Region;
+    let stopped = stop(home).await?;
     state::forget(home).map_err(|error| Problem::new("The region is not forgotten", error.to_string()))?;
-    Ok(stopped)
+    Ok(stopped == Stopped::Region)
 }
 
 pub async fn status(home: &Path) -> Status {
