@@ -44,6 +44,10 @@
 //! - **Pure models, thin shells.** Each service of the region, the apply scheduler, the diff and the load schedule decide
 //!   without I/O and are given the time. `region::world` owns the services' models and routes signals between them;
 //!   processes, sockets and clocks stand around it.
+//! - **Two kinds of time, by their types.** A `Timestamp` is the region's, which may run faster than the wall's; an `Instant` and
+//!   a `Duration` that is slept are the wall's (`clock::speed`). Requests are real at any speed, and rates are preserved.
+//! - **What the region was told is its state.** The world is a function of its calls, signals and moments, so a snapshot and a
+//!   journal of them survive the process (`region::state`).
 //! - **What AWS creates once is the lock.** A run holds its stack by a launch template of a fixed name, whose tags are a
 //!   lease (`cloud::lease`, `engine::lock`). What joins a stack later does so by tags alone (`engine::adopt`).
 //! - **Failure is tried, not argued.** Stacks, tampering, faults and ends of the process come at random, in simulated time, to
@@ -57,6 +61,8 @@
 //! - The YAML reader stands on serde-saphyr's event parser: a deserializer stops at the first mistake. One description of
 //!   the keys (`document::grammar`, `stack::language`) makes checks, defaults and the JSON Schema, so schemars is not needed.
 //! - Charts use plotters' drawing backends only; its chart builder can neither truncate labels nor leave gaps.
+//! - The region's state is an append-only journal of our own, not an embedded database: a transaction that survives `kill -9` forces
+//!   a write to the disk, which no call should wait for, and what is kept is one list that is read once.
 //! - There is no separate collector: the shells that measure (proxy, processes) send measurements as signals.
 
 pub mod aws;
