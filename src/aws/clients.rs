@@ -15,8 +15,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::calls::Calls;
-use super::pace::Paced;
-use super::retry::Worthwhile;
+use super::rate_limiter::RateLimiter;
+use super::retry_classifier::RetryClassifier;
 use super::{error, rates};
 use crate::problem::Problem;
 use crate::stack::model::Provider;
@@ -131,8 +131,8 @@ impl Clients {
         // The SDK crates share no type for what is the same in all of them.
         macro_rules! client {
             ($sdk:ident, $rates:expr) => {{
-                let builder = $sdk::config::Builder::from(config).http_client(Paced::new(http.clone(), $rates));
-                $sdk::Client::from_conf(builder.interceptor(calls.clone()).retry_classifier(Worthwhile).build())
+                let builder = $sdk::config::Builder::from(config).http_client(RateLimiter::new(http.clone(), $rates));
+                $sdk::Client::from_conf(builder.interceptor(calls.clone()).retry_classifier(RetryClassifier).build())
             }};
         }
         Self {

@@ -4,12 +4,12 @@
 //! published `rates.rs` with a `bucket.rs` of tokens. `calls.rs` counts, `error.rs` explains.
 
 pub mod arn;
-pub mod bucket;
 pub mod calls;
 pub mod clients;
 pub mod error;
-pub mod pace;
 pub mod quirks;
+pub mod rate_limiter;
 pub mod rates;
-pub mod retry;
+pub mod retry_classifier;
 pub mod server_time;
+pub mod token_bucket;

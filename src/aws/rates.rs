@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
+use super::token_bucket::TokenBucket;
 
 /// One row of a service's table; the first that fits an operation is its own.
 #[derive(Debug)]
@@ -72,13 +72,13 @@ pub struct Call {
 
 /// The buckets of one service.
 #[derive(Debug)]
-pub struct Buckets {
+pub struct TokenBuckets {
     rates: &'static [Rate],
     /// By row, and by operation where each has its own.
-    buckets: BTreeMap<(usize, String), Bucket>,
+    buckets: BTreeMap<(usize, String), TokenBucket>,
 }
 
-impl Buckets {
+impl TokenBuckets {
     pub fn new(rates: &'static [Rate]) -> Self {
         Self { rates, buckets: BTreeMap::new() }
     }
@@ -94,7 +94,7 @@ impl Buckets {
                 Counts::Instances => (call.operation.clone(), call.instances),
             };
             let bucket = self.buckets.entry((row, operation.clone()));
-            let bucket = bucket.or_insert_with(|| Bucket::new(rate.capacity, rate.per_second));
+            let bucket = bucket.or_insert_with(|| TokenBucket::new(rate.capacity, rate.per_second));
             wait = wait.max(bucket.wait(now, count));
             tokens.push(((row, operation), count));
         }
@@ -132,7 +132,7 @@ mod tests {
     /// How long after the first the last of so many calls goes out.
     fn last(rates: &'static [Rate], calls: impl IntoIterator<Item = Call>) -> Duration {
         let start = crate::clock::instant();
-        let (mut now, mut buckets) = (start, Buckets::new(rates));
+        let (mut now, mut buckets) = (start, TokenBuckets::new(rates));
         for call in calls {
             while let Err(wait) = buckets.admit(now, &call) {
                 now += wait;

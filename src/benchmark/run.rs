@@ -17,6 +17,7 @@ use crate::document::suggest;
 use crate::engine::Engine;
 use crate::engine::price;
 use crate::problem::{Problem, Problems};
+use crate::resource::context::interrupted;
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
 use crate::result::record::{Cloud, Cost, Images, InstanceSpan, Metrics, RunResult, TargetResult};
@@ -55,7 +56,10 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     for step in &bench.scenario.chaos {
         strike::check(step.strike.kind, bench.engine.clients().provider)?;
     }
-    let setup = setup::prove(&bench.engine.stack, bench.status, url).await?;
+    let setup = tokio::select! {
+        () = bench.cancel.cancelled() => return Err(interrupted().into()),
+        setup = setup::prove(&bench.engine.stack, bench.status, url) => setup?,
+    };
     let over = CancellationToken::new();
     let every = watch::every(bench.engine.clients().provider == Provider::Local);
     let looking = watch::watch(bench.engine, bench.status, every, &over);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::client::Client;
 use super::request::{Request, Server};
 use super::scenario::RequestChoice;
@@ -17,12 +19,11 @@ const ROUTES_MAX: usize = 50;
 /// A path that is no route of any sensible stack.
 const NO_ROUTE: &str = "/cloudscale-no-such-route";
 
-/// What the status says about the targets, and one request to every route.
+/// What the status says about the targets, and one request to every route; all at the same time, so that [`TIMEOUT`] bounds
+/// them together.
 pub async fn prove(stack: &Stack, status: &Status, url: &str) -> Result<Setup, Problem> {
-    let mut routes = Vec::new();
-    for question in questions(stack).into_iter().take(ROUTES_MAX) {
-        routes.push(ask(stack, status, url, question).await?);
-    }
+    let questions = questions(stack).into_iter().take(ROUTES_MAX);
+    let routes = try_join_all(questions.map(|question| ask(stack, status, url, question))).await?;
     Ok(Setup { url: url.to_owned(), clusters: clusters(status), routes })
 }
 

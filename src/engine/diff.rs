@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problems;
@@ -19,6 +21,8 @@ pub type Types = &'static [&'static dyn ErasedResource];
 
 /// The reason of a change that nobody made in the stack.
 const DRIFT: &str = "drift: changed outside cloudscale";
+/// The fields that an expiry changes.
+const SIZES: [&str; 2] = ["min", "max"];
 const ADOPTED: &str = "adopted, differs from the stack";
 
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
@@ -91,6 +95,17 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
     Ok(nodes)
+}
+
+/// What an expiry has set to zero is no drift: the reasons of such changes say when the stack expired.
+pub fn explain_expiry(nodes: &mut [Node], at: Timestamp) {
+    let is_of_size = |change: &Change| change.fields.iter().all(|field| SIZES.contains(&field.path.as_str()));
+    for node in nodes {
+        let change = &mut node.change;
+        if change.action == Action::Update && change.reason == DRIFT && is_of_size(change) {
+            change.reason = format!("the stack expired at {at}");
+        }
+    }
 }
 
 /// Everything live, to be deleted.

@@ -27,6 +27,7 @@ use self::lock::Lock;
 use self::plan::Report;
 use crate::aws::clients::Clients;
 use crate::cloud::activities::Activity;
+use crate::cloud::expiry;
 use crate::cloud::lease::Lease;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
@@ -124,7 +125,11 @@ impl Engine {
         let scope = Scope { stack: &self.stack, cloud: &cloud };
         let details = try_join_all(types.iter().map(|face| face.details(&**provider, &scope))).await?;
         details.into_iter().flatten().for_each(|rows| cloud.store(rows));
-        let nodes = diff::diff(types, &Scope { stack: &self.stack, cloud: &cloud })?;
+        let mut nodes = diff::diff(types, &Scope { stack: &self.stack, cloud: &cloud })?;
+        if let Some(at) = provider.expiry(&cloud).filter(|at| *at <= cloud.taken) {
+            diff::explain_expiry(&mut nodes, at);
+            self.run.note_once(&[format!("the stack {}", expiry::sentence(at, cloud.taken))]);
+        }
         let prepared = self.prepare(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
         let report =

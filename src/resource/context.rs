@@ -149,16 +149,27 @@ impl Operation {
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        let tell = |reason| self.sink.event(Event::Waiting { what: what.to_owned(), reason });
-        self.poll_telling(tell, ask, late).await
+        self.wait(what, ask).await?.map_err(late)
     }
 
-    async fn poll_telling<T, F, A>(
+    /// The same for a wait whose end needs more calls: answers with the last reason where time is up.
+    ///
+    /// # Errors
+    /// What `ask` fails with; Ctrl-C.
+    pub async fn wait<T, F, A>(&self, what: &str, ask: F) -> Result<Result<T, String>, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Poll<T>, Problem>> + Send,
+        T: Send,
+    {
+        self.wait_telling(|reason| self.sink.event(Event::Waiting { what: what.to_owned(), reason }), ask).await
+    }
+
+    async fn wait_telling<T, F, A>(
         &self,
         tell: impl Fn(String) + Send,
         mut ask: F,
-        late: impl FnOnce(String) -> Problem + Send,
-    ) -> Result<T, Problem>
+    ) -> Result<Result<T, String>, Problem>
     where
         F: FnMut() -> A + Send,
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
@@ -167,11 +178,11 @@ impl Operation {
         let mut backoff = self.backoff();
         loop {
             let reason = match ask().await? {
-                Poll::Ready(found) => return Ok(found),
+                Poll::Ready(found) => return Ok(Ok(found)),
                 Poll::Pending(reason) => reason,
             };
             if self.is_late() {
-                return Err(late(reason));
+                return Ok(Err(reason));
             }
             tell(reason);
             self.pause(&mut backoff).await?;
@@ -300,7 +311,20 @@ impl ActionContext<'_> {
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        self.run.poll_telling(|reason| self.waiting(reason), ask, late).await
+        self.wait(ask).await?.map_err(late)
+    }
+
+    /// As [`Operation::wait`].
+    ///
+    /// # Errors
+    /// What `ask` fails with; Ctrl-C.
+    pub async fn wait<T, F, A>(&self, ask: F) -> Result<Result<T, String>, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Poll<T>, Problem>> + Send,
+        T: Send,
+    {
+        self.run.wait_telling(|reason| self.waiting(reason), ask).await
     }
 
     /// A call on something just made, patient while AWS has not heard of it everywhere.

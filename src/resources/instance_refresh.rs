@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use aws_sdk_autoscaling::error::SdkError;
@@ -16,6 +18,7 @@ use aws_sdk_autoscaling::types::{
 };
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::sync::Mutex;
 
 use super::mixed_instances;
 use crate::aws::error::CallError;
@@ -24,7 +27,7 @@ use crate::cloud::console::Console;
 use crate::cloud::health::Health;
 use crate::cloud::health::target_health;
 use crate::problem::Problem;
-use crate::resource::context::ActionContext;
+use crate::resource::context::{ActionContext, Poll};
 use crate::resource::event::Event;
 
 const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
@@ -72,30 +75,28 @@ pub struct Rollover<'a> {
 /// anything but success: AWS's own reason. Where time is up.
 pub async fn run(task: &ActionContext<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
     let group = rollover.group;
-    let mut backoff = task.run.backoff();
-    loop {
+    let ask = || async {
         let call = task.clients().autoscaling.start_instance_refresh().auto_scaling_group_name(group);
         let call = call.preferences(rollover.preferences.clone()).desired_configuration(rollover.desired.clone());
         match call.send().await {
-            Ok(answer) => {
-                return watch(task, rollover, answer.instance_refresh_id().unwrap_or_default()).await;
-            }
+            Ok(answer) => Ok(Poll::Ready(Some(answer.instance_refresh_id().unwrap_or_default().to_owned()))),
             Err(error) if error.is(IN_PROGRESS) => {
                 until_none(task, group).await?;
-                check_time(task, group, "another one goes on")?;
-                task.run.pause(&mut backoff).await?;
+                Ok(Poll::Pending("another one goes on".to_owned()))
             }
-            Err(error) if is_lacking(&error) => {
-                let text = format!(
-                    "{}: this endpoint knows no instance refresh; running instances keep the older launch template",
-                    task.address
-                );
-                task.run.sink.event(Event::Note { text });
-                return Ok(());
-            }
-            Err(error) => return Err(error.problem("autoscaling:StartInstanceRefresh", task.address)),
+            Err(error) if is_lacking(&error) => Ok(Poll::Ready(None)),
+            Err(error) => Err(error.problem("autoscaling:StartInstanceRefresh", task.address)),
         }
+    };
+    if let Some(id) = task.poll(ask, |progress| not_over(group, &progress)).await? {
+        return watch(task, rollover, &id).await;
     }
+    let text = format!(
+        "{}: this endpoint knows no instance refresh; running instances keep the older launch template",
+        task.address
+    );
+    task.run.sink.event(Event::Note { text });
+    Ok(())
 }
 
 /// Waits for a refresh that goes on, whoever started it; an endpoint without refreshes has none.
@@ -125,10 +126,8 @@ where
 
 /// Follows our own refresh to its end, and turns it round where it leads nowhere.
 async fn watch(task: &ActionContext<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(), Problem> {
-    let mut backoff = task.run.backoff();
-    let mut total = 0;
-    let mut trial = Trial::begin(clock::instant());
-    loop {
+    let state = Mutex::new((0, Trial::begin(clock::instant())));
+    let ask = || async {
         // What was just started may not be listed yet.
         let look = || async { Ok(describe(task, rollover.group, id).await?.into_iter().next()) };
         let Some(refresh) = task.appears(look).await? else {
@@ -137,22 +136,22 @@ async fn watch(task: &ActionContext<'_>, rollover: &Rollover<'_>, id: &str) -> R
                 .hint("run `cloudscale up` again: it waits for a refresh that goes on, or starts another"));
         };
         if !is_active(&refresh) {
-            return verdict(rollover.group, &refresh);
+            return verdict(rollover.group, &refresh).map(Poll::Ready);
         }
-        total = total.max(refresh.instances_to_update().unwrap_or_default());
-        let progress = progress(&refresh, total);
-        let (healthy, failing) = newcomers(task, rollover).await?;
+        let (total, trial) = &mut *state.lock().await;
+        *total = (*total).max(refresh.instances_to_update().unwrap_or_default());
+        let progress = progress(&refresh, *total);
+        let (healthy, failing) = new_instances(task, rollover).await?;
         trial.see(clock::instant(), (refresh.instances_to_update().unwrap_or_default(), healthy), failing);
-        task.waiting(match trial.failing.iter().next() {
-            Some((instance, why)) => format!("{progress}; {instance}: {why}"),
-            None => progress.clone(),
-        });
         if trial.is_lost(clock::instant(), rollover.patience) {
-            return Err(turn_round(task, rollover, id, &trial, &progress).await);
+            return Err(roll_back(task, rollover, id, trial, &progress).await);
         }
-        check_time(task, rollover.group, &progress)?;
-        task.run.pause(&mut backoff).await?;
-    }
+        Ok(Poll::Pending(match trial.failing.iter().next() {
+            Some((instance, why)) => format!("{progress}; {instance}: {why}"),
+            None => progress,
+        }))
+    };
+    task.poll(ask, |progress| not_over(rollover.group, &progress)).await
 }
 
 /// What is known of the new instances while they are tried.
@@ -186,7 +185,7 @@ impl Trial {
 }
 
 /// The group's instances of the wanted version: how many are healthy, and which are not.
-async fn newcomers(
+async fn new_instances(
     task: &ActionContext<'_>,
     rollover: &Rollover<'_>,
 ) -> Result<(usize, BTreeMap<String, String>), Problem> {
@@ -205,7 +204,7 @@ async fn newcomers(
 }
 
 /// Gives the refresh up: back to what the group had before where AWS can, otherwise no further.
-async fn turn_round(
+async fn roll_back(
     task: &ActionContext<'_>,
     rollover: &Rollover<'_>,
     id: &str,
@@ -257,31 +256,25 @@ fn verdict(group: &str, refresh: &InstanceRefresh) -> Result<(), Problem> {
         .hint("mend the user data or the health check and run `cloudscale up` again: it replaces what is still old"))
 }
 
-fn check_time(task: &ActionContext<'_>, group: &str, progress: &str) -> Result<(), Problem> {
-    if !task.run.is_late() {
-        return Ok(());
-    }
-    Err(Problem::new("The instance refresh is not over", format!("{group}: {progress}"))
-        .hint("AWS goes on with it; run `cloudscale up` again to wait for it, with a longer --timeout"))
+fn not_over(group: &str, progress: &str) -> Problem {
+    Problem::new("The instance refresh is not over", format!("{group}: {progress}"))
+        .hint("AWS goes on with it; run `cloudscale up` again to wait for it, with a longer --timeout")
 }
 
 /// Watches a refresh to its end; `None` where AWS does not list it any more.
 async fn until_over(task: &ActionContext<'_>, group: &str, id: &str) -> Result<Option<InstanceRefresh>, Problem> {
-    let mut backoff = task.run.backoff();
-    let mut total = 0;
-    loop {
+    let total = AtomicI32::new(0);
+    let ask = || async {
         let Some(refresh) = describe(task, group, id).await?.into_iter().next() else {
-            return Ok(None);
+            return Ok(Poll::Ready(None));
         };
         if !is_active(&refresh) {
-            return Ok(Some(refresh));
+            return Ok(Poll::Ready(Some(refresh)));
         }
-        total = total.max(refresh.instances_to_update().unwrap_or_default());
-        let progress = progress(&refresh, total);
-        task.waiting(&progress);
-        check_time(task, group, &progress)?;
-        task.run.pause(&mut backoff).await?;
-    }
+        total.fetch_max(refresh.instances_to_update().unwrap_or_default(), Relaxed);
+        Ok(Poll::Pending(progress(&refresh, total.load(Relaxed))))
+    };
+    task.poll(ask, |progress| not_over(group, &progress)).await
 }
 
 /// One of a group's refreshes.

@@ -324,6 +324,11 @@ async fn launch(
     Ok(futures_util::future::try_join_all(launches).await?.concat())
 }
 
+/// `1 instance`, `3 instances`
+fn instances(count: usize) -> String {
+    format!("{count} instance{}", if count == 1 { "" } else { "s" })
+}
+
 /// Launches in a zone, or in the next one that has capacity.
 async fn launch_in(
     task: &ActionContext<'_>,
@@ -339,14 +344,17 @@ async fn launch_in(
         match run_instances(task, wanted, live, (zone, &subnet), (first, count)).await? {
             Ok(ids) => return Ok(ids.into_iter().map(|id| (zone.clone(), id)).collect()),
             Err(problem) => {
-                task.waiting(format!("{zone} has no {count} to give, trying the next zone"));
+                task.waiting(format!("insufficient capacity in {zone} for {}, trying the next zone", instances(count)));
                 refusal = Some(problem);
             }
         }
     }
     let zones = wanted.zones.iter().map(|(zone, _)| zone.as_str()).collect::<Vec<_>>().join(", ");
     Err(match refusal {
-        Some(last) => Problem { detail: format!("none of {zones} has {count} to give: {}", last.detail), ..last },
+        Some(last) => {
+            let detail = format!("insufficient capacity in {zones} for {}: {}", instances(count), last.detail);
+            Problem { detail, ..last }
+        }
         None => Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address)),
     })
 }

@@ -17,7 +17,7 @@ use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Li
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::ActionContext;
+use crate::resource::context::{ActionContext, Poll};
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::{FixedResponse, Https};
@@ -177,21 +177,19 @@ impl Resource for Listener {
                 Err(error) => Err(error),
             }
         };
-        let mut backoff = task.run.backoff();
-        loop {
+        let late = |_| {
+            let detail = format!("{} needs port {}, which another listener keeps", task.address, wanted.port);
+            Problem::new("A port is not free", detail).hint("run `cloudscale up` again: it continues")
+        };
+        let ask = || async {
             if let Some(output) = task.fresh("elasticloadbalancing:CreateListener", create).await? {
-                return Ok(output);
+                return Ok(Poll::Ready(output));
             }
-            if let Some(output) = adopt(task, &load_balancer, wanted.port).await? {
-                return Ok(output);
-            }
-            if task.run.is_late() {
-                let detail = format!("{} needs port {}, which another listener keeps", task.address, wanted.port);
-                return Err(Problem::new("A port is not free", detail).hint("run `cloudscale up` again: it continues"));
-            }
-            task.waiting(format!("port {} is not free yet", wanted.port));
-            task.run.pause(&mut backoff).await?;
-        }
+            let adopted = adopt(task, &load_balancer, wanted.port).await?;
+            let pending = || Poll::Pending(format!("port {} is not free yet", wanted.port));
+            Ok(adopted.map_or_else(pending, Poll::Ready))
+        };
+        task.poll(ask, late).await
     }
 
     async fn update(

@@ -1,6 +1,8 @@
 //! The application load balancer.
 
-use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
+use aws_sdk_elasticloadbalancingv2::types::{
+    LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
+};
 
 use super::network;
 use super::security_group;
@@ -13,7 +15,7 @@ use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Li
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::{ActionContext, Operation};
+use crate::resource::context::{ActionContext, Operation, Poll};
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
@@ -264,25 +266,26 @@ impl Listing for DescribeLoadBalancers {
 /// # Errors
 /// Where it failed, or time is up.
 pub async fn until_active(run: &Operation, arn: &str) -> Result<String, Problem> {
-    let mut backoff = run.backoff();
-    loop {
+    let broken = |detail: String| {
+        Problem::new("The load balancer is not active", detail)
+            .hint("`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region")
+    };
+    let ask = || async {
         let answer = run.clients().elb.describe_load_balancers().load_balancer_arns(arn).send().await;
-        let answer =
-            answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", "load_balancer"))?;
+        let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", ADDRESS))?;
         let found = answer.load_balancers().first();
-        let state =
-            found.and_then(|lb| lb.state()).and_then(|state| state.code()).map_or("unknown", |code| code.as_str());
-        if state.starts_with("active") {
-            run.sink.event(Event::Ready { what: "load_balancer".to_owned(), detail: state.to_owned() });
-            return Ok(found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned());
+        let state = found.and_then(|lb| lb.state()).and_then(|state| state.code());
+        let detail = format!("the load balancer is {}", state.map_or("unknown", LoadBalancerStateEnum::as_str));
+        match state {
+            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => {
+                let name = found.and_then(|lb| lb.dns_name()).unwrap_or_default().to_owned();
+                Ok(Poll::Ready((state.map_or_else(String::new, |state| state.as_str().to_owned()), name)))
+            }
+            Some(LoadBalancerStateEnum::Failed) => Err(broken(detail)),
+            _ => Ok(Poll::Pending(detail)),
         }
-        let detail = format!("the load balancer is {state}");
-        if state == "failed" || run.is_late() {
-            return Err(Problem::new("The load balancer is not active", detail).hint(
-                "`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region",
-            ));
-        }
-        run.sink.event(Event::Waiting { what: "load_balancer".to_owned(), reason: detail });
-        run.pause(&mut backoff).await?;
-    }
+    };
+    let (detail, name) = run.poll(ADDRESS, ask, broken).await?;
+    run.sink.event(Event::Ready { what: ADDRESS.to_owned(), detail });
+    Ok(name)
 }

@@ -13,6 +13,8 @@ pub mod handover;
 pub mod instance_refresh;
 pub mod instances;
 pub mod internet_gateway;
+#[cfg(test)]
+mod interrupt_tests;
 pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 
 use futures_util::future::join_all;
 
@@ -101,20 +102,16 @@ async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 
 /// How the stack looks as soon as listings know all that waits look at: what was made a moment ago may be missing.
 async fn listed(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
-    let mut backoff = run.backoff();
-    loop {
+    let late = |reason: String| {
+        Problem::new("The stack is incomplete", reason)
+            .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it")
+    };
+    let ask = || async {
         let status = look(run, stack).await?;
-        let Some(unlisted) = unlisted(&status) else {
-            return Ok(status);
-        };
-        let reason = format!("{unlisted} is not listed yet");
-        if run.is_late() {
-            return Err(Problem::new("The stack is incomplete", reason)
-                .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it"));
-        }
-        run.sink.event(Event::Waiting { what: "stack".to_owned(), reason });
-        run.pause(&mut backoff).await?;
-    }
+        let unlisted = unlisted(&status).map(|address| format!("{address} is not listed yet"));
+        Ok(unlisted.map_or(Poll::Ready(status), Poll::Pending))
+    };
+    run.poll("stack", ask, late).await
 }
 
 /// The address of something that every stack has and that is not listed.
@@ -140,29 +137,25 @@ async fn look(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 /// When time is up: every target with its reason, and the last lines of a console.
 pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
     let what = format!("cluster.{}", cluster.name);
-    let mut backoff = run.backoff();
-    let mut console = Console::default();
-    loop {
+    let seen = Mutex::new((String::new(), Vec::new(), Console::default()));
+    let ask = || async {
         let (_, found) = target_health(run.clients(), target_group).await?;
         let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), Health::of(target))));
         let healths: Vec<_> = healths.filter(|(_, health)| !health.is_draining()).collect();
         let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.is_healthy());
         let count = format!("{} of {wanted} healthy", healthy.len());
         if healthy.len() >= wanted {
-            run.sink.event(Event::Ready { what, detail: count });
-            return Ok(());
+            return Ok(Poll::Ready(count));
         }
+        let mut seen = seen.lock().await;
+        let (last_count, last_others, console) = &mut *seen;
         let first = others.iter().find(|(_, health)| health.is_unhealthy()).or(others.first());
-        if run.is_late() {
-            if let Some((id, _)) = first {
-                console.read(run.clients(), id).await;
-            }
-            return Err(unhealthy(run, cluster, &count, &others, &console));
-        }
         let reason = match first {
             None => format!("{count}; no other target is registered"),
             Some((id, health)) => {
-                if health.is_unhealthy() && console.is_unread() {
+                if run.is_late() {
+                    console.read(run.clients(), id).await;
+                } else if health.is_unhealthy() && console.is_unread() {
                     console.read(run.clients(), id).await;
                     if let Some(line) = console.last_line() {
                         run.sink.event(Event::Note { text: format!("{what}: {id}'s console ends with: {line}") });
@@ -171,8 +164,18 @@ pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wan
                 format!("{count}; {id}: {}", health.sentence())
             }
         };
-        run.sink.event(Event::Waiting { what: what.clone(), reason });
-        run.pause(&mut backoff).await?;
+        (*last_count, *last_others) = (count, others);
+        Ok(Poll::Pending(reason))
+    };
+    match run.wait(&what, ask).await? {
+        Ok(detail) => {
+            run.sink.event(Event::Ready { what, detail });
+            Ok(())
+        }
+        Err(_) => {
+            let (count, others, console) = seen.into_inner();
+            Err(unhealthy(run, cluster, &count, &others, &console))
+        }
     }
 }
 
@@ -220,40 +223,35 @@ pub async fn routes(run: &Operation, stack: &Stack, host: &str) -> Result<(), Pr
         waiting.extend(route.paths.iter().map(|path| (clusters.join(" or "), sample(path))));
     }
     let count = waiting.len();
-    let mut backoff = run.backoff();
-    loop {
-        let mut left = Vec::new();
+    let left = Mutex::new((waiting, Vec::new()));
+    let ask = || async {
+        let mut left = left.lock().await;
+        let mut unanswered = Vec::new();
         let mut reasons = Vec::new();
-        for (cluster, path) in waiting {
+        for (cluster, path) in std::mem::take(&mut left.0) {
             match probe(host, &path).await {
-                Ok(answer) if is_served(&answer, default) => {}
-                Ok(answer) => {
-                    reasons.push(format!("{path}: {} instead of an answer from {cluster}", answer.status));
-                    left.push((cluster, path));
-                }
-                Err(why) => {
-                    reasons.push(format!("{path}: {why}"));
-                    left.push((cluster, path));
-                }
+                Ok(answer) if is_served(&answer, default) => continue,
+                Ok(answer) => reasons.push(format!("{path}: {} instead of an answer from {cluster}", answer.status)),
+                Err(why) => reasons.push(format!("{path}: {why}")),
             }
+            unanswered.push((cluster, path));
         }
-        waiting = left;
-        let Some(first) = reasons.first() else {
-            let detail = match count {
-                1 => "the only one answers".to_owned(),
-                count => format!("all {count} answer"),
-            };
-            run.sink.event(Event::Ready { what: "routes".to_owned(), detail });
-            return Ok(());
-        };
-        if run.is_late() {
-            return Err(Problem::new("Routes do not answer", format!("http://{host}: {}", reasons.join("; ")))
-                .hint("the targets are healthy: look at the security group and at what the application answers on these paths; `--wait targets` skips this check")
-                .into());
-        }
-        run.sink.event(Event::Waiting { what: "routes".to_owned(), reason: first.clone() });
-        run.pause(&mut backoff).await?;
+        let first = reasons.first().cloned();
+        *left = (unanswered, reasons);
+        Ok(first.map_or(Poll::Ready(()), Poll::Pending))
+    };
+    if run.wait("routes", ask).await?.is_err() {
+        let (_, reasons) = left.into_inner();
+        return Err(Problem::new("Routes do not answer", format!("http://{host}: {}", reasons.join("; ")))
+            .hint("the targets are healthy: look at the security group and at what the application answers on these paths; `--wait targets` skips this check")
+            .into());
     }
+    let detail = match count {
+        1 => "the only one answers".to_owned(),
+        count => format!("all {count} answer"),
+    };
+    run.sink.event(Event::Ready { what: "routes".to_owned(), detail });
+    Ok(())
 }
 
 /// A path that a pattern matches: `/cluster1/*` → `/cluster1/`.

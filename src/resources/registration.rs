@@ -1,4 +1,4 @@
-//! The registration of a fleet's instances with its target group.
+//! The target attachment of a cluster's fixed instances: registered with its target group.
 //!
 //! New targets are registered, and healthy, before old ones are taken out: requests always find a target.
 
@@ -102,13 +102,13 @@ impl Resource for Registration {
             return fields.reference("targets", in_cluster(&live.cluster, "instances"));
         }
         let known = live.registered.intersection(&live.fleet).count();
-        let strangers = live.registered.len() - known;
-        let surplus = if strangers > 0 { format!(", {strangers} that do not belong") } else { String::new() };
+        let unmanaged = live.registered.len() - known;
+        let surplus = if unmanaged > 0 { format!(", {unmanaged} unmanaged") } else { String::new() };
         fields.text("targets", format!("{known} of {}{surplus}", live.fleet.len()))
     }
 
     fn reason(_wanted: &Desired, live: &Observed) -> Option<String> {
-        (live.registered != live.fleet).then(|| "the targets are not the fleet's instances".to_owned())
+        (live.registered != live.fleet).then(|| "the attached targets are not the cluster's fixed instances".to_owned())
     }
 
     fn output(live: &Observed) -> Output {

@@ -18,7 +18,7 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::{Problem, Problems};
-use crate::resource::context::{ActionContext, Operation};
+use crate::resource::context::{ActionContext, Operation, Poll};
 use crate::resource::event::Event;
 
 /// On a group what it was, on an instance that it was stopped with its stack.
@@ -140,8 +140,7 @@ async fn start_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
 
 /// Waits until all instances are in a state.
 async fn until(task: &ActionContext<'_>, ids: &[String], wanted: &InstanceStateName) -> Result<(), Problem> {
-    let mut backoff = task.run.backoff();
-    loop {
+    let ask = || async {
         let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator();
         let reservations = pages.items().send().try_collect().await;
         let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", task.address))?;
@@ -149,16 +148,15 @@ async fn until(task: &ActionContext<'_>, ids: &[String], wanted: &InstanceStateN
         let there = |instance: &&Instance| instance.state().and_then(|state| state.name()) == Some(wanted);
         let count = instances.filter(there).count();
         let detail = format!("{count} of {} {}", ids.len(), wanted.as_str());
-        if count == ids.len() {
-            task.run.sink.event(Event::Ready { what: task.address.to_owned(), detail });
-            return Ok(());
-        }
-        if task.run.is_late() {
-            return Err(Problem::new("Instances take too long", detail).hint("run the command again: it continues"));
-        }
-        task.run.sink.event(Event::Waiting { what: task.address.to_owned(), reason: detail });
-        task.run.pause(&mut backoff).await?;
-    }
+        Ok(if count == ids.len() { Poll::Ready(detail) } else { Poll::Pending(detail) })
+    };
+    let detail = task.run.poll(task.address, ask, too_long).await?;
+    task.run.sink.event(Event::Ready { what: task.address.to_owned(), detail });
+    Ok(())
+}
+
+fn too_long(detail: String) -> Problem {
+    Problem::new("Instances take too long", detail).hint("run the command again: it continues")
 }
 
 async fn stop_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Problem> {
@@ -207,24 +205,17 @@ async fn resize(run: &Operation, group: &str, size: Size) -> Result<(), Problem>
 }
 
 async fn until_empty(run: &Operation, group: &str) -> Result<(), Problem> {
-    let mut backoff = run.backoff();
-    loop {
+    let ask = || async {
         let call =
             run.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
         let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", group))?;
         let left = answer.auto_scaling_groups().first().map_or(0, |group| group.instances().len());
         let detail = format!("{left} instances left");
-        if left == 0 {
-            run.sink.event(Event::Ready { what: group.to_owned(), detail });
-            return Ok(());
-        }
-        if run.is_late() {
-            return Err(Problem::new("Instances take too long", format!("{group}: {detail}"))
-                .hint("run the command again: it continues"));
-        }
-        run.sink.event(Event::Waiting { what: group.to_owned(), reason: detail });
-        run.pause(&mut backoff).await?;
-    }
+        Ok(if left == 0 { Poll::Ready(detail) } else { Poll::Pending(detail) })
+    };
+    let detail = run.poll(group, ask, |detail| too_long(format!("{group}: {detail}"))).await?;
+    run.sink.event(Event::Ready { what: group.to_owned(), detail });
+    Ok(())
 }
 
 #[cfg(test)]

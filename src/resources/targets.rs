@@ -12,7 +12,7 @@ use crate::cloud::health::{Health, target_health};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
-use crate::resource::context::ActionContext;
+use crate::resource::context::{ActionContext, Poll};
 use crate::stack::names;
 
 /// Target groups, by ARN, with the health of their targets. A group looks after the health of its instances itself, so a plan
@@ -82,29 +82,25 @@ pub async fn until_healthy(
     ids: &[String],
     progress: &str,
 ) -> Result<(), Problem> {
-    let mut backoff = task.run.backoff();
-    let mut console = Console::default();
-    loop {
+    let progress = (!progress.is_empty()).then_some(progress);
+    let ask = || async {
         let (_, targets) = target_health(task.clients(), target_group).await?;
         let waiting = waiting(ids, &targets);
-        let Some((id, first)) = waiting.iter().next() else { return Ok(()) };
-        task.waiting(
-            [progress, &format!("{id}: {first}")]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join("; "),
-        );
-        if task.run.is_late() {
-            console.read(task.clients(), id).await;
-            let mut detail = waiting.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("\n  ");
-            console.append_to(&mut detail);
-            return Err(Problem::new("New targets are not healthy", detail).hint(
-                "the old instances still serve; mend the user data or the health check and run `cloudscale up` again",
-            ));
-        }
-        task.run.pause(&mut backoff).await?;
-    }
+        let Some((id, why)) = waiting.iter().next() else { return Ok(Poll::Ready(())) };
+        let first = format!("{id}: {why}");
+        Ok(Poll::Pending(progress.into_iter().chain([first.as_str()]).collect::<Vec<_>>().join("; ")))
+    };
+    let Err(_) = task.wait(ask).await? else { return Ok(()) };
+    let (_, targets) = target_health(task.clients(), target_group).await?;
+    let waiting = waiting(ids, &targets);
+    let mut detail = waiting.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("\n  ");
+    let mut console = Console::default();
+    // They may have become healthy between the two looks.
+    let Some((id, _)) = waiting.iter().next() else { return Ok(()) };
+    console.read(task.clients(), id).await;
+    console.append_to(&mut detail);
+    Err(Problem::new("New targets are not healthy", detail)
+        .hint("the old instances still serve; mend the user data or the health check and run `cloudscale up` again"))
 }
 
 /// Those that do not serve yet, and why: a target that is not listed is one of them.
@@ -136,17 +132,14 @@ pub async fn leave(task: &ActionContext<'_>, target_group: &str, ids: &[String])
 /// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later: so
 /// they are waited for in any state.
 pub async fn until_gone(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
-    let mut backoff = task.run.backoff();
-    loop {
+    let ask = || async {
         let (_, targets) = target_health(task.clients(), target_group).await?;
         let listed = targets.iter().filter_map(|target| target.target()?.id());
         let left: Vec<_> = listed.filter(|id| ids.iter().any(|leaving| leaving == id)).collect();
-        if left.is_empty() || task.run.is_late() {
-            return Ok(());
-        }
-        task.waiting(format!("{} draining", left.join(", ")));
-        task.run.pause(&mut backoff).await?;
-    }
+        Ok(if left.is_empty() { Poll::Ready(()) } else { Poll::Pending(format!("{} draining", left.join(", "))) })
+    };
+    // Whoever takes longer than the run has time loses its connections.
+    task.wait(ask).await.map(drop)
 }
 
 #[cfg(test)]

@@ -204,13 +204,13 @@ impl Decoder<'_> {
             return Capacity::Fleet { instances, rollout: self.fleet_rollout(fields) };
         };
         if fields.is_written("rollout") {
-            let detail = "a cluster's own `rollout` is for a fleet; a group has one within `autoscaling`";
+            let detail = "a cluster's own `rollout` is for fixed instances; a group has one within `autoscaling`";
             let problem = fields.problem("rollout", "The rollout is in the wrong place", detail);
             self.problems.push(problem.hint("write `autoscaling: {rollout: {min_healthy: 90, max_healthy: 110}}`"));
         }
         if fields.is_written("instances") {
-            let detail = "a cluster has either `instances` (a fleet) or `autoscaling` (a group)";
-            let problem = fields.problem("instances", "Both a fleet and a group", detail);
+            let detail = "a cluster has either `instances` (fixed instances) or `autoscaling` (a group)";
+            let problem = fields.problem("instances", "Both fixed instances and a group", detail);
             self.problems.push(problem.hint("remove `instances`; the group's `desired` says how many to start with"));
         }
         Capacity::Group(autoscaling::group(&group, routed, self.problems))

@@ -209,16 +209,11 @@ pub static FIXED_RESPONSE: Object = Object {
 
 pub static CLUSTER: Object = Object {
     name: "cluster",
-    about: "Instances of one type behind one target group: a fleet (`instances`) or a group (`autoscaling`).",
+    about: "Instances of one type behind one target group: fixed instances (`instances`) or a group (`autoscaling`).",
     keys: &[
         key("instance_type", INSTANCE_TYPE, Default("t3.micro"), "The EC2 instance type."),
-        key("instances", Kind::Integer { min: 0, max: 5000 }, Optional, "A fleet of so many instances. [default: 1]"),
-        key(
-            "rollout",
-            Kind::Object(&FLEET_ROLLOUT),
-            Optional,
-            "How a fleet's instances are replaced when they change.",
-        ),
+        key("instances", Kind::Integer { min: 0, max: 5000 }, Optional, "So many fixed instances. [default: 1]"),
+        key("rollout", Kind::Object(&FLEET_ROLLOUT), Optional, "How fixed instances are replaced when they change."),
         key("autoscaling", Kind::Object(&AUTOSCALING), Optional, "An Auto Scaling group, instead of `instances`."),
         key(
             "image",

@@ -297,7 +297,7 @@ fn a_default_route_can_be_shadowed_too() {
 
 #[test]
 fn a_cluster_is_a_fleet_or_a_group() {
-    insta::assert_snapshot!(cluster_problems("instances: 2, autoscaling: {max: 3}"), @"stack.yaml:3:18: Both a fleet and a group: a cluster has either `instances` (a fleet) or `autoscaling` (a group)");
+    insta::assert_snapshot!(cluster_problems("instances: 2, autoscaling: {max: 3}"), @"stack.yaml:3:18: Both fixed instances and a group: a cluster has either `instances` (fixed instances) or `autoscaling` (a group)");
 }
 
 #[test]

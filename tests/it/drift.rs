@@ -125,7 +125,10 @@ fn what_was_changed_behind_our_back_is_told_as_drift_and_mended() {
     let (_, version, _) = field(&found, "cluster.fleet.launch_template", "version");
     assert_eq!(version, "made outside cloudscale");
     let (reason, targets, _) = field(&found, "cluster.fleet.registration", "targets");
-    assert_eq!((reason, targets), (&json!("the targets are not the fleet's instances"), &json!("1 of 2")));
+    assert_eq!(
+        (reason, targets),
+        (&json!("the attached targets are not the cluster's fixed instances"), &json!("1 of 2"))
+    );
     let action =
         |address: &str| found.iter().find(|change| change["address"] == address).map(|change| &change["action"]);
     assert_eq!(action("cluster.group.policy.cpu"), Some(&json!("create")));

@@ -177,3 +177,25 @@ fn an_unhealthy_instance_is_waited_for_while_it_boots_and_replaced_afterwards() 
     let late = change(&stack, &cloud(5), FLEET);
     assert_eq!((late.action, late.reason.as_str()), (Action::Update, "1 not serving"));
 }
+
+#[test]
+fn what_an_expiry_has_set_to_zero_says_when_and_other_drift_stays_drift() {
+    let field = |path: &str| FieldChange { path: path.to_owned(), live: None, wanted: None, forces_replacement: false };
+    let node = |reason: &str, paths: &[&str]| Node {
+        face: TYPES[0],
+        change: Change {
+            address: "cluster.app.scaling_group".to_owned(),
+            kind: "scaling_group".to_owned(),
+            action: Action::Update,
+            reason: reason.to_owned(),
+            fields: paths.iter().map(|path| field(path)).collect(),
+        },
+        wanted: None,
+        live: None,
+    };
+    let mut nodes =
+        [node(DRIFT, &["min", "max"]), node(DRIFT, &["min", "warmup_s"]), node("changed in the stack", &["min"])];
+    explain_expiry(&mut nodes, "2026-11-22T03:00:00Z".parse().expect("a time"));
+    let reasons: Vec<_> = nodes.iter().map(|node| node.change.reason.as_str()).collect();
+    assert_eq!(reasons, ["the stack expired at 2026-11-22T03:00:00Z", DRIFT, "changed in the stack"]);
+}

@@ -13,9 +13,9 @@ const NO_CAPACITY: &[&str] = &["InsufficientInstanceCapacity", "InsufficientHost
 const TOO_MANY_REQUESTS: u16 = 429;
 
 #[derive(Debug)]
-pub struct Worthwhile;
+pub struct RetryClassifier;
 
-impl ClassifyRetry for Worthwhile {
+impl ClassifyRetry for RetryClassifier {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(Err(error)) = context.output_or_error() else { return RetryAction::NoActionIndicated };
         let launch = error.as_operation_error().and_then(|error| error.downcast_ref::<RunInstancesError>());
@@ -32,7 +32,7 @@ impl ClassifyRetry for Worthwhile {
     }
 
     fn name(&self) -> &'static str {
-        "Worthwhile"
+        "RetryClassifier"
     }
 }
 

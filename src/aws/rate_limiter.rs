@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-use super::rates::{Buckets, Call, Rate};
+use super::rates::{Call, Rate, TokenBuckets};
 use crate::clock;
 
 /// The domains of AWS's partitions.
@@ -19,31 +19,31 @@ const AWS_DOMAINS: &[&str] = &[".amazonaws.com", ".amazonaws.com.cn", ".api.aws"
 
 /// An HTTP client that keeps a service's rates.
 #[derive(Clone, Debug)]
-pub struct Paced {
+pub struct RateLimiter {
     client: SharedHttpClient,
-    buckets: Arc<Mutex<Buckets>>,
+    buckets: Arc<Mutex<TokenBuckets>>,
 }
 
-impl Paced {
+impl RateLimiter {
     pub fn new(client: SharedHttpClient, rates: &'static [Rate]) -> Self {
-        Self { client, buckets: Arc::new(Mutex::new(Buckets::new(rates))) }
+        Self { client, buckets: Arc::new(Mutex::new(TokenBuckets::new(rates))) }
     }
 }
 
-impl HttpClient for Paced {
+impl HttpClient for RateLimiter {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(PacedConnector { connector, buckets: Arc::clone(&self.buckets) })
+        SharedHttpConnector::new(RateLimitedConnector { connector, buckets: Arc::clone(&self.buckets) })
     }
 }
 
 #[derive(Debug)]
-struct PacedConnector {
+struct RateLimitedConnector {
     connector: SharedHttpConnector,
-    buckets: Arc<Mutex<Buckets>>,
+    buckets: Arc<Mutex<TokenBuckets>>,
 }
 
-impl HttpConnector for PacedConnector {
+impl HttpConnector for RateLimitedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         if !is_aws(request.uri()) {
             return self.connector.call(request);

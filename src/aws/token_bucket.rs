@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug)]
-pub struct Bucket {
+pub struct TokenBucket {
     capacity: f64,
     per_second: f64,
     tokens: f64,
@@ -13,7 +13,7 @@ pub struct Bucket {
     at: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket.
     pub fn new(capacity: u32, per_second: f64) -> Self {
         let capacity = f64::from(capacity);
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     /// When each of `calls` calls goes out, in milliseconds, when all wait as they are told.
-    fn times(mut bucket: Bucket, calls: u32) -> Vec<u128> {
+    fn times(mut bucket: TokenBucket, calls: u32) -> Vec<u128> {
         let start = crate::clock::instant();
         let mut now = start;
         let mut sent = Vec::new();
@@ -60,13 +60,13 @@ mod tests {
 
     #[test]
     fn a_burst_goes_out_at_once_and_the_rest_at_the_rate() {
-        assert_eq!(times(Bucket::new(3, 2.0), 6), [0, 0, 0, 500, 1000, 1500]);
+        assert_eq!(times(TokenBucket::new(3, 2.0), 6), [0, 0, 0, 500, 1000, 1500]);
     }
 
     #[test]
     fn an_idle_bucket_fills_up_to_its_capacity_only() {
         let start = crate::clock::instant();
-        let mut bucket = Bucket::new(2, 1.0);
+        let mut bucket = TokenBucket::new(2, 1.0);
         for _ in 0..2 {
             bucket.wait(start, 1);
             bucket.take(1);
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_call_that_wants_more_than_there_ever_is_waits_for_a_full_bucket() {
         let start = crate::clock::instant();
-        let mut bucket = Bucket::new(10, 5.0);
+        let mut bucket = TokenBucket::new(10, 5.0);
         assert_eq!(bucket.wait(start, 1000), Duration::ZERO);
         bucket.take(1000);
         assert_eq!(bucket.wait(start, 1000), Duration::from_secs(2));
