@@ -9,7 +9,8 @@ set -euo pipefail
 port='${cluster.port}'
 service_ms='${var.service_ms}'
 
-if command -v cloudscale >/dev/null; then
+# The embedded region tells its instances where their metadata service is; EC2 has it at the well-known address.
+if [[ -n "${AWS_EC2_METADATA_SERVICE_ENDPOINT:-}" ]]; then
   exec cloudscale workload --port "$port" --service-time "${service_ms}ms" --service-distribution exponential
 fi
 

@@ -116,6 +116,7 @@ impl Collector {
             status: self.total.status.clone(),
             instances: self.total.instances.clone().into_iter().collect(),
             healthy_seconds: BTreeMap::new(),
+            instance_hours: None,
             timeline: rows.seconds,
             columns,
             minutes: rows.minutes,

@@ -76,6 +76,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     cloud.blows = chaos::record(&struck, &looks, &measured.targets, measured.started);
     for target in &mut measured.targets {
         add_healthy_instances(target, &cloud);
+        target.instance_hours = Some(cloud.instance_hours(&target.name));
     }
     let (metrics, images) = if measured.interrupted {
         let note = "The run was interrupted: CloudWatch was not asked.".to_owned();

@@ -19,7 +19,10 @@ pub struct Threshold {
 pub enum Metric {
     Errors,
     Rate,
+    /// The highest rate of a minute.
+    PeakRate,
     Evenness,
+    InstanceHours,
     Min,
     Mean,
     P50,
@@ -39,10 +42,12 @@ pub enum Comparison {
 }
 
 impl Metric {
-    const ALL: [(&'static str, Metric); 11] = [
+    const ALL: [(&'static str, Metric); 13] = [
         ("errors", Metric::Errors),
         ("rate", Metric::Rate),
+        ("peak_rate", Metric::PeakRate),
         ("evenness", Metric::Evenness),
+        ("instance_hours", Metric::InstanceHours),
         ("min", Metric::Min),
         ("mean", Metric::Mean),
         ("p50", Metric::P50),
@@ -60,18 +65,26 @@ impl Metric {
     pub fn unit(self) -> &'static str {
         match self {
             Metric::Errors | Metric::Evenness => "%",
-            Metric::Rate => "/s",
+            Metric::Rate | Metric::PeakRate => "/s",
+            Metric::InstanceHours => "h",
             _ => "ms",
         }
     }
 
-    /// `None` where there is nothing to measure: no request, no correct answer, or no instance that named itself.
+    /// Whether it can be told of a phase.
+    fn is_known_by_the_phase(self) -> bool {
+        !matches!(self, Metric::PeakRate | Metric::Evenness | Metric::InstanceHours)
+    }
+
+    /// `None` where there is nothing to measure: no request, no correct answer, no instance that named itself or was watched.
     fn measured(self, figures: &Figures) -> Option<f64> {
         let latency = figures.latency.as_ref();
         let value = match self {
             Metric::Errors => return figures.error_percent,
             Metric::Rate => return figures.rate,
+            Metric::PeakRate => return figures.peak_rate,
             Metric::Evenness => return figures.evenness,
+            Metric::InstanceHours => return figures.instance_hours,
             Metric::Min => |latency: &Latency| latency.min,
             Metric::Mean => |latency: &Latency| latency.mean,
             Metric::P50 => |latency: &Latency| latency.p50,
@@ -94,7 +107,9 @@ impl Metric {
 struct Figures {
     error_percent: Option<f64>,
     rate: Option<f64>,
+    peak_rate: Option<f64>,
     evenness: Option<f64>,
+    instance_hours: Option<f64>,
     latency: Option<Latency>,
 }
 
@@ -103,7 +118,11 @@ impl Figures {
         Self {
             error_percent: target.error_percent(),
             rate: Some(target.rate),
+            peak_rate: whole_minutes(target)
+                .map(|(_, minute)| target.per_second(minute.requests - minute.errors, minute.seconds.into()))
+                .reduce(f64::max),
             evenness: target.evenness(),
+            instance_hours: target.instance_hours,
             latency: target.latency_ms,
         }
     }
@@ -119,8 +138,8 @@ impl Figures {
         Self {
             error_percent: (requests > 0).then(|| 100.0 * errors as f64 / requests as f64),
             rate: seconds.map(|seconds| target.per_second(requests.saturating_sub(errors), seconds)),
-            evenness: None,
             latency,
+            ..Self::default()
         }
     }
 
@@ -284,13 +303,13 @@ impl FromStr for Threshold {
         let digits = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
         let number: f64 = value[..digits].parse().map_err(|_| format!("{value:?} is not a number with a unit"))?;
         let factor = match (metric.unit(), value[digits..].trim()) {
-            ("%", "%") | ("/s", "/s") | ("ms", "ms") => 1.0,
+            ("%", "%") | ("/s", "/s") | ("ms", "ms") | ("h", "h") => 1.0,
             ("ms", "s") => 1000.0,
             ("ms", "us" | "µs") => 0.001,
             (unit, written) => return Err(format!("{name} is measured in {unit}, not in {written:?}")),
         };
         let by_part = matches!(scope, Scope::Phase(_) | Scope::Request(_) | Scope::EachMinute);
-        if by_part && metric == Metric::Evenness
+        if by_part && !metric.is_known_by_the_phase()
             || scope == Scope::EachMinute && !metric.is_known_by_the_minute()
             || matches!(scope, Scope::Request(_)) && metric == Metric::Rate
         {
@@ -383,6 +402,24 @@ mod tests {
         let minutes = check("each minute: p95 < 300ms").expect("about it");
         assert_eq!((minutes.held, minutes.measured, minutes.lost_minutes), (false, None, vec![2, 3]));
         assert!(held("each minute: rate >= 10/s"));
+    }
+
+    #[test]
+    fn a_budget_of_instance_hours_and_the_highest_minute_are_thresholds() {
+        let mut target = target();
+        let check =
+            |target: &TargetResult, text: &str| text.parse::<Threshold>().expect(text).check(target).expect("its own");
+        let unknown = check(&target, "instance_hours <= 220h");
+        assert_eq!((unknown.held, unknown.measured), (false, None), "nobody watched");
+        target.instance_hours = Some(55.5);
+        target.minutes = [(0, 600, 0), (60, 2400, 300), (120, 1200, 0)]
+            .map(|(at, requests, errors)| Column { at, seconds: 60, requests, errors, ..Column::default() })
+            .to_vec();
+        target.timeline = (0..180).map(|at| Second { at, ..Second::default() }).collect();
+        let hours = check(&target, "instance_hours <= 220h");
+        assert_eq!((hours.held, hours.measured, hours.unit.as_str()), (true, Some(55.5), "h"));
+        assert_eq!(check(&target, "peak_rate >= 35/s").measured, Some(35.0));
+        assert!("phase calm: instance_hours < 3h".parse::<Threshold>().is_err());
     }
 
     #[test]

@@ -139,6 +139,9 @@ pub struct TargetResult {
     /// Of those instances whose health was watched: how long each was healthy during the run.
     #[serde(default)]
     pub healthy_seconds: BTreeMap<String, f64>,
+    /// Hours of all its instances while the run lasted; `None` where they were not watched.
+    #[serde(default)]
+    pub instance_hours: Option<f64>,
     pub phases: Vec<Phase>,
     /// The requests of a mix, one by one.
     #[serde(default)]
