@@ -49,6 +49,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let cadence = Cadence { metrics: None, ..Cadence::of(provider) };
     let mut follower = Follower::new(engine, cadence, SPAN);
     follower.next().await?;
+    for why in follower.view().iter().flat_map(|view| &view.missing) {
+        printer.note(&format!("not all can be read: {why}"));
+    }
     let shown: Vec<&Event> = follower.events().iter().filter(|event| is_told(event, args, session)).collect();
     let shown = &shown[shown.len().saturating_sub(args.last.into())..];
     if !args.follow {

@@ -60,6 +60,13 @@ const LOOKS_MAX: usize = 4;
 pub fn spawn(mut follower: Follower) -> mpsc::Receiver<Seen> {
     let (send, receive) = mpsc::channel(LOOKS_MAX);
     tokio::spawn(async move {
+        // Whoever comes now sees at once what was seen last: on AWS the next look is some seconds away.
+        if let Some(view) = follower.view() {
+            let events = follower.events().to_vec();
+            if send.send(Ok((view, events))).await.is_err() {
+                return;
+            }
+        }
         while !send.is_closed() {
             let seen = follower.next().await;
             let told = match (seen, follower.view()) {

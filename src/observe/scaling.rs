@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarm::{self, Turn};
@@ -101,6 +102,10 @@ fn who(by: &By, at: Timestamp, turns: &Turns, alarms: &[Alarm]) -> String {
             let rang = rang.filter(|(_, turn)| turn.to == "ALARM").find(|(rang, _)| *rang <= at + ALARM_SLACK);
             let of = alarms.iter().find(|alarm| alarm.name == *name);
             match (rang, of) {
+                // What it saw when it rang says little about what it called for later.
+                (Some((rang, _)), Some(of)) if at.duration_since(*rang).as_secs() > of.period => {
+                    format!("alarm {label} rings since {}", rang.to_zoned(TimeZone::UTC).strftime("%H:%M"))
+                }
                 (Some((_, turn)), Some(of)) if !turn.values.is_empty() => {
                     let (values, sign) = (alarm::list(&turn.values), of.comparison.sign());
                     format!("alarm {label}: {values} {sign} {}", alarm::short(of.threshold))
@@ -257,6 +262,8 @@ mod tests {
         assert_eq!(told[0].text, "alarm high: 71, 76, 80 > 50 → 4 to 6; in service after 65 s");
         // One of two is not the whole of it.
         assert_eq!(events(&both[..1], &rang(0), &[])[0].text, "alarm high → 4 to 6");
+        let later = events(&both[..1], &rang(-180), &[alarm()]);
+        assert_eq!(later[0].text, "alarm high rings since 22:10 → 4 to 6");
         // An alarm that rang later called for something else.
         assert_eq!(events(&both[..1], &rang(60), &[alarm()])[0].text, "alarm high → 4 to 6");
     }

@@ -41,9 +41,10 @@ impl Timeline {
         found.extend(self.fixed(seen));
         found.extend(self.healths(seen));
         self.looked = true;
-        found.sort_by_key(|event| event.at);
+        // Activities have whole seconds; an alarm comes before what it called for.
+        found.sort_by_key(|event| event.at.as_second());
         found.retain(|event| self.keep(event));
-        self.events.sort_by_key(|event| event.at);
+        self.events.sort_by_key(|event| event.at.as_second());
         let surplus = self.events.len().saturating_sub(EVENTS_MAX);
         self.events.drain(..surplus);
         found

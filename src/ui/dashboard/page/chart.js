@@ -61,6 +61,9 @@ const chart = (() => {
       this.window = window_;
       this.svg.setAttribute('viewBox', `0 0 ${this.width} ${this.height}`);
       this.svg.replaceChildren();
+      // What is drawn beyond the window's ends is cut there.
+      const inside = this.width - LEFT - RIGHT;
+      this.plot = node('svg', {x: LEFT, y: 0, width: inside, height: this.height, viewBox: `${LEFT} 0 ${inside} ${this.height}`});
       this.labels = [];
       this.readers = [];
     }
@@ -103,23 +106,30 @@ const chart = (() => {
       return runs;
     }
 
+    // Above the grid.
+    ink(drawn) {
+      if (!this.plot.parentNode) this.svg.append(this.plot);
+      this.plot.append(drawn);
+    }
+
     clip(x) { return Math.min(Math.max(x, LEFT), this.width - RIGHT); }
 
     line(points, kind, period = PERIOD) {
       for (const run of this.runs(points, period)) {
-        const at = ([second, value]) => `${this.clip(this.x(second + period / 2)).toFixed(1)},${this.y(value).toFixed(1)}`;
-        const drawn = run.length > 1 ? run.map(at).join(' ')
-          : `${this.clip(this.x(run[0][0])).toFixed(1)},${this.y(run[0][1])} ${this.clip(this.x(run[0][0] + period)).toFixed(1)},${this.y(run[0][1])}`;
-        this.svg.append(node('polyline', {class: `line ${kind}`, points: drawn}));
+        const at = (second, value) => `${this.x(second).toFixed(1)},${this.y(value).toFixed(1)}`;
+        // A point alone is as long as its period.
+        const drawn = run.length > 1 ? run.map(([second, value]) => at(second + period / 2, value))
+          : [at(run[0][0], run[0][1]), at(run[0][0] + period, run[0][1])];
+        this.ink(node('polyline', {class: `line ${kind}`, points: drawn.join(' ')}));
       }
     }
 
     // Below the line of the same points.
     area(points, kind) {
       for (const run of this.runs(points)) {
-        const x = ([at]) => this.clip(this.x(at + PERIOD / 2)).toFixed(1);
+        const x = ([at]) => this.x(at + PERIOD / 2).toFixed(1);
         const top = run.map(point => `${x(point)},${this.y(point[1]).toFixed(1)}`);
-        this.svg.append(node('polygon', {class: `area fill ${kind}`, points: [...top, `${x(run.at(-1))},${this.bottom}`, `${x(run[0])},${this.bottom}`].join(' ')}));
+        this.ink(node('polygon', {class: `area fill ${kind}`, points: [...top, `${x(run.at(-1))},${this.bottom}`, `${x(run[0])},${this.bottom}`].join(' ')}));
       }
     }
 
@@ -142,13 +152,13 @@ const chart = (() => {
       this.svg.append(this.cross);
     }
 
-    // The crosshair, and what each line has there.
-    point(second) {
+    // The crosshair stays where the pointer is while time goes on; and what each line has there.
+    point(x) {
       if (!this.cross) return;
-      const x = second === null ? -9 : this.x(second);
-      const seen = x >= LEFT && x <= this.width - RIGHT;
+      const seen = x !== null && x >= LEFT && x <= this.width - RIGHT;
       this.cross.setAttribute('x1', seen ? x : -9);
       this.cross.setAttribute('x2', seen ? x : -9);
+      const second = this.second(x);
       this.read.textContent = seen ? this.readers.map(read => read(second)).filter(Boolean).join(' · ') : '';
     }
 
@@ -229,7 +239,7 @@ const chart = (() => {
   // The metric of a policy, its thresholds, and where they are passed.
   function signal(band, view, alarms) {
     const points = alarms[0].series;
-    const top = niceTop(Math.max(most(band.window, [points]), ...alarms.map(alarm => alarm.threshold)) * 1.05);
+    const top = niceTop(Math.max(most(band.window, [points]), ...alarms.map(alarm => alarm.threshold)));
     band.scale(0, top);
     [0, top].forEach(value => band.tick(value, short(value)));
     const beyond = {'>': (a, b) => a > b, '≥': (a, b) => a >= b, '<': (a, b) => a < b, '≤': (a, b) => a <= b};

@@ -126,7 +126,7 @@ function listen(band) {
       pointers.set(event.pointerId, event.clientX);
       zoom(secondAt(event), old / distance());
     }
-    cross = secondAt(event);
+    cross = event.clientX - band.svg.getBoundingClientRect().left;
     bands.forEach(one => one.band.point(cross));
   });
   for (const over of ['pointerup', 'pointercancel']) band.svg.addEventListener(over, event => pointers.delete(event.pointerId));
