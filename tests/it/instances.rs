@@ -80,6 +80,31 @@ async fn a_load_balancer_that_is_no_longer_wanted_goes_and_the_instances_stay() 
     assert_eq!(stack.audit(), json!({}));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn down_names_the_rule_that_still_uses_a_security_group() {
+    let stack = Rehearsal::of(INSTANCES).up();
+    let text =
+        |arguments: &[&str]| stack.aws(&[arguments, &["--output", "text"]].concat()).ok().stdout.trim().to_owned();
+    let ours = text(&[
+        "ec2",
+        "describe-security-groups",
+        "--filters",
+        "Name=group-name,Values=cs-instances--instances",
+        "--query",
+        "SecurityGroups[0].GroupId",
+    ]);
+    let other =
+        text(&["ec2", "create-security-group", "--group-name", "theirs", "--description", "x", "--query", "GroupId"]);
+    let rule = ["--group-id", &other, "--protocol", "tcp", "--port", "22", "--source-group", &ours];
+    stack.aws(&[&["ec2", "authorize-security-group-ingress"][..], &rule].concat()).ok();
+    let refused = stack.cloudscale(&["down", "--timeout", "5s"]);
+    let told = refused.stderr.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
+    assert!(refused.code == Some(1) && told.contains(&format!("a rule of {other}")), "{}", refused.stderr);
+    stack.aws(&[&["ec2", "revoke-security-group-ingress"][..], &rule].concat()).ok();
+    stack.cloudscale(&["down"]).ok();
+    assert_eq!(stack.audit(), json!({"security groups": 1}), "theirs stays");
+}
+
 #[test]
 fn services_that_an_endpoint_lacks_count_as_empty_where_the_stack_needs_nothing_of_them() {
     let moto = Moto::start();
