@@ -87,8 +87,6 @@ impl Whole<'_> {
             return Ok(Exit::Ok);
         };
         let keep = self.args.keep;
-        // Not the cancelled token: after Ctrl-C the stack still goes down. A second Ctrl-C ends the process at once.
-        let down = engine(CancellationToken::new());
         let printer = &self.session.printer;
         let outcome = self.up_and_bench(&up, ready, &cancel).await;
         cloud::tell_calls(self.session, up.clients());
@@ -96,6 +94,9 @@ impl Whole<'_> {
             printer.note(&format!("{} stays up; `cloudscale down` removes it.", stack.name));
             return outcome;
         }
+        // Made now: its time for waiting begins here, however long the load was. Not the cancelled token: after Ctrl-C the stack
+        // still goes down. A second Ctrl-C ends the process at once.
+        let down = engine(CancellationToken::new());
         match (outcome, down.down(self.args.change.lock_timeout).await) {
             (outcome, Ok(())) => {
                 printer.note(&format!("{}: nothing left", stack.name));

@@ -42,6 +42,7 @@ clusters:
 struct Region {
     scale: Scale,
     stack: Rehearsal,
+    url: String,
 }
 
 impl Region {
@@ -53,7 +54,7 @@ impl Region {
         let record: Value = serde_json::from_slice(&record).expect("JSON");
         assert_eq!(record["local"]["speed"], speed);
         let time = |key: &str| record[key].as_str().expect("a time").parse().expect("a time");
-        Self { scale: Scale { wall: time("started"), region: time("region_started"), speed }, stack }
+        Self { scale: Scale { wall: time("started"), region: time("region_started"), speed }, url: stack.url(), stack }
     }
 
     fn now(&self) -> Timestamp {
@@ -79,12 +80,11 @@ impl Region {
 
 /// Seven minutes of a load that keeps one instance busy, from a full minute on, and then none: the group's reaction.
 async fn reaction(region: &Region) -> Vec<(f64, String)> {
-    let now = region.now();
-    let start = Timestamp::from_second((now.as_second() / 60 + 2) * 60).expect("a time");
     let mut visitors = Vec::new();
     for _ in 0..4 {
-        visitors.push(Visitor::at(&region.stack.url()).await);
+        visitors.push(Visitor::at(&region.url).await);
     }
+    let start = Timestamp::from_second((region.now().as_second() / 60 + 2) * 60).expect("a time");
     region.until(start).await;
     let end = start + Duration::from_secs(7 * 60);
     let scale = region.scale;
@@ -171,4 +171,16 @@ async fn what_chaos_breaks_heals_and_is_told() {
     // A minute is two seconds by the wall; the last request ends a little later.
     let minutes = target["minutes"].as_array().map_or(0, Vec::len);
     assert!(target["speed"] == 30 && (6..=7).contains(&minutes), "{target}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_is_longer_than_the_timeout_leaves_nothing_behind() {
+    let mut stack = Rehearsal::of("");
+    stack.stack = stack.file("stack.yaml", &self::stack(60));
+    // Half a minute for every wait, and a load of 35 seconds by the wall.
+    let scenario = stack.file("load.yaml", "phases: [{rate: 5/s, duration: 35m}]\n").display().to_string();
+    let run = stack.cloudscale(&["run", "--timeout", "30s", "--scenario", &scenario]).ok();
+    assert!(run.stderr.contains("nothing left") || run.stdout.contains("nothing left"), "{}", run.stderr);
+    let status = stack.region.status();
+    assert_eq!((&status["running"], &status["has_state"]), (&false.into(), &false.into()), "as it was before");
 }
