@@ -70,9 +70,9 @@ impl Region {
     fn activities(&self, start: Timestamp) -> Vec<(f64, String)> {
         let events = self.stack.cloudscale(&["events", "--json", "--last", "50"]).ok().json();
         let told = |event: &Value| {
-            let at: Timestamp = event["started"].as_str()?.parse().ok()?;
-            let change = event["cause"].as_str()?.split_once("changing the desired capacity ")?.1.split('.').next()?;
-            Some((at.duration_since(start).as_secs_f64() / 60.0, change.to_owned()))
+            let at: Timestamp = event["at"].as_str()?.parse().ok()?;
+            let [from, to] = event["capacity"].as_array()?.as_slice() else { return None };
+            Some((at.duration_since(start).as_secs_f64() / 60.0, format!("from {from} to {to}")))
         };
         events.as_array().expect("a list").iter().filter_map(told).filter(|(at, _)| *at >= 0.0).collect()
     }
