@@ -88,7 +88,7 @@ pub fn record(struck: &[Struck], looks: &Looks, targets: &[TargetResult], starte
 
 /// Requests that failed in the rows of that time.
 fn failed(target: &TargetResult, from: f64, until: f64) -> u64 {
-    let width = f64::from(target.timeline.get(1).map_or(1, |row| row.at));
+    let width = f64::from(target.row_seconds());
     let within = |at: f64| at + width > from && at <= until;
     target.timeline.iter().filter(|row| within(row.at.into())).map(|row| row.errors).sum()
 }

@@ -20,19 +20,26 @@ pub fn check(kind: Kind, provider: Provider) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Terminates instances.
+///
+/// # Errors
+/// A call that fails.
+pub async fn terminate(engine: &Engine, instances: &[String]) -> Result<(), Problem> {
+    let call = engine.clients().ec2.terminate_instances().set_instance_ids(Some(instances.to_vec())).send().await;
+    call.map(drop).map_err(|error| error.problem("ec2:TerminateInstances", &instances.join(", ")))
+}
+
 /// Strikes once.
 ///
 /// # Errors
 /// As [`check`] and [`victims`]; a call that fails.
 pub async fn strike(engine: &Engine, strike: &Strike) -> Result<Vec<Victim>, Problem> {
-    let clients = engine.clients();
-    check(strike.kind, clients.provider)?;
+    check(strike.kind, engine.clients().provider)?;
     let struck = victims(&engine.status().await?, strike, |below| fastrand::usize(..below))?;
     match strike.kind {
         Kind::Kill | Kind::Zone => {
-            let ids = struck.iter().map(|victim| victim.instance.clone()).collect();
-            let call = clients.ec2.terminate_instances().set_instance_ids(Some(ids)).send().await;
-            call.map_err(|error| error.problem("ec2:TerminateInstances", &struck[0].instance))?;
+            let ids: Vec<String> = struck.iter().map(|victim| victim.instance.clone()).collect();
+            terminate(engine, &ids).await?;
         }
         Kind::Process(disturbance) => {
             let home = daemon::default_home()?;

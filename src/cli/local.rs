@@ -34,21 +34,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the region, unless it runs
-    Start {
-        /// Port of the endpoint [default: 4566 where free, else any]
-        #[arg(long)]
-        port: Option<u16>,
-        /// Inject the faults of a file: throttling, resets, lost answers, stale listings; see docs/faults.md
-        #[arg(long, value_name = "FILE")]
-        faults: Option<PathBuf>,
-        #[command(flatten)]
-        local: LocalArgs,
-        /// Let processes of every user of this machine call it: whoever may, runs programs as you [default: yours and root's]
-        #[arg(long)]
-        allow_users: bool,
-        #[command(flatten)]
-        limits: LimitArgs,
-    },
+    Start(RegionArgs),
     /// Stop the region; its instances end, and what is in it comes back with the next start
     Stop,
     /// Stop the region and forget everything that is in it
@@ -73,20 +59,30 @@ enum Command {
     Serve {
         #[arg(long)]
         home: Option<PathBuf>,
-        #[arg(long)]
-        port: Option<u16>,
-        #[arg(long)]
-        faults: Option<PathBuf>,
         #[command(flatten)]
-        local: LocalArgs,
-        #[arg(long)]
-        allow_users: bool,
-        #[command(flatten)]
-        limits: LimitArgs,
+        region: RegionArgs,
         /// Write to the log of the home instead of the standard error
         #[arg(long)]
         log: bool,
     },
+}
+
+/// How a region runs: in the background, where `start` puts it, or in the foreground.
+#[derive(Debug, clap::Args)]
+struct RegionArgs {
+    /// Port of the endpoint [default: 4566 where free, else any]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Inject the faults of a file: throttling, resets, lost answers, stale listings; see docs/faults.md
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    #[command(flatten)]
+    local: LocalArgs,
+    /// Let processes of every user of this machine call it: whoever may, runs programs as you [default: yours and root's]
+    #[arg(long)]
+    allow_users: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -139,7 +135,7 @@ impl LocalArgs {
 pub async fn run(args: Args, session: &Session) -> Outcome {
     let home = daemon::default_home();
     match args.command {
-        Command::Start { port, faults, local, allow_users, limits } => {
+        Command::Start(RegionArgs { port, faults, local, allow_users, limits }) => {
             if let Some(file) = &faults {
                 // Here and not in the background, where nobody would see what is wrong with it.
                 language::load(file)?;
@@ -220,7 +216,8 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             }
         }
         Command::Logs { instance, follow, raw } => logs(&home?, &instance, (follow, raw), session).await?,
-        Command::Serve { home: given, port, faults, local, allow_users, limits, log } => {
+        Command::Serve { home: given, region, log } => {
+            let RegionArgs { port, faults, local, allow_users, limits } = region;
             let faults = faults.map(|file| language::load(&file)).transpose()?;
             let home = given.map_or(home, Ok)?;
             let subscriber = tracing_subscriber::fmt().with_ansi(false);

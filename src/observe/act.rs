@@ -3,6 +3,7 @@
 use base64::Engine as _;
 
 use crate::aws::error::CallError as _;
+use crate::chaos::strike::terminate;
 use crate::engine::Engine;
 use crate::problem::{Problem, Problems};
 
@@ -55,8 +56,7 @@ async fn kill(engine: &Engine, cluster: &str, instance: &str) -> Result<(), Prob
         let detail = format!("{cluster} has no instance {instance}");
         return Err(Problem::usage("No such instance", detail).hint("it may have ended meanwhile; look again"));
     }
-    let call = engine.clients().ec2.terminate_instances().instance_ids(instance).send().await;
-    call.map(drop).map_err(|error| error.problem("ec2:TerminateInstances", instance))
+    terminate(engine, &[instance.to_owned()]).await
 }
 
 /// Bytes of a console that are shown, from the end.

@@ -44,7 +44,9 @@ impl Kept {
         let Some(journal) = &mut self.journal else { return };
         if let Err(error) = journal.add(told, now, &self.world) {
             tracing::error!(%error, "the region's state cannot be kept: it is forgotten when the region stops");
-            self.journal = None;
+            if let Some(journal) = self.journal.take() {
+                journal.discard();
+            }
         }
     }
 }

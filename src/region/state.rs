@@ -216,6 +216,13 @@ impl Journal {
         Ok(Self { home: home.to_owned(), header, file, written: 0 })
     }
 
+    /// Gives up: what is on the disk would be half a story, and is set out of the way of the next start.
+    pub fn discard(self) {
+        if let Err(error) = forget(&self.home) {
+            tracing::error!(%error, "what was kept of the region's state stays");
+        }
+    }
+
     /// Adds an entry; turns a journal that has grown into a snapshot of `world`, which has been told all of it.
     ///
     /// # Errors
@@ -344,6 +351,14 @@ mod tests {
         journal.add(&Told::Call(at(8), Cow::Borrowed(&request)), at(8), &world).unwrap();
         let Loaded::World(header, again) = load(home.path(), at(9)).unwrap() else { panic!("it is there") };
         assert_eq!((header.time, format!("{again:?}")), (at(8), format!("{world:?}")));
+    }
+
+    #[test]
+    fn a_journal_that_is_given_up_leaves_nothing_to_go_on_from() {
+        let home = tempfile::tempdir().unwrap();
+        let (_, journal) = told(home.path());
+        journal.discard();
+        assert!(!exists(home.path()) && matches!(load(home.path(), at(9)).unwrap(), Loaded::Nothing));
     }
 
     #[test]

@@ -202,8 +202,12 @@ impl TargetResult {
 
     /// How many seconds of the region's time its timeline covers.
     pub fn timeline_seconds(&self) -> u32 {
-        let width = self.timeline.get(1).map_or(1, |row| row.at);
-        self.timeline.last().map_or(0, |last| last.at + width)
+        self.timeline.last().map_or(0, |last| last.at + self.row_seconds())
+    }
+
+    /// How many seconds of the region's time a row of its timeline covers.
+    pub fn row_seconds(&self) -> u32 {
+        self.timeline.get(1).map_or(1, |row| row.at)
     }
 
     /// How evenly the instances were used, in percent: 100 less the largest deviation from an instance's fair share, in

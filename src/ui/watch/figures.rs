@@ -78,18 +78,9 @@ pub fn cells(cluster: &ClusterView) -> [String; 8] {
 
 /// A cluster in one line of text: `web: desired 6, in service 4 +2, healthy 4/6, 412/s, p50 38 ms, p99 1.24 s, errors 0.4 %, CPU 71 %`.
 pub fn cluster_line(cluster: &ClusterView) -> String {
-    let now = cluster.now;
+    let (name, [desired, in_service, healthy, rate, p50, p99, errors, cpu]) = (&cluster.name, cells(cluster));
     format!(
-        "{}: desired {}, in service {}, healthy {}, {}, p50 {}, p99 {}, errors {}, CPU {}",
-        cluster.name,
-        cluster.capacity.desired,
-        in_service(cluster),
-        healthy(cluster),
-        rate(now.rate),
-        latency(now.p50_ms),
-        latency(now.p99_ms),
-        errors(now.errors),
-        percent(now.cpu),
+        "{name}: desired {desired}, in service {in_service}, healthy {healthy}, {rate}, p50 {p50}, p99 {p99}, errors {errors}, CPU {cpu}"
     )
 }
 
