@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod grammar;
+pub mod name;
 pub mod recovery;
 pub mod schema;
 pub mod suggest;
@@ -19,6 +20,7 @@ use crate::problem::{Place, Problem, Problems, Source};
 
 use check::check;
 use grammar::{Key, Kind, Object, Presence, duration_ms};
+use name::Named;
 use yaml::{Entry, Node, Value};
 
 /// A file that was read and checked against its language.
@@ -84,18 +86,22 @@ impl<'d> Fields<'d> {
     }
 
     /// What is written for a key of the language.
-    pub fn node(&self, name: &str) -> Option<&'d Node> {
+    pub fn node(&self, name: impl Named<name::Any>) -> Option<&'d Node> {
+        self.at(name.name())
+    }
+
+    fn at(&self, name: &str) -> Option<&'d Node> {
         debug_assert!(self.object.key(name).is_some(), "`{name}` is no key of a {}", self.object.name);
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value).filter(|node| !node.is_null())
     }
 
-    pub fn is_written(&self, name: &str) -> bool {
-        self.node(name).is_some()
+    pub fn is_written(&self, name: impl Named<name::Any>) -> bool {
+        self.at(name.name()).is_some()
     }
 
     /// Where the value of a key is written, else where the object is.
-    pub fn place(&self, name: &str) -> Place {
-        self.node(name).map_or_else(|| self.place.clone(), |node| self.place_of(node))
+    pub fn place(&self, name: impl Named<name::Any>) -> Place {
+        self.at(name.name()).map_or_else(|| self.place.clone(), |node| self.place_of(node))
     }
 
     pub fn own_place(&self) -> Place {
@@ -107,58 +113,60 @@ impl<'d> Fields<'d> {
     }
 
     /// An error in what stands at a key.
-    pub fn problem(&self, name: &str, summary: &'static str, detail: impl Into<String>) -> Problem {
+    pub fn problem(&self, name: impl Named<name::Any>, summary: &'static str, detail: impl Into<String>) -> Problem {
         Problem::usage(summary, detail).at(self.place(name))
     }
 
-    pub fn text(&self, name: &str) -> String {
-        self.text_written(name).unwrap_or_else(|| self.default(name).to_owned())
+    pub fn text(&self, name: impl Named<name::Text>) -> String {
+        self.at(name.name()).and_then(scalar_text).unwrap_or_else(|| self.default(name.name())).to_owned()
     }
 
-    pub fn text_written(&self, name: &str) -> Option<String> {
-        self.node(name).and_then(scalar_text).map(str::to_owned)
+    pub fn text_written(&self, name: impl Named<name::Text>) -> Option<String> {
+        self.at(name.name()).and_then(scalar_text).map(str::to_owned)
     }
 
     /// A whole number; 0 where the language has no default.
-    pub fn integer<T: TryFrom<i64> + Default>(&self, name: &str) -> T {
-        self.integer_written(name).or_else(|| integer(self.default(name))).unwrap_or_default()
+    pub fn integer<T: TryFrom<i64> + Default>(&self, name: impl Named<name::Integer>) -> T {
+        let written = self.at(name.name()).and_then(scalar_text).and_then(integer);
+        written.or_else(|| integer(self.default(name.name()))).unwrap_or_default()
     }
 
-    pub fn integer_written<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
-        self.node(name).and_then(scalar_text).and_then(integer)
+    pub fn integer_written<T: TryFrom<i64>>(&self, name: impl Named<name::Integer>) -> Option<T> {
+        self.at(name.name()).and_then(scalar_text).and_then(integer)
     }
 
-    pub fn number_written(&self, name: &str) -> Option<f64> {
-        self.node(name)
+    pub fn number_written(&self, name: impl Named<name::Number>) -> Option<f64> {
+        self.at(name.name())
             .and_then(scalar_text)
             .and_then(|text| text.parse().ok())
             .filter(|number: &f64| number.is_finite())
     }
 
-    pub fn flag(&self, name: &str) -> bool {
-        self.text(name) == "true"
+    pub fn flag(&self, name: impl Named<name::Flag>) -> bool {
+        self.at(name.name()).and_then(scalar_text).unwrap_or_else(|| self.default(name.name())) == "true"
     }
 
-    pub fn duration(&self, name: &str) -> Duration {
-        self.duration_written(name).or_else(|| duration(self.default(name))).unwrap_or_default()
+    pub fn duration(&self, name: impl Named<name::Duration>) -> Duration {
+        let written = self.at(name.name()).and_then(scalar_text).and_then(duration);
+        written.or_else(|| duration(self.default(name.name()))).unwrap_or_default()
     }
 
-    pub fn duration_written(&self, name: &str) -> Option<Duration> {
-        self.node(name).and_then(scalar_text).and_then(duration)
+    pub fn duration_written(&self, name: impl Named<name::Duration>) -> Option<Duration> {
+        self.at(name.name()).and_then(scalar_text).and_then(duration)
     }
 
     /// The fields of an inner object; all at their defaults where it is not written.
-    pub fn object(&self, name: &str, object: &'static Object) -> Fields<'d> {
+    pub fn object(&self, name: impl Named<name::Object>, object: &'static Object) -> Fields<'d> {
         let unwritten = || Fields { source: self.source, object, entries: &[], place: self.place.clone() };
         self.object_written(name, object).unwrap_or_else(unwritten)
     }
 
-    pub fn object_written(&self, name: &str, object: &'static Object) -> Option<Fields<'d>> {
-        self.node(name).map(|node| Fields::of(self.source, node, object))
+    pub fn object_written(&self, name: impl Named<name::Object>, object: &'static Object) -> Option<Fields<'d>> {
+        self.at(name.name()).map(|node| Fields::of(self.source, node, object))
     }
 
-    pub fn list(&self, name: &str) -> &'d [Node] {
-        if let Some(Node { value: Value::List(items), .. }) = self.node(name) { items } else { &[] }
+    pub fn list(&self, name: impl Named<name::List>) -> &'d [Node] {
+        if let Some(Node { value: Value::List(items), .. }) = self.at(name.name()) { items } else { &[] }
     }
 
     /// The fields of a node within this object.
@@ -167,13 +175,13 @@ impl<'d> Fields<'d> {
     }
 
     /// The fields of every map in a list.
-    pub fn objects(&self, name: &str, object: &'static Object) -> Vec<Fields<'d>> {
+    pub fn objects(&self, name: impl Named<name::List>, object: &'static Object) -> Vec<Fields<'d>> {
         self.list(name).iter().map(|node| Fields::of(self.source, node, object)).collect()
     }
 
     /// The entries of a map with the user's own keys.
-    pub fn map(&self, name: &str) -> &'d [Entry] {
-        if let Some(Node { value: Value::Map(entries), .. }) = self.node(name) { entries } else { &[] }
+    pub fn map(&self, name: impl Named<name::Map>) -> &'d [Entry] {
+        if let Some(Node { value: Value::Map(entries), .. }) = self.at(name.name()) { entries } else { &[] }
     }
 
     fn default(&self, name: &str) -> &'static str {

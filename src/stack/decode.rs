@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::autoscaling;
 use super::instance_types;
-use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, MIX};
+use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, MIX, STACK};
 use super::model::{
     Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Image, Provider, Stack, Variable, WeightedRoute,
 };
@@ -18,6 +18,7 @@ use super::{Overrides, userdata};
 use super::{load_balancer, local, network};
 use crate::catalog::images;
 use crate::catalog::instance_types::is_arm;
+use crate::document::name::key;
 use crate::document::suggest;
 use crate::document::{Document, Fields, scalar_text, texts};
 use crate::problem::{Problem, Problems};
@@ -32,9 +33,9 @@ const TAG_VALUE_CHARACTERS_MAX: usize = 256;
 /// The stack that a document describes. It is only of use when `problems` has no error afterwards.
 pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: &mut Problems) -> (Stack, Vec<Route>) {
     let fields = document.fields();
-    let name = fields.text("name");
+    let name = fields.text(key!(STACK, "name"));
     let variables = variables(&fields, &overrides.given, problems);
-    let provider = match fields.text("provider").as_str() {
+    let provider = match fields.text(key!(STACK, "provider")).as_str() {
         "aws" => Provider::Aws,
         _ => Provider::Local,
     };
@@ -46,16 +47,16 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let balanced = !load_balancer::is_none(&fields);
     let mut decoder = Decoder { shared, provider, folder, balanced, weighted: &weighted, routes, problems };
     let clusters: Vec<Cluster> = fields
-        .map("clusters")
+        .map(key!(STACK, "clusters"))
         .iter()
         .map(|entry| decoder.cluster(&entry.key, &Fields::of(&document.source, &entry.value, &CLUSTER)))
         .collect();
     let routes = decoder.routes;
-    if clusters.is_empty() && fields.is_written("clusters") {
-        let problem = fields.problem("clusters", "No clusters", "a stack needs at least one cluster");
+    if clusters.is_empty() && fields.is_written(key!(STACK, "clusters")) {
+        let problem = fields.problem(key!(STACK, "clusters"), "No clusters", "a stack needs at least one cluster");
         problems.push(problem.hint("add one, e.g. `web: {instance_type: t3.micro}`"));
     }
-    let region = overrides.region.clone().unwrap_or_else(|| fields.text("region"));
+    let region = overrides.region.clone().unwrap_or_else(|| fields.text(key!(STACK, "region")));
     let stack = Stack {
         network: network::network(&fields, problems),
         load_balancer: load_balancer::load_balancer(&fields, (provider, &region), problems),
@@ -77,7 +78,7 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
 
 /// A row of four widgets for each cluster, and the alarms in widgets of 100.
 fn dashboard(fields: &Fields, clusters: &[Cluster], problems: &mut Problems) -> bool {
-    let is_wanted = fields.flag("dashboard");
+    let is_wanted = fields.flag(key!(STACK, "dashboard"));
     let policies = clusters.iter().map(|cluster| match &cluster.capacity {
         Capacity::Group(scaling) => scaling.policies.len(),
         Capacity::Fleet { .. } => 0,
@@ -87,13 +88,15 @@ fn dashboard(fields: &Fields, clusters: &[Cluster], problems: &mut Problems) -> 
     if is_wanted && widgets > WIDGETS_MAX {
         let detail =
             format!("{} clusters need {widgets} widgets, but a dashboard has at most {WIDGETS_MAX}", clusters.len());
-        problems.push(fields.problem("dashboard", "The dashboard is too large", detail).hint("remove `dashboard`"));
+        problems.push(
+            fields.problem(key!(STACK, "dashboard"), "The dashboard is too large", detail).hint("remove `dashboard`"),
+        );
     }
     is_wanted
 }
 
 fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
-    let entries = fields.map("tags");
+    let entries = fields.map(key!(STACK, "tags"));
     for entry in entries {
         let value = scalar_text(&entry.value).unwrap_or_default();
         let reserved = ["aws:", "cloudscale:"].into_iter().find(|prefix| entry.key.to_lowercase().starts_with(prefix));
@@ -110,7 +113,7 @@ fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
     }
     if entries.len() > TAGS_MAX {
         problems.push(fields.problem(
-            "tags",
+            key!(STACK, "tags"),
             "Too many tags",
             format!("{} tags, but {TAGS_MAX} are possible", entries.len()),
         ));
@@ -119,10 +122,10 @@ fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
 }
 
 fn benchmark(fields: &Fields, folder: &Path, problems: &mut Problems) -> Option<PathBuf> {
-    let path = folder.join(fields.text_written("benchmark")?);
+    let path = folder.join(fields.text_written(key!(STACK, "benchmark"))?);
     if !path.is_file() {
         let detail = format!("there is no file {}", path.display());
-        let problem = Problem::warning("The scenario is missing", detail).at(fields.place("benchmark"));
+        let problem = Problem::warning("The scenario is missing", detail).at(fields.place(key!(STACK, "benchmark")));
         problems.push(problem.hint("paths are relative to the stack file"));
     }
     Some(path)
@@ -143,7 +146,7 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn cluster(&mut self, name: &str, fields: &Fields) -> Cluster {
-        let port = fields.integer("port");
+        let port = fields.integer(key!(CLUSTER, "port"));
         if !self.balanced {
             load_balancer::refuse_in_cluster(fields, self.problems);
         }
@@ -161,33 +164,33 @@ impl Decoder<'_> {
             balancing: load_balancer::balancing(fields, self.problems),
             capacity,
             instance_type,
-            instance_profile: fields.text_written("instance_profile"),
+            instance_profile: fields.text_written(key!(CLUSTER, "instance_profile")),
         }
     }
 
     /// A mixed group's is the first of its types.
     fn instance_type(&mut self, fields: &Fields, capacity: &Capacity) -> String {
         let Capacity::Group(Autoscaling { mix: Some(mix), .. }) = capacity else {
-            let name = fields.text("instance_type");
-            instance_types::check(&name, fields.place("instance_type"), self.provider, self.problems);
+            let name = fields.text(key!(CLUSTER, "instance_type"));
+            instance_types::check(&name, fields.place(key!(CLUSTER, "instance_type")), self.provider, self.problems);
             return name;
         };
-        let types = fields.object("autoscaling", &AUTOSCALING).object("mix", &MIX);
-        for node in types.list("types") {
+        let types = fields.object(key!(CLUSTER, "autoscaling"), &AUTOSCALING).object(key!(AUTOSCALING, "mix"), &MIX);
+        for node in types.list(key!(MIX, "types")) {
             if let Some(name) = scalar_text(node) {
                 instance_types::check(name, fields.place_of(node), self.provider, self.problems);
             }
         }
-        if fields.is_written("instance_type") {
+        if fields.is_written(key!(CLUSTER, "instance_type")) {
             let detail = "the types of a mixed group are those of its `mix`";
-            let problem = fields.problem("instance_type", "Both one type and a mix", detail);
+            let problem = fields.problem(key!(CLUSTER, "instance_type"), "Both one type and a mix", detail);
             self.problems.push(problem.hint("remove `instance_type`; put the preferred type first in `types`"));
         }
-        mix.types.first().cloned().unwrap_or_else(|| fields.text("instance_type"))
+        mix.types.first().cloned().unwrap_or_else(|| fields.text(key!(CLUSTER, "instance_type")))
     }
 
     fn routes(&mut self, cluster: &str, fields: &Fields) -> Vec<String> {
-        if !fields.is_written("routes") {
+        if !fields.is_written(key!(CLUSTER, "routes")) {
             let patterns = [format!("/{cluster}"), format!("/{cluster}/*")];
             let place = fields.own_place();
             let route =
@@ -199,44 +202,48 @@ impl Decoder<'_> {
     }
 
     fn capacity(&mut self, fields: &Fields, routed: bool) -> Capacity {
-        let Some(group) = fields.object_written("autoscaling", &AUTOSCALING) else {
-            let instances = fields.integer_written("instances").unwrap_or(1);
+        let Some(group) = fields.object_written(key!(CLUSTER, "autoscaling"), &AUTOSCALING) else {
+            let instances = fields.integer_written(key!(CLUSTER, "instances")).unwrap_or(1);
             return Capacity::Fleet { instances, rollout: self.fleet_rollout(fields) };
         };
-        if fields.is_written("rollout") {
+        if fields.is_written(key!(CLUSTER, "rollout")) {
             let detail = "a cluster's own `rollout` is for fixed instances; a group has one within `autoscaling`";
-            let problem = fields.problem("rollout", "The rollout is in the wrong place", detail);
+            let problem = fields.problem(key!(CLUSTER, "rollout"), "The rollout is in the wrong place", detail);
             self.problems.push(problem.hint("write `autoscaling: {rollout: {min_healthy: 90, max_healthy: 110}}`"));
         }
-        if fields.is_written("instances") {
+        if fields.is_written(key!(CLUSTER, "instances")) {
             let detail = "a cluster has either `instances` (fixed instances) or `autoscaling` (a group)";
-            let problem = fields.problem("instances", "Both fixed instances and a group", detail);
+            let problem = fields.problem(key!(CLUSTER, "instances"), "Both fixed instances and a group", detail);
             self.problems.push(problem.hint("remove `instances`; the group's `desired` says how many to start with"));
         }
         Capacity::Group(autoscaling::group(&group, routed, self.problems))
     }
 
     fn fleet_rollout(&mut self, fields: &Fields) -> FleetRollout {
-        let rollout = fields.object("rollout", &FLEET_ROLLOUT);
+        let rollout = fields.object(key!(CLUSTER, "rollout"), &FLEET_ROLLOUT);
         let bounds = FleetRollout {
-            max_surge: rollout.integer("max_surge"),
-            max_unavailable: rollout.integer("max_unavailable"),
+            max_surge: rollout.integer(key!(FLEET_ROLLOUT, "max_surge")),
+            max_unavailable: rollout.integer(key!(FLEET_ROLLOUT, "max_unavailable")),
         };
-        if rollout.is_written("max_surge") && bounds.max_surge == 0 && bounds.max_unavailable == 0 {
+        if rollout.is_written(key!(FLEET_ROLLOUT, "max_surge")) && bounds.max_surge == 0 && bounds.max_unavailable == 0
+        {
             let detail = "with neither `max_surge` nor `max_unavailable` no instance can be replaced";
-            self.problems.push(rollout.problem("max_surge", "Invalid rollout", detail));
+            self.problems.push(rollout.problem(key!(FLEET_ROLLOUT, "max_surge"), "Invalid rollout", detail));
         }
         bounds
     }
 
     fn image(&mut self, fields: &Fields, instance_type: &str) -> Image {
-        if let Some(parameter) = fields.object("image", &IMAGE_PARAMETER).text_written("ssm") {
+        if let Some(parameter) =
+            fields.object(key!(CLUSTER, "image"), &IMAGE_PARAMETER).text_written(key!(IMAGE_PARAMETER, "ssm"))
+        {
             return Image::Parameter(parameter);
         }
-        let name = fields.text("image");
+        let name = fields.text(key!(CLUSTER, "image"));
         if let Some(digits) = name.strip_prefix("ami-") {
             if digits.len() < 8 || !digits.chars().all(|digit| digit.is_ascii_hexdigit()) {
-                let problem = fields.problem("image", "Invalid image", format!("`{name}` is no id of an image"));
+                let problem =
+                    fields.problem(key!(CLUSTER, "image"), "Invalid image", format!("`{name}` is no id of an image"));
                 self.problems.push(problem.hint("an id is `ami-` and 8 or 17 hexadecimal digits"));
             }
             return Image::Id(name);
@@ -244,7 +251,7 @@ impl Decoder<'_> {
         let Some((alias, parameter)) = images::ALIASES.iter().find(|(alias, _)| *alias == name) else {
             let detail = format!("`{name}` is neither an id (`ami-…`) nor an image that cloudscale knows");
             let hint = suggest::hint(&name, images::ALIASES.iter().map(|(alias, _)| *alias));
-            self.problems.push(fields.problem("image", "Unknown image", detail).hint(hint));
+            self.problems.push(fields.problem(key!(CLUSTER, "image"), "Unknown image", detail).hint(hint));
             return Image::Id(name);
         };
         let architecture = match (is_arm(instance_type), alias.starts_with("amazon")) {
@@ -256,11 +263,14 @@ impl Decoder<'_> {
     }
 
     fn user_data(&mut self, cluster: &str, fields: &Fields, port: u16) -> Option<super::model::UserData> {
-        let written = fields.text_written("user_data")?;
+        let written = fields.text_written(key!(CLUSTER, "user_data"))?;
         let file = self.folder.join(&written);
         if !file.is_file() {
-            let problem =
-                fields.problem("user_data", "The script is missing", format!("there is no file {}", file.display()));
+            let problem = fields.problem(
+                key!(CLUSTER, "user_data"),
+                "The script is missing",
+                format!("there is no file {}", file.display()),
+            );
             self.problems.push(problem.hint("paths are relative to the stack file"));
             return None;
         }
@@ -270,33 +280,39 @@ impl Decoder<'_> {
     }
 
     fn health_check(&mut self, fields: &Fields) -> HealthCheck {
-        let fields = fields.object("health_check", &HEALTH_CHECK);
-        let interval = fields.duration("interval");
+        let fields = fields.object(key!(CLUSTER, "health_check"), &HEALTH_CHECK);
+        let interval = fields.duration(key!(HEALTH_CHECK, "interval"));
         // AWS's default, shortened where the interval leaves less time.
         let timeout = Duration::from_secs(5).min(interval.saturating_sub(Duration::from_secs(1)));
         let check = HealthCheck {
-            path: fields.text("path"),
+            path: fields.text(key!(HEALTH_CHECK, "path")),
             interval,
-            timeout: fields.duration_written("timeout").unwrap_or(timeout),
-            healthy: fields.integer("healthy"),
-            unhealthy: fields.integer("unhealthy"),
-            codes: fields.text("codes"),
+            timeout: fields.duration_written(key!(HEALTH_CHECK, "timeout")).unwrap_or(timeout),
+            healthy: fields.integer(key!(HEALTH_CHECK, "healthy")),
+            unhealthy: fields.integer(key!(HEALTH_CHECK, "unhealthy")),
+            codes: fields.text(key!(HEALTH_CHECK, "codes")),
         };
-        let interval_is_sound = !fields.is_written("interval") || fields.duration_written("interval").is_some();
+        let interval_is_sound = !fields.is_written(key!(HEALTH_CHECK, "interval"))
+            || fields.duration_written(key!(HEALTH_CHECK, "interval")).is_some();
         if interval_is_sound && check.timeout >= check.interval {
             let detail =
                 format!("`timeout` ({:?}) must be shorter than `interval` ({:?})", check.timeout, check.interval);
-            self.problems.push(fields.problem("timeout", "The time limit is too long", detail));
+            self.problems.push(fields.problem(key!(HEALTH_CHECK, "timeout"), "The time limit is too long", detail));
         }
         if !check.path.starts_with('/') || check.path.len() > 1024 || check.path.contains(char::is_whitespace) {
             let detail = format!("`{}` is no path of at most 1024 characters", check.path);
-            self.problems.push(fields.problem("path", "Invalid path", detail).hint("for example `/health`"));
+            self.problems
+                .push(fields.problem(key!(HEALTH_CHECK, "path"), "Invalid path", detail).hint("for example `/health`"));
         }
         let bounds = check.codes.split([',', '-']).filter_map(|code| code.parse::<u16>().ok());
         let ranges_fall = check.codes.split(',').filter_map(|range| range.split_once('-')).any(|(from, to)| from > to);
         if bounds.into_iter().any(|code| !(200..500).contains(&code)) || ranges_fall {
             let detail = format!("`{}`: codes are from 200 to 499, and ranges rise", check.codes);
-            self.problems.push(fields.problem("codes", "Invalid status codes", detail).hint("for example `200-299`"));
+            self.problems.push(
+                fields
+                    .problem(key!(HEALTH_CHECK, "codes"), "Invalid status codes", detail)
+                    .hint("for example `200-299`"),
+            );
         }
         check
     }

@@ -1,8 +1,9 @@
 //! The load balancer's part of a stack: listeners, weighted routes, and how a cluster's instances share its requests.
 
-use super::language::{FIXED_RESPONSE, HTTPS, LOAD_BALANCER, WEIGHTED_ROUTE};
+use super::language::{CLUSTER, FIXED_RESPONSE, HTTPS, LOAD_BALANCER, STACK, WEIGHTED_ROUTE};
 use super::model::{Balancing, FixedResponse, Https, LoadBalancer, Provider, WeightedRoute};
 use super::routes::{self, Route};
+use crate::document::name::key;
 use crate::document::suggest;
 use crate::document::{Fields, scalar_text};
 use crate::problem::{Problem, Problems};
@@ -20,30 +21,32 @@ pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mu
         }
         return None;
     }
-    let load_balancer = fields.object("load_balancer", &LOAD_BALANCER);
-    let response = load_balancer.object("default", &FIXED_RESPONSE);
+    let load_balancer = fields.object(key!(STACK, "load_balancer"), &LOAD_BALANCER);
+    let response = load_balancer.object(key!(LOAD_BALANCER, "default"), &FIXED_RESPONSE);
     let default = FixedResponse {
-        status: response.integer("status"),
-        body: response.text("body"),
-        content_type: response.text("content_type"),
+        status: response.integer(key!(FIXED_RESPONSE, "status")),
+        body: response.text(key!(FIXED_RESPONSE, "body")),
+        content_type: response.text(key!(FIXED_RESPONSE, "content_type")),
     };
     if (300..400).contains(&default.status) {
         let detail = format!("a fixed response is 2xx, 4xx or 5xx, but here is {}", default.status);
-        problems.push(response.problem("status", "Invalid status code", detail));
+        problems.push(response.problem(key!(FIXED_RESPONSE, "status"), "Invalid status code", detail));
     }
     if default.body.len() > BODY_BYTES_MAX {
         let detail =
             format!("a fixed response has at most {BODY_BYTES_MAX} bytes, but here are {}", default.body.len());
-        problems.push(response.problem("body", "The body is too long", detail));
+        problems.push(response.problem(key!(FIXED_RESPONSE, "body"), "The body is too long", detail));
     }
-    let port = load_balancer.integer("port");
-    let https = load_balancer.object_written("https", &HTTPS).map(|fields| https(&fields, port, at, problems));
+    let port = load_balancer.integer(key!(LOAD_BALANCER, "port"));
+    let https = load_balancer
+        .object_written(key!(LOAD_BALANCER, "https"), &HTTPS)
+        .map(|fields| https(&fields, port, at, problems));
     Some(LoadBalancer { port, https, default })
 }
 
 /// Whether the stack is to have no load balancer.
 pub(super) fn is_none(stack: &Fields) -> bool {
-    stack.text_written("load_balancer").is_some_and(|word| word == "none")
+    stack.text_written(key!(STACK, "load_balancer")).is_some_and(|word| word == "none")
 }
 
 /// What a cluster without a load balancer may not say.
@@ -72,21 +75,23 @@ fn refuse(fields: &Fields, key: &str, problems: &mut Problems) {
 
 fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), problems: &mut Problems) -> Https {
     let https = Https {
-        certificate: fields.text("certificate"),
-        port: fields.integer("port"),
-        policy: fields.text("policy"),
-        redirect: fields.flag("redirect"),
+        certificate: fields.text(key!(HTTPS, "certificate")),
+        port: fields.integer(key!(HTTPS, "port")),
+        policy: fields.text(key!(HTTPS, "policy")),
+        redirect: fields.flag(key!(HTTPS, "redirect")),
     };
     if https.redirect && https.port == http_port {
         let detail = format!("HTTP, which leads to HTTPS, has port {http_port} already");
-        problems.push(fields.problem("port", "One port for two listeners", detail).hint("for example 80 and 443"));
+        problems.push(
+            fields.problem(key!(HTTPS, "port"), "One port for two listeners", detail).hint("for example 80 and 443"),
+        );
     }
     let place: Vec<_> = https.certificate.split(':').collect();
     if let ["arn", _, "acm", other, ..] = place[..]
         && other != region
     {
         let detail = format!("the certificate is in {other}, but the load balancer will be in {region}");
-        let problem = fields.problem("certificate", "The certificate is in another region", detail);
+        let problem = fields.problem(key!(HTTPS, "certificate"), "The certificate is in another region", detail);
         problems.push(problem.hint("request or import it in the stack's region, too"));
     }
     if provider == Provider::Local {
@@ -99,27 +104,33 @@ fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), 
 
 /// The routes that clusters share; their patterns come first among `routes`.
 pub(super) fn weighted_routes(fields: &Fields, routes: &mut Vec<Route>, problems: &mut Problems) -> Vec<WeightedRoute> {
-    let clusters: Vec<&str> = fields.map("clusters").iter().map(|entry| entry.key.as_str()).collect();
-    let entries = fields.map("routes").iter();
+    let clusters: Vec<&str> = fields.map(key!(STACK, "clusters")).iter().map(|entry| entry.key.as_str()).collect();
+    let entries = fields.map(key!(STACK, "routes")).iter();
     let route = |entry: &crate::document::yaml::Entry| {
         let fields = fields.of_inner(&entry.value, &WEIGHTED_ROUTE);
         let paths = routes::read(&fields, "paths", &format!("routes.{}", entry.key), routes, problems);
-        if paths.is_empty() && fields.list("paths").is_empty() && fields.is_written("paths") {
-            problems
-                .push(fields.problem("paths", "No paths", "a route needs a path").hint("for example `[\"/shop/*\"]`"));
+        if paths.is_empty()
+            && fields.list(key!(WEIGHTED_ROUTE, "paths")).is_empty()
+            && fields.is_written(key!(WEIGHTED_ROUTE, "paths"))
+        {
+            problems.push(
+                fields
+                    .problem(key!(WEIGHTED_ROUTE, "paths"), "No paths", "a route needs a path")
+                    .hint("for example `[\"/shop/*\"]`"),
+            );
         }
         WeightedRoute {
             name: entry.key.clone(),
             paths,
             weights: weights(&fields, &clusters, problems),
-            stickiness: fields.duration_written("stickiness"),
+            stickiness: fields.duration_written(key!(WEIGHTED_ROUTE, "stickiness")),
         }
     };
     entries.map(route).collect()
 }
 
 fn weights(fields: &Fields, clusters: &[&str], problems: &mut Problems) -> Vec<(String, u16)> {
-    let entries = fields.map("weights");
+    let entries = fields.map(key!(WEIGHTED_ROUTE, "weights"));
     let weight = |text: &str| text.parse::<u16>().ok();
     let mut weights = Vec::new();
     for entry in entries {
@@ -132,12 +143,14 @@ fn weights(fields: &Fields, clusters: &[&str], problems: &mut Problems) -> Vec<(
     }
     if weights.len() > CLUSTERS_PER_ROUTE_MAX {
         let detail = format!("{} clusters share the route, but {CLUSTERS_PER_ROUTE_MAX} can", weights.len());
-        problems.push(fields.problem("weights", "Too many clusters", detail));
+        problems.push(fields.problem(key!(WEIGHTED_ROUTE, "weights"), "Too many clusters", detail));
     }
-    if fields.is_written("weights") && weights.len() == entries.len() && weights.iter().all(|(_, weight)| *weight == 0)
+    if fields.is_written(key!(WEIGHTED_ROUTE, "weights"))
+        && weights.len() == entries.len()
+        && weights.iter().all(|(_, weight)| *weight == 0)
     {
         let detail = "no cluster has a weight above 0, so no request would be answered";
-        problems.push(fields.problem("weights", "Nobody serves the route", detail));
+        problems.push(fields.problem(key!(WEIGHTED_ROUTE, "weights"), "Nobody serves the route", detail));
     }
     weights
 }
@@ -145,14 +158,18 @@ fn weights(fields: &Fields, clusters: &[&str], problems: &mut Problems) -> Vec<(
 /// How the requests of a cluster are shared among its instances.
 pub(super) fn balancing(fields: &Fields, problems: &mut Problems) -> Balancing {
     let balancing = Balancing {
-        algorithm: fields.text("algorithm"),
-        stickiness: fields.duration_written("stickiness"),
-        slow_start: fields.duration_written("slow_start"),
-        deregistration_delay: fields.duration("deregistration_delay"),
+        algorithm: fields.text(key!(CLUSTER, "algorithm")),
+        stickiness: fields.duration_written(key!(CLUSTER, "stickiness")),
+        slow_start: fields.duration_written(key!(CLUSTER, "slow_start")),
+        deregistration_delay: fields.duration(key!(CLUSTER, "deregistration_delay")),
     };
     if balancing.slow_start.is_some() && balancing.algorithm != "round_robin" {
         let detail = format!("`slow_start` works with `round_robin` only, not with `{}`", balancing.algorithm);
-        problems.push(fields.problem("slow_start", "Slow start is not possible", detail).hint("remove one of the two"));
+        problems.push(
+            fields
+                .problem(key!(CLUSTER, "slow_start"), "Slow start is not possible", detail)
+                .hint("remove one of the two"),
+        );
     }
     balancing
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::language::STACK;
 use super::model::Provider;
 use crate::clock::speed::SPEED_MAX;
 use crate::document::Fields;
 use crate::document::grammar::Presence::{Default, Optional};
 use crate::document::grammar::{Key, Kind, Object, seconds};
+use crate::document::name::key;
 use crate::problem::{Problem, Problems};
 
 /// The key `local`.
@@ -90,14 +92,14 @@ impl std::fmt::Display for Local {
 
 /// What the stack says of it.
 pub(super) fn local(fields: &Fields, provider: Provider, problems: &mut Problems) -> Option<Local> {
-    let written = fields.object_written("local", &LOCAL)?;
+    let written = fields.object_written(key!(STACK, "local"), &LOCAL)?;
     if provider == Provider::Aws {
         let problem = Problem::warning("`local` does nothing on AWS", "its time goes as fast as everybody's");
-        problems.push(problem.at(fields.place("local")));
+        problems.push(problem.at(fields.place(key!(STACK, "local"))));
     }
     Some(Local {
-        speed: written.integer("speed"),
-        delays: Profile::parse(&written.text("delays")).unwrap_or_default(),
-        boot: written.duration_written("boot"),
+        speed: written.integer(key!(LOCAL, "speed")),
+        delays: Profile::parse(&written.text(key!(LOCAL, "delays"))).unwrap_or_default(),
+        boot: written.duration_written(key!(LOCAL, "boot")),
     })
 }

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::language::{CREATED_NETWORK, EXISTING_NETWORK, SSH};
+use super::language::{CREATED_NETWORK, EXISTING_NETWORK, SSH, STACK};
 use super::model::{Network, Ssh};
+use crate::document::name::key;
 use crate::document::{Fields, scalar_text};
 use crate::problem::Problems;
 
@@ -16,37 +17,44 @@ const ZONE_BITS: u32 = 3;
 
 /// What the stack says of its network.
 pub(super) fn network(fields: &Fields, problems: &mut Problems) -> Network {
-    let existing = fields.object("network", &EXISTING_NETWORK);
-    let created = fields.object("network", &CREATED_NETWORK);
-    if created.is_written("cidr") || created.is_written("zones") {
-        let (cidr, zones) = (created.text("cidr"), created.integer("zones"));
+    let existing = fields.object(key!(STACK, "network"), &EXISTING_NETWORK);
+    let created = fields.object(key!(STACK, "network"), &CREATED_NETWORK);
+    if created.is_written(key!(CREATED_NETWORK, "cidr")) || created.is_written(key!(CREATED_NETWORK, "zones")) {
+        let (cidr, zones) =
+            (created.text(key!(CREATED_NETWORK, "cidr")), created.integer(key!(CREATED_NETWORK, "zones")));
         if let Err(mistake) = check_cidr(&cidr, zones) {
-            problems.push(created.problem("cidr", "Invalid address range", mistake));
+            problems.push(created.problem(key!(CREATED_NETWORK, "cidr"), "Invalid address range", mistake));
         }
         return Network::Created { cidr, zones };
     }
-    if !(existing.is_written("vpc") || existing.is_written("subnets")) {
+    if !(existing.is_written(key!(EXISTING_NETWORK, "vpc")) || existing.is_written(key!(EXISTING_NETWORK, "subnets"))) {
         return Network::Default;
     }
-    let subnets: Vec<String> = existing.list("subnets").iter().filter_map(scalar_text).map(str::to_owned).collect();
+    let subnets: Vec<String> =
+        existing.list(key!(EXISTING_NETWORK, "subnets")).iter().filter_map(scalar_text).map(str::to_owned).collect();
     let mut distinct = subnets.clone();
     distinct.sort();
     distinct.dedup();
-    if existing.is_written("subnets") && (distinct.len() < 2 || distinct.len() < subnets.len()) {
-        let problem =
-            existing.problem("subnets", "Too few subnets", "a load balancer needs two different subnets or more");
+    if existing.is_written(key!(EXISTING_NETWORK, "subnets")) && (distinct.len() < 2 || distinct.len() < subnets.len())
+    {
+        let problem = existing.problem(
+            key!(EXISTING_NETWORK, "subnets"),
+            "Too few subnets",
+            "a load balancer needs two different subnets or more",
+        );
         problems.push(problem.hint("name subnets in at least two availability zones"));
     }
-    Network::Existing { vpc: existing.text("vpc"), subnets }
+    Network::Existing { vpc: existing.text(key!(EXISTING_NETWORK, "vpc")), subnets }
 }
 
 /// Who may log in. The whole internet may not: scanners find an open port 22 within minutes.
 pub(super) fn ssh(fields: &Fields, problems: &mut Problems) -> Option<Ssh> {
-    let fields = fields.object_written("ssh", &SSH)?;
-    let ssh = Ssh { key: fields.text("key"), cidr: fields.text("cidr") };
+    let fields = fields.object_written(key!(STACK, "ssh"), &SSH)?;
+    let ssh = Ssh { key: fields.text(key!(SSH, "key")), cidr: fields.text(key!(SSH, "cidr")) };
     match parse(&ssh.cidr) {
         Some((_, 0)) => {
-            let problem = fields.problem("cidr", "SSH would be open to the whole internet", format!("`{}`", ssh.cidr));
+            let problem =
+                fields.problem(key!(SSH, "cidr"), "SSH would be open to the whole internet", format!("`{}`", ssh.cidr));
             problems.push(problem.hint(
                 "write the address that you connect from: `curl https://checkip.amazonaws.com` tells it, `/32` ends it",
             ));
@@ -54,12 +62,12 @@ pub(super) fn ssh(fields: &Fields, problems: &mut Problems) -> Option<Ssh> {
         Some((address, prefix)) if address.checked_shl(prefix).unwrap_or(0) != 0 => {
             let first = Ipv4Addr::from(address >> (32 - prefix) << (32 - prefix));
             let detail = format!("`{}` does not start at its first address: write `{first}/{prefix}`", ssh.cidr);
-            problems.push(fields.problem("cidr", "Invalid address range", detail));
+            problems.push(fields.problem(key!(SSH, "cidr"), "Invalid address range", detail));
         }
         Some(_) => {}
-        None if fields.is_written("cidr") => {
+        None if fields.is_written(key!(SSH, "cidr")) => {
             let detail = format!("`{}` is no IPv4 address range", ssh.cidr);
-            problems.push(fields.problem("cidr", "Invalid address range", detail));
+            problems.push(fields.problem(key!(SSH, "cidr"), "Invalid address range", detail));
         }
         None => {}
     }

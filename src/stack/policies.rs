@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::language::{CUSTOM, CUSTOM_METRIC, SIMPLE_POLICY, STEP, STEP_POLICY, TARGET_TRACKING};
+use super::language::{AUTOSCALING, CUSTOM, CUSTOM_METRIC, SIMPLE_POLICY, STEP, STEP_POLICY, TARGET_TRACKING};
 use super::model::{Adjustment, Comparison, Metric, Policy, Step, Trigger};
+use crate::document::name::key;
 use crate::document::yaml::Value;
 use crate::document::{Fields, texts};
 use crate::problem::{Problem, Problems};
@@ -19,7 +20,7 @@ const DIMENSIONS_MAX: usize = 30;
 /// `routed`: whether the cluster's targets get requests; `cooldown`: the group's.
 pub fn policies(fields: &Fields, routed: bool, cooldown: Duration, problems: &mut Problems) -> Vec<Policy> {
     let mut policies: Vec<Policy> = Vec::new();
-    for node in fields.list("policies") {
+    for node in fields.list(key!(AUTOSCALING, "policies")) {
         let Value::Map(entries) = &node.value else { continue };
         let Some(entry) = entries.first() else { continue };
         let policy = match entry.key.as_str() {
@@ -49,24 +50,30 @@ pub fn policies(fields: &Fields, routed: bool, cooldown: Duration, problems: &mu
 
 fn target_tracking(fields: &Fields, problems: &mut Problems) -> Policy {
     let metric = metric(fields, problems);
-    let target = fields.number_written("target").unwrap_or_default();
-    if fields.is_written("target") && target <= 0.0 {
-        problems.push(fields.problem("target", "Invalid target", format!("a target is above 0, but here is {target}")));
+    let target = fields.number_written(key!(TARGET_TRACKING, "target")).unwrap_or_default();
+    if fields.is_written(key!(TARGET_TRACKING, "target")) && target <= 0.0 {
+        problems.push(fields.problem(
+            key!(TARGET_TRACKING, "target"),
+            "Invalid target",
+            format!("a target is above 0, but here is {target}"),
+        ));
     }
     if metric == Metric::Cpu && target > 100.0 {
         let problem = fields.problem(
-            "target",
+            key!(TARGET_TRACKING, "target"),
             "Target out of reach",
             format!("CPU never rises above 100 %, but the target is {target}"),
         );
         problems.push(problem.hint("for example 50"));
     }
     Policy::TargetTracking {
-        name: fields.text_written("name").unwrap_or_else(|| format!("target-tracking-{}", metric_name(&metric))),
+        name: fields
+            .text_written(key!(TARGET_TRACKING, "name"))
+            .unwrap_or_else(|| format!("target-tracking-{}", metric_name(&metric))),
         metric,
         target,
-        scale_in: fields.flag("scale_in"),
-        warmup: fields.duration_written("warmup"),
+        scale_in: fields.flag(key!(TARGET_TRACKING, "scale_in")),
+        warmup: fields.duration_written(key!(TARGET_TRACKING, "warmup")),
     }
 }
 
@@ -74,18 +81,22 @@ fn step_policy(fields: &Fields, problems: &mut Problems) -> Policy {
     let trigger = trigger(fields, problems);
     let mut kinds = Vec::new();
     let mut steps = Vec::new();
-    for step in fields.objects("steps", &STEP) {
+    for step in fields.objects(key!(STEP_POLICY, "steps"), &STEP) {
         let (kind, amount) = amount(&step, problems);
         kinds.extend(kind);
-        steps.push(Step { from: step.number_written("from"), to: step.number_written("to"), amount });
+        steps.push(Step {
+            from: step.number_written(key!(STEP, "from")),
+            to: step.number_written(key!(STEP, "to")),
+            amount,
+        });
     }
     let bounds = |step: &Fields| ["from", "to"].map(|key| step.is_written(key) == step.number_written(key).is_some());
-    let is_sound = fields.objects("steps", &STEP).iter().flat_map(bounds).all(|sound| sound);
-    if fields.is_written("steps")
+    let is_sound = fields.objects(key!(STEP_POLICY, "steps"), &STEP).iter().flat_map(bounds).all(|sound| sound);
+    if fields.is_written(key!(STEP_POLICY, "steps"))
         && is_sound
         && let Err(mistake) = check_steps(&steps)
     {
-        let problem = fields.problem("steps", "The steps do not fit together", mistake);
+        let problem = fields.problem(key!(STEP_POLICY, "steps"), "The steps do not fit together", mistake);
         problems.push(
             problem
                 .hint("bounds are relative to the threshold, e.g. `[{from: 0, to: 10, add: 1}, {from: 10, add: 2}]`"),
@@ -93,14 +104,18 @@ fn step_policy(fields: &Fields, problems: &mut Problems) -> Policy {
     }
     if kinds.iter().any(|kind| *kind != kinds[0]) {
         let detail = "all steps of a policy `add`, or all change by `percent`, or all `set` the capacity";
-        problems.push(fields.problem("steps", "Steps of different kinds", detail).hint("make two policies of them"));
+        problems.push(
+            fields
+                .problem(key!(STEP_POLICY, "steps"), "Steps of different kinds", detail)
+                .hint("make two policies of them"),
+        );
     }
     Policy::Step {
-        name: fields.text_written("name").unwrap_or_else(|| default_name("step", &trigger)),
+        name: fields.text_written(key!(STEP_POLICY, "name")).unwrap_or_else(|| default_name("step", &trigger)),
         adjustment: adjustment(fields, kinds.first().copied(), problems),
         steps,
-        aggregation: fields.text("aggregation"),
-        warmup: fields.duration_written("warmup"),
+        aggregation: fields.text(key!(STEP_POLICY, "aggregation")),
+        warmup: fields.duration_written(key!(STEP_POLICY, "warmup")),
         trigger,
     }
 }
@@ -109,10 +124,10 @@ fn simple_policy(fields: &Fields, cooldown: Duration, problems: &mut Problems) -
     let trigger = trigger(fields, problems);
     let (kind, amount) = amount(fields, problems);
     Policy::Simple {
-        name: fields.text_written("name").unwrap_or_else(|| default_name("simple", &trigger)),
+        name: fields.text_written(key!(SIMPLE_POLICY, "name")).unwrap_or_else(|| default_name("simple", &trigger)),
         adjustment: adjustment(fields, kind, problems),
         amount,
-        cooldown: fields.duration_written("cooldown").unwrap_or(cooldown),
+        cooldown: fields.duration_written(key!(SIMPLE_POLICY, "cooldown")).unwrap_or(cooldown),
         trigger,
     }
 }
@@ -136,9 +151,13 @@ fn amount(fields: &Fields, problems: &mut Problems) -> (Option<&'static str>, i3
 }
 
 fn adjustment(fields: &Fields, kind: Option<&str>, problems: &mut Problems) -> Adjustment {
-    let least = fields.integer_written("min_change");
-    if fields.is_written("min_change") && kind.is_some_and(|kind| kind != "percent") {
-        let problem = fields.problem("min_change", "Nothing to round", "`min_change` goes with `percent` only");
+    let least = fields.integer_written(key!(SIMPLE_POLICY, "min_change"));
+    if fields.is_written(key!(SIMPLE_POLICY, "min_change")) && kind.is_some_and(|kind| kind != "percent") {
+        let problem = fields.problem(
+            key!(SIMPLE_POLICY, "min_change"),
+            "Nothing to round",
+            "`min_change` goes with `percent` only",
+        );
         problems.push(problem.hint("remove `min_change`"));
     }
     match kind {
@@ -150,30 +169,33 @@ fn adjustment(fields: &Fields, kind: Option<&str>, problems: &mut Problems) -> A
 
 fn trigger(fields: &Fields, problems: &mut Problems) -> Trigger {
     let metric = metric(fields, problems);
-    let (above, below) = (fields.number_written("above"), fields.number_written("below"));
+    let (above, below) =
+        (fields.number_written(key!(SIMPLE_POLICY, "above")), fields.number_written(key!(SIMPLE_POLICY, "below")));
     let (comparison, threshold) = match (above, below) {
         (Some(threshold), None) => (Comparison::Above, threshold),
         (None, Some(threshold)) => (Comparison::Below, threshold),
         _ => {
-            if !fields.is_written("above") && !fields.is_written("below") || (above.is_some() && below.is_some()) {
+            if !fields.is_written(key!(SIMPLE_POLICY, "above")) && !fields.is_written(key!(SIMPLE_POLICY, "below"))
+                || (above.is_some() && below.is_some())
+            {
                 let problem = Problem::usage("No threshold", "the policy has exactly one of `above` and `below`");
                 problems.push(problem.at(fields.own_place()).hint("for example `above: 70`"));
             }
             (Comparison::Above, 0.0)
         }
     };
-    let period = fields.duration("period");
-    let evaluations: u32 = fields.integer("evaluations");
+    let period = fields.duration(key!(SIMPLE_POLICY, "period"));
+    let evaluations: u32 = fields.integer(key!(SIMPLE_POLICY, "evaluations"));
     if !period.as_secs().is_multiple_of(60) && ![10, 20, 30].contains(&period.as_secs()) {
         let problem = fields.problem(
-            "period",
+            key!(SIMPLE_POLICY, "period"),
             "Invalid period",
             format!("a period is 10s, 20s, 30s or whole minutes, but here is {period:?}"),
         );
         problems.push(problem.hint("EC2 and the load balancer publish once a minute: `60s`"));
     } else if period.saturating_mul(evaluations) > ALARM_WINDOW_MAX {
         problems.push(fields.problem(
-            "evaluations",
+            key!(SIMPLE_POLICY, "evaluations"),
             "The alarm looks back too far",
             "`period` × `evaluations` is at most one day",
         ));
@@ -216,20 +238,20 @@ fn check_steps(steps: &[Step]) -> Result<(), String> {
 }
 
 fn metric(fields: &Fields, problems: &mut Problems) -> Metric {
-    let custom = fields.object("metric", &CUSTOM);
-    if let Some(custom) = custom.object_written("custom", &CUSTOM_METRIC) {
-        if custom.map("dimensions").len() > DIMENSIONS_MAX {
+    let custom = fields.object(key!(SIMPLE_POLICY, "metric"), &CUSTOM);
+    if let Some(custom) = custom.object_written(key!(CUSTOM, "custom"), &CUSTOM_METRIC) {
+        if custom.map(key!(CUSTOM_METRIC, "dimensions")).len() > DIMENSIONS_MAX {
             let detail = format!("a metric has at most {DIMENSIONS_MAX} dimensions");
-            problems.push(custom.problem("dimensions", "Too many dimensions", detail));
+            problems.push(custom.problem(key!(CUSTOM_METRIC, "dimensions"), "Too many dimensions", detail));
         }
         return Metric::Custom {
-            namespace: custom.text("namespace"),
-            name: custom.text("name"),
-            dimensions: texts(custom.map("dimensions")),
-            statistic: custom.text("statistic"),
+            namespace: custom.text(key!(CUSTOM_METRIC, "namespace")),
+            name: custom.text(key!(CUSTOM_METRIC, "name")),
+            dimensions: texts(custom.map(key!(CUSTOM_METRIC, "dimensions"))),
+            statistic: custom.text(key!(CUSTOM_METRIC, "statistic")),
         };
     }
-    match fields.text("metric").as_str() {
+    match fields.text(key!(SIMPLE_POLICY, "metric")).as_str() {
         "network_in" => Metric::NetworkIn,
         "network_out" => Metric::NetworkOut,
         "requests_per_target" => Metric::RequestsPerTarget,

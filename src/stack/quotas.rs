@@ -3,10 +3,12 @@
 //! The figures are AWS's defaults (user guides of Elastic Load Balancing and EC2 Auto Scaling, "Quotas", read 2026-09); the
 //! stack's `quotas` say what the account really has. AWS sets the quota of vCPUs for each account, so it has no default.
 
+use super::language::STACK;
 use super::model::{Autoscaling, Capacity, Cluster, Stack};
 use crate::catalog::instance_types::standard_vcpus;
 use crate::document::Fields;
 use crate::document::grammar::{Key, Kind, Object, Presence};
+use crate::document::name::key;
 use crate::problem::{Problem, Problems};
 
 const RULES: &str = "Rules per Application Load Balancer";
@@ -42,7 +44,7 @@ const fn quota(name: &'static str, presence: Presence, about: &'static str) -> K
 
 /// The quotas that a stack is beyond.
 pub fn check(fields: &Fields, stack: &Stack) -> Problems {
-    let quotas = fields.object("quotas", &QUOTAS);
+    let quotas = fields.object(key!(STACK, "quotas"), &QUOTAS);
     let group = |cluster: &'_ Cluster| match &cluster.capacity {
         Capacity::Group(group) => Some((cluster.name.clone(), group.clone())),
         Capacity::Fleet { .. } => None,

@@ -8,8 +8,9 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::language::SECRET_VARIABLE;
+use super::language::{SECRET_VARIABLE, STACK};
 use super::model::Variable;
+use crate::document::name::key;
 use crate::document::yaml::{self, Entry, Node, Value};
 use crate::document::{Fields, scalar_text, suggest};
 use crate::problem::{Place, Problem, Problems, Source};
@@ -35,7 +36,7 @@ pub struct Given {
 
 /// The values of the variables of a stack file.
 pub fn variables(fields: &Fields, given: &Given, problems: &mut Problems) -> BTreeMap<String, Variable> {
-    let entries = fields.map("variables");
+    let entries = fields.map(key!(STACK, "variables"));
     let names = || entries.iter().map(|entry| entry.key.as_str());
     let unknown = |(name, option): (&String, String)| {
         let detail = format!("{option}: the stack has no variable `{name}`");
@@ -63,10 +64,10 @@ fn plain(entry: &Entry, given: &Given) -> String {
 fn secret(fields: &Fields, entry: &Entry, given: &Given, problems: &mut Problems) -> Secret {
     let name = &entry.key;
     let declared = fields.of_inner(&entry.value, &SECRET_VARIABLE);
-    if declared.is_written("secret") && !declared.flag("secret") {
+    if declared.is_written(key!(SECRET_VARIABLE, "secret")) && !declared.flag(key!(SECRET_VARIABLE, "secret")) {
         let detail = format!("`{name}` is neither a secret nor has it a value");
         problems.push(
-            declared.problem("secret", "A variable without a value", detail).hint(format!(
+            declared.problem(key!(SECRET_VARIABLE, "secret"), "A variable without a value", detail).hint(format!(
                 "write `{name}: VALUE`, or `{name}: {{secret: true}}` for a value that nobody shall see"
             )),
         );

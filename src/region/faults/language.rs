@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::rules::{Fault, Faults, Operations, Rule, When};
 use crate::document::grammar::Presence::{Default, Optional, Required};
 use crate::document::grammar::{Key, Kind, Object, Presence};
+use crate::document::name::key;
 use crate::document::yaml;
 use crate::document::{Document, Fields, scalar_text};
 use crate::problem::{Problems, Source};
@@ -99,8 +100,12 @@ fn parse(source: Arc<Source>, path: &Path) -> Result<Faults, Problems> {
     let fields = document.fields();
     let faults = Faults {
         file: path.to_owned(),
-        seed: fields.integer("seed"),
-        rules: fields.objects("faults", &FAULT).iter().map(|fields| rule(fields, &mut problems)).collect(),
+        seed: fields.integer(key!(FAULTS, "seed")),
+        rules: fields
+            .objects(key!(FAULTS, "faults"), &FAULT)
+            .iter()
+            .map(|fields| rule(fields, &mut problems))
+            .collect(),
     };
     if problems.has_errors() {
         problems.0.sort_by_key(|problem| problem.place.as_ref().map(|place| place.bytes.start));
@@ -115,17 +120,17 @@ fn rule(fields: &Fields<'_>, problems: &mut Problems) -> Rule {
     let zoned = matches!(fault, Fault::NoCapacity(_));
     for (key, applies) in [("for", lasts), ("zones", zoned)] {
         if fields.is_written(key) && !applies {
-            let detail = format!("`{key}` means nothing to the fault `{}`", fields.text("fault"));
+            let detail = format!("`{key}` means nothing to the fault `{}`", fields.text(key!(FAULT, "fault")));
             problems.push(fields.problem(key, "A key without effect", detail).hint(format!("remove `{key}`")));
         }
     }
-    let texts = fields.list("on").iter().filter_map(scalar_text);
+    let texts = fields.list(key!(FAULT, "on")).iter().filter_map(scalar_text);
     Rule { fault, operations: Operations::matching(texts), when: when(fields, problems) }
 }
 
 fn fault(fields: &Fields<'_>) -> Fault {
-    let lasts: Duration = fields.duration("for");
-    match fields.text("fault").as_str() {
+    let lasts: Duration = fields.duration(key!(FAULT, "for"));
+    match fields.text(key!(FAULT, "fault")).as_str() {
         "throttle" => Fault::Throttle,
         "http_429" => Fault::Http429,
         "http_503" => Fault::Http503,
@@ -133,9 +138,9 @@ fn fault(fields: &Fields<'_>) -> Fault {
         "reset_after" => Fault::ResetAfter,
         "no_answer" => Fault::NoAnswer,
         "slow" => Fault::Slow(lasts),
-        "no_capacity" => {
-            Fault::NoCapacity(fields.list("zones").iter().filter_map(scalar_text).map(str::to_owned).collect())
-        }
+        "no_capacity" => Fault::NoCapacity(
+            fields.list(key!(FAULT, "zones")).iter().filter_map(scalar_text).map(str::to_owned).collect(),
+        ),
         "in_use" => Fault::InUse,
         "unknown_id" => Fault::UnknownId(lasts),
         "stale_list" => Fault::StaleList(lasts),
@@ -150,19 +155,26 @@ fn when(fields: &Fields<'_>, problems: &mut Problems) -> When {
         let detail = format!("`{first}` and `{second}` both say which calls are struck");
         problems.push(fields.problem(second, "Keys that exclude each other", detail).hint("keep one of them"));
     }
-    if let Some(probability) = fields.number_written("probability") {
+    if let Some(probability) = fields.number_written(key!(FAULT, "probability")) {
         if !(0.0..=1.0).contains(&probability) {
             let detail = format!("`probability` is {probability}, but must be from 0 to 1");
-            problems.push(fields.problem("probability", "Invalid value", detail).hint("`0.2` is one call in five"));
+            problems.push(
+                fields.problem(key!(FAULT, "probability"), "Invalid value", detail).hint("`0.2` is one call in five"),
+            );
         }
         return When::Chance(probability);
     }
-    if let Some(times) = fields.integer_written("times") {
+    if let Some(times) = fields.integer_written(key!(FAULT, "times")) {
         return When::First(times);
     }
-    if fields.is_written("calls") {
+    if fields.is_written(key!(FAULT, "calls")) {
         return When::Calls(
-            fields.list("calls").iter().filter_map(scalar_text).filter_map(|text| text.parse().ok()).collect(),
+            fields
+                .list(key!(FAULT, "calls"))
+                .iter()
+                .filter_map(scalar_text)
+                .filter_map(|text| text.parse().ok())
+                .collect(),
         );
     }
     When::Always
