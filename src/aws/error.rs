@@ -15,7 +15,7 @@ pub trait CallError: Send {
     /// AWS's code, e.g. `InvalidGroup.Duplicate`; `None` where no answer came.
     fn code(&self) -> Option<&str>;
     /// The problem to show: `call` is `ec2:RunInstances`, `resource` is what it was about.
-    fn problem(&self, call: &str, resource: &str) -> Problem;
+    fn problem(&self, call: &str, resource: impl AsRef<str>) -> Problem;
 
     /// AWS's own words; `None` where no answer came.
     fn message(&self) -> Option<&str>;
@@ -44,7 +44,8 @@ where
         self.as_service_error().and_then(ProvideErrorMetadata::message)
     }
 
-    fn problem(&self, call: &str, resource: &str) -> Problem {
+    fn problem(&self, call: &str, resource: impl AsRef<str>) -> Problem {
+        let resource = resource.as_ref();
         match self {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();

@@ -15,11 +15,11 @@ use crate::catalog::prices;
 use crate::chaos::strike;
 use crate::document::suggest;
 use crate::engine::Engine;
-use crate::engine::price;
 use crate::problem::{Problem, Problems};
 use crate::resource::context::interrupted;
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
+use crate::resources::price;
 use crate::result::record::{Cloud, Cost, Images, InstanceSpan, Metrics, RunResult, TargetResult};
 use crate::stack::model::{Provider, Stack};
 
@@ -223,6 +223,7 @@ fn answers(target: &TargetResult) -> u64 {
 mod tests {
     use super::*;
     use crate::benchmark::scenario::TargetChoice;
+    use crate::resource::status::ClusterKind;
     use crate::resource::status::InstanceStatus;
     use crate::stack::{self, Overrides};
 
@@ -245,7 +246,7 @@ mod tests {
     fn status(health: &str) -> Status {
         let cluster = |name: &str| ClusterStatus {
             name: name.into(),
-            kind: "fleet".into(),
+            kind: ClusterKind::Fixed,
             instance_type: "t2.large".into(),
             min: 2,
             max: 2,

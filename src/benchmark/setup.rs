@@ -39,7 +39,7 @@ fn clusters(status: &Status) -> Vec<ClusterSetup> {
     let clusters = status.clusters.iter().map(|cluster| ClusterSetup {
         name: cluster.name.clone(),
         instance_type: cluster.instance_type.clone(),
-        kind: cluster.kind.clone(),
+        kind: cluster.kind,
         targets: targets(&cluster.instances),
     });
     clusters.collect()

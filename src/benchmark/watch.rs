@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, speed};
 use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
+use crate::cloud::state::{InstanceState, TargetState};
 use crate::engine::Engine;
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::result::record::{CapacityPoint, Cloud, CloudEvent, InstanceSpan};
@@ -97,8 +98,8 @@ impl Looks {
             at: 0.0,
             cluster: cluster.name.clone(),
             desired: cluster.desired,
-            running: count(|instance| instance.state == "running"),
-            healthy: count(|instance| instance.health == "healthy"),
+            running: count(|instance| instance.state == InstanceState::Running),
+            healthy: count(|instance| instance.health == TargetState::Healthy),
         };
         let before = self.points.iter().rev().find(|(_, before)| before.cluster == cluster.name);
         if before.is_none_or(|(_, before)| *before != point) {
@@ -107,7 +108,7 @@ impl Looks {
     }
 
     fn add_instance(&mut self, at: Timestamp, since: Duration, cluster: &ClusterStatus, instance: &InstanceStatus) {
-        let healthy = instance.health == "healthy";
+        let healthy = instance.health == TargetState::Healthy;
         let span = self.spans.entry(instance.id.clone()).or_insert_with(|| Span {
             cluster: cluster.name.clone(),
             instance_type: cluster.instance_type.clone(),
@@ -171,7 +172,7 @@ impl Looks {
             cluster: activity.cluster.clone(),
             what: activity.description.clone(),
             cause: activity.cause.clone(),
-            status: activity.status.clone(),
+            status: activity.status.to_string(),
         });
         Cloud {
             capacity: capacity.collect(),
@@ -185,6 +186,7 @@ impl Looks {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::resource::status::ClusterKind;
 
     pub fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).expect("a time")
@@ -201,7 +203,7 @@ pub(super) mod tests {
         };
         let cluster = ClusterStatus {
             name: "web".into(),
-            kind: "group".into(),
+            kind: ClusterKind::Group,
             instance_type: "t2.large".into(),
             min: 1,
             max: 4,

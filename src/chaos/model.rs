@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::cloud::state::{InstanceState, TargetState};
 use crate::document::suggest;
 use crate::problem::Problem;
 use crate::region::ec2::processes::Disturbance;
@@ -102,7 +103,8 @@ fn clusters<'a>(status: &'a Status, named: Option<&str>) -> Result<Vec<&'a Clust
 
 fn serving(cluster: &ClusterStatus) -> impl Iterator<Item = Victim> {
     let serves = |instance: &&InstanceStatus| {
-        instance.state == "running" && (instance.health == "healthy" || cluster.target_group.is_none())
+        instance.state == InstanceState::Running
+            && (instance.health == TargetState::Healthy || cluster.target_group.is_none())
     };
     cluster.instances.iter().filter(serves).map(|instance| Victim {
         instance: instance.id.clone(),
@@ -114,6 +116,7 @@ fn serving(cluster: &ClusterStatus) -> impl Iterator<Item = Victim> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::status::ClusterKind;
     use crate::resource::status::TargetGroupStatus;
 
     fn status() -> Status {
@@ -127,7 +130,7 @@ mod tests {
         };
         let cluster = |name: &str, instances: &[(&str, &str, &str)]| ClusterStatus {
             name: name.into(),
-            kind: "group".into(),
+            kind: ClusterKind::Group,
             instance_type: "t2.large".into(),
             min: 1,
             max: 4,

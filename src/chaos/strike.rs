@@ -26,7 +26,7 @@ pub fn check(kind: Kind, provider: Provider) -> Result<(), Problem> {
 /// A call that fails.
 pub async fn terminate(engine: &Engine, instances: &[String]) -> Result<(), Problem> {
     let call = engine.clients().ec2.terminate_instances().set_instance_ids(Some(instances.to_vec())).send().await;
-    call.map(drop).map_err(|error| error.problem("ec2:TerminateInstances", &instances.join(", ")))
+    call.map(drop).map_err(|error| error.problem("ec2:TerminateInstances", instances.join(", ")))
 }
 
 /// Strikes once.

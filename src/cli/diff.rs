@@ -6,6 +6,9 @@ use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::engine::offline;
 use crate::engine::plan_file::PlanFile;
 use crate::exit::Exit;
+use crate::resource::change::Change;
+use crate::resource::running::Running;
+use crate::resources::{TYPES, provider};
 use crate::ui::plan::render;
 
 /// Show what `up` would do
@@ -29,7 +32,9 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let report = if args.offline {
-        offline::plan(&stack_file::drafted(&args.stack, session)?)?
+        let stack = stack_file::drafted(&args.stack, session)?;
+        let outlook = |changes: &[Change]| provider::outlook(Some(&stack), &Running::default(), changes);
+        offline::plan(&stack, TYPES, &provider::undeployed(&stack), outlook)?
     } else {
         let stack = stack_file::load(&args.stack, session)?;
         let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;

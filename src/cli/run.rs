@@ -11,12 +11,12 @@ use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::aws::clients::Clients;
 use crate::benchmark::scenario::Scenario;
 use crate::engine::Engine;
-use crate::engine::price;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::region::daemon;
 use crate::resource::event::Sink;
 use crate::resource::provider::Wait;
+use crate::resources::price;
 use crate::stack::model::{Provider, Stack};
 
 /// Bring a stack up, load it, report, and take it down again

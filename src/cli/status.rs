@@ -16,7 +16,7 @@ use crate::observe::follow::Follower;
 use crate::observe::look::Cadence;
 use crate::observe::model::ClusterView;
 use crate::problem::{Problem, Problems};
-use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
+use crate::resource::status::{ClusterKind, ClusterStatus, InstanceStatus, Status};
 use crate::resources::by_name;
 use crate::ui::events;
 use crate::ui::table::table;
@@ -154,10 +154,14 @@ fn text(status: &Status, now: Timestamp, width: u16) -> String {
 }
 
 fn cluster_row(cluster: &ClusterStatus) -> Vec<String> {
-    let range = if cluster.kind == "fleet" { "fixed".to_owned() } else { format!("{}–{}", cluster.min, cluster.max) };
+    let range = if cluster.kind == ClusterKind::Fixed {
+        "fixed".to_owned()
+    } else {
+        format!("{}–{}", cluster.min, cluster.max)
+    };
     vec![
         cluster.name.clone(),
-        cluster.kind.clone(),
+        cluster.kind.to_string(),
         cluster.instance_type.clone(),
         range,
         cluster.desired.to_string(),
@@ -168,14 +172,14 @@ fn cluster_row(cluster: &ClusterStatus) -> Vec<String> {
 fn instance_row(cluster: &ClusterStatus, instance: &InstanceStatus) -> Vec<String> {
     let health = match &instance.reason {
         Some(reason) => format!("{}: {reason}", instance.health),
-        None => instance.health.clone(),
+        None => instance.health.to_string(),
     };
     vec![
         instance.id.clone(),
         cluster.name.clone(),
         instance.az.clone(),
         instance.address.clone().unwrap_or_default(),
-        instance.state.clone(),
+        instance.state.to_string(),
         health,
     ]
 }

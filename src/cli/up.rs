@@ -7,8 +7,8 @@ use super::WaitArg;
 use super::changes::{self, ChangeArgs};
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::engine::plan_file::PlanFile;
-use crate::engine::price;
 use crate::exit::Exit;
+use crate::resources::price;
 
 /// Make the cloud what the stack says; wait until it serves
 #[derive(Debug, clap::Args)]

@@ -12,6 +12,7 @@ use crate::document::{recovery, yaml};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems, Severity};
 use crate::region::faults::language::{self as faults, FAULTS};
+use crate::resource::status::ClusterKind;
 use crate::stack::language::STACK;
 use crate::stack::model::{Capacity, Stack};
 
@@ -49,7 +50,7 @@ struct Summary {
 struct ClusterSummary {
     name: String,
     /// `fleet` or `group`
-    kind: &'static str,
+    kind: ClusterKind,
     instance_type: String,
     min: u32,
     max: u32,
@@ -198,8 +199,8 @@ fn lines(stack: &Stack, warnings: &Problems) -> Vec<String> {
 fn summary(stack: &Stack) -> Summary {
     let cluster = |cluster: &crate::stack::model::Cluster| {
         let (kind, min, max) = match &cluster.capacity {
-            Capacity::Fleet { instances, .. } => ("fleet", *instances, *instances),
-            Capacity::Group(group) => ("group", group.min, group.max),
+            Capacity::Fleet { instances, .. } => (ClusterKind::Fixed, *instances, *instances),
+            Capacity::Group(group) => (ClusterKind::Group, group.min, group.max),
         };
         let (name, instance_type) = (cluster.name.clone(), cluster.instance_type.clone());
         ClusterSummary { name, kind, instance_type, min, max, routes: cluster.routes.clone() }

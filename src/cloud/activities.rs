@@ -5,6 +5,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::state::ActivityStatus;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
@@ -20,7 +21,7 @@ pub struct Activity {
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
     /// `Successful`
-    pub status: String,
+    pub status: ActivityStatus,
     /// `Launching a new EC2 instance: i-0123456789abcdef0`
     pub description: String,
     /// Which alarm, which health check, which user; and why it failed.
@@ -56,7 +57,7 @@ fn read(cluster: &str, activity: &Api) -> Option<Activity> {
         cluster: cluster.to_owned(),
         started: activity.start_time().and_then(time)?,
         ended: activity.end_time().and_then(time),
-        status: activity.status_code().map_or("unknown", |status| status.as_str()).to_owned(),
+        status: ActivityStatus::from(activity.status_code().map_or("unknown", |status| status.as_str())),
         description: activity.description().unwrap_or_default().to_owned(),
         cause: cause.collect::<Vec<_>>().join(" "),
         message: activity.status_message().filter(|text| !text.is_empty()).map(str::to_owned),

@@ -1,7 +1,8 @@
 //! The health of targets, as Elastic Load Balancing tells it.
 
-use aws_sdk_elasticloadbalancingv2::types::{TargetHealthDescription, TargetHealthStateEnum};
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
 
+use super::state::TargetState;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
@@ -9,7 +10,7 @@ use crate::problem::Problem;
 /// A target's state in its target group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    pub state: TargetHealthStateEnum,
+    pub state: TargetState,
     /// `Target.ResponseCodeMismatch`
     pub reason: Option<String>,
     /// "Health checks failed with these codes: [502]"
@@ -19,25 +20,25 @@ pub struct Health {
 impl Health {
     pub fn of(description: &TargetHealthDescription) -> Self {
         let health = description.target_health();
-        let unknown = || TargetHealthStateEnum::from("unknown");
         Self {
-            state: health.and_then(|health| health.state()).cloned().unwrap_or_else(unknown),
+            state: TargetState::from(
+                health.and_then(|health| health.state()).map_or("unknown", |state| state.as_str()),
+            ),
             reason: health.and_then(|health| health.reason()).map(|reason| reason.as_str().to_owned()),
             description: health.and_then(|health| health.description()).map(str::to_owned),
         }
     }
 
     pub fn is_healthy(&self) -> bool {
-        self.state == TargetHealthStateEnum::Healthy
+        self.state == TargetState::Healthy
     }
 
-    /// Also while it drains.
     pub fn is_unhealthy(&self) -> bool {
-        matches!(self.state, TargetHealthStateEnum::Unhealthy | TargetHealthStateEnum::UnhealthyDraining)
+        self.state.is_unhealthy()
     }
 
     pub fn is_draining(&self) -> bool {
-        self.state == TargetHealthStateEnum::Draining
+        self.state == TargetState::Draining
     }
 
     /// "unhealthy: Health checks failed with these codes: [502]"

@@ -64,7 +64,7 @@ async fn parameter_values(clients: &Clients, mut names: Vec<String>) -> Result<B
     let mut values = BTreeMap::new();
     for names in names.chunks(NAMES_PER_CALL) {
         let call = clients.ssm.get_parameters().set_names(Some(names.to_vec())).send().await;
-        let answer = call.map_err(|error| error.problem("ssm:GetParameters", &names.join(", ")))?;
+        let answer = call.map_err(|error| error.problem("ssm:GetParameters", names.join(", ")))?;
         let found = answer.parameters.unwrap_or_default().into_iter();
         values.extend(found.filter_map(|parameter| Some((parameter.name?, parameter.value?))));
     }

@@ -3,6 +3,7 @@
 //! No resource type is named here: each declares in its own file how it is listed ([`listing::Listing`]).
 
 pub mod activities;
+pub mod address;
 pub mod console;
 pub mod discover;
 pub mod expiry;
@@ -10,4 +11,5 @@ pub mod health;
 pub mod image;
 pub mod lease;
 pub mod snapshot;
+pub mod state;
 pub mod tags;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::address::Address;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::problem::Problem;
@@ -20,12 +21,17 @@ pub const VERSION: &str = "cloudscale:version";
 pub type Tags = BTreeMap<String, String>;
 
 /// The tags of a resource.
-pub fn of(stack: &str, address: &str, spec: &str, user: &Tags) -> Tags {
+pub fn of(stack: &str, address: &Address, spec: &str, user: &Tags) -> Tags {
     let mut tags = user.clone();
     tags.insert(STACK.to_owned(), stack.to_owned());
-    tags.insert(ADDRESS.to_owned(), address.to_owned());
+    tags.insert(ADDRESS.to_owned(), address.to_string());
     tags.insert(SPEC.to_owned(), spec.to_owned());
     tags
+}
+
+/// The address that they carry.
+pub fn address(tags: &Tags) -> Option<Address> {
+    tags.get(ADDRESS).map(Address::parse)
 }
 
 /// Whether they are those of something taken over that no `up` has changed since.
@@ -91,14 +97,14 @@ pub fn not_ours(kind: &str, name: &str) -> Problem {
     )
 }
 
-/// Writes tags onto a resource of Elastic Load Balancing.
-pub async fn write_elb(clients: &Clients, address: &str, arn: &str, tags: &Tags) -> Result<(), Problem> {
+/// Writes tags onto a resource of Elastic Load Balancing; `about` names it in a problem.
+pub async fn write_elb(clients: &Clients, about: impl AsRef<str>, arn: &str, tags: &Tags) -> Result<(), Problem> {
     let call = clients.elb.add_tags().resource_arns(arn).set_tags(Some(to_elb(tags))).send().await;
-    call.map(|_| ()).map_err(|error| error.problem("elasticloadbalancing:AddTags", address))
+    call.map(|_| ()).map_err(|error| error.problem("elasticloadbalancing:AddTags", about))
 }
 
-/// Writes tags onto an Auto Scaling group.
-pub async fn write_group(clients: &Clients, address: &str, name: &str, tags: &Tags) -> Result<(), Problem> {
+/// Writes tags onto an Auto Scaling group; `about` names it in a problem.
+pub async fn write_group(clients: &Clients, about: impl AsRef<str>, name: &str, tags: &Tags) -> Result<(), Problem> {
     let call = clients.autoscaling.create_or_update_tags().set_tags(Some(to_group(name, tags))).send().await;
-    call.map(|_| ()).map_err(|error| error.problem("autoscaling:CreateOrUpdateTags", address))
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:CreateOrUpdateTags", about))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, Plan, no_such_cluster, stopped};
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::listing::Depth;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Action;
@@ -19,7 +20,7 @@ pub struct Adoption {
     cluster: String,
     existing: Vec<Existing>,
     /// (address, name) of what is taken over; what is the stack's already is not among them.
-    pub taken: Vec<(String, String)>,
+    pub taken: Vec<(Address, String)>,
     found: Vec<Arc<dyn Adoptee>>,
 }
 
@@ -58,7 +59,7 @@ impl Engine {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let taken = found.iter().map(|found| (found.address().to_owned(), found.name().to_owned())).collect();
+        let taken = found.iter().map(|found| (found.address().clone(), found.name().to_owned())).collect();
         Ok(Adoption { plan, cluster: cluster.to_owned(), existing: existing.to_vec(), taken, found })
     }
 
@@ -100,7 +101,7 @@ impl Engine {
 
 /// What the stack wants that this cannot become.
 fn not_kept(found: &dyn Adoptee, plan: &Plan) -> Option<Problem> {
-    let change = plan.report.changes.iter().find(|change| change.address == found.address())?;
+    let change = plan.report.changes.iter().find(|change| change.address == *found.address())?;
     if change.action != Action::Replace {
         return None;
     }

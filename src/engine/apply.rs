@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 use super::diff::Node;
 use super::scheduler::Schedule;
 use crate::clock;
+use crate::cloud::address::Address;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Action;
-use crate::resource::cluster_prefix;
 use crate::resource::context::{ActionContext, Operation, interrupted};
 use crate::resource::event::{Event, seconds};
 
@@ -81,15 +81,15 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
 }
 
 /// What is deleted: addresses with whether it was replaced by another at the same address, which stays.
-struct Gone<'a>(BTreeSet<(&'a str, bool)>, BTreeMap<&'a str, &'a str>);
+struct Gone<'a>(BTreeSet<(&'a Address, bool)>, BTreeMap<&'a Address, &'static str>);
 
 impl<'a> Gone<'a> {
     fn of(nodes: &'a [Node]) -> Self {
         let kept = nodes.iter().filter(|node| node.wanted.is_some() && node.live.is_some());
-        let kept: BTreeSet<_> = kept.map(|node| node.change.address.as_str()).collect();
+        let kept: BTreeSet<_> = kept.map(|node| &node.change.address).collect();
         let gone = nodes.iter().filter(|node| matches!(node.change.action, Action::Delete | Action::Replace));
         let gone: Vec<_> = gone.collect();
-        let address = |node: &&'a Node| node.change.address.as_str();
+        let address = |node: &&'a Node| &node.change.address;
         let replaced = |node: &&'a Node| node.wanted.is_none() && kept.contains(address(node));
         let kinds = gone.iter().map(|node| (address(node), node.face.kind())).collect();
         Self(gone.iter().map(|node| (address(node), replaced(node))).collect(), kinds)
@@ -106,18 +106,18 @@ fn goes_with_another(gone: &Gone<'_>, node: &Node) -> bool {
 
 /// For each step, the steps before it.
 fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
-    let mut at = BTreeMap::<&str, Vec<usize>>::new();
+    let mut at = BTreeMap::<&Address, Vec<usize>>::new();
     for (index, step) in steps.iter().enumerate() {
-        at.entry(nodes[step.node].change.address.as_str()).or_default().push(index);
+        at.entry(&nodes[step.node].change.address).or_default().push(index);
     }
     let mut forward = BTreeMap::<&str, Vec<usize>>::new();
     for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.phase == Phase::Apply) {
-        if let Some(cluster) = cluster_prefix(&nodes[step.node].change.address) {
+        if let Some(cluster) = nodes[step.node].change.address.cluster() {
             forward.entry(cluster).or_default().push(index);
         }
     }
     let mut before = vec![Vec::new(); steps.len()];
-    let steps_at = |address: &str| at.get(address).into_iter().flatten().copied();
+    let steps_at = |address: &Address| at.get(address).into_iter().flatten().copied();
     for (index, step) in steps.iter().enumerate() {
         let node = &nodes[step.node];
         if step.phase == Phase::Apply {
@@ -130,7 +130,7 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
                 .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].phase == Phase::Apply));
             // Where a fleet becomes a group or the other way round, what serves goes last.
             if node.change.action == Action::Delete && node.face.prunes() {
-                let successors = cluster_prefix(&node.change.address).and_then(|cluster| forward.get(cluster));
+                let successors = node.change.address.cluster().and_then(|cluster| forward.get(cluster));
                 before[index].extend(successors.into_iter().flatten());
             }
         }
@@ -288,7 +288,9 @@ mod tests {
     fn precedes(nodes: &[Node], first: (&str, Phase), then: (&str, Phase)) -> bool {
         let steps = steps(nodes);
         let at = |(address, phase): (&str, Phase)| {
-            let found = steps.iter().position(|step| nodes[step.node].change.address == address && step.phase == phase);
+            let found = steps
+                .iter()
+                .position(|step| nodes[step.node].change.address.as_str() == address && step.phase == phase);
             found.unwrap_or_else(|| panic!("{address} has no step {phase:?}"))
         };
         let before = edges(nodes, &steps);
@@ -306,7 +308,7 @@ mod tests {
     impl crate::resource::event::Sink for Skipped {
         fn event(&self, event: Event) {
             if let Event::ActionSkipped { address, .. } = event {
-                self.0.lock().unwrap().push(address);
+                self.0.lock().unwrap().push(address.to_string());
             }
         }
     }
@@ -319,12 +321,14 @@ mod tests {
         let sink = Arc::new(Skipped::default());
         let run = Operation::new(clients, "web", sink.clone(), Default::default(), std::time::Duration::ZERO);
         let listener = |phase| {
-            let is_it =
-                |step: &Step| nodes[step.node].change.address == "load_balancer.listener" && step.phase == phase;
+            let is_it = |step: &Step| {
+                nodes[step.node].change.address.as_str() == "load_balancer.listener" && step.phase == phase
+            };
             steps.iter().position(is_it).expect("the listener is replaced")
         };
         let both = [listener(Phase::Apply), listener(Phase::Delete)];
-        let group = steps.iter().position(|step| nodes[step.node].change.address.ends_with("security_group")).unwrap();
+        let group =
+            steps.iter().position(|step| nodes[step.node].change.address.kind() == Some("security_group")).unwrap();
         let mut application = Application {
             run: &run,
             nodes: nodes.into(),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problems;
@@ -36,15 +37,15 @@ pub struct Node {
 
 impl Node {
     /// Addresses that must be there before this one.
-    pub fn needs(&self) -> impl Iterator<Item = &str> {
+    pub fn needs(&self) -> impl Iterator<Item = &Address> {
         let wanted = self.wanted.iter();
-        wanted.flat_map(|wanted| wanted.fields.references().chain(wanted.after.iter().map(String::as_str)))
+        wanted.flat_map(|wanted| wanted.fields.references().chain(&wanted.after))
     }
 
     /// Addresses that must stay while the live resource is there.
-    pub fn holds(&self) -> impl Iterator<Item = &str> {
+    pub fn holds(&self) -> impl Iterator<Item = &Address> {
         let live = self.live.iter();
-        live.flat_map(|live| live.fields.references().chain(live.delete_after.iter().map(String::as_str)))
+        live.flat_map(|live| live.fields.references().chain(&live.delete_after))
     }
 
     /// Whether dependents must take up something new.
@@ -120,8 +121,8 @@ fn unmanaged(types: Types, scope: &Scope<'_>) -> Problems {
     Problems(taken.map(|(kind, name)| tags::not_ours(kind, &name)).collect())
 }
 
-fn by_address(live: Vec<Observed>) -> BTreeMap<String, Vec<Observed>> {
-    let mut found = BTreeMap::<String, Vec<Observed>>::new();
+fn by_address(live: Vec<Observed>) -> BTreeMap<Address, Vec<Observed>> {
+    let mut found = BTreeMap::<Address, Vec<Observed>>::new();
     for live in live {
         found.entry(live.address.clone()).or_default().push(live);
     }
@@ -241,6 +242,10 @@ fn missing_spec(live: &Tags, wanted: &str) -> Option<FieldChange> {
     })
 }
 
+fn joined(addresses: &[&Address]) -> String {
+    addresses.iter().map(|address| address.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// Whatever refers to something new has to take it up, and may become new by that itself.
 ///
 /// A round for each level of references, not for each resource.
@@ -257,16 +262,17 @@ fn follow_references(nodes: &mut [Node]) {
             };
             let taken_up = wanted.fields.iter().filter_map(|(path, value)| {
                 let addresses: Vec<_> =
-                    value.references().into_iter().filter(|&address| new.contains(address)).collect();
+                    value.references().into_iter().filter(|address| new.contains(*address)).collect();
                 (!addresses.is_empty()).then_some((path, addresses))
             });
             let known = &node.change.fields;
             let fresh: Vec<_> = taken_up
                 .filter(|(path, _)| !known.iter().any(|field| field.path == *path))
-                .map(|(path, addresses)| FieldChange {
+                .map(|(path, addresses)| (path, joined(&addresses), addresses))
+                .map(|(path, names, addresses)| FieldChange {
                     path: path.to_owned(),
-                    live: Some(addresses.join(", ")),
-                    wanted: Some(format!("{} (new)", addresses.join(", "))),
+                    wanted: Some(format!("{names} (new)")),
+                    live: Some(names),
                     forces_replacement: node.face.replace_on().contains(&path)
                         || node.face.replace_with().contains(&path)
                             && addresses.iter().any(|&address| replaced.contains(address)),

@@ -34,7 +34,8 @@ pub async fn plan(run: &Operation) -> Result<Teardown, Problem> {
     let nodes = diff::teardown(run.provider.types(), &cloud);
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
-    let report = Report::new(&run.stack, run.provider.name(), None, &run.provider.running(&cloud), changes);
+    let outlook = run.provider.outlook(None, &cloud, &changes);
+    let report = Report::new(&run.stack, run.provider.name(), outlook, changes);
     Ok(Teardown { report, lock: run.provider.leases().shown(&cloud), nodes })
 }
 

@@ -5,14 +5,12 @@
 
 pub mod adopt;
 pub mod apply;
-pub mod consequence;
 pub mod diff;
 pub mod down;
 pub mod lock;
 pub mod offline;
 pub mod plan;
 pub mod plan_file;
-pub mod price;
 pub mod scheduler;
 
 use std::sync::Arc;
@@ -38,7 +36,7 @@ use crate::resource::context::Operation;
 use crate::resource::erased::ErasedResource;
 use crate::resource::event::Sink;
 use crate::resource::provider::{Provider, Wait};
-use crate::resource::status::Status;
+use crate::resource::status::{ClusterKind, Status};
 use crate::resource::{Prepared, Scope};
 use crate::stack::model::Stack;
 
@@ -132,8 +130,8 @@ impl Engine {
         }
         let prepared = self.prepare(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
-        let report =
-            Report::new(&self.stack.name, provider.name(), Some(&self.stack), &provider.running(&cloud), changes);
+        let outlook = provider.outlook(Some(&self.stack), &cloud, &changes);
+        let report = Report::new(&self.stack.name, provider.name(), outlook, changes);
         let (expiry, lock) = (provider.expiry(&cloud), provider.leases().shown(&cloud));
         Ok(Plan { report, expiry, lock, nodes, prepared })
     }
@@ -251,7 +249,7 @@ impl Engine {
         let Some(found) = status.clusters.iter().find(|candidate| candidate.name == cluster) else {
             return Err(no_such_cluster(&self.stack, cluster));
         };
-        if found.kind == "fleet" {
+        if found.kind == ClusterKind::Fixed {
             return Err(Problem::usage(
                 "The cluster has fixed instances",
                 format!("{cluster} has {} instances and no Auto Scaling group", found.desired),

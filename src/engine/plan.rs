@@ -2,11 +2,8 @@
 
 use serde::Serialize;
 
-use super::consequence::{Part, parts};
-use super::price::{HourlyCost, Prices, hourly, prices};
 use crate::resource::change::{Action, Change};
-use crate::resource::running::Running;
-use crate::stack::model::Stack;
+use crate::resource::outlook::{HourlyCost, Outlook, Part, Prices};
 
 /// How many changes of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,15 +48,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// `declared` is `None` where the stack is removed.
-    pub fn new(stack: &str, provider: &str, declared: Option<&Stack>, running: &Running, changes: Vec<Change>) -> Self {
+    pub fn new(stack: &str, provider: &str, outlook: Outlook, changes: Vec<Change>) -> Self {
         Self {
             stack: stack.to_owned(),
             provider: provider.to_owned(),
             summary: Summary::of(&changes),
-            hourly_cost: declared.and_then(hourly),
-            parts: parts(declared, running, &changes),
-            prices: prices(declared, running),
+            hourly_cost: outlook.hourly_cost,
+            parts: outlook.parts,
+            prices: outlook.prices,
             changes,
         }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use super::diff::Node;
+use crate::cloud::address::Address;
 use crate::files;
 use crate::problem::Problem;
 use crate::resource::change::Action;
@@ -38,7 +39,7 @@ pub struct PlanFile {
 /// What is to happen to one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Planned {
-    address: String,
+    address: Address,
     action: Action,
     reason: String,
     hash: String,
@@ -137,7 +138,7 @@ fn differences(planned: &[Planned], now: &[Planned]) -> Vec<String> {
     let word = |action: Action| format!("{action:?}").to_lowercase();
     // Of what was being replaced there are two at an address, in the same order in both.
     let numbered = |list: &[Planned]| {
-        let mut seen = BTreeMap::<String, usize>::new();
+        let mut seen = BTreeMap::<Address, usize>::new();
         let number = |planned: &Planned| {
             let count = seen.entry(planned.address.clone()).or_default();
             *count += 1;
@@ -146,7 +147,7 @@ fn differences(planned: &[Planned], now: &[Planned]) -> Vec<String> {
         list.iter().map(number).collect::<Vec<_>>()
     };
     let (planned, now) = (numbered(planned), numbered(now));
-    let find = |list: &[((String, usize), Planned)], key: &(String, usize)| {
+    let find = |list: &[((Address, usize), Planned)], key: &(Address, usize)| {
         list.iter().find(|(other, _)| other == key).map(|(_, planned)| planned.clone())
     };
     let mut lines = Vec::new();
@@ -172,7 +173,7 @@ mod tests {
     use super::*;
 
     fn planned(address: &str, action: Action, hash: &str) -> Planned {
-        Planned { address: address.into(), action, reason: String::new(), hash: hash.into() }
+        Planned { address: Address::parse(address), action, reason: String::new(), hash: hash.into() }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::cause::alarm_label;
 use super::observation::{Alarm, AlarmChange, Comparison};
 use super::series::{Point, Series};
+use crate::cloud::state::AlarmState;
 
 /// Points that a sentence lists; more are told by their range.
 const LISTED_MAX: usize = 5;
@@ -22,8 +23,7 @@ pub struct AlarmView {
     pub label: String,
     pub policy: String,
     pub metric: String,
-    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`
-    pub state: String,
+    pub state: AlarmState,
     /// `>`
     pub sign: &'static str,
     pub threshold: f64,
@@ -87,8 +87,8 @@ fn last_points(complete: &[Point], alarm: &Alarm) -> Vec<Option<f64>> {
 /// A change of an alarm's state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Turn {
-    pub from: String,
-    pub to: String,
+    pub from: AlarmState,
+    pub to: AlarmState,
     /// What it saw, oldest first.
     pub values: Vec<f64>,
     /// CloudWatch's words.
@@ -103,7 +103,8 @@ pub fn turn(change: &AlarmChange) -> Option<Turn> {
     let recent = data["newState"]["stateReasonData"]["recentDatapoints"].as_array();
     let recent = recent.map(|values| values.iter().filter_map(serde_json::Value::as_f64).collect::<Vec<_>>());
     let values = recent.filter(|values| !values.is_empty()).unwrap_or_else(|| values(&reason));
-    Some(Turn { from: text("oldState", "stateValue")?, to: text("newState", "stateValue")?, values, reason })
+    let state = |of: &str| text(of, "stateValue").map(|word| AlarmState::from(word.as_str()));
+    Some(Turn { from: state("oldState")?, to: state("newState")?, values, reason })
 }
 
 /// `Threshold Crossed: 3 out of the last 3 datapoints [80.0 (05/12/24 21:24:00), 76.0 (…), 71.0 (…)] were …`: newest first.

@@ -19,10 +19,11 @@ use crate::aws::error::CallError as _;
 use crate::aws::server_time::ServerTime;
 use crate::clock;
 use crate::cloud::activities::{ACTIVITIES_MAX, activities};
+use crate::cloud::state::{AlarmState, Lifecycle, RefreshStatus};
 use crate::cloud::tags;
 use crate::engine::Engine;
 use crate::problem::Problem;
-use crate::resource::cluster_prefix;
+use crate::resources::{instances, targets};
 use crate::stack::model::Provider;
 use crate::stack::names;
 
@@ -204,20 +205,20 @@ async fn instances(clients: &Clients, stack: &str) -> Result<(Vec<Instance>, Tim
 
 fn read_instance(instance: &Ec2Instance) -> Option<Instance> {
     let tags = tags::from_ec2(instance.tags());
-    let address = tags.get(tags::ADDRESS)?;
+    let address = tags::address(&tags)?;
     Some(Instance {
         id: instance.instance_id()?.to_owned(),
-        cluster: cluster_prefix(address)?.strip_prefix("cluster.")?.to_owned(),
+        cluster: address.cluster()?.to_owned(),
         instance_type: instance.instance_type().map_or("unknown", |kind| kind.as_str()).to_owned(),
-        state: instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str()).to_owned(),
+        state: instances::state(instance),
         launched: instance.launch_time().and_then(timestamp),
         transition: instance.state_transition_reason().filter(|text| !text.is_empty()).map(str::to_owned),
-        of_group: !address.ends_with(".instances"),
+        of_group: !address.is_only(targets::INSTANCES),
     })
 }
 
 /// Instance → lifecycle state.
-async fn lifecycles(clients: &Clients, groups: &[(String, String)]) -> Result<BTreeMap<String, String>, Problem> {
+async fn lifecycles(clients: &Clients, groups: &[(String, String)]) -> Result<BTreeMap<String, Lifecycle>, Problem> {
     if groups.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -228,7 +229,7 @@ async fn lifecycles(clients: &Clients, groups: &[(String, String)]) -> Result<BT
     let groups = pages.iter().flat_map(|page| page.auto_scaling_groups());
     let members = groups.flat_map(|group| group.instances());
     let state = |member: &aws_sdk_autoscaling::types::Instance| {
-        Some((member.instance_id()?.to_owned(), member.lifecycle_state()?.as_str().to_owned()))
+        Some((member.instance_id()?.to_owned(), Lifecycle::from(member.lifecycle_state()?.as_str())))
     };
     Ok(members.filter_map(state).collect())
 }
@@ -248,7 +249,7 @@ fn read_refresh(cluster: &str, refresh: &InstanceRefresh) -> Option<Refresh> {
     Some(Refresh {
         cluster: cluster.to_owned(),
         id: refresh.instance_refresh_id()?.to_owned(),
-        status: refresh.status().map_or("unknown", |status| status.as_str()).to_owned(),
+        status: RefreshStatus::from(refresh.status().map_or("unknown", |status| status.as_str())),
         started: refresh.start_time().and_then(timestamp)?,
         ended: refresh.end_time().and_then(timestamp),
         percent: refresh.percentage_complete(),
@@ -308,7 +309,7 @@ fn read_alarm((cluster, policy): &Owner, alarm: &MetricAlarm) -> Option<Alarm> {
         policy: policy.clone(),
         name: alarm.alarm_name()?.to_owned(),
         metric: metric.to_owned(),
-        state: alarm.state_value().map_or("INSUFFICIENT_DATA", |state| state.as_str()).to_owned(),
+        state: alarm.state_value().map_or(AlarmState::InsufficientData, |state| AlarmState::from(state.as_str())),
         comparison,
         threshold: alarm.threshold()?,
         period: alarm.period().or(of_math).or(inner).map_or(metrics::PERIOD, i64::from),

@@ -15,7 +15,8 @@ use super::metrics::PERIOD;
 use super::observation::{Figure, Observation};
 use super::series::{Point, Series};
 use super::timeline::Timeline;
-use crate::resource::status::{ClusterStatus, InstanceStatus};
+use crate::cloud::state::{InstanceState, Lifecycle, TargetState};
+use crate::resource::status::{ClusterKind, ClusterStatus, InstanceStatus};
 
 /// A figure that is older says nothing about now: load balancers publish within three minutes, EC2 every five.
 const AGE_MAX: i64 = 10 * 60;
@@ -60,8 +61,7 @@ pub struct View {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClusterView {
     pub name: String,
-    /// `fleet` or `group`
-    pub kind: String,
+    pub kind: ClusterKind,
     pub instance_type: String,
     pub min: u32,
     pub max: u32,
@@ -107,10 +107,10 @@ pub struct SeriesView {
 pub struct InstanceView {
     pub id: String,
     pub zone: String,
-    pub state: String,
+    pub state: InstanceState,
     /// Auto Scaling's word; `None` of a fixed instance.
-    pub lifecycle: Option<String>,
-    pub health: String,
+    pub lifecycle: Option<Lifecycle>,
+    pub health: TargetState,
     pub reason: Option<String>,
     pub address: Option<String>,
     pub launched: Option<Timestamp>,
@@ -206,7 +206,7 @@ impl Model {
         let series = series(&of, seen.at);
         ClusterView {
             name: cluster.name.clone(),
-            kind: cluster.kind.clone(),
+            kind: cluster.kind,
             instance_type: cluster.instance_type.clone(),
             min: cluster.min,
             max: cluster.max,
@@ -234,10 +234,8 @@ fn instance(instance: &InstanceStatus, seen: &Observation) -> InstanceView {
 }
 
 fn is_leaving(instance: &InstanceStatus, seen: &Observation) -> bool {
-    let lifecycle = seen.lifecycles.get(&instance.id).map_or("", String::as_str);
-    let goes =
-        ["Terminating", "Terminated", "Detaching", "EnteringStandby"].iter().any(|state| lifecycle.starts_with(state));
-    goes || ["shutting-down", "stopping", "stopped"].contains(&instance.state.as_str()) || instance.health == "draining"
+    let leaves_group = seen.lifecycles.get(&instance.id).is_some_and(Lifecycle::is_leaving);
+    leaves_group || instance.state.is_over() || instance.health == TargetState::Draining
 }
 
 fn capacity(cluster: &ClusterStatus, seen: &Observation) -> Capacity {
@@ -246,16 +244,16 @@ fn capacity(cluster: &ClusterStatus, seen: &Observation) -> Capacity {
     };
     let is_leaving = |instance: &InstanceStatus| is_leaving(instance, seen);
     let serves = |instance: &InstanceStatus| match seen.lifecycles.get(&instance.id) {
-        Some(lifecycle) => lifecycle == "InService",
-        None => cluster.group.is_none() && instance.state == "running",
+        Some(lifecycle) => *lifecycle == Lifecycle::InService,
+        None => cluster.group.is_none() && instance.state == InstanceState::Running,
     };
     Capacity {
         desired: cluster.desired,
         in_service: count(&|instance| serves(instance) && !is_leaving(instance)),
         warming: count(&|instance| !serves(instance) && !is_leaving(instance)),
         leaving: count(&is_leaving),
-        healthy: Some(count(&|instance| instance.health == "healthy")),
-        unhealthy: Some(count(&|instance| instance.health.starts_with("unhealthy") && !is_leaving(instance))),
+        healthy: Some(count(&|instance| instance.health == TargetState::Healthy)),
+        unhealthy: Some(count(&|instance| instance.health.is_unhealthy() && !is_leaving(instance))),
     }
 }
 

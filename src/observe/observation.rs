@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::series::Point;
 use crate::cloud::activities::Activity;
+use crate::cloud::state::{AlarmState, InstanceState, Lifecycle, RefreshStatus};
 use crate::resource::status::Status;
 
 /// One look.
@@ -15,7 +16,7 @@ pub struct Observation {
     pub at: Timestamp,
     pub status: Status,
     /// A group's instance → Auto Scaling's lifecycle state: `InService`, `Pending`, `Terminating:Wait`.
-    pub lifecycles: BTreeMap<String, String>,
+    pub lifecycles: BTreeMap<String, Lifecycle>,
     /// Also those that have ended, as long as EC2 tells of them.
     pub instances: Vec<Instance>,
     pub activities: Vec<Activity>,
@@ -35,7 +36,7 @@ pub struct Instance {
     pub id: String,
     pub cluster: String,
     pub instance_type: String,
-    pub state: String,
+    pub state: InstanceState,
     pub launched: Option<Timestamp>,
     /// `User initiated (2026-11-21 10:00:00 GMT)`
     pub transition: Option<String>,
@@ -48,7 +49,7 @@ pub struct Instance {
 pub struct Refresh {
     pub cluster: String,
     pub id: String,
-    pub status: String,
+    pub status: RefreshStatus,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
     pub percent: Option<i32>,
@@ -63,7 +64,7 @@ pub struct Alarm {
     pub policy: String,
     pub name: String,
     pub metric: String,
-    pub state: String,
+    pub state: AlarmState,
     pub comparison: Comparison,
     pub threshold: f64,
     /// Seconds

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::model::{ClusterView, View};
 use super::series::Point;
+use crate::cloud::state::AlarmState;
 
 const SECONDS: f64 = 1000.0;
 
@@ -79,7 +80,7 @@ pub fn text(view: &View) -> String {
         let [cluster, policy, name] = [&alarm.cluster, &alarm.policy, &alarm.name].map(|text| escaped(text));
         format!("stack=\"{stack}\",cluster=\"{cluster}\",policy=\"{policy}\",alarm_name=\"{name}\"")
     };
-    let states = view.alarms.iter().map(|one| (alarm(one), f64::from(u8::from(one.state == "ALARM"))));
+    let states = view.alarms.iter().map(|one| (alarm(one), f64::from(u8::from(one.state == AlarmState::Alarm))));
     metric(&mut text, "aws_cloudwatch_alarm_state", "1 while the alarm is in the state ALARM.", states);
     let thresholds = view.alarms.iter().map(|one| (alarm(one), one.threshold));
     metric(&mut text, "aws_cloudwatch_alarm_threshold", "The alarm's threshold, in its metric's unit.", thresholds);

@@ -7,6 +7,8 @@ use super::capacity::Capacity;
 use super::event::{Event, Kind};
 use super::model::{ClusterView, Figures, InstanceView, SeriesView, View};
 use super::series::Point;
+use crate::cloud::state::Lifecycle;
+use crate::resource::status::ClusterKind;
 
 /// The region's time of the look.
 pub fn now() -> Timestamp {
@@ -27,7 +29,7 @@ fn instance(id: &str, lifecycle: Option<&str>, health: &str) -> InstanceView {
         id: id.into(),
         zone: "us-east-1a".into(),
         state: "running".into(),
-        lifecycle: lifecycle.map(str::to_owned),
+        lifecycle: lifecycle.map(Lifecycle::from),
         health: health.into(),
         reason: None,
         address: Some("127.64.0.2".into()),
@@ -47,7 +49,7 @@ fn web() -> ClusterView {
     };
     ClusterView {
         name: "web".into(),
-        kind: "group".into(),
+        kind: ClusterKind::Group,
         instance_type: "t2.large".into(),
         min: 2,
         max: 8,
@@ -88,7 +90,7 @@ fn api() -> ClusterView {
     let steady = Capacity { desired: 2, in_service: 2, warming: 0, leaving: 0, healthy: Some(2), unhealthy: Some(0) };
     ClusterView {
         name: "api".into(),
-        kind: "fleet".into(),
+        kind: ClusterKind::Fixed,
         min: 2,
         max: 2,
         capacity: steady,

@@ -10,6 +10,7 @@ use super::cause::{self, By, Cause, alarm_label};
 use super::event::{Event, Kind, seconds, short};
 use super::observation::Alarm;
 use crate::cloud::activities::Activity;
+use crate::cloud::state::{ActivityStatus, AlarmState};
 
 /// An activity begins within seconds of the alarm that called for it; its cause has whole seconds.
 const ALARM_SLACK: SignedDuration = SignedDuration::from_secs(2);
@@ -28,7 +29,7 @@ pub fn events(activities: &[Activity], turns: &Turns, alarms: &[Alarm]) -> Vec<E
     let mut events = Vec::new();
     for activity in activities {
         let cause = cause::parse(&activity.cause);
-        if activity.status == "Failed" || activity.status == "Cancelled" {
+        if matches!(activity.status, ActivityStatus::Failed | ActivityStatus::Cancelled) {
             events.push(failed(activity));
         } else if cause.decisions.is_empty() && cause.step.is_none() {
             events.push(alone(activity, &cause));
@@ -99,7 +100,8 @@ fn who(by: &By, at: Timestamp, turns: &Turns, alarms: &[Alarm]) -> String {
         By::Alarm { name, .. } => {
             let label = alarm_label(name);
             let rang = turns.get(name).into_iter().flatten().rev();
-            let rang = rang.filter(|(_, turn)| turn.to == "ALARM").find(|(rang, _)| *rang <= at + ALARM_SLACK);
+            let rang =
+                rang.filter(|(_, turn)| turn.to == AlarmState::Alarm).find(|(rang, _)| *rang <= at + ALARM_SLACK);
             let of = alarms.iter().find(|alarm| alarm.name == *name);
             match (rang, of) {
                 // What it saw when it rang says little about what it called for later.
@@ -137,7 +139,7 @@ fn failed(activity: &Activity) -> Event {
         text if text.starts_with("Terminating") => "a termination".to_owned(),
         text => format!("“{text}”"),
     };
-    let verb = if activity.status == "Cancelled" { "was cancelled" } else { "failed" };
+    let verb = if activity.status == ActivityStatus::Cancelled { "was cancelled" } else { "failed" };
     let why = activity.message.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let event =
         Event::new(&*activity.id, activity.started, &activity.cluster, Kind::Failed, format!("{what} {verb}{why}"));

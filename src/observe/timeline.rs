@@ -12,6 +12,8 @@ use super::cause::alarm_label;
 use super::event::{Event, Kind, seconds, short};
 use super::observation::{Instance, Observation, Refresh};
 use super::scaling;
+use crate::cloud::state::{AlarmState, InstanceState, RefreshStatus, TargetState};
+use crate::resource::status::ClusterKind;
 
 /// The oldest are forgotten first.
 const EVENTS_MAX: usize = 500;
@@ -26,9 +28,9 @@ pub struct Timeline {
     /// By alarm, oldest first.
     turns: BTreeMap<String, Vec<(Timestamp, Turn)>>,
     /// The health that an instance had at the last look.
-    health: BTreeMap<String, String>,
+    health: BTreeMap<String, TargetState>,
     /// The state that an instance of no group had at the last look.
-    states: BTreeMap<String, String>,
+    states: BTreeMap<String, InstanceState>,
     looked: bool,
 }
 
@@ -77,13 +79,13 @@ impl Timeline {
             let Some(of) = seen.alarms.iter().find(|alarm| alarm.name == change.alarm) else { continue };
             let label = alarm_label(&change.alarm);
             let values = alarm::list(&turn.values);
-            let (kind, text) = match (turn.from.as_str(), turn.to.as_str()) {
-                (_, "ALARM") => {
+            let (kind, text) = match (&turn.from, &turn.to) {
+                (_, AlarmState::Alarm) => {
                     let threshold = alarm::short(of.threshold);
                     (Kind::Alarm, format!("alarm {label}: {values} {} {threshold}", of.comparison.sign()))
                 }
-                ("ALARM", "OK") => (Kind::Recovered, format!("alarm {label} is over: {values}")),
-                (_, "OK") => (Kind::Settled, format!("alarm {label} is OK: {values}")),
+                (AlarmState::Alarm, AlarmState::Ok) => (Kind::Recovered, format!("alarm {label} is over: {values}")),
+                (_, AlarmState::Ok) => (Kind::Settled, format!("alarm {label} is OK: {values}")),
                 _ => (Kind::Settled, format!("alarm {label} has too few data")),
             };
             let id = format!("{} {}", change.alarm, change.at);
@@ -126,10 +128,9 @@ impl Timeline {
     /// That an instance was stopped or terminated, and started again.
     fn ended(&mut self, instance: &Instance, now: Timestamp) -> Option<Event> {
         let before = self.states.insert(instance.id.clone(), instance.state.clone());
-        let is_over = |state: &str| ["shutting-down", "terminated", "stopping", "stopped"].contains(&state);
-        let was_over = before.as_deref().map(is_over);
+        let was_over = before.map(|state| state.is_over());
         let short = short(&instance.id);
-        match (was_over, is_over(&instance.state)) {
+        match (was_over, instance.state.is_over()) {
             (Some(true), false) => {
                 let id = format!("{} started {now}", instance.id);
                 let text = format!("{short} started again");
@@ -137,7 +138,7 @@ impl Timeline {
                 Some(Event { instances: vec![instance.id.clone()], ..event })
             }
             (_, true) => {
-                let verb = if instance.state.starts_with("stop") { "stopped" } else { "terminated" };
+                let verb = if instance.state.is_stopped() { "stopped" } else { "terminated" };
                 let known = self.events.iter().find(|event| event.id == format!("{} {verb}", instance.id));
                 // EC2 tells the time of what somebody asked for.
                 let told = instance.transition.as_deref().and_then(transition);
@@ -164,18 +165,22 @@ impl Timeline {
         let mut now = BTreeMap::new();
         for cluster in &seen.status.clusters {
             for instance in &cluster.instances {
-                let before = self.health.get(&instance.id).map(String::as_str);
+                let before = self.health.get(&instance.id);
                 now.insert(instance.id.clone(), instance.health.clone());
                 let short = short(&instance.id);
                 let launched =
                     seen.instances.iter().find(|found| found.id == instance.id).and_then(|found| found.launched);
-                let (kind, text) = match (before, instance.health.as_str()) {
-                    (Some(before), "unhealthy") if before != "unhealthy" => {
+                let (kind, text) = match (before, &instance.health) {
+                    (Some(before), TargetState::Unhealthy) if *before != TargetState::Unhealthy => {
                         let why = instance.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
                         (Kind::Unhealthy, format!("{short} unhealthy{why}"))
                     }
-                    (Some("unhealthy"), "healthy") => (Kind::Healthy, format!("{short} healthy again")),
-                    (Some("initial" | "unregistered"), "healthy") if cluster.kind == "fleet" => {
+                    (Some(TargetState::Unhealthy), TargetState::Healthy) => {
+                        (Kind::Healthy, format!("{short} healthy again"))
+                    }
+                    (Some(TargetState::Initial | TargetState::Unregistered), TargetState::Healthy)
+                        if cluster.kind == ClusterKind::Fixed =>
+                    {
                         let after = launched.map(|at| format!(", {} after its launch", seconds(at, seen.at)));
                         (Kind::Healthy, format!("{short} healthy{}", after.unwrap_or_default()))
                     }
@@ -208,10 +213,12 @@ fn transition(text: &str) -> Option<Timestamp> {
 
 fn refresh(refresh: &Refresh) -> Event {
     let percent = refresh.percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
-    let text = match (refresh.status.as_str(), refresh.ended) {
-        ("Successful", Some(ended)) => format!("instance refresh done after {}", seconds(refresh.started, ended)),
+    let text = match (&refresh.status, refresh.ended) {
+        (RefreshStatus::Successful, Some(ended)) => {
+            format!("instance refresh done after {}", seconds(refresh.started, ended))
+        }
         (status, Some(ended)) => format!("instance refresh {status} after {}", seconds(refresh.started, ended)),
-        ("Pending" | "InProgress", None) => format!("instance refresh goes on{percent}"),
+        (RefreshStatus::Pending | RefreshStatus::InProgress, None) => format!("instance refresh goes on{percent}"),
         (status, None) => format!("instance refresh {status}{percent}"),
     };
     let event = Event::new(&*refresh.id, refresh.started, &refresh.cluster, Kind::Refresh, text);

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::capacity::mark;
 use super::{chart, timeline, words};
+use crate::cloud::state::TargetState;
 use crate::result::confidence::over_runs;
 use crate::result::figures;
 use crate::result::record::{
@@ -186,7 +187,7 @@ fn setup(run: &RunResult) -> Markup {
 }
 
 fn healthy(cluster: &ClusterSetup) -> usize {
-    cluster.targets.iter().filter(|target| target.health == "healthy").count()
+    cluster.targets.iter().filter(|target| target.health == TargetState::Healthy).count()
 }
 
 fn targets(cluster: &ClusterSetup) -> Markup {
@@ -194,10 +195,10 @@ fn targets(cluster: &ClusterSetup) -> Markup {
         @for (index, target) in cluster.targets.iter().enumerate() {
             tr {
                 td.wrap { @if index == 0 {
-                    (cluster.name) " " span.muted.small { (cluster.kind) " of " (cluster.instance_type) }
+                    (cluster.name) " " span.muted.small { (cluster.kind.to_string()) " of " (cluster.instance_type) }
                 } }
                 td.mono.one { (target.instance) } td.one { (target.zone) }
-                td.n { span class=(if target.health == "healthy" { "good-text" } else { "bad-text" }) { (target.health) } }
+                td.n { span class=(if target.health == TargetState::Healthy { "good-text" } else { "bad-text" }) { (target.health.as_str()) } }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The page is safe with hostile names, complete and self-contained.
 
 use super::*;
+use crate::resource::status::ClusterKind;
 use crate::result::record::*;
 
 const HOSTILE: &str = "</style><script>alert('x')</script>\"&<b>";
@@ -110,7 +111,7 @@ fn run(name: &str) -> RunResult {
             clusters: vec![ClusterSetup {
                 name: name.into(),
                 instance_type: name.into(),
-                kind: "fleet".into(),
+                kind: ClusterKind::Fixed,
                 targets: vec![TargetSetup { instance: name.into(), zone: name.into(), health: name.into() }],
             }],
             routes: vec![RouteProof {

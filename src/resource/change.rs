@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::address::Address;
+
 /// What happens to one resource. The symbol is part of the value, so that the output cannot drift from its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,7 +45,7 @@ pub struct FieldChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// `cluster.light.target_group`
-    pub address: String,
+    pub address: Address,
     /// `target_group`: the name of the file in `src/resources/`.
     #[serde(rename = "type")]
     pub kind: String,

@@ -14,6 +14,7 @@ use super::{Output, Prepared};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::address::Address;
 use crate::cloud::tags::{self, Tags};
 use crate::exit::Exit;
 use crate::problem::Problem;
@@ -36,7 +37,7 @@ pub struct Operation {
     pub prepared: Vec<Prepared>,
     /// When every wait gives up.
     pub deadline: Instant,
-    outputs: Arc<Mutex<BTreeMap<String, Output>>>,
+    outputs: Arc<Mutex<BTreeMap<Address, Output>>>,
     /// Notes that were told.
     noted: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -81,11 +82,11 @@ impl Operation {
     }
 
     /// Makes a resource known to those that refer to it.
-    pub fn publish(&self, address: &str, output: Output) {
-        self.outputs.lock().expect("no holder panics").insert(address.to_owned(), output);
+    pub fn publish(&self, address: &Address, output: Output) {
+        self.outputs.lock().expect("no holder panics").insert(address.clone(), output);
     }
 
-    pub fn published(&self, address: &str) -> Option<Output> {
+    pub fn published(&self, address: &Address) -> Option<Output> {
         self.outputs.lock().expect("no holder panics").get(address).cloned()
     }
 
@@ -232,7 +233,7 @@ pub fn interrupted() -> Problem {
 #[derive(Clone)]
 pub struct ActionContext<'a> {
     pub run: &'a Operation,
-    pub address: &'a str,
+    pub address: &'a Address,
     /// The hash of what is wanted; empty for deletions.
     pub spec: &'a str,
 }
@@ -250,7 +251,7 @@ impl ActionContext<'_> {
     /// What this action has made, among EC2's resources.
     pub fn filters(&self) -> Vec<Filter> {
         let filter = |key: &str, value: &str| Filter::builder().name(format!("tag:{key}")).values(value).build();
-        vec![filter(tags::STACK, &self.run.stack), filter(tags::ADDRESS, self.address)]
+        vec![filter(tags::STACK, &self.run.stack), filter(tags::ADDRESS, self.address.as_str())]
     }
 
     /// Writes tags onto resources of EC2 that exist.
@@ -266,7 +267,7 @@ impl ActionContext<'_> {
     ///
     /// # Errors
     /// Where it is not there: the order of the actions is wrong.
-    pub fn output(&self, address: &str) -> Result<Output, Problem> {
+    pub fn output(&self, address: &Address) -> Result<Output, Problem> {
         self.run.published(address).ok_or_else(|| {
             Problem::new("A resource is missing", format!("{} needs {address}, which is not there", self.address))
                 .hint("run `cloudscale up` again; if it stays, please report it")
@@ -298,7 +299,7 @@ impl ActionContext<'_> {
 
     /// Tells what is being waited for.
     pub fn waiting(&self, reason: impl Into<String>) {
-        self.run.sink.event(Event::ActionWaiting { address: self.address.to_owned(), reason: reason.into() });
+        self.run.sink.event(Event::ActionWaiting { address: self.address.clone(), reason: reason.into() });
     }
 
     /// Asks again and again, with growing pauses, until what is waited for is there.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::fields::Fields;
 use super::provider::{Answer, Provider};
 use super::{Output, Prepared, Resource, Scope};
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
@@ -23,22 +24,22 @@ type Boxed = Arc<dyn Any + Send + Sync>;
 /// A wanted resource of any type.
 #[derive(Clone)]
 pub struct Desired {
-    pub address: String,
+    pub address: Address,
     pub fields: Fields,
     pub spec: String,
-    pub after: Vec<String>,
+    pub after: Vec<Address>,
     value: Boxed,
 }
 
 /// A live resource of any type.
 #[derive(Clone)]
 pub struct Observed {
-    pub address: String,
+    pub address: Address,
     pub fields: Fields,
     pub output: Output,
     pub tags: Option<Tags>,
     pub remark: Option<String>,
-    pub delete_after: Vec<String>,
+    pub delete_after: Vec<Address>,
     value: Boxed,
 }
 
@@ -49,7 +50,7 @@ impl Observed {
         Self {
             address: wanted.address.clone(),
             fields: wanted.fields.clone(),
-            output: Output::id(&wanted.address),
+            output: Output::id(wanted.address.as_str()),
             tags: tags.cloned(),
             remark: None,
             delete_after: Vec::new(),
@@ -155,7 +156,7 @@ impl<R: Resource> ErasedResource for Erased<R> {
     }
 
     fn desired(&self, scope: &Scope<'_>) -> Vec<Desired> {
-        let wrap = |(address, value): (String, R::Desired)| Desired {
+        let wrap = |(address, value): (Address, R::Desired)| Desired {
             address,
             fields: R::desired_fields(&value),
             spec: R::spec(&value),
@@ -170,7 +171,7 @@ impl<R: Resource> ErasedResource for Erased<R> {
     }
 
     fn observed(&self, cloud: &Snapshot) -> Vec<Observed> {
-        let wrap = |(address, value): (String, R::Observed)| Observed {
+        let wrap = |(address, value): (Address, R::Observed)| Observed {
             address,
             fields: R::observed_fields(&value, cloud),
             output: R::output(&value),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::cloud::address::Address;
 use crate::resource::change::Action;
 
 /// One thing that happened.
@@ -15,28 +16,28 @@ pub enum Event {
         total: usize,
     },
     ActionStarted {
-        address: String,
+        address: Address,
         action: Action,
     },
     /// The action waits for the cloud; `reason` is live: "i-0ab…: 502 from /health, 2 of 5".
     ActionWaiting {
-        address: String,
+        address: Address,
         reason: String,
     },
     ActionFinished {
-        address: String,
+        address: Address,
         action: Action,
         seconds: f64,
     },
     ActionFailed {
-        address: String,
+        address: Address,
         action: Action,
         summary: String,
     },
     /// Not tried, because what it stands on failed.
     ActionSkipped {
-        address: String,
-        because: String,
+        address: Address,
+        because: Address,
     },
     /// A wait that belongs to no single resource: targets, routes, CloudWatch.
     Waiting {

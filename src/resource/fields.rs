@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::secret;
 
@@ -17,9 +18,9 @@ pub enum Value {
     /// A text that may hold secrets; it is compared as it is, and shown and hashed without them.
     Sensitive(secret::Text),
     /// Another resource of the stack, by address. Its id may not be known yet.
-    Ref(String),
+    Ref(Address),
     /// The predecessor of the resource at that address: one that was replaced and is not gone yet.
-    Replaced(String),
+    Replaced(Address),
     /// Several values whose order means nothing; see [`Value::set`].
     Set(Vec<Value>),
 }
@@ -29,8 +30,8 @@ impl Value {
     pub fn live(cloud: &Snapshot, id: &str) -> Value {
         match cloud.address_of(id) {
             None => Value::Text(id.to_owned()),
-            Some(address) if cloud.replaced.contains(id) => Value::Replaced(address.to_owned()),
-            Some(address) => Value::Ref(address.to_owned()),
+            Some(address) if cloud.replaced.contains(id) => Value::Replaced(address),
+            Some(address) => Value::Ref(address),
         }
     }
 
@@ -63,7 +64,7 @@ impl Value {
     }
 
     /// The addresses that the value refers to.
-    pub fn references(&self) -> Vec<&str> {
+    pub fn references(&self) -> Vec<&Address> {
         match self {
             Value::Text(_) | Value::Sensitive(_) => Vec::new(),
             Value::Ref(address) | Value::Replaced(address) => vec![address],
@@ -102,7 +103,8 @@ impl Eq for Value {}
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Text(text) | Value::Ref(text) => f.write_str(text),
+            Value::Text(text) => f.write_str(text),
+            Value::Ref(address) => address.fmt(f),
             Value::Sensitive(text) => text.fmt(f),
             Value::Set(values) => {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
@@ -140,8 +142,8 @@ impl Fields {
     }
 
     #[must_use]
-    pub fn reference(self, path: impl Into<String>, address: impl Into<String>) -> Self {
-        self.value(path, Value::Ref(address.into()))
+    pub fn reference(self, path: impl Into<String>, address: Address) -> Self {
+        self.value(path, Value::Ref(address))
     }
 
     /// A field that is left out where there is nothing to say.
@@ -162,7 +164,7 @@ impl Fields {
     }
 
     /// The addresses that these fields refer to.
-    pub fn references(&self) -> impl Iterator<Item = &str> {
+    pub fn references(&self) -> impl Iterator<Item = &Address> {
         self.0.iter().flat_map(|(_, value)| value.references())
     }
 
@@ -226,16 +228,19 @@ mod tests {
 
     #[test]
     fn references_are_the_addresses_of_other_resources() {
-        let fields = Fields::default().text("port", 80).reference("target", "cluster.a.target_group");
-        assert_eq!(fields.references().collect::<Vec<_>>(), ["cluster.a.target_group"]);
+        let fields = Fields::default().text("port", 80).reference("target", Address::in_cluster("a", "target_group"));
+        assert_eq!(fields.references().collect::<Vec<_>>(), [&Address::in_cluster("a", "target_group")]);
     }
 
     #[test]
     fn a_set_is_the_same_in_any_order_and_one_value_alone_is_no_set() {
-        let (text, reference) = (Value::Text("10.0.0.0/8".into()), Value::Ref("network.vpc".into()));
+        let (text, reference) = (Value::Text("10.0.0.0/8".into()), Value::Ref(Address::fixed("network.vpc")));
         let set = Value::set([reference.clone(), text.clone()]);
         assert_eq!(set, Value::set([text.clone(), reference]));
-        assert_eq!((set.to_string().as_str(), set.references()), ("10.0.0.0/8, network.vpc", vec!["network.vpc"]));
+        assert_eq!(
+            (set.to_string().as_str(), set.references()),
+            ("10.0.0.0/8, network.vpc", vec![&Address::fixed("network.vpc")])
+        );
         assert_eq!(Value::set([text.clone()]), text);
     }
 }

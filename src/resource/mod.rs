@@ -8,6 +8,7 @@ pub mod context;
 pub mod erased;
 pub mod event;
 pub mod fields;
+pub mod outlook;
 pub mod provider;
 pub mod running;
 pub mod status;
@@ -16,6 +17,7 @@ use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
@@ -82,8 +84,8 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Kinds whose deletion takes this along, where this refers to them.
     const DELETED_WITH: &'static [&'static str] = &[];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Self::Desired)>;
-    fn observed(cloud: &Snapshot) -> Vec<(String, Self::Observed)>;
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Self::Desired)>;
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Self::Observed)>;
 
     /// Names that the cloud gives out once: what has them, and the name.
     fn unique_names(_stack: &Stack) -> Vec<(&'static str, String)> {
@@ -126,12 +128,12 @@ pub trait Resource: Sized + Send + Sync + 'static {
     }
 
     /// Addresses that must be there first although no field refers to them.
-    fn depends_on(_wanted: &Self::Desired) -> Vec<String> {
+    fn depends_on(_wanted: &Self::Desired) -> Vec<Address> {
         Vec::new()
     }
 
     /// Addresses that must stay until this is gone although no field refers to them.
-    fn delete_after(_live: &Self::Observed) -> Vec<String> {
+    fn delete_after(_live: &Self::Observed) -> Vec<Address> {
         Vec::new()
     }
 
@@ -182,17 +184,6 @@ pub trait Resource: Sized + Send + Sync + 'static {
 
     /// Deletes what is live.
     fn delete(task: &ActionContext<'_>, live: &Self::Observed) -> impl Future<Output = Result<(), Problem>> + Send;
-}
-
-/// `cluster.light.target_group`
-pub fn in_cluster(cluster: &str, kind: &str) -> String {
-    format!("cluster.{cluster}.{kind}")
-}
-
-/// `cluster.light` of any address within the cluster.
-pub fn cluster_prefix(address: &str) -> Option<&str> {
-    let end = address.strip_prefix("cluster.")?.find('.')?;
-    Some(&address[.."cluster.".len() + end])
 }
 
 /// Whether any of the changed fields starts with one of the names.

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::change::Change;
 use super::context::Operation;
 use super::erased::ErasedResource;
-use super::running::Running;
+use super::outlook::Outlook;
 use super::status::Status;
 use crate::cloud::activities::Activity;
+use crate::cloud::address::Address;
 use crate::cloud::lease::{Holder, Lease};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
@@ -94,9 +96,9 @@ pub trait Provider: Send + Sync + 'static {
 
     fn status(&self, stack: &Stack, cloud: &Snapshot) -> Status;
 
-    /// The capacity in a snapshot, for prices and for what a plan says of instances.
-    fn running(&self, _cloud: &Snapshot) -> Running {
-        Running::default()
+    /// What a plan comes to for each cluster, and what it costs; `declared` is `None` where the stack is removed.
+    fn outlook(&self, _declared: Option<&Stack>, _cloud: &Snapshot, changes: &[Change]) -> Outlook {
+        Outlook::of(changes)
     }
 
     /// Waits until the stack serves; answers with how it looks then.
@@ -192,7 +194,7 @@ pub trait Leases: Send + Sync {
 /// Something of the account that is to join a stack.
 pub trait Adoptee: Send + Sync {
     /// The address that it is to have.
-    fn address(&self) -> &str;
+    fn address(&self) -> &Address;
 
     fn name(&self) -> &str;
 

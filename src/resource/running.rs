@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Running {
     pub load_balancers: u32,
-    /// By address: `cluster.light`.
+    /// By the cluster's name.
     pub clusters: BTreeMap<String, ClusterRunning>,
 }
 

@@ -1,7 +1,11 @@
 //! What a stack looks like right now: the answer of `status`, and what the benchmark measures against.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::state::{InstanceState, LoadBalancerState, TargetState};
 
 /// A stack, live. `status --json` is this, as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,8 +26,7 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadBalancerStatus {
     pub dns_name: String,
-    /// `provisioning`, `active`, `active_impaired` or `failed`.
-    pub state: String,
+    pub state: LoadBalancerState,
     pub arn: String,
     /// CloudWatch's dimension `LoadBalancer`: `app/name/0123456789abcdef`.
     pub full_name: String,
@@ -32,10 +35,9 @@ pub struct LoadBalancerStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClusterStatus {
     pub name: String,
-    /// `fleet` or `group`
-    pub kind: String,
+    pub kind: ClusterKind,
     pub instance_type: String,
-    /// A fleet has one figure for the three.
+    /// Fixed instances have one figure for the three.
     pub min: u32,
     pub max: u32,
     pub desired: u32,
@@ -57,21 +59,40 @@ pub struct TargetGroupStatus {
 pub struct InstanceStatus {
     pub id: String,
     pub az: String,
-    /// EC2's word: `pending`, `running`, `shutting-down`, `stopping` or `stopped`.
-    pub state: String,
-    /// Elastic Load Balancing's word: `healthy`, `unhealthy`, `initial`, `draining`, `unused`; `unregistered` where the
-    /// target group does not know the instance. In a stack without a load balancer it follows the state: `healthy` while the
+    pub state: InstanceState,
+    /// As the load balancer sees it. In a stack without a load balancer it follows the state: `healthy` while the
     /// instance is running, `initial` while it is pending, else `unhealthy`.
-    pub health: String,
+    pub health: TargetState,
     /// Why it is not healthy, as the load balancer tells it.
     pub reason: Option<String>,
     /// The private IPv4 address.
     pub address: Option<String>,
 }
 
+/// What a cluster's instances are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClusterKind {
+    /// A fixed number of instances. JSON calls it by its first name.
+    #[default]
+    #[serde(rename = "fleet")]
+    Fixed,
+    /// An Auto Scaling group.
+    #[serde(rename = "group")]
+    Group,
+}
+
+impl fmt::Display for ClusterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ClusterKind::Fixed => "fixed instances",
+            ClusterKind::Group => "group",
+        })
+    }
+}
+
 impl ClusterStatus {
     pub fn healthy(&self) -> usize {
-        self.instances.iter().filter(|instance| instance.health == "healthy").count()
+        self.instances.iter().filter(|instance| instance.health == TargetState::Healthy).count()
     }
 }
 

@@ -7,10 +7,12 @@ use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Stat
 
 use super::scaling_group;
 use super::scaling_policy::{self, DescribePolicies, policies};
+use super::target_group;
 use super::target_group::DescribeTargetGroups;
 use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
 use crate::aws::quirks;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
@@ -18,7 +20,7 @@ use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::{Comparison, Metric, Trigger};
 use crate::stack::names;
 
@@ -47,8 +49,8 @@ pub struct Observed {
 }
 
 /// `cluster.heavy.alarm.busy`
-pub fn address(cluster: &str, policy: &str) -> String {
-    in_cluster(cluster, &format!("alarm.{policy}"))
+pub fn address(cluster: &str, policy: &str) -> Address {
+    Address::in_cluster(cluster, "alarm").named(policy)
 }
 
 impl Resource for Alarm {
@@ -61,7 +63,7 @@ impl Resource for Alarm {
     const OPTIONAL_READBACK: &'static [&'static str] =
         &["acts", "metric", "dimensions", "target_group", "comparison", "threshold", "period_s", "evaluations"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let wanted = policies(scope).filter_map(|(cluster, policy)| {
             let wanted = Desired {
                 name: names::in_group(&names::group(&scope.stack.name, cluster), policy.name()),
@@ -74,7 +76,7 @@ impl Resource for Alarm {
         wanted.collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let found = |cluster: String, policy: &str, alarm: Option<&MetricAlarm>| {
             let live = Observed { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
             (address(&live.cluster, policy), live)
@@ -99,7 +101,7 @@ impl Resource for Alarm {
         let trigger = &wanted.trigger;
         let fields = Fields::default()
             .reference("policy", scaling_policy::address(&wanted.cluster, &wanted.policy))
-            .reference("group", in_cluster(&wanted.cluster, "scaling_group"))
+            .reference("group", scaling_group::address(&wanted.cluster))
             .text("acts", true)
             .text("metric", metric_text(&trigger.metric))
             .text("comparison", operator(trigger.comparison).as_str())
@@ -107,7 +109,7 @@ impl Resource for Alarm {
             .text("period_s", trigger.period.as_secs())
             .text("evaluations", trigger.evaluations);
         match &trigger.metric {
-            Metric::RequestsPerTarget => fields.reference("target_group", in_cluster(&wanted.cluster, "target_group")),
+            Metric::RequestsPerTarget => fields.reference("target_group", target_group::address(&wanted.cluster)),
             Metric::Custom { dimensions, .. } if !dimensions.is_empty() => {
                 let pairs = dimensions.iter().map(|(name, value)| format!("{name}={value}"));
                 fields.text("dimensions", pairs.collect::<Vec<_>>().join(" "))
@@ -118,7 +120,7 @@ impl Resource for Alarm {
 
     fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let policy = Value::Ref(scaling_policy::address(&live.cluster, &live.policy));
-        let fields = Fields::default().reference("group", in_cluster(&live.cluster, "scaling_group"));
+        let fields = Fields::default().reference("group", scaling_group::address(&live.cluster));
         let Some(alarm) = &live.alarm else {
             return fields.value("policy", policy);
         };
@@ -226,11 +228,11 @@ fn dimensions(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Dimensio
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     Ok(match &wanted.trigger.metric {
         Metric::Cpu | Metric::NetworkIn | Metric::NetworkOut => {
-            let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
+            let group = task.output(&scaling_group::address(&wanted.cluster))?.id;
             vec![dimension(GROUP_DIMENSION, &group)]
         }
         Metric::RequestsPerTarget => {
-            let group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
+            let group = task.output(&target_group::address(&wanted.cluster))?.id;
             vec![dimension(TARGET_GROUP_DIMENSION, &full_name(&group))]
         }
         Metric::Custom { dimensions, .. } => dimensions.iter().map(|(name, value)| dimension(name, value)).collect(),
@@ -356,7 +358,7 @@ mod tests {
     /// The paths at which the live alarm is not as wanted.
     fn differences(cloud: &Snapshot) -> Vec<String> {
         let (address, live) = Alarm::observed(cloud).remove(0);
-        assert_eq!(address, "cluster.web.alarm.busy");
+        assert_eq!(address.as_str(), "cluster.web.alarm.busy");
         let (live, wanted) = (Alarm::observed_fields(&live, cloud), wanted());
         let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value));
         let surplus = live.iter().filter(|(path, _)| wanted.get(path).is_none());

@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{Listener, ProtocolEnum};
 
-use super::instances::{present, tag};
+use super::instances::{self, present};
 use super::{load_balancer, scaling_group, status_view};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError as _;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems, Source};
 use crate::resource::provider::Provider;
 use crate::resource::status::Status;
-use crate::resource::{cluster_prefix, in_cluster};
 use crate::stack::model::Stack;
 use crate::stack::{self, Overrides};
 
@@ -87,17 +87,15 @@ fn ports(listeners: &[Listener]) -> String {
 
 /// Every cluster that something lives in.
 fn clusters(cloud: &Snapshot) -> BTreeSet<String> {
-    let prefixes = cloud.addresses().into_iter().filter_map(cluster_prefix);
-    prefixes.filter_map(|prefix| prefix.strip_prefix("cluster.")).map(str::to_owned).collect()
+    cloud.addresses().iter().filter_map(Address::cluster).map(str::to_owned).collect()
 }
 
 fn capacity(cluster: &str, cloud: &Snapshot) -> String {
-    let prefix = format!("cluster.{cluster}");
-    let instances = present(cloud).filter(|i| tag(i, tags::ADDRESS).and_then(cluster_prefix) == Some(&prefix));
+    let instances = present(cloud).filter(|i| instances::address(i).is_some_and(|it| it.cluster() == Some(cluster)));
     let instances: Vec<_> = instances.collect();
-    let address = in_cluster(cluster, "scaling_group");
+    let address = scaling_group::address(cluster);
     let mut groups = scaling_group::all(cloud);
-    let size = match groups.find(|group| tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&address)) {
+    let size = match groups.find(|group| tags::address(&tags::from_group(group.tags())).as_ref() == Some(&address)) {
         Some(group) => {
             let sizes = [group.min_size(), group.max_size(), group.desired_capacity()];
             let [min, max, desired] = sizes.map(Option::unwrap_or_default);

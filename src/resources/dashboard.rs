@@ -10,21 +10,23 @@ use serde_json::{Value as Json, json};
 use super::alarm;
 use super::load_balancer::{self, DescribeLoadBalancers};
 use super::scaling_policy::{self, DescribePolicies, policies};
+use super::target_group;
 use super::target_group::DescribeTargetGroups;
 use crate::aws::arn::{alarm_arn, full_name};
 use crate::aws::error::{CallError, settled};
 use crate::aws::quirks;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Stack;
 use crate::stack::names;
 
-pub const ADDRESS: &str = "dashboard";
+pub const ADDRESS: Address = Address::fixed("dashboard");
 /// The grid has 24 columns (CloudWatch API Reference, "Dashboard Body Structure and Syntax").
 const WIDTH: usize = 24;
 const HEIGHT: usize = 6;
@@ -55,7 +57,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn policy_address(&self) -> String {
+    fn policy_address(&self) -> Address {
         scaling_policy::address(&self.cluster, &self.policy)
     }
 
@@ -81,7 +83,7 @@ impl Resource for Dashboard {
     const KIND: &'static str = "dashboard";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<ListDashboards>::NEW];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let stack = scope.stack;
         if !stack.dashboard || scope.cloud.lacks::<ListDashboards>() {
             return Vec::new();
@@ -97,17 +99,17 @@ impl Resource for Dashboard {
             clusters: stack.clusters.iter().map(|cluster| cluster.name.clone()).collect(),
             alarms: alarms.collect(),
         };
-        vec![(ADDRESS.to_owned(), desired)]
+        vec![(ADDRESS, desired)]
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
-        cloud.all::<ListDashboards>().iter().map(|found| (ADDRESS.to_owned(), found.clone())).collect()
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
+        cloud.all::<ListDashboards>().iter().map(|found| (ADDRESS, found.clone())).collect()
     }
 
     fn desired_fields(desired: &Desired) -> Fields {
-        let groups = desired.clusters.iter().map(|cluster| Value::Ref(target_group_of(cluster)));
+        let groups = desired.clusters.iter().map(|cluster| Value::Ref(target_group::address(cluster)));
         let alarms = desired.alarms.iter().map(Shown::reference);
-        let names = |address: &str| format!("${{{address}}}");
+        let names = |address: &Address| format!("${{{address}}}");
         let fields = Fields::default().reference("load_balancer", load_balancer::ADDRESS);
         let fields = fields.values("target_groups", set(groups)).values("alarms", set(alarms));
         let widgets = widgets(desired, &names, Vec::new());
@@ -142,7 +144,7 @@ impl Resource for Dashboard {
         fields
     }
 
-    fn depends_on(desired: &Desired) -> Vec<String> {
+    fn depends_on(desired: &Desired) -> Vec<Address> {
         desired.alarms.iter().map(Shown::policy_address).collect()
     }
 
@@ -172,8 +174,7 @@ impl Resource for Dashboard {
 /// Creates or changes: the call is idempotent by name.
 async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
     let mut names = BTreeMap::new();
-    for address in
-        desired.clusters.iter().map(|cluster| target_group_of(cluster)).chain([load_balancer::ADDRESS.into()])
+    for address in desired.clusters.iter().map(|cluster| target_group::address(cluster)).chain([load_balancer::ADDRESS])
     {
         let name = full_name(&task.output(&address)?.id);
         names.insert(address, name);
@@ -193,22 +194,18 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
     Ok(Output::id(&desired.name))
 }
 
-fn target_group_of(cluster: &str) -> String {
-    in_cluster(cluster, "target_group")
-}
-
 fn set(values: impl IntoIterator<Item = Value>) -> Option<Value> {
     let values: Vec<_> = values.into_iter().collect();
     (!values.is_empty()).then(|| Value::set(values))
 }
 
 /// A row of four for each cluster, then the alarms. `name` gives what AWS calls the resource at an address.
-fn widgets(desired: &Desired, name: &dyn Fn(&str) -> String, alarms: Vec<String>) -> Vec<Json> {
+fn widgets(desired: &Desired, name: &dyn Fn(&Address) -> String, alarms: Vec<String>) -> Vec<Json> {
     let mut widgets = Vec::new();
     for (row, cluster) in desired.clusters.iter().enumerate() {
         let metric = |metric: &str, options: Json| {
             let dimensions =
-                ["TargetGroup", &name(&target_group_of(cluster)), "LoadBalancer", &name(load_balancer::ADDRESS)];
+                ["TargetGroup", &name(&target_group::address(cluster)), "LoadBalancer", &name(&load_balancer::ADDRESS)];
             let names = ["AWS/ApplicationELB", metric].into_iter().chain(dimensions);
             Json::Array(names.map(Json::from).chain([options]).collect())
         };

@@ -9,19 +9,20 @@ use super::scaling_group::{self, DescribeAutoScalingGroups};
 use super::target_group::{self, DescribeTargetGroups};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
+use crate::resource::Scope;
 use crate::resource::context::Operation;
 use crate::resource::fields::Value;
 use crate::resource::provider::{Adoptee, Answer, Existing};
-use crate::resource::{Scope, in_cluster};
 use crate::stack::model::Stack;
 
 /// Something of the account, with the address that it is to have.
 #[derive(Clone, Debug)]
 pub struct Found {
-    address: String,
+    address: Address,
     thing: Thing,
 }
 
@@ -51,13 +52,13 @@ impl Found {
         match &self.thing {
             Thing::Group(_) => {
                 let at = |group: &&AutoScalingGroup| {
-                    tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&self.address)
+                    tags::address(&tags::from_group(group.tags())).as_ref() == Some(&self.address)
                 };
                 scaling_group::all(cloud).find(at)?.auto_scaling_group_name()
             }
             Thing::TargetGroup(..) => {
                 let at = |group: &&TargetGroup| {
-                    group.target_group_arn().and_then(|arn| cloud.address_of(arn)) == Some(&self.address)
+                    group.target_group_arn().and_then(|arn| cloud.address_of(arn)).as_ref() == Some(&self.address)
                 };
                 cloud.all::<DescribeTargetGroups>().iter().find(at)?.target_group_name()
             }
@@ -66,7 +67,7 @@ impl Found {
 }
 
 impl Adoptee for Found {
-    fn address(&self) -> &str {
+    fn address(&self) -> &Address {
         &self.address
     }
 
@@ -80,7 +81,7 @@ impl Adoptee for Found {
 
     fn is_adopted(&self, stack: &str) -> bool {
         let tags = self.tags();
-        tags.get(tags::STACK).map(String::as_str) == Some(stack) && tags.get(tags::ADDRESS) == Some(&self.address)
+        tags.get(tags::STACK).map(String::as_str) == Some(stack) && tags::address(&tags).as_ref() == Some(&self.address)
     }
 
     /// Why it cannot be taken over, as far as that does not depend on what the stack wants of it.
@@ -189,7 +190,7 @@ pub async fn find(clients: &Clients, cluster: &str, existing: &Existing) -> Resu
             let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", name))?;
             let group = answer.auto_scaling_groups.unwrap_or_default().into_iter().next();
             let group = group.ok_or_else(|| missing("Auto Scaling group", name, clients))?;
-            Ok(Found { address: in_cluster(cluster, "scaling_group"), thing: Thing::Group(Box::new(group)) })
+            Ok(Found { address: scaling_group::address(cluster), thing: Thing::Group(Box::new(group)) })
         }
         Existing::TargetGroup(name) => {
             let call = clients.elb.describe_target_groups();
@@ -201,7 +202,7 @@ pub async fn find(clients: &Clients, cluster: &str, existing: &Existing) -> Resu
             };
             let group = groups.into_iter().next().ok_or_else(|| missing("target group", name, clients))?;
             let tags = target_group::tags_of(clients, name, group.target_group_arn().unwrap_or_default()).await?;
-            let address = in_cluster(cluster, "target_group");
+            let address = target_group::address(cluster);
             Ok(Found { address, thing: Thing::TargetGroup(Box::new(group), tags) })
         }
     }

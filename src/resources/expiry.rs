@@ -13,6 +13,7 @@ use super::scaling_group;
 use super::security_group::DescribeSecurityGroups;
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::address::Address;
 use crate::cloud::expiry;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
@@ -48,7 +49,7 @@ pub async fn set(run: &Operation, at: Timestamp) -> Result<Expiry, Problem> {
         )
         .hint("`cloudscale ls` shows the stacks of the region"));
     }
-    let task = ActionContext { run, address: "the stack", spec: "" };
+    let task = ActionContext { run, address: &Address::fixed("the stack"), spec: "" };
     task.write_ec2_tags(ids, &mark).await?;
     for balancer in cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn()) {
         tags::write_elb(run.clients(), "load_balancer", balancer, &mark).await?;

@@ -9,11 +9,12 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::scaling_group;
+use super::targets;
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::health::Health;
 use crate::cloud::health::target_health;
 use crate::problem::Problem;
-use crate::resource::cluster_prefix;
 use crate::resource::context::{ActionContext, Poll};
 
 /// How many target groups a rule may name (ELBv2 quota).
@@ -23,7 +24,7 @@ const GROUPS_MAX: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Next {
     /// `cluster.light.target_group`
-    pub address: String,
+    pub address: Address,
     pub arn: String,
 }
 
@@ -73,13 +74,13 @@ async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) 
 }
 
 /// Whether the cluster of a target group has no instances, and is to have none for now.
-async fn is_empty(task: &ActionContext<'_>, target_group: &str) -> Result<bool, Problem> {
-    let cluster = cluster_prefix(target_group).unwrap_or_default();
-    let fleet = task.run.published(&format!("{cluster}.registration"));
+async fn is_empty(task: &ActionContext<'_>, target_group: &Address) -> Result<bool, Problem> {
+    let cluster = target_group.cluster().unwrap_or_default();
+    let fleet = task.run.published(&targets::attachment_of(cluster));
     if fleet.is_some_and(|fleet| !fleet.members.is_empty()) {
         return Ok(false);
     }
-    match task.run.published(&format!("{cluster}.scaling_group")) {
+    match task.run.published(&scaling_group::address(cluster)) {
         Some(group) => Ok(scaling_group::capacity(task, &group.id).await? == 0),
         None => Ok(true),
     }

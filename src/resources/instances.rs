@@ -15,26 +15,43 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecificatio
 
 use jiff::Timestamp;
 
-use super::network;
+use super::{launch_template, network};
 use super::{security_group, target_group, targets};
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::address::Address;
 use crate::cloud::discover::EC2_PAGE;
 use crate::cloud::discover::filter;
 use crate::cloud::health::Health;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::state::InstanceState;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value, short_hash};
-use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster};
+use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Capacity;
 use crate::stack::names;
 
 /// The zone has none of these instances; another may.
 const NO_CAPACITY: &[&str] = &["InsufficientInstanceCapacity", "Unsupported", "InsufficientHostCapacity"];
+
+/// The address that an instance carries.
+pub fn address(instance: &Instance) -> Option<Address> {
+    tag(instance, tags::ADDRESS).map(Address::parse)
+}
+
+/// The state that EC2 tells of an instance.
+pub fn state(instance: &Instance) -> InstanceState {
+    InstanceState::from(instance.state().and_then(|state| state.name()).map_or("unknown", |name| name.as_str()))
+}
+
+/// Whether it is one of a cluster's fixed instances: the others are those of groups.
+pub fn is_fixed(instance: &Instance) -> bool {
+    address(instance).is_some_and(|address| address.is_only(targets::INSTANCES))
+}
 
 /// How long a token may be used again. AWS lists terminated instances for longer than that, but not as long as it remembers
 /// a token.
@@ -78,7 +95,7 @@ pub struct Observed {
     /// Everything AWS still lists, terminated ones included: (zone, id).
     seen: Vec<(String, String)>,
     /// Addresses of the subnets that they are in, where those are the stack's own.
-    subnets: Vec<String>,
+    subnets: Vec<Address>,
     tags: Tags,
 }
 
@@ -97,14 +114,14 @@ impl Resource for Instances {
     type Desired = Desired;
     type Observed = Observed;
 
-    const KIND: &'static str = "instances";
+    const KIND: &'static str = targets::INSTANCES;
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInstances>::NEW];
     const VERSIONED: bool = true;
     const PRUNES: bool = true;
     const OPTIONAL_READBACK: &'static [&'static str] = &["vpc"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
-        let templates: BTreeMap<_, _> = super::launch_template::LaunchTemplate::desired(scope).into_iter().collect();
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
+        let templates: BTreeMap<_, _> = launch_template::LaunchTemplate::desired(scope).into_iter().collect();
         let zones = network::of(scope).subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
         let zones: Vec<_> = zones.collect();
         let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
@@ -113,27 +130,27 @@ impl Resource for Instances {
                 return None;
             };
             let (surge, unavailable) = rollout.bounds(instances);
-            let template = templates.get(&in_cluster(&cluster.name, "launch_template"))?;
+            let template = templates.get(&launch_template::address(&cluster.name))?;
             let wanted = Desired {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
                 balanced: scope.stack.has_load_balancer(),
                 surge,
                 unavailable,
-                template: super::launch_template::LaunchTemplate::spec(template),
+                template: launch_template::LaunchTemplate::spec(template),
                 vpc: network::of(scope).vpc.clone(),
                 zones: zones.clone(),
             };
-            Some((in_cluster(&cluster.name, Self::KIND), wanted))
+            Some((targets::instances_of(&cluster.name), wanted))
         });
         fleets.collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
-        let mut fleets = BTreeMap::<String, Vec<&Instance>>::new();
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
+        let mut fleets = BTreeMap::<Address, Vec<&Instance>>::new();
         for instance in cloud.all::<DescribeInstances>() {
-            if let Some(address) = tag(instance, tags::ADDRESS).filter(|address| address.ends_with(".instances")) {
-                fleets.entry(address.to_owned()).or_default().push(instance);
+            if let Some(address) = address(instance).filter(|address| address.is_only(Self::KIND)) {
+                fleets.entry(address).or_default().push(instance);
             }
         }
         // A fleet whose last instance was terminated has to be created again, but what was seen still counts.
@@ -160,15 +177,14 @@ impl Resource for Instances {
         fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
-    fn depends_on(wanted: &Desired) -> Vec<String> {
-        let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).map(str::to_owned);
-        let target_group = wanted.balanced.then_some("target_group");
-        let own = ["launch_template"].into_iter().chain(target_group).map(|kind| in_cluster(&wanted.cluster, kind));
-        subnets.chain(own).collect()
+    fn depends_on(wanted: &Desired) -> Vec<Address> {
+        let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).cloned();
+        let target_group = wanted.balanced.then(|| target_group::address(&wanted.cluster));
+        subnets.chain([launch_template::address(&wanted.cluster)]).chain(target_group).collect()
     }
 
-    fn delete_after(live: &Observed) -> Vec<String> {
-        live.subnets.iter().cloned().chain([security_group::INSTANCES.to_owned()]).collect()
+    fn delete_after(live: &Observed) -> Vec<Address> {
+        live.subnets.iter().cloned().chain([security_group::INSTANCES]).collect()
     }
 
     fn reason(wanted: &Desired, live: &Observed) -> Option<String> {
@@ -228,17 +244,17 @@ impl Resource for Instances {
     }
 }
 
-fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Observed {
-    let cluster = cluster_prefix(address).unwrap_or_default();
+fn live(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Observed {
+    let cluster = address.cluster().unwrap_or_default();
     let zone = |instance: &Instance| {
         instance.placement().and_then(|placement| placement.availability_zone()).unwrap_or_default().to_owned()
     };
     let member = |instance: &&&Instance| {
         let id = instance.instance_id().unwrap_or_default();
-        let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
+        let state = state(instance);
         let health = targets::health(cloud, cluster, id).filter(Health::is_unhealthy);
         let health = health.filter(|_| !is_booting(cloud, instance));
-        let stopped = state.starts_with("stop").then(|| state.to_owned());
+        let stopped = state.is_stopped().then(|| state.to_string());
         Member {
             id: id.to_owned(),
             zone: zone(instance),
@@ -253,7 +269,7 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Observed {
     // A tag counts as there when every instance has it.
     let mut shared = present.first().map(|instance| tags::from_ec2(instance.tags())).unwrap_or_default();
     shared.retain(|key, value| present.iter().all(|instance| tag(instance, key) == Some(value)));
-    shared.insert(tags::ADDRESS.to_owned(), address.to_owned());
+    shared.insert(tags::ADDRESS.to_owned(), address.to_string());
     if present.iter().all(|instance| tag(instance, tags::SPEC).is_some()) {
         // Each has its own while they are replaced.
         shared.entry(tags::SPEC.to_owned()).or_default();
@@ -265,7 +281,7 @@ fn live(cloud: &Snapshot, address: &str, instances: &[&Instance]) -> Observed {
     };
     let subnets = instances.iter().filter_map(|instance| Some(Value::live(cloud, instance.subnet_id()?)));
     let mut subnets: Vec<_> =
-        subnets.flat_map(|subnet| subnet.references().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
+        subnets.flat_map(|subnet| subnet.references().into_iter().cloned().collect::<Vec<_>>()).collect();
     subnets.sort_unstable();
     subnets.dedup();
     Observed { target_group, members, seen: seen.collect(), subnets, tags: shared }
@@ -371,12 +387,12 @@ async fn run_instances(
     (zone, subnet): (&str, &str),
     (origin, count): (usize, usize),
 ) -> Result<Result<Vec<String>, Problem>, Problem> {
-    let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
+    let template = task.output(&launch_template::address(&wanted.cluster))?;
     let mut seen: Vec<_> = live.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
     seen.sort_unstable();
     let period = clock::now().as_second() / TOKEN_PERIOD_S;
     let numbers = [origin.to_string(), count.to_string(), period.to_string()];
-    let words = [&*task.run.stack, task.address, task.spec, &template.id, &template.revision, subnet];
+    let words = [&*task.run.stack, task.address.as_str(), task.spec, &template.id, &template.revision, subnet];
     let words: Vec<_> = words.into_iter().chain(numbers.iter().map(String::as_str)).chain(seen).collect();
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     let request = task
@@ -472,17 +488,13 @@ pub fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
     instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value())
 }
 
-fn state(instance: &Instance) -> Option<&InstanceStateName> {
-    instance.state().and_then(|state| state.name())
-}
-
 /// Pending, running or stopped: not terminated and not about to be.
 pub fn is_present(instance: &Instance) -> bool {
-    !is_terminated(instance) && state(instance) != Some(&InstanceStateName::ShuttingDown)
+    !matches!(state(instance), InstanceState::Terminated | InstanceState::ShuttingDown)
 }
 
 pub fn is_terminated(instance: &Instance) -> bool {
-    state(instance) == Some(&InstanceStateName::Terminated)
+    state(instance) == InstanceState::Terminated
 }
 
 /// All of the stack that are not on their way out.
@@ -491,8 +503,8 @@ pub fn present(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
 }
 
 /// Those at an address.
-pub fn present_at<'a>(cloud: &'a Snapshot, address: &'a str) -> impl Iterator<Item = &'a Instance> {
-    present(cloud).filter(move |instance| tag(instance, tags::ADDRESS) == Some(address))
+pub fn present_at<'a>(cloud: &'a Snapshot, address: &'a Address) -> impl Iterator<Item = &'a Instance> {
+    present(cloud).filter(move |instance| tag(instance, tags::ADDRESS) == Some(address.as_str()))
 }
 
 /// Whether an instance is so young that it may still be on its way to serve.

@@ -6,6 +6,7 @@ use super::network;
 use super::vpc;
 use super::vpc::DescribeVpcs;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -17,7 +18,7 @@ use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 
-pub const ADDRESS: &str = "network.internet_gateway";
+pub const ADDRESS: Address = Address::fixed("network.internet_gateway");
 
 #[derive(Debug)]
 pub struct InternetGateway;
@@ -43,19 +44,19 @@ impl Resource for InternetGateway {
     // A detached gateway is attached again; one of another VPC stays there until that VPC goes.
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, ())> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, ())> {
         match scope.stack.network {
-            Network::Created { .. } => vec![(ADDRESS.to_owned(), ())],
+            Network::Created { .. } => vec![(ADDRESS, ())],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let mut gateways: Vec<_> = cloud.all::<DescribeInternetGateways>().iter().collect();
         gateways.sort_by_key(|gateway| gateway.attachments().is_empty());
         let ours = gateways.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
@@ -66,7 +67,7 @@ impl Resource for InternetGateway {
 
     fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let attached_to = live.attached_to();
-        let vpc = attached_to.map_or_else(|| Value::Ref(network::VPC.to_owned()), |id| Value::live(cloud, id));
+        let vpc = attached_to.map_or_else(|| Value::Ref(network::VPC), |id| Value::live(cloud, id));
         Fields::default().value("vpc", vpc).text("attached", attached_to.is_some())
     }
 
@@ -135,7 +136,7 @@ async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem>
 }
 
 async fn attach(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
-    let vpc = task.output(network::VPC)?.id;
+    let vpc = task.output(&network::VPC)?.id;
     let attach = || async {
         let call = task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
         // Already, by a call whose answer was lost.

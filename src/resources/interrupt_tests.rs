@@ -140,7 +140,8 @@ async fn in_action<A: Future<Output = Result<(), Problem>>>(
     wait: impl FnOnce(ActionContext<'static>) -> A,
 ) -> Vec<String> {
     interrupted(|run, _| {
-        wait(ActionContext { run: Box::leak(Box::new(run)), address: "cluster.web.instances", spec: "" })
+        let address = Box::leak(Box::new(targets::instances_of("web")));
+        wait(ActionContext { run: Box::leak(Box::new(run)), address, spec: "" })
     })
     .await
 }

@@ -16,6 +16,7 @@ use super::connection::clients_of;
 use super::security_group;
 use super::security_group::SecurityGroup;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::image::{self, Images, LiveImage};
 use crate::cloud::lease::store::TEMPLATE_GONE;
 use crate::cloud::lease::{self, Lease};
@@ -27,7 +28,7 @@ use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::provider::Provider;
-use crate::resource::{Output, Prepared, Resource, Scope, in_cluster};
+use crate::resource::{Output, Prepared, Resource, Scope};
 use crate::secret::Text;
 use crate::stack::model::Image;
 use crate::stack::names;
@@ -75,6 +76,11 @@ impl Observed {
     }
 }
 
+/// `cluster.light.launch_template`
+pub fn address(cluster: &str) -> Address {
+    Address::in_cluster(cluster, LaunchTemplate::KIND)
+}
+
 impl Resource for LaunchTemplate {
     type Desired = Desired;
     type Observed = Observed;
@@ -83,7 +89,7 @@ impl Resource for LaunchTemplate {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLaunchTemplates>::NEW];
     const VERSIONED: bool = true;
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let clusters = scope.stack.clusters.iter().map(|cluster| {
             let wanted = Desired {
                 name: names::launch_template(&scope.stack.name, &cluster.name),
@@ -93,19 +99,19 @@ impl Resource for LaunchTemplate {
                 user_data: cluster.user_data.as_ref().map(|script| script.text.clone()),
                 key: scope.stack.ssh.as_ref().map(|ssh| ssh.key.clone()),
             };
-            (in_cluster(&cluster.name, Self::KIND), wanted)
+            (address(&cluster.name), wanted)
         });
         clusters.collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let versions = cloud.all::<DescribeLaunchTemplateVersions>();
         let ours = cloud.all::<DescribeLaunchTemplates>().iter().filter_map(|template| {
             let id = template.launch_template_id()?;
             // The lock is none of them.
             let tags = cloud.tags_of(id)?.clone();
             let version = versions.iter().find(|(of, _)| of == id).map(|(_, version)| version.clone());
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { template: template.clone(), tags, version }))
+            Some((tags::address(&tags)?, Observed { template: template.clone(), tags, version }))
         });
         ours.collect()
     }
@@ -186,7 +192,7 @@ impl Resource for LaunchTemplate {
     }
 
     // A template that outlives its security group looks as it did, and launches nothing.
-    fn delete_after(_live: &Observed) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
@@ -257,7 +263,7 @@ fn stale(scope: &Scope<'_>) -> Vec<String> {
     let wanted: BTreeMap<_, _> = LaunchTemplate::desired(scope).into_iter().collect();
     let security_groups = SecurityGroup::observed(cloud).into_iter();
     // The spec names the security group by its address: it cannot tell which of two a template means.
-    let ambiguous = security_groups.filter(|(address, _)| address == security_group::INSTANCES).count() > 1;
+    let ambiguous = security_groups.filter(|(address, _)| *address == security_group::INSTANCES).count() > 1;
     let live = LaunchTemplate::observed(cloud).into_iter();
     let stale = live.filter(|(address, live)| {
         let in_sync = |wanted| !ambiguous && LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted));
@@ -304,7 +310,7 @@ async fn new_version(task: &ActionContext<'_>, wanted: &Desired, template: &Outp
     let token = crate::resource::fields::short_hash([
         &*once,
         &*task.run.stack,
-        task.address,
+        task.address.as_str(),
         task.spec,
         &template.id,
         &template.revision,
@@ -346,7 +352,7 @@ fn content(task: &ActionContext<'_>, wanted: &Desired) -> Result<ec2::RequestLau
         .instance_type(ec2::InstanceType::from(wanted.instance_type.as_str()))
         .set_iam_instance_profile(wanted.instance_profile.as_deref().map(profile))
         .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text.expose())))
-        .security_group_ids(task.output(security_group::INSTANCES)?.id)
+        .security_group_ids(task.output(&security_group::INSTANCES)?.id)
         .set_key_name(wanted.key.clone())
         .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
         .metadata_options(metadata.build())

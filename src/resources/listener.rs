@@ -9,9 +9,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::load_balancer::DescribeLoadBalancers;
+use super::load_balancer::LoadBalancer;
 use super::target_group::tags_of;
 use super::{load_balancer, security_group};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags::{self, Tags};
@@ -24,8 +26,8 @@ use crate::stack::model::{FixedResponse, Https};
 use futures_util::future::try_join_all;
 
 /// The listener that has the rules.
-pub const ADDRESS: &str = "load_balancer.listener";
-const REDIRECT: &str = "load_balancer.redirect";
+pub const ADDRESS: Address = Address::fixed("load_balancer.listener");
+const REDIRECT: Address = Address::fixed("load_balancer.redirect");
 /// While the other listener still has the port: it is on its way to another, or out.
 const PORT_TAKEN: &[&str] = &["DuplicateListener"];
 const PORT_LIMIT: Duration = Duration::from_secs(60);
@@ -64,9 +66,9 @@ impl Resource for Listener {
     // AWS could change the port in place, and refuse everybody who still comes to the old one from that moment: so the new
     // listener serves before the old one goes.
     const REPLACE_ON: &'static [&'static str] = &["load_balancer", "port"];
-    const DELETED_WITH: &'static [&'static str] = &["load_balancer"];
+    const DELETED_WITH: &'static [&'static str] = &[LoadBalancer::KIND];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let Some(load_balancer) = &scope.stack.load_balancer else {
             return Vec::new();
         };
@@ -77,14 +79,14 @@ impl Resource for Listener {
         };
         let redirect = load_balancer
             .redirect_port()
-            .map(|port| (REDIRECT.to_owned(), Desired { port, https: None, default: Default::Redirect(serving.port) }));
-        [(ADDRESS.to_owned(), serving)].into_iter().chain(redirect).collect()
+            .map(|port| (REDIRECT, Desired { port, https: None, default: Default::Redirect(serving.port) }));
+        [(ADDRESS, serving)].into_iter().chain(redirect).collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud.all::<DescribeListeners>().iter().filter_map(|api| {
             let tags = cloud.tags_of(api.listener_arn()?)?.clone();
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
@@ -138,12 +140,12 @@ impl Resource for Listener {
     }
 
     // Not after the listener whose port a redirect takes: that one may go only when nothing needs it.
-    fn depends_on(_wanted: &Desired) -> Vec<String> {
+    fn depends_on(_wanted: &Desired) -> Vec<Address> {
         vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
     // The security group keeps the port open for as long.
-    fn delete_after(_live: &Observed) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<Address> {
         vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
@@ -156,7 +158,7 @@ impl Resource for Listener {
     }
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let load_balancer = task.output(load_balancer::ADDRESS)?.id;
+        let load_balancer = task.output(&load_balancer::ADDRESS)?.id;
         let request = task
             .clients()
             .elb
@@ -240,7 +242,7 @@ async fn adopt(task: &ActionContext<'_>, load_balancer: &str, port: u16) -> Resu
     if tags.get(tags::STACK) != Some(&task.run.stack) {
         return Err(tags::not_ours("listener", &name));
     }
-    Ok((tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)).then(|| Output::id(arn)))
+    Ok((tags::address(&tags).as_ref() == Some(task.address)).then(|| Output::id(arn)))
 }
 
 fn protocol(wanted: &Desired) -> ProtocolEnum {

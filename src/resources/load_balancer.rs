@@ -9,6 +9,7 @@ use super::security_group;
 use super::subnet::DescribeSubnets;
 use super::target_group::{NO_SERVICE, tags_of};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::{ELB_PAGE, found};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -22,7 +23,7 @@ use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Stack;
 use crate::stack::names;
 
-pub const ADDRESS: &str = "load_balancer";
+pub const ADDRESS: Address = Address::fixed("load_balancer");
 
 #[derive(Debug)]
 pub struct LoadBalancer;
@@ -39,7 +40,7 @@ pub struct Observed {
     api: Api,
     tags: Tags,
     /// Addresses of the target groups that its rules refer to: they cannot be deleted before.
-    target_groups: Vec<String>,
+    target_groups: Vec<Address>,
 }
 
 impl Resource for LoadBalancer {
@@ -50,7 +51,7 @@ impl Resource for LoadBalancer {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLoadBalancers>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["scheme", "vpc"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         if !scope.stack.has_load_balancer() {
             return Vec::new();
         }
@@ -59,21 +60,21 @@ impl Resource for LoadBalancer {
             vpc: network::of(scope).vpc.clone(),
             subnets: network::of(scope).subnet_set(),
         };
-        vec![(ADDRESS.to_owned(), wanted)]
+        vec![(ADDRESS, wanted)]
     }
 
     fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
         vec![("load balancer", names::load_balancer(&stack.name))]
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud.all::<DescribeLoadBalancers>().iter().filter_map(|api| {
             let arn = api.load_balancer_arn()?;
             let tags = cloud.tags_of(arn)?.clone();
             let behind = cloud.referrers(arn);
             let behind = behind.iter().filter_map(|arn| cloud.address_of(arn));
-            let target_groups = behind.map(str::to_owned).collect();
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags, target_groups }))
+            let target_groups = behind.collect();
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags, target_groups }))
         });
         ours.collect()
     }
@@ -105,7 +106,7 @@ impl Resource for LoadBalancer {
         }
     }
 
-    fn delete_after(live: &Observed) -> Vec<String> {
+    fn delete_after(live: &Observed) -> Vec<Address> {
         live.target_groups.clone()
     }
 
@@ -125,7 +126,7 @@ impl Resource for LoadBalancer {
     }
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let group = task.output(security_group::LOAD_BALANCER)?.id;
+        let group = task.output(&security_group::LOAD_BALANCER)?.id;
         let subnets = task.resolve_all(&wanted.subnets)?;
         let request = task
             .clients()
@@ -176,7 +177,7 @@ impl Resource for LoadBalancer {
             task.fresh("elasticloadbalancing:SetSubnets", || request.clone().send()).await?;
         }
         if touches(changes, &["security_group"]) {
-            let group = task.output(security_group::LOAD_BALANCER)?.id;
+            let group = task.output(&security_group::LOAD_BALANCER)?.id;
             let request = elb.set_security_groups().load_balancer_arn(&output.id).security_groups(group);
             task.fresh("elasticloadbalancing:SetSecurityGroups", || request.clone().send()).await?;
         }
@@ -285,7 +286,7 @@ pub async fn until_active(run: &Operation, arn: &str) -> Result<String, Problem>
             _ => Ok(Poll::Pending(detail)),
         }
     };
-    let (detail, name) = run.poll(ADDRESS, ask, broken).await?;
-    run.sink.event(Event::Ready { what: ADDRESS.to_owned(), detail });
+    let (detail, name) = run.poll(ADDRESS.as_str(), ask, broken).await?;
+    run.sink.event(Event::Ready { what: ADDRESS.to_string(), detail });
     Ok(name)
 }

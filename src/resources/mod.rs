@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod by_name;
 pub mod connection;
+mod consequence;
 pub mod dashboard;
 mod existing;
 mod expiry;
@@ -20,6 +21,7 @@ pub mod listener;
 pub mod load_balancer;
 pub mod mixed_instances;
 pub mod network;
+pub mod price;
 pub mod provider;
 pub mod readiness;
 pub mod registration;

@@ -6,6 +6,7 @@
 
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::Scope;
@@ -13,13 +14,13 @@ use crate::resource::fields::Value;
 use crate::stack::model::Network;
 
 /// Where the VPC of a network of the stack's own stands.
-pub const VPC: &str = "network.vpc";
+pub const VPC: Address = Address::fixed("network.vpc");
 /// A load balancer needs subnets in so many zones (ELBv2 API, CreateLoadBalancer).
 const ZONES_MIN: usize = 2;
 
 /// The address of the subnet of a zone.
-pub fn subnet_address(zone: &str) -> String {
-    format!("network.subnet.{zone}")
+pub fn subnet_address(zone: &str) -> Address {
+    Address::fixed("network.subnet").named(zone)
 }
 
 /// A VPC and the subnets in use: one a zone, by zone.
@@ -105,7 +106,7 @@ pub fn as_declared(network: &Network, region: &str) -> LiveNetwork {
         }
         Network::Created { zones: count, .. } => {
             let subnet = |zone: String| LiveSubnet { id: Value::Ref(subnet_address(&zone)), zone };
-            (Value::Ref(VPC.to_owned()), zones.take(usize::from(*count)).map(subnet).collect())
+            (Value::Ref(VPC), zones.take(usize::from(*count)).map(subnet).collect())
         }
     };
     LiveNetwork { vpc, subnets }
@@ -134,7 +135,7 @@ fn own(mut zones: Vec<String>, count: usize) -> Result<LiveNetwork, Problem> {
     }
     zones.truncate(count);
     let subnets = zones.into_iter().map(|zone| LiveSubnet { id: Value::Ref(subnet_address(&zone)), zone });
-    Ok(LiveNetwork { vpc: Value::Ref(VPC.to_owned()), subnets: subnets.collect() })
+    Ok(LiveNetwork { vpc: Value::Ref(VPC), subnets: subnets.collect() })
 }
 
 /// One subnet a zone out of (VPC, subnet, zone).
@@ -198,8 +199,8 @@ mod tests {
     fn a_network_of_the_stacks_own_takes_the_first_zones_and_refers_to_what_will_be() {
         let zones = || vec!["eu-west-1c".to_owned(), "eu-west-1a".to_owned(), "eu-west-1b".to_owned()];
         let network = own(zones(), 2).expect("three zones");
-        assert_eq!(network.vpc, Value::Ref("network.vpc".into()));
-        assert_eq!(network.subnet_set().references(), ["network.subnet.eu-west-1a", "network.subnet.eu-west-1b"]);
+        assert_eq!(network.vpc, Value::Ref(VPC));
+        assert_eq!(network.subnet_set().references(), [&subnet_address("eu-west-1a"), &subnet_address("eu-west-1b")]);
         assert_eq!(own(zones(), 4).unwrap_err().summary, "Too few zones");
     }
 }

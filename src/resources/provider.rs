@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::launch_template::DescribeLaunchTemplates;
 use super::network::{self, StackNetwork};
-use super::{TYPES, existing, expiry, readiness, running, scaling_group, status_view, stopping};
+use super::{TYPES, consequence, existing, expiry, price, readiness, running, scaling_group, status_view, stopping};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock::{self, speed};
@@ -19,8 +19,10 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Depth, ErasedListing};
 use crate::cloud::tags::Tags;
 use crate::problem::Problems;
+use crate::resource::change::Change;
 use crate::resource::context::Operation;
 use crate::resource::erased::ErasedResource;
+use crate::resource::outlook::Outlook;
 use crate::resource::provider::{Adoptee, Answer, Existing, Expiry, Leases, Provider, Timing, Wait};
 use crate::resource::running::Running;
 use crate::resource::status::Status;
@@ -92,8 +94,8 @@ impl Provider for Aws {
         Box::pin(async move { complete(&self.clients, &listings(), cloud, Some(declared)).await })
     }
 
-    fn running(&self, cloud: &Snapshot) -> Running {
-        running::running(cloud)
+    fn outlook(&self, declared: Option<&Stack>, cloud: &Snapshot, changes: &[Change]) -> Outlook {
+        outlook(declared, &running::running(cloud), changes)
     }
 
     fn status(&self, stack: &Stack, cloud: &Snapshot) -> Status {
@@ -189,6 +191,15 @@ impl Leases for Aws {
 
     fn delete<'a>(&'a self, stack: &'a str, id: &'a str) -> Answer<'a, bool> {
         Box::pin(store::delete(&self.clients, stack, id))
+    }
+}
+
+/// What a plan of AWS's resource types comes to, where `live` runs now.
+pub fn outlook(declared: Option<&Stack>, live: &Running, changes: &[Change]) -> Outlook {
+    Outlook {
+        parts: consequence::parts(declared, live, changes),
+        prices: price::prices(declared, live),
+        hourly_cost: declared.and_then(price::hourly),
     }
 }
 

@@ -13,16 +13,19 @@ use tokio::sync::Mutex;
 use futures_util::future::join_all;
 
 use super::load_balancer;
+use super::scaling_group;
+use super::target_group;
 use crate::clock;
+use crate::cloud::address::Address;
 use crate::cloud::console::Console;
 use crate::cloud::health::{Health, target_health};
 use crate::cloud::snapshot::listing::Depth;
+use crate::cloud::state::LoadBalancerState;
 use crate::problem::{Problem, Problems};
 use crate::resource::context::{Operation, Poll};
 use crate::resource::event::Event;
-use crate::resource::in_cluster;
 use crate::resource::provider::Wait;
-use crate::resource::status::{ClusterStatus, Status, split_port};
+use crate::resource::status::{ClusterKind, ClusterStatus, Status, split_port};
 use crate::stack::model::{Cluster, FixedResponse, Provider, Stack};
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +49,7 @@ pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<S
     let Some(load_balancer) = &status.load_balancer else {
         return Ok(status);
     };
-    if load_balancer.state != "active" {
+    if load_balancer.state != LoadBalancerState::Active {
         load_balancer::until_active(run, &load_balancer.arn).await?;
     }
     let waits = status.clusters.iter().zip(&stack.clusters).filter_map(|(cluster, declared)| {
@@ -54,7 +57,7 @@ pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<S
         let (healthy, expected) = (cluster.healthy(), expected(cluster));
         if healthy >= expected {
             run.sink.event(Event::Ready {
-                what: format!("cluster.{}", cluster.name),
+                what: Address::cluster_itself(&cluster.name).to_string(),
                 detail: format!("{healthy} of {expected} healthy"),
             });
             return None;
@@ -88,13 +91,19 @@ async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
     let ask = || async {
         let status = look(run, stack).await?;
         let missing = status.clusters.iter().find(|cluster| cluster.healthy() < expected(cluster));
-        let short = missing
-            .map(|cluster| format!("cluster.{}: {} of {} running", cluster.name, cluster.healthy(), expected(cluster)));
+        let short = missing.map(|cluster| {
+            format!(
+                "{}: {} of {} running",
+                Address::cluster_itself(&cluster.name),
+                cluster.healthy(),
+                expected(cluster)
+            )
+        });
         Ok(short.map_or(Poll::Ready(status), Poll::Pending))
     };
     let status = run.poll("instances", ask, late).await?;
     for cluster in &status.clusters {
-        let (what, count) = (format!("cluster.{}", cluster.name), expected(cluster));
+        let (what, count) = (Address::cluster_itself(&cluster.name).to_string(), expected(cluster));
         run.sink.event(Event::Ready { what, detail: format!("{count} of {count} running") });
     }
     Ok(status)
@@ -115,13 +124,13 @@ async fn listed(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 }
 
 /// The address of something that every stack has and that is not listed.
-fn unlisted(status: &Status) -> Option<String> {
+fn unlisted(status: &Status) -> Option<Address> {
     if status.load_balancer.is_none() {
-        return Some(load_balancer::ADDRESS.to_owned());
+        return Some(load_balancer::ADDRESS);
     }
     status.clusters.iter().find_map(|cluster| match (&cluster.target_group, &cluster.group) {
-        (None, _) => Some(in_cluster(&cluster.name, "target_group")),
-        (_, None) if cluster.kind == "group" => Some(in_cluster(&cluster.name, "scaling_group")),
+        (None, _) => Some(target_group::address(&cluster.name)),
+        (_, None) if cluster.kind == ClusterKind::Group => Some(scaling_group::address(&cluster.name)),
         _ => None,
     })
 }
@@ -136,7 +145,7 @@ async fn look(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 /// # Errors
 /// When time is up: every target with its reason, and the last lines of a console.
 pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
-    let what = format!("cluster.{}", cluster.name);
+    let what = Address::cluster_itself(&cluster.name).to_string();
     let seen = Mutex::new((String::new(), Vec::new(), Console::default()));
     let ask = || async {
         let (_, found) = target_health(run.clients(), target_group).await?;
@@ -188,8 +197,11 @@ fn unhealthy(
 ) -> Problem {
     let check = &cluster.health_check;
     let mut detail = format!(
-        "cluster.{}: {count} within the time limit; the check is GET {} on port {}, expecting {}",
-        cluster.name, check.path, cluster.port, check.codes
+        "{}: {count} within the time limit; the check is GET {} on port {}, expecting {}",
+        Address::cluster_itself(&cluster.name),
+        check.path,
+        cluster.port,
+        check.codes
     );
     for (id, health) in others.iter().take(TARGETS_SHOWN) {
         let _ = write!(detail, "\n  {id}: {}", health.sentence());

@@ -6,8 +6,11 @@ use std::collections::BTreeSet;
 
 use super::instances::{self, DescribeInstances, until_running};
 use super::scaling_group::{self, DescribeAutoScalingGroups};
+use super::target_group;
 use super::target_group::DescribeTargetGroups;
+use super::target_group::TargetGroup;
 use super::targets::{self, DescribeTargetHealth};
+use crate::cloud::address::Address;
 use crate::cloud::health::Health;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, ErasedListing};
@@ -15,7 +18,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Capacity;
 
 #[derive(Debug)]
@@ -40,35 +43,35 @@ impl Resource for Registration {
     type Desired = Desired;
     type Observed = Observed;
 
-    const KIND: &'static str = "registration";
+    const KIND: &'static str = targets::ATTACHMENT;
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[
         &Bulk::<DescribeTargetGroups>::NEW,
         &Bulk::<DescribeTargetHealth>::NEW,
         &Bulk::<DescribeInstances>::NEW,
         &Bulk::<DescribeAutoScalingGroups>::NEW,
     ];
-    const REPLACE_ON: &'static [&'static str] = &["target_group"];
+    const REPLACE_ON: &'static [&'static str] = &[TargetGroup::KIND];
     const PRUNES: bool = true;
-    const DELETED_WITH: &'static [&'static str] = &["target_group"];
+    const DELETED_WITH: &'static [&'static str] = &[TargetGroup::KIND];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let is_fleet = |capacity: &Capacity| matches!(capacity, Capacity::Fleet { instances: 1.., .. });
         let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
         let fleets = balanced.filter(|cluster| is_fleet(&cluster.capacity));
         fleets
-            .map(|cluster| (in_cluster(&cluster.name, Self::KIND), Desired { cluster: cluster.name.clone() }))
+            .map(|cluster| (targets::attachment_of(&cluster.name), Desired { cluster: cluster.name.clone() }))
             .collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let registrations = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
             let arn = group.target_group_arn()?;
-            let cluster = cloud.address_of(arn)?.strip_prefix("cluster.")?.strip_suffix(".target_group")?.to_owned();
+            let cluster = target_group::cluster_at(&cloud.address_of(arn)?)?;
             let mut live = Observed {
                 target_group: arn.to_owned(),
                 registered: BTreeSet::new(),
                 unhealthy: BTreeSet::new(),
-                fleet: instances::present_at(cloud, &in_cluster(&cluster, "instances"))
+                fleet: instances::present_at(cloud, &targets::instances_of(&cluster))
                     .filter_map(|instance| instance.instance_id().map(str::to_owned))
                     .collect(),
                 cluster,
@@ -84,7 +87,7 @@ impl Resource for Registration {
                 }
                 live.registered.insert(id);
             }
-            let address = in_cluster(&live.cluster, Self::KIND);
+            let address = targets::attachment_of(&live.cluster);
             (!live.registered.is_empty()).then_some((address, live))
         });
         registrations.collect()
@@ -92,14 +95,14 @@ impl Resource for Registration {
 
     fn desired_fields(wanted: &Desired) -> Fields {
         Fields::default()
-            .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
-            .reference("targets", in_cluster(&wanted.cluster, "instances"))
+            .reference("target_group", target_group::address(&wanted.cluster))
+            .reference("targets", targets::instances_of(&wanted.cluster))
     }
 
     fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
         let fields = Fields::default().value("target_group", Value::live(cloud, &live.target_group));
         if live.registered == live.fleet {
-            return fields.reference("targets", in_cluster(&live.cluster, "instances"));
+            return fields.reference("targets", targets::instances_of(&live.cluster));
         }
         let known = live.registered.intersection(&live.fleet).count();
         let unmanaged = live.registered.len() - known;
@@ -116,7 +119,7 @@ impl Resource for Registration {
     }
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let ids = task.output(&in_cluster(&wanted.cluster, "instances"))?.members;
+        let ids = task.output(&targets::instances_of(&wanted.cluster))?.members;
         register(task, wanted, ids, &BTreeSet::new()).await
     }
 
@@ -126,7 +129,7 @@ impl Resource for Registration {
         live: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let ids = task.output(&in_cluster(&wanted.cluster, "instances"))?.members;
+        let ids = task.output(&targets::instances_of(&wanted.cluster))?.members;
         let output = register(task, wanted, ids, &live.registered).await?;
         let leaving = live.registered.iter().filter(|id| !output.members.contains(id));
         if leaving.clone().any(|id| !live.unhealthy.contains(id)) {
@@ -142,7 +145,7 @@ impl Resource for Registration {
 
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         // The cluster has become a group: the fleet goes when the group's instances serve.
-        if let Some(group) = task.run.published(&in_cluster(&live.cluster, "scaling_group")) {
+        if let Some(group) = task.run.published(&scaling_group::address(&live.cluster)) {
             let members = scaling_group::until_in_service(task, &group.id).await?;
             targets::until_healthy(task, &live.target_group, &members, "").await?;
         }
@@ -160,7 +163,7 @@ async fn register(
     ids: Vec<String>,
     registered: &BTreeSet<String>,
 ) -> Result<Output, Problem> {
-    let arn = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
+    let arn = task.output(&target_group::address(&wanted.cluster))?.id;
     let missing: Vec<_> = ids.iter().filter(|id| !registered.contains(*id)).cloned().collect();
     until_running(task, &missing).await?;
     targets::join(task, &arn, &missing).await?;

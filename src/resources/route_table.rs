@@ -8,6 +8,7 @@ use super::network;
 use super::vpc::DescribeVpcs;
 use super::{internet_gateway, vpc};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -19,7 +20,7 @@ use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Network;
 
-pub const ADDRESS: &str = "network.route_table";
+pub const ADDRESS: Address = Address::fixed("network.route_table");
 const EVERYWHERE: &str = "0.0.0.0/0";
 
 #[derive(Debug)]
@@ -65,19 +66,19 @@ impl Resource for RouteTable {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeRouteTables>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, ())> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, ())> {
         match scope.stack.network {
-            Network::Created { .. } => vec![(ADDRESS.to_owned(), ())],
+            Network::Created { .. } => vec![(ADDRESS, ())],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let mut tables: Vec<_> = cloud.all::<DescribeRouteTables>().iter().collect();
         tables.sort_by_key(|table| table.associations().is_empty());
         let ours = tables.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
@@ -103,10 +104,10 @@ impl Resource for RouteTable {
     }
 
     async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
-        let vpc = task.output(network::VPC)?.id;
+        let vpc = task.output(&network::VPC)?.id;
         let request = task.clients().ec2.create_route_table().vpc_id(&vpc);
         let request = request
-            .client_token(crate::resource::fields::short_hash([&*task.run.stack, task.address, &vpc]))
+            .client_token(crate::resource::fields::short_hash([&*task.run.stack, task.address.as_str(), &vpc]))
             .tag_specifications(tags::specification(ResourceType::RouteTable, &task.tags()));
         let answer = task.fresh("ec2:CreateRouteTable", || request.clone().send()).await?;
         let id = answer.route_table().and_then(|table| table.route_table_id()).unwrap_or_default();
@@ -154,7 +155,7 @@ impl Resource for RouteTable {
 /// The route to everywhere, through our gateway.
 async fn lead_out(task: &ActionContext<'_>, table: &str, there: bool) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
-    let gateway = task.output(internet_gateway::ADDRESS)?.id;
+    let gateway = task.output(&internet_gateway::ADDRESS)?.id;
     if there {
         let call = ec2.replace_route().route_table_id(table).destination_cidr_block(EVERYWHERE).gateway_id(gateway);
         return call.send().await.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRoute", task.address));

@@ -11,9 +11,14 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use super::handover::Next;
 use super::listener::DescribeListeners;
+use super::listener::Listener;
+use super::load_balancer::LoadBalancer;
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
+use super::target_group;
 use super::{handover, listener};
+use super::{scaling_group, targets};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::ELB_PAGE;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -22,7 +27,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, cluster_prefix, in_cluster, touches};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Stack;
 use futures_util::future::try_join_all;
 
@@ -47,7 +52,7 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub enum Forward {
     /// To one target group, by address.
-    One(String),
+    One(Address),
     /// By weight.
     Shared {
         /// (cluster, weight)
@@ -70,23 +75,24 @@ impl Resource for Rule {
     const KIND: &'static str = "rule";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeRules>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["listener"];
-    const DELETED_WITH: &'static [&'static str] = &["listener", "load_balancer"];
+    const DELETED_WITH: &'static [&'static str] = &[Listener::KIND, LoadBalancer::KIND];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
-        let mut rules: Vec<(String, Vec<String>, Forward)> = Vec::new();
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
+        let mut rules: Vec<(Address, Vec<String>, Forward)> = Vec::new();
         for route in &scope.stack.routes {
             let stickiness_s = route.stickiness.map(|stay| i32::try_from(stay.as_secs()).unwrap_or(i32::MAX));
             let forward = match route.weights.as_slice() {
-                [(only, _)] => Forward::One(in_cluster(only, "target_group")),
+                [(only, _)] => Forward::One(target_group::address(only)),
                 several => Forward::Shared { weights: several.to_vec(), stickiness_s },
             };
             rules.push((of_route(&route.name), route.paths.clone(), forward));
         }
         for cluster in &scope.stack.clusters {
             for (index, paths) in chunks(&cluster.routes).into_iter().enumerate() {
-                let kind = if index == 0 { Self::KIND.to_owned() } else { format!("{}.{}", Self::KIND, index + 1) };
-                let forward = Forward::One(in_cluster(&cluster.name, "target_group"));
-                rules.push((in_cluster(&cluster.name, &kind), paths, forward));
+                let first = address(&cluster.name);
+                let address = if index == 0 { first } else { first.named(&(index + 1).to_string()) };
+                let forward = Forward::One(target_group::address(&cluster.name));
+                rules.push((address, paths, forward));
             }
         }
         let priority = |index: usize| i32::try_from((index + 1) * PRIORITY_STEP).unwrap_or(PRIORITY_MAX);
@@ -98,10 +104,10 @@ impl Resource for Rule {
         wanted.collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud.all::<DescribeRules>().iter().filter_map(|api| {
             let tags = cloud.tags_of(api.rule_arn()?)?.clone();
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }
@@ -112,11 +118,11 @@ impl Resource for Rule {
             .text("priority", wanted.priority)
             .text("paths", wanted.paths.join(", "));
         match &wanted.forward {
-            Forward::One(address) => fields.reference("target_group", address),
+            Forward::One(address) => fields.reference("target_group", address.clone()),
             Forward::Shared { weights, stickiness_s } => {
                 let weights = weights
                     .iter()
-                    .map(|(cluster, weight)| (Value::Ref(in_cluster(cluster, "target_group")), i32::from(*weight)));
+                    .map(|(cluster, weight)| (Value::Ref(target_group::address(cluster)), i32::from(*weight)));
                 shares(fields, weights).maybe("stickiness_s", *stickiness_s)
             }
         }
@@ -147,15 +153,13 @@ impl Resource for Rule {
     }
 
     /// The targets: before the rule moves to a new target group, they are in it.
-    fn depends_on(wanted: &Desired) -> Vec<String> {
+    fn depends_on(wanted: &Desired) -> Vec<Address> {
         let clusters = match &wanted.forward {
-            Forward::One(address) => vec![cluster_prefix(address).unwrap_or_default().to_owned()],
-            Forward::Shared { weights, .. } => {
-                weights.iter().map(|(cluster, _)| format!("cluster.{cluster}")).collect()
-            }
+            Forward::One(address) => address.cluster().into_iter().collect(),
+            Forward::Shared { weights, .. } => weights.iter().map(|(cluster, _)| cluster.as_str()).collect::<Vec<_>>(),
         };
-        let kinds = |cluster: String| ["registration", "scaling_group"].map(|kind| format!("{cluster}.{kind}"));
-        clusters.into_iter().flat_map(kinds).collect()
+        let serving = |cluster| [targets::attachment_of(cluster), scaling_group::address(cluster)];
+        clusters.into_iter().flat_map(serving).collect()
     }
 
     fn output(live: &Observed) -> Output {
@@ -167,7 +171,7 @@ impl Resource for Rule {
     }
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let listener = task.output(listener::ADDRESS)?.id;
+        let listener = task.output(&listener::ADDRESS)?.id;
         let request = task
             .clients()
             .elb
@@ -224,16 +228,21 @@ impl Resource for Rule {
     }
 }
 
+/// `cluster.light.rule`
+fn address(cluster: &str) -> Address {
+    Address::in_cluster(cluster, Rule::KIND)
+}
+
 /// `route.canary.rule`
-fn of_route(name: &str) -> String {
-    format!("route.{name}.{}", Rule::KIND)
+fn of_route(name: &str) -> Address {
+    Address::in_route(name, Rule::KIND)
 }
 
 /// The addresses of the rules that lead to a cluster.
-pub fn addresses_to(stack: &Stack, cluster: &str) -> Vec<String> {
+pub fn addresses_to(stack: &Stack, cluster: &str) -> Vec<Address> {
     let shared = stack.routes.iter().filter(|route| route.weights.iter().any(|(name, _)| name == cluster));
     let shared = shared.map(|route| of_route(&route.name));
-    shared.chain([in_cluster(cluster, Rule::KIND)]).collect()
+    shared.chain([address(cluster)]).collect()
 }
 
 /// Routes in as few rules as the quotas allow, in order.
@@ -278,7 +287,7 @@ fn serving(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Next>, Prob
         Forward::One(address) => vec![address.clone()],
         Forward::Shared { weights, .. } => {
             let weighty = weights.iter().filter(|(_, weight)| *weight > 0);
-            weighty.map(|(cluster, _)| in_cluster(cluster, "target_group")).collect()
+            weighty.map(|(cluster, _)| target_group::address(cluster)).collect()
         }
     };
     addresses.into_iter().map(|address| Ok(Next { arn: task.output(&address)?.id, address })).collect()
@@ -294,7 +303,7 @@ fn forward(task: &ActionContext<'_>, wanted: &Desired) -> Result<Action, Problem
     let mut config = ForwardActionConfig::builder()
         .target_group_stickiness_config(sticky.set_duration_seconds(stickiness_s).build());
     for (cluster, weight) in weights {
-        let arn = task.output(&in_cluster(cluster, "target_group"))?.id;
+        let arn = task.output(&target_group::address(cluster))?.id;
         let group = TargetGroupTuple::builder().target_group_arn(arn).weight(i32::from(*weight));
         config = config.target_groups(group.build());
     }
@@ -306,9 +315,11 @@ fn shares(fields: Fields, weights: impl Iterator<Item = (Value, i32)>) -> Fields
     let mut weights: Vec<_> = weights.collect();
     weights.sort_by_cached_key(|(group, _)| group.to_string());
     weights.into_iter().fold(fields, |fields, (group, weight)| {
-        let address = group.to_string();
-        let name = address.strip_prefix("cluster.").and_then(|rest| rest.strip_suffix(".target_group"));
-        let name = name.unwrap_or(&address).to_owned();
+        let name = match &group {
+            Value::Ref(address) => target_group::cluster_at(address),
+            _ => None,
+        };
+        let name = name.unwrap_or_else(|| group.to_string());
         fields.value(format!("target_group.{name}"), group).text(format!("weight.{name}"), weight)
     })
 }

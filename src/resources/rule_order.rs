@@ -10,6 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Rule as Api, RulePriorityPair};
 use tokio::sync::Mutex;
 
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
@@ -25,13 +26,13 @@ const GONE: &[&str] = &["RuleNotFound"];
 /// The wanted priorities by address, and the turn to change them.
 #[derive(Debug)]
 pub struct Order {
-    priorities: BTreeMap<String, i32>,
+    priorities: BTreeMap<Address, i32>,
     /// What has its priority by this run already, by ARN: the first of many rules moves all, the others need not ask again.
     moved: Mutex<BTreeMap<String, i32>>,
 }
 
 impl Order {
-    pub fn new(priorities: impl IntoIterator<Item = (String, i32)>) -> Arc<Self> {
+    pub fn new(priorities: impl IntoIterator<Item = (Address, i32)>) -> Arc<Self> {
         Arc::new(Self { priorities: priorities.into_iter().collect(), moved: Mutex::default() })
     }
 
@@ -136,7 +137,7 @@ async fn push_aside(
             return Err(occupied(task, priority(rule).unwrap_or(own)));
         }
         if tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)
-            && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
+            && tags::address(&tags).as_ref() == Some(task.address)
         {
             return Ok(Some(arn.to_owned()));
         }

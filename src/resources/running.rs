@@ -5,32 +5,32 @@ use std::collections::BTreeMap;
 use super::instances::{self, tag};
 use super::load_balancer::{self, DescribeLoadBalancers};
 use super::scaling_group;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags;
-use crate::resource::cluster_prefix;
 use crate::resource::running::{ClusterRunning, Running};
 
 /// The capacity in a snapshot.
 pub fn running(cloud: &Snapshot) -> Running {
     let mut clusters = BTreeMap::<String, ClusterRunning>::new();
     for instance in instances::present(cloud) {
-        let Some(address) = tag(instance, tags::ADDRESS) else { continue };
-        let Some(prefix) = cluster_prefix(address) else { continue };
-        let cluster = clusters.entry(prefix.to_owned()).or_default();
-        let state = instance.state().and_then(|state| state.name()).map_or("", |state| state.as_str());
-        if ["pending", "running"].contains(&state) {
+        let address = instances::address(instance);
+        let Some(name) = address.as_ref().and_then(Address::cluster) else { continue };
+        let cluster = clusters.entry(name.to_owned()).or_default();
+        if instances::state(instance).is_charged() {
             let name = instance.instance_type().map_or("unknown", |name| name.as_str());
             *cluster.running.entry(name.to_owned()).or_default() += 1;
         }
-        if address.ends_with(".instances") {
+        if instances::is_fixed(instance) {
             cluster.templates.push(tag(instance, tags::SPEC).unwrap_or_default().to_owned());
         }
     }
     for group in scaling_group::all(cloud) {
         let tags = tags::from_group(group.tags());
-        let Some(prefix) = tags.get(tags::ADDRESS).and_then(|address| cluster_prefix(address)) else { continue };
+        let address = tags::address(&tags);
+        let Some(name) = address.as_ref().and_then(Address::cluster) else { continue };
         let desired = group.desired_capacity().and_then(|desired| u32::try_from(desired).ok());
-        clusters.entry(prefix.to_owned()).or_default().desired = desired;
+        clusters.entry(name.to_owned()).or_default().desired = desired;
     }
     let arns = cloud.all::<DescribeLoadBalancers>().iter().filter_map(|lb| lb.load_balancer_arn());
     let ours = arns.filter(|arn| cloud.address_of(arn) == Some(load_balancer::ADDRESS)).count();

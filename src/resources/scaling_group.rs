@@ -12,9 +12,12 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use self::rollover::{roll_over, template, template_is_current};
 use self::schedules::DescribeScheduledActions;
 use self::settings::{configure, listed, resume, suspend, suspended};
+use super::launch_template;
+use super::target_group;
 use super::{instance_refresh, mixed_instances, network, security_group, targets};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::discover::{AUTOSCALING_PAGE, found};
 use crate::cloud::expiry;
 use crate::cloud::snapshot::Snapshot;
@@ -24,7 +27,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::{ActionContext, Poll};
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster, touches};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::{Capacity, Mix, Rollout, Stack};
 use crate::stack::names;
 
@@ -70,6 +73,16 @@ pub struct Observed {
     current: bool,
 }
 
+/// The cluster that has its group at an address.
+fn cluster_at(address: &Address) -> Option<&str> {
+    address.cluster().filter(|_| address.is_only(ScalingGroup::KIND))
+}
+
+/// `cluster.light.scaling_group`
+pub fn address(cluster: &str) -> Address {
+    Address::in_cluster(cluster, ScalingGroup::KIND)
+}
+
 impl Resource for ScalingGroup {
     type Desired = Desired;
     type Observed = Observed;
@@ -82,7 +95,7 @@ impl Resource for ScalingGroup {
     const REPLACE_WITH: &'static [&'static str] = &["target_group"];
     const PRUNES: bool = true;
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let groups = scope.stack.clusters.iter().filter_map(|cluster| {
             let Capacity::Group(scaling) = &cluster.capacity else {
                 return None;
@@ -105,7 +118,7 @@ impl Resource for ScalingGroup {
                 subnets: network::of(scope).subnet_set(),
                 rollout: scaling.rollout.clone(),
             };
-            Some((in_cluster(&cluster.name, Self::KIND), wanted))
+            Some((address(&cluster.name), wanted))
         });
         groups.collect()
     }
@@ -115,11 +128,11 @@ impl Resource for ScalingGroup {
         groups.map(|cluster| ("Auto Scaling group", names::group(&stack.name, &cluster.name))).collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = all(cloud).filter_map(|group| {
             let tags = tags::from_group(group.tags());
             let current = template_is_current(cloud, group);
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { group: group.clone(), tags, current }))
+            Some((tags::address(&tags)?, Observed { group: group.clone(), tags, current }))
         });
         ours.collect()
     }
@@ -137,8 +150,8 @@ impl Resource for ScalingGroup {
             .text("protect_from_scale_in", wanted.protect_from_scale_in)
             .value("subnets", wanted.subnets.clone());
         mixed_instances::desired_fields(fields, wanted.mix.as_deref())
-            .reference("launch_template", in_cluster(&wanted.cluster, "launch_template"))
-            .reference("target_group", in_cluster(&wanted.cluster, "target_group"))
+            .reference("launch_template", launch_template::address(&wanted.cluster))
+            .reference("target_group", target_group::address(&wanted.cluster))
     }
 
     fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
@@ -186,7 +199,7 @@ impl Resource for ScalingGroup {
         }
     }
 
-    fn delete_after(_live: &Observed) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
@@ -219,7 +232,7 @@ impl Resource for ScalingGroup {
     }
 
     async fn replace(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Output, Problem> {
-        let target_group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
+        let target_group = task.output(&target_group::address(&wanted.cluster))?.id;
         let next = Desired {
             // By what it serves behind: a run that goes on finds it, and takes no other for it.
             name: names::successor(&wanted.name, &target_group, names::EC2_NAME_CHARACTERS_MAX),
@@ -234,7 +247,7 @@ impl Resource for ScalingGroup {
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
         let template = template(task, wanted)?;
-        let target_group = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
+        let target_group = task.output(&target_group::address(&wanted.cluster))?.id;
         let request = task
             .clients()
             .autoscaling
@@ -299,7 +312,7 @@ impl Resource for ScalingGroup {
             resume(task, &output.id, &(&live - &wanted.suspended)).await?;
         }
         if touches(changes, &["target_group"]) {
-            let arn = task.output(&in_cluster(&wanted.cluster, "target_group"))?.id;
+            let arn = task.output(&target_group::address(&wanted.cluster))?.id;
             let call = autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(&output.id);
             let request = call.target_group_arns(arn);
             task.fresh("autoscaling:AttachLoadBalancerTargetGroups", || request.clone().send()).await?;
@@ -319,11 +332,11 @@ impl Resource for ScalingGroup {
         let name = live.group.auto_scaling_group_name().unwrap_or_default();
         departure::unprotect(task.clients(), task.address, &live.group).await?;
         // The cluster has become a fleet: the group goes when that serves.
-        let cluster = crate::resource::cluster_prefix(task.address).unwrap_or_default();
-        if let Some(fleet) = task.run.published(&format!("{cluster}.registration")) {
+        let cluster = task.address.cluster().unwrap_or_default();
+        if let Some(fleet) = task.run.published(&targets::attachment_of(cluster)) {
             targets::until_healthy(task, &fleet.id, &fleet.members, "").await?;
         }
-        if task.run.published(&format!("{cluster}.target_group")).is_some() {
+        if task.run.published(&target_group::address(cluster)).is_some() {
             departure::leave(task, &live.group).await?;
         }
         departure::delete(task, name).await
@@ -378,7 +391,7 @@ async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Re
     }
     let tags = tags::from_group(group.tags());
     let is_ours = tags.get(tags::STACK) == Some(&task.run.stack)
-        && tags.get(tags::ADDRESS).map(String::as_str) == Some(task.address)
+        && tags::address(&tags).as_ref() == Some(task.address)
         && group.target_group_arns().iter().any(|arn| arn == target_group);
     if is_ours { Ok(Poll::Ready(())) } else { Err(tags::not_ours("Auto Scaling group", name)) }
 }
@@ -460,7 +473,7 @@ pub fn all(cloud: &Snapshot) -> impl Iterator<Item = &AutoScalingGroup> {
 
 /// The cluster that a group belongs to, by the group's address tag.
 pub fn cluster_of(cloud: &Snapshot, group: Option<&str>) -> Option<String> {
-    Some(cloud.address_of(group?)?.strip_prefix("cluster.")?.strip_suffix(".scaling_group")?.to_owned())
+    Some(cluster_at(&cloud.address_of(group?)?)?.to_owned())
 }
 
 /// Cluster and name of each group of the stack.

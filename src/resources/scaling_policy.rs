@@ -10,9 +10,12 @@ use aws_sdk_autoscaling::types::{
 
 use super::load_balancer::DescribeLoadBalancers;
 use super::scaling_group;
+use super::scaling_group::ScalingGroup;
+use super::target_group;
 use super::target_group::DescribeTargetGroups;
 use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::AUTOSCALING_PAGE;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
@@ -20,7 +23,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resource::{Output, Resource, Scope};
 use crate::resources::{load_balancer, rule};
 use crate::stack::model::{Adjustment, Capacity, Comparison, Metric, Policy, Step};
 use crate::stack::names;
@@ -34,7 +37,7 @@ pub struct Desired {
     pub cluster: String,
     pub policy: Policy,
     /// The addresses of what routes to the cluster.
-    pub rules: Vec<String>,
+    pub rules: Vec<Address>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,8 +46,8 @@ pub struct Observed {
 }
 
 /// `cluster.heavy.policy.cpu`
-pub fn address(cluster: &str, policy: &str) -> String {
-    in_cluster(cluster, &format!("policy.{policy}"))
+pub fn address(cluster: &str, policy: &str) -> Address {
+    Address::in_cluster(cluster, "policy").named(policy)
 }
 
 /// Every policy of the stack with its cluster.
@@ -61,7 +64,7 @@ pub fn name_in_stack(policy: &Api) -> Option<String> {
 }
 
 /// The address of a live policy of the stack.
-pub fn address_of(cloud: &Snapshot, policy: &Api) -> Option<String> {
+pub fn address_of(cloud: &Snapshot, policy: &Api) -> Option<Address> {
     let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
     Some(address(&cluster, &name_in_stack(policy)?))
 }
@@ -79,11 +82,11 @@ impl Resource for ScalingPolicy {
     const KIND: &'static str = "scaling_policy";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribePolicies>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
-    const DELETED_WITH: &'static [&'static str] = &["scaling_group"];
+    const DELETED_WITH: &'static [&'static str] = &[ScalingGroup::KIND];
     // moto has no notion of it.
     const OPTIONAL_READBACK: &'static [&'static str] = &["enabled"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let wanted = policies(scope).map(|(cluster, policy)| {
             let rules = rule::addresses_to(scope.stack, cluster);
             (address(cluster, policy.name()), Desired { cluster: cluster.to_owned(), policy: policy.clone(), rules })
@@ -91,7 +94,7 @@ impl Resource for ScalingPolicy {
         wanted.collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud
             .all::<DescribePolicies>()
             .iter()
@@ -102,7 +105,7 @@ impl Resource for ScalingPolicy {
     fn desired_fields(wanted: &Desired) -> Fields {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
         let fields =
-            Fields::default().reference("group", in_cluster(&wanted.cluster, "scaling_group")).text("enabled", true);
+            Fields::default().reference("group", scaling_group::address(&wanted.cluster)).text("enabled", true);
         match &wanted.policy {
             Policy::TargetTracking { metric, target, scale_in, warmup, .. } => {
                 let fields = fields
@@ -114,7 +117,7 @@ impl Resource for ScalingPolicy {
                 match metric {
                     Metric::RequestsPerTarget => fields
                         .reference("load_balancer", load_balancer::ADDRESS)
-                        .reference("target_group", in_cluster(&wanted.cluster, "target_group")),
+                        .reference("target_group", target_group::address(&wanted.cluster)),
                     _ => fields,
                 }
             }
@@ -169,7 +172,7 @@ impl Resource for ScalingPolicy {
             .text("steps", steps.collect::<Vec<_>>().join(", "))
     }
 
-    fn depends_on(wanted: &Desired) -> Vec<String> {
+    fn depends_on(wanted: &Desired) -> Vec<Address> {
         match &wanted.policy {
             // AWS checks that the load balancer routes to the target group.
             Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => wanted.rules.clone(),
@@ -209,7 +212,7 @@ impl Resource for ScalingPolicy {
 
 /// Creates or changes: the call is idempotent by name.
 async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-    let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
+    let group = task.output(&scaling_group::address(&wanted.cluster))?.id;
     let name = names::in_group(&group, wanted.policy.name());
     let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
     let request = request.enabled(true);
@@ -283,8 +286,8 @@ fn tracking(
         Metric::RequestsPerTarget => {
             let label = format!(
                 "{}/{}",
-                full_name(&task.output(load_balancer::ADDRESS)?.id),
-                full_name(&task.output(&in_cluster(cluster, "target_group"))?.id)
+                full_name(&task.output(&load_balancer::ADDRESS)?.id),
+                full_name(&task.output(&target_group::address(cluster))?.id)
             );
             let metric = predefined(MetricType::AlbRequestCountPerTarget).resource_label(label);
             tracking.predefined_metric_specification(metric.build())

@@ -7,8 +7,10 @@ use aws_sdk_autoscaling::types::ScheduledUpdateGroupAction;
 use croner::Cron;
 use jiff::Timestamp;
 
+use super::scaling_group::ScalingGroup;
 use super::scaling_group::{self, schedules::DescribeScheduledActions};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::expiry;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, ErasedListing};
@@ -16,7 +18,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, in_cluster};
+use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::{self, Capacity};
 use crate::stack::names;
 
@@ -38,8 +40,8 @@ pub struct Observed {
     action: ScheduledUpdateGroupAction,
 }
 
-fn address(cluster: &str, name: &str) -> String {
-    in_cluster(cluster, &format!("schedule.{name}"))
+fn address(cluster: &str, name: &str) -> Address {
+    Address::in_cluster(cluster, "schedule").named(name)
 }
 
 impl Resource for ScheduledAction {
@@ -49,9 +51,9 @@ impl Resource for ScheduledAction {
     const KIND: &'static str = "scheduled_action";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeScheduledActions>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
-    const DELETED_WITH: &'static [&'static str] = &["scaling_group"];
+    const DELETED_WITH: &'static [&'static str] = &[ScalingGroup::KIND];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let mut actions = Vec::new();
         for cluster in &scope.stack.clusters {
             if let Capacity::Group(scaling) = &cluster.capacity {
@@ -67,7 +69,7 @@ impl Resource for ScheduledAction {
         actions
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud
             .all::<DescribeScheduledActions>()
             .iter()
@@ -83,7 +85,7 @@ impl Resource for ScheduledAction {
     fn desired_fields(wanted: &Desired) -> Fields {
         let action = &wanted.action;
         Fields::default()
-            .reference("group", in_cluster(&wanted.cluster, "scaling_group"))
+            .reference("group", scaling_group::address(&wanted.cluster))
             .maybe("cron", action.cron.as_ref())
             .text("time_zone", &action.time_zone)
             .maybe("start", action.start)
@@ -163,7 +165,7 @@ fn api_time(time: Timestamp) -> DateTime {
 
 /// Creates or changes: the call is idempotent by name.
 async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-    let group = task.output(&in_cluster(&wanted.cluster, "scaling_group"))?.id;
+    let group = task.output(&scaling_group::address(&wanted.cluster))?.id;
     let action = &wanted.action;
     let size = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
     let request = task

@@ -8,6 +8,7 @@ use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGr
 
 use super::network;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -19,8 +20,8 @@ use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::names;
 
-pub const LOAD_BALANCER: &str = "load_balancer.security_group";
-pub const INSTANCES: &str = "instances.security_group";
+pub const LOAD_BALANCER: Address = Address::fixed("load_balancer.security_group");
+pub const INSTANCES: Address = Address::fixed("instances.security_group");
 const ANYWHERE: &str = "0.0.0.0/0";
 const SSH_PORT: u16 = 22;
 /// What AWS answers while an interface still carries the group: a load balancer's goes minutes after it.
@@ -55,7 +56,7 @@ impl Resource for SecurityGroup {
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
     const PRUNES: bool = true;
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let stack = scope.stack;
         let vpc = &network::of(scope).vpc;
         let anywhere = || Value::Text(ANYWHERE.to_owned());
@@ -69,7 +70,7 @@ impl Resource for SecurityGroup {
                 .map(|port| (port, anywhere()))
                 .collect(),
         });
-        let from_load_balancer = || Value::Ref(LOAD_BALANCER.to_owned());
+        let from_load_balancer = || Value::Ref(LOAD_BALANCER);
         let mut ports: BTreeMap<_, _> = stack
             .clusters
             .iter()
@@ -88,13 +89,13 @@ impl Resource for SecurityGroup {
             ingress: ports,
         };
         let load_balancer = load_balancer.map(|desired| (LOAD_BALANCER.to_owned(), desired));
-        load_balancer.into_iter().chain([(INSTANCES.to_owned(), instances)]).collect()
+        load_balancer.into_iter().chain([(INSTANCES, instances)]).collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud.all::<DescribeSecurityGroups>().iter().filter_map(|group| {
             let tags = tags::from_ec2(group.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { group: group.clone(), tags }))
+            Some((tags::address(&tags)?, Observed { group: group.clone(), tags }))
         });
         ours.collect()
     }

@@ -1,19 +1,19 @@
 //! A snapshot as a [`Status`].
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_ec2::types::{Instance, InstanceStateName};
+use aws_sdk_ec2::types::Instance;
 
-use super::instances::{self, tag};
+use super::instances;
 use super::load_balancer;
 use super::load_balancer::DescribeLoadBalancers;
 use super::{scaling_group, target_group, targets};
 use crate::aws::arn::full_name;
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::state::{InstanceState, LoadBalancerState, TargetState};
 use crate::cloud::tags;
 use crate::resource::status::{
-    ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, split_port,
+    ClusterKind, ClusterStatus, InstanceStatus, LoadBalancerStatus, Status, TargetGroupStatus, split_port,
 };
-use crate::resource::{cluster_prefix, in_cluster};
 use crate::stack::model::{Capacity, Cluster, Stack};
 
 /// The port that `http://` means.
@@ -29,7 +29,8 @@ pub fn status(stack: &Stack, provider: &str, cloud: &Snapshot) -> Status {
         .find(|lb| lb.load_balancer_arn().and_then(|arn| cloud.address_of(arn)) == Some(load_balancer::ADDRESS));
     let load_balancer = load_balancer.and_then(|lb| {
         let arn = lb.load_balancer_arn()?.to_owned();
-        let state = lb.state().and_then(|state| state.code()).map_or("unknown", |code| code.as_str()).to_owned();
+        let state =
+            LoadBalancerState::from(lb.state().and_then(|state| state.code()).map_or("unknown", |it| it.as_str()));
         Some(LoadBalancerStatus { dns_name: lb.dns_name()?.to_owned(), state, full_name: full_name(&arn), arn })
     });
     Status {
@@ -63,25 +64,25 @@ fn secure_url(dns_name: &str, port: u16) -> String {
 }
 
 fn cluster(stack: &Stack, declared: &Cluster, cloud: &Snapshot) -> ClusterStatus {
-    let prefix = format!("cluster.{}", declared.name);
-    let of_cluster = |instance: &&Instance| tag(instance, tags::ADDRESS).and_then(cluster_prefix) == Some(&prefix);
+    let name = &declared.name;
+    let of_cluster = |instance: &&Instance| instances::address(instance).is_some_and(|it| it.cluster() == Some(name));
     let instances = instances::present(cloud).filter(of_cluster);
-    let mut instances: Vec<_> = instances.map(|instance| self::instance(stack, instance, &prefix, cloud)).collect();
+    let mut instances: Vec<_> = instances.map(|instance| self::instance(stack, instance, name, cloud)).collect();
     instances.sort_by(|a, b| a.id.cmp(&b.id));
-    let address = in_cluster(&declared.name, "scaling_group");
-    let group =
-        scaling_group::all(cloud).find(|group| tags::from_group(group.tags()).get(tags::ADDRESS) == Some(&address));
+    let address = scaling_group::address(&declared.name);
+    let group = scaling_group::all(cloud)
+        .find(|group| tags::address(&tags::from_group(group.tags())).as_ref() == Some(&address));
     let (kind, min, max, desired) = match &declared.capacity {
-        Capacity::Fleet { instances, .. } => ("fleet", *instances, *instances, *instances),
+        Capacity::Fleet { instances, .. } => (ClusterKind::Fixed, *instances, *instances, *instances),
         Capacity::Group(scaling) => {
             let (min, max, desired) = group.map_or((scaling.min, scaling.max, scaling.desired), sizes);
-            ("group", min, max, desired)
+            (ClusterKind::Group, min, max, desired)
         }
     };
-    let target_group = target_group::of_cluster(cloud, &prefix).next().and_then(|group| group.target_group_arn());
+    let target_group = target_group::of_cluster(cloud, name).next().and_then(|group| group.target_group_arn());
     ClusterStatus {
         name: declared.name.clone(),
-        kind: kind.to_owned(),
+        kind,
         instance_type: declared.instance_type.clone(),
         min,
         max,
@@ -100,19 +101,19 @@ fn sizes(group: &AutoScalingGroup) -> (u32, u32, u32) {
 fn instance(stack: &Stack, instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
     let id = instance.instance_id().unwrap_or_default();
     let health = targets::health(cloud, cluster, id);
-    let unregistered = match instance.state().and_then(|state| state.name()) {
-        _ if stack.has_load_balancer() => "unregistered",
-        Some(InstanceStateName::Running) => "healthy",
-        Some(InstanceStateName::Pending) => "initial",
-        _ => "unhealthy",
+    let state = instances::state(instance);
+    let unregistered = match state {
+        _ if stack.has_load_balancer() => TargetState::Unregistered,
+        InstanceState::Running => TargetState::Healthy,
+        InstanceState::Pending => TargetState::Initial,
+        _ => TargetState::Unhealthy,
     };
-    let state = instance.state().and_then(|state| state.name()).map_or("unknown", |state| state.as_str());
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     InstanceStatus {
         id: id.to_owned(),
         az: zone.unwrap_or_default().to_owned(),
-        state: state.to_owned(),
-        health: health.as_ref().map_or(unregistered, |health| health.state.as_str()).to_owned(),
+        state,
+        health: health.as_ref().map_or(unregistered, |health| health.state.clone()),
         reason: health.and_then(|health| health.description.or(health.reason)),
         address: instance.private_ip_address().map(str::to_owned),
     }

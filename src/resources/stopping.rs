@@ -13,7 +13,9 @@ use futures_util::future::join_all;
 
 use super::instances::{self, tag};
 use super::scaling_group::{self, departure};
+use super::targets;
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags::{self, Tags};
@@ -24,6 +26,8 @@ use crate::resource::event::Event;
 /// On a group what it was, on an instance that it was stopped with its stack.
 const PARKED: &str = "cloudscale:parked";
 const FLEET: &str = "with its stack";
+/// What events about all fixed instances are called.
+const FIXED: Address = Address::fixed(targets::INSTANCES);
 /// The only process that can change a group's bounds.
 const SCHEDULE: &str = "ScheduledActions";
 /// An instance that is on its way to another state can be neither started nor stopped yet.
@@ -77,8 +81,7 @@ pub fn is_stopped(cloud: &Snapshot) -> bool {
 
 /// Instances of fleets: those of groups are the groups'.
 fn fleet(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
-    let of_fleet = |instance: &&Instance| tag(instance, tags::ADDRESS).is_some_and(|at| at.ends_with(".instances"));
-    instances::present(cloud).filter(of_fleet)
+    instances::present(cloud).filter(|instance| instances::is_fixed(instance))
 }
 
 fn ids<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<String> {
@@ -117,7 +120,7 @@ async fn stop_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = ActionContext { run, address: "instances", spec: "" };
+    let task = ActionContext { run, address: &FIXED, spec: "" };
     let mark = Tags::from([(PARKED.to_owned(), FLEET.to_owned())]);
     task.write_ec2_tags(ids.clone(), &mark).await?;
     let request = run.clients().ec2.stop_instances().set_instance_ids(Some(ids.clone()));
@@ -129,7 +132,7 @@ async fn start_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = ActionContext { run, address: "instances", spec: "" };
+    let task = ActionContext { run, address: &FIXED, spec: "" };
     let request = run.clients().ec2.start_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Running).await?;
@@ -150,8 +153,8 @@ async fn until(task: &ActionContext<'_>, ids: &[String], wanted: &InstanceStateN
         let detail = format!("{count} of {} {}", ids.len(), wanted.as_str());
         Ok(if count == ids.len() { Poll::Ready(detail) } else { Poll::Pending(detail) })
     };
-    let detail = task.run.poll(task.address, ask, too_long).await?;
-    task.run.sink.event(Event::Ready { what: task.address.to_owned(), detail });
+    let detail = task.run.poll(task.address.as_str(), ask, too_long).await?;
+    task.run.sink.event(Event::Ready { what: task.address.to_string(), detail });
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use super::route_table::DescribeRouteTables;
 use super::vpc::DescribeVpcs;
 use super::{route_table, vpc};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -44,7 +45,7 @@ impl Resource for Subnet {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeSubnets>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc", "cidr", "zone"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let Network::Created { cidr, .. } = &scope.stack.network else { return Vec::new() };
         let subnets = network::of(scope).subnets.iter().zip(0..).filter_map(|(subnet, index)| {
             let wanted = Desired { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
@@ -53,12 +54,12 @@ impl Resource for Subnet {
         subnets.collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud.all::<DescribeSubnets>().iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
             let mut associations = cloud.all::<DescribeRouteTables>().iter().flat_map(|table| table.associations());
             let association = associations.find(|association| association.subnet_id() == api.subnet_id()).cloned();
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags, association }))
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags, association }))
         });
         ours.collect()
     }
@@ -94,7 +95,7 @@ impl Resource for Subnet {
     }
 
     async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let vpc = task.output(network::VPC)?.id;
+        let vpc = task.output(&network::VPC)?.id;
         let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&wanted.cidr);
         let request = request
             .availability_zone(&wanted.zone)
@@ -159,7 +160,7 @@ async fn give_public_addresses(task: &ActionContext<'_>, id: &str) -> Result<(),
 /// Puts the subnet on our route table, whichever it is on now.
 async fn associate(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
-    let table = task.output(route_table::ADDRESS)?.id;
+    let table = task.output(&route_table::ADDRESS)?.id;
     let associate = || async {
         match ec2.associate_route_table().route_table_id(&table).subnet_id(id).send().await {
             Ok(_) => Ok(true),
@@ -193,8 +194,7 @@ async fn adopt(task: &ActionContext<'_>, vpc: &str, cidr: &str) -> Result<String
         let answer = answer.map_err(|error| error.problem("ec2:DescribeSubnets", task.address))?;
         Ok(answer.subnets.unwrap_or_default().into_iter().next())
     };
-    let is_ours =
-        |subnet: &Api| tags::from_ec2(subnet.tags()).get(tags::ADDRESS).map(String::as_str) == Some(task.address);
+    let is_ours = |subnet: &Api| tags::address(&tags::from_ec2(subnet.tags())).as_ref() == Some(task.address);
     let ours = task.appears(look).await?.filter(is_ours);
     ours.and_then(|subnet| subnet.subnet_id).ok_or_else(|| {
         Problem::new(

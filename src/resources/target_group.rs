@@ -16,6 +16,7 @@ use super::{network, security_group};
 use crate::aws::arn;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::{ELB_PAGE, found};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
@@ -25,7 +26,7 @@ use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::provider::Provider;
-use crate::resource::{Output, Resource, Scope, in_cluster, touches};
+use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::{Balancing, Cluster, HealthCheck, Stack};
 use crate::stack::names;
 
@@ -69,6 +70,11 @@ pub struct Observed {
 /// Attributes by their names.
 pub type Attributes = BTreeMap<String, String>;
 
+/// `cluster.light.target_group`
+pub fn address(cluster: &str) -> Address {
+    Address::in_cluster(cluster, TargetGroup::KIND)
+}
+
 impl Resource for TargetGroup {
     type Desired = Desired;
     type Observed = Observed;
@@ -77,7 +83,7 @@ impl Resource for TargetGroup {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeTargetGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["port", "protocol", "vpc"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
         let clusters = balanced.map(|cluster| {
             let wanted = Desired {
@@ -87,7 +93,7 @@ impl Resource for TargetGroup {
                 health_check: cluster.health_check.clone(),
                 balancing: cluster.balancing.clone(),
             };
-            (in_cluster(&cluster.name, Self::KIND), wanted)
+            (address(&cluster.name), wanted)
         });
         clusters.collect()
     }
@@ -97,14 +103,14 @@ impl Resource for TargetGroup {
         stack.clusters.iter().filter(|_| stack.has_load_balancer()).map(name).collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let ours = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
             let arn = group.target_group_arn()?;
             let tags = cloud.tags_of(arn)?.clone();
             let mut told = cloud.all::<DescribeTargetGroupAttributes>().iter();
             let attributes =
                 told.find(|(of, _)| of == arn).map(|(_, attributes)| attributes.clone()).unwrap_or_default();
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { group: group.clone(), tags, attributes }))
+            Some((tags::address(&tags)?, Observed { group: group.clone(), tags, attributes }))
         });
         ours.collect()
     }
@@ -151,12 +157,12 @@ impl Resource for TargetGroup {
         Ok(Some(Rows::of::<DescribeTargetGroupAttributes>(Some(found))))
     }
 
-    fn depends_on(_wanted: &Desired) -> Vec<String> {
+    fn depends_on(_wanted: &Desired) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
     // Its targets are asked through the ways that the security group opens.
-    fn delete_after(_live: &Observed) -> Vec<String> {
+    fn delete_after(_live: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
@@ -350,7 +356,7 @@ async fn find(task: &ActionContext<'_>, name: &str) -> Result<Option<Api>, Probl
 ///
 /// # Errors
 /// When the call fails; `about` names the resource.
-pub async fn tags_of(clients: &Clients, about: &str, arn: &str) -> Result<Tags, Problem> {
+pub async fn tags_of(clients: &Clients, about: impl AsRef<str>, arn: &str) -> Result<Tags, Problem> {
     let answer = clients.elb.describe_tags().resource_arns(arn).send().await;
     let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTags", about))?;
     Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags())).unwrap_or_default())
@@ -419,11 +425,17 @@ impl Collection for DescribeTargetGroupAttributes {
     const OURS_ONLY: bool = false;
 }
 
-/// The target groups of a cluster (`cluster.light`): a replacement that was interrupted leaves two.
+/// The cluster that has its target group at an address.
+pub fn cluster_at(address: &Address) -> Option<String> {
+    address.cluster().filter(|_| address.is_only(TargetGroup::KIND)).map(str::to_owned)
+}
+
+/// The target groups of a cluster: a replacement that was interrupted leaves two.
 pub fn of_cluster<'a>(cloud: &'a Snapshot, cluster: &str) -> impl Iterator<Item = &'a Api> + use<'a> {
-    let address = format!("{cluster}.{}", TargetGroup::KIND);
+    let address = address(cluster);
     let groups = cloud.all::<DescribeTargetGroups>().iter();
-    groups.filter(move |group| group.target_group_arn().and_then(|arn| cloud.address_of(arn)) == Some(&*address))
+    groups
+        .filter(move |group| group.target_group_arn().and_then(|arn| cloud.address_of(arn)).as_ref() == Some(&address))
 }
 
 #[cfg(test)]

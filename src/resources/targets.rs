@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::target_group::{self, DescribeTargetGroups};
 use crate::aws::error::CallError;
+use crate::cloud::address::Address;
 use crate::cloud::console::Console;
 use crate::cloud::health::{Health, target_health};
 use crate::cloud::snapshot::Snapshot;
@@ -14,6 +15,20 @@ use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::context::{ActionContext, Poll};
 use crate::stack::names;
+
+/// The kind of fixed instances, and of what attaches them as targets: types on both sides refer to these.
+pub const INSTANCES: &str = "instances";
+pub const ATTACHMENT: &str = "registration";
+
+/// `cluster.light.instances`
+pub fn instances_of(cluster: &str) -> Address {
+    Address::in_cluster(cluster, INSTANCES)
+}
+
+/// `cluster.light.registration`
+pub fn attachment_of(cluster: &str) -> Address {
+    Address::in_cluster(cluster, ATTACHMENT)
+}
 
 /// Target groups, by ARN, with the health of their targets. A group looks after the health of its instances itself, so a plan
 /// asks for those of fixed instances only.
@@ -41,11 +56,10 @@ impl Listing for DescribeTargetHealth {
 
 /// Whether fixed instances belong behind the target group: then nobody else watches over them. One that was adopted may have
 /// targets that do not belong.
-fn has_instances(cloud: &Snapshot, addresses: &BTreeSet<&str>, group: &TargetGroup) -> bool {
-    let address = group.target_group_arn().and_then(|arn| cloud.address_of(arn)).unwrap_or_default();
-    let cluster = address.strip_suffix("target_group").unwrap_or(address);
+fn has_instances(cloud: &Snapshot, addresses: &BTreeSet<Address>, group: &TargetGroup) -> bool {
+    let address = group.target_group_arn().and_then(|arn| cloud.address_of(arn));
     group.target_group_name().is_some_and(|name| !name.starts_with(names::PREFIX))
-        || addresses.contains(&*format!("{cluster}instances"))
+        || address.is_some_and(|address| address.cluster().is_some_and(|it| addresses.contains(&instances_of(it))))
 }
 
 /// The targets of a target group; `None` where they were not asked for.
@@ -54,7 +68,7 @@ pub fn of_group<'a>(cloud: &'a Snapshot, target_group: &str) -> Option<&'a [Targ
     groups.find(|(arn, _)| arn == target_group).map(|(_, targets)| targets.as_slice())
 }
 
-/// How the target group of a cluster (`cluster.light`) sees an instance; `None` where it does not know it.
+/// How the target group of a cluster sees an instance; `None` where it does not know it.
 pub fn health(cloud: &Snapshot, cluster: &str, instance: &str) -> Option<Health> {
     let group = target_group::of_cluster(cloud, cluster).next()?;
     let mut targets = of_group(cloud, group.target_group_arn()?)?.iter();

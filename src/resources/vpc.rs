@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
 
 use super::network::{StackNetwork, VPC};
 use crate::aws::error::{CallError, settled};
+use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -41,20 +42,20 @@ impl Resource for Vpc {
     // AWS can add ranges to a VPC, but neither change nor remove the first.
     const REPLACE_ON: &'static [&'static str] = &["cidr"];
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, Desired)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         match &scope.stack.network {
             Network::Created { cidr, .. } => vec![(VPC.to_owned(), Desired { cidr: cidr.clone() })],
             Network::Default | Network::Existing { .. } => Vec::new(),
         }
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Observed)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         // Of two by a call whose answer was lost, the first counts: the one in use.
         let mut vpcs: Vec<_> = cloud.all::<DescribeVpcs>().iter().collect();
         vpcs.sort_by_key(|vpc| vpc.vpc_id().is_none_or(|id| cloud.referrers(id).is_empty()));
         let ours = vpcs.into_iter().filter_map(|api| {
             let tags = tags::from_ec2(api.tags());
-            Some((tags.get(tags::ADDRESS)?.clone(), Observed { api: api.clone(), tags }))
+            Some((tags::address(&tags)?, Observed { api: api.clone(), tags }))
         });
         ours.collect()
     }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::state::TargetState;
+use crate::resource::status::ClusterKind;
+
 /// The version of the schema. A reader refuses a higher one.
 pub const SCHEMA: u32 = 1;
 
@@ -458,8 +461,7 @@ pub struct Setup {
 pub struct ClusterSetup {
     pub name: String,
     pub instance_type: String,
-    /// `fleet` or `group`
-    pub kind: String,
+    pub kind: ClusterKind,
     pub targets: Vec<TargetSetup>,
 }
 
@@ -467,7 +469,7 @@ pub struct ClusterSetup {
 pub struct TargetSetup {
     pub instance: String,
     pub zone: String,
-    pub health: String,
+    pub health: TargetState,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

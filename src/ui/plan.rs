@@ -8,10 +8,10 @@ use super::printable::{one_line, printable};
 use super::style::Paint;
 use super::table::table;
 use crate::catalog::prices::SOURCE;
-use crate::engine::consequence::{Part, own_name, part_of};
+use crate::cloud::address::Address;
 use crate::engine::plan::{Report, Summary};
-use crate::engine::price::{Price, Prices};
 use crate::resource::change::{Action, Change};
+use crate::resource::outlook::{Part, Price, Prices};
 
 /// Hours in an average month, as AWS's own calculator counts them.
 const HOURS_PER_MONTH: f64 = 730.0;
@@ -39,9 +39,9 @@ pub fn render(report: &Report, view: View) -> String {
     if !parts.is_empty() {
         out.push('\n');
     }
-    let width = parts.iter().map(|part| measure_text_width(&part.part)).max().unwrap_or(0);
+    let width = parts.iter().map(|part| measure_text_width(part.part.as_str())).max().unwrap_or(0);
     for part in &parts {
-        out.push_str(&row(1, (part.action, &part.part, &part.consequence), width, view));
+        out.push_str(&row(1, (part.action, part.part.as_str(), &part.consequence), width, view));
         out.push_str(&changes(part, report, view));
     }
     out.push('\n');
@@ -52,18 +52,20 @@ pub fn render(report: &Report, view: View) -> String {
 
 /// The report without what could play with a terminal: names, tags and user data are others' words.
 fn cleaned(report: &Report) -> Report {
+    let clean = |address: &Address| Address::parse(one_line(address.as_str()));
     let mut report = report.clone();
     report.stack = one_line(&report.stack);
     for part in &mut report.parts {
-        part.part = one_line(&part.part);
+        part.part = clean(&part.part);
+        part.addresses.iter_mut().for_each(|address| *address = clean(address));
         part.consequence = one_line(&part.consequence);
     }
     for price in &mut report.prices.parts {
-        price.part = one_line(&price.part);
+        price.part = clean(&price.part);
     }
     report.prices.total.unpriced = report.prices.total.unpriced.iter().map(|name| one_line(name)).collect();
     for change in &mut report.changes {
-        change.address = one_line(&change.address);
+        change.address = clean(&change.address);
         change.reason = one_line(&change.reason);
         for field in &mut change.fields {
             field.path = one_line(&field.path);
@@ -90,12 +92,12 @@ fn changes(part: &Part, report: &Report, view: View) -> String {
     if is_told {
         return String::new();
     }
-    let changes = report.changes.iter().filter(|change| part_of(&change.address) == part.part);
+    let changes = report.changes.iter().filter(|change| part.addresses.contains(&change.address));
     let changes: Vec<&Change> = changes.filter(|change| is_shown(change.action, &change.reason)).collect();
-    let width = changes.iter().map(|change| measure_text_width(own_name(&change.address))).max().unwrap_or(0);
+    let width = changes.iter().map(|change| measure_text_width(change.address.within(&part.part))).max().unwrap_or(0);
     let mut out = String::new();
     for change in changes {
-        out.push_str(&row(5, (change.action, own_name(&change.address), &change.reason), width, view));
+        out.push_str(&row(5, (change.action, change.address.within(&part.part), &change.reason), width, view));
         if view.details || change.action != Action::Create {
             let fields = change.fields.iter().filter(|field| view.details || !field::follows(field));
             fields.for_each(|field| out.push_str(&field::render(field, view)));

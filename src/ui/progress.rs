@@ -10,6 +10,7 @@ use super::Printer;
 use super::printable::{one_line, printable};
 use super::style::Paint;
 use crate::clock;
+use crate::cloud::address::Address;
 use crate::resource::change::Action;
 use crate::resource::event::{Event, Progress, Sink};
 
@@ -51,14 +52,18 @@ fn verb(action: Action) -> &'static str {
 /// The event without what could play with a terminal: addresses, reasons and names are others' words.
 fn cleaned(mut event: Event) -> Event {
     let clean = |text: &mut String| *text = one_line(text);
+    let clean_address = |address: &mut Address| *address = Address::parse(one_line(address.as_str()));
     match &mut event {
         Event::ApplyStarted { .. } | Event::BenchFinished { .. } => {}
-        Event::ActionStarted { address, .. } | Event::ActionFinished { address, .. } => clean(address),
-        Event::ActionWaiting { address: one, reason: other }
-        | Event::ActionFailed { address: one, summary: other, .. }
-        | Event::ActionSkipped { address: one, because: other }
-        | Event::Waiting { what: one, reason: other }
-        | Event::Ready { what: one, detail: other } => [one, other].into_iter().for_each(clean),
+        Event::ActionStarted { address, .. } | Event::ActionFinished { address, .. } => clean_address(address),
+        Event::ActionWaiting { address, reason: other } | Event::ActionFailed { address, summary: other, .. } => {
+            clean_address(address);
+            clean(other);
+        }
+        Event::ActionSkipped { address, because } => [address, because].into_iter().for_each(clean_address),
+        Event::Waiting { what: one, reason: other } | Event::Ready { what: one, detail: other } => {
+            [one, other].into_iter().for_each(clean)
+        }
         Event::Note { text } => *text = printable(text).into_owned(),
         Event::BenchStarted { scenario, targets, .. } => std::iter::once(scenario).chain(targets).for_each(clean),
         Event::BenchProgress { target, progress } => [target, &mut progress.phase].into_iter().for_each(clean),
@@ -173,18 +178,18 @@ impl Sink for Bars {
         let paint = self.paint;
         match cleaned(event) {
             Event::ApplyStarted { total } => self.start_overall(total),
-            Event::ActionStarted { address, .. } => self.spin(&address, address.clone()),
+            Event::ActionStarted { address, .. } => self.spin(address.as_str(), address.to_string()),
             Event::ActionWaiting { address, reason } => {
-                self.spin(&address, format!("{address}  {}", paint.dim(&reason)));
+                self.spin(address.as_str(), format!("{address}  {}", paint.dim(&reason)));
             }
             Event::ActionFinished { address, action, seconds } => {
-                self.stop(&address);
+                self.stop(address.as_str());
                 let took = paint.dim(&format!("{} in {seconds:.1} s", verb(action)));
                 self.say(&format!("  {} {address}  {took}", paint.good("✓")));
                 self.advance();
             }
             Event::ActionFailed { address, summary, .. } => {
-                self.stop(&address);
+                self.stop(address.as_str());
                 self.say(&format!("  {} {address}  {summary}", paint.bad("✗")));
                 self.advance();
             }
@@ -246,7 +251,7 @@ impl Lines {
     fn line(&self, event: Event) -> Option<String> {
         match cleaned(event) {
             Event::ApplyStarted { .. } | Event::ActionStarted { .. } | Event::BenchFinished { .. } => None,
-            Event::ActionWaiting { address, reason } => self.wait(&address, &reason),
+            Event::ActionWaiting { address, reason } => self.wait(address.as_str(), &reason),
             Event::ActionFinished { address, action, seconds } => {
                 Some(format!("{address}: {} in {seconds:.1} s", verb(action)))
             }
@@ -278,8 +283,9 @@ mod tests {
     #[test]
     fn plain_lines_tell_a_wait_once_for_each_reason() {
         let lines = Lines::default();
-        let wait =
-            |reason: &str| lines.line(Event::ActionWaiting { address: "cluster.light".into(), reason: reason.into() });
+        let wait = |reason: &str| {
+            lines.line(Event::ActionWaiting { address: Address::fixed("cluster.light"), reason: reason.into() })
+        };
         assert_eq!(wait("0 of 4 healthy").as_deref(), Some("cluster.light: 0 of 4 healthy"));
         assert_eq!(wait("0 of 4 healthy"), None);
         assert_eq!(wait("3 of 4 healthy").as_deref(), Some("cluster.light: 3 of 4 healthy"));
@@ -289,10 +295,10 @@ mod tests {
     fn what_others_wrote_cannot_play_with_the_terminal() {
         let evil = || "x\u{1b}[1A\u{9b}\n\u{202e}".to_owned();
         let events = [
-            Event::ActionWaiting { address: evil(), reason: evil() },
-            Event::ActionFinished { address: evil(), action: Action::Create, seconds: 1.0 },
-            Event::ActionFailed { address: evil(), action: Action::Create, summary: evil() },
-            Event::ActionSkipped { address: evil(), because: evil() },
+            Event::ActionWaiting { address: Address::parse(evil()), reason: evil() },
+            Event::ActionFinished { address: Address::parse(evil()), action: Action::Create, seconds: 1.0 },
+            Event::ActionFailed { address: Address::parse(evil()), action: Action::Create, summary: evil() },
+            Event::ActionSkipped { address: Address::parse(evil()), because: Address::parse(evil()) },
             Event::Ready { what: evil(), detail: evil() },
             Event::BenchStarted { scenario: evil(), targets: vec![evil()], requests: 1 },
         ];
@@ -306,7 +312,11 @@ mod tests {
     fn plain_lines_hold_no_control_codes() {
         let lines = Lines::default();
         let line = lines
-            .line(Event::ActionFinished { address: "load_balancer".into(), action: Action::Create, seconds: 1.25 })
+            .line(Event::ActionFinished {
+                address: Address::fixed("load_balancer"),
+                action: Action::Create,
+                seconds: 1.25,
+            })
             .expect("a finished action is told");
         assert_eq!(line, "load_balancer: created in 1.2 s");
         assert!(!line.chars().any(char::is_control));

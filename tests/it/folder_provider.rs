@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloudscale::clock;
+use cloudscale::cloud::address::Address;
 use cloudscale::cloud::lease::{Holder, Lease, length};
 use cloudscale::cloud::snapshot::Snapshot;
 use cloudscale::cloud::snapshot::listing::{Collection, Depth, Tagged};
@@ -25,7 +26,7 @@ use cloudscale::resource::event::{Event, Sink};
 use cloudscale::resource::fields::Fields;
 use cloudscale::resource::provider::{Answer, Leases, Provider, Timing, Wait};
 use cloudscale::resource::status::Status;
-use cloudscale::resource::{Output, Resource, Scope, in_cluster};
+use cloudscale::resource::{Output, Resource, Scope};
 use cloudscale::stack::model::Stack;
 use cloudscale::stack::{Overrides, load};
 use jiff::Timestamp;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 const STACK: &str = "name: office\nclusters:\n  front: {instance_type: t3.small}\n  back: {instance_type: t3.large}\n";
 const CABINET: &str = "cabinet";
+const AT: Address = Address::fixed(CABINET);
 /// Where the tags of a file or folder are kept: beside it.
 const TAGS: &str = ".tags";
 
@@ -121,11 +123,11 @@ impl Resource for Cabinet {
 
     const KIND: &'static str = CABINET;
 
-    fn desired(_scope: &Scope<'_>) -> Vec<(String, ())> {
-        vec![(CABINET.to_owned(), ())]
+    fn desired(_scope: &Scope<'_>) -> Vec<(Address, ())> {
+        vec![(AT, ())]
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Item)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Item)> {
         items(cloud, |item| item.text.is_none())
     }
 
@@ -177,24 +179,24 @@ impl Resource for Note {
 
     const KIND: &'static str = "note";
 
-    fn desired(scope: &Scope<'_>) -> Vec<(String, DesiredNote)> {
+    fn desired(scope: &Scope<'_>) -> Vec<(Address, DesiredNote)> {
         let note = |(cluster, text): (&str, &str)| {
             let desired = DesiredNote { cluster: cluster.to_owned(), text: text.to_owned() };
-            (in_cluster(cluster, Self::KIND), desired)
+            (Address::in_cluster(cluster, Self::KIND), desired)
         };
         scope.stack.clusters.iter().map(|cluster| note((&cluster.name, &cluster.instance_type))).collect()
     }
 
-    fn observed(cloud: &Snapshot) -> Vec<(String, Item)> {
+    fn observed(cloud: &Snapshot) -> Vec<(Address, Item)> {
         items(cloud, |item| item.text.is_some())
     }
 
     fn desired_fields(note: &DesiredNote) -> Fields {
-        Fields::default().reference("cabinet", CABINET).text("text", &note.text)
+        Fields::default().reference("cabinet", AT).text("text", &note.text)
     }
 
     fn observed_fields(item: &Item, _cloud: &Snapshot) -> Fields {
-        Fields::default().reference("cabinet", CABINET).maybe("text", item.text.as_ref())
+        Fields::default().reference("cabinet", AT).maybe("text", item.text.as_ref())
     }
 
     fn output(item: &Item) -> Output {
@@ -206,7 +208,7 @@ impl Resource for Note {
     }
 
     async fn create(context: &ActionContext<'_>, note: &DesiredNote) -> Result<Output, Problem> {
-        let path = Path::new(&context.output(CABINET)?.id).join(&note.cluster);
+        let path = Path::new(&context.output(&AT)?.id).join(&note.cluster);
         let disk = disk(context);
         disk.write(|| disk.tag(&path, &context.tags()).and_then(|()| fs::write(&path, &note.text)))?;
         Ok(Output::id(path.display().to_string()))
@@ -228,9 +230,9 @@ impl Resource for Note {
     }
 }
 
-fn items(cloud: &Snapshot, is_one: impl Fn(&Item) -> bool) -> Vec<(String, Item)> {
+fn items(cloud: &Snapshot, is_one: impl Fn(&Item) -> bool) -> Vec<(Address, Item)> {
     let ours = cloud.all::<Everything>().iter().filter(|item| is_one(item));
-    ours.filter_map(|item| Some((item.tags.get(tags::ADDRESS)?.clone(), item.clone()))).collect()
+    ours.filter_map(|item| Some((tags::address(&item.tags)?, item.clone()))).collect()
 }
 
 fn disk<'a>(context: &'a ActionContext<'_>) -> &'a Disk {
@@ -363,7 +365,7 @@ impl Desk {
         lock.during(engine.apply(plan, &lock)).await
     }
 
-    async fn actions(&self, text: &str) -> Vec<(String, Action, String)> {
+    async fn actions(&self, text: &str) -> Vec<(Address, Action, String)> {
         let plan = self.engine(text).plan().await.expect("a plan");
         let changes = plan.report.changes.into_iter().filter(|change| change.action != Action::Unchanged);
         changes.map(|change| (change.address, change.action, change.reason)).collect()

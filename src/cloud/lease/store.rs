@@ -55,7 +55,7 @@ pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<bool, Pr
     match clients.ec2.delete_launch_template().launch_template_id(id).send().await {
         Ok(_) => Ok(true),
         Err(error) if error.is(TEMPLATE_GONE) => Ok(false),
-        Err(error) => Err(error.problem("ec2:DeleteLaunchTemplate", &names::lock(stack))),
+        Err(error) => Err(error.problem("ec2:DeleteLaunchTemplate", names::lock(stack))),
     }
 }
 
@@ -91,5 +91,5 @@ pub async fn create(clients: &Clients, stack: &str, user: &Tags, holder: &Holder
 /// The call.
 pub async fn renew(clients: &Clients, stack: &str, id: &str, now: Timestamp) -> Result<(), Problem> {
     let call = clients.ec2.create_tags().resources(id).set_tags(Some(tags::to_ec2(&super::renewal(now)))).send().await;
-    call.map(drop).map_err(|error| error.problem("ec2:CreateTags", &names::lock(stack)))
+    call.map(drop).map_err(|error| error.problem("ec2:CreateTags", names::lock(stack)))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::address::Address;
 use super::tags::{self, Tags};
 use crate::cloud::snapshot::listing::{Bulk, Collection, ErasedCollection, Rows};
 
@@ -98,12 +99,12 @@ impl Snapshot {
     }
 
     /// The address that it carries.
-    pub fn address_of(&self, id: &str) -> Option<&str> {
-        self.tags_of(id)?.get(tags::ADDRESS).map(String::as_str)
+    pub fn address_of(&self, id: &str) -> Option<Address> {
+        tags::address(self.tags_of(id)?)
     }
 
     /// All addresses at which there is something.
-    pub fn addresses(&self) -> BTreeSet<&str> {
+    pub fn addresses(&self) -> BTreeSet<Address> {
         self.all_tags.keys().filter_map(|id| self.address_of(id)).collect()
     }
 

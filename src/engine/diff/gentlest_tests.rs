@@ -14,6 +14,8 @@ use crate::resource::erased::Observed;
 use crate::resource::running::{ClusterRunning, Running};
 use crate::resources::TYPES;
 use crate::resources::network::{LiveNetwork, StackNetwork};
+use crate::resources::provider::outlook;
+use crate::resources::targets::instances_of;
 use crate::stack::language::STACK;
 use crate::stack::model::{Capacity, Stack};
 use crate::stack::{Overrides, load};
@@ -133,8 +135,8 @@ pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&
     nodes.iter_mut().for_each(|node| touch(&mut node.change));
     let mut running = Running { load_balancers: u32::from(live.is_some()), ..Running::default() };
     for cluster in live.iter().flat_map(|stack| &stack.clusters) {
-        let prefix = format!("cluster.{}", cluster.name);
-        let template = nodes.iter().filter(|node| node.change.address == format!("{prefix}.instances"));
+        let address = instances_of(&cluster.name);
+        let template = nodes.iter().filter(|node| node.change.address == address);
         let template = template.filter_map(|node| node.live.as_ref()?.fields.get("template").map(ToString::to_string));
         let (count, desired) = match &cluster.capacity {
             Capacity::Fleet { instances, .. } => (*instances, None),
@@ -142,10 +144,10 @@ pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&
         };
         let templates = template.flat_map(|template| vec![template; count as usize]).collect();
         let types = [(cluster.instance_type.clone(), count)].into();
-        running.clusters.insert(prefix, ClusterRunning { running: types, templates, desired });
+        running.clusters.insert(cluster.name.clone(), ClusterRunning { running: types, templates, desired });
     }
-    let changes = nodes.into_iter().map(|node| node.change).collect();
-    Report::new("web", "aws", declared.as_ref(), &running, changes)
+    let changes: Vec<_> = nodes.into_iter().map(|node| node.change).collect();
+    Report::new("web", "aws", outlook(declared.as_ref(), &running, &changes), changes)
 }
 
 /// What a change of the text makes of the cloud.

@@ -54,7 +54,7 @@ fn with_target_group(path: &str, spec: &str) -> Snapshot {
         .unhealthy_threshold_count(2)
         .matcher(Matcher::builder().http_code("200").build())
         .build();
-    let tags = tags::of("web", "cluster.app.target_group", spec, &Tags::new());
+    let tags = tags::of("web", &target_group::address("app"), spec, &Tags::new());
     let mut cloud = empty();
     cloud.note_tags(TARGET_GROUP, tags);
     cloud.with::<DescribeTargetGroups>(vec![group])
@@ -72,7 +72,7 @@ fn wanted_spec(stack: &Stack) -> String {
 
 fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
     let nodes = diff(TYPES, &Scope { stack, cloud }).expect("nothing foreign");
-    nodes.into_iter().find(|node| node.change.address == address).expect("the address is in the plan").change
+    nodes.into_iter().find(|node| node.change.address.as_str() == address).expect("the address is in the plan").change
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_port_that_changes_replaces_the_target_group() {
 fn what_is_live_and_no_longer_wanted_is_deleted() {
     let stack = stack(8080);
     let mut cloud = with_target_group("/health", "x");
-    let tags = tags::of("web", "cluster.gone.target_group", "x", &Tags::new());
+    let tags = tags::of("web", &target_group::address("gone"), "x", &Tags::new());
     cloud.note_tags(TARGET_GROUP, tags);
     assert_eq!(change(&stack, &cloud, "cluster.gone.target_group").action, Action::Delete);
 }
@@ -142,7 +142,7 @@ fn instance(stack: &Stack, id: &str) -> Instance {
     let cloud = empty();
     let scope = Scope { stack, cloud: &cloud };
     let template = launch_template::LaunchTemplate::desired(&scope).remove(0).1;
-    let tags = tags::of("web", FLEET, &launch_template::LaunchTemplate::spec(&template), &Tags::new());
+    let tags = tags::of("web", &Address::parse(FLEET), &launch_template::LaunchTemplate::spec(&template), &Tags::new());
     Instance::builder()
         .instance_id(id)
         .launch_time(DateTime::from_secs(0))
@@ -184,7 +184,7 @@ fn what_an_expiry_has_set_to_zero_says_when_and_other_drift_stays_drift() {
     let node = |reason: &str, paths: &[&str]| Node {
         face: TYPES[0],
         change: Change {
-            address: "cluster.app.scaling_group".to_owned(),
+            address: Address::in_cluster("app", "scaling_group"),
             kind: "scaling_group".to_owned(),
             action: Action::Update,
             reason: reason.to_owned(),

@@ -29,10 +29,12 @@ fn desired() -> Desired {
     }
 }
 
-fn arn_of(address: &str) -> String {
+fn arn_of(address: &Address) -> String {
     match address {
-        load_balancer::ADDRESS => format!("{ELB}:loadbalancer/app/cs-shop/50dc6c495c0c9188"),
-        address => format!("{ELB}:targetgroup/{}/73e2d6bc24d8a067", address.replace('.', "-")),
+        balancer if *balancer == load_balancer::ADDRESS => {
+            format!("{ELB}:loadbalancer/app/cs-shop/50dc6c495c0c9188")
+        }
+        address => format!("{ELB}:targetgroup/{}/73e2d6bc24d8a067", address.as_str().replace('.', "-")),
     }
 }
 
@@ -44,9 +46,9 @@ fn body() -> Json {
 
 fn cloud() -> Snapshot {
     let mut cloud = Snapshot::empty("shop");
-    let groups = ["cluster.web.target_group", "cluster.api.target_group"];
-    for address in groups.into_iter().chain([load_balancer::ADDRESS]) {
-        let tags = [(tags::STACK, "shop"), (tags::ADDRESS, address)];
+    let groups = ["web", "api"].map(target_group::address);
+    for address in groups.iter().chain([&load_balancer::ADDRESS]) {
+        let tags = [(tags::STACK, "shop"), (tags::ADDRESS, address.as_str())];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
         cloud.note_tags(&arn_of(address), Tags::from(tags));
     }
@@ -60,8 +62,8 @@ fn cloud() -> Snapshot {
         .policy_name("cs-shop--web--cpu")
         .target_tracking_configuration(TargetTrackingConfiguration::builder().target_value(50.0).build())
         .alarms(Alarm::builder().alarm_arn(AWS).build());
-    let targets = groups.map(|address| TargetGroup::builder().target_group_arn(arn_of(address)).build());
-    let balancer = LoadBalancer::builder().load_balancer_arn(arn_of(load_balancer::ADDRESS)).build();
+    let targets = groups.map(|address| TargetGroup::builder().target_group_arn(arn_of(&address)).build());
+    let balancer = LoadBalancer::builder().load_balancer_arn(arn_of(&load_balancer::ADDRESS)).build();
     cloud
         .with::<DescribeTargetGroups>(targets.to_vec())
         .with::<DescribeLoadBalancers>(vec![balancer])
@@ -107,7 +109,7 @@ fn whatever_is_changed_of_a_dashboard_is_seen() {
 #[test]
 fn a_target_group_that_was_replaced_is_told_from_its_successor() {
     let mut cloud = cloud();
-    cloud.replaced.insert(arn_of("cluster.web.target_group"));
+    cloud.replaced.insert(arn_of(&target_group::address("web")));
     assert_eq!(differences(&cloud, &body().to_string()), ["target_groups"]);
 }
 
@@ -115,7 +117,7 @@ fn a_target_group_that_was_replaced_is_told_from_its_successor() {
 fn more_alarms_than_a_widget_takes_get_more_widgets() {
     let alarms = |count: usize| {
         let arns = vec![OURS.to_owned(); count];
-        let widgets = widgets(&desired(), &str::to_owned, arns);
+        let widgets = widgets(&desired(), &Address::to_string, arns);
         widgets[8..].iter().map(|widget| (alarms_of(widget).count(), widget["y"].clone())).collect::<Vec<_>>()
     };
     assert_eq!(alarms(0), []);

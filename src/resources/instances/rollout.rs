@@ -9,7 +9,7 @@ use super::states::{terminate_at_once, until_running, until_terminated};
 use super::{Desired, Member, Observed, launch, moves};
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
-use crate::resource::in_cluster;
+use crate::resources::target_group;
 use crate::resources::targets;
 
 /// What happens before the next look: first the end, then the launch.
@@ -52,7 +52,7 @@ fn round(wanted: &Desired, members: &[Member]) -> Option<Round> {
 pub(super) async fn run(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Observed, Problem> {
     let mut live = live.clone();
     let target_group = match wanted.balanced {
-        true => Some(task.output(&in_cluster(&wanted.cluster, "target_group"))?.id),
+        true => Some(task.output(&target_group::address(&wanted.cluster))?.id),
         false => None,
     };
     if live.target_group != target_group {

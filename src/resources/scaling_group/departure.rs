@@ -6,8 +6,8 @@ use super::describe;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
 use crate::problem::Problem;
-use crate::resource::cluster_prefix;
 use crate::resource::context::{ActionContext, Poll};
+use crate::resources::target_group;
 use crate::resources::targets;
 
 /// A group cannot be deleted while it changes its capacity.
@@ -36,7 +36,7 @@ pub async fn delete(task: &ActionContext<'_>, name: &str) -> Result<(), Problem>
 ///
 /// # Errors
 /// When the call fails.
-pub async fn unprotect(clients: &Clients, about: &str, group: &AutoScalingGroup) -> Result<(), Problem> {
+pub async fn unprotect(clients: &Clients, about: impl AsRef<str>, group: &AutoScalingGroup) -> Result<(), Problem> {
     let instances = group.instances().iter();
     let protected: Vec<_> = instances.filter(|instance| instance.protected_from_scale_in() == Some(true)).collect();
     for batch in protected.chunks(PROTECTION_BATCH) {
@@ -45,7 +45,7 @@ pub async fn unprotect(clients: &Clients, about: &str, group: &AutoScalingGroup)
         let call = call.set_auto_scaling_group_name(group.auto_scaling_group_name().map(str::to_owned));
         // One that is on its way out already is refused, and not every endpoint knows the call.
         settled(call.set_instance_ids(Some(ids)).send().await, &["ValidationError", "InvalidAction"])
-            .map_err(|error| error.problem("autoscaling:SetInstanceProtection", about))?;
+            .map_err(|error| error.problem("autoscaling:SetInstanceProtection", &about))?;
     }
     Ok(())
 }
@@ -88,8 +88,7 @@ pub async fn detach_old_target_groups(
     group: &AutoScalingGroup,
     name: &str,
 ) -> Result<(), Problem> {
-    let Some(current) = cluster_prefix(task.address).and_then(|c| task.run.published(&format!("{c}.target_group")))
-    else {
+    let Some(current) = task.address.cluster().and_then(|it| task.run.published(&target_group::address(it))) else {
         return Ok(());
     };
     let old: Vec<_> = group.target_group_arns().iter().filter(|arn| **arn != current.id).cloned().collect();

@@ -11,10 +11,10 @@ use super::{Desired, Observed, describe};
 use crate::cloud::snapshot::Snapshot;
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
-use crate::resource::in_cluster;
 use crate::resources::instance_refresh::{Rollover, same};
 use crate::resources::launch_template::DescribeLaunchTemplates;
 use crate::resources::{instance_refresh, mixed_instances};
+use crate::resources::{launch_template, target_group};
 
 /// Whether the group launches from the version that our tags name.
 pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
@@ -32,7 +32,7 @@ pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
 /// # Errors
 /// Where it is not there.
 pub fn template(task: &ActionContext<'_>, wanted: &Desired) -> Result<LaunchTemplateSpecification, Problem> {
-    let template = task.output(&in_cluster(&wanted.cluster, "launch_template"))?;
+    let template = task.output(&launch_template::address(&wanted.cluster))?;
     // A number and not `$Latest`: a refresh can only roll back to a number.
     Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
 }
@@ -61,7 +61,7 @@ pub async fn roll_over(task: &ActionContext<'_>, wanted: &Desired, live: &Observ
         template: &template,
         preferences: preferences(wanted, reversible),
         reversible,
-        target_group: &task.output(&in_cluster(&wanted.cluster, "target_group"))?.id,
+        target_group: &task.output(&target_group::address(&wanted.cluster))?.id,
         patience: patience(task.run.provider.timing().boot_grace, wanted),
     };
     instance_refresh::run(task, &rollover).await?;

@@ -26,6 +26,7 @@ use crate::observe::model::View;
 use crate::observe::prometheus;
 use crate::platform::system;
 use crate::problem::Problem;
+use crate::resource::status::ClusterKind;
 use crate::ui::printable::printable;
 
 const PAGE: &str = include_str!("page/page.html");
@@ -264,7 +265,11 @@ fn action(view: &View, wanted: &serde_json::Value) -> Option<Action> {
     let cluster = of(&wanted["kill"])?;
     let instance = wanted["kill"]["instance"].as_str()?;
     let found = cluster.instances.iter().find(|found| found.id == instance)?;
-    Some(Action::Kill { cluster: cluster.name.clone(), instance: found.id.clone(), is_fixed: cluster.kind == "fleet" })
+    Some(Action::Kill {
+        cluster: cluster.name.clone(),
+        instance: found.id.clone(),
+        is_fixed: cluster.kind == ClusterKind::Fixed,
+    })
 }
 
 #[cfg(test)]

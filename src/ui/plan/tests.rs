@@ -364,7 +364,7 @@ fn nothing_of_a_plan_plays_with_the_terminal() {
     };
     let hostile = report(Some(BASE), Some(&BASE.replace("path: /health", "path: /other")), |change| {
         if change.action == Action::Update {
-            change.address.push_str("\u{1b}[2K");
+            change.address = Address::parse(format!("{}\u{1b}[2K", change.address));
             change.reason = "changed\u{9b}".into();
             change.fields.push(field("tags.owner", "x\u{202e}y", "\u{1b}]0;title\u{7}"));
             change.fields.push(field("user_data", "#!/bin/sh\n\u{1b}[31m\n", "#!/bin/sh\r\n"));

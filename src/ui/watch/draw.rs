@@ -11,6 +11,7 @@ use ratatui_core::style::{Color, Modifier, Style};
 use super::chart::{self, Axis};
 use super::figures::cells;
 use super::state::{Page, State};
+use crate::cloud::state::AlarmState;
 use crate::observe::alarm::{AlarmView, short};
 use crate::observe::event::{Event, Kind};
 use crate::observe::metrics::PERIOD;
@@ -85,7 +86,7 @@ fn header(canvas: &mut Canvas<'_>, place: Rect, view: &View, state: &State) {
     if state.paused {
         left += " · paused";
     }
-    let breaching = view.alarms.iter().filter(|alarm| alarm.state == "ALARM").count();
+    let breaching = view.alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm).count();
     let errors = view.load_balancer_errors.last().filter(|point| view.at.as_second() - point.0 <= 2 * PERIOD);
     let errors =
         errors.filter(|point| point.1 > 0.0).map(|point| format!("{} 5xx by the load balancer · ", short(point.1)));
@@ -182,7 +183,7 @@ fn cell_style(cluster: &ClusterView, column: usize, is_fresh: bool) -> Style {
 
 /// `high · cpu  71 > 50   42 % beyond   ███ 3 of 3 rings`
 fn alarm(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, alarm: &AlarmView, with_cluster: bool) {
-    let rings = alarm.state == "ALARM";
+    let rings = alarm.state == AlarmState::Alarm;
     let red = Style::new().fg(Color::Red);
     let style = if rings { red.add_modifier(Modifier::BOLD) } else { Style::new() };
     // An alarm of our own is called as its policy.
@@ -213,9 +214,9 @@ fn alarm(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, alarm: &AlarmV
         canvas.text(column, y, 1, symbol, if breaches { red } else { Style::new().add_modifier(Modifier::DIM) });
     }
     let count = format!("{} of {}", alarm.breaching, alarm.periods);
-    let state = match alarm.state.as_str() {
-        "ALARM" => " rings",
-        "INSUFFICIENT_DATA" => " no data",
+    let state = match alarm.state {
+        AlarmState::Alarm => " rings",
+        AlarmState::InsufficientData => " no data",
         _ => "",
     };
     canvas.text(x + 66, y, width.saturating_sub(x + 66), &format!("{count}{state}"), style);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::figures::cells;
+use crate::cloud::state::{InstanceState, TargetState};
 use crate::observe::act::Action;
 use crate::observe::model::{ClusterView, View};
+use crate::resource::status::ClusterKind;
 
 /// A figure that has changed is shown so for this long.
 const FRESH: Duration = Duration::from_secs(2);
@@ -159,7 +161,7 @@ impl State {
 
     fn ask_to_scale(&mut self, by: i32, now: Instant) {
         let Some(cluster) = self.cluster() else { return };
-        if cluster.kind == "fleet" {
+        if cluster.kind == ClusterKind::Fixed {
             let told = format!("{} has fixed instances: change the stack and run `cloudscale up`", cluster.name);
             self.tell(told, now);
             return;
@@ -176,14 +178,14 @@ impl State {
     /// The first that serves.
     fn ask_to_kill(&mut self, now: Instant) {
         let Some(cluster) = self.cluster() else { return };
-        let running = || cluster.instances.iter().filter(|instance| instance.state == "running");
-        let victim = running().find(|instance| instance.health == "healthy").or_else(|| running().next());
+        let running = || cluster.instances.iter().filter(|instance| instance.state == InstanceState::Running);
+        let victim = running().find(|instance| instance.health == TargetState::Healthy).or_else(|| running().next());
         let Some(victim) = victim else {
             let told = format!("{} has no instance that runs", cluster.name);
             self.tell(told, now);
             return;
         };
-        let is_fixed = cluster.kind == "fleet";
+        let is_fixed = cluster.kind == ClusterKind::Fixed;
         self.asked = Some(Action::Kill { cluster: cluster.name.clone(), instance: victim.id.clone(), is_fixed });
     }
 }

@@ -5,89 +5,62 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
-
+use super::instances::Instances;
+use super::launch_template::LaunchTemplate;
+use super::load_balancer::LoadBalancer;
+use super::scaling_group::ScalingGroup;
+use super::target_group::TargetGroup;
+use super::{dashboard, load_balancer, security_group};
+use crate::cloud::address::{Address, Owner};
+use crate::resource::Resource;
 use crate::resource::change::{Action, Change, FieldChange};
-use crate::resource::cluster_prefix;
+use crate::resource::outlook::{NAMES_MAX, Part, in_place, listed, overall};
 use crate::resource::running::{ClusterRunning, Running};
 use crate::stack::model::{Autoscaling, Capacity, Cluster, FleetRollout, Network, Stack};
 
-/// What is named one by one; of more, only how many.
-const NAMES_MAX: usize = 3;
-const NETWORK: &str = "network";
-const LOAD_BALANCER: &str = "load_balancer";
-const DASHBOARD: &str = "dashboard";
+const NETWORK: Address = Address::fixed("network");
 /// How `diff` begins the reason of a change that was made outside of cloudscale.
 const DRIFT: &str = "drift";
 
-/// A cluster, or something that the clusters share, and what happens to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Part {
-    /// `cluster.light`, `load_balancer`, `network`, `route.shop`
-    pub part: String,
-    /// `replace` where instances, or what clients know by name, are replaced.
-    pub action: Action,
-    pub consequence: String,
-}
-
 /// The part that an address belongs to.
-pub fn part_of(address: &str) -> &str {
-    if let Some(cluster) = cluster_prefix(address) {
-        return cluster;
-    }
-    match address.split('.').collect::<Vec<_>>()[..] {
-        // Their security group has the network's life.
-        ["instances", ..] => NETWORK,
-        ["route", name, ..] => &address[.."route.".len() + name.len()],
-        [first, ..] => &address[..first.len()],
-        [] => address,
-    }
+fn part_of(address: &Address) -> Address {
+    // Their security group has the network's life.
+    if *address == security_group::INSTANCES { NETWORK } else { address.part() }
 }
 
 /// The parts of a plan: clusters in the order of the stack, then what is shared. `None` declares nothing.
 pub fn parts(stack: Option<&Stack>, live: &Running, changes: &[Change]) -> Vec<Part> {
-    let mut grouped = BTreeMap::<&str, Vec<&Change>>::new();
+    let mut grouped = BTreeMap::<Address, Vec<&Change>>::new();
     for change in changes {
         grouped.entry(part_of(&change.address)).or_default().push(change);
     }
-    let rank = |name: &str| {
-        let clusters = stack.iter().flat_map(|stack| &stack.clusters);
-        let position = clusters.enumerate().find(|(_, cluster)| name.strip_prefix("cluster.") == Some(&cluster.name));
-        match (position, name) {
-            (Some((position, _)), _) => (0, position),
-            (None, DASHBOARD) => (4, 0),
-            (None, NETWORK) => (3, 0),
-            (None, LOAD_BALANCER) => (2, 0),
-            (None, _) => (1, 0),
-        }
+    let clusters = || stack.iter().flat_map(|stack| &stack.clusters);
+    let position = |name: &str| clusters().position(|cluster| cluster.name == name);
+    let rank = |part: &Address| match part.owner() {
+        Owner::Cluster(name) => position(name).map_or((1, 0), |position| (0, position)),
+        _ if *part == load_balancer::ADDRESS => (2, 0),
+        _ if *part == NETWORK => (3, 0),
+        _ if *part == dashboard::ADDRESS => (4, 0),
+        _ => (1, 0),
     };
-    let mut names: Vec<_> = grouped.keys().copied().collect();
-    names.sort_by_key(|name| rank(name));
-    let part = |name: &str| {
-        let changes = &grouped[name];
-        let (action, sentences) = match (name, name.strip_prefix("cluster.")) {
-            (_, Some(cluster)) => {
-                let declared = stack.and_then(|stack| stack.clusters.iter().find(|other| other.name == cluster));
+    let mut grouped: Vec<_> = grouped.into_iter().collect();
+    grouped.sort_by_key(|(part, _)| rank(part));
+    let part = |(part, changes): (Address, Vec<&Change>)| {
+        let (action, sentences) = match part.owner() {
+            Owner::Cluster(name) => {
+                let declared = clusters().find(|other| other.name == name);
                 let seen = live.clusters.get(name).cloned().unwrap_or_default();
-                cluster_part(stack.zip(declared), &seen, changes)
+                cluster_part(&part, stack.zip(declared), &seen, &changes)
             }
-            (LOAD_BALANCER, _) => load_balancer(stack, changes),
-            (NETWORK, _) => network(stack, changes),
-            (DASHBOARD, _) => dashboard(changes),
-            _ => route(name, stack, changes),
+            Owner::Route(name) => route(&part, name, stack, &changes),
+            Owner::Shared(_) if part == load_balancer::ADDRESS => balancer(&part, stack, &changes),
+            Owner::Shared(_) if part == NETWORK => network(&part, stack, &changes),
+            Owner::Shared(_) if part == dashboard::ADDRESS => board(&part, &changes),
+            Owner::Shared(_) => changed(&part, &changes),
         };
-        Part { part: name.to_owned(), action, consequence: sentences.join("; ") }
+        Part::new(part.clone(), action, &sentences, &changes)
     };
-    names.into_iter().map(part).collect()
-}
-
-/// The one action that stands for all of a part's changes.
-fn overall(changes: &[&Change]) -> Action {
-    let all = |action| changes.iter().all(|change| change.action == action);
-    [Action::Create, Action::Delete, Action::Unchanged]
-        .into_iter()
-        .find(|action| all(*action))
-        .unwrap_or(Action::Update)
+    grouped.into_iter().map(part).collect()
 }
 
 fn acting<'a>(changes: &[&'a Change], kind: &str) -> Option<&'a Change> {
@@ -109,6 +82,7 @@ fn remark(changes: &[&Change]) -> (Action, Vec<String>) {
 }
 
 fn cluster_part(
+    part: &Address,
     declared: Option<(&Stack, &Cluster)>,
     seen: &ClusterRunning,
     changes: &[&Change],
@@ -118,8 +92,8 @@ fn cluster_part(
         return (Action::Delete, vec![removed(seen, changes.len())]);
     };
     let (own, other) = match cluster.capacity {
-        Capacity::Fleet { .. } => ("instances", "scaling_group"),
-        Capacity::Group(_) => ("scaling_group", "instances"),
+        Capacity::Fleet { .. } => (Instances::KIND, ScalingGroup::KIND),
+        Capacity::Group(_) => (ScalingGroup::KIND, Instances::KIND),
     };
     let (capacity, former) = (acting(changes, own), acting(changes, other));
     match overall {
@@ -135,13 +109,13 @@ fn cluster_part(
         Capacity::Fleet { instances, rollout } => fixed(*instances, rollout, seen, changes),
         Capacity::Group(scaling) => group(scaling, seen, changes),
     };
-    if is(acting(changes, "target_group"), Action::Replace) {
+    if is(acting(changes, TargetGroup::KIND), Action::Replace) {
         replaces = true;
         said.push("a new target group takes over".to_owned());
     }
-    said.extend(drift(changes));
+    said.extend(drift(part, changes));
     if said.is_empty() {
-        said.extend(in_place(changes));
+        said.extend(in_place(part, changes));
         said.push("no instance is replaced".to_owned());
     }
     (if replaces { Action::Replace } else { Action::Update }, said)
@@ -193,13 +167,13 @@ fn running(seen: &ClusterRunning) -> String {
 
 /// Whether fixed instances are replaced, and what comes for them.
 fn fixed(count: u32, rollout: &FleetRollout, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
-    let instances = acting(changes, "instances");
+    let instances = acting(changes, Instances::KIND);
     let mut said = Vec::new();
     let present = u32::try_from(seen.templates.len()).unwrap_or(u32::MAX);
     let desired = field(instances, "template").and_then(|field| field.wanted.as_deref());
     let outdated = desired.map_or(0, |desired| seen.templates.iter().filter(|other| *other != desired).count());
     let outdated = u32::try_from(outdated).unwrap_or(u32::MAX);
-    let apart = field(instances, "vpc").is_some() || is(acting(changes, "target_group"), Action::Replace);
+    let apart = field(instances, "vpc").is_some() || is(acting(changes, TargetGroup::KIND), Action::Replace);
     if outdated > 0 && apart {
         said.push(format!("{} at once, the old {outdated} go when the new are healthy", launches(count)));
     } else if outdated > 0 {
@@ -232,7 +206,7 @@ fn launches(count: u32) -> String {
 
 /// ` (t2.large → t2.xlarge)`
 fn by_type(changes: &[&Change]) -> String {
-    let types = field(acting(changes, "launch_template"), "instance_type");
+    let types = field(acting(changes, LaunchTemplate::KIND), "instance_type");
     let types = types.and_then(|field| field.live.as_deref().zip(field.wanted.as_deref()));
     types.map(|(live, desired)| format!(" ({live} → {desired})")).unwrap_or_default()
 }
@@ -252,7 +226,7 @@ fn pace(count: u32, outdated: u32, rollout: &FleetRollout) -> String {
 
 /// Whether a group's instances are replaced, and what comes for it.
 fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
-    let group = acting(changes, "scaling_group");
+    let group = acting(changes, ScalingGroup::KIND);
     let present = seen.instances();
     let mut said = Vec::new();
     if is(group, Action::Replace) {
@@ -296,37 +270,15 @@ fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> (
     (refreshes && present > 0, said)
 }
 
-fn drift(changes: &[&Change]) -> Option<String> {
+fn drift(part: &Address, changes: &[&Change]) -> Option<String> {
     let drifted =
         changes.iter().filter(|change| change.action != Action::Unchanged && change.reason.starts_with(DRIFT));
-    let names: Vec<_> = drifted.map(|change| own_name(&change.address)).collect();
+    let names: Vec<_> = drifted.map(|change| change.address.within(part)).collect();
     (!names.is_empty()).then(|| format!("drift: {} changed outside cloudscale, set back", listed(&names)))
 }
 
-/// `adds policy.cpu`, `changes target_group in place`, `removes rule`
-fn in_place(changes: &[&Change]) -> Vec<String> {
-    let names = |action| {
-        let changes = changes.iter().filter(|change| change.action == action);
-        let names: Vec<_> = changes.map(|change| own_name(&change.address)).collect();
-        (!names.is_empty()).then(|| listed(&names))
-    };
-    let sentences = [
-        names(Action::Create).map(|names| format!("adds {names}")),
-        names(Action::Update).map(|names| format!("changes {names} in place")),
-        names(Action::Replace).map(|names| format!("replaces {names}")),
-        names(Action::Delete).map(|names| format!("removes {names}")),
-    ];
-    sentences.into_iter().flatten().collect()
-}
-
-/// A resource's name within its part.
-pub fn own_name(address: &str) -> &str {
-    let rest = address.strip_prefix(part_of(address)).and_then(|rest| rest.strip_prefix('.'));
-    rest.unwrap_or(address)
-}
-
-fn load_balancer(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
-    let itself = acting(changes, "load_balancer");
+fn balancer(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+    let itself = acting(changes, LoadBalancer::KIND);
     match (overall(changes), stack.and_then(|stack| stack.load_balancer.as_ref())) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Delete, _) | (_, None) => (Action::Delete, vec!["its DNS name answers no more".to_owned()]),
@@ -340,9 +292,9 @@ fn load_balancer(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<Str
         }
         _ => {
             let replaces = changes.iter().any(|change| change.action == Action::Replace);
-            let mut said: Vec<_> = drift(changes).into_iter().collect();
+            let mut said: Vec<_> = drift(part, changes).into_iter().collect();
             if said.is_empty() {
-                said = in_place(changes);
+                said = in_place(part, changes);
             }
             said.push("its DNS name stays".to_owned());
             (if replaces { Action::Replace } else { Action::Update }, said)
@@ -350,7 +302,7 @@ fn load_balancer(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<Str
     }
 }
 
-fn network(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+fn network(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
     match (overall(changes), stack.map(|stack| &stack.network)) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Create, Some(Network::Created { cidr, zones })) => {
@@ -364,24 +316,24 @@ fn network(stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) 
             (Action::Create, vec![format!("a security group for the instances, in {vpc}")])
         }
         (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
-        _ => changed(changes),
+        _ => changed(part, changes),
     }
 }
 
-fn dashboard(changes: &[&Change]) -> (Action, Vec<String>) {
+fn board(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
     match overall(changes) {
         Action::Create => {
             (Action::Create, vec!["sizes, requests, latency, health and alarms of the clusters".to_owned()])
         }
         Action::Delete => (Action::Delete, vec!["the CloudWatch dashboard goes".to_owned()]),
         Action::Unchanged => remark(changes),
-        _ => changed(changes),
+        _ => changed(part, changes),
     }
 }
 
-fn route(name: &str, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+fn route(part: &Address, name: &str, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
     let mut declared = stack.iter().flat_map(|stack| &stack.routes);
-    let declared = declared.find(|route| name.strip_prefix("route.") == Some(&route.name));
+    let declared = declared.find(|route| route.name == name);
     match (overall(changes), declared) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Create, Some(route)) => {
@@ -389,14 +341,14 @@ fn route(name: &str, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec
             (Action::Create, vec![format!("{} to {}", listed(&distinct(&route.paths)), weights.join(", "))])
         }
         (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
-        _ => changed(changes),
+        _ => changed(part, changes),
     }
 }
 
-fn changed(changes: &[&Change]) -> (Action, Vec<String>) {
+fn changed(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
     let replaces = changes.iter().any(|change| change.action == Action::Replace);
-    let said: Vec<_> = drift(changes).into_iter().collect();
-    let said = if said.is_empty() { in_place(changes) } else { said };
+    let said: Vec<_> = drift(part, changes).into_iter().collect();
+    let said = if said.is_empty() { in_place(part, changes) } else { said };
     (if replaces { Action::Replace } else { Action::Update }, said)
 }
 
@@ -405,14 +357,6 @@ fn distinct<'a>(paths: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let paths: Vec<&str> = paths.into_iter().map(String::as_str).collect();
     let is_told = |path: &str| path.strip_suffix("/*").is_some_and(|stem| paths.contains(&stem));
     paths.iter().copied().filter(|path| !is_told(path)).collect()
-}
-
-/// `a, b, c`; of more, the first ones and how many others.
-fn listed(names: &[&str]) -> String {
-    match names {
-        [first, .., _last] if names.len() > NAMES_MAX => format!("{first} and {} others", names.len() - 1),
-        names => names.join(", "),
-    }
 }
 
 /// `1 instance`, `2 instances`
@@ -431,18 +375,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_belongs_to_a_cluster_or_to_what_is_shared() {
-        let parts = [
-            ("cluster.light.policy.cpu", "cluster.light", "policy.cpu"),
-            ("load_balancer", "load_balancer", "load_balancer"),
-            ("load_balancer.listener", "load_balancer", "listener"),
-            ("network.subnet.us-east-1a", "network", "subnet.us-east-1a"),
-            ("instances.security_group", "network", "instances.security_group"),
-            ("route.shop.rule", "route.shop", "rule"),
-        ];
-        for (address, part, name) in parts {
-            assert_eq!((part_of(address), own_name(address)), (part, name));
-        }
+    fn the_security_group_of_the_instances_has_the_life_of_the_network() {
+        assert_eq!(part_of(&security_group::INSTANCES), NETWORK);
+        assert_eq!(part_of(&security_group::LOAD_BALANCER), load_balancer::ADDRESS);
+        assert_eq!(part_of(&Address::in_cluster("light", "rule")).as_str(), "cluster.light");
     }
 
     #[test]
@@ -462,7 +398,5 @@ mod tests {
     fn paths_are_named_once() {
         let paths = ["/a", "/a/*", "/b/*"].map(str::to_owned);
         assert_eq!(distinct(&paths), ["/a", "/b/*"]);
-        assert_eq!(listed(&["a", "b", "c"]), "a, b, c");
-        assert_eq!(listed(&["a", "b", "c", "d"]), "a and 3 others");
     }
 }

@@ -2,51 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
+use super::load_balancer;
 use crate::catalog::prices::{LOAD_BALANCER, SOURCE, instance};
+use crate::cloud::address::Address;
 use crate::problem::Problem;
+use crate::resource::outlook::{HourlyCost, PartPrice, Price, Prices};
 use crate::resource::running::Running;
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
-use crate::resources::load_balancer;
 use crate::stack::model::{Capacity, Cluster, Stack};
-
-/// The running cost in US dollars per hour; `min == max` where nothing scales.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HourlyCost {
-    pub min: f64,
-    pub max: f64,
-    /// Where the prices are from, with their date.
-    #[serde(skip)]
-    pub source: &'static str,
-}
-
-/// US dollars an hour. Instances of `unpriced` types are not counted: with any of them the figures are lower bounds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Price {
-    /// What runs at this moment.
-    pub now: f64,
-    /// As declared: at the fewest instances, and at the most.
-    pub min: f64,
-    pub max: f64,
-    /// Instance types without a known price.
-    pub unpriced: BTreeSet<String>,
-}
-
-/// The price of each part of a stack that costs something, and of all together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Prices {
-    /// (address, price): clusters in the order of the stack, removed ones, the load balancer.
-    pub parts: Vec<PartPrice>,
-    pub total: Price,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PartPrice {
-    /// `cluster.light`, `load_balancer`
-    pub part: String,
-    pub hourly: Price,
-}
 
 /// Prices what is observed and what is declared; `None` declares nothing.
 pub fn prices(declared: Option<&Stack>, live: &Running) -> Prices {
@@ -54,24 +17,24 @@ pub fn prices(declared: Option<&Stack>, live: &Running) -> Prices {
     let clusters = declared.map(|stack| stack.clusters.as_slice()).unwrap_or_default();
     let mut removed = live.clusters.clone();
     for cluster in clusters {
-        let address = format!("cluster.{}", cluster.name);
+        let address = Address::cluster_itself(&cluster.name);
         let mut hourly = declared_price(cluster);
-        if let Some(seen) = removed.remove(&address) {
+        if let Some(seen) = removed.remove(&cluster.name) {
             hourly.now = running_price(&seen.running, &mut hourly.unpriced);
         }
         parts.push(PartPrice { part: address, hourly });
     }
-    for (address, seen) in removed.into_iter().filter(|(_, seen)| seen.instances() > 0) {
+    for (name, seen) in removed.into_iter().filter(|(_, seen)| seen.instances() > 0) {
         let mut hourly = Price::default();
         hourly.now = running_price(&seen.running, &mut hourly.unpriced);
-        parts.push(PartPrice { part: address, hourly });
+        parts.push(PartPrice { part: Address::cluster_itself(&name), hourly });
     }
     let stays = declared.is_some_and(Stack::has_load_balancer);
     let after = if stays { LOAD_BALANCER } else { 0.0 };
     let now = cents(LOAD_BALANCER * f64::from(live.load_balancers));
     if stays || now > 0.0 {
         let hourly = Price { now, min: after, max: after, unpriced: BTreeSet::new() };
-        parts.push(PartPrice { part: load_balancer::ADDRESS.to_owned(), hourly });
+        parts.push(PartPrice { part: load_balancer::ADDRESS, hourly });
     }
     let sum = |figure: fn(&Price) -> f64| cents(parts.iter().map(|part| figure(&part.hourly)).sum());
     let total = Price {
@@ -115,7 +78,7 @@ fn cents(dollars: f64) -> f64 {
 
 /// What is there right now, US dollars an hour: every instance that runs, and the load balancer where there is one. `None` as for [`hourly`].
 pub fn running(status: &Status) -> Option<f64> {
-    let is_charged = |instance: &&InstanceStatus| ["pending", "running"].contains(&instance.state.as_str());
+    let is_charged = |instance: &&InstanceStatus| instance.state.is_charged();
     let instances = |cluster: &ClusterStatus| {
         Some(instance(&cluster.instance_type)? * cluster.instances.iter().filter(is_charged).count() as f64)
     };
@@ -170,7 +133,7 @@ mod tests {
     fn seen(clusters: &[(&str, &str, u32)]) -> Running {
         let cluster = |(name, kind, count): &(&str, &str, u32)| {
             let running = [((*kind).to_owned(), *count)].into();
-            (format!("cluster.{name}"), ClusterRunning { running, ..ClusterRunning::default() })
+            ((*name).to_owned(), ClusterRunning { running, ..ClusterRunning::default() })
         };
         Running { load_balancers: 1, clusters: clusters.iter().map(cluster).collect() }
     }

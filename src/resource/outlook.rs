@@ -1,0 +1,160 @@
+//! What a plan comes to: what happens to each cluster and to what the clusters share, and what that costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::change::{Action, Change};
+use crate::cloud::address::Address;
+
+/// What is named one by one; of more, only how many.
+pub const NAMES_MAX: usize = 3;
+
+/// What a plan means and costs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outlook {
+    pub parts: Vec<Part>,
+    pub prices: Prices,
+    /// `None` where an instance type is not in the price table, or the provider has no prices.
+    pub hourly_cost: Option<HourlyCost>,
+}
+
+/// A cluster, or something that the clusters share, and what happens to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// `cluster.light`, `load_balancer`, `network`, `route.shop`
+    pub part: Address,
+    /// `replace` where instances, or what clients know by name, are replaced.
+    pub action: Action,
+    pub consequence: String,
+    /// What belongs to it.
+    #[serde(skip)]
+    pub addresses: Vec<Address>,
+}
+
+/// The running cost in US dollars per hour; `min == max` where nothing scales.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HourlyCost {
+    pub min: f64,
+    pub max: f64,
+    /// Where the prices are from, with their date.
+    #[serde(skip)]
+    pub source: &'static str,
+}
+
+/// US dollars an hour. Instances of `unpriced` types are not counted: with any of them the figures are lower bounds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Price {
+    /// What runs at this moment.
+    pub now: f64,
+    /// As declared: at the fewest instances, and at the most.
+    pub min: f64,
+    pub max: f64,
+    /// Instance types without a known price.
+    pub unpriced: BTreeSet<String>,
+}
+
+/// The price of each part of a stack that costs something, and of all together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Prices {
+    /// (address, price): clusters in the order of the stack, removed ones, the load balancer.
+    pub parts: Vec<PartPrice>,
+    pub total: Price,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartPrice {
+    /// `cluster.light`, `load_balancer`
+    pub part: Address,
+    pub hourly: Price,
+}
+
+impl Outlook {
+    /// What can be said of changes without knowing their types: by the first words of their addresses, and without prices.
+    pub fn of(changes: &[Change]) -> Self {
+        let mut grouped = BTreeMap::<Address, Vec<&Change>>::new();
+        for change in changes {
+            grouped.entry(change.address.part()).or_default().push(change);
+        }
+        let part = |(part, changes): (Address, Vec<&Change>)| {
+            let action = overall(&changes);
+            let sentences = if action == Action::Unchanged { Vec::new() } else { in_place(&part, &changes) };
+            Part::new(part, action, &sentences, &changes)
+        };
+        Self { parts: grouped.into_iter().map(part).collect(), ..Self::default() }
+    }
+}
+
+impl Part {
+    pub fn new(part: Address, action: Action, sentences: &[String], changes: &[&Change]) -> Self {
+        let addresses = changes.iter().map(|change| change.address.clone()).collect();
+        Self { part, action, consequence: sentences.join("; "), addresses }
+    }
+}
+
+/// The one action that stands for all of a part's changes.
+pub fn overall(changes: &[&Change]) -> Action {
+    let all = |action| changes.iter().all(|change| change.action == action);
+    [Action::Create, Action::Delete, Action::Unchanged]
+        .into_iter()
+        .find(|action| all(*action))
+        .unwrap_or(Action::Update)
+}
+
+/// `adds policy.cpu`, `changes target_group in place`, `removes rule`
+pub fn in_place(part: &Address, changes: &[&Change]) -> Vec<String> {
+    let names = |action| {
+        let changes = changes.iter().filter(|change| change.action == action);
+        let names: Vec<_> = changes.map(|change| change.address.within(part)).collect();
+        (!names.is_empty()).then(|| listed(&names))
+    };
+    let sentences = [
+        names(Action::Create).map(|names| format!("adds {names}")),
+        names(Action::Update).map(|names| format!("changes {names} in place")),
+        names(Action::Replace).map(|names| format!("replaces {names}")),
+        names(Action::Delete).map(|names| format!("removes {names}")),
+    ];
+    sentences.into_iter().flatten().collect()
+}
+
+/// `a, b, c`; of more, the first ones and how many others.
+pub fn listed(names: &[&str]) -> String {
+    match names {
+        [first, .., _last] if names.len() > NAMES_MAX => format!("{first} and {} others", names.len() - 1),
+        names => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_types_that_nobody_knows_are_told_by_their_owners() {
+        let change = |address: &str, action| Change {
+            address: Address::parse(address),
+            kind: "note".into(),
+            action,
+            reason: String::new(),
+            fields: Vec::new(),
+        };
+        let changes = [
+            change("cluster.a.note", Action::Create),
+            change("cluster.a.cabinet", Action::Update),
+            change("cluster.b.note", Action::Unchanged),
+        ];
+        let parts = Outlook::of(&changes).parts;
+        let told: Vec<_> = parts.iter().map(|it| (it.part.as_str(), it.action, it.consequence.as_str())).collect();
+        let expected = [
+            ("cluster.a", Action::Update, "adds note; changes cabinet in place"),
+            ("cluster.b", Action::Unchanged, ""),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn of_many_names_the_first_is_told() {
+        assert_eq!(listed(&["a", "b", "c"]), "a, b, c");
+        assert_eq!(listed(&["a", "b", "c", "d"]), "a and 3 others");
+    }
+}
