@@ -23,6 +23,8 @@ pub struct Delays {
     pub first_probe: Duration,
     /// From the end of a period until an alarm looks at its metrics.
     pub publication: Duration,
+    /// How long a deregistered target is still shown as draining although nothing is in flight on it any more.
+    pub shows_draining: Duration,
 }
 
 impl Default for Delays {
@@ -41,6 +43,7 @@ impl Delays {
                 load_balancer: Duration::from_millis(500),
                 first_probe: Duration::from_millis(500),
                 publication: seconds(2),
+                shows_draining: Duration::ZERO,
             },
             // AWS promises none of these. An instance is running after seconds and has booted Amazon Linux in well under a
             // minute; a load balancer takes "a few minutes" (ELB user guide, "Create an Application Load Balancer"); EC2 and
@@ -52,6 +55,8 @@ impl Delays {
                 // The interval of the target group alone counts.
                 first_probe: Duration::MAX,
                 publication: seconds(60),
+                // To the end of the deregistration delay ("Deregistration delay" in the ELB user guide).
+                shows_draining: Duration::MAX,
             },
         };
         let boot = local.boot.unwrap_or(delays.boot);

@@ -25,6 +25,8 @@ pub trait Facts {
     fn target_group(&self, arn: &str) -> Option<TargetGroupFacts>;
     /// The health of a registered target; `None` where it is not registered.
     fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState>;
+    /// Whether an instance was deregistered and may still have requests in flight there.
+    fn target_drains(&self, target_group: &str, instance: &str) -> bool;
     /// Every load balancer's and target group's CloudWatch identity.
     fn load_balancers(&self) -> Vec<LoadBalancerFacts>;
     /// Every load balancer's network interface in each of its zones.

@@ -27,7 +27,7 @@ use crate::platform::permissions;
 use crate::stack::local::Local;
 
 /// Raised when a file of an earlier version cannot be read any more.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// A journal that is larger becomes a snapshot. Reading it again takes about a second.
 const JOURNAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// A larger file is none of ours.
@@ -331,7 +331,7 @@ mod tests {
         let (world, journal) = told(home.path());
         write_snapshot(home.path(), &Header { format: FORMAT + 1, ..journal.header.clone() }, &world).unwrap();
         let Loaded::SetAside(_, why) = load(home.path(), at(9)).unwrap() else { panic!("it is newer") };
-        assert!(why.contains("this version reads 1"), "{why}");
+        assert!(why.contains(&format!("this version reads {FORMAT}")), "{why}");
     }
 
     #[test]

@@ -230,6 +230,9 @@ impl Facts for Services {
     fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
         self.elbv2.target_health(target_group, instance)
     }
+    fn target_drains(&self, target_group: &str, instance: &str) -> bool {
+        self.elbv2.target_drains(target_group, instance)
+    }
     fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
         self.elbv2.load_balancer_facts()
     }

@@ -167,9 +167,7 @@ impl Group {
                 continue;
             }
             let id = &member.id;
-            let is_draining =
-                |arn: &String| cx.facts.target_health(arn, id).is_some_and(|health| health.state == "draining");
-            member.draining.retain(is_draining);
+            member.draining.retain(|arn| cx.facts.target_drains(arn, id));
             if member.draining.is_empty() {
                 drained.push((member.id.clone(), member.lifecycle));
             } else {

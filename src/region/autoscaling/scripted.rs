@@ -357,6 +357,9 @@ impl Facts for Neighbours {
         let state = self.targets.get(&(target_group.to_owned(), instance.to_owned()))?;
         Some(TargetState { state: state.clone(), reason: None, description: None })
     }
+    fn target_drains(&self, target_group: &str, instance: &str) -> bool {
+        self.target_health(target_group, instance).is_some_and(|health| health.state == "draining")
+    }
     fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
         Vec::new()
     }

@@ -74,11 +74,19 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Stage {
     Unused(Unused),
-    Registering { since: Timestamp },
-    Initial { since: Timestamp },
+    Registering {
+        since: Timestamp,
+    },
+    Initial {
+        since: Timestamp,
+    },
     Healthy,
     Unhealthy(Failure),
-    Draining { until: Timestamp },
+    /// `idle`: nothing is in flight any more, and the state is only shown until then.
+    Draining {
+        until: Timestamp,
+        idle: bool,
+    },
 }
 
 /// The health of one target.
@@ -177,15 +185,14 @@ impl Health {
         self.healthy_since = Some(now);
     }
 
-    /// Deregisters: no new requests; gone when idle, at the latest after `delay`. A target that nothing uses is gone
-    /// at once: `false`.
+    /// Deregisters: no new requests; gone after `delay`. A target that nothing uses is gone at once: `false`.
     #[must_use]
     pub fn drain(&mut self, now: Timestamp, delay: Duration) -> bool {
         match self.stage {
             Stage::Unused(_) => false,
             Stage::Draining { .. } => true,
             _ => {
-                *self = Self { stage: Stage::Draining { until: now + delay }, ..Self::default() };
+                *self = Self { stage: Stage::Draining { until: now + delay, idle: false }, ..Self::default() };
                 true
             }
         }
@@ -193,11 +200,26 @@ impl Health {
 
     /// Whether the deregistration delay is over.
     pub fn drained(&self, now: Timestamp) -> bool {
-        matches!(self.stage, Stage::Draining { until } if until <= now)
+        matches!(self.stage, Stage::Draining { until, .. } if until <= now)
     }
 
     pub fn is_draining(&self) -> bool {
         matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// Whether requests may still be in flight on a target that leaves.
+    pub fn is_busy_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining { idle: false, .. })
+    }
+
+    /// Nothing is in flight any more on a target that leaves: its deregistration is complete, though it is shown as
+    /// draining for `shown` longer, at most until the deregistration delay is over. `false` where that was known.
+    pub fn became_idle(&mut self, now: Timestamp, shown: Duration) -> bool {
+        let Stage::Draining { until, idle: idle @ false } = &mut self.stage else { return false };
+        *idle = true;
+        let most = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+        *until = now + shown.min(most);
+        true
     }
 
     pub fn is_healthy(&self) -> bool {
@@ -216,7 +238,7 @@ impl Health {
     /// When this target next needs attention.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self.stage {
-            Stage::Draining { until } => Some(until),
+            Stage::Draining { until, .. } => Some(until),
             _ => self.next_probe,
         }
     }

@@ -62,8 +62,8 @@ impl Elbv2 {
                 self.probed(cx.now, target_group, &TargetId { instance: instance.clone(), port: *port }, outcome);
             }
             Signal::TargetIdle { target_group, instance, port } => {
-                self.target_idle(target_group, &TargetId { instance: instance.clone(), port: *port });
-                self.revision += 1;
+                let target = TargetId { instance: instance.clone(), port: *port };
+                self.revision += u64::from(self.target_idle(cx, target_group, &target));
             }
             Signal::LowPorts { allowed } => self.low_ports = *allowed,
             Signal::ListenerServed { listener, problem } => {
@@ -178,6 +178,12 @@ impl Elbv2 {
     pub fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
         let targets = &self.target_groups.get(target_group)?.targets;
         targets.iter().find(|(id, _)| id.instance == instance).map(|(_, target)| target.health.state())
+    }
+
+    /// Whether an instance is deregistered and may still have requests in flight.
+    pub fn target_drains(&self, target_group: &str, instance: &str) -> bool {
+        let Some(group) = self.target_groups.get(target_group) else { return false };
+        group.targets.iter().any(|(id, target)| id.instance == instance && target.health.is_busy_draining())
     }
 
     pub fn load_balancer_facts(&self) -> Vec<LoadBalancerFacts> {

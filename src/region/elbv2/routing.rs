@@ -156,6 +156,8 @@ fn target_group(group: &TargetGroup, load_balancer: &LoadBalancer) -> TargetGrou
     let targets: Vec<TargetRoute> = group
         .targets
         .iter()
+        // One whose last request is done is only shown as draining.
+        .filter(|(_, target)| target.health.is_busy_draining() || !target.health.is_draining())
         .map(|(id, target)| TargetRoute {
             id: id.clone(),
             address: SocketAddrV4::new(target.address, id.port),

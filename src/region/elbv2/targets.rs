@@ -119,11 +119,10 @@ impl Elbv2 {
         }
     }
 
-    pub(super) fn target_idle(&mut self, target_group: &str, id: &TargetId) {
-        let Some(group) = self.target_groups.get_mut(target_group) else { return };
-        if group.targets.get(id).is_some_and(|target| target.health.is_draining()) {
-            group.targets.remove(id);
-        }
+    /// Returns whether that was news.
+    pub(super) fn target_idle(&mut self, cx: &Context, target_group: &str, id: &TargetId) -> bool {
+        let target = self.target_groups.get_mut(target_group).and_then(|group| group.targets.get_mut(id));
+        target.is_some_and(|target| target.health.became_idle(cx.now, cx.delays.shows_draining))
     }
 
     /// Brings every target in line with the use of its group and the state of its instance, drops those whose time is

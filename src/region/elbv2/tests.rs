@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::region::delays::Delays;
 use crate::region::signal::{ProbeOutcome, Signal};
 use crate::region::wire::{Params, Request, Service, Value};
 use crate::region::world::World;
+use crate::stack::local::{Local, Profile};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -352,6 +354,33 @@ fn health_follows_use_checks_and_deregistration() {
     assert_eq!(cloud.health(&group), ("draining".to_owned(), "Target.DeregistrationInProgress".to_owned()));
     cloud.tell(Signal::TargetIdle { target_group: group.clone(), instance, port: 8080 });
     assert_eq!(cloud.health(&group), Default::default(), "an idle target is gone before the delay");
+}
+
+/// "Even though target deregistration is complete, the status of the target is displayed as draining until the
+/// deregistration delay timeout expires" (ELB user guide, "Deregistration delay"), and a group goes on at once.
+#[test]
+fn an_idle_target_is_shown_as_draining_to_the_end_of_its_delay_and_nobody_waits_for_it() {
+    let mut cloud = Cloud::new();
+    let local = Local { delays: Profile::Aws, ..Local::default() };
+    cloud.world = cloud.world.with_delays(Delays::of(local));
+    let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    let instance = cloud.instance();
+    cloud.listener(&arn, "80", forward(&group)).unwrap();
+    cloud.register(&group, &instance).unwrap();
+    cloud.tell(Signal::DeregisterTargets { target_group: group.clone(), instances: vec![instance.clone()] });
+    cloud.wait(10);
+    let drains = |cloud: &Cloud| cloud.world.services.elbv2.target_drains(&group, &instance);
+    let routed = |cloud: &Cloud| cloud.world.services.elbv2.routing().target_groups[0].targets.len();
+    assert_eq!((drains(&cloud), routed(&cloud)), (true, 1));
+    cloud.tell(Signal::TargetIdle { target_group: group.clone(), instance: instance.clone(), port: 8080 });
+    assert_eq!((drains(&cloud), routed(&cloud)), (false, 0));
+    let revision = cloud.world.services.elbv2.revision();
+    cloud.tell(Signal::TargetIdle { target_group: group.clone(), instance: instance.clone(), port: 8080 });
+    assert_eq!(cloud.world.services.elbv2.revision(), revision, "it is known already");
+    cloud.wait(289);
+    assert_eq!(cloud.health(&group), ("draining".to_owned(), "Target.DeregistrationInProgress".to_owned()));
+    cloud.wait(1);
+    assert_eq!(cloud.health(&group).0, "");
 }
 
 #[test]

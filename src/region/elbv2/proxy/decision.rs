@@ -20,7 +20,7 @@ use super::table::Table;
 use super::target::InFlight;
 use crate::clock;
 
-/// Rules that AWS evaluates for nothing; `RuleEvaluations` counts those beyond.
+/// Rules of a request that AWS evaluates for nothing: they are in `RuleEvaluations`, and cost no capacity units.
 const FREE_RULES: usize = 10;
 /// The one protocol that AWS upgrades connections to (user guide, "WebSockets").
 const UPGRADE: &str = "websocket";
@@ -76,8 +76,11 @@ impl Asker<'_> {
         };
         let meter = self.meter();
         let (action, looked_at) = self.table.routes.action(&asked);
-        if let Some(charged) = looked_at.checked_sub(FREE_RULES).filter(|charged| *charged > 0) {
-            meter.rule_evaluations.fetch_add(charged as u64, Relaxed);
+        if looked_at > 0 {
+            meter.rule_evaluations.fetch_add(looked_at as u64, Relaxed);
+        }
+        if looked_at > FREE_RULES {
+            meter.charged_rules.fetch_add((looked_at - FREE_RULES) as u64, Relaxed);
         }
         let answer = match action {
             Action::Forward(forward) => match self.forward(head, forward, &framing) {

@@ -2,10 +2,11 @@
 //!
 //! The thread that serves the client owns both connections and moves the bytes itself. An exchange is over when both
 //! directions are: a target that answers early may read on, and its connection is not used again before it has. Time is
-//! up when no byte moved on either side for as long as the idle timeout; whose fault that is says the status.
+//! up when no byte moved on either side for as long as the idle timeout; whose fault that is says the status. And it is up
+//! when the deregistration delay of the target is over.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::ReadBuf;
@@ -24,6 +25,10 @@ use crate::platform::sockets::shut_writing;
 
 /// Interim responses before the one that counts; a target that has more to say in advance is broken.
 const INTERIM_MAX: u32 = 16;
+
+/// How often an exchange that lasts looks whether its target's deregistration delay is over (user guide, "Deregistration
+/// delay": what is in flight then is a 502). A look now and then costs short requests nothing.
+const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
 /// About what is added to a response's head.
 const ADDED_BYTES: usize = 128;
@@ -98,6 +103,8 @@ pub struct Exchange<'c> {
     watches_client: bool,
     started: Instant,
     activity: Instant,
+    /// When it looks again whether its target is still there.
+    next_look: Instant,
 }
 
 impl<'c> Exchange<'c> {
@@ -140,6 +147,7 @@ impl<'c> Exchange<'c> {
             watches_client: true,
             started: now,
             activity: now,
+            next_look: now + LOOKS_EVERY,
         }
     }
 
@@ -190,7 +198,18 @@ impl<'c> Exchange<'c> {
         if moved > 0 {
             self.activity = clock::instant();
         }
-        self.timer.poll(cx, self.activity + self.plan.idle_timeout).map(|()| self.timed_out())
+        loop {
+            if self.plan.in_flight.is_cut() {
+                return Poll::Ready(self.refused(502));
+            }
+            let times_out = self.activity + self.plan.idle_timeout;
+            ready!(self.timer.poll(cx, times_out.min(self.next_look)));
+            let now = clock::instant();
+            if now >= times_out {
+                return Poll::Ready(self.timed_out());
+            }
+            self.next_look = now + LOOKS_EVERY;
+        }
     }
 
     /// Moves the request on; `Some` when that ends the exchange.

@@ -4,8 +4,9 @@
 //! | counted per | metrics (AWS/ApplicationELB) | dimensions |
 //! | --- | --- | --- |
 //! | target | RequestCount, HTTPCode_Target_NXX_Count, TargetResponseTime, TargetConnectionErrorCount | {LB}, {LB, AZ}, {TG, LB}, {TG, AZ, LB} |
-//! | target | RequestCountPerTarget (a Sum only) | {TG}, {TG, LB} |
+//! | target | RequestCountPerTarget (a Sum only) | {TG}, {TG, AZ}, {TG, LB}, {TG, AZ, LB} |
 //! | target | AWS/EC2 NetworkIn, NetworkOut: one sample for each clock minute, as detailed monitoring has | {InstanceId} |
+//! | load balancer | ConsumedLCUs, once a minute | {LB} |
 //! | load balancer | HTTPCode_ELB_NXX_Count (and 502, 503, 504), NewConnectionCount, ActiveConnectionCount, ProcessedBytes, … | {LB}, {LB, AZ} |
 
 use std::collections::BTreeMap;
@@ -80,6 +81,8 @@ pub struct FrontMeter {
     pub fixed_responses: AtomicU64,
     pub redirects: AtomicU64,
     pub rule_evaluations: AtomicU64,
+    /// Those beyond the free ones of each request.
+    pub charged_rules: AtomicU64,
     pub fail_open_requests: AtomicU64,
     /// Answers of the load balancer's own: 4XX, 5XX, and among those 500, 502, 503 and 504.
     pub own_4xx: AtomicU64,
@@ -100,7 +103,7 @@ impl FrontMeter {
     }
 
     /// What is emptied: all but the connections that are open.
-    fn counters(&self) -> [&AtomicU64; 13] {
+    fn counters(&self) -> [&AtomicU64; 14] {
         let Self {
             new_connections,
             active_connections: _,
@@ -109,6 +112,7 @@ impl FrontMeter {
             fixed_responses,
             redirects,
             rule_evaluations,
+            charged_rules,
             fail_open_requests,
             own_4xx,
             own_5xx,
@@ -124,6 +128,7 @@ impl FrontMeter {
             fixed_responses,
             redirects,
             rule_evaluations,
+            charged_rules,
             fail_open_requests,
             own_4xx,
             own_5xx,
@@ -146,6 +151,38 @@ impl FrontMeter {
             _ => return,
         };
         exact.fetch_add(1, Relaxed);
+    }
+}
+
+/// Requests, and the targets that share them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub requests: u64,
+    pub targets: u64,
+}
+
+/// What a load balancer did in the clock minute that runs, for its capacity units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrontMinute {
+    pub new_connections: u64,
+    pub active_connections: u64,
+    pub processed_bytes: u64,
+    pub charged_rules: u64,
+}
+
+impl FrontMinute {
+    /// One unit is 25 new connections a second, 3,000 active ones in a minute, a gigabyte an hour or 1,000 rule evaluations
+    /// a second beyond the free ones; the dimension of which there is most counts (Elastic Load Balancing pricing). A minute
+    /// has a sixtieth of its hour's.
+    fn capacity_units(&self, speed: f64) -> f64 {
+        let per_second = |count: u64| speed * float(count) / 60.0;
+        let units = [
+            per_second(self.new_connections) / 25.0,
+            float(self.active_connections) / 3_000.0,
+            per_second(self.processed_bytes) * 3_600.0 / 1e9,
+            per_second(self.charged_rules) / 1_000.0,
+        ];
+        units.into_iter().fold(0.0, f64::max) / 60.0
     }
 }
 
@@ -222,13 +259,24 @@ impl Drained {
         requests
     }
 
-    /// The requests of a second, for each of the targets: the sum of a minute is the requests of one target.
-    pub fn per_target(&mut self, load_balancer: &str, target_group: &str, requests: u64, targets: usize) {
-        let value = self.speed * float(requests) / float(targets.max(1) as u64);
+    /// The requests of a second, for each of the targets: the sum of a minute is the requests of one target. With a zone,
+    /// requests and targets are that zone's.
+    pub fn per_target(&mut self, load_balancer: &str, target_group: &str, zone: Option<&str>, counted: Counted) {
+        let value = self.speed * float(counted.requests) / float(counted.targets.max(1));
         let (lb, tg) = (("LoadBalancer", load_balancer), ("TargetGroup", target_group));
-        for set in [dimensions(&[tg]), dimensions(&[tg, lb])] {
+        let sets = match zone.map(|zone| ("AvailabilityZone", zone)) {
+            None => [dimensions(&[tg]), dimensions(&[tg, lb])],
+            Some(az) => [dimensions(&[tg, az]), dimensions(&[tg, az, lb])],
+        };
+        for set in sets {
             self.sample(set, "RequestCountPerTarget", "Count", value);
         }
+    }
+
+    /// The capacity units of a minute: the sum of an hour is what AWS charges for it.
+    pub fn capacity_units(&mut self, load_balancer: &str, minute: &FrontMinute) {
+        let value = minute.capacity_units(self.speed);
+        self.sample(dimensions(&[("LoadBalancer", load_balancer)]), "ConsumedLCUs", "Count", value);
     }
 
     /// Empties a load balancer's meter.
@@ -333,7 +381,7 @@ mod tests {
         let labels = TargetLabels { load_balancer: "app/lab/1", target_group: "targetgroup/web/1", zone: "us-east-1a" };
         let mut drained = Drained::new(60);
         drained.target(&meter, labels);
-        drained.per_target("app/lab/1", "targetgroup/web/1", 5, 2);
+        drained.per_target("app/lab/1", "targetgroup/web/1", None, Counted { requests: 5, targets: 2 });
         drained.active_connections(7, "app/lab/1", "us-east-1a");
         let measurements = drained.measurements(Timestamp::UNIX_EPOCH);
         let samples = |metric: &str| {
@@ -344,6 +392,46 @@ mod tests {
         assert_eq!(samples("RequestCountPerTarget"), [(150.0, 1.0)]);
         assert_eq!(samples("TargetResponseTime"), [(0.01, 60.0)], "how long it took stays as it was");
         assert_eq!(samples("ActiveConnectionCount"), [(7.0, 1.0)], "as many at any speed");
+    }
+
+    /// The pricing page's example: one new connection a second that lasts two minutes and carries 300 KB in 5 requests a
+    /// second, each through 60 rules: 0.04, 0.04, 1.08 and 0.25 units, so 1.08.
+    #[test]
+    fn the_dimension_of_which_there_is_most_says_the_capacity_units() {
+        let minute = FrontMinute {
+            new_connections: 60,
+            active_connections: 120,
+            processed_bytes: 60 * 300_000,
+            charged_rules: 60 * 250,
+        };
+        let an_hour = |minute: FrontMinute, speed: f64| minute.capacity_units(speed) * 60.0;
+        assert!((an_hour(minute, 1.0) - 1.08).abs() < 1e-9);
+        let without_bytes = FrontMinute { processed_bytes: 0, ..minute };
+        assert!((an_hour(without_bytes, 1.0) - 0.25).abs() < 1e-9);
+        let connections = FrontMinute { charged_rules: 0, ..without_bytes };
+        assert!((an_hour(connections, 1.0) - 0.04).abs() < 1e-9);
+        assert!((an_hour(minute, 2.0) - 2.16).abs() < 1e-9, "a faster region shows the rates that it was asked for");
+        assert_eq!(an_hour(FrontMinute::default(), 1.0), 0.0);
+    }
+
+    #[test]
+    fn requests_for_each_target_are_told_with_and_without_their_zone() {
+        let mut drained = Drained::new(1);
+        let (lb, tg) = ("app/lab/1", "targetgroup/web/1");
+        drained.per_target(lb, tg, None, Counted { requests: 12, targets: 3 });
+        drained.per_target(lb, tg, Some("us-east-1a"), Counted { requests: 8, targets: 1 });
+        let told = drained.measurements(Timestamp::UNIX_EPOCH).into_iter().map(|it| {
+            let names: Vec<&str> = it.dimensions.iter().map(|(name, _)| name.as_str()).collect();
+            (names.join(" "), it.values.samples[0].0)
+        });
+        let told: BTreeMap<String, f64> = told.collect();
+        let expected = [
+            ("TargetGroup", 4.0),
+            ("TargetGroup LoadBalancer", 4.0),
+            ("TargetGroup AvailabilityZone", 8.0),
+            ("TargetGroup AvailabilityZone LoadBalancer", 8.0),
+        ];
+        assert_eq!(told, expected.map(|(names, value)| (names.to_owned(), value)).into());
     }
 
     #[test]

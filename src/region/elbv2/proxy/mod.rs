@@ -51,7 +51,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lane::LaneIndex;
 use self::listening::Listening;
-use self::meters::{Drained, TargetLabels, network};
+use self::meters::{Counted, Drained, TargetLabels, network};
 use self::table::{Live, Table};
 use self::workers::Workers;
 use crate::clock::{self, speed};
@@ -264,7 +264,8 @@ impl Plane {
         }
         let mut drained = Drained::new(speed::speed());
         let mut measured = Vec::new();
-        let mut requests: HashMap<&str, u64> = HashMap::new();
+        // By the target group's ARN: all its zones, and each.
+        let mut counted: HashMap<(&str, Option<&str>), Counted> = HashMap::new();
         for target in self.live.targets() {
             let Some(group) = self.live.group(&target.group) else { continue };
             for meter in target.lanes.iter().map(|lane| &lane.meter) {
@@ -278,30 +279,31 @@ impl Plane {
                 zone: &target.route.zone,
             };
             let of_target: u64 = target.lanes.iter().map(|lane| drained.target(&lane.meter, labels)).sum();
-            *requests.entry(&target.group).or_default() += of_target;
+            for zone in [None, Some(target.route.zone.as_str())] {
+                counted.entry((&target.group, zone)).or_default().requests += of_target;
+            }
             if minute_ends {
                 let bytes = (target.minute.0.swap(0, Relaxed), target.minute.1.swap(0, Relaxed));
                 measured.extend(network(&target.id.instance, self.minute, bytes, speed::speed()));
             }
         }
         for group in self.live.groups() {
-            let of_group = requests.get(group.routes.arn.as_str()).copied().unwrap_or(0);
-            let tells = of_group > 0 || tells_idle;
-            if tells && group.rotation_size() > 0 {
-                drained.per_target(
-                    &group.routes.load_balancer,
-                    &group.routes.full_name,
-                    of_group,
-                    group.rotation_size(),
-                );
+            let (load_balancer, full_name) = (&group.routes.load_balancer, &group.routes.full_name);
+            for (zone, targets) in group.rotation_sizes() {
+                let requests = counted.get(&(group.routes.arn.as_str(), zone)).map_or(0, |counted| counted.requests);
+                if requests > 0 || tells_idle {
+                    drained.per_target(load_balancer, full_name, zone, Counted { requests, targets });
+                }
             }
         }
         for front in self.live.fronts() {
             let meter = front.drain();
+            front.count_minute(&meter);
             drained.front(&meter, &front.load_balancer, &front.zone);
             if minute_ends {
                 let open = meter.active_connections.load(Relaxed);
                 drained.active_connections(open, &front.load_balancer, &front.zone);
+                drained.capacity_units(&front.load_balancer, &front.end_minute());
             }
         }
         measured.extend(drained.measurements(time));

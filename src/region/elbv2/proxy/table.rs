@@ -1,9 +1,9 @@
 //! The routing as the proxy uses it: plain data joined with what lives on from one routing to the next — targets with
 //! their connections and meters, and whose turn it is.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::super::actions::Forward;
 use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, TargetGroupRoutes};
 use super::super::target::TargetId;
 use super::lane::LaneIndex;
-use super::meters::FrontMeter;
+use super::meters::{FrontMeter, FrontMinute};
 use super::target::{Target, tag};
 use crate::clock::{self, speed};
 
@@ -24,11 +24,18 @@ pub struct Front {
     pub zone: String,
     /// One for each serving thread.
     meters: Box<[FrontMeter]>,
+    /// Of the clock minute that runs.
+    minute: Mutex<FrontMinute>,
 }
 
 impl Front {
     fn new(load_balancer: String, zone: String, lanes: usize) -> Self {
-        Self { load_balancer, zone, meters: (0..lanes).map(|_| FrontMeter::default()).collect() }
+        Self {
+            load_balancer,
+            zone,
+            meters: (0..lanes).map(|_| FrontMeter::default()).collect(),
+            minute: Mutex::default(),
+        }
     }
 
     pub fn meter(&self, lane: LaneIndex) -> &FrontMeter {
@@ -40,6 +47,21 @@ impl Front {
         let sum = FrontMeter::default();
         self.meters.iter().for_each(|meter| meter.drain_into(&sum));
         sum
+    }
+
+    /// Adds what was drained to the minute; of the connections that are open, the most at once count.
+    pub fn count_minute(&self, drained: &FrontMeter) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        minute.new_connections += count(&drained.new_connections);
+        minute.active_connections = minute.active_connections.max(count(&drained.active_connections));
+        minute.processed_bytes += count(&drained.processed_bytes);
+        minute.charged_rules += count(&drained.charged_rules);
+    }
+
+    /// The minute is over; the next one begins.
+    pub fn end_minute(&self) -> FrontMinute {
+        std::mem::take(&mut *self.minute.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -117,7 +139,8 @@ impl Live {
             let tag = tag(&routes.arn);
             groups.insert(routes.arn.clone(), Arc::new(Group { routes, tag, rotation, turn }));
         }
-        self.targets = targets;
+        let before = std::mem::replace(&mut self.targets, targets);
+        before.iter().filter(|(key, _)| !self.targets.contains_key(*key)).for_each(|(_, target)| target.leave());
         self.groups = Arc::new(groups);
         let mut fronts = HashMap::new();
         let tables = routing.listeners.into_iter().map(|routes| {
@@ -222,9 +245,15 @@ impl Group {
         chosen.map(|member| &member.target)
     }
 
-    /// Targets that take new requests.
-    pub fn rotation_size(&self) -> usize {
-        self.rotation.len()
+    /// How many targets take new requests, in all and in each zone that has one; nothing where none does.
+    pub fn rotation_sizes(&self) -> BTreeMap<Option<&str>, u64> {
+        let mut sizes = BTreeMap::new();
+        for member in &self.rotation {
+            for zone in [None, Some(member.target.route.zone.as_str())] {
+                *sizes.entry(zone).or_default() += 1;
+            }
+        }
+        sizes
     }
 }
 
@@ -239,8 +268,6 @@ impl Member {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::region::elbv2::actions::WeightedTargetGroup;
     use crate::region::elbv2::routing::TargetRoute;

@@ -35,6 +35,8 @@ pub struct Target {
     /// Bytes of the clock minute that runs, moved here from the meters.
     pub minute: (AtomicU64, AtomicU64),
     draining: AtomicBool,
+    /// It was deregistered and its time is up: what is in flight ends now.
+    cut: AtomicBool,
     /// Told when a draining target has less in flight.
     drained: Arc<Notify>,
 }
@@ -80,6 +82,7 @@ impl Target {
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             minute: Default::default(),
             draining: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             drained,
         }
     }
@@ -94,6 +97,12 @@ impl Target {
         if draining {
             self.lanes.iter().for_each(|lane| lane.idle().clear());
         }
+    }
+
+    /// The routing does not name it any more. One that was draining has had its time: an exchange looks at this now and
+    /// then, and ends.
+    pub fn leave(&self) {
+        self.cut.store(self.draining.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// Closes connections that were idle for too long or that the target has closed.
@@ -119,6 +128,11 @@ impl InFlight {
     pub fn new(target: Arc<Target>, lane: LaneIndex) -> Self {
         target.lanes[lane.0].in_flight.fetch_add(1, Ordering::SeqCst);
         Self { target, lane }
+    }
+
+    /// Whether the target's deregistration delay is over.
+    pub fn is_cut(&self) -> bool {
+        self.target.cut.load(Ordering::Relaxed)
     }
 
     pub fn meter(&self) -> &TargetMeter {

@@ -301,6 +301,43 @@ async fn a_draining_target_finishes_what_it_has_and_gets_nothing_new() {
     assert_eq!(bench.live.idle_draining().len(), 1);
 }
 
+/// What is in flight when the deregistration delay is over is cut, and the client gets a 502 (ELB user guide, "Deregistration
+/// delay"); where its answer has begun, the connection ends.
+#[tokio::test]
+async fn a_request_does_not_outlive_the_deregistration_delay_of_its_target() {
+    for (said, answered) in [("", "HTTP/1.1 502"), ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "HTTP/1.1 200")]
+    {
+        let asked = Arc::new(Notify::new());
+        let asks = Arc::clone(&asked);
+        let stuck = Server::start("stuck", move |mut stream| {
+            let asks = Arc::clone(&asks);
+            async move {
+                head(&mut stream).await;
+                stream.write_all(said.as_bytes()).await.unwrap();
+                asks.notify_one();
+                // Until the proxy closes.
+                let _ = stream.read_u8().await;
+            }
+        })
+        .await;
+        let mut bench = Bench::with(&[(&stuck, Standing::Healthy)]).await;
+        let address = bench.address;
+        let client = tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /cluster1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            String::from_utf8(answer).unwrap()
+        });
+        asked.notified().await;
+        bench.route(&[(&stuck, Standing::Draining)]);
+        assert!(!client.is_finished());
+        bench.route(&[]);
+        let answer = client.await.unwrap();
+        assert!(answer.starts_with(answered), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_target_that_refuses_resets_or_talks_nonsense_is_a_502() {
     let gone = Server::saying("").await;
@@ -427,6 +464,8 @@ async fn a_request_is_counted_where_its_target_is() {
         let meter = front.drain();
         assert_eq!(meter.fixed_responses.load(Relaxed), 1);
         assert_eq!(meter.new_connections.load(Relaxed), 4);
+        // Each met the one rule, which is among the ten free ones.
+        assert_eq!((meter.rule_evaluations.load(Relaxed), meter.charged_rules.load(Relaxed)), (4, 0));
     }
 }
 
