@@ -1,20 +1,44 @@
-//! `cloudscale workload`: the sample application.
+//! `cloudscale workload`: the sample applications.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Subcommand;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session};
 use crate::document::grammar;
 use crate::exit::Exit;
 use crate::platform::signals::EndRequests;
-use crate::problem::Problem;
+use crate::problem::{Problem, Problems};
+use crate::workload::object_store;
+use crate::workload::serving::Place;
+use crate::workload::users_and_acts::{self, Neighbour, Service};
 use crate::workload::{Distribution, Model, Options, Server};
 
 /// Serve the sample application: every path answers with the id of the instance
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    application: Option<Application>,
+    #[command(flatten)]
+    sample: SampleArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Application {
+    /// An object store: GET and DELETE /, GET, PUT and DELETE /objs/ID, GET /objs/ID/compress; one request after the other
+    ObjectStore(ObjectStoreArgs),
+    /// The users of a photo-sharing application: GET and PUT /api/v1/users, DELETE /api/v1/users/NAME
+    Users(ServiceArgs),
+    /// Their acts: GET and POST /api/v1/acts, DELETE /api/v1/acts?username=NAME
+    Acts(ServiceArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct PlaceArgs {
     /// Address to listen on [default: the instance's own, from the metadata service]
     #[arg(long)]
     bind: Option<IpAddr>,
@@ -24,6 +48,48 @@ pub struct Args {
     /// What to answer [default: the instance's id, from the metadata service]
     #[arg(long, value_name = "ID")]
     instance_id: Option<String>,
+}
+
+impl From<PlaceArgs> for Place {
+    fn from(PlaceArgs { bind, port, instance_id }: PlaceArgs) -> Self {
+        Self { bind, port, instance_id }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+struct ObjectStoreArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Folder of the objects, which instances may share
+    #[arg(long, value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Requests per second that can be served; more wait, and too many are refused with 503
+    #[arg(long, value_parser = rate, value_name = "REQUESTS")]
+    rate: Option<f64>,
+    /// What a request takes besides, e.g. 20ms
+    #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
+    delay: Duration,
+    /// How much more or less it takes, at random
+    #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
+    jitter: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+struct ServiceArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Folder of the database, which instances may share
+    #[arg(long, value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Where the other of the two is: http://HOST[:PORT], or `auto`, behind the load balancer that a request came through
+    #[arg(long, value_parser = Neighbour::parse, default_value = "auto", value_name = "URL")]
+    other: Neighbour,
+}
+
+#[derive(Debug, clap::Args)]
+struct SampleArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
     /// What a request takes, e.g. 200ms
     #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
     delay: Duration,
@@ -48,16 +114,49 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, session: &Session) -> Outcome {
-    let Args { bind, port, instance_id, delay, jitter, rate, burn, service_time, service_distribution, vcpus } = args;
-    let model = service_time.map(|service_time| Model { service_time, distribution: service_distribution, vcpus });
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let server = Server::start(Options { bind, port, instance_id, delay, jitter, rate, burn, model }).await?;
-    if let Ok(address) = server.address() {
-        session.printer.note(&format!("{} answers on http://{address}", server.instance_id()));
+    let tell = |instance_id: &str, address: std::io::Result<SocketAddr>| {
+        if let Ok(address) = address {
+            session.printer.note(&format!("{instance_id} answers on http://{address}"));
+        }
+    };
+    match args.application {
+        None => {
+            let server = sample(args.sample).await?;
+            tell(server.instance_id(), server.address());
+            server.serve(stop, |note| session.printer.note(note)).await;
+        }
+        Some(Application::ObjectStore(ObjectStoreArgs { place, folder, rate, delay, jitter })) => {
+            let options = object_store::Options { folder, rate, delay, jitter };
+            let server = object_store::Server::start(&place.into(), options).await?;
+            tell(&server.instance_id, server.listener.local_addr());
+            server.serve(stop).await;
+        }
+        Some(Application::Users(args)) => {
+            let server = args.start(Service::Users).await?;
+            tell(&server.instance_id, server.listener.local_addr());
+            server.serve(stop).await;
+        }
+        Some(Application::Acts(args)) => {
+            let server = args.start(Service::Acts).await?;
+            tell(&server.instance_id, server.listener.local_addr());
+            server.serve(stop).await;
+        }
     }
-    server.serve(stop, |note| session.printer.note(note)).await;
     Ok(Exit::Ok)
+}
+
+async fn sample(args: SampleArgs) -> Result<Server, Problems> {
+    let SampleArgs { place, delay, jitter, rate, burn, service_time, service_distribution, vcpus } = args;
+    let model = service_time.map(|service_time| Model { service_time, distribution: service_distribution, vcpus });
+    Server::start(&place.into(), Options { delay, jitter, rate, burn, model }).await
+}
+
+impl ServiceArgs {
+    async fn start(self, service: Service) -> Result<users_and_acts::Server, Problems> {
+        users_and_acts::Server::start(service, &self.place.into(), self.folder, self.other).await
+    }
 }
 
 fn stop_on_signal(stop: CancellationToken) -> Result<(), Problem> {

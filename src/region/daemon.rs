@@ -467,7 +467,8 @@ fn holder(home: &Path) -> Option<u32> {
 /// As [`stop`]; what cannot be removed.
 pub async fn reset(home: &Path) -> Result<bool, Problem> {
     let stopped = stop(home).await?;
-    state::forget(home).map_err(|error| Problem::new("The region is not forgotten", error.to_string()))?;
+    let forgotten = state::forget(home).and_then(|()| instances::forget_shared(home));
+    forgotten.map_err(|error| Problem::new("The region is not forgotten", error.to_string()))?;
     Ok(stopped == Stopped::Region)
 }
 

@@ -1,23 +1,22 @@
 //! The sample application over real connections: who answers, how slowly, and how it ends.
 
-use std::net::Ipv4Addr;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 
 use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use super::*;
 
+fn place() -> Place {
+    Place { bind: Some(Ipv4Addr::LOCALHOST.into()), port: 0, instance_id: Some("i-0123456789abcdef0".into()) }
+}
+
 fn options() -> Options {
-    Options {
-        bind: Some(Ipv4Addr::LOCALHOST.into()),
-        port: 0,
-        instance_id: Some("i-0123456789abcdef0".into()),
-        delay: Duration::ZERO,
-        jitter: Duration::ZERO,
-        rate: None,
-        burn: Duration::ZERO,
-        model: None,
-    }
+    Options { delay: Duration::ZERO, jitter: Duration::ZERO, rate: None, burn: Duration::ZERO, model: None }
 }
 
 async fn client(address: SocketAddr) -> SendRequest<Full<Bytes>> {
@@ -39,7 +38,7 @@ async fn get(sender: &mut SendRequest<Full<Bytes>>, path: &str) -> (u16, String,
 
 #[tokio::test]
 async fn every_path_answers_with_the_instance_on_one_connection() {
-    let server = Server::start(options()).await.unwrap();
+    let server = Server::start(&place(), options()).await.unwrap();
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
     let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));
     let mut sender = client(address).await;
@@ -53,7 +52,7 @@ async fn every_path_answers_with_the_instance_on_one_connection() {
 
 #[tokio::test]
 async fn a_request_in_flight_is_finished_at_the_end() {
-    let server = Server::start(Options { delay: Duration::from_millis(100), ..options() }).await.unwrap();
+    let server = Server::start(&place(), Options { delay: Duration::from_millis(100), ..options() }).await.unwrap();
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
     let application = Arc::clone(&server.application);
     let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));
@@ -70,7 +69,7 @@ async fn a_request_in_flight_is_finished_at_the_end() {
 
 #[tokio::test]
 async fn beyond_its_rate_it_refuses_but_stays_healthy() {
-    let server = Server::start(Options { rate: Some(0.01), ..options() }).await.unwrap();
+    let server = Server::start(&place(), Options { rate: Some(0.01), ..options() }).await.unwrap();
     let processor = server.application.processor.as_ref().unwrap();
     let now = clock::instant();
     while processor.lock().unwrap().admit(now, (0.5, 0.5)).is_some() {}
@@ -122,9 +121,9 @@ async fn without_a_metadata_service_the_problem_says_what_to_do() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_a_problem() {
-    let server = Server::start(options()).await.unwrap();
+    let server = Server::start(&place(), options()).await.unwrap();
     let port = server.address().unwrap().port();
-    let problems = Server::start(Options { port, ..options() }).await.unwrap_err();
+    let problems = Server::start(&Place { port, ..place() }, options()).await.unwrap_err();
     assert_eq!(problems.0[0].summary, "Cannot listen");
 }
 
@@ -150,7 +149,7 @@ async fn a_modelled_processor_has_as_many_cpus_as_its_type_or_as_one_says() {
 #[tokio::test]
 async fn requests_wait_for_the_modelled_processor_and_health_checks_do_not() {
     let model = Model { service_time: Duration::from_millis(60), distribution: Distribution::Fixed, vcpus: Some(1) };
-    let server = Server::start(Options { model: Some(model), ..options() }).await.unwrap();
+    let server = Server::start(&place(), Options { model: Some(model), ..options() }).await.unwrap();
     let (address, stop) = (server.address().unwrap(), CancellationToken::new());
     let application = Arc::clone(&server.application);
     let serving = tokio::spawn(server.serve(stop.clone(), |_| {}));

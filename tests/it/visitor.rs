@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloudscale::clock;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -18,7 +18,7 @@ use super::local_region::eventually;
 
 pub struct Visitor {
     host: String,
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
 }
 
 /// An answer.
@@ -51,8 +51,17 @@ impl Visitor {
 
     /// The same with a cookie.
     pub async fn get_with(&mut self, path: &str, cookie: &str) -> Seen {
-        let request = Request::get(path).header("host", &self.host).header("cookie", cookie);
-        let request = request.body(Empty::new()).expect("a request");
+        self.ask("GET", path, ("cookie", cookie), "").await
+    }
+
+    /// Any method, and a body.
+    pub async fn send(&mut self, method: &str, path: &str, body: &'static str) -> Seen {
+        self.ask(method, path, ("accept", "*/*"), body).await
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, (name, value): (&str, &str), body: &'static str) -> Seen {
+        let request = Request::builder().method(method).uri(path).header("host", &self.host).header(name, value);
+        let request = request.body(Full::from(body)).expect("a request");
         self.sender.ready().await.expect("the load balancer keeps the connection");
         let answer = self.sender.send_request(request).await.expect("the load balancer always answers");
         let status = answer.status().as_u16();

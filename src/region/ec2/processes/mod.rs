@@ -44,6 +44,8 @@ const SWEEPS_MAX: u32 = 250;
 pub const INSTANCE_MARKER: &str = "CLOUDSCALE_INSTANCE";
 /// Not `CLOUDSCALE_HOME`: users export that one, and what carries the markers is killed.
 pub const HOME_MARKER: &str = "CLOUDSCALE_INSTANCE_HOME";
+/// Names the folder that all instances of the region share, as they may share a file system on AWS.
+const SHARED: &str = "CLOUDSCALE_SHARED";
 /// Where an instance looks for programs, after the folder of `cloudscale` itself.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -80,6 +82,22 @@ pub fn folder(home: &Path, instance: &str) -> PathBuf {
 /// The folder of all instances.
 fn instances(home: &Path) -> PathBuf {
     home.join("instances")
+}
+
+/// The folder that instances share.
+fn shared(home: &Path) -> PathBuf {
+    home.join("shared")
+}
+
+/// Forgets what instances shared.
+///
+/// # Errors
+/// Where it cannot be removed.
+pub fn forget_shared(home: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(shared(home)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 impl Processes {
@@ -251,6 +269,7 @@ impl Processes {
         let folder = folder(&self.home, &boot.instance);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
         permissions::owners_folder(&folder).map_err(named)?;
+        permissions::owners_folder(&shared(&self.home))?;
         init::write_user_data(&folder, &boot.user_data).map_err(named)?;
         let listener = TcpListener::bind((boot.address, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
@@ -267,6 +286,7 @@ impl Processes {
             .env("HOME", &folder)
             .env("LANG", "C.UTF-8")
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)
+            .env(SHARED, shared(&self.home))
             .env(INSTANCE_MARKER, &boot.instance)
             .env(HOME_MARKER, &self.home)
             .current_dir(&folder)
