@@ -12,6 +12,7 @@ use crate::clock;
 use crate::clock::speed::SPEED_MAX;
 use crate::exit::Exit;
 use crate::problem::Problem;
+use crate::region::certificates::{self, Authority};
 use crate::region::daemon::Stopped;
 use crate::region::ec2::processes::limits::{self, Limits};
 use crate::region::ec2::processes::{self, console};
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long)]
         raw: bool,
     },
+    /// Print the file of the root certificate by which clients trust the region's HTTPS listeners
+    Certificate,
     /// Serve in the foreground
     #[command(hide = true)]
     Serve {
@@ -216,6 +219,16 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             }
         }
         Command::Logs { instance, follow, raw } => logs(&home?, &instance, (follow, raw), session).await?,
+        Command::Certificate => {
+            let home = home?;
+            let file = certificates::root_file(&home);
+            let failed = |error: std::io::Error| {
+                Problem::new("The region has no certificate", format!("{}: {error}", home.display()))
+                    .hint("remove `certificate.pem` and `certificate-key.pem` there, and it makes new ones")
+            };
+            std::fs::create_dir_all(&home).and_then(|()| Authority::of(&home)).map_err(failed)?;
+            session.printer.result(&file.display().to_string());
+        }
         Command::Serve { home: given, region, log } => {
             let RegionArgs { port, faults, local, allow_users, limits } = region;
             let faults = faults.map(|file| language::load(&file)).transpose()?;

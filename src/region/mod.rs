@@ -7,6 +7,7 @@
 pub mod addresses;
 pub mod autoscaling;
 pub mod callers;
+pub mod certificates;
 pub mod cloudwatch;
 pub mod context;
 pub mod daemon;

@@ -93,7 +93,8 @@ pub async fn serve(
         tokio::spawn(async move { region.run().await })
     };
     let prober = tokio::spawn(prober::run(Arc::clone(&region), outward.probes, stop.clone()));
-    let proxy = proxy::start(Arc::clone(&region), &stop).map_err(|error| failed("the load balancers' proxy", error))?;
+    let proxy =
+        proxy::start(Arc::clone(&region), home, &stop).map_err(|error| failed("the load balancers' proxy", error))?;
     let record = Record {
         endpoint: format!("http://{address}"),
         pid: std::process::id(),

@@ -20,6 +20,8 @@ use crate::stack::model::{Capacity, Cluster, Stack};
 const HTTP_PORT: u16 = 80;
 /// The port that `https://` means.
 const HTTPS_PORT: u16 = 443;
+/// Ports below it may not be bound by everybody.
+const LOW_PORTS: u16 = 1024;
 
 /// What a stack looks like in a snapshot.
 pub fn status(stack: &Stack, provider: &str, cloud: &Snapshot) -> Status {
@@ -37,7 +39,7 @@ pub fn status(stack: &Stack, provider: &str, cloud: &Snapshot) -> Status {
         stack: stack.name.clone(),
         provider: provider.to_owned(),
         url: load_balancer.as_ref().zip(stack.load_balancer.as_ref()).map(|(lb, declared)| match &declared.https {
-            Some(https) => secure_url(&lb.dns_name, https.port),
+            Some(https) => secure_url(&lb.dns_name, https.port, declared.redirect_port().unwrap_or(https.port)),
             None => url(&lb.dns_name, declared.port),
         }),
         load_balancer,
@@ -57,9 +59,12 @@ pub fn url(dns_name: &str, port: u16) -> String {
     }
 }
 
-fn secure_url(dns_name: &str, port: u16) -> String {
-    // The embedded region's port is that of HTTP.
-    let host = dns_name.split(':').next().unwrap_or(dns_name);
+/// Where the embedded region may not bind low ports, the name carries the port that stands for `lowest`, and HTTPS is moved as far.
+fn secure_url(dns_name: &str, port: u16, lowest: u16) -> String {
+    let (host, moved) = split_port(dns_name);
+    let moved: Option<u16> = moved.and_then(|port| port.parse().ok());
+    let distance = moved.and_then(|moved| moved.checked_sub(lowest)).unwrap_or(0);
+    let port = if port < LOW_PORTS { port + distance } else { port };
     if port == HTTPS_PORT { format!("https://{host}") } else { format!("https://{host}:{port}") }
 }
 
@@ -128,7 +133,8 @@ mod tests {
         assert_eq!(url("web.elb.amazonaws.com", 80), "http://web.elb.amazonaws.com");
         assert_eq!(url("web.elb.amazonaws.com", 8080), "http://web.elb.amazonaws.com:8080");
         assert_eq!(url("127.0.0.2:18080", 80), "http://127.0.0.2:18080");
-        assert_eq!(secure_url("web.elb.amazonaws.com", 443), "https://web.elb.amazonaws.com");
-        assert_eq!(secure_url("127.0.0.2:18080", 8443), "https://127.0.0.2:8443");
+        assert_eq!(secure_url("web.elb.amazonaws.com", 443, 80), "https://web.elb.amazonaws.com");
+        assert_eq!(secure_url("127.0.0.2:8080", 8443, 80), "https://127.0.0.2:8443");
+        assert_eq!(secure_url("127.0.0.2:8080", 443, 80), "https://127.0.0.2:8443");
     }
 }

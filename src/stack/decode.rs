@@ -59,7 +59,7 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let region = overrides.region.clone().unwrap_or_else(|| fields.text(key!(STACK, "region")));
     let stack = Stack {
         network: network::network(&fields, problems),
-        load_balancer: load_balancer::load_balancer(&fields, (provider, &region), problems),
+        load_balancer: load_balancer::load_balancer(&fields, &region, problems),
         routes: weighted,
         dashboard: dashboard(&fields, &clusters, problems),
         clusters,

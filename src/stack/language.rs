@@ -126,7 +126,7 @@ pub static LOAD_BALANCER: Object = Object {
 
 pub static HTTPS: Object = Object {
     name: "https",
-    about: "An HTTPS listener. The embedded region has no certificates and keeps it without serving it.",
+    about: "An HTTPS listener. The embedded region serves it with a certificate of its own (`cloudscale local certificate`).",
     keys: &[
         key(
             "certificate",

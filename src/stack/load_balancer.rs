@@ -1,7 +1,7 @@
 //! The load balancer's part of a stack: listeners, weighted routes, and how a cluster's instances share its requests.
 
 use super::language::{CLUSTER, FIXED_RESPONSE, HTTPS, LOAD_BALANCER, STACK, WEIGHTED_ROUTE};
-use super::model::{Balancing, FixedResponse, Https, LoadBalancer, Provider, WeightedRoute};
+use super::model::{Balancing, FixedResponse, Https, LoadBalancer, WeightedRoute};
 use super::routes::{self, Route};
 use crate::document::name::key;
 use crate::document::suggest;
@@ -13,8 +13,8 @@ const BODY_BYTES_MAX: usize = 1024;
 /// Target groups of one action (quota of ELBv2, fixed).
 const CLUSTERS_PER_ROUTE_MAX: usize = 5;
 
-/// What the stack says of its load balancer, which will be at that provider, in that region.
-pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mut Problems) -> Option<LoadBalancer> {
+/// What the stack says of its load balancer, which will be in that region.
+pub(super) fn load_balancer(fields: &Fields, region: &str, problems: &mut Problems) -> Option<LoadBalancer> {
     if is_none(fields) {
         for key in ["routes", "benchmark", "dashboard"] {
             refuse(fields, key, problems);
@@ -40,7 +40,7 @@ pub(super) fn load_balancer(fields: &Fields, at: (Provider, &str), problems: &mu
     let port = load_balancer.integer(key!(LOAD_BALANCER, "port"));
     let https = load_balancer
         .object_written(key!(LOAD_BALANCER, "https"), &HTTPS)
-        .map(|fields| https(&fields, port, at, problems));
+        .map(|fields| https(&fields, port, region, problems));
     Some(LoadBalancer { port, https, default })
 }
 
@@ -73,7 +73,7 @@ fn refuse(fields: &Fields, key: &str, problems: &mut Problems) {
     problems.push(problem.hint(format!("remove `{key}`, or `load_balancer: none`")));
 }
 
-fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), problems: &mut Problems) -> Https {
+fn https(fields: &Fields, http_port: u16, region: &str, problems: &mut Problems) -> Https {
     let https = Https {
         certificate: fields.text(key!(HTTPS, "certificate")),
         port: fields.integer(key!(HTTPS, "port")),
@@ -93,11 +93,6 @@ fn https(fields: &Fields, http_port: u16, (provider, region): (Provider, &str), 
         let detail = format!("the certificate is in {other}, but the load balancer will be in {region}");
         let problem = fields.problem(key!(HTTPS, "certificate"), "The certificate is in another region", detail);
         problems.push(problem.hint("request or import it in the stack's region, too"));
-    }
-    if provider == Provider::Local {
-        let detail = "the embedded region has no certificates: it keeps the HTTPS listener, but nothing answers on it";
-        let problem = Problem::warning("HTTPS is not served here", detail).at(fields.own_place());
-        problems.push(problem.hint("rehearse without `https`; on AWS it is served"));
     }
     https
 }

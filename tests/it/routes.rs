@@ -177,3 +177,38 @@ fn all_of_it_goes_up_on_moto_stays_and_comes_down() {
     moto.cloudscale(&["--provider", "aws", "diff", "--exit-code", file]).ok();
     moto.cloudscale(&["--provider", "aws", "down", "--yes", "--timeout", "2m", file]).ok();
 }
+
+/// Asks by TLS, with Python's own client, which checks the certificate: the status, the certificate's names and the body.
+const SECURE_CLIENT: &str = r#"
+import http.client, json, socket, ssl, sys
+root, host, port, name, path = sys.argv[1:]
+context = ssl.create_default_context(cafile=root)
+secure = context.wrap_socket(socket.create_connection((host, int(port)), timeout=20), server_hostname=name)
+connection = http.client.HTTPSConnection(host, int(port))
+connection.sock = secure
+connection.request("GET", path)
+answer = connection.getresponse()
+names = [value for _, value in secure.getpeercert()["subjectAltName"]]
+print(json.dumps({"status": answer.status, "names": names, "body": answer.read().decode()}))
+"#;
+
+#[test]
+fn https_is_served_to_whoever_trusts_the_region() {
+    let https = format!("load_balancer:\n  https: {{certificate: {CERTIFICATE:?}}}\n");
+    let stack =
+        Rehearsal::edited(super::rehearsal::LAB, &[("load_balancer:\n", &https), ("instances: 5", "instances: 1")]);
+    let stack = stack.up();
+    let root = String::from_utf8(stack.region.run(&["local", "certificate"]).stdout).expect("a path");
+    let url = stack.url();
+    let at = url.strip_prefix("https://").unwrap_or_else(|| panic!("{url} is HTTPS"));
+    let (host, port) = at.split_once(':').unwrap_or((at, "443"));
+    let client = stack.file("client.py", SECURE_CLIENT);
+    for name in ["shop.example", host] {
+        let mut command = std::process::Command::new(super::moto::venv().join("bin/python"));
+        command.arg(&client).args([root.trim(), host, port, name, "/cluster1"]);
+        let answer = Answer::of(&mut command).ok().json();
+        assert_eq!((&answer["status"], &answer["names"]), (&json!(200), &json!([name])));
+        assert!(answer["body"].as_str().is_some_and(|body| body.starts_with("i-")), "{answer}");
+    }
+    stack.cloudscale(&["diff", "--exit-code"]).ok();
+}

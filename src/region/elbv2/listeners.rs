@@ -1,6 +1,6 @@
 //! Listeners: a port of a load balancer, its default action and its rules.
 //!
-//! An HTTPS listener is kept and described like any other, but nothing answers on its port: the region has no certificates.
+//! An HTTPS listener names a certificate in AWS; here it is served with one of the region's own (`region::certificates`).
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub struct Listener {
     pub problem: Option<String>,
 }
 
-/// What an HTTPS listener would be served with.
+/// What an HTTPS listener is served with on AWS.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tls {
     /// An ARN.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::actions::Action;
 use super::conditions::{Asked, Condition};
+use super::listeners::Listener;
 use super::load_balancers::LoadBalancer;
 use super::model::Elbv2;
 use super::target::TargetId;
@@ -47,6 +48,16 @@ pub struct Settings {
     pub forwarded_for: ForwardedFor,
     pub forwarded_for_port: bool,
     pub drop_invalid_headers: bool,
+    /// The listener speaks TLS.
+    pub secure: bool,
+    /// Targets learn what TLS the client speaks.
+    pub tells_tls: bool,
+}
+
+impl Settings {
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
 }
 
 /// What happens to a client's X-Forwarded-For.
@@ -114,13 +125,12 @@ impl ListenerRoutes {
 impl Elbv2 {
     /// The routing as it is now.
     pub fn routing(&self) -> Routing {
-        let served = self.listeners.values().filter(|listener| listener.tls.is_none());
-        let listeners = served.filter_map(|listener| {
+        let listeners = self.listeners.values().filter_map(|listener| {
             let load_balancer = self.load_balancers.get(&listener.load_balancer)?;
             Some(ListenerRoutes {
                 arn: listener.arn.clone(),
                 address: SocketAddrV4::new(load_balancer.address, self.served(listener.port)),
-                settings: Arc::new(settings(load_balancer, listener.port)),
+                settings: Arc::new(settings(load_balancer, listener)),
                 rules: listener.rules.values().map(|rule| (rule.conditions.clone(), rule.action.clone())).collect(),
                 default: listener.default.clone(),
             })
@@ -133,13 +143,13 @@ impl Elbv2 {
     }
 }
 
-fn settings(load_balancer: &LoadBalancer, port: u16) -> Settings {
+fn settings(load_balancer: &LoadBalancer, listener: &Listener) -> Settings {
     let attributes = &load_balancer.attributes;
     Settings {
         load_balancer: load_balancer.full_name().to_owned(),
         // The load balancer has one node here; it counts as that of the first zone.
         zone: load_balancer.zones.first().map(|zone| zone.name.clone()).unwrap_or_default(),
-        port,
+        port: listener.port,
         idle_timeout: Duration::from_secs(attributes.number("idle_timeout.timeout_seconds").into()),
         client_keep_alive: Duration::from_secs(attributes.number("client_keep_alive.seconds").into()),
         forwarded_for: match attributes.get("routing.http.xff_header_processing.mode") {
@@ -149,6 +159,8 @@ fn settings(load_balancer: &LoadBalancer, port: u16) -> Settings {
         },
         forwarded_for_port: attributes.is_on("routing.http.xff_client_port.enabled"),
         drop_invalid_headers: attributes.is_on("routing.http.drop_invalid_header_fields.enabled"),
+        secure: listener.tls.is_some(),
+        tells_tls: attributes.is_on("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
     }
 }
 

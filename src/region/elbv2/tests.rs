@@ -216,7 +216,7 @@ fn the_dns_name_carries_the_port_where_low_ports_are_refused() {
 }
 
 #[test]
-fn an_https_listener_is_kept_with_its_certificate_and_not_served() {
+fn an_https_listener_has_a_certificate_and_is_served_over_tls() {
     let mut cloud = Cloud::new();
     let arn = cloud.load_balancer("lab");
     let certificate = "arn:aws:acm:us-east-1:1:certificate/1";
@@ -238,11 +238,14 @@ fn an_https_listener_is_kept_with_its_certificate_and_not_served() {
         (Some("HTTPS"), Some("ELBSecurityPolicy-2016-08"))
     );
     assert_eq!(listener.maps("Certificates")[0].text("CertificateArn"), Some(certificate));
-    assert_eq!(cloud.world.services.elbv2.routing().listeners, []);
+    let secure = |cloud: &Cloud| {
+        cloud.world.services.elbv2.routing().listeners.iter().map(|it| it.settings.secure).collect::<Vec<_>>()
+    };
+    assert_eq!(secure(&cloud), [true]);
     let arn = listener.text("ListenerArn").unwrap().to_owned();
     let plain = [("ListenerArn", Value::from(arn)), ("Protocol", Value::from("HTTP")), ("Port", Value::from("80"))];
     cloud.elb("ModifyListener", &plain).unwrap();
-    assert_eq!(cloud.world.services.elbv2.routing().listeners.len(), 1);
+    assert_eq!(secure(&cloud), [false]);
 }
 
 #[test]

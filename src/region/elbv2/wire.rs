@@ -86,7 +86,7 @@ pub const OPERATIONS: &[Operation] = &[
          DurationSeconds}}} Tags[]{Key Value}",
         |it, cx, params| it.create_listener(cx, params),
     )
-    .differs("An HTTPS listener is kept and shown; nothing answers on its port."),
+    .differs("An HTTPS listener is served with a certificate of the region's own, in TLS 1.2 and 1.3 and HTTP/1.1, whatever it names."),
     Operation::new("DescribeListeners", "LoadBalancerArn ListenerArns[] Marker PageSize", |it, _, params| {
         it.describe_listeners(params)
     }),

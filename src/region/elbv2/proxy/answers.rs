@@ -76,6 +76,7 @@ impl Answer {
 /// What a redirect's placeholders stand for.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
+    pub scheme: &'a str,
     pub host: &'a str,
     pub port: u16,
     /// With its slash.
@@ -94,13 +95,17 @@ pub fn redirect(redirect: &Redirect, origin: Origin) -> Answer {
 
 fn location(redirect: &Redirect, origin: Origin) -> String {
     let fill = |text: &str| {
-        text.replace("#{protocol}", "http")
+        text.replace("#{protocol}", origin.scheme)
             .replace("#{host}", origin.host)
             .replace("#{port}", &origin.port.to_string())
             .replace("#{path}", origin.path.strip_prefix('/').unwrap_or(origin.path))
             .replace("#{query}", origin.query)
     };
-    let protocol = if redirect.protocol == "HTTPS" { "https" } else { "http" };
+    let protocol = match redirect.protocol.as_str() {
+        "HTTPS" => "https",
+        "HTTP" => "http",
+        _ => origin.scheme,
+    };
     let query = fill(&redirect.query);
     let mark = if query.is_empty() { "" } else { "?" };
     format!("{protocol}://{}:{}{}{mark}{query}", fill(&redirect.host), fill(&redirect.port), fill(&redirect.path))
@@ -131,7 +136,7 @@ mod tests {
         let to = |protocol: &str, host: &str, port: &str, path: &str, query: &str| {
             let [protocol, host, port, path, query] = [protocol, host, port, path, query].map(str::to_owned);
             let redirect = Redirect { protocol, host, port, path, query, status: 301 };
-            location(&redirect, Origin { host: "shop.example", port: 80, path: "/a/b", query: "x=1" })
+            location(&redirect, Origin { scheme: "http", host: "shop.example", port: 80, path: "/a/b", query: "x=1" })
         };
         assert_eq!(to("HTTPS", "#{host}", "443", "/#{path}", "#{query}"), "https://shop.example:443/a/b?x=1");
         assert_eq!(to("#{protocol}", "new.#{host}", "#{port}", "/v2/#{path}", ""), "http://new.shop.example:80/v2/a/b");

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::timer::Timer;
@@ -22,6 +22,17 @@ const SPARE_MAX: usize = 64;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A connection that can tell whether there may be something to read, so that a buffer takes no memory before.
+pub trait Source: AsyncRead + Unpin {
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Source for TcpStream {
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,9 +102,9 @@ impl Buffer {
     ///
     /// # Errors
     /// Those of the connection.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<usize>> {
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, stream: &mut impl Source) -> Poll<io::Result<usize>> {
         if self.memory.is_empty() {
-            ready!(stream.poll_read_ready(cx))?;
+            ready!(stream.poll_ready(cx))?;
         }
         let mut room = ReadBuf::new(self.room());
         let polled = Pin::new(stream).poll_read(cx, &mut room);
@@ -107,7 +118,12 @@ impl Buffer {
     }
 
     /// Reads once, until `deadline`; `None` when that passed or the connection failed.
-    pub async fn read_until(&mut self, stream: &mut TcpStream, timer: &mut Timer, deadline: Instant) -> Option<usize> {
+    pub async fn read_until(
+        &mut self,
+        stream: &mut impl Source,
+        timer: &mut Timer,
+        deadline: Instant,
+    ) -> Option<usize> {
         poll_fn(|cx| match self.poll_read(cx, stream) {
             Poll::Ready(read) => Poll::Ready(read.ok()),
             Poll::Pending => timer.poll(cx, deadline).map(|()| None),

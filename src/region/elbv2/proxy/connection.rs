@@ -8,8 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWrite as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 
 use super::answers::{self, Answer, Manner};
 use super::buffer::Buffer;
@@ -20,6 +19,7 @@ use super::head;
 use super::listening::Open;
 use super::meters::FrontMeter;
 use super::rewrite::{ClientFields, Connection};
+use super::stream::Stream;
 use super::table::Table;
 use super::target::ConnectFailure;
 use super::timer::Timer;
@@ -33,13 +33,15 @@ const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream,
     peer: IpAddr,
     fields: ClientFields,
     input: Buffer,
     timer: Timer,
     since: Instant,
     open: Open,
+    /// The last response is not whole.
+    broken: bool,
 }
 
 /// What came of waiting for the client.
@@ -50,15 +52,24 @@ enum Heard {
 }
 
 impl Client {
-    pub fn new(stream: TcpStream, peer: SocketAddr, table: &Table, open: Open) -> Self {
-        let fields = ClientFields::new(peer, table.routes.address.into(), &table.routes.settings);
+    pub fn new(stream: Stream, peer: SocketAddr, table: &Table, open: Open) -> Self {
+        let fields =
+            ClientFields::new(peer, table.routes.address.into(), &table.routes.settings, stream.session().as_ref());
         let peer = peer.ip().to_canonical();
         let since = clock::instant();
-        Self { stream, peer, fields, input: Buffer::default(), timer: Timer::default(), since, open }
+        Self { stream, peer, fields, input: Buffer::default(), timer: Timer::default(), since, open, broken: false }
     }
 
     /// Serves the connection to its end.
     pub async fn serve(mut self) {
+        self.requests().await;
+        // Without a farewell, a TLS client takes what it has for a part.
+        if !self.broken && matches!(self.stream, Stream::Secure(_)) {
+            let _ = tokio::time::timeout(LINGER, self.stream.shutdown()).await;
+        }
+    }
+
+    async fn requests(&mut self) {
         while let Some(step) = self.next().await {
             let stays = match step {
                 Step::Forward(plan) => self.forward(plan).await,
@@ -187,6 +198,7 @@ impl Client {
                 false
             }
             End::Broken => {
+                self.broken = true;
                 if is_abrupt {
                     let _ = self.stream.set_zero_linger();
                 }
@@ -242,7 +254,10 @@ impl Client {
                 }
             }
         }
-        Poll::Ready(Ok(()))
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Pending => self.timer.poll(cx, deadline).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            flushed => flushed,
+        }
     }
 
     /// Reads a request's body that nobody wants, so that the next request can be read. Whether the connection stays.

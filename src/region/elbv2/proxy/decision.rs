@@ -97,7 +97,9 @@ impl Asker<'_> {
             Action::Redirect(redirect) => {
                 meter.redirects.fetch_add(1, Relaxed);
                 let (path, query) = (asked.path, asked.query.unwrap_or_default());
-                let origin = Origin { host: asked.host, port: self.table.routes.settings.port, path, query };
+                let settings = &self.table.routes.settings;
+                let (scheme, port) = (settings.scheme(), settings.port);
+                let origin = Origin { scheme, host: asked.host, port, path, query };
                 answers::redirect(redirect, origin)
             }
         };

@@ -5,11 +5,12 @@
 //! up when no byte moved on either side for as long as the idle timeout; whose fault that is says the status. And it is up
 //! when the deregistration delay of the target is over.
 
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::buffer::Buffer;
@@ -18,6 +19,7 @@ use super::framing::{self, Framing};
 use super::head::{self, ResponseHead};
 use super::meters::FrontMeter;
 use super::rewrite::{self, Back, Connection};
+use super::stream::Stream;
 use super::target::InFlight;
 use super::timer::Timer;
 use crate::clock;
@@ -74,7 +76,7 @@ pub enum End {
 }
 
 pub struct Exchange<'c> {
-    client: &'c mut TcpStream,
+    client: &'c mut Stream,
     input: &'c mut Buffer,
     timer: &'c mut Timer,
     meter: &'c FrontMeter,
@@ -109,7 +111,7 @@ pub struct Exchange<'c> {
 
 impl<'c> Exchange<'c> {
     pub fn new(
-        client: &'c mut TcpStream,
+        client: &'c mut Stream,
         input: &'c mut Buffer,
         timer: &'c mut Timer,
         meter: &'c FrontMeter,
@@ -192,7 +194,13 @@ impl<'c> Exchange<'c> {
             // The client may have said something already.
             end = self.poll_up(cx, &mut moved);
         }
-        if let Some(end) = end.or_else(|| self.end(cx)) {
+        // A TLS session holds back what the connection did not take.
+        let flushed = match Pin::new(&mut *self.client).poll_flush(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => return Poll::Ready(self.client_gone()),
+            Poll::Pending => false,
+        };
+        if let Some(end) = end.or_else(|| if flushed { self.end(cx) } else { None }) {
             return Poll::Ready(end);
         }
         if moved > 0 {
@@ -304,7 +312,7 @@ impl<'c> Exchange<'c> {
         }
         if self.tunnel && !self.told.0 {
             self.told.0 = true;
-            shut_writing(self.client);
+            self.client.end_writing(cx);
         }
         None
     }

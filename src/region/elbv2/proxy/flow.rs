@@ -7,8 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWrite as _;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite;
 
 use super::buffer::Buffer;
 use super::framing::{Decoder, Framing, Malformed};
@@ -132,7 +131,7 @@ impl Flow {
         &mut self,
         cx: &mut Context<'_>,
         source: &mut Buffer,
-        sink: &mut TcpStream,
+        sink: &mut (impl AsyncWrite + Unpin),
     ) -> Poll<io::Result<usize>> {
         let parts = [
             IoSlice::new(&self.front[self.front_sent..]),

@@ -20,6 +20,7 @@ use super::super::routing::{
 use super::super::target::TargetId;
 use super::lane::LaneIndex;
 use super::listening::Listening;
+use super::secure::Certificates;
 use super::table::Live;
 use crate::clock;
 
@@ -76,7 +77,7 @@ impl Streams {
         let target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
         let front = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
         let (target_at, front_at) = (v4(&target)?, v4(&front)?);
-        let mut live = Live::new(1);
+        let mut live = Live::new(1, Certificates::default());
         let table = live.tables(routing(front_at, target_at)).remove(0);
         let listening = Arc::new(Listening::new(table, CancellationToken::new()));
         let accepting = tokio::spawn(Arc::clone(&listening).accept(front, LaneIndex(0)));
@@ -190,6 +191,8 @@ fn routing(front: SocketAddrV4, target: SocketAddrV4) -> Routing {
         forwarded_for: ForwardedFor::Append,
         forwarded_for_port: false,
         drop_invalid_headers: false,
+        secure: false,
+        tells_tls: false,
     };
     let fixed = FixedResponse { status: 404, content_type: "text/plain".to_owned(), body: "none\n".to_owned() };
     let listener = ListenerRoutes {

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::connection::Client;
 use super::lane::LaneIndex;
 use super::listening::{CONNECTIONS_MAX, Listening, Open};
+use super::stream::Stream;
 use crate::clock;
 use crate::region::seldom::Seldom;
 
@@ -52,8 +53,22 @@ impl Listening {
         }
         let _ = stream.set_nodelay(true);
         let open = Open::count(Arc::clone(self), Arc::clone(&table.front), lane);
-        let client = Client::new(stream, peer, &table, open);
-        drop(table);
+        if table.routes.settings.secure {
+            let listening = Arc::clone(self);
+            tokio::spawn(async move {
+                match open.front.secure.accept(stream).await {
+                    Ok(stream) => listening.serve(stream, peer, open),
+                    Err(_) => _ = open.front.meter(lane).tls_errors.fetch_add(1, Ordering::Relaxed),
+                }
+            });
+        } else {
+            drop(table);
+            self.serve(Stream::Plain(stream), peer, open);
+        }
+    }
+
+    fn serve(self: &Arc<Self>, stream: Stream, peer: SocketAddr, open: Open) {
+        let client = Client::new(stream, peer, &self.table(), open);
         let listening = Arc::clone(self);
         tokio::spawn(async move {
             let mut removed = pin!(listening.stop.cancelled());

@@ -77,6 +77,8 @@ pub struct FrontMeter {
     /// Open now.
     pub active_connections: AtomicU64,
     pub rejected_connections: AtomicU64,
+    /// Connections that did not agree on TLS.
+    pub tls_errors: AtomicU64,
     pub processed_bytes: AtomicU64,
     pub fixed_responses: AtomicU64,
     pub redirects: AtomicU64,
@@ -103,11 +105,12 @@ impl FrontMeter {
     }
 
     /// What is emptied: all but the connections that are open.
-    fn counters(&self) -> [&AtomicU64; 14] {
+    fn counters(&self) -> [&AtomicU64; 15] {
         let Self {
             new_connections,
             active_connections: _,
             rejected_connections,
+            tls_errors,
             processed_bytes,
             fixed_responses,
             redirects,
@@ -124,6 +127,7 @@ impl FrontMeter {
         [
             new_connections,
             rejected_connections,
+            tls_errors,
             processed_bytes,
             fixed_responses,
             redirects,
@@ -291,6 +295,7 @@ impl Drained {
             ("HTTPCode_ELB_504_Count", &meter.own_504),
             ("NewConnectionCount", &meter.new_connections),
             ("RejectedConnectionCount", &meter.rejected_connections),
+            ("ClientTLSNegotiationErrorCount", &meter.tls_errors),
             ("HTTP_Fixed_Response_Count", &meter.fixed_responses),
             ("HTTP_Redirect_Count", &meter.redirects),
             ("UnhealthyRoutingRequestCount", &meter.fail_open_requests),

@@ -1,11 +1,11 @@
-//! The data plane of the load balancers: a real HTTP/1.1 reverse proxy.
+//! The data plane of the load balancers: a real HTTP/1.1 reverse proxy, behind TLS where a listener speaks HTTPS.
 //!
 //! One loop follows the model: when its revision moves, it takes the new routing, opens and closes sockets, and swaps
 //! each listener's table. Requests are served on threads of their own (`workers`), so that a busy region does not slow
 //! them, and touch nothing of the loop's but a table and atomics. Every second the loop empties the meters.
 //!
 //! ```text
-//! listener ── accepts ──> connection ── one request after the other
+//! listener ── accepts (secure: TLS) ──> connection ── one request after the other
 //!                           │  head       reads a head in place: limits, framing, what concerns one connection
 //!                           │  decision   rules → target group → target, or an answer of our own (answers, cookies)
 //!                           │  rewrite    the head as it goes on
@@ -30,6 +30,8 @@ mod listener;
 mod listening;
 mod meters;
 mod rewrite;
+mod secure;
+mod stream;
 mod table;
 mod target;
 mod timer;
@@ -41,6 +43,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddrV4, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -52,6 +55,7 @@ use tokio_util::sync::CancellationToken;
 use self::lane::LaneIndex;
 use self::listening::Listening;
 use self::meters::{Counted, Drained, TargetLabels, network};
+use self::secure::Certificates;
 use self::table::{Live, Table};
 use self::workers::Workers;
 use crate::clock::{self, speed};
@@ -81,20 +85,20 @@ pub fn low_ports_allowed() -> bool {
 ///
 /// # Errors
 /// When the threads cannot be started.
-pub fn start(region: Arc<Region>, stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
+pub fn start(region: Arc<Region>, home: &Path, stop: &CancellationToken) -> io::Result<tokio::task::JoinHandle<()>> {
     // Every request takes two sockets; the usual soft limit of 1024 descriptors is soon reached.
     processes::allow_descriptors(DESCRIPTORS);
     region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
     let workers = Workers::start(stop)?;
-    Ok(tokio::spawn(run(region, workers, stop.clone())))
+    Ok(tokio::spawn(run(region, Certificates::of(home.to_owned()), workers, stop.clone())))
 }
 
-async fn run(region: Arc<Region>, workers: Workers, stop: CancellationToken) {
+async fn run(region: Arc<Region>, certificates: Certificates, workers: Workers, stop: CancellationToken) {
     let mut changes = region.subscribe();
     let mut plane = Plane {
         region,
         stop: stop.clone(),
-        live: Live::new(workers.handles.len()),
+        live: Live::new(workers.handles.len(), certificates),
         workers: workers.handles.clone(),
         open: HashMap::new(),
         retired: Vec::new(),

@@ -2,6 +2,7 @@
 //! written anew. Everything else passes as it came, byte for byte.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use super::super::routing::{ForwardedFor, Settings};
 use super::framing::Framing;
 use super::head::{Field, Name, RequestHead, ResponseHead};
+use super::stream::Session;
 
 /// AWS answers 463 beyond this many addresses in X-Forwarded-For.
 const FORWARDED_ADDRESSES_MAX: usize = 30;
@@ -20,15 +22,21 @@ const TRACED_BYTES_MAX: usize = 7 * 1024;
 #[derive(Debug)]
 pub struct ClientFields {
     address: Box<str>,
-    port: Box<str>,
+    /// How it has connected: X-Forwarded-Proto and -Port, and what TLS it speaks where the load balancer tells.
+    connected: Box<str>,
     /// The host of a request that names none, as HTTP/1.0 allows: where the client has connected to.
     host: Box<str>,
 }
 
 impl ClientFields {
-    pub fn new(peer: SocketAddr, local: SocketAddr, settings: &Settings) -> Self {
+    pub fn new(peer: SocketAddr, local: SocketAddr, settings: &Settings, session: Option<&Session>) -> Self {
         let address = if settings.forwarded_for_port { peer.to_string() } else { peer.ip().to_string() };
-        Self { address: address.into(), port: settings.port.to_string().into(), host: local.to_string().into() }
+        let (scheme, port) = (settings.scheme(), settings.port);
+        let mut connected = format!("X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Port: {port}\r\n");
+        if let Some(Session { version, cipher_suite }) = session.filter(|_| settings.tells_tls) {
+            let _ = write!(connected, "X-Amzn-Tls-Version: {version}\r\nX-Amzn-Tls-Cipher-Suite: {cipher_suite}\r\n");
+        }
+        Self { address: address.into(), connected: connected.into(), host: local.to_string().into() }
     }
 }
 
@@ -77,7 +85,7 @@ pub fn request(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_>) -
     if mode == ForwardedFor::Append {
         forwarded_for(out, head, onward.client)?;
     }
-    push(out, &[b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: ", onward.client.port.as_bytes(), b"\r\n"]);
+    out.extend_from_slice(onward.client.connected.as_bytes());
     trace_id(out, head, onward.now);
     out.extend_from_slice(b"\r\n");
     Ok(())
@@ -255,6 +263,8 @@ mod tests {
             forwarded_for,
             forwarded_for_port: false,
             drop_invalid_headers: false,
+            secure: false,
+            tells_tls: false,
         }
     }
 
@@ -265,7 +275,7 @@ mod tests {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
-        let client = ClientFields::new(([127, 0, 0, 9], 5000).into(), ([127, 0, 0, 1], 80).into(), settings);
+        let client = ClientFields::new(([127, 0, 0, 9], 5000).into(), ([127, 0, 0, 1], 80).into(), settings, None);
         let now = Timestamp::from_second(0x5759_e988).unwrap();
         let onward = Onward { client: &client, settings, framing: &Framing::Empty, upgrade: None, now };
         let mut out = Vec::new();

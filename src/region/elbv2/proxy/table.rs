@@ -14,6 +14,7 @@ use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, Target
 use super::super::target::TargetId;
 use super::lane::LaneIndex;
 use super::meters::{FrontMeter, FrontMinute};
+use super::secure::{Certificates, Secure};
 use super::target::{Target, tag};
 use crate::clock::{self, speed};
 
@@ -26,15 +27,18 @@ pub struct Front {
     meters: Box<[FrontMeter]>,
     /// Of the clock minute that runs.
     minute: Mutex<FrontMinute>,
+    /// What its HTTPS listeners are served with.
+    pub secure: Secure,
 }
 
 impl Front {
-    fn new(load_balancer: String, zone: String, lanes: usize) -> Self {
+    fn new(load_balancer: String, zone: String, lanes: usize, secure: Secure) -> Self {
         Self {
             load_balancer,
             zone,
             meters: (0..lanes).map(|_| FrontMeter::default()).collect(),
             minute: Mutex::default(),
+            secure,
         }
     }
 
@@ -101,11 +105,13 @@ pub struct Live {
     groups: Arc<HashMap<String, Arc<Group>>>,
     /// Told when a draining target is idle.
     pub drained: Arc<Notify>,
+    certificates: Certificates,
 }
 
 impl Live {
-    pub fn new(lanes: usize) -> Self {
-        Self { lanes, fronts: HashMap::new(), targets: HashMap::new(), groups: Arc::default(), drained: Arc::default() }
+    pub fn new(lanes: usize, certificates: Certificates) -> Self {
+        let drained = Arc::default();
+        Self { lanes, fronts: HashMap::new(), targets: HashMap::new(), groups: Arc::default(), drained, certificates }
     }
 
     /// The tables for a new routing, in the order of its listeners. What it does not name any more is forgotten.
@@ -147,7 +153,8 @@ impl Live {
             let name = routes.settings.load_balancer.clone();
             let zone = routes.settings.zone.clone();
             let known = self.fronts.get(&name).filter(|known| known.zone == zone);
-            let fresh = || Arc::new(Front::new(name.clone(), zone, self.lanes));
+            let secure = || Secure::new(&self.certificates, *routes.address.ip());
+            let fresh = || Arc::new(Front::new(name.clone(), zone, self.lanes, secure()));
             let front = fronts.entry(name.clone()).or_insert_with(|| known.cloned().unwrap_or_else(fresh));
             Arc::new(Table { front: Arc::clone(front), groups: Arc::clone(&self.groups), routes })
         });
@@ -293,7 +300,7 @@ mod tests {
     }
 
     fn live(groups: Vec<TargetGroupRoutes>) -> Live {
-        let mut live = Live::new(1);
+        let mut live = Live::new(1, Certificates::default());
         live.tables(Routing { listeners: Vec::new(), target_groups: groups });
         live
     }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod secure;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -116,6 +117,8 @@ struct Bench {
     address: SocketAddr,
     idle_timeout: Duration,
     client_keep_alive: Duration,
+    /// The folder of the certificates, where the listener speaks TLS.
+    certificates: Option<tempfile::TempDir>,
 }
 
 impl Bench {
@@ -124,10 +127,24 @@ impl Bench {
     }
 
     async fn patient(targets: &[(&Server, Standing)], idle_timeout: Duration) -> Self {
+        Self::start(targets, idle_timeout, None).await
+    }
+
+    async fn secure(targets: &[(&Server, Standing)]) -> Self {
+        Self::start(targets, Duration::from_secs(60), Some(tempfile::tempdir().unwrap())).await
+    }
+
+    async fn start(
+        targets: &[(&Server, Standing)],
+        idle_timeout: Duration,
+        certificates: Option<tempfile::TempDir>,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind((LOOPBACK, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let client_keep_alive = Duration::from_secs(3600);
-        let mut bench = Self { live: Live::new(1), listening: None, address, idle_timeout, client_keep_alive };
+        let home = certificates.as_ref().map(|folder| Certificates::of(folder.path().to_owned()));
+        let live = Live::new(1, home.unwrap_or_default());
+        let mut bench = Self { live, listening: None, address, idle_timeout, client_keep_alive, certificates };
         bench.route(targets);
         let listening = bench.listening.clone().unwrap();
         tokio::spawn(listening.accept(listener, LaneIndex(0)));
@@ -173,6 +190,8 @@ impl Bench {
                 forwarded_for: ForwardedFor::Append,
                 forwarded_for_port: false,
                 drop_invalid_headers: false,
+                secure: self.certificates.is_some(),
+                tells_tls: true,
             }),
             rules: vec![(vec![paths], Action::Forward(forward))],
             default: Action::FixedResponse(FixedResponse {
@@ -191,11 +210,15 @@ impl Bench {
 
     /// Sends the bytes on a connection of their own and reads until the proxy closes.
     async fn raw(&self, bytes: &str) -> String {
+        String::from_utf8(self.raw_bytes(bytes.as_bytes()).await).unwrap()
+    }
+
+    async fn raw_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(bytes.as_bytes()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
-        String::from_utf8(answer).unwrap()
+        answer
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
@@ -486,7 +509,8 @@ async fn a_listener_whose_port_is_taken_says_so_and_is_served_once_the_port_is_f
     let (region, _outward) = Region::new(World::new("us-east-1", 5).in_block(BLOCKS - 1));
     let region = Arc::new(region);
     let stop = CancellationToken::new();
-    let plane = start(Arc::clone(&region), &stop).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let plane = start(Arc::clone(&region), home.path(), &stop).unwrap();
     let mut changes = region.subscribe();
 
     let subnets = ask(&region, Service::Ec2, "DescribeSubnets", Value::map()).maps("subnetSet");

@@ -1,0 +1,87 @@
+//! TLS in front of a listener: the handshake, with the certificates of the region.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+use super::stream::Stream;
+use crate::region::certificates::Authority;
+use crate::region::seldom::Seldom;
+
+/// How long a client may take to agree on TLS. AWS gives no figure; its connections have as long as the shortest of
+/// the browsers' own limits.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Said of all load balancers together.
+static NO_CERTIFICATE: Seldom = Seldom::new();
+
+/// The region's certification authority, made when the first HTTPS listener is connected to.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    /// The region's folder; without one nothing is served over TLS.
+    home: Option<PathBuf>,
+    authority: Arc<Mutex<Option<Arc<Authority>>>>,
+}
+
+impl Certificates {
+    pub fn of(home: PathBuf) -> Self {
+        Self { home: Some(home), authority: Arc::default() }
+    }
+
+    fn authority(&self) -> io::Result<Arc<Authority>> {
+        let mut made = self.authority.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made.as_ref() {
+            return Ok(Arc::clone(known));
+        }
+        let home = self.home.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let fresh = Arc::new(Authority::of(home)?);
+        Ok(Arc::clone(made.insert(fresh)))
+    }
+}
+
+/// One load balancer's TLS.
+#[derive(Debug)]
+pub struct Secure {
+    certificates: Certificates,
+    address: Ipv4Addr,
+    config: OnceLock<Arc<ServerConfig>>,
+}
+
+impl Secure {
+    pub fn new(certificates: &Certificates, address: Ipv4Addr) -> Self {
+        Self { certificates: certificates.clone(), address, config: OnceLock::new() }
+    }
+
+    /// Agrees on TLS with a client.
+    ///
+    /// # Errors
+    /// Where the client does not, or takes too long; and where the region has no certificate for it.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
+        let config = self.config()?;
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let accepted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await;
+        Ok(Stream::Secure(Box::new(accepted.map_err(|_| io::ErrorKind::TimedOut)??)))
+    }
+
+    fn config(&self) -> io::Result<Arc<ServerConfig>> {
+        if let Some(known) = self.config.get() {
+            return Ok(Arc::clone(known));
+        }
+        let fresh = self.certificates.authority().and_then(|authority| authority.serving(self.address));
+        if let Err(error) = &fresh
+            && let Some(unsaid) = NO_CERTIFICATE.due()
+        {
+            tracing::error!(%error, unsaid, "the certificates of HTTPS listeners cannot be made");
+        }
+        Ok(Arc::clone(self.config.get_or_init({
+            let fresh = fresh?;
+            || fresh
+        })))
+    }
+}
