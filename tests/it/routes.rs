@@ -116,7 +116,7 @@ fn import_key(stack: &Rehearsal) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn http_leads_to_https_and_the_region_says_that_it_serves_none() {
+async fn http_leads_to_https_and_back() {
     let stack = Rehearsal::edited(CANARY, &[]).up();
     let plain = std::fs::read_to_string(&stack.stack).expect("the stack");
     let http = stack.url();
@@ -125,7 +125,7 @@ async fn http_leads_to_https_and_the_region_says_that_it_serves_none() {
     let listener = stack.change("load_balancer.listener").expect("it moves to another port");
     assert_eq!(listener["action"], "replace");
     let up = stack.cloudscale(&["up"]).ok();
-    assert!(up.stderr.contains("HTTPS is not served here") && up.stderr.contains("not asked"), "{}", up.stderr);
+    assert!(up.stderr.contains("not asked: HTTPS answers under the name"), "{}", up.stderr);
     assert!(stack.url().starts_with("https://"), "{}", stack.url());
     let moved = Visitor::at(&http).await.get("/shop/cart?of=mine").await;
     assert_eq!(moved.status, 301);
