@@ -3,7 +3,7 @@
 use crate::region::wire::{ApiError, Params, Value};
 
 /// AWS's quota for the target groups of one action.
-const TARGET_GROUPS_MAX: usize = 5;
+pub const TARGET_GROUPS_MAX: usize = 5;
 /// The longest body of a fixed response, in bytes.
 const BODY_MAX: usize = 1024;
 const CONTENT_TYPES: [&str; 5] = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"];

@@ -11,9 +11,9 @@ use httparse::Header;
 use crate::region::wire::{ApiError, Params, Value};
 
 /// AWS's quota for the values of all conditions of one rule.
-const VALUES_MAX: usize = 5;
+pub const VALUES_MAX: usize = 5;
 /// AWS's quota for the wildcards of all conditions of one rule.
-const WILDCARDS_MAX: usize = 5;
+pub const WILDCARDS_MAX: usize = 5;
 /// The longest value, in characters.
 const VALUE_LENGTH_MAX: usize = 128;
 

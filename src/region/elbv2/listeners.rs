@@ -15,7 +15,7 @@ use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's quota for one load balancer.
-const LISTENERS_MAX: usize = 50;
+pub const LISTENERS_MAX: usize = 50;
 
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Listener {
@@ -24,6 +24,9 @@ pub struct Listener {
     pub port: u16,
     /// Of an HTTPS listener.
     pub tls: Option<Tls>,
+    /// ARNs of further certificates of an HTTPS listener.
+    #[serde(default)]
+    pub certificates: Vec<String>,
     pub default: Action,
     /// The `Order` that the default action was given.
     pub order: Option<i64>,
@@ -89,6 +92,7 @@ impl Elbv2 {
             load_balancer,
             port,
             tls,
+            certificates: Vec::new(),
             default,
             order,
             default_rule,
@@ -116,6 +120,9 @@ impl Elbv2 {
         let there = self.listener_mut(arn)?;
         if there.port != port {
             there.problem = None;
+        }
+        if tls.is_none() {
+            there.certificates.clear();
         }
         (there.port, there.tls, there.default, there.order) = (port, tls, default, order);
         Ok(Value::map().with("Listeners", Value::list([show(there)])))

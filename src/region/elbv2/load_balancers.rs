@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 
 use super::attributes::{Attributes, Table};
-use super::model::{Elbv2, check_name};
+use super::model::{Elbv2, LOAD_BALANCER, check_name};
 use super::tags::{self, Tags};
 use super::{page, target_groups};
 use crate::region::context::Context;
@@ -13,7 +13,7 @@ use crate::region::facts::LoadBalancerNode;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's quota for a region.
-const LOAD_BALANCERS_MAX: usize = 50;
+pub const LOAD_BALANCERS_MAX: usize = 50;
 /// How long a new load balancer is `provisioning`. AWS takes minutes; a client must only not take it for granted that
 /// The hosted zone of every load balancer in us-east-1; clients want one to be there.
 const HOSTED_ZONE: &str = "Z35SXDOTRQ7X7K";
@@ -64,7 +64,7 @@ impl LoadBalancer {
 impl Elbv2 {
     pub(super) fn create_load_balancer(&mut self, cx: &mut Context, params: &Params) -> Answer {
         let name = params.required("Name")?;
-        check_name("load balancer", name)?;
+        check_name(LOAD_BALANCER, name)?;
         if name.starts_with("internal-") {
             return Err(invalid(format!("The load balancer name '{name}' cannot begin with 'internal-'")));
         }

@@ -5,8 +5,10 @@
 
 mod actions;
 mod attributes;
+mod certificates;
 mod conditions;
 mod health;
+mod limits;
 mod listeners;
 mod load_balancers;
 pub mod model;

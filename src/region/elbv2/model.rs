@@ -33,6 +33,10 @@ pub struct Elbv2 {
     next_host_count: Option<Timestamp>,
 }
 
+/// As `check_name` speaks of them.
+pub(super) const LOAD_BALANCER: &str = "The load balancer";
+pub(super) const TARGET_GROUP: &str = "Target group";
+
 /// What is added to a port below 1024 where those may not be bound.
 const LOW_PORT_SHIFT: u16 = 8000;
 
@@ -209,14 +213,17 @@ impl Elbv2 {
     }
 }
 
-/// AWS's rule for the names of load balancers and target groups.
+/// AWS's rule for the names of load balancers and target groups; it speaks of them in words of its own.
 pub(super) fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
+    let is_group = what == TARGET_GROUP;
     let problem = if name.is_empty() || name.len() > 32 {
-        format!("The {what} name '{name}' cannot be longer than '32' characters or empty")
+        let end = if is_group { "" } else { " or empty" };
+        format!("{what} name '{name}' cannot be longer than '32' characters{end}")
     } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        format!("The {what} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-)")
+        let also = if is_group { "or" } else { "and" };
+        format!("{what} name '{name}' can only contain characters that are alphanumeric characters {also} hyphens(-)")
     } else if name.starts_with('-') || name.ends_with('-') {
-        format!("The {what} name '{name}' cannot begin or end with a hyphen(-)")
+        format!("{what} name '{name}' cannot begin or end with a hyphen(-)")
     } else {
         return Ok(());
     };

@@ -11,7 +11,7 @@ use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// For one load balancer, default rules not counted. AWS's quota is 100 and can be raised; here it only bounds memory.
-const RULES_MAX: usize = 5000;
+pub const RULES_MAX: usize = 5000;
 const PRIORITY_MAX: u32 = 50_000;
 
 impl Elbv2 {

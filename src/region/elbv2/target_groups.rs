@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::attributes::{Attributes, Table};
 use super::health::{HealthCheck, Matcher};
-use super::model::{Elbv2, check_name};
+use super::model::{Elbv2, TARGET_GROUP, check_name};
 use super::page;
 use super::tags::{self, Tags};
 use super::target::{Target, TargetId};
@@ -13,7 +13,7 @@ use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// AWS's quota for a region.
-const TARGET_GROUPS_MAX: usize = 3000;
+pub const TARGET_GROUPS_MAX: usize = 3000;
 
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TargetGroup {
@@ -41,7 +41,7 @@ impl TargetGroup {
 impl Elbv2 {
     pub(super) fn create_target_group(&mut self, cx: &mut Context, params: &Params) -> Answer {
         let name = params.required("Name")?;
-        check_name("target group", name)?;
+        check_name(TARGET_GROUP, name)?;
         for (field, only) in
             [("Protocol", "HTTP"), ("ProtocolVersion", "HTTP1"), ("TargetType", "instance"), ("IpAddressType", "ipv4")]
         {

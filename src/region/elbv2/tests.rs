@@ -249,6 +249,40 @@ fn an_https_listener_has_a_certificate_and_is_served_over_tls() {
 }
 
 #[test]
+fn further_certificates_are_kept_beside_the_default_one() {
+    let mut cloud = Cloud::new();
+    let load_balancer = cloud.load_balancer("lab");
+    let arn = |number: u8| format!("arn:aws:acm:us-east-1:1:certificate/{number}");
+    let certificate = |number: u8| fields(&[("CertificateArn", Value::from(arn(number)))]);
+    let params = [
+        ("LoadBalancerArn", Value::from(load_balancer)),
+        ("Protocol", Value::from("HTTPS")),
+        ("Port", Value::from("443")),
+        ("Certificates", Value::list([certificate(1)])),
+        ("DefaultActions", Value::list([not_found()])),
+    ];
+    let created = cloud.elb("CreateListener", &params).unwrap();
+    let listener = created.maps("Listeners")[0].text("ListenerArn").unwrap().to_owned();
+    let call = |cloud: &mut Cloud, operation: &str, numbers: &[u8]| {
+        let certificates = Value::list(numbers.iter().map(|number| certificate(*number)));
+        cloud.elb(operation, &[("ListenerArn", Value::from(listener.as_str())), ("Certificates", certificates)])
+    };
+    let all = |cloud: &mut Cloud| -> Vec<(String, Option<bool>)> {
+        let shown = cloud.elb("DescribeListenerCertificates", &[("ListenerArn", Value::from(listener.as_str()))]);
+        let shown = shown.unwrap().maps("Certificates");
+        shown.iter().map(|it| (it.text("CertificateArn").unwrap().to_owned(), it.bool("IsDefault").unwrap())).collect()
+    };
+    call(&mut cloud, "AddListenerCertificates", &[2, 3, 2]).unwrap();
+    assert_eq!(all(&mut cloud), [(arn(1), Some(true)), (arn(2), Some(false)), (arn(3), Some(false))]);
+    // API reference, RemoveListenerCertificates: the default certificate is replaced by ModifyListener only.
+    assert_eq!(call(&mut cloud, "RemoveListenerCertificates", &[1]).unwrap_err(), "OperationNotPermitted");
+    call(&mut cloud, "RemoveListenerCertificates", &[2]).unwrap();
+    assert_eq!(all(&mut cloud), [(arn(1), Some(true)), (arn(3), Some(false))]);
+    let many: Vec<u8> = (10..35).collect();
+    assert_eq!(call(&mut cloud, "AddListenerCertificates", &many).unwrap_err(), "TooManyCertificates");
+}
+
+#[test]
 fn a_listener_that_cannot_be_served_fails_its_load_balancer_with_the_reason() {
     let mut cloud = Cloud::new();
     let arn = cloud.load_balancer("lab");

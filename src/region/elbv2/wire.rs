@@ -1,5 +1,6 @@
 //! Every operation of Elastic Load Balancing, as it is declared: the parameters that it knows, and what runs it.
 
+use super::limits;
 use super::model::Elbv2;
 use crate::region::context::Context;
 use crate::region::wire::operation;
@@ -100,6 +101,15 @@ pub const OPERATIONS: &[Operation] = &[
         |it, _, params| it.modify_listener(params),
     ),
     Operation::new("DeleteListener", "ListenerArn", |it, _, params| it.delete_listener(params)),
+    Operation::new("AddListenerCertificates", "ListenerArn Certificates[]{CertificateArn}", |it, _, params| {
+        it.add_listener_certificates(params)
+    }),
+    Operation::new("RemoveListenerCertificates", "ListenerArn Certificates[]{CertificateArn}", |it, _, params| {
+        it.remove_listener_certificates(params)
+    }),
+    Operation::new("DescribeListenerCertificates", "ListenerArn Marker PageSize", |it, _, params| {
+        it.describe_listener_certificates(params)
+    }),
     Operation::new("DescribeListenerAttributes", "ListenerArn", |it, _, params| {
         it.describe_listener_attributes(params)
     }),
@@ -134,6 +144,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("SetRulePriorities", "RulePriorities[]{RuleArn Priority}", |it, _, params| {
         it.set_rule_priorities(params)
     }),
+    Operation::new("DescribeAccountLimits", "Marker PageSize", |_, _, params| limits::describe_account_limits(params)),
     Operation::new("AddTags", "ResourceArns[] Tags[]{Key Value}", |it, _, params| it.add_tags(params)),
     Operation::new("RemoveTags", "ResourceArns[] TagKeys[]", |it, _, params| it.remove_tags(params)),
     Operation::new("DescribeTags", "ResourceArns[]", |it, _, params| it.describe_tags(params)),
