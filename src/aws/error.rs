@@ -7,7 +7,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use jiff::{SignedDuration, SpanRound, Timestamp, Unit};
 
+use super::server_time;
+use crate::clock;
 use crate::problem::Problem;
 
 /// An error of the SDK's, whatever the operation.
@@ -51,6 +54,10 @@ where
                 let status = answer.raw().status().as_u16();
                 let failure = answer.err();
                 let Some(code) = failure.code() else { return not_aws(call, resource, status) };
+                let server = answer.raw().headers().get("date").and_then(server_time::parse);
+                if let Some(problem) = server.and_then(|server| wrong_clock(call, code, server, clock::now())) {
+                    return problem;
+                }
                 refused(&Refusal {
                     call,
                     resource,
@@ -130,7 +137,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["RequestTimeTooSkewed", "RequestInTheFuture"],
-        "The clock of this machine is wrong",
+        CLOCK_IS_WRONG,
         "set the time (`timedatectl set-ntp true`) and run the command again: AWS refuses signatures that are minutes off",
     ),
     (
@@ -211,6 +218,39 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         "endpoints that imitate AWS lack some operations; against AWS itself, run the command again: it continues where it stopped",
     ),
 ];
+
+/// Codes of a signature whose time does not fit; all but the last two have other reasons, too.
+const OF_TIME: &[&str] = &[
+    "RequestExpired",
+    "AuthFailure",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestTimeTooSkewed",
+    "RequestInTheFuture",
+];
+/// Signatures are good for five minutes (IAM User Guide, "Create a signed AWS API request"). Less is nobody's reason.
+const SKEW_MIN: SignedDuration = SignedDuration::from_mins(4);
+
+/// The problem where a signature was refused and this machine's clock is not the endpoint's: `server` is its `Date`.
+fn wrong_clock(call: &str, code: &str, server: Timestamp, now: Timestamp) -> Option<Problem> {
+    let off = now.duration_since(server);
+    if !OF_TIME.contains(&code) || off.abs() < SKEW_MIN {
+        return None;
+    }
+    let way = if off.is_negative() { "behind" } else { "ahead of" };
+    let rounding = SpanRound::new().smallest(Unit::Second).largest(Unit::Day).days_are_24_hours();
+    let far = jiff::Span::try_from(off.abs()).and_then(|span| span.round(rounding));
+    let far = far.map_or_else(|_| format!("{}s", off.abs().as_secs()), |span| format!("{span:#}"));
+    let (here, there) = (now.round(Unit::Second).unwrap_or(now), server);
+    let detail =
+        format!("{call}: {code}; this machine's clock is {far} {way} the endpoint's: {here} here, {there} there");
+    let hint = "set the time (`timedatectl set-ntp true`) and run the command again: it continues; the credentials may be good";
+    Some(Problem::new(CLOCK_IS_WRONG, detail).hint(hint))
+}
+
+const CLOCK_IS_WRONG: &str = "The clock of this machine is wrong";
 
 /// The problem for an answer that says no.
 pub fn refused(refusal: &Refusal<'_>) -> Problem {
@@ -345,6 +385,29 @@ mod tests {
         assert_eq!(summary("InvalidGroup.NotFound"), "AWS does not know a resource");
         assert_eq!(summary("Unavailable"), "The endpoint failed at the call");
         assert_eq!(summary("InvalidParameterCombination"), "AWS refused a call");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_named_with_how_far_and_not_the_credentials() {
+        let time = |text: &str| format!("2026-11-22T{text}Z").parse::<Timestamp>().unwrap();
+        let told = |code: &str, here: &str| wrong_clock("ec2:RunInstances", code, time("10:00:00"), time(here));
+        for code in ["RequestExpired", "AuthFailure", "SignatureDoesNotMatch"] {
+            let behind = told(code, "07:58:30").unwrap();
+            assert_eq!(behind.summary, CLOCK_IS_WRONG);
+            assert_eq!(
+                behind.detail,
+                format!(
+                    "ec2:RunInstances: {code}; this machine's clock is 2h 1m 30s behind the endpoint's: 2026-11-22T07:58:30Z \
+                     here, 2026-11-22T10:00:00Z there"
+                )
+            );
+            assert!(told(code, "10:06:00").unwrap().detail.contains("is 6m ahead of the endpoint's"));
+        }
+        // A clock that is right leaves the other reasons; so does a code that has nothing to do with time.
+        assert_eq!(told("RequestExpired", "10:03:59"), None);
+        assert!(told("RequestExpired", "10:04:00").is_some());
+        assert_eq!(told("AuthFailure", "09:56:01"), None);
+        assert_eq!(told("UnauthorizedOperation", "07:00:00"), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Intercept for ServerTime {
 }
 
 /// `Sun, 22 Nov 2026 01:17:37 GMT` (RFC 9110 5.6.7).
-fn parse(date: &str) -> Option<Timestamp> {
+pub fn parse(date: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()
 }
 
