@@ -216,7 +216,7 @@ fn wanted(bench: &Bench<'_>, measured: &Measured, looks: &Looks) -> Collect {
 /// Answers that came from an instance; where none is named, correct answers.
 fn answers(target: &TargetResult) -> u64 {
     let named: u64 = target.instances.values().sum();
-    if named > 0 { named } else { target.requests - target.errors }
+    if named > 0 { named } else { target.requests.saturating_sub(target.errors) }
 }
 
 #[cfg(test)]

@@ -119,7 +119,9 @@ impl Figures {
             error_percent: target.error_percent(),
             rate: Some(target.rate),
             peak_rate: whole_minutes(target)
-                .map(|(_, minute)| target.per_second(minute.requests - minute.errors, minute.seconds.into()))
+                .map(|(_, minute)| {
+                    target.per_second(minute.requests.saturating_sub(minute.errors), minute.seconds.into())
+                })
                 .reduce(f64::max),
             evenness: target.evenness(),
             instance_hours: target.instance_hours,

@@ -32,4 +32,6 @@ pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<PathBuf,
 }
 
 #[cfg(test)]
+mod figure_tests;
+#[cfg(test)]
 mod tests;

@@ -59,7 +59,7 @@ pub fn over_runs(values: &[f64]) -> Option<Interval> {
 }
 
 fn interval(target: &TargetResult, quantile: f64) -> Option<Interval> {
-    let answers = target.requests - target.errors;
+    let answers = target.requests.saturating_sub(target.errors);
     if answers < ANSWERS_MIN || target.distribution.is_empty() {
         return None;
     }
@@ -135,5 +135,8 @@ mod tests {
         let many = median(&target(0.0, 10_000)).expect("enough answers");
         assert!(((many.high - many.low) * 10.0 - (hundred.high - hundred.low)).abs() < 1e-9);
         assert_eq!(median(&target(0.0, 29)), None);
+        assert!(median(&target(0.0, 30)).is_some());
+        // A record may come from anywhere.
+        assert_eq!(median(&TargetResult { errors: 101, ..target(0.0, 100) }), None);
     }
 }

@@ -18,19 +18,20 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A time with three significant digits: µs below a millisecond, s from ten seconds on.
+/// A time with three significant digits: µs below a millisecond, s from ten seconds on. What rounds up to the next unit or
+/// digit is written as that is.
 pub fn ms(milliseconds: f64) -> String {
     match milliseconds {
         value if value > 0.0 && value < 0.9995 => format!("{} µs", (value * 1000.0).round()),
-        value if value >= 10_000.0 => format!("{:.1} s", value / 1000.0),
-        value if value >= 1000.0 => format!("{} ms", count(value.round() as u64)),
+        value if value >= 9_999.5 => format!("{:.1} s", value / 1000.0),
+        value if value >= 999.5 => format!("{} ms", count(value.round() as u64)),
         value => format!("{} ms", three(value)),
     }
 }
 
 /// A rate per second, without the unit.
 pub fn rate(per_second: f64) -> String {
-    if per_second >= 1000.0 { count(per_second.round() as u64) } else { three(per_second) }
+    if per_second >= 999.5 { count(per_second.round() as u64) } else { three(per_second) }
 }
 
 /// A rate on an axis.
@@ -48,8 +49,8 @@ pub fn percent(value: f64) -> String {
 
 fn three(value: f64) -> String {
     match value {
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 10.0 => format!("{value:.1}"),
+        value if value >= 99.95 => format!("{value:.0}"),
+        value if value >= 9.995 => format!("{value:.1}"),
         value => format!("{value:.2}"),
     }
 }
@@ -81,7 +82,7 @@ pub fn minutes(lost: &[u32]) -> String {
 pub fn dollars(amount: f64) -> String {
     match amount {
         0.0 => "$0".to_owned(),
-        amount if amount < 0.01 => format!("${amount:.4}"),
+        amount if amount < 0.009_95 => format!("${amount:.4}"),
         amount => format!("${amount:.2}"),
     }
 }
@@ -124,5 +125,34 @@ mod tests {
         );
         assert_eq!([duration(7.84), duration(65.2), duration(3700.0)], ["7.8 s", "1 min 5 s", "1 h 1 min"]);
         assert_eq!([dollars(0.0), dollars(0.0123), dollars(0.0042)], ["$0", "$0.01", "$0.0042"]);
+    }
+
+    #[test]
+    fn what_rounds_up_is_written_as_the_next_digit_and_the_next_unit_are() {
+        assert_eq!([three(9.994), three(9.996), three(10.0)], ["9.99", "10.0", "10.0"]);
+        assert_eq!([three(99.94), three(99.96), three(100.0)], ["99.9", "100", "100"]);
+        assert_eq!([ms(0.9994), ms(0.9996), ms(1.0)], ["999 µs", "1.00 ms", "1.00 ms"]);
+        assert_eq!([ms(999.4), ms(999.6), ms(1000.0)], ["999 ms", "1,000 ms", "1,000 ms"]);
+        assert_eq!([ms(9999.4), ms(9999.6), ms(10_000.0)], ["9,999 ms", "10.0 s", "10.0 s"]);
+        assert_eq!([rate(999.4), rate(999.6), rate(1000.0)], ["999", "1,000", "1,000"]);
+        assert_eq!(
+            [percent(99.94), percent(99.96), percent(0.099), percent(0.1)],
+            ["99.9 %", "100 %", "< 0.1 %", "0.1 %"]
+        );
+        assert_eq!(
+            [duration(9.4), duration(9.6), duration(59.6), duration(3599.6)],
+            ["9.4 s", "10 s", "1 min 0 s", "1 h 0 min"]
+        );
+        assert_eq!([dollars(0.0099), dollars(0.009_96), dollars(0.01)], ["$0.0099", "$0.01", "$0.01"]);
+    }
+
+    #[test]
+    fn what_was_lost_and_ranges_are_told_whole() {
+        assert_eq!([minutes(&[]), minutes(&[3])], ["", ", lost in minute 3"]);
+        assert_eq!(minutes(&[1, 2, 3, 4, 5, 6, 7, 8]), ", lost in minutes 1, 2, 3, 4, 5, 6, 7, 8");
+        assert_eq!(minutes(&[1, 2, 3, 4, 5, 6, 7, 8, 9]), ", lost in minutes 1, 2, 3, 4, 5, 6, 7, 8 and 1 more");
+        assert_eq!([dollar_range(0.42, 1.04), dollar_range(1.04, 1.04)], ["$0.42 to $1.04", "$1.04"]);
+        let of = |low, high| interval(Interval { low, high });
+        assert_eq!([of(1.0, 1.0), of(1.0, 2.0), of(0.5, 2.0)], ["1.00 ms", "1.00–2.00 ms", "500 µs–2.00 ms"]);
     }
 }
