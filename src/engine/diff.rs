@@ -298,4 +298,6 @@ fn follow_references(nodes: &mut [Node]) {
 #[cfg(test)]
 pub(crate) mod gentlest_tests;
 #[cfg(test)]
+mod mark_tests;
+#[cfg(test)]
 mod tests;

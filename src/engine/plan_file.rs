@@ -206,6 +206,56 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_counts_is_in_the_hash() {
+        use crate::engine::diff::gentlest_tests::edited;
+        use crate::resource::change::FieldChange;
+
+        let nodes = edited("port: 8080", "port: 8090");
+        let node = nodes
+            .into_iter()
+            .find(|node| node.change.address.as_str() == "cluster.fleet.instances")
+            .expect("fixed instances");
+        assert!(node.wanted.is_some() && node.live.is_some());
+        let hash = |change: fn(&mut Node)| {
+            let mut node = node.clone();
+            change(&mut node);
+            Planned::of(&node).hash
+        };
+        fn live(node: &mut Node) -> &mut crate::resource::Output {
+            &mut node.live.as_mut().expect("it is live").output
+        }
+        let field = || FieldChange {
+            path: "a".into(),
+            live: Some("1".into()),
+            wanted: Some("2".into()),
+            forces_replacement: false,
+        };
+        let mut hashes = vec![
+            ("nothing", hash(|_| {})),
+            ("the action", hash(|node| node.change.action = Action::Delete)),
+            ("what is wanted", hash(|node| node.wanted.as_mut().expect("it is wanted").spec.push('x'))),
+            ("nothing wanted", hash(|node| node.wanted = None)),
+            ("the id", hash(|node| live(node).id.push('x'))),
+            ("the version", hash(|node| live(node).revision.push('2'))),
+            ("a member", hash(|node| live(node).members.push("i-1".into()))),
+            ("other members", hash(|node| live(node).members.push("i-2".into()))),
+            ("nothing live", hash(|node| node.live = None)),
+        ];
+        let fields = [field(), FieldChange { path: "b".into(), ..field() }, FieldChange { live: None, ..field() }];
+        let fields = fields.into_iter().chain([FieldChange { wanted: Some("3".into()), ..field() }]);
+        for field in fields {
+            let mut node = node.clone();
+            node.change.fields.push(field);
+            hashes.push(("a field", Planned::of(&node).hash));
+        }
+        for (index, (what, hash)) in hashes.iter().enumerate() {
+            let same = hashes[..index].iter().find(|(_, other)| other == hash);
+            assert_eq!(same, None, "{what} does not count");
+        }
+        assert_eq!(hash(|node| node.change.reason.push('x')), hashes[0].1, "words do not count");
+    }
+
+    #[test]
     fn a_plan_is_told_from_a_stack_and_from_a_plan_of_another_version() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");

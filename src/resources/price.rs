@@ -193,6 +193,27 @@ mod tests {
     }
 
     #[test]
+    fn a_mixed_group_costs_its_cheapest_type_at_its_fewest_and_its_dearest_at_its_most() {
+        let text = "name: web\nclusters:\n  mixed:\n    routes: [/mixed]\n    autoscaling: {min: 2, max: 5, mix: {types: \
+                    [t2.large, t2.medium, m4.large]}}\n";
+        let source = crate::problem::Source { name: "stack.yaml".to_owned(), text: text.to_owned() };
+        let stack = crate::stack::parse(source.into(), "stack.yaml".as_ref(), &Overrides::default()).expect("valid").0;
+        // Twice t2.medium's $0.0464, five times m4.large's $0.10, and the load balancer's $0.0225.
+        assert_eq!(hourly(&stack), Some(HourlyCost { min: 0.1153, max: 0.5225, source: SOURCE }));
+    }
+
+    #[test]
+    fn a_budget_that_is_just_met_is_kept_and_one_that_is_missed_by_a_hundredth_of_a_cent_is_not() {
+        let stack = stack("t2.large");
+        check(&stack, 1.1937).expect("the highest cost is within it");
+        let over = check(&stack, 1.1936).unwrap_err();
+        assert_eq!(over.summary, "Over the budget");
+        assert!(over.detail.contains("$1.1937") && over.detail.contains("$1.1936"), "{}", over.detail);
+        let unknown = check(&self::stack("x8g.large"), 100.0).unwrap_err();
+        assert!(unknown.detail.contains("x8g.large") && !unknown.detail.contains("m4.large"), "{}", unknown.detail);
+    }
+
+    #[test]
     fn what_goes_down_costs_nothing_afterwards() {
         let prices = prices(None, &seen(&[("light", "t2.large", 4)]));
         assert_eq!(rows(&prices), [("cluster.light", 0.3712, 0.0, 0.0), ("load_balancer", 0.0225, 0.0, 0.0)]);

@@ -214,6 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_takes_no_lease_early_and_makes_no_nonsense_of_its_age() {
+        // Set back by hours after the lease was made: it is held, as its holder renews it by the same clock.
+        assert_eq!(lease().state(time("00:00:00"), false), State::Held);
+        let told = lease().problem(time("00:00:00"));
+        assert!(told.detail.ends_with(", 0s ago"), "{}", told.detail);
+        // Set forward beyond its end, or a machine that slept: whoever renews it has the next two minutes again.
+        assert_eq!(lease().state(time("09:00:00"), false), State::Expired);
+        let mut tags = holder().tags("lab");
+        tags.extend(renewal(time("09:00:00")));
+        let renewed = Lease::read("lt-1", time("01:00:00"), &tags).unwrap();
+        assert_eq!(renewed.state(time("09:01:59"), false), State::Held);
+        assert!(renewed.sentence(time("09:01:00")).ends_with(", 8h 1m ago"), "{}", renewed.sentence(time("09:01:00")));
+        let late = lease().problem(time("09:00:00"));
+        assert!(late.hint.unwrap().contains("ends by itself in 0s"));
+    }
+
+    #[test]
     fn a_process_that_is_gone_holds_nothing() {
         assert_eq!(lease().state(time("01:00:01"), true), State::Abandoned);
     }

@@ -22,10 +22,10 @@ use crate::stack::model::Stack;
 use crate::stack::names;
 use crate::stack::{Overrides, load};
 
-const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
+pub(super) const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
 const FLEET: &str = "cluster.app.instances";
 
-fn stack(port: u16) -> Stack {
+pub(super) fn stack(port: u16) -> Stack {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("stack.yaml");
     let text = format!(
@@ -41,7 +41,7 @@ pub(super) fn network() -> LiveNetwork {
 }
 
 /// The target group of `app` as the stack wants it, with this health check path and spec tag.
-fn with_target_group(path: &str, spec: &str) -> Snapshot {
+pub(super) fn with_target_group(path: &str, spec: &str) -> Snapshot {
     let group = TargetGroup::builder()
         .target_group_arn(TARGET_GROUP)
         .protocol(ProtocolEnum::Http)
@@ -65,12 +65,12 @@ fn empty() -> Snapshot {
     Snapshot::empty("web").with::<StackNetwork>(vec![network()])
 }
 
-fn wanted_spec(stack: &Stack) -> String {
+pub(super) fn wanted_spec(stack: &Stack) -> String {
     let wanted = target_group::TargetGroup::desired(&Scope { stack, cloud: &empty() });
     target_group::TargetGroup::spec(&wanted[0].1)
 }
 
-fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
+pub(super) fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
     let nodes = diff(TYPES, &Scope { stack, cloud }).expect("nothing foreign");
     nodes.into_iter().find(|node| node.change.address.as_str() == address).expect("the address is in the plan").change
 }

@@ -6,6 +6,8 @@
 
 pub mod activity;
 mod calls;
+#[cfg(test)]
+mod edge_tests;
 mod ending;
 pub mod group;
 pub mod health;

@@ -375,7 +375,7 @@ fn an_instance_launched_for_a_group_that_is_gone_is_terminated() {
 
 // ---- policies ----
 
-fn tracking(world: &mut Scripted, name: &str, target: &str, extra: &[(&str, &str)]) {
+pub(super) fn tracking(world: &mut Scripted, name: &str, target: &str, extra: &[(&str, &str)]) {
     let cpu = Value::map().with("PredefinedMetricType", Value::from("ASGAverageCPUUtilization"));
     let configuration =
         Value::map().with("TargetValue", Value::from(target)).with("PredefinedMetricSpecification", cpu);
@@ -387,7 +387,7 @@ fn tracking(world: &mut Scripted, name: &str, target: &str, extra: &[(&str, &str
 }
 
 /// The policy's alarm of that kind calls with `value`.
-fn call_alarm(world: &mut Scripted, policy: &str, kind: &str, value: f64) {
+pub(super) fn call_alarm(world: &mut Scripted, policy: &str, kind: &str, value: f64) {
     let arn = world.group().policies[policy].arn.clone();
     let owned = |alarm: &&crate::region::wire::Params| alarm.text("AlarmDescription").unwrap().contains(&arn);
     let alarm = world.facts.alarms.values().filter(owned).find(|alarm| alarm.text("AlarmName").unwrap().contains(kind));
@@ -396,7 +396,7 @@ fn call_alarm(world: &mut Scripted, policy: &str, kind: &str, value: f64) {
     world.alarm(policy, alarm.text("AlarmName").unwrap(), threshold, value);
 }
 
-const SCALED: [(&str, &str); 4] =
+pub(super) const SCALED: [(&str, &str); 4] =
     [("MinSize", "1"), ("MaxSize", "10"), ("DesiredCapacity", "2"), ("DefaultInstanceWarmup", "60")];
 
 #[test]

@@ -129,6 +129,23 @@ fn each_unit_has_its_own_datapoints() {
     assert_eq!(ask(Some("Seconds")), []);
 }
 
+/// "StartTime is inclusive … EndTime is exclusive" (API reference, GetMetricData).
+#[test]
+fn the_start_belongs_to_a_range_and_the_end_does_not() {
+    let mut region = Region::new();
+    let zero = region.now;
+    put(&mut region, (0..5).map(|minute| datum(zero + minutes(minute), 2f64.powi(minute as i32), "Count")).collect());
+    region.now = zero + minutes(20);
+    let mut sums = |start: i64, end: SignedDuration| {
+        values(&get(&mut region, vec![query("q", "Sum", 60)], zero + minutes(start), zero + end)[0])
+    };
+    assert_eq!(sums(1, minutes(3)), [2.0, 4.0]);
+    assert_eq!(sums(1, minutes(3) + SignedDuration::from_secs(1)), [2.0, 4.0, 8.0], "a period that is cut is one");
+    assert_eq!(sums(0, minutes(1)), [1.0]);
+    assert_eq!(sums(4, minutes(60)), [16.0]);
+    assert!(sums(5, minutes(60)).is_empty());
+}
+
 #[test]
 fn a_range_without_length_is_refused() {
     let mut region = Region::new();

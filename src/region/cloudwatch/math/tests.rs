@@ -50,6 +50,62 @@ fn a_missing_value_is_zero_between_series_and_a_division_by_zero_is_left_out() {
     assert_eq!(points("m2 >= 10"), [(0, 1.0), (60, 0.0), (120, 1.0)]);
 }
 
+/// Each operator with its operands both ways round, between every two kinds of values.
+#[test]
+fn operands_keep_their_order() {
+    assert_eq!(points("m1 - m2"), [(0, -9.0), (60, 2.0), (120, -30.0), (180, 4.0)]);
+    assert_eq!(points("m2 - m1"), [(0, 9.0), (60, -2.0), (120, 30.0), (180, -4.0)]);
+    assert_eq!(points("m1 - 1"), [(0, 0.0), (60, 1.0), (180, 3.0)]);
+    assert_eq!(points("1 - m1"), [(0, 0.0), (60, -1.0), (180, -3.0)]);
+    assert_eq!(points("m1 ^ 2"), [(0, 1.0), (60, 4.0), (180, 16.0)]);
+    assert_eq!(points("2 ^ m1"), [(0, 2.0), (60, 4.0), (180, 16.0)]);
+    assert_eq!(points("8 / m1"), [(0, 8.0), (60, 4.0), (180, 2.0)]);
+    assert_eq!(points("m1 / 4"), [(0, 0.25), (60, 0.5), (180, 1.0)]);
+    assert_eq!(points("m1 < 2"), [(0, 1.0), (60, 0.0), (180, 0.0)]);
+    assert_eq!(points("m1 <= 2"), [(0, 1.0), (60, 1.0), (180, 0.0)]);
+    assert_eq!(points("2 < m1"), [(0, 0.0), (60, 0.0), (180, 1.0)]);
+    assert_eq!(points("2 <= m1"), [(0, 0.0), (60, 1.0), (180, 1.0)]);
+    assert_eq!(points("m1 > 2"), [(0, 0.0), (60, 0.0), (180, 1.0)]);
+    assert_eq!(points("m1 == 2"), [(0, 0.0), (60, 1.0), (180, 0.0)]);
+    assert_eq!(points("m1 != 2"), [(0, 1.0), (60, 0.0), (180, 1.0)]);
+    assert_eq!(points("m1 > 1 && m1 < 4"), [(0, 0.0), (60, 1.0), (180, 0.0)]);
+    assert_eq!(points("m1 < 2 || m1 > 3"), [(0, 1.0), (60, 0.0), (180, 1.0)]);
+    let all = |text: &str| match result(text) {
+        Ok(Value::List(list)) => list.into_iter().map(|one| one.points.into_iter().collect()).collect::<Vec<Vec<_>>>(),
+        other => panic!("{text} gives {other:?}"),
+    };
+    let (same, other) = (vec![(0, 0.0), (60, 0.0), (180, 0.0)], vec![(0, 9.0), (60, -2.0), (120, 30.0), (180, -4.0)]);
+    assert_eq!(all("[m1, m2] - m1"), [same.clone(), other.clone()]);
+    let turned = other.into_iter().map(|(time, value)| (time, -value)).collect();
+    assert_eq!(all("m1 - [m1, m2]"), [same, turned]);
+    assert_eq!(all("[m1, m2] - 1")[1], [(0, 9.0), (60, -1.0), (120, 29.0)]);
+    assert_eq!(all("1 - [m1, m2]")[1], [(0, -9.0), (60, 1.0), (120, -29.0)]);
+    assert!(result("[m1] - [m2]").unwrap_err().contains("two arrays"));
+}
+
+/// Where periods are mixed, the longer one is the result's, whichever stands first.
+#[test]
+fn of_two_periods_the_longer_one_is_the_results() {
+    let search = |_: &str, _: &str, _: i64| Ok(Vec::new());
+    let mut scope = Scope::new(0..600, false, &search);
+    let of = |period: i64, points: &[(i64, f64)]| {
+        Value::Series(Series { label: String::new(), period, points: points.iter().copied().collect() })
+    };
+    scope.results = vec![
+        ("fine".to_owned(), of(60, &[(0, 1.0), (60, 2.0), (300, 3.0)])),
+        ("coarse".to_owned(), of(300, &[(0, 10.0), (300, 20.0)])),
+    ];
+    let period = |text: &str| match evaluate(&parse(text).unwrap(), &scope) {
+        Ok(Value::Series(series)) => (series.period, series.points.into_iter().collect::<Vec<_>>()),
+        other => panic!("{text} gives {other:?}"),
+    };
+    assert_eq!(period("coarse - fine"), (300, vec![(0, 9.0), (60, -2.0), (300, 17.0)]));
+    assert_eq!(period("fine - coarse"), (300, vec![(0, -9.0), (60, 2.0), (300, -17.0)]));
+    assert_eq!(period("fine * 2").0, 60);
+    assert_eq!(evaluate(&parse("PERIOD(coarse - fine)").unwrap(), &scope), Ok(Value::Number(300.0)));
+    assert_eq!(evaluate(&parse("PERIOD(fine)").unwrap(), &scope), Ok(Value::Number(60.0)));
+}
+
 #[test]
 fn functions_of_a_series_are_numbers_and_of_an_array_series() {
     assert_eq!(result("SUM(m1)"), Ok(Value::Number(7.0)));

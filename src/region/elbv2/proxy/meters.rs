@@ -439,6 +439,84 @@ mod tests {
         assert_eq!(told, expected.map(|(names, value)| (names.to_owned(), value)).into());
     }
 
+    /// CloudWatch's metrics of an application load balancer (User Guide, "CloudWatch metrics for your Application Load
+    /// Balancer"): each code is counted once, by who gave it.
+    #[test]
+    fn each_answer_is_counted_by_its_code_and_by_whose_it_is() {
+        let sums = |meter: &FrontMeter, target: &TargetMeter| {
+            let mut drained = Drained::new(1);
+            let labels = TargetLabels { load_balancer: "app/a/1", target_group: "targetgroup/b/2", zone: "us-east-1a" };
+            drained.front(meter, "app/a/1", "us-east-1a");
+            drained.target(target, labels);
+            let of_balancer = drained.measurements(Timestamp::UNIX_EPOCH).into_iter();
+            let of_balancer = of_balancer.filter(|it| it.dimensions.len() == 1 && it.metric != "TargetResponseTime");
+            let sum = |samples: &[(f64, f64)]| samples.iter().map(|(value, count)| value * count).sum::<f64>();
+            of_balancer.map(|it| (it.metric.clone(), sum(&it.values.samples))).collect::<BTreeMap<_, _>>()
+        };
+        let expected = |pairs: &[(&str, f64)]| {
+            pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<BTreeMap<_, _>>()
+        };
+        let none = TargetMeter::default();
+        for status in [400, 408, 460, 463, 499] {
+            let meter = FrontMeter::default();
+            meter.refused(status);
+            assert_eq!(sums(&meter, &none), expected(&[("HTTPCode_ELB_4XX_Count", 1.0)]), "{status}");
+        }
+        for (status, exact) in [(500, "500"), (502, "502"), (503, "503"), (504, "504")] {
+            let meter = FrontMeter::default();
+            meter.refused(status);
+            let exact = format!("HTTPCode_ELB_{exact}_Count");
+            assert_eq!(sums(&meter, &none), expected(&[("HTTPCode_ELB_5XX_Count", 1.0), (&exact, 1.0)]), "{status}");
+        }
+        let meter = FrontMeter::default();
+        meter.refused(501);
+        assert_eq!(sums(&meter, &none), expected(&[("HTTPCode_ELB_5XX_Count", 1.0)]));
+        for (status, class) in
+            [(200, "2XX"), (299, "2XX"), (301, "3XX"), (404, "4XX"), (499, "4XX"), (500, "5XX"), (599, "5XX")]
+        {
+            let target = TargetMeter::default();
+            target.answered(status, Duration::from_millis(1));
+            let class = format!("HTTPCode_Target_{class}_Count");
+            assert_eq!(sums(&FrontMeter::default(), &target), expected(&[(&class, 1.0)]), "{status}");
+        }
+    }
+
+    #[test]
+    fn every_count_of_a_front_goes_out_under_its_own_name_and_once() {
+        let meter = FrontMeter::default();
+        let counts = [
+            (&meter.new_connections, 2, "NewConnectionCount"),
+            (&meter.rejected_connections, 3, "RejectedConnectionCount"),
+            (&meter.fixed_responses, 4, "HTTP_Fixed_Response_Count"),
+            (&meter.redirects, 5, "HTTP_Redirect_Count"),
+            (&meter.fail_open_requests, 6, "UnhealthyRoutingRequestCount"),
+            (&meter.processed_bytes, 7, "ProcessedBytes"),
+            (&meter.rule_evaluations, 8, "RuleEvaluations"),
+        ];
+        for (counter, count, _) in &counts {
+            counter.fetch_add(*count, Relaxed);
+        }
+        meter.active_connections.fetch_add(9, Relaxed);
+        let sum = FrontMeter::default();
+        meter.drain_into(&sum);
+        let mut again = Drained::new(1);
+        again.front(&meter, "app/a/1", "us-east-1a");
+        assert_eq!(again.measurements(Timestamp::UNIX_EPOCH), vec![], "a drained meter is empty");
+        assert_eq!(
+            (meter.active_connections.load(Relaxed), sum.active_connections.load(Relaxed)),
+            (9, 9),
+            "still open"
+        );
+        let mut drained = Drained::new(1);
+        drained.front(&sum, "app/a/1", "us-east-1a");
+        let measured = drained.measurements(Timestamp::UNIX_EPOCH);
+        for (_, count, metric) in counts {
+            let of = measured.iter().filter(|it| it.metric == metric).collect::<Vec<_>>();
+            let total = |it: &Measurement| it.values.samples.iter().map(|(value, times)| value * times).sum::<f64>();
+            assert!(of.len() == 2 && of.iter().all(|it| total(it) == float(count)), "{metric}: {of:?}");
+        }
+    }
+
     #[test]
     fn buckets_rise_with_the_time_and_end_at_the_last() {
         let times = [1, 2, 3, 4, 7, 8, 9, 15, 16, 100, 110, 1000, 1_000_000, 60_000_000];
