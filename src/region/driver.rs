@@ -231,6 +231,28 @@ mod tests {
     use super::*;
     use crate::region::wire::{Params, Service};
 
+    /// Half a story would be another region: it is forgotten whole, and the region goes on.
+    #[test]
+    fn on_a_full_disk_calls_are_served_and_the_state_is_forgotten() {
+        let home = tempfile::tempdir().unwrap();
+        let world = World::new("us-east-1", 1);
+        let journal = Journal::on_a_full_disk(home.path(), &world);
+        let (region, _outward) = Region::kept(world, Some(journal));
+        assert!(state::exists(home.path()));
+        let call = |operation: &str, params: &[(&str, &str)]| {
+            let params =
+                params.iter().map(|(name, text)| ((*name).to_owned(), crate::region::wire::Value::from(*text)));
+            let params = Params(params.collect());
+            region.call(&Request { service: Service::Ec2, operation: operation.to_owned(), params })
+        };
+        assert!(call("CreateVpc", &[("CidrBlock", "10.9.0.0/16")]).is_ok());
+        assert!(!state::exists(home.path()), "nothing to go on from that lacks the call");
+        assert!(call("CreateVpc", &[("CidrBlock", "10.8.0.0/16")]).is_ok());
+        assert!(!state::exists(home.path()));
+        let there = format!("{:?}", call("DescribeVpcs", &[]));
+        assert!(there.contains("10.9.0.0/16") && there.contains("10.8.0.0/16"), "{there}");
+    }
+
     #[tokio::test]
     async fn a_panic_in_a_model_ends_the_region_and_keeps_its_state() {
         let (region, _outward) = Region::new(World::new("us-east-1", 1));

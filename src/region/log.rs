@@ -39,26 +39,28 @@ pub struct Log {
     file: File,
     bytes_max: u64,
     written: u64,
+    /// What else goes where the lines go.
+    follow: fn(&File) -> io::Result<()>,
 }
 
 impl Log {
     /// # Errors
     /// As [`append`].
     pub fn open(home: &Path) -> io::Result<Self> {
-        Self::bounded(home, FILE_BYTES_MAX)
+        Self::bounded(home, FILE_BYTES_MAX, standard_error::redirect)
     }
 
-    fn bounded(home: &Path, bytes_max: u64) -> io::Result<Self> {
+    fn bounded(home: &Path, bytes_max: u64, follow: fn(&File) -> io::Result<()>) -> io::Result<Self> {
         let file = append(home)?;
         let written = file.metadata()?.len();
-        Ok(Self { home: home.to_owned(), file, bytes_max, written })
+        Ok(Self { home: home.to_owned(), file, bytes_max, written, follow })
     }
 
     fn make_room(&mut self, bytes: usize) -> io::Result<()> {
         if self.written > 0 && self.written + bytes as u64 > self.bytes_max {
             std::fs::rename(path(&self.home), older_path(&self.home))?;
-            *self = Self::bounded(&self.home, self.bytes_max)?;
-            standard_error::redirect(&self.file)?;
+            *self = Self::bounded(&self.home, self.bytes_max, self.follow)?;
+            (self.follow)(&self.file)?;
         }
         Ok(())
     }
@@ -80,7 +82,53 @@ impl Write for Log {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    static FOLLOWED: AtomicUsize = AtomicUsize::new(0);
+
+    fn read(home: &Path) -> [String; 2] {
+        [older_path(home), path(home)].map(|path| std::fs::read_to_string(path).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_full_log_becomes_the_older_one_and_both_stay_within_their_bound() {
+        let home = tempfile::tempdir().unwrap();
+        let follow = |_: &File| {
+            FOLLOWED.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let mut log = Log::bounded(home.path(), 16, follow).unwrap();
+        let mut write = |line: &str| log.write_all(line.as_bytes()).unwrap();
+        write("line 1.\n");
+        write("line 2.\n");
+        assert_eq!(read(home.path()), ["", "line 1.\nline 2.\n"], "exactly full is not too full");
+        assert_eq!(FOLLOWED.load(Ordering::Relaxed), 0);
+        write("line 3.\n");
+        assert_eq!(read(home.path()), ["line 1.\nline 2.\n", "line 3.\n"]);
+        assert_eq!(FOLLOWED.load(Ordering::Relaxed), 1, "standard error goes along");
+        write("a line that is longer than a file\n");
+        assert_eq!(read(home.path()), ["line 3.\n", "a line that is longer than a file\n"], "no line is cut");
+        write("line 4.\n");
+        assert_eq!(read(home.path())[1], "line 4.\n");
+        // The next process goes on where this one was.
+        let mut next = Log::bounded(home.path(), 16, |_| Ok(())).unwrap();
+        next.write_all(b"line 5.\n").unwrap();
+        next.write_all(b"line 6.\n").unwrap();
+        assert_eq!(read(home.path()), ["line 4.\nline 5.\n", "line 6.\n"]);
+    }
+
+    #[test]
+    fn where_no_room_can_be_made_the_line_still_counts() {
+        let home = tempfile::tempdir().unwrap();
+        // Nothing can take the place of a folder that is not empty.
+        std::fs::create_dir_all(older_path(home.path()).join("in-the-way")).unwrap();
+        let mut log = Log::bounded(home.path(), 8, |_| Ok(())).unwrap();
+        log.write_all(b"line 1.\n").unwrap();
+        log.write_all(b"line 2.\n").unwrap();
+        assert_eq!(std::fs::read_to_string(path(home.path())).unwrap(), "line 1.\nline 2.\n");
+    }
 
     #[test]
     fn an_opened_log_keeps_what_it_has() {

@@ -216,6 +216,15 @@ impl Journal {
         Ok(Self { home: home.to_owned(), header, file, written: 0 })
     }
 
+    /// One whose file is on a disk that is full.
+    #[cfg(test)]
+    pub fn on_a_full_disk(home: &Path, world: &World) -> Self {
+        let header = Header::new(0, 0, Local::default(), Timestamp::UNIX_EPOCH);
+        let mut journal = Self::begin(home, header, world).expect("there is room for the beginning");
+        journal.file = File::options().append(true).open("/dev/full").expect("full(4)");
+        journal
+    }
+
     /// Gives up: what is on the disk would be half a story, and is set out of the way of the next start.
     pub fn discard(self) {
         if let Err(error) = forget(&self.home) {
