@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
+use super::stack_file::Known;
 use crate::aws::clients::Clients;
 use crate::engine::Engine;
 use crate::engine::plan::Report;
@@ -188,8 +189,10 @@ pub fn named(
     session: &Session,
 ) -> Result<(String, Provider, String), Problems> {
     let Some(name) = name else {
-        let stack = super::stack_file::known(argument, session)?;
-        return Ok((stack.name, stack.provider, stack.region));
+        return Ok(match super::stack_file::known_by_name(argument, session)? {
+            Known::Whole(stack) => (stack.name, stack.provider, stack.region),
+            Known::ByName(stack) => (stack.name, stack.provider, stack.region),
+        });
     };
     let (provider, region) = place(session);
     Ok((name.to_owned(), provider, region))

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::stack_file::Known;
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::Problem;
+use crate::resources::by_name;
 use crate::resources::readiness::sample;
 
 /// Print the stack's URLs
@@ -36,17 +38,22 @@ struct Route {
 }
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
-    let stack = stack_file::known(&args.stack, session)?;
-    let url = match cloud::running(stack.provider, &stack.region, session).await? {
-        Some(clients) => {
+    let known = stack_file::known_by_name(&args.stack, session)?;
+    let (name, provider, region) = match &known {
+        Known::Whole(stack) => (&stack.name, stack.provider, &stack.region),
+        Known::ByName(stack) => (&stack.name, stack.provider, &stack.region),
+    };
+    let url = match (cloud::running(provider, region, session).await?, &known) {
+        (Some(clients), Known::Whole(stack)) => {
             let limit = std::time::Duration::ZERO;
-            let engine = Engine::new(stack.clone(), clients, cloud::sink(session), cloud::interrupt(), limit);
+            let engine = Engine::new((**stack).clone(), clients, cloud::sink(session), cloud::interrupt(), limit);
             engine.status().await?.url
         }
-        None => None,
+        (Some(clients), Known::ByName(_)) => by_name::status(&clients, name).await?.and_then(|status| status.url),
+        (None, _) => None,
     };
     let Some(url) = url else {
-        return Err(Problem::new("The stack is not up", format!("{} has no load balancer", stack.name))
+        return Err(Problem::new("The stack is not up", format!("{name} has no load balancer"))
             .hint("run `cloudscale up`")
             .into());
     };
@@ -54,6 +61,11 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         session.printer.result(&url);
         return Ok(Exit::Ok);
     }
+    // What the file's routes are is not known where it has mistakes.
+    let Known::Whole(stack) = known else {
+        session.printer.json(&Urls { url, routes: Vec::new() });
+        return Ok(Exit::Ok);
+    };
     let route = |cluster: String, pattern: &String| Route {
         cluster,
         route: pattern.clone(),

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use super::{Globals, Session, StackArg};
 use crate::engine::plan_file::PlanFile;
 use crate::files;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems, Severity};
 use crate::result::store;
 use crate::secret::Secret;
 use crate::stack::model::Stack;
 use crate::stack::variables::{ENVIRONMENT, Given, read_file};
-use crate::stack::{self, Overrides};
+use crate::stack::{self, Identity, Overrides};
 
 const DEFAULT_FILE: &str = "stack.yaml";
 const LAST_USED_FILE: &str = "last-stack";
@@ -35,6 +35,32 @@ pub fn drafted(argument: &StackArg, session: &Session) -> Result<Stack, Problems
 /// the commands that do.
 pub fn known(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
     Ok(read(argument, &without_secrets(&session.globals)?, session)?.0)
+}
+
+/// What is known of a stack.
+pub enum Known {
+    Whole(Box<Stack>),
+    /// Its file has mistakes that are not about this.
+    ByName(Identity),
+}
+
+/// As [`known`], for a command to which the name is enough: a mistake elsewhere in the file, or a script that is gone, is
+/// told, and it goes on.
+pub fn known_by_name(argument: &StackArg, session: &Session) -> Result<Known, Problems> {
+    let mut problems = match known(argument, session) {
+        Ok(stack) => return Ok(Known::Whole(Box::new(stack))),
+        Err(problems) => problems,
+    };
+    let identity = resolve(argument.stack.as_deref(), Path::new("."))
+        .ok()
+        .and_then(|path| stack::identify(&path, &without_secrets(&session.globals).ok()?));
+    let Some(identity) = identity else { return Err(problems) };
+    for problem in &mut problems.0 {
+        problem.severity = Severity::Warning;
+    }
+    session.printer.problems(&problems);
+    session.printer.note(&format!("The name is enough here: {}, as the cloud knows it.", identity.name));
+    Ok(Known::ByName(identity))
 }
 
 fn read(argument: &StackArg, overrides: &Overrides, session: &Session) -> Result<(Stack, Problems), Problems> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::stack_file::Known;
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::aws::clients::Clients;
 use crate::clock;
@@ -18,6 +19,7 @@ use crate::observe::model::ClusterView;
 use crate::problem::{Problem, Problems};
 use crate::resource::status::{ClusterKind, ClusterStatus, InstanceStatus, Status};
 use crate::resources::by_name;
+use crate::stack::model::Provider;
 use crate::ui::events;
 use crate::ui::table::table;
 use crate::ui::watch::cluster_line;
@@ -46,7 +48,10 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return watch(args, session).await;
     }
     let (status, clients) = match &args.name {
-        Some(name) => of_name(name, session).await?,
+        Some(name) => {
+            let (provider, region) = cloud::place(session);
+            of_name(name, provider, &region, session).await?
+        }
         None => of_file(&args.stack, session).await?,
     };
     if let Some(clients) = &clients {
@@ -61,7 +66,10 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
 }
 
 async fn of_file(argument: &StackArg, session: &Session) -> Result<(Status, Option<Clients>), Problems> {
-    let stack = stack_file::known(argument, session)?;
+    let stack = match stack_file::known_by_name(argument, session)? {
+        Known::Whole(stack) => *stack,
+        Known::ByName(stack) => return of_name(&stack.name, stack.provider, &stack.region, session).await,
+    };
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
         return Ok((by_name::nothing_of(&stack), None));
     };
@@ -114,14 +122,18 @@ struct ClusterLine<'a> {
 }
 
 /// What the cloud tells of a stack without its file.
-async fn of_name(name: &str, session: &Session) -> Result<(Status, Option<Clients>), Problems> {
-    let (provider, region) = cloud::place(session);
+async fn of_name(
+    name: &str,
+    provider: Provider,
+    region: &str,
+    session: &Session,
+) -> Result<(Status, Option<Clients>), Problems> {
     let unknown = || {
         let detail = format!("{region} ({}) has nothing that carries the name {name}", provider.name());
         Problem::new("No such stack", detail)
             .hint("`cloudscale ls` lists the stacks; --provider and --region say where")
     };
-    let clients = cloud::running(provider, &region, session).await?.ok_or_else(unknown)?;
+    let clients = cloud::running(provider, region, session).await?.ok_or_else(unknown)?;
     let status = by_name::status(&clients, name).await?.ok_or_else(unknown)?;
     Ok((status, Some(clients)))
 }

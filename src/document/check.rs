@@ -146,6 +146,8 @@ impl Checker<'_> {
             Kind::Integer { min, max } => {
                 if !text.parse::<i64>().is_ok_and(|number| (*min..=*max).contains(&number)) {
                     self.unfit(node, text, kind, name, None);
+                } else if text.len() > 1 && text.starts_with('0') {
+                    self.leading_zero(node, text, name);
                 }
             }
             Kind::Number => {
@@ -188,6 +190,20 @@ impl Checker<'_> {
                 self.unfit(node, text, kind, name, hint);
             }
         }
+    }
+
+    /// Older readers of YAML take such a number for an octal one (YAML 1.1, "int").
+    fn leading_zero(&mut self, node: &Node, text: &str, name: &str) {
+        let number = text.trim_start_matches('0');
+        let number = if number.is_empty() { "0" } else { number };
+        let octal =
+            i64::from_str_radix(text, 8).map_or(String::new(), |octal| format!(", and {octal} to older readers"));
+        let detail = format!("{name} is `{text}`: that is {number} in YAML 1.2{octal}");
+        self.problems.push(
+            Problem::warning("A number with a leading zero", detail)
+                .at(self.place(node))
+                .hint(format!("write `{number}`")),
+        );
     }
 
     fn unfit(&mut self, node: &Node, text: &str, kind: &Kind, name: &str, hint: Option<String>) {

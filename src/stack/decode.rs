@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use regex::Regex;
 
 use super::autoscaling;
 use super::instance_types;
@@ -106,10 +109,14 @@ fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
             format!("a tag's key has 1 to {TAG_KEY_CHARACTERS_MAX} characters")
         } else if value.chars().count() > TAG_VALUE_CHARACTERS_MAX {
             format!("a tag's value has at most {TAG_VALUE_CHARACTERS_MAX} characters")
+        } else if let Some(character) = entry.key.chars().chain(value.chars()).find(|&character| !is_in_tags(character))
+        {
+            format!("`{}` is for no tag of Elastic Load Balancing", character.escape_debug())
         } else {
             continue;
         };
-        problems.push(Problem::usage("Invalid tag", mistake).at(fields.place_of(&entry.value)));
+        let problem = Problem::usage("Invalid tag", mistake).at(fields.place_of(&entry.value));
+        problems.push(problem.hint("tags have letters, digits, blanks and `_ . : / = + - @`"));
     }
     if entries.len() > TAGS_MAX {
         problems.push(fields.problem(
@@ -119,6 +126,13 @@ fn tags(fields: &Fields, problems: &mut Problems) -> BTreeMap<String, String> {
         ));
     }
     texts(entries)
+}
+
+/// Elastic Load Balancing takes the fewest: `[\p{L}\p{Z}\p{N}_.:/=+\-@]` (its API, Tag).
+fn is_in_tags(character: char) -> bool {
+    static ALLOWED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]$").expect("a regular expression"));
+    ALLOWED.is_match(character.encode_utf8(&mut [0; 4]))
 }
 
 fn benchmark(fields: &Fields, folder: &Path, problems: &mut Problems) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use regex::Regex;
 
 use crate::document::Document;
 use crate::document::grammar::Kind;
-use crate::problem::{Problem, Problems, Source};
+use crate::problem::{Problem, Problems, Severity, Source};
 
 mod autoscaling;
 mod decode;
@@ -50,7 +50,34 @@ pub fn parse(source: Arc<Source>, path: &Path, overrides: &Overrides) -> Result<
     from_document(Document::parse(source, &language::STACK)?, path, overrides)
 }
 
-fn from_document(mut document: Document, path: &Path, overrides: &Overrides) -> Result<(Stack, Problems), Problems> {
+/// Which stack a file is about, and where it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    pub provider: Provider,
+    pub region: String,
+}
+
+/// What a file with problems is about all the same, for commands that need no more of it: its mistakes are elsewhere. `None`
+/// where one of them may be about just that, and where the file is no YAML.
+pub fn identify(path: &Path, overrides: &Overrides) -> Option<Identity> {
+    let (stack, problems) = decoded(Document::read(path, &language::STACK).ok()?, path, overrides);
+    let is_about_it = |problem: &Problem| {
+        let text = format!("{} {}", problem.detail, problem.hint.as_deref().unwrap_or_default());
+        ["name", "provider", "region", "--region"].iter().any(|key| text.contains(&format!("`{key}")))
+    };
+    let is_doubtful = problems.0.iter().any(|problem| problem.severity == Severity::Error && is_about_it(problem));
+    let known = !is_doubtful && !stack.name.is_empty();
+    known.then_some(Identity { name: stack.name, provider: stack.provider, region: stack.region })
+}
+
+fn from_document(document: Document, path: &Path, overrides: &Overrides) -> Result<(Stack, Problems), Problems> {
+    let (stack, problems) = decoded(document, path, overrides);
+    if problems.has_errors() { Err(problems) } else { Ok((stack, problems)) }
+}
+
+/// The stack, which is only of use as a whole where the problems have no error.
+fn decoded(mut document: Document, path: &Path, overrides: &Overrides) -> (Stack, Problems) {
     let mut problems = std::mem::take(&mut document.problems);
     if let Some(region) = overrides.region.as_deref().filter(|region| !is_region(region)) {
         let problem = Problem::usage("Invalid region", format!("`--region {region}` is no AWS region"));
@@ -62,7 +89,7 @@ fn from_document(mut document: Document, path: &Path, overrides: &Overrides) -> 
     problems.0.extend(routes::lint(&routes).0);
     problems.0.extend(quotas::check(&document.fields(), &stack).0);
     in_file_order(&mut problems);
-    if problems.has_errors() { Err(problems) } else { Ok((stack, problems)) }
+    (stack, problems)
 }
 
 fn is_region(region: &str) -> bool {
@@ -75,7 +102,7 @@ fn keep_causes(malformed: &Problems, problems: &mut Problems) {
     let follows = |problem: &Problem| {
         !malformed.0.contains(problem)
             && problem.place.is_some()
-            && malformed.0.iter().any(|m| m.place == problem.place)
+            && malformed.0.iter().any(|m| m.severity == Severity::Error && m.place == problem.place)
     };
     problems.0.retain(|problem| !follows(problem));
 }

@@ -73,3 +73,63 @@ fn a_malformed_value_is_one_mistake() {
     one("max: 4, policies: [step: {metric: cpu, above: 70, steps: [{from: 10%, add: 1}]}]", "`from` is `10%`");
     one("max: 4, desired: all", "`desired` is `all`");
 }
+
+#[test]
+fn a_number_with_a_leading_zero_is_told_what_it_is_and_hides_no_mistake() {
+    let warnings = |keys: &str| warnings_of(&format!("name: s\nclusters:\n  a: {{{keys}}}\n"));
+    assert_eq!(
+        warnings("instances: 010"),
+        "stack.yaml:3:18: A number with a leading zero: `instances` is `010`: that is 10 in YAML 1.2, and 8 to older readers"
+    );
+    assert!(warnings("instances: 09").ends_with("that is 9 in YAML 1.2"), "eight and nine are no octal digits");
+    assert!(warnings("instances: 00").ends_with("that is 0 in YAML 1.2, and 0 to older readers"));
+    assert_eq!([warnings("instances: 0"), warnings("instances: 10")], ["", ""]);
+    // What is wrong beside it is told, too.
+    let problems = group_problems("min: 05");
+    assert!(problems.contains("leading zero") && problems.lines().count() == 2, "{problems}");
+}
+
+/// The API reference of Elastic Load Balancing, Tag: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`. Others take more.
+#[test]
+fn a_tag_that_elastic_load_balancing_refuses_is_refused() {
+    let tags = |tags: &str| format!("name: s\nclusters: {{a: {{}}}}\ntags: {{{tags}}}\n");
+    assert_eq!(warnings_of(&tags("\"Größe 1_2.3:4/5=6+7-8@9\": \"ñ 日本\"")), "");
+    for wrong in ["a: \"x & y\"", "\"a(b)\": x", "a: \"1,2\"", "a: \"tab\\there\"", "a: \"*\"", "a: \"🦀\""] {
+        let problems = problems_of(&tags(wrong));
+        assert!(problems.contains("is for no tag of Elastic Load Balancing"), "{wrong}: {problems}");
+    }
+}
+
+#[test]
+fn a_file_with_mistakes_elsewhere_still_says_which_stack_it_is() {
+    use super::model::Provider;
+    use super::{Identity, identify};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stack.yaml");
+    let identified = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        identify(&file, &Overrides::default())
+    };
+    let shop = Identity { name: "shop".into(), provider: Provider::Aws, region: "ca-central-1".into() };
+    let head = "name: shop\nprovider: aws\nregion: ca-central-1\n";
+    for mistake in [
+        "clusters: {a: {user_data: gone.sh}}",
+        "clusters: {a: {prot: 1}}",
+        "tag: {a: b}\nclusters: {}",
+        "clusters: {a: {instances: x}}",
+    ] {
+        assert_eq!(identified(&format!("{head}{mistake}\n")), Some(shop.clone()), "{mistake}");
+    }
+    // Where one of these is in doubt, another stack might be meant.
+    for doubtful in [
+        "nmae: shop\nclusters: {}\n",
+        "name: Shop!\nclusters: {a: {prot: 1}}\n",
+        "name: shop\nprovider: asw\nclusters: {a: {}}\n",
+        "name: shop\nprovder: aws\nclusters: {a: {}}\n",
+        "name: shop\nregoin: us-west-2\nclusters: {a: {}}\n",
+        "just text",
+        "name: [",
+    ] {
+        assert_eq!(identified(doubtful), None, "{doubtful}");
+    }
+}

@@ -1,6 +1,9 @@
 //! Tags of load balancers, target groups, listeners and rules.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -10,6 +13,10 @@ use super::model::Elbv2;
 const TAGS_MAX: usize = 50;
 /// `DescribeTags` takes no more resources than this.
 const RESOURCES_MAX: usize = 20;
+
+/// Of keys and values (API reference, Tag).
+const PATTERN: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
+static ALLOWED: LazyLock<Regex> = LazyLock::new(|| Regex::new(PATTERN).expect("a regular expression"));
 
 /// The tags of one resource.
 pub type Tags = BTreeMap<String, String>;
@@ -25,6 +32,15 @@ pub fn parse(params: &Params) -> Result<Tags, ApiError> {
         let value = tag.text("Value").unwrap_or_default();
         if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
             return Err(ApiError::new("ValidationError", format!("Tag '{key}' is too long or has no key")));
+        }
+        for (what, text) in [("key", key), ("value", value)] {
+            if !ALLOWED.is_match(text) {
+                let message = format!(
+                    "1 validation error detected: Value '{text}' at 'tags.member.{what}' failed to satisfy constraint: Member \
+                     must satisfy regular expression pattern: {PATTERN}"
+                );
+                return Err(ApiError::new("ValidationError", message));
+            }
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(ApiError::new("ValidationError", format!("Tag key '{key}' may not begin with 'aws:'")));

@@ -520,6 +520,95 @@ fn tags_come_with_the_creation_and_change_later() {
     cloud.elb("RemoveTags", &[arns.clone(), ("TagKeys", texts(&["cloudscale:stack"]))]).unwrap();
     let described = cloud.elb("DescribeTags", std::slice::from_ref(&arns)).unwrap().maps("TagDescriptions")[0].clone();
     assert_eq!(described.list("Tags"), [tag("a", "1")]);
+    for (key, value) in [("a&b", "1"), ("a", "x & y"), ("a", "*"), ("a", "tab\there")] {
+        let tags = ("Tags", Value::list([tag(key, value)]));
+        assert_eq!(cloud.elb("AddTags", &[arns.clone(), tags]).unwrap_err(), "ValidationError", "{key}: {value}");
+    }
+    cloud.elb("AddTags", &[arns.clone(), ("Tags", Value::list([tag("Größe 1_2.3:4/5=6+7-8@9", "日本")]))]).unwrap();
     let many = ("ResourceArns", texts(&[arn.as_str(); 21]));
     assert_eq!(cloud.elb("DescribeTags", &[many]).unwrap_err(), "ValidationError");
+}
+
+/// Every attribute that the data plane works by, with another value than its default.
+#[test]
+fn the_routing_follows_attributes_beyond_their_defaults() {
+    use super::routing::{Algorithm, ForwardedFor};
+    let mut cloud = Cloud::new();
+    let (balancer, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    cloud.listener(&balancer, "80", forward(&group)).unwrap();
+    let settings = |cloud: &Cloud| (*cloud.world.services.elbv2.routing().listeners[0].settings).clone();
+    let seconds = std::time::Duration::from_secs;
+    let before = settings(&cloud);
+    assert_eq!((before.idle_timeout, before.client_keep_alive), (seconds(60), seconds(3600)));
+    assert_eq!((before.forwarded_for, before.forwarded_for_port), (ForwardedFor::Append, false));
+    assert!(!before.drop_invalid_headers);
+    let set = |cloud: &mut Cloud, operation: &str, of: &str, arn: &str, key: &str, value: &str| {
+        let attribute = fields(&[("Key", Value::from(key)), ("Value", Value::from(value))]);
+        cloud.elb(operation, &[(of, Value::from(arn)), ("Attributes", Value::list([attribute]))]).unwrap();
+    };
+    let balancers = "ModifyLoadBalancerAttributes";
+    set(&mut cloud, balancers, "LoadBalancerArn", &balancer, "idle_timeout.timeout_seconds", "7");
+    assert_eq!((settings(&cloud).idle_timeout, settings(&cloud).client_keep_alive), (seconds(7), seconds(3600)));
+    set(&mut cloud, balancers, "LoadBalancerArn", &balancer, "client_keep_alive.seconds", "61");
+    assert_eq!((settings(&cloud).idle_timeout, settings(&cloud).client_keep_alive), (seconds(7), seconds(61)));
+    for (value, mode) in
+        [("preserve", ForwardedFor::Preserve), ("remove", ForwardedFor::Remove), ("append", ForwardedFor::Append)]
+    {
+        set(&mut cloud, balancers, "LoadBalancerArn", &balancer, "routing.http.xff_header_processing.mode", value);
+        assert_eq!(settings(&cloud).forwarded_for, mode);
+    }
+    set(&mut cloud, balancers, "LoadBalancerArn", &balancer, "routing.http.xff_client_port.enabled", "true");
+    assert!(settings(&cloud).forwarded_for_port && !settings(&cloud).drop_invalid_headers);
+    set(&mut cloud, balancers, "LoadBalancerArn", &balancer, "routing.http.drop_invalid_header_fields.enabled", "true");
+    assert!(settings(&cloud).drop_invalid_headers);
+
+    let routes = |cloud: &Cloud| cloud.world.services.elbv2.routing().target_groups[0].clone();
+    let groups = "ModifyTargetGroupAttributes";
+    assert_eq!((routes(&cloud).algorithm, routes(&cloud).stickiness), (Algorithm::RoundRobin, None));
+    set(&mut cloud, groups, "TargetGroupArn", &group, "stickiness.lb_cookie.duration_seconds", "9");
+    assert_eq!(routes(&cloud).stickiness, None, "a duration alone turns nothing on");
+    set(&mut cloud, groups, "TargetGroupArn", &group, "stickiness.enabled", "true");
+    assert_eq!(routes(&cloud).stickiness, Some(seconds(9)));
+    set(&mut cloud, groups, "TargetGroupArn", &group, "slow_start.duration_seconds", "30");
+    assert_eq!(routes(&cloud).slow_start, seconds(30));
+    // It goes with round robin only.
+    set(&mut cloud, groups, "TargetGroupArn", &group, "slow_start.duration_seconds", "0");
+    for (value, algorithm) in [
+        ("least_outstanding_requests", Algorithm::LeastOutstandingRequests),
+        ("weighted_random", Algorithm::WeightedRandom),
+        ("round_robin", Algorithm::RoundRobin),
+    ] {
+        set(&mut cloud, groups, "TargetGroupArn", &group, "load_balancing.algorithm.type", value);
+        assert_eq!(routes(&cloud).algorithm, algorithm);
+    }
+}
+
+/// `target_group_health.unhealthy_state_routing` (User Guide, "Target group health"): below the count, or below the
+/// percentage, requests go to all targets; exactly at it they do not.
+#[test]
+fn a_group_fails_open_below_its_minimum_and_not_at_it() {
+    let mut cloud = Cloud::new();
+    let (balancer, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
+    cloud.listener(&balancer, "80", forward(&group)).unwrap();
+    let instances: Vec<String> = (0..4).map(|_| cloud.instance()).collect();
+    for instance in &instances {
+        cloud.register(&group, instance).unwrap();
+    }
+    for instance in &instances[..2] {
+        cloud.probed(&group, instance, ProbeOutcome::Status(200));
+    }
+    let minimum = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
+    let mut fails_open = |count: &str, percentage: &str| {
+        let attribute = |key: &str, value: &str| {
+            fields(&[("Key", Value::from(format!("{minimum}.{key}"))), ("Value", Value::from(value))])
+        };
+        let list = Value::list([attribute("count", count), attribute("percentage", percentage)]);
+        cloud
+            .elb("ModifyTargetGroupAttributes", &[("TargetGroupArn", Value::from(&*group)), ("Attributes", list)])
+            .unwrap();
+        cloud.world.services.elbv2.routing().target_groups[0].fails_open
+    };
+    // Two of four are healthy.
+    assert_eq!([fails_open("1", "off"), fails_open("2", "off"), fails_open("3", "off")], [false, false, true]);
+    assert_eq!([fails_open("1", "50"), fails_open("1", "51"), fails_open("3", "50")], [false, true, true]);
 }
