@@ -24,6 +24,14 @@ pub enum Signal {
     TerminateInstance {
         instance: String,
     },
+    /// Stop an instance, to wait in its group's warm pool; EC2 reports each step as `InstanceState`.
+    StopInstance {
+        instance: String,
+    },
+    /// Start a stopped instance again.
+    StartInstance {
+        instance: String,
+    },
     /// An instance joins or leaves a group: its tags follow. `None` takes a tag away.
     TagInstance {
         instance: String,

@@ -40,6 +40,7 @@ pub mod subnet;
 pub mod target_group;
 pub mod targets;
 pub mod vpc;
+pub mod warm_pool;
 
 use crate::resource::erased::{Erased, ErasedResource};
 

@@ -14,7 +14,7 @@ use self::schedules::DescribeScheduledActions;
 use self::settings::{configure, listed, resume, suspend, suspended};
 use super::launch_template;
 use super::target_group;
-use super::{instance_refresh, mixed_instances, network, security_group, targets};
+use super::{instance_refresh, mixed_instances, network, security_group, targets, warm_pool};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::cloud::address::Address;
@@ -28,7 +28,7 @@ use crate::resource::change::FieldChange;
 use crate::resource::context::{ActionContext, Poll};
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
-use crate::stack::model::{Capacity, Mix, Rollout, Stack};
+use crate::stack::model::{Capacity, Mix, Rollout, Stack, WarmPool};
 use crate::stack::names;
 
 pub mod departure;
@@ -55,6 +55,7 @@ pub struct Desired {
     pub health_grace_s: i32,
     pub health_check: String,
     pub mix: Option<Box<Mix>>,
+    pub warm_pool: Option<WarmPool>,
     /// In order.
     pub termination: Vec<String>,
     /// Processes that do not run.
@@ -112,6 +113,7 @@ impl Resource for ScalingGroup {
                 health_grace_s: number(scaling.health_grace.as_secs()),
                 health_check: scaling.health_check_type.clone(),
                 mix: scaling.mix.clone(),
+                warm_pool: scaling.warm_pool.as_deref().copied(),
                 termination: scaling.termination.clone(),
                 suspended: scaling.suspend.clone(),
                 protect_from_scale_in: scaling.protect_from_scale_in,
@@ -149,6 +151,7 @@ impl Resource for ScalingGroup {
             .maybe("suspended", listed(wanted.suspended.iter().map(String::as_str)))
             .text("protect_from_scale_in", wanted.protect_from_scale_in)
             .value("subnets", wanted.subnets.clone());
+        let fields = warm_pool::fields(fields, wanted.warm_pool.as_ref());
         mixed_instances::desired_fields(fields, wanted.mix.as_deref())
             .reference("launch_template", launch_template::address(&wanted.cluster))
             .reference("target_group", target_group::address(&wanted.cluster))
@@ -192,6 +195,7 @@ impl Resource for ScalingGroup {
             .value("subnets", subnets)
             .value("launch_template", template)
             .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| live.current));
+        let fields = warm_pool::fields(fields, warm_pool::of(group).as_ref());
         let fields = mixed_instances::observed_fields(fields, group);
         match group.target_group_arns() {
             [only] => fields.value("target_group", Value::live(cloud, only)),
@@ -287,6 +291,9 @@ impl Resource for ScalingGroup {
         };
         task.poll(ask, late).await?;
         suspend(task, &wanted.name, &wanted.suspended).await?;
+        if let Some(pool) = &wanted.warm_pool {
+            warm_pool::put(task.clients(), &wanted.name, pool).await?;
+        }
         Ok(Output::id(&wanted.name))
     }
 
@@ -298,6 +305,11 @@ impl Resource for ScalingGroup {
     ) -> Result<Output, Problem> {
         let output = Self::output(live);
         let autoscaling = &task.clients().autoscaling;
+        let pool = warm_pool::of(&live.group);
+        // A mix is refused while there is a pool, and a pool while there is a mix.
+        if wanted.warm_pool.is_none() && pool.is_some() {
+            warm_pool::remove(task.run, &output.id).await?;
+        }
         if touches(changes, settings::FIELDS) {
             let used = mixed_instances::template(&live.group).cloned();
             let template = match touches(changes, &[settings::MIX]) {
@@ -305,6 +317,9 @@ impl Resource for ScalingGroup {
                 false => None,
             };
             configure(task, wanted, &live.group, changes, template).await?;
+        }
+        if let Some(wanted) = wanted.warm_pool.as_ref().filter(|_| touches(changes, &[warm_pool::FIELDS])) {
+            warm_pool::put(task.clients(), &output.id, wanted).await?;
         }
         if touches(changes, &["suspended"]) {
             let live: BTreeSet<String> = suspended(&live.group).map(str::to_owned).collect();

@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use super::instances::{self, tag};
 use super::scaling_group::{self, departure};
 use super::targets;
+use super::warm_pool;
 use crate::aws::error::CallError;
 use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
@@ -22,6 +23,7 @@ use crate::cloud::tags::{self, Tags};
 use crate::problem::{Problem, Problems};
 use crate::resource::context::{ActionContext, Operation, Poll};
 use crate::resource::event::Event;
+use crate::stack::model::WarmPool;
 
 /// On a group what it was, on an instance that it was stopped with its stack.
 const PARKED: &str = "cloudscale:parked";
@@ -41,12 +43,18 @@ struct Size {
     desired: i32,
     /// Whether its scheduled actions ran.
     scheduled: bool,
+    /// Its warm pool, which costs, too.
+    pool: Option<WarmPool>,
 }
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schedule = if self.scheduled { "scheduled" } else { "unscheduled" };
-        write!(f, "{}/{}/{}/{schedule}", self.min, self.max, self.desired)
+        write!(f, "{}/{}/{}/{schedule}", self.min, self.max, self.desired)?;
+        let Some(pool) = &self.pool else { return Ok(()) };
+        let prepared = pool.prepared.map_or_else(|| "max".to_owned(), |prepared| prepared.to_string());
+        let state = if pool.running { "running" } else { "stopped" };
+        write!(f, "/pool/{}/{prepared}/{state}/{}", pool.min, if pool.reuse { "reused" } else { "fresh" })
     }
 }
 
@@ -57,6 +65,7 @@ impl Size {
             max: group.max_size().unwrap_or_default(),
             desired: group.desired_capacity().unwrap_or_default(),
             scheduled: !group.suspended_processes().iter().any(|process| process.process_name() == Some(SCHEDULE)),
+            pool: warm_pool::of(group),
         }
     }
 
@@ -65,8 +74,23 @@ impl Size {
         let mut parts = text.split('/');
         let mut number = || parts.next()?.parse().ok();
         let (min, max, desired) = (number()?, number()?, number()?);
-        Some(Self { min, max, desired, scheduled: parts.next()? == "scheduled" })
+        let scheduled = parts.next()? == "scheduled";
+        let pool = match parts.next() {
+            None => None,
+            Some(_) => Some(pool(parts)?),
+        };
+        Some(Self { min, max, desired, scheduled, pool })
     }
+}
+
+/// The part that tells a warm pool.
+fn pool<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<WarmPool> {
+    let min = parts.next()?.parse().ok()?;
+    let prepared = match parts.next()? {
+        "max" => None,
+        number => Some(number.parse().ok()?),
+    };
+    Some(WarmPool { min, prepared, running: parts.next()? == "running", reuse: parts.next()? == "reused" })
 }
 
 fn remembered(group: &AutoScalingGroup) -> Option<String> {
@@ -173,7 +197,10 @@ async fn stop_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pro
     let call = autoscaling.suspend_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE).send().await;
     call.map_err(|error| error.problem("autoscaling:SuspendProcesses", name))?;
     departure::unprotect(run.clients(), name, group).await?;
-    resize(run, name, Size { min: 0, max: 0, desired: 0, scheduled: false }).await?;
+    if group.warm_pool_configuration().is_some() {
+        warm_pool::remove(run, name).await?;
+    }
+    resize(run, name, Size { min: 0, max: 0, desired: 0, scheduled: false, pool: None }).await?;
     until_empty(run, name).await
 }
 
@@ -188,6 +215,9 @@ async fn start_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pr
     })?;
     let autoscaling = &run.clients().autoscaling;
     resize(run, name, size).await?;
+    if let Some(pool) = &size.pool {
+        warm_pool::put(run.clients(), name, pool).await?;
+    }
     if size.scheduled {
         let call = autoscaling.resume_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE);
         call.send().await.map_err(|error| error.problem("autoscaling:ResumeProcesses", name))?;
@@ -230,9 +260,15 @@ mod tests {
 
     #[test]
     fn what_a_group_was_survives_its_tag() {
-        let size = Size { min: 2, max: 6, desired: 3, scheduled: true };
+        let size = Size { min: 2, max: 6, desired: 3, scheduled: true, pool: None };
         assert_eq!((size.to_string().as_str(), Size::parse("2/6/3/scheduled")), ("2/6/3/scheduled", Some(size)));
-        assert_eq!(Size::parse("2/6"), None);
+        for (prepared, text) in
+            [(None, "2/6/3/scheduled/pool/1/max/running/fresh"), (Some(8), "2/6/3/scheduled/pool/1/8/running/fresh")]
+        {
+            let with_pool = Size { pool: Some(WarmPool { min: 1, prepared, running: true, reuse: false }), ..size };
+            assert_eq!((with_pool.to_string().as_str(), Size::parse(text)), (text, Some(with_pool)));
+        }
+        assert_eq!((Size::parse("2/6"), Size::parse("2/6/3/scheduled/pool/1")), (None, None));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::language::{AUTOSCALING, MIX, ROLLOUT, SCHEDULED_ACTION};
-use super::model::{Autoscaling, Mix, Rollout, ScheduledAction};
+use super::language::{AUTOSCALING, MIX, ROLLOUT, SCHEDULED_ACTION, WARM_POOL};
+use super::model::{Autoscaling, Mix, Rollout, ScheduledAction, WarmPool};
 use super::policies::policies;
 use crate::catalog::instance_types::is_arm;
 use crate::document::name::{List, Name, Named, Text, key};
@@ -43,6 +43,7 @@ pub fn group(fields: &Fields, routed: bool, problems: &mut Problems) -> Autoscal
         health_grace: fields.duration(key!(AUTOSCALING, "health_grace")),
         health_check_type: fields.text(key!(AUTOSCALING, "health_check_type")),
         mix: fields.object_written(key!(AUTOSCALING, "mix"), &MIX).map(|mix| Box::new(self::mix(&mix, problems))),
+        warm_pool: warm_pool(fields, problems).map(Box::new),
         policies: policies(fields, routed, cooldown, problems),
         schedule: schedule(fields, problems),
         termination: termination(fields, problems),
@@ -50,6 +51,20 @@ pub fn group(fields: &Fields, routed: bool, problems: &mut Problems) -> Autoscal
         protect_from_scale_in: fields.flag(key!(AUTOSCALING, "protect_from_scale_in")),
         rollout: rollout(fields, problems),
     }
+}
+
+fn warm_pool(fields: &Fields, problems: &mut Problems) -> Option<WarmPool> {
+    let pool = fields.object_written(key!(AUTOSCALING, "warm_pool"), &WARM_POOL)?;
+    if fields.is_written(key!(AUTOSCALING, "mix")) {
+        let detail = "AWS gives no warm pool to a group with several instance types or spot instances";
+        problems.push(fields.problem(key!(AUTOSCALING, "warm_pool"), "A warm pool beside a mix", detail).hint("remove one of the two"));
+    }
+    Some(WarmPool {
+        min: pool.integer(key!(WARM_POOL, "min")),
+        prepared: pool.integer_written(key!(WARM_POOL, "prepared")),
+        running: pool.text(key!(WARM_POOL, "state")) == "running",
+        reuse: pool.flag(key!(WARM_POOL, "reuse")),
+    })
 }
 
 fn rollout(fields: &Fields, problems: &mut Problems) -> Rollout {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{Adjustment, Autoscaling, Capacity, Policy};
+use super::model::{Adjustment, Autoscaling, Capacity, Policy, WarmPool};
 use super::tests::{cluster_problems, group_problems, stack_of, warnings_of};
 
 /// The group of a stack with one cluster that has these keys beside `max: 4`.
@@ -26,7 +26,16 @@ fn a_group_without_more_words_is_as_aws_would_make_it() {
     let plain = group("min: 1");
     assert_eq!((plain.cooldown, plain.health_check_type.as_str()), (Duration::from_secs(300), "ELB"));
     assert_eq!((plain.termination, plain.suspend.len()), (vec!["Default".to_owned()], 0));
-    assert_eq!((plain.protect_from_scale_in, plain.mix), (false, None));
+    assert_eq!((plain.protect_from_scale_in, plain.mix, plain.warm_pool), (false, None, None));
+}
+
+#[test]
+fn a_warm_pool_waits_stopped_unless_said_otherwise() {
+    assert_eq!(group("warm_pool: {}").warm_pool.as_deref(), Some(&WarmPool::default()));
+    let pool = group("warm_pool: {min: 1, prepared: 6, state: running, reuse: true}").warm_pool;
+    assert_eq!(pool.as_deref(), Some(&WarmPool { min: 1, prepared: Some(6), running: true, reuse: true }));
+    refused("warm_pool: {state: hibernated}", &["`state` is `hibernated`"]);
+    refused("warm_pool: {}, mix: {types: [t3.micro, t3.small]}", &["A warm pool beside a mix"]);
 }
 
 #[test]

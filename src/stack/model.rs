@@ -243,6 +243,8 @@ pub struct Autoscaling {
     pub health_check_type: String,
     /// `None`: one type, on demand.
     pub mix: Option<Box<Mix>>,
+    /// `None`: new instances boot when they are needed.
+    pub warm_pool: Option<Box<WarmPool>>,
     pub policies: Vec<Policy>,
     pub schedule: Vec<ScheduledAction>,
     /// AWS's names, in order; not empty.
@@ -252,6 +254,19 @@ pub struct Autoscaling {
     /// Whether new instances stay when the group shrinks.
     pub protect_from_scale_in: bool,
     pub rollout: Rollout,
+}
+
+/// Prepared instances that wait beside a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WarmPool {
+    /// So many wait even where the group is as large as it gets.
+    pub min: u32,
+    /// Instances of the group and the pool together; `None`: the group's maximum.
+    pub prepared: Option<u32>,
+    /// Whether they wait running; else stopped.
+    pub running: bool,
+    /// Whether instances return when the group scales in.
+    pub reuse: bool,
 }
 
 /// Several instance types, on demand and spot.

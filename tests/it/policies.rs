@@ -175,7 +175,7 @@ const EDITS: &[(&str, &str)] = &[
     ("{from: 0, to: 15, percent: 25}, {from: 15, percent: 100}", "{from: 0, set: 6}"),
     ("min_change: 1", "aggregation: Maximum"),
     ("evaluations: 5, add: -1, cooldown: 5m", "evaluations: 3, percent: -50, min_change: 1"),
-    ("protect_from_scale_in: true", "health_check_type: EC2"),
+    ("protect_from_scale_in: true", "warm_pool: {prepared: 1}\n      health_check_type: EC2"),
 ];
 
 #[test]

@@ -528,6 +528,12 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "      warmup: 60s\n      protect_from_scale_in: true",
         &["~ cluster.group.scaling_group: protect_from_scale_in"],
     ),
+    (
+        "clusters.autoscaling.warm_pool",
+        "      warmup: 60s",
+        "      warmup: 60s\n      warm_pool: {state: running}",
+        &["~ cluster.group.scaling_group: warm_pool.min warm_pool.state warm_pool.reuse"],
+    ),
 ];
 
 #[test]

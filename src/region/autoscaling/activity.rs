@@ -61,6 +61,8 @@ pub struct Activity {
     pub message: Option<String>,
     /// The subnet and zone, as AWS's JSON text.
     pub details: String,
+    /// It concerns the warm pool alone, not the group's capacity.
+    pub of_pool: bool,
 }
 
 /// A group's activities, oldest first.
@@ -99,8 +101,9 @@ impl History {
         self.0.iter().rev()
     }
 
+    /// An activity of the group's capacity that has not ended.
     pub fn in_progress(&self) -> Option<&Activity> {
-        self.0.iter().rev().find(|activity| !activity.status.is_final())
+        self.0.iter().rev().find(|activity| !activity.status.is_final() && !activity.of_pool)
     }
 }
 

@@ -23,11 +23,18 @@ impl Group {
         let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
         let spare = i64::try_from(in_service).unwrap_or(i64::MAX) - self.wanted();
         let victims = self.choose_victims(cx, surplus.min(spare));
+        for victim in &victims {
+            let returns = self.takes_back();
+            if let Some(member) = self.member_mut(victim) {
+                // What the pool takes back is counted as its own from now on.
+                member.returns = returns;
+            }
+        }
         self.end_together(cx, &victims, true);
         let is_candidate = |member: &Member| member.is_active() && !(member.is_in_service() && member.protected);
         if self.active() > self.wanted()
             && !self.protection_noted
-            && self.launches.is_empty()
+            && self.launching().next().is_none()
             && !self.members.iter().any(is_candidate)
         {
             self.protection_noted = true;
@@ -121,6 +128,7 @@ impl Group {
             status: Status::Failed,
             message: Some(text.to_owned()),
             details: "{}".to_owned(),
+            of_pool: false,
         });
     }
 
@@ -135,7 +143,8 @@ impl Group {
             self.history.finish(&launching, cx.now, Status::Cancelled, Some("The instance was ended".to_owned()));
         }
         let id = cx.ids.uuid();
-        member.lifecycle = Lifecycle::Terminating;
+        let of_pool = member.lifecycle.is_warmed();
+        member.lifecycle = if of_pool { Lifecycle::WarmedTerminating } else { Lifecycle::Terminating };
         member.activity = Some(id.clone());
         let registered = leave_target_groups(cx, member);
         let waits = drain && !registered.is_empty();
@@ -150,6 +159,7 @@ impl Group {
             status: if waits { Status::WaitingForConnectionDraining } else { Status::InProgress },
             message: None,
             details: activity::details(&member.subnet, &member.zone),
+            of_pool,
         });
         if !waits {
             self.terminate(cx, instance);
@@ -204,6 +214,15 @@ impl Group {
             | Lifecycle::Standby
             | Lifecycle::TerminatingWait
             | Lifecycle::TerminatingProceed => {}
+            // What is in the warm pool is no target.
+            Lifecycle::WarmedPending
+            | Lifecycle::WarmedPendingWait
+            | Lifecycle::WarmedPendingProceed
+            | Lifecycle::WarmedStopped
+            | Lifecycle::WarmedRunning
+            | Lifecycle::WarmedTerminating
+            | Lifecycle::WarmedTerminatingWait
+            | Lifecycle::WarmedTerminatingProceed => {}
         }
     }
 
@@ -218,12 +237,18 @@ impl Group {
         let Some(member) = self.member(instance) else { return };
         match (state, member.lifecycle) {
             (InstanceState::Running, Lifecycle::Pending) => self.started(cx, instance),
+            (InstanceState::Running, Lifecycle::WarmedPending) => self.started_in_pool(cx, instance),
+            (InstanceState::Stopped, Lifecycle::WarmedPendingProceed) => self.stopped_in_pool(cx, instance),
             (InstanceState::Terminated, _) => self.terminated(cx, instance),
             (
                 InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped,
-                Lifecycle::Pending | Lifecycle::PendingWait,
-            ) => self.died_pending(cx, instance),
-            (InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped, Lifecycle::InService) => {
+                Lifecycle::Pending | Lifecycle::PendingWait | Lifecycle::WarmedPending | Lifecycle::WarmedPendingWait,
+            )
+            | (InstanceState::ShuttingDown, Lifecycle::WarmedPendingProceed) => self.died_pending(cx, instance),
+            (
+                InstanceState::ShuttingDown | InstanceState::Stopping | InstanceState::Stopped,
+                Lifecycle::InService | Lifecycle::WarmedStopped | Lifecycle::WarmedRunning,
+            ) => {
                 // Acted on at the next look, as every health check is: by then it may be gone altogether.
                 self.look_soon(cx.now);
             }
@@ -255,7 +280,13 @@ impl Group {
 
     fn terminated(&mut self, cx: &mut Context, instance: &str) {
         match self.member(instance).map(|member| member.lifecycle) {
-            Some(Lifecycle::Pending | Lifecycle::PendingWait) => self.died_pending(cx, instance),
+            Some(
+                Lifecycle::Pending
+                | Lifecycle::PendingWait
+                | Lifecycle::WarmedPending
+                | Lifecycle::WarmedPendingWait
+                | Lifecycle::WarmedPendingProceed,
+            ) => self.died_pending(cx, instance),
             // The health check marks it, and its replacement follows from that: either process may be suspended.
             Some(Lifecycle::InService) => {
                 if !self.is_suspended(Process::HealthCheck)

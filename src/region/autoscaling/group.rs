@@ -18,6 +18,7 @@ use super::proposal::Proposal;
 use super::refresh::Refresh;
 use super::schedule::ScheduledAction;
 use super::settings::Settings;
+use super::warm_pool::WarmPool;
 use crate::region::context::Context;
 use crate::region::facts::SubnetFacts;
 
@@ -31,6 +32,8 @@ pub struct PendingLaunch {
     pub purchase: Purchase,
     /// Part of a scale-out by a policy.
     pub grows: bool,
+    /// Into the warm pool, not into service.
+    pub into_pool: bool,
 }
 
 /// An active instance that is missing.
@@ -98,6 +101,7 @@ pub struct Group {
     pub schedule: BTreeMap<String, ScheduledAction>,
     pub hooks: BTreeMap<String, Hook>,
     pub refreshes: Vec<Refresh>,
+    pub warm_pool: Option<WarmPool>,
     /// With AWS's reason.
     pub suspended: BTreeMap<Process, String>,
     /// Names of the group metrics that are collected.
@@ -137,6 +141,7 @@ impl Group {
             schedule: BTreeMap::new(),
             hooks: BTreeMap::new(),
             refreshes: Vec::new(),
+            warm_pool: None,
             suspended: BTreeMap::new(),
             metrics: BTreeSet::new(),
             metrics_due: None,
@@ -213,7 +218,12 @@ impl Group {
     /// Instances that count towards the desired capacity, those being launched among them.
     pub fn active(&self) -> i64 {
         let members = self.members.iter().filter(|member| member.is_active()).count();
-        i64::try_from(members + self.launches.len()).unwrap_or(i64::MAX)
+        i64::try_from(members + self.launching().count()).unwrap_or(i64::MAX)
+    }
+
+    /// Launches for the group's capacity that EC2 has not answered yet.
+    pub(super) fn launching(&self) -> impl Iterator<Item = &PendingLaunch> {
+        self.launches.iter().filter(|launch| !launch.into_pool)
     }
 
     /// Nothing is left of it.
@@ -275,6 +285,7 @@ impl Group {
                 self.reasons.clear();
             }
         }
+        self.turn_pool(cx);
         self.settle_cooldown(cx.now);
     }
 

@@ -137,7 +137,7 @@ impl Group {
                 && member.sickness.is_none()
                 && !is_proven(member, cx.facts, cx.now, warmup, load_balancer)
         };
-        self.launches.len() + self.members.iter().filter(is_new).count()
+        self.launching().count() + self.members.iter().filter(is_new).count()
     }
 
     pub(super) fn end_unhealthy(&mut self, cx: &mut Context, instance: &str, sickness: Sickness) {

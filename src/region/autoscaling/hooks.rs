@@ -1,4 +1,5 @@
-//! Lifecycle hooks at work: an instance waits between its launch and its service, and between its drain and its end, until
+//! Lifecycle hooks at work: an instance waits between its launch and its service (or its place in the warm pool), and
+//! between its drain and its end, until
 //! every hook is told to go on or its time is over (aws-semantics §9).
 //!
 //! `ABANDON` at launch terminates the instance, and another is launched; at the end both results end in termination, but
@@ -26,9 +27,11 @@ impl Group {
         }
         let Some(member) = self.member_mut(instance) else { return false };
         member.actions = actions;
-        member.lifecycle = match transition {
-            Transition::Launching => Lifecycle::PendingWait,
-            Transition::Terminating => Lifecycle::TerminatingWait,
+        member.lifecycle = match (transition, member.lifecycle.is_warmed()) {
+            (Transition::Launching, false) => Lifecycle::PendingWait,
+            (Transition::Launching, true) => Lifecycle::WarmedPendingWait,
+            (Transition::Terminating, false) => Lifecycle::TerminatingWait,
+            (Transition::Terminating, true) => Lifecycle::WarmedTerminatingWait,
         };
         self.mark_activity(instance, Status::MidLifecycleAction);
         true
@@ -42,14 +45,33 @@ impl Group {
         }
     }
 
-    /// Terminates an instance that has left its target groups, after its hooks. Those do not run for one that is gone
-    /// already, or that never came into service, or while the group is deleted by force.
+    /// Terminates an instance that has left its target groups, or takes it into the warm pool, after its hooks. Those do not
+    /// run for one that is gone already, that was never ready, or while the group is deleted by force.
     pub(super) fn terminate(&mut self, cx: &mut Context, instance: &str) {
-        let runs = cx.facts.instance(instance).is_some_and(|facts| facts.state == InstanceState::Running);
-        let served = self.member(instance).is_some_and(|member| member.in_service.is_some());
-        let waits = runs && served && !self.deleting && self.wait_for_hooks(cx, instance, Transition::Terminating);
+        let Some(member) = self.member(instance) else { return };
+        let warmed = member.lifecycle.is_warmed();
+        let was_ready = if warmed { member.prepared.is_some() } else { member.in_service.is_some() };
+        let state = cx.facts.instance(instance).map(|facts| facts.state);
+        let is_there = state == Some(InstanceState::Running) || (warmed && state == Some(InstanceState::Stopped));
+        let waits =
+            is_there && was_ready && !self.deleting && self.wait_for_hooks(cx, instance, Transition::Terminating);
         if !waits {
             self.mark_activity(instance, Status::InProgress);
+            self.leave_service(cx, instance);
+        }
+    }
+
+    /// What has passed its hooks goes for good, or into the warm pool.
+    fn leave_service(&mut self, cx: &mut Context, instance: &str) {
+        let runs = cx.facts.instance(instance).is_some_and(|facts| facts.state == InstanceState::Running);
+        let returns = self.member(instance).is_some_and(|member| member.returns);
+        // The pool may have gone meanwhile.
+        if returns && runs && !self.deleting && self.warm_pool.as_ref().is_some_and(|pool| !pool.deleting) {
+            self.return_to_pool(cx, instance);
+        } else {
+            if let Some(member) = self.member_mut(instance) {
+                member.returns = false;
+            }
             cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
         }
     }
@@ -67,8 +89,13 @@ impl Group {
         }
         match (member.lifecycle, result) {
             (Lifecycle::PendingWait, ActionResult::Continue) => self.enter_service(cx, instance),
-            (Lifecycle::PendingWait, ActionResult::Abandon) => self.abandon_launch(cx, instance, &action.token),
-            (Lifecycle::TerminatingWait, _) => self.proceed_to_terminate(cx, instance),
+            (Lifecycle::WarmedPendingWait, ActionResult::Continue) => self.settle_in_pool(cx, instance),
+            (Lifecycle::PendingWait | Lifecycle::WarmedPendingWait, ActionResult::Abandon) => {
+                self.abandon_launch(cx, instance, &action.token);
+            }
+            (Lifecycle::TerminatingWait | Lifecycle::WarmedTerminatingWait, _) => {
+                self.proceed_to_terminate(cx, instance);
+            }
             _ => {}
         }
     }
@@ -91,17 +118,20 @@ impl Group {
 
     fn proceed_to_terminate(&mut self, cx: &mut Context, instance: &str) {
         if let Some(member) = self.member_mut(instance) {
-            member.lifecycle = Lifecycle::TerminatingProceed;
+            member.lifecycle = match member.lifecycle.is_warmed() {
+                false => Lifecycle::TerminatingProceed,
+                true => Lifecycle::WarmedTerminatingProceed,
+            };
         }
         self.mark_activity(instance, Status::InProgress);
-        cx.send(Signal::TerminateInstance { instance: instance.to_owned() });
+        self.leave_service(cx, instance);
     }
 
     /// Ends an instance's wait without its hooks' word: the group is deleted by force.
     pub(super) fn drop_actions(&mut self, cx: &mut Context, instance: &str) {
         let Some(member) = self.member_mut(instance) else { return };
         member.actions.clear();
-        if member.lifecycle == Lifecycle::TerminatingWait {
+        if matches!(member.lifecycle, Lifecycle::TerminatingWait | Lifecycle::WarmedTerminatingWait) {
             self.proceed_to_terminate(cx, instance);
         }
     }

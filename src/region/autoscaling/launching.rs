@@ -26,15 +26,7 @@ pub(super) const GROUP_NAME_TAG: &str = "aws:autoscaling:groupName";
 
 impl Group {
     pub(super) fn launch(&mut self, cx: &mut Context, missing: i64) {
-        if self.deleting
-            || self.is_suspended(Process::Launch)
-            || self.failures.retry_at.is_some_and(|retry| retry > cx.now)
-        {
-            return;
-        }
-        let starting = self.launches.len() + self.members.iter().filter(|member| member.lifecycle.is_pending()).count();
-        let room = LAUNCHING_MAX.saturating_sub(starting);
-        let count = usize::try_from(missing).unwrap_or(0).min(room);
+        let count = self.launches_allowed(cx.now, missing);
         let reasons = if count > 0 { std::mem::take(&mut self.reasons) } else { Vec::new() };
         let from = self.active();
         let to = from + i64::try_from(count).unwrap_or(0);
@@ -54,24 +46,38 @@ impl Group {
                     stamp(cx.now)
                 )])),
             };
-            if !self.launch_one(cx, cause, grows) {
-                return;
+            match self.ready_in_pool() {
+                Some(instance) => self.draw_from_pool(cx, &instance, cause, grows),
+                None if self.launch_one(cx, cause, grows, false) => {}
+                None => return,
             }
         }
     }
 
-    /// Launches one instance; `false` when that failed at once.
-    fn launch_one(&mut self, cx: &mut Context, cause: String, grows: bool) -> bool {
+    /// How many of so many missing instances may be launched now.
+    pub(super) fn launches_allowed(&self, now: Timestamp, missing: i64) -> usize {
+        let waits = self.failures.retry_at.is_some_and(|retry| retry > now);
+        if self.deleting || waits || self.is_suspended(Process::Launch) {
+            return 0;
+        }
+        let starts = |member: &&Member| member.lifecycle.is_pending() || member.lifecycle == Lifecycle::WarmedPending;
+        let starting = self.launches.len() + self.members.iter().filter(starts).count();
+        usize::try_from(missing).unwrap_or(0).min(LAUNCHING_MAX.saturating_sub(starting))
+    }
+
+    /// Launches one instance, into service or into the warm pool; `false` when that failed at once.
+    pub(super) fn launch_one(&mut self, cx: &mut Context, cause: String, grows: bool, into_pool: bool) -> bool {
         let subnet = self.emptiest_subnet(cx);
         let activity = Activity {
             id: cx.ids.uuid(),
-            description: "Launching a new EC2 instance".to_owned(),
+            description: launching(into_pool).to_owned(),
             cause,
             start: cx.now,
             end: None,
             status: Status::PreInService,
             message: None,
             details: activity::details(&subnet.id, &subnet.zone),
+            of_pool: into_pool,
         };
         let id = activity.id.clone();
         self.history.add(activity);
@@ -98,7 +104,7 @@ impl Group {
                 tags,
             },
         });
-        self.launches.push(PendingLaunch { activity: id, subnet, template, purchase, grows });
+        self.launches.push(PendingLaunch { activity: id, subnet, template, purchase, grows, into_pool });
         true
     }
 
@@ -115,7 +121,7 @@ impl Group {
     fn next_purchase(&self) -> Purchase {
         let Some(mix) = self.mix_to_launch() else { return Purchase { instance_type: None, spot: false } };
         let members = self.members.iter().filter(|member| member.is_active()).map(Member::purchase);
-        let there: Vec<Purchase> = members.chain(self.launches.iter().map(|launch| launch.purchase.clone())).collect();
+        let there: Vec<Purchase> = members.chain(self.launching().map(|launch| launch.purchase.clone())).collect();
         mix.next(&there, self.wanted(), &self.failures.types)
     }
 
@@ -133,7 +139,7 @@ impl Group {
     pub(super) fn zones(&self) -> BTreeMap<String, usize> {
         let mut zones = BTreeMap::new();
         let members = self.members.iter().filter(|member| member.is_active()).map(|member| &member.zone);
-        for zone in members.chain(self.launches.iter().map(|launch| &launch.subnet.zone)) {
+        for zone in members.chain(self.launching().map(|launch| &launch.subnet.zone)) {
             *zones.entry(zone.clone()).or_insert(0) += 1;
         }
         zones
@@ -147,7 +153,7 @@ impl Group {
         let launch = self.launches.swap_remove(index);
         let facts = cx.facts.instance(instance);
         if let Some(entry) = self.history.get_mut(activity) {
-            entry.description = format!("Launching a new EC2 instance: {instance}");
+            entry.description = format!("{}: {instance}", launching(launch.into_pool));
         }
         self.members.push(Member {
             id: instance.to_owned(),
@@ -157,7 +163,7 @@ impl Group {
             spot: launch.purchase.spot,
             image: facts.as_ref().map(|facts| facts.image.clone()).unwrap_or_default(),
             template: Some(launch.template),
-            lifecycle: Lifecycle::Pending,
+            lifecycle: if launch.into_pool { Lifecycle::WarmedPending } else { Lifecycle::Pending },
             activity: Some(activity.to_owned()),
             launched: cx.now,
             in_service: None,
@@ -167,6 +173,8 @@ impl Group {
             registered: Vec::new(),
             draining: Vec::new(),
             actions: Vec::new(),
+            prepared: None,
+            returns: false,
         });
         match facts.map(|facts| facts.state) {
             Some(state) if !self.deleting => self.instance_state(cx, instance, state),
@@ -202,7 +210,7 @@ impl Group {
         self.failures.types.extend(instance_type);
         let message = format!("{message}.  Launching EC2 instance failed.");
         if let Some(entry) = self.history.get_mut(activity) {
-            entry.description = format!("Launching a new EC2 instance.  Status Reason: {message}");
+            entry.description = format!("{}.  Status Reason: {message}", launching(entry.of_pool));
         }
         self.history.finish(activity, now, Status::Failed, Some(message));
         self.back_off(now, zone);
@@ -248,4 +256,9 @@ impl Group {
         self.failures = Failures::default();
         self.look_soon(cx.now);
     }
+}
+
+/// AWS's description of such an activity.
+fn launching(into_pool: bool) -> &'static str {
+    if into_pool { "Launching a new EC2 instance into warm pool" } else { "Launching a new EC2 instance" }
 }

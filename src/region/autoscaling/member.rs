@@ -29,6 +29,15 @@ pub enum Lifecycle {
     Terminating,
     TerminatingWait,
     TerminatingProceed,
+    WarmedPending,
+    WarmedPendingWait,
+    /// It is on its way to where the pool keeps it.
+    WarmedPendingProceed,
+    WarmedStopped,
+    WarmedRunning,
+    WarmedTerminating,
+    WarmedTerminatingWait,
+    WarmedTerminatingProceed,
 }
 
 impl Lifecycle {
@@ -44,6 +53,14 @@ impl Lifecycle {
             Lifecycle::Terminating => "Terminating",
             Lifecycle::TerminatingWait => "Terminating:Wait",
             Lifecycle::TerminatingProceed => "Terminating:Proceed",
+            Lifecycle::WarmedPending => "Warmed:Pending",
+            Lifecycle::WarmedPendingWait => "Warmed:Pending:Wait",
+            Lifecycle::WarmedPendingProceed => "Warmed:Pending:Proceed",
+            Lifecycle::WarmedStopped => "Warmed:Stopped",
+            Lifecycle::WarmedRunning => "Warmed:Running",
+            Lifecycle::WarmedTerminating => "Warmed:Terminating",
+            Lifecycle::WarmedTerminatingWait => "Warmed:Terminating:Wait",
+            Lifecycle::WarmedTerminatingProceed => "Warmed:Terminating:Proceed",
         }
     }
 
@@ -52,9 +69,30 @@ impl Lifecycle {
         matches!(self, Lifecycle::Pending | Lifecycle::PendingWait)
     }
 
-    /// On the way out, for good.
+    /// On the way out: for good, or into the warm pool.
     pub fn is_terminating(self) -> bool {
-        matches!(self, Lifecycle::Terminating | Lifecycle::TerminatingWait | Lifecycle::TerminatingProceed)
+        use Lifecycle::*;
+        matches!(
+            self,
+            Terminating
+                | TerminatingWait
+                | TerminatingProceed
+                | WarmedTerminating
+                | WarmedTerminatingWait
+                | WarmedTerminatingProceed
+        )
+    }
+
+    /// Of the warm pool, not of the group's capacity.
+    pub fn is_warmed(self) -> bool {
+        use Lifecycle::*;
+        matches!(self, WarmedPending | WarmedPendingWait | WarmedPendingProceed | WarmedStopped | WarmedRunning)
+            || matches!(self, WarmedTerminating | WarmedTerminatingWait | WarmedTerminatingProceed)
+    }
+
+    /// Prepared, and waiting in the warm pool.
+    pub fn is_ready(self) -> bool {
+        matches!(self, Lifecycle::WarmedStopped | Lifecycle::WarmedRunning)
     }
 }
 
@@ -114,6 +152,10 @@ pub struct Member {
     pub draining: Vec<String>,
     /// The lifecycle actions that it waits for.
     pub actions: Vec<LifecycleAction>,
+    /// When it was last ready in the warm pool.
+    pub prepared: Option<Timestamp>,
+    /// It leaves service for the warm pool, not for good.
+    pub returns: bool,
 }
 
 impl Member {

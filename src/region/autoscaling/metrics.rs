@@ -10,8 +10,8 @@ use crate::region::signal::{Measurement, Signal, Statistics};
 /// How often the metrics are measured, in seconds: one sample for each of CloudWatch's one-minute datapoints.
 const METRICS_INTERVAL_SECONDS: i64 = 60;
 
-/// The metrics that exist without warm pools and weights. Instances count one unit of capacity each.
-pub const METRICS: [&str; 13] = [
+/// The metrics that exist. Instances count one unit of capacity each.
+pub const METRICS: [&str; 21] = [
     "GroupMinSize",
     "GroupMaxSize",
     "GroupDesiredCapacity",
@@ -25,6 +25,14 @@ pub const METRICS: [&str; 13] = [
     "GroupStandbyCapacity",
     "GroupTerminatingCapacity",
     "GroupTotalCapacity",
+    "WarmPoolMinSize",
+    "WarmPoolDesiredCapacity",
+    "WarmPoolPendingCapacity",
+    "WarmPoolTerminatingCapacity",
+    "WarmPoolWarmedCapacity",
+    "WarmPoolTotalCapacity",
+    "GroupAndWarmPoolDesiredCapacity",
+    "GroupAndWarmPoolTotalCapacity",
 ];
 
 impl Group {
@@ -40,7 +48,8 @@ impl Group {
         // Within the minute always at the same second: no minute has two samples, and none is left out.
         let due = self.metrics_due.filter(|due| cx.now.duration_since(*due).as_secs() < METRICS_INTERVAL_SECONDS);
         self.metrics_due = Some(due.unwrap_or(cx.now) + SignedDuration::from_secs(METRICS_INTERVAL_SECONDS));
-        let measurements = self.metrics.iter().map(|metric| Measurement {
+        let exists = |metric: &&String| self.warm_pool.is_some() || !metric.contains("WarmPool");
+        let measurements = self.metrics.iter().filter(exists).map(|metric| Measurement {
             namespace: "AWS/AutoScaling".to_owned(),
             metric: (*metric).to_owned(),
             dimensions: vec![("AutoScalingGroupName".to_owned(), self.name.clone())],
@@ -61,15 +70,28 @@ impl Group {
             "GroupDesiredCapacity" => self.desired() as f64,
             "GroupInServiceInstances" | "GroupInServiceCapacity" => count(|it| it == Lifecycle::InService) as f64,
             "GroupPendingInstances" | "GroupPendingCapacity" => {
-                (count(Lifecycle::is_pending) + self.launches.len()) as f64
+                (count(Lifecycle::is_pending) + self.launching().count()) as f64
             }
             "GroupStandbyInstances" | "GroupStandbyCapacity" => {
                 count(|it| matches!(it, Lifecycle::Standby | Lifecycle::EnteringStandby)) as f64
             }
             "GroupTerminatingInstances" | "GroupTerminatingCapacity" => {
-                count(|it| it.is_terminating() || it == Lifecycle::Detaching) as f64
+                count(|it| it.is_terminating() && !it.is_warmed() || it == Lifecycle::Detaching) as f64
             }
-            _ => (self.members.len() + self.launches.len()) as f64,
+            "WarmPoolMinSize" => self.warm_pool.as_ref().map_or(0, |pool| pool.min_size) as f64,
+            "WarmPoolDesiredCapacity" => self.pool_size_wanted() as f64,
+            "WarmPoolPendingCapacity" => {
+                let pending = count(|it| it.is_warmed() && !it.is_ready() && !it.is_terminating());
+                (pending + self.launches.len() - self.launching().count()) as f64
+            }
+            "WarmPoolTerminatingCapacity" => count(|it| it.is_warmed() && it.is_terminating()) as f64,
+            "WarmPoolWarmedCapacity" => count(Lifecycle::is_ready) as f64,
+            "WarmPoolTotalCapacity" => {
+                (count(Lifecycle::is_warmed) + self.launches.len() - self.launching().count()) as f64
+            }
+            "GroupAndWarmPoolDesiredCapacity" => (self.desired() + self.pool_size_wanted()) as f64,
+            "GroupAndWarmPoolTotalCapacity" => (self.members.len() + self.launches.len()) as f64,
+            _ => (count(|it| !it.is_warmed()) + self.launching().count()) as f64,
         }
     }
 }

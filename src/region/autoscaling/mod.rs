@@ -2,6 +2,7 @@
 //!
 //! `model.rs` holds the groups and hands operations to `calls/`, signals and time to [`group::Group`]. A group's
 //! behaviour is split by what it does: `launching` and `ending`, `health`, `hooks`, `scaling` (policies), `scheduling`, `refreshing`,
+//! `pooling` (the warm pool),
 //! `metrics`; what those act on has files below them (`member`, `hook`, `schedule`, `refresh`, `policy`, `proposal`).
 
 pub mod activity;
@@ -22,6 +23,7 @@ mod mixed_tests;
 pub mod model;
 mod parameters;
 pub mod policy;
+mod pooling;
 pub mod process;
 #[cfg(test)]
 mod properties;
@@ -38,6 +40,7 @@ pub mod termination;
 #[cfg(test)]
 mod tests;
 pub mod tracking;
+pub mod warm_pool;
 mod wire;
 #[cfg(test)]
 mod world_tests;

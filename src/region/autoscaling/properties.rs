@@ -25,6 +25,8 @@ enum Step {
     Alarm { outward: bool, value: f64 },
     Refresh { min_healthy: i64, max_healthy: i64 },
     CancelRefresh,
+    Pool { prepared: i64, min: i64, running: bool, reuse: bool },
+    DropPool(bool),
     Wait(i64),
 }
 
@@ -47,6 +49,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..=10_i64, 10..=11_i64)
             .prop_map(|(min, max)| Step::Refresh { min_healthy: min * 10, max_healthy: max * 10 }),
         1 => Just(Step::CancelRefresh),
+        2 => (-1..8_i64, 0..3_i64, any::<bool>(), any::<bool>())
+            .prop_map(|(prepared, min, running, reuse)| Step::Pool { prepared, min, running, reuse }),
+        1 => any::<bool>().prop_map(Step::DropPool),
         6 => (1..120_i64).prop_map(Step::Wait),
     ]
 }
@@ -125,6 +130,17 @@ fn perform(world: &mut Scripted, step: &Step) {
             world.call_with("StartInstanceRefresh", fields)
         }
         Step::CancelRefresh => world.call("CancelInstanceRefresh", &[]),
+        Step::Pool { prepared, min, running, reuse } => {
+            let (prepared, min) = (prepared.to_string(), min.to_string());
+            let state = if *running { "Running" } else { "Stopped" };
+            let sizes = [("MaxGroupPreparedCapacity", prepared.as_str()), ("MinSize", &min), ("PoolState", state)];
+            let mut fields = params(&[("AutoScalingGroupName", "web")]);
+            fields.0.extend(params(&sizes).0);
+            let policy = Value::map().with("ReuseOnScaleIn", Value::from(yes(*reuse)));
+            fields.0.push(("InstanceReusePolicy".to_owned(), policy));
+            world.call_with("PutWarmPool", fields)
+        }
+        Step::DropPool(force) => world.call("DeleteWarmPool", &[("ForceDelete", yes(*force))]),
         Step::Wait(seconds) => return world.run(*seconds),
     };
     if let Err(error) = answer {
@@ -177,7 +193,8 @@ proptest! {
         world.facts.refuses = None;
         world.call("ResumeProcesses", &[]).unwrap();
         // Protected instances stay for good, so the protection goes.
-        let ids: Vec<Value> = world.group().members.iter().map(|member| Value::from(member.id.as_str())).collect();
+        let members = world.group().members.iter().filter(|member| !member.lifecycle.is_warmed());
+        let ids: Vec<Value> = members.map(|member| Value::from(member.id.as_str())).collect();
         let mut fields = params(&[("AutoScalingGroupName", "web"), ("ProtectedFromScaleIn", "false")]);
         fields.0.push(("InstanceIds".to_owned(), Value::List(ids)));
         world.call_with("SetInstanceProtection", fields).unwrap();
@@ -185,8 +202,9 @@ proptest! {
 
         let group = world.group();
         prop_assert_eq!(i64::try_from(world.in_service().len()).unwrap(), group.desired());
-        let resting = |lifecycle| matches!(lifecycle, Lifecycle::InService | Lifecycle::Standby);
-        prop_assert!(group.members.iter().all(|member| resting(member.lifecycle)), "{:?}", group.members);
+        let rests = |it: Lifecycle| matches!(it, Lifecycle::InService | Lifecycle::Standby) || it.is_ready();
+        prop_assert!(group.members.iter().all(|member| rests(member.lifecycle)), "{:?}", group.members);
+        prop_assert_eq!(i64::try_from(group.pooled().count()).unwrap(), group.pool_size_wanted());
         prop_assert!(world.in_service().iter().all(|member| member.sickness.is_none()));
         prop_assert!(group.active_refresh().is_none(), "{:?}", group.refreshes);
         prop_assert_eq!(lost(&world), Vec::<String>::new());

@@ -236,8 +236,10 @@ impl Group {
         let mut candidates: Vec<&Member> = self.members.iter().filter(may_end).collect();
         candidates.sort_by_key(|member| (member.sickness.is_none(), member.launched));
         let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
-        let moves = |member: &Member| member.lifecycle.is_pending() || member.lifecycle.is_terminating();
-        let moving = !self.launches.is_empty() || self.members.iter().any(moves);
+        let moves = |member: &Member| {
+            member.lifecycle.is_pending() || (member.lifecycle.is_terminating() && !member.lifecycle.is_warmed())
+        };
+        let moving = self.launching().next().is_some() || self.members.iter().any(moves);
         View {
             candidates: candidates.into_iter().map(|member| member.id.clone()).collect(),
             ready: i64::try_from(ready).unwrap_or(i64::MAX),

@@ -228,7 +228,7 @@ impl Group {
     /// Some instance is missing, starting or not warm yet.
     fn is_warming(&self, now: Timestamp, warmup: i64) -> bool {
         self.active() < self.desired()
-            || !self.launches.is_empty()
+            || self.launching().next().is_some()
             || self.members.iter().any(|member| member.is_active() && !member.is_warm(now, warmup))
     }
 

@@ -45,6 +45,7 @@ impl Group {
                 status: Status::Failed,
                 message: Some(message),
                 details: "{}".to_owned(),
+                of_pool: false,
             });
         }
         self.settings.min = min;

@@ -33,6 +33,7 @@ pub const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000
 enum Event {
     Running(String),
     Gone(String),
+    Stopped(String),
     Healthy(String, String),
     Drained(String, String),
 }
@@ -203,6 +204,7 @@ impl Scripted {
         match event {
             Event::Running(instance) => self.state(&instance, InstanceState::Pending, InstanceState::Running),
             Event::Gone(instance) => self.state(&instance, InstanceState::ShuttingDown, InstanceState::Terminated),
+            Event::Stopped(instance) => self.state(&instance, InstanceState::Stopping, InstanceState::Stopped),
             Event::Healthy(target_group, instance) => self.target(target_group, instance, "initial", Some("healthy")),
             Event::Drained(target_group, instance) => self.target(target_group, instance, "draining", None),
         }
@@ -274,6 +276,14 @@ impl Scripted {
                     queue.push_back(self.launch(group.clone(), activity.clone(), launch));
                 }
                 Signal::TerminateInstance { instance } => self.terminate(&instance.clone()),
+                Signal::StopInstance { instance } => {
+                    self.after(END_SECONDS, Event::Stopped(instance.clone()));
+                    self.state(instance, InstanceState::Running, InstanceState::Stopping);
+                }
+                Signal::StartInstance { instance } => {
+                    self.after(BOOT_SECONDS, Event::Running(instance.clone()));
+                    self.state(instance, InstanceState::Stopped, InstanceState::Pending);
+                }
                 Signal::RegisterTargets { target_group, instances } => {
                     for instance in instances {
                         let state = if self.facts.broken { "unhealthy" } else { "initial" };

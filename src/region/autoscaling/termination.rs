@@ -135,6 +135,8 @@ mod tests {
             registered: Vec::new(),
             draining: Vec::new(),
             actions: Vec::new(),
+            prepared: None,
+            returns: false,
         }
     }
 

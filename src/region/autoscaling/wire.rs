@@ -8,6 +8,7 @@ use super::member::{Member, Template};
 use super::policy::{Kind, Policy};
 use super::refresh::{Preferences, Refresh, Spared};
 use super::schedule::ScheduledAction;
+use super::warm_pool::WarmPool;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -86,7 +87,9 @@ pub fn group(group: &Group) -> Value {
         .with("TargetGroupARNs", texts(settings.target_groups.iter().map(String::as_str)))
         .with("HealthCheckType", Value::from(settings.health_check_type.as_str()))
         .with("HealthCheckGracePeriod", Value::from(settings.grace_seconds))
-        .with("Instances", Value::list(group.members.iter().map(instance)))
+        .with("Instances", Value::list(group.members.iter().filter(|it| !it.lifecycle.is_warmed()).map(instance)))
+        .with("WarmPoolConfiguration", group.warm_pool.as_ref().map(WarmPool::value))
+        .with("WarmPoolSize", group.warm_pool.as_ref().map(|_| Value::from(group.pool_size())))
         .with("CreatedTime", Value::from(group.created))
         .with("SuspendedProcesses", Value::list(suspended))
         .with("VPCZoneIdentifier", Value::from(subnets.join(",")))
@@ -105,7 +108,7 @@ pub fn traffic_source(arn: &str) -> Value {
     Value::map().with("Identifier", Value::from(arn)).with("Type", Value::from("elbv2"))
 }
 
-fn instance(member: &Member) -> Value {
+pub fn instance(member: &Member) -> Value {
     Value::map()
         .with("InstanceId", Value::from(member.id.as_str()))
         .with("InstanceType", Value::from(member.instance_type.as_str()))

@@ -108,6 +108,8 @@ impl Ec2 {
                 let reason = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
                 instances::terminate(self, cx, instance, reason);
             }
+            Signal::StopInstance { instance } => instances::stop(self, cx, instance),
+            Signal::StartInstance { instance } => instances::start(self, cx, instance),
             Signal::TagInstance { instance, tags: changes } => {
                 let Some(tags) = self.tags_mut(instance) else { return };
                 for (key, value) in changes {

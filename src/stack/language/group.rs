@@ -36,6 +36,12 @@ pub static AUTOSCALING: Object = Object {
             Optional,
             "Several instance types, on demand and spot, instead of `instance_type`.",
         ),
+        key(
+            "warm_pool",
+            Kind::Object(&WARM_POOL),
+            Optional,
+            "Instances that are prepared and wait, so that the group grows by a start instead of a boot.",
+        ),
         key("policies", Kind::List(&Kind::Tagged(&POLICY)), Optional, "What changes the capacity."),
         key(
             "schedule",
@@ -79,6 +85,22 @@ pub static AUTOSCALING: Object = Object {
             "Whether new instances stay when the group shrinks. Rollouts and unhealthiness replace them nevertheless.",
         ),
         key("rollout", Kind::Object(&ROLLOUT), Optional, "How instances are replaced when they change."),
+    ],
+};
+
+pub static WARM_POOL: Object = Object {
+    name: "warm pool",
+    about: "Prepared instances beside a group. User data runs before one waits; what waits stopped costs its volume alone.",
+    keys: &[
+        key("min", CAPACITY, Default("0"), "So many wait even where the group is as large as it gets."),
+        key(
+            "prepared",
+            CAPACITY,
+            Optional,
+            "Instances of the group and the pool together; the pool has what the group is short of. [default: the group's max]",
+        ),
+        key("state", Kind::Choice(&["stopped", "running"]), Default("stopped"), "How prepared instances wait."),
+        key("reuse", Kind::Flag, Default("false"), "Whether instances return to the pool when the group shrinks."),
     ],
 };
 

@@ -10,7 +10,7 @@ use super::super::policy::Kind;
 use super::super::process::Process;
 use super::super::settings::{self, Settings};
 use super::super::wire;
-use super::{hooks, tags};
+use super::{hooks, tags, warm_pools};
 use crate::region::context::Context;
 use crate::region::signal::Signal;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -73,6 +73,9 @@ pub fn update(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
         return Err(ApiError::new("ValidationError", message));
     }
     let new = group.settings.change(cx, params)?;
+    if new.mix.is_some() && group.warm_pool.is_some() {
+        return Err(invalid(warm_pools::NO_MIX));
+    }
     let desired = match capacity(params, "DesiredCapacity")? {
         Some(desired) => {
             check_desired(desired, &new)?;
@@ -100,6 +103,10 @@ pub fn delete(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
         return Ok(Value::map());
     }
     if !force {
+        if group.warm_pool.is_some() {
+            let message = "You cannot delete an AutoScalingGroup that has a warm pool. Delete the warm pool first.";
+            return Err(ApiError::new("ResourceInUse", message));
+        }
         if group.active() > 0 || !group.members.is_empty() && group.history.in_progress().is_none() {
             let message = "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.";
             return Err(ApiError::new("ResourceInUse", message));
@@ -120,6 +127,7 @@ pub fn delete(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
     group.policies.clear();
     group.schedule.clear();
     group.metrics.clear();
+    group.warm_pool = None;
     group.settings.min = 0;
     group.set_desired(cx.now, 0, "a user request force deleted AutoScalingGroup");
     group.deleting = true;

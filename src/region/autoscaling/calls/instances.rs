@@ -34,6 +34,15 @@ fn not_found(instance: &str) -> ApiError {
     invalid(format!("Instance Id not found - No managed instance found for instance ID: {instance}"))
 }
 
+/// "This operation cannot be called on instances in a warm pool" (EC2 Auto Scaling API reference).
+fn refuse_pooled(member: &Member) -> Result<(), ApiError> {
+    if member.lifecycle.is_warmed() {
+        let message = format!("The instance {} is in a warm pool ({}).", member.id, member.lifecycle.name());
+        return Err(invalid(message));
+    }
+    Ok(())
+}
+
 /// The group of an instance, which must not be on its way out.
 fn group_of<'a>(service: &'a mut Autoscaling, instance: &str) -> Result<&'a mut Group, ApiError> {
     let name = service.group_of(instance).ok_or_else(|| not_found(instance))?;
@@ -57,6 +66,7 @@ pub fn terminate(service: &mut Autoscaling, cx: &mut Context, params: &Params) -
     let decrements = params.bool("ShouldDecrementDesiredCapacity")?.unwrap_or(false);
     let group = group_of(service, instance)?;
     let member = group.member(instance).ok_or_else(|| not_found(instance))?;
+    refuse_pooled(member)?;
     if member.lifecycle.is_terminating() || member.lifecycle == Lifecycle::Detaching {
         let message =
             format!("The instance {instance} is not in InService, Pending or Standby: {}", member.lifecycle.name());
@@ -98,6 +108,7 @@ pub fn set_protection(service: &mut Autoscaling, cx: &mut Context, params: &Para
     let group = service.group_mut(params.required("AutoScalingGroupName")?)?;
     let protect = params.bool("ProtectedFromScaleIn")?.ok_or_else(|| ApiError::missing("ProtectedFromScaleIn"))?;
     let ids = named(group, params, 50)?;
+    ids.iter().filter_map(|id| group.member(id)).try_for_each(refuse_pooled)?;
     for member in group.members.iter_mut().filter(|member| ids.contains(&member.id)) {
         member.protected = protect;
     }
@@ -186,6 +197,8 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             registered: Vec::new(),
             draining: Vec::new(),
             actions: Vec::new(),
+            prepared: None,
+            returns: false,
         });
         group.enter_service(cx, &id);
     }
@@ -204,6 +217,7 @@ fn begin(group: &mut Group, cx: &mut Context, description: String, cause: String
         status: Status::InProgress,
         message: None,
         details: activity::details(subnet, zone),
+        of_pool: false,
     });
     id
 }

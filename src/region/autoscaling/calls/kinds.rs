@@ -38,9 +38,8 @@ pub fn call(service: &Autoscaling, operation: &str, params: &Params) -> Answer {
             .with("MaxNumberOfLaunchConfigurations", Value::from(LAUNCH_CONFIGURATIONS_MAX))
             .with("NumberOfAutoScalingGroups", Value::from(i64::try_from(service.groups.len()).unwrap_or(i64::MAX)))
             .with("NumberOfLaunchConfigurations", Value::from(0_i64)),
-        // Notifications, classic load balancers, warm pools and launch configurations cannot be made here.
+        // Notifications, classic load balancers and launch configurations cannot be made here.
         "DescribeLoadBalancers" => return none_of(service, params, "LoadBalancers"),
-        "DescribeWarmPool" => return none_of(service, params, "Instances"),
         "DescribeNotificationConfigurations" => Value::map().with("NotificationConfigurations", Value::list([])),
         "DescribeLaunchConfigurations" => Value::map().with("LaunchConfigurations", Value::list([])),
         _ => return Err(ApiError::unknown_operation(operation)),

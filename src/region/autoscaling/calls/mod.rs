@@ -11,6 +11,7 @@ mod policies;
 mod refreshes;
 mod schedules;
 mod tags;
+mod warm_pools;
 
 use super::model::Autoscaling;
 use crate::region::wire::operation;
@@ -110,7 +111,10 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("DescribeMetricCollectionTypes", "", |service, _, params| kinds::call(service, "DescribeMetricCollectionTypes", params)),
     Operation::new("DescribeAccountLimits", "", |service, _, params| kinds::call(service, "DescribeAccountLimits", params)),
     Operation::new("DescribeLoadBalancers", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeLoadBalancers", params)).differs("There are no classic load balancers."),
-    Operation::new("DescribeWarmPool", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeWarmPool", params)).differs("There are none."),
+    Operation::new("PutWarmPool", "AutoScalingGroupName MaxGroupPreparedCapacity MinSize PoolState=Stopped|Running InstanceReusePolicy{ReuseOnScaleIn}", warm_pools::put)
+        .differs("No hibernation. Another PoolState holds for what enters the pool from then on. A started instance's user data runs again."),
+    Operation::new("DeleteWarmPool", "AutoScalingGroupName ForceDelete", warm_pools::delete),
+    Operation::new("DescribeWarmPool", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| warm_pools::describe(service, params)),
     Operation::new("DescribeNotificationConfigurations", "AutoScalingGroupNames[] MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeNotificationConfigurations", params)).differs("There are none."),
     Operation::new("DescribeLaunchConfigurations", "LaunchConfigurationNames[] MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeLaunchConfigurations", params)).differs("There are none."),
 ];

@@ -50,6 +50,7 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
     }
     let template = wanted.as_ref().unwrap_or(&group.settings.template);
     let old = outdated(group, cx, template, mix.as_ref(), preferences.skip_matching);
+    let renews_pool = !preferences.skip_matching;
     let id = cx.ids.uuid();
     if group.refreshes.len() == REFRESHES_MAX {
         group.refreshes.remove(0);
@@ -72,6 +73,9 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
         bakes_until: None,
         rollback: None,
     });
+    if renews_pool {
+        group.renew_pool(cx, |_| true);
+    }
     group.look_at(cx.now);
     Ok(Value::map().with("InstanceRefreshId", Value::from(id)))
 }

@@ -9,3 +9,4 @@ mod policies;
 mod refresh;
 mod speed;
 mod suspend;
+mod warm_pool;
