@@ -63,6 +63,10 @@
 //! - Charts use plotters' drawing backends only; its chart builder can neither truncate labels nor leave gaps.
 //! - The region's state is an append-only journal of our own, not an embedded database: a transaction that survives `kill -9` forces
 //!   a write to the disk, which no call should wait for, and what is kept is one list that is read once.
+//! - Instances end with their region, and the next one adopts none. Whoever would serve them meanwhile (load balancer, metadata
+//!   service, health checks) is that process, and what outlives it is an orphan until somebody starts another, which may be never.
+//!   So each first process ends when its pipe to the region closes (`region::ec2::processes::init`); a region that comes back finds
+//!   what AWS has after a host failure: stopped instances, and groups that replace theirs.
 //! - There is no separate collector: the shells that measure (proxy, processes) send measurements as signals.
 
 pub mod aws;

@@ -4,8 +4,8 @@
 //! `scenario.rs` (read by `language/`) says what to send, `arrivals.rs` when, `plan.rs` and `request.rs` make it ready.
 //! `worker.rs` carries it with `client.rs` (a connection) and `pool.rs` (the connections of an open load) and counts into
 //! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
-//! `spread.rs` for times. `threshold.rs` and
-//! `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
+//! `spread.rs` for times. `telling.rs` tells
+//! whoever watches what is demanded. `threshold.rs` and `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
 //! meanwhile. `metrics.rs` says what
 //! CloudWatch should show of a run and `cloudwatch.rs` waits for it. What is kept, and where, is `crate::result`.
 
@@ -29,6 +29,7 @@ pub mod run;
 pub mod scenario;
 pub mod setup;
 pub mod spread;
+pub mod telling;
 pub mod threshold;
 pub mod timeline;
 pub mod url;

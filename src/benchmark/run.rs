@@ -1,5 +1,6 @@
 //! One benchmark of a stack that is up, from the proof of its setup to the result: prove, load, wait for CloudWatch, judge.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -10,9 +11,10 @@ use super::load::{self, Measured, Target};
 use super::metrics::{MetricsTarget, load_bands};
 use super::scenario::{Scenario, default_path};
 use super::watch::{self, Looks};
-use super::{judge, setup};
+use super::{judge, setup, telling};
 use crate::catalog::prices;
 use crate::chaos::strike;
+use crate::clock;
 use crate::document::suggest;
 use crate::engine::Engine;
 use crate::problem::{Problem, Problems};
@@ -40,6 +42,8 @@ pub struct Bench<'a> {
     pub scenario: &'a Scenario,
     pub metrics_timeout: Duration,
     pub workers: usize,
+    /// Where whoever watches is told of the load; see [`crate::result::live`].
+    pub base: &'a Path,
     /// What the run can be repeated with.
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
@@ -64,8 +68,12 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let every = watch::every(bench.engine.clients().provider == Provider::Local);
     let looking = watch::watch(bench.engine, bench.status, every, &over);
     let loading = async {
+        let mut told = telling::load(bench.scenario, clock::now());
+        told.tell(bench.base, &bench.engine.stack.name);
         let measured = load::load(bench.scenario, &targets, bench.workers, bench.sink, bench.cancel).await;
         over.cancel();
+        told.ended = Some(clock::now());
+        told.tell(bench.base, &bench.engine.stack.name);
         measured
     };
     let breaking = chaos::during(bench.engine, &bench.scenario.chaos, bench.sink, &over);
@@ -240,6 +248,7 @@ mod tests {
             health: health.into(),
             reason: None,
             address: None,
+            processor: None,
         }
     }
 

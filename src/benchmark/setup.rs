@@ -40,6 +40,7 @@ fn clusters(status: &Status) -> Vec<ClusterSetup> {
         name: cluster.name.clone(),
         instance_type: cluster.instance_type.clone(),
         kind: cluster.kind,
+        modelled: cluster.instances.iter().any(|instance| instance.processor.is_some()),
         targets: targets(&cluster.instances),
     });
     clusters.collect()

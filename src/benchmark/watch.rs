@@ -200,6 +200,7 @@ pub(super) mod tests {
             health: (*health).into(),
             reason: None,
             address: None,
+            processor: None,
         };
         let cluster = ClusterStatus {
             name: "web".into(),

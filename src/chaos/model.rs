@@ -127,6 +127,7 @@ mod tests {
             health: (*health).into(),
             reason: None,
             address: None,
+            processor: None,
         };
         let cluster = |name: &str, instances: &[(&str, &str, &str)]| ClusterStatus {
             name: name.into(),

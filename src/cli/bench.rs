@@ -138,6 +138,7 @@ impl Job<'_> {
             scenario: self.scenario,
             metrics_timeout: args.metrics_timeout.unwrap_or_else(|| benchmark::metrics_timeout(provider)),
             workers: args.workers.unwrap_or_else(load::workers_default),
+            base: Path::new(""),
             commands: self.commands,
             sink: self.sink,
             cancel: self.cancel,

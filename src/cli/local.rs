@@ -13,13 +13,13 @@ use crate::clock::speed::SPEED_MAX;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::region::certificates::{self, Authority};
-use crate::region::daemon::Stopped;
+use crate::region::daemon::{CoreShareStatus, Stopped};
 use crate::region::ec2::processes::limits::{self, Limits};
 use crate::region::ec2::processes::{self, console};
 use crate::region::faults::language;
 use crate::region::log::Log;
 use crate::region::{daemon, serve};
-use crate::stack::local::{Local, Profile};
+use crate::stack::local::{CoreShare, Local, Profile};
 use crate::ui::printable::Stream;
 
 /// How often `logs --follow` looks for more.
@@ -120,6 +120,9 @@ struct LocalArgs {
     /// From an instance's launch until its user data begins, e.g. 40s [default: that of --delays]
     #[arg(long, value_parser = cloud::duration, value_name = "TIME")]
     boot: Option<Duration>,
+    /// What a virtual CPU has of one of this machine's cores, e.g. 5%: instances then differ as their types do [default: all of it]
+    #[arg(long, value_parser = CoreShare::parse, value_name = "SHARE")]
+    core_share: Option<CoreShare>,
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
@@ -129,9 +132,9 @@ fn profile(name: &str) -> Result<Profile, String> {
 impl LocalArgs {
     /// `None` where nothing is said.
     fn given(&self) -> Option<Local> {
-        let Self { speed, delays, boot } = *self;
-        let said = speed.is_some() || delays.is_some() || boot.is_some();
-        said.then(|| Local { speed: speed.unwrap_or(1), delays: delays.unwrap_or_default(), boot })
+        let Self { speed, delays, boot, core_share } = *self;
+        let said = speed.is_some() || delays.is_some() || boot.is_some() || core_share.is_some();
+        said.then(|| Local { speed: speed.unwrap_or(1), delays: delays.unwrap_or_default(), boot, core_share })
     }
 }
 
@@ -194,6 +197,15 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                     let boot = boot.map_or_else(String::new, |seconds| format!("; an instance boots for {seconds} s"));
                     let delays = status.delays.name();
                     session.printer.result(&format!("Its delays are those of the profile `{delays}`{boot}."));
+                }
+                if let Some(CoreShareStatus { share, by, .. }) = &status.core_share {
+                    let how = match by.as_str() {
+                        "cgroup" => "by the kernel (cgroup v2, cpu.max)",
+                        _ => "by stopping and continuing its processes in short slices",
+                    };
+                    session
+                        .printer
+                        .result(&format!("A virtual CPU is {share} of a core; an instance is held to its own {how}."));
                 }
                 if let Some(reason) = &status.open_to_all {
                     session.printer.result(&cloud::open_to_all(reason));

@@ -158,9 +158,15 @@ fn text(status: &Status, now: Timestamp, width: u16) -> String {
     let instances: Vec<_> = instances.collect();
     let mut text = format!("{head}\n\n");
     text += &table(&["cluster", "kind", "type", "range", "desired", "healthy"], &[4, 5], clusters, width);
+    let mut all = status.clusters.iter().flat_map(|cluster| &cluster.instances);
+    let modelled = all.any(|instance| instance.processor.is_some());
     if !instances.is_empty() {
         text += "\n\n";
         text += &table(&["instance", "cluster", "zone", "address", "state", "health"], &[], instances, width);
+    }
+    if modelled {
+        text +=
+            "\n\nProcessors are modelled: CPUUtilization is what the application's model says, and nothing is burnt.";
     }
     text
 }

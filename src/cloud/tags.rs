@@ -17,6 +17,9 @@ pub const BOUNDS: &str = "cloudscale:bounds";
 pub const ADOPTED: &str = "adopted";
 /// The launch template version that the spec belongs to.
 pub const VERSION: &str = "cloudscale:version";
+/// Of the embedded region, on its instances: how their processor is known, and what was done to them on purpose.
+pub const PROCESSOR: &str = "aws:cloudscale:processor";
+pub const DISTURBED: &str = "aws:cloudscale:disturbed";
 
 pub type Tags = BTreeMap<String, String>;
 

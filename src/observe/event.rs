@@ -21,9 +21,13 @@ pub enum Kind {
     Failed,
     Unhealthy,
     Healthy,
+    /// Somebody broke something on purpose, and the instance goes on.
+    Disturbed,
     Alarm,
     /// An alarm is over.
     Recovered,
+    /// A phase of the load begins, or the load is over.
+    Phase,
     /// An alarm has enough data, or has no longer: told with `-v`.
     Settled,
     Refresh,
@@ -37,18 +41,19 @@ impl Kind {
             Kind::ScaleIn => '▼',
             Kind::Launched => '+',
             Kind::Replaced => '↻',
-            Kind::Ended => '✕',
+            Kind::Ended | Kind::Disturbed => '✕',
             Kind::Failed | Kind::Unhealthy => '!',
             Kind::Healthy => '✓',
             Kind::Alarm => '◆',
             Kind::Recovered | Kind::Settled => '◇',
             Kind::Refresh => '⚑',
+            Kind::Phase => '●',
         }
     }
 
     /// Something that a user would rather not have.
     pub fn is_bad(self) -> bool {
-        matches!(self, Kind::Ended | Kind::Failed | Kind::Unhealthy)
+        matches!(self, Kind::Ended | Kind::Failed | Kind::Unhealthy | Kind::Disturbed)
     }
 
     /// Told only to who asks for more.
@@ -67,6 +72,7 @@ pub struct Event {
     /// When what it began was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
+    /// Empty of what is no cluster's: the load.
     pub cluster: String,
     pub kind: Kind,
     /// The cause and what came of it: `alarm high: 71, 76, 80 > 50 → 4 to 6; in service after 65 s`.

@@ -4,6 +4,7 @@
 //! costs its part of the view and a sentence about it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_autoscaling::types::InstanceRefresh;
@@ -24,6 +25,7 @@ use crate::cloud::tags;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::resources::{instances, targets};
+use crate::result::live::Load;
 use crate::stack::model::Provider;
 use crate::stack::names;
 
@@ -103,8 +105,10 @@ impl Looker {
         let metrics = self.metrics(&clients, &status, &api, at, &mut missing).await;
         let alarms = alarms.iter().filter_map(|(owner, alarm)| read_alarm(owner, alarm)).collect();
         missing.dedup();
+        let load = Load::told(Path::new(""), &status.stack);
         Ok(Observation {
             at,
+            load,
             status,
             lifecycles,
             instances,
@@ -214,6 +218,7 @@ fn read_instance(instance: &Ec2Instance) -> Option<Instance> {
         launched: instance.launch_time().and_then(timestamp),
         transition: instance.state_transition_reason().filter(|text| !text.is_empty()).map(str::to_owned),
         of_group: !address.is_only(targets::INSTANCES),
+        disturbed: tags.get(tags::DISTURBED).cloned(),
     })
 }
 

@@ -17,6 +17,7 @@ use super::series::{Point, Series};
 use super::timeline::Timeline;
 use crate::cloud::state::{InstanceState, Lifecycle, TargetState};
 use crate::resource::status::{ClusterKind, ClusterStatus, InstanceStatus};
+use crate::result::live::{Load, Phase};
 
 /// A figure that is older says nothing about now: load balancers publish within three minutes, EC2 every five.
 const AGE_MAX: i64 = 10 * 60;
@@ -53,8 +54,21 @@ pub struct View {
     pub events: Vec<Event>,
     /// 5XX a minute that the load balancer itself answered.
     pub load_balancer_errors: Vec<Point>,
+    /// The load that is sent, where its generator tells of it.
+    pub load: Option<LoadView>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
+}
+
+/// What is demanded, by the load generator's own word.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadView {
+    /// `None` once it is over.
+    pub phase: Option<String>,
+    /// Requests a second of each target, by the minute.
+    pub demand: Vec<Point>,
+    /// What the slower answers are to stay below, in milliseconds.
+    pub objective_ms: Option<f64>,
 }
 
 /// A cluster, now and before.
@@ -191,6 +205,7 @@ impl Model {
             alarms: alarms.collect(),
             events: events.cloned().collect(),
             load_balancer_errors: self.load_balancer_errors.points().to_vec(),
+            load: seen.load.as_ref().and_then(|load| load_view(load, seen.at, oldest)),
             missing: seen.missing.clone(),
         })
     }
@@ -218,6 +233,24 @@ impl Model {
             instances: cluster.instances.iter().map(|one| instance(one, seen)).collect(),
         }
     }
+}
+
+/// As far back as a view looks, and no further than now.
+fn load_view(load: &Load, now: Timestamp, oldest: Timestamp) -> Option<LoadView> {
+    let over = load.over();
+    if load.started > now || over.is_some_and(|over| over < oldest) {
+        return None;
+    }
+    let begun = |phase: &&Phase| load.at(phase.from).is_some_and(|from| from <= now);
+    let lasts = |phase: &&Phase| phase.until.and_then(|until| load.at(until)).is_none_or(|until| until > now);
+    let phase = load.phases.iter().filter(begun).filter(lasts).next_back();
+    let point = |(seconds, rate): &(f64, f64)| Some(Point(load.at(*seconds)?.as_second(), *rate));
+    let seen = |Point(at, _): &Point| *at >= oldest.as_second() && *at <= over.unwrap_or(now).min(now).as_second();
+    Some(LoadView {
+        phase: phase.filter(|_| over.is_none_or(|over| over > now)).map(|phase| phase.name.clone()),
+        demand: load.phases.iter().flat_map(|phase| &phase.demand).filter_map(point).filter(seen).collect(),
+        objective_ms: load.objective_ms,
+    })
 }
 
 fn instance(instance: &InstanceStatus, seen: &Observation) -> InstanceView {

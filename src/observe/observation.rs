@@ -8,6 +8,7 @@ use super::series::Point;
 use crate::cloud::activities::Activity;
 use crate::cloud::state::{AlarmState, InstanceState, Lifecycle, RefreshStatus};
 use crate::resource::status::Status;
+use crate::result::live::Load;
 
 /// One look.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Observation {
     pub alarm_changes: Vec<AlarmChange>,
     /// `None` where this look did not ask: metrics change once a minute.
     pub metrics: Option<Metrics>,
+    /// The load that is sent, as its generator tells it in this folder; `None` where nobody did.
+    pub load: Option<Load>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
 }
@@ -42,6 +45,8 @@ pub struct Instance {
     pub transition: Option<String>,
     /// Whether an Auto Scaling group launched it: then the group tells of it.
     pub of_group: bool,
+    /// What was done to its processes on purpose, as the embedded region tells it: `hang 2026-11-28T10:00:00Z 600`.
+    pub disturbed: Option<String>,
 }
 
 /// An instance refresh.

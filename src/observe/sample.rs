@@ -160,6 +160,7 @@ pub fn view() -> View {
             event("5", 1, "web", Kind::ScaleOut, "alarm high: 71, 76, 80 > 50 → 4 to 6"),
         ],
         load_balancer_errors: Vec::new(),
+        load: None,
         missing: Vec::new(),
     }
 }

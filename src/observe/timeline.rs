@@ -17,6 +17,8 @@ use crate::resource::status::ClusterKind;
 
 /// The oldest are forgotten first.
 const EVENTS_MAX: usize = 500;
+/// The load is no cluster's.
+const LOAD: &str = "";
 /// Changes of one alarm that are kept to explain what it called for.
 const TURNS_MAX: usize = 100;
 
@@ -41,6 +43,8 @@ impl Timeline {
         found.extend(scaling::events(&seen.activities, &self.turns, &seen.alarms));
         found.extend(seen.refreshes.iter().map(refresh));
         found.extend(self.fixed(seen));
+        found.extend(seen.instances.iter().filter_map(disturbed));
+        found.extend(phases(seen));
         found.extend(self.healths(seen));
         self.looked = true;
         // Activities have whole seconds; an alarm comes before what it called for.
@@ -201,6 +205,46 @@ impl Timeline {
     }
 }
 
+/// The phases of the load that have begun, and its end.
+fn phases(seen: &Observation) -> Vec<Event> {
+    let Some(load) = &seen.load else { return Vec::new() };
+    let begun = load.phases.iter().filter_map(|phase| {
+        let at = load.at(phase.from)?;
+        let is_cut = load.ended.is_some_and(|ended| at >= ended);
+        if at > seen.at || is_cut {
+            return None;
+        }
+        let rates = phase.demand.first().zip(phase.demand.last());
+        let demand = rates.map(|((_, first), (_, last))| match (alarm::short(*first), alarm::short(*last)) {
+            (first, last) if first == last => format!(": {first}/s"),
+            (first, last) => format!(": {first} to {last}/s"),
+        });
+        let text = format!("{} begins{}", phase.name, demand.unwrap_or_default());
+        Some(Event::new(format!("load {} {}", load.started, phase.from), at, LOAD, Kind::Phase, text))
+    });
+    let over = load.over().filter(|over| *over <= seen.at);
+    let over =
+        over.map(|at| Event::new(format!("load {} over", load.started), at, LOAD, Kind::Phase, "the load is over"));
+    begun.chain(over).collect()
+}
+
+/// What chaos did to an instance that goes on; that it ended one, others tell.
+fn disturbed(instance: &Instance) -> Option<Event> {
+    let mut words = instance.disturbed.as_deref()?.split(' ');
+    let (kind, at, lasts) =
+        (words.next()?, words.next()?.parse::<Timestamp>().ok()?, words.next()?.parse::<i64>().ok()?);
+    let lasts = seconds(Timestamp::UNIX_EPOCH, Timestamp::from_second(lasts).ok()?);
+    let what = match kind {
+        "hang" => format!("hangs for {lasts}"),
+        "slow" => format!("runs for a tenth of the time, for {lasts}"),
+        "unhealthy" => "has lost its application".to_owned(),
+        other => format!("is disturbed ({other})"),
+    };
+    let text = format!("{} {what}: chaos", short(&instance.id));
+    let event = Event::new(format!("{} {kind} {at}", instance.id), at, &instance.cluster, Kind::Disturbed, text);
+    Some(Event { instances: vec![instance.id.clone()], ..event })
+}
+
 fn prose(turn: &Turn) -> String {
     format!("{} → {}: {}", turn.from, turn.to, turn.reason)
 }
@@ -223,4 +267,98 @@ fn refresh(refresh: &Refresh) -> Event {
     };
     let event = Event::new(&*refresh.id, refresh.started, &refresh.cluster, Kind::Refresh, text);
     Event { ended: refresh.ended, refresh: Some(refresh.id.clone()), prose: refresh.reason.clone(), ..event }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::sample;
+    use super::*;
+    use crate::resource::status::Status;
+    use crate::result::live::{Load, Phase};
+
+    fn at(minutes: i64) -> Timestamp {
+        sample::now() + jiff::SignedDuration::from_mins(minutes)
+    }
+
+    fn observation(minutes: i64) -> Observation {
+        let status = Status {
+            stack: "shop".into(),
+            provider: "local".into(),
+            url: None,
+            load_balancer: None,
+            stopped: false,
+            down_after: None,
+            clusters: Vec::new(),
+        };
+        Observation {
+            at: at(minutes),
+            status,
+            lifecycles: BTreeMap::new(),
+            instances: Vec::new(),
+            activities: Vec::new(),
+            refreshes: Vec::new(),
+            alarms: Vec::new(),
+            alarm_changes: Vec::new(),
+            metrics: None,
+            load: None,
+            missing: Vec::new(),
+        }
+    }
+
+    fn texts(events: &[Event]) -> Vec<&str> {
+        events.iter().map(|event| event.text.as_str()).collect()
+    }
+
+    #[test]
+    fn phases_of_the_load_are_told_as_they_begin_and_its_end_once() {
+        let phase = |name: &str, from: f64, until: f64, demand: &[(f64, f64)]| Phase {
+            name: name.to_owned(),
+            from,
+            until: Some(until),
+            demand: demand.to_vec(),
+        };
+        let phases = vec![
+            phase("calm", 0.0, 120.0, &[(0.0, 10.0), (60.0, 10.0)]),
+            phase("rise", 120.0, 240.0, &[(120.0, 15.0), (180.0, 40.0)]),
+            phase("users", 240.0, 300.0, &[]),
+        ];
+        let load = Load { scenario: "s".to_owned(), started: at(0), ended: None, phases, objective_ms: None };
+        let mut timeline = Timeline::default();
+        let mut look = |minutes, ended: Option<i64>| {
+            let load = Load { ended: ended.map(at), ..load.clone() };
+            let events = timeline.take(&Observation { load: Some(load), ..observation(minutes) });
+            assert!(events.iter().all(|event| event.kind == Kind::Phase && event.cluster.is_empty()));
+            texts(&events).join("; ")
+        };
+        assert_eq!(look(1, None), "calm begins: 10/s");
+        assert_eq!(look(3, None), "rise begins: 15 to 40/s");
+        assert_eq!(look(3, Some(3)), "the load is over", "it was interrupted before its last phase");
+        assert_eq!(look(9, Some(3)), "");
+    }
+
+    #[test]
+    fn what_chaos_did_to_an_instance_is_told_once_with_its_name() {
+        let instance = |disturbed: &str| Instance {
+            id: "i-0a1b2c3d4e5f60718".into(),
+            cluster: "web".into(),
+            instance_type: "t2.large".into(),
+            state: "running".into(),
+            launched: None,
+            transition: None,
+            of_group: true,
+            disturbed: Some(disturbed.to_owned()),
+        };
+        let mut timeline = Timeline::default();
+        let mut look = |disturbed: &str| {
+            let events = timeline.take(&Observation { instances: vec![instance(disturbed)], ..observation(5) });
+            texts(&events).join("; ")
+        };
+        let time = at(4);
+        assert_eq!(look(&format!("hang {time} 180")), "i-0a1b… hangs for 3 min 0 s: chaos");
+        assert_eq!(look(&format!("hang {time} 180")), "");
+        assert_eq!(look(&format!("unhealthy {time} 0")), "i-0a1b… has lost its application: chaos");
+        assert_eq!(look("nonsense"), "");
+    }
 }

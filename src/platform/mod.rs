@@ -4,6 +4,7 @@
 //! ([`region_refused`]): its instances are trees of processes below a subreaper, read from `/proc`, each with an address of its
 //! own out of 127.0.0.0/8.
 
+pub mod cgroup;
 pub mod cpu_time;
 pub mod disk;
 pub mod permissions;

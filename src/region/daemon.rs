@@ -85,6 +85,18 @@ pub struct Record {
     /// What each instance may take.
     #[serde(default)]
     pub limits: Limits,
+    /// What holds instances to their share of a core.
+    #[serde(default)]
+    pub core_share: Option<CoreShareStatus>,
+}
+
+/// A share of a core that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoreShareStatus {
+    /// `5%` of a core for a virtual CPU.
+    pub share: String,
+    /// `cgroup`, or `slices` in which processes are stopped and continued.
+    pub by: String,
 }
 
 /// How a region is started.
@@ -137,6 +149,8 @@ pub struct Status {
     pub delays: Profile,
     /// From an instance's launch until its user data begins, in seconds, where that is not the profile's.
     pub boot_seconds: Option<u64>,
+    /// What a virtual CPU has of a core, and what holds instances to it; null where nothing does.
+    pub core_share: Option<CoreShareStatus>,
     /// The file of the faults that it injects.
     pub faults: Option<PathBuf>,
     /// Why every user of the machine may call it; its own user and root only where this is null.
@@ -345,6 +359,9 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
         if let Some(boot) = local.boot {
             command.args(["--boot", &format!("{}s", boot.as_secs())]);
         }
+        if let Some(share) = local.core_share {
+            command.args(["--core-share", &share.to_string()]);
+        }
     }
     if let Some(limits) = options.limits {
         command.args(["--instance-processes", &limits.processes.to_string()]);
@@ -487,6 +504,7 @@ pub async fn status(home: &Path) -> Status {
         speed: local.speed,
         delays: local.delays,
         boot_seconds: local.boot.map(|boot| boot.as_secs()),
+        core_share: record.as_ref().and_then(|record| record.core_share.clone()),
         open_to_all: record.as_ref().and_then(|record| record.open_to_all.clone()),
         left_processes: if record.is_some() { 0 } else { left(home) },
         faults: record.and_then(|record| record.faults),

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_boot_time_of_ones_own_takes_the_place_of_the_profiles() {
-        let delays = Delays::of(Local { speed: 1, delays: Profile::Aws, boot: Some(Duration::from_secs(5)) });
+        let delays = Delays::of(Local { delays: Profile::Aws, boot: Some(Duration::from_secs(5)), ..Local::default() });
         assert_eq!((delays.running, delays.boot), (Duration::from_secs(5), Duration::from_secs(5)));
         assert_eq!(delays.load_balancer, Duration::from_secs(150));
     }

@@ -19,6 +19,7 @@ use super::delays::Delays;
 use super::driver::Region;
 use super::ec2::processes::Processes;
 use super::ec2::processes::limits::Limits;
+use super::ec2::processes::share::Holder;
 use super::elbv2::{prober, proxy};
 use super::faults::model::Model;
 use super::faults::rules::Faults;
@@ -86,7 +87,10 @@ pub async fn serve(
     if restored {
         region.signal(Signal::HostFailed);
     }
-    let processes = Arc::new(Processes::new(Arc::clone(&region), Arc::clone(&callers), home, program, limits));
+    let holder = local.core_share.map(Holder::new);
+    let core_share = holder.as_ref().map(Holder::status);
+    let processes = Processes::new(Arc::clone(&region), Arc::clone(&callers), home, program, (limits, holder));
+    let processes = Arc::new(processes);
     let instances = tokio::spawn(Arc::clone(&processes).run(outward.processes, stop.clone()));
     let mut time = {
         let region = Arc::clone(&region);
@@ -106,6 +110,7 @@ pub async fn serve(
         faults: faults.as_ref().map(|faults| faults.file.clone()),
         open_to_all,
         limits,
+        core_share,
     };
     let health = record.health(home);
     let faults = faults.map(|faults| Mutex::new(Model::new(faults)));

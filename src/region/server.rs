@@ -27,9 +27,10 @@ use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
 use super::ids::Ids;
 use super::seldom::Seldom;
+use super::signal::{self, DISTURBED_TAG};
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
-use crate::clock;
+use crate::clock::{self, speed};
 
 /// The largest body that is read, before and after decompression. AWS's own largest, PutMetricData's, is 1 MB.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -250,7 +251,12 @@ impl Endpoint {
             return text(StatusCode::BAD_REQUEST, "instance, kind or ms is missing or wrong");
         };
         match &self.processes {
-            Some(processes) if processes.disturb(&instance, kind, lasts).await => text(StatusCode::OK, ""),
+            Some(processes) if processes.disturb(&instance, kind, lasts).await => {
+                let lasts = speed::region(lasts).as_secs();
+                let told = format!("{} {} {lasts}", kind.name(), clock::now());
+                self.region.signal(signal::tag(&instance, DISTURBED_TAG, told));
+                text(StatusCode::OK, "")
+            }
             _ => text(StatusCode::NOT_FOUND, "no such instance runs"),
         }
     }

@@ -10,6 +10,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// Tags that the region itself gives, as AWS gives those of `aws:`: that an instance's processor is a modelled one, and what was
+/// done to its processes on purpose: `hang 2026-11-28T10:00:00Z 600`, in the region's time and seconds.
+pub const PROCESSOR_TAG: &str = "aws:cloudscale:processor";
+pub const DISTURBED_TAG: &str = "aws:cloudscale:disturbed";
+
+/// Gives an instance a tag of the region's own.
+pub fn tag(instance: &str, key: &str, value: String) -> Signal {
+    Signal::TagInstance { instance: instance.to_owned(), tags: BTreeMap::from([(key.to_owned(), Some(value))]) }
+}
+
 /// A message between services, or between a service and a shell.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Signal {

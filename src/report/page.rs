@@ -195,7 +195,10 @@ fn targets(cluster: &ClusterSetup) -> Markup {
         @for (index, target) in cluster.targets.iter().enumerate() {
             tr {
                 td.wrap { @if index == 0 {
-                    (cluster.name) " " span.muted.small { (cluster.kind.to_string()) " of " (cluster.instance_type) }
+                    (cluster.name) " " span.muted.small {
+                        (cluster.kind.to_string()) " of " (cluster.instance_type)
+                        @if cluster.modelled { ", processors modelled" }
+                    }
                 } }
                 td.mono.one { (target.instance) } td.one { (target.zone) }
                 td.n { span class=(if target.health == TargetState::Healthy { "good-text" } else { "bad-text" }) { (target.health.as_str()) } }

@@ -112,6 +112,7 @@ fn run(name: &str) -> RunResult {
                 name: name.into(),
                 instance_type: name.into(),
                 kind: ClusterKind::Fixed,
+                modelled: false,
                 targets: vec![TargetSetup { instance: name.into(), zone: name.into(), health: name.into() }],
             }],
             routes: vec![RouteProof {

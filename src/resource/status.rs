@@ -67,6 +67,8 @@ pub struct InstanceStatus {
     pub reason: Option<String>,
     /// The private IPv4 address.
     pub address: Option<String>,
+    /// `modelled` where the embedded region's CPUUtilization of it is that of a modelled processor.
+    pub processor: Option<String>,
 }
 
 /// What a cluster's instances are.

@@ -6,5 +6,6 @@
 
 pub mod confidence;
 pub mod figures;
+pub mod live;
 pub mod record;
 pub mod store;

@@ -462,6 +462,9 @@ pub struct ClusterSetup {
     pub name: String,
     pub instance_type: String,
     pub kind: ClusterKind,
+    /// Whether the CPUUtilization of its instances is that of modelled processors, as the embedded region tells it.
+    #[serde(default)]
+    pub modelled: bool,
     pub targets: Vec<TargetSetup>,
 }
 

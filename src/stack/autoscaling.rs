@@ -57,7 +57,11 @@ fn warm_pool(fields: &Fields, problems: &mut Problems) -> Option<WarmPool> {
     let pool = fields.object_written(key!(AUTOSCALING, "warm_pool"), &WARM_POOL)?;
     if fields.is_written(key!(AUTOSCALING, "mix")) {
         let detail = "AWS gives no warm pool to a group with several instance types or spot instances";
-        problems.push(fields.problem(key!(AUTOSCALING, "warm_pool"), "A warm pool beside a mix", detail).hint("remove one of the two"));
+        problems.push(
+            fields
+                .problem(key!(AUTOSCALING, "warm_pool"), "A warm pool beside a mix", detail)
+                .hint("remove one of the two"),
+        );
     }
     Some(WarmPool {
         min: pool.integer(key!(WARM_POOL, "min")),

@@ -36,6 +36,12 @@ pub static LOCAL: Object = Object {
             presence: Optional,
             about: "From an instance's launch until its user data begins. [default: that of `delays`]",
         },
+        Key {
+            name: "core_share",
+            kind: Kind::Pattern { regex: CoreShare::PATTERN, characters_max: 6, form: CoreShare::FORM },
+            presence: Optional,
+            about: "What a virtual CPU has of one of this machine's cores, for whatever instances run. [default: all of it]",
+        },
     ],
 };
 
@@ -65,6 +71,44 @@ impl Profile {
     }
 }
 
+/// What a virtual CPU has of one of this machine's cores, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoreShare(u16);
+
+impl CoreShare {
+    const PATTERN: &'static str = r"^[0-9]{1,3}(\.[0-9])?%$";
+    const FORM: &'static str = "a share of a core from 0.1% to 100%, for example 5%";
+
+    /// Reads `5%` or `2.5%`.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (whole, tenth) =
+            text.strip_suffix('%').map_or(("", ""), |number| number.split_once('.').unwrap_or((number, "0")));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
+        let thousandths = (digits(whole) && digits(tenth) && whole.len() <= 3 && tenth.len() == 1)
+            .then(|| format!("{whole}{tenth}").parse().ok())
+            .flatten();
+        let share = thousandths.filter(|share| (1..=1000).contains(share)).map(Self);
+        share.ok_or_else(|| format!("it must be {}", Self::FORM))
+    }
+
+    /// Of one core: 0 to 1.
+    pub fn cores(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+}
+
+impl std::fmt::Display for CoreShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.0 / 10, self.0 % 10) {
+            (whole, 0) => write!(f, "{whole}%"),
+            (whole, tenth) => write!(f, "{whole}.{tenth}%"),
+        }
+    }
+}
+
 /// How an embedded region runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local {
@@ -74,11 +118,14 @@ pub struct Local {
     /// From an instance's launch until its user data begins, in its time; `None`: that of `delays`.
     #[serde(default)]
     pub boot: Option<Duration>,
+    /// What a virtual CPU has of a core; `None`: nothing holds instances to theirs.
+    #[serde(default)]
+    pub core_share: Option<CoreShare>,
 }
 
 impl std::default::Default for Local {
     fn default() -> Self {
-        Self { speed: 1, delays: Profile::Quick, boot: None }
+        Self { speed: 1, delays: Profile::Quick, boot: None, core_share: None }
     }
 }
 
@@ -86,7 +133,8 @@ impl std::fmt::Display for Local {
     /// `speed 60, delays aws, boot 40s`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "speed {}, delays {}", self.speed, self.delays.name())?;
-        self.boot.map_or(Ok(()), |boot| write!(f, ", boot {}s", boot.as_secs()))
+        self.boot.map_or(Ok(()), |boot| write!(f, ", boot {}s", boot.as_secs()))?;
+        self.core_share.map_or(Ok(()), |share| write!(f, ", core share {share}"))
     }
 }
 
@@ -97,9 +145,33 @@ pub(super) fn local(fields: &Fields, provider: Provider, problems: &mut Problems
         let problem = Problem::warning("`local` does nothing on AWS", "its time goes as fast as everybody's");
         problems.push(problem.at(fields.place(key!(STACK, "local"))));
     }
+    let core_share = match written.text_written(key!(LOCAL, "core_share")).as_deref().map(CoreShare::parse) {
+        Some(Err(mistake)) => {
+            problems.push(written.problem(key!(LOCAL, "core_share"), "Invalid share of a core", mistake));
+            None
+        }
+        share => share.and_then(Result::ok),
+    };
     Some(Local {
         speed: written.integer(key!(LOCAL, "speed")),
         delays: Profile::parse(&written.text(key!(LOCAL, "delays"))).unwrap_or_default(),
         boot: written.duration_written(key!(LOCAL, "boot")),
+        core_share,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_read_as_it_is_shown() {
+        for (text, cores) in [("5%", 0.05), ("2.5%", 0.025), ("100%", 1.0), ("0.1%", 0.001)] {
+            let share = CoreShare::parse(text).unwrap();
+            assert_eq!((share.to_string().as_str(), share.cores()), (text, cores));
+        }
+        for text in ["", "%", "5", "0%", "0.0%", "100.1%", "101%", "1000%", "5.25%", "-5%", "+5%", ".5%", "5.%"] {
+            assert!(CoreShare::parse(text).unwrap_err().contains("for example 5%"), "{text:?}");
+        }
+    }
 }

@@ -64,12 +64,14 @@ async fn converse(endpoint: &str) -> Result<Identity, String> {
 ///
 /// # Errors
 /// What the service did not do.
-pub async fn report(endpoint: &str, busy: impl Fn() -> Duration) -> Result<Infallible, String> {
+pub async fn report(endpoint: &str, busy: impl Fn() -> Duration, allow: impl Fn(f64)) -> Result<Infallible, String> {
     let mut session = Session::open(endpoint).await?;
     loop {
         let path = format!("{PROCESSOR}?busy_us={}", busy().as_micros());
         let answer = session.send(Method::PUT, &path).await?;
-        let pause = answer.parse().map_err(|_| format!("{answer:?} is no number of milliseconds"))?;
+        let (pause, share) = answer.split_once(' ').unwrap_or((&answer, "1"));
+        let pause = pause.parse().map_err(|_| format!("{answer:?} is no number of milliseconds"))?;
+        allow(share.parse().map_err(|_| format!("{answer:?} has no share of a processor"))?);
         clock::sleep(Duration::from_millis(pause)).await;
     }
 }

@@ -101,7 +101,9 @@ impl Server {
         let application = Arc::clone(&self.application);
         let reporting = async move {
             if application.options.model.is_some()
-                && let Err(why) = metadata::report(&metadata::endpoint(), || application.busy()).await
+                && let Err(why) =
+                    metadata::report(&metadata::endpoint(), || application.busy(), |share| application.allow(share))
+                        .await
             {
                 note(&format!(
                     "Nobody takes how busy the modelled processor is ({why}): CPUUtilization does not show it."
@@ -143,6 +145,13 @@ impl Sample {
     /// How long the modelled processor has been busy.
     fn busy(&self) -> Duration {
         self.processor.as_ref().map_or(Duration::ZERO, |processor| locked(processor).busy(clock::instant()))
+    }
+
+    /// From now on the modelled processor has this share of its virtual CPUs.
+    fn allow(&self, share: f64) {
+        if let Some(processor) = &self.processor {
+            locked(processor).allow(share);
+        }
     }
 
     fn respond(&self, status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {

@@ -4,12 +4,15 @@
 //! that has to be known. So a laptop carries fifty instances that are as busy as the model says, which they report as their
 //! CPUUtilization (`report.rs`).
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Requests that may wait; the next one is refused.
 pub const QUEUE_MAX: u32 = 100;
 /// The spread of lognormal service times: the 99th percentile is 2.8 times the mean, as web applications have it.
 const SIGMA: f64 = 0.6;
+/// Less than any baseline.
+const SHARE_MIN: f64 = 0.01;
 
 /// How service times are spread around their mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,15 +51,34 @@ impl Distribution {
 pub struct Processor {
     service_time: Duration,
     distribution: Distribution,
-    /// When each virtual CPU is free; one that never worked is.
-    free_at: Vec<Option<Instant>>,
-    /// The service times of all requests that were admitted.
-    admitted: Duration,
+    /// What each virtual CPU has to do, in the order of arrival.
+    lanes: Vec<VecDeque<Work>>,
+    /// The service times of all requests that are done.
+    done: Duration,
+    /// Of its virtual CPUs: a burstable instance whose credits are gone has its baseline.
+    share: f64,
+}
+
+/// A request on its virtual CPU.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    start: Instant,
+    end: Instant,
+    /// What it takes of the virtual CPU; less than it lasts where a share of that is all there is.
+    busy: Duration,
+}
+
+impl Work {
+    fn busy_until(&self, now: Instant) -> Duration {
+        let (lasts, past) = (self.end - self.start, now.saturating_duration_since(self.start));
+        if past >= lasts { self.busy } else { self.busy.mul_f64(past.as_secs_f64() / lasts.as_secs_f64()) }
+    }
 }
 
 impl Processor {
     pub fn new(service_time: Duration, distribution: Distribution, vcpus: u16) -> Self {
-        Self { service_time, distribution, free_at: vec![None; vcpus.max(1).into()], admitted: Duration::ZERO }
+        let lanes = vec![VecDeque::new(); vcpus.max(1).into()];
+        Self { service_time, distribution, lanes, done: Duration::ZERO, share: 1.0 }
     }
 
     /// A processor that does one request after the other, so many in a second (above 0).
@@ -64,24 +86,35 @@ impl Processor {
         Self::new(Duration::from_secs_f64(1.0 / rate), Distribution::Fixed, 1)
     }
 
-    /// When a request that arrives now is done, or `None` where the queue is full.
-    pub fn admit(&mut self, now: Instant, random: (f64, f64)) -> Option<Instant> {
-        let vcpus = u32::try_from(self.free_at.len()).unwrap_or(u32::MAX);
-        let first = self.free_at.iter_mut().min_by_key(|free_at| free_at.map_or(now, |free_at| free_at.max(now)))?;
-        let start = first.map_or(now, |free_at| free_at.max(now));
-        if start.duration_since(now) > self.service_time * QUEUE_MAX / vcpus {
-            return None;
-        }
-        let service_time = self.distribution.draw(self.service_time, random);
-        self.admitted += service_time;
-        *first = Some(start + service_time);
-        *first
+    /// What arrives from now on has this share of the virtual CPUs.
+    pub fn allow(&mut self, share: f64) {
+        self.share = share.clamp(SHARE_MIN, 1.0);
     }
 
-    /// How long its virtual CPUs have been busy in the mean: all that was admitted, less what is still to be done.
+    /// When a request that arrives now is done, or `None` where the queue is full.
+    pub fn admit(&mut self, now: Instant, random: (f64, f64)) -> Option<Instant> {
+        let vcpus = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+        for lane in &mut self.lanes {
+            while let Some(work) = lane.pop_front_if(|work| work.end <= now) {
+                self.done += work.busy;
+            }
+        }
+        let free_at = |lane: &VecDeque<Work>| lane.back().map_or(now, |work| work.end);
+        let first = self.lanes.iter_mut().min_by_key(|lane| free_at(lane))?;
+        let start = free_at(first);
+        if start.duration_since(now) > (self.service_time * QUEUE_MAX / vcpus).div_f64(self.share) {
+            return None;
+        }
+        let busy = self.distribution.draw(self.service_time, random);
+        let end = start + busy.div_f64(self.share);
+        first.push_back(Work { start, end, busy });
+        Some(end)
+    }
+
+    /// How long its virtual CPUs have been busy in the mean.
     pub fn busy(&self, now: Instant) -> Duration {
-        let left: Duration = self.free_at.iter().flatten().map(|free_at| free_at.saturating_duration_since(now)).sum();
-        self.admitted.saturating_sub(left) / u32::try_from(self.free_at.len()).unwrap_or(u32::MAX)
+        let begun: Duration = self.lanes.iter().flatten().map(|work| work.busy_until(now)).sum();
+        (self.done + begun) / u32::try_from(self.lanes.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -140,6 +173,19 @@ mod tests {
         // Three times 20 ms on two: one of them works from 0 to 40 ms, the other from 0 to 20 ms.
         let busy = [0, 10, 20, 30, 40, 100].map(|at| processor.busy(start + ms(at)));
         assert_eq!(busy, [0, 10, 20, 25, 30, 30].map(ms));
+    }
+
+    #[test]
+    fn with_a_share_of_it_requests_take_longer_and_it_is_no_busier_than_that() {
+        let (mut processor, start) = (Processor::new(ms(20), Distribution::Fixed, 1), clock::instant());
+        processor.admit(start, RANDOM);
+        processor.allow(0.25);
+        let done: Vec<Duration> = (0..2).map(|_| processor.admit(start, RANDOM).unwrap() - start).collect();
+        assert_eq!(done, [100, 180].map(ms), "20 ms as before, and then 80 ms each");
+        let busy = [20, 60, 100, 180].map(|at| processor.busy(start + ms(at)));
+        assert_eq!(busy, [20, 30, 40, 60].map(ms));
+        processor.allow(1.0);
+        assert_eq!(processor.admit(start + ms(200), RANDOM).unwrap(), start + ms(220));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use rustix::process::geteuid;
 
 use crate::local_region::LocalRegion;
+use crate::rehearsal::{GROUPS, Rehearsal};
+use crate::views::Going;
 
 /// A user that is neither root nor the one that runs the tests.
 const SOMEBODY: u32 = 65_533;
@@ -53,6 +55,24 @@ fn another_user_is_refused_with_a_hint_and_root_and_the_own_user_are_let_in() {
         raw(SOMEBODY, &url, "GET /_cloudscale/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(health.starts_with("HTTP/1.1 403") && !health.contains("\"home\""), "{health}");
     assert!(raw(0, &url, &identity).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_dashboard_is_for_its_own_user_even_where_its_address_is_known() {
+    if !is_root() {
+        return;
+    }
+    let groups = Rehearsal::of(GROUPS).up();
+    let dashboard = Going::of(&groups, &["dashboard"]);
+    let url = dashboard.next("its address");
+    let rest = url.trim().strip_prefix("http://").expect("an address");
+    let (host, path) = rest.split_once('/').expect("a token");
+    let get = |path: &str| format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let own = format!("http://{host}");
+    let refused = raw(SOMEBODY, &own, &get(path));
+    assert!(refused.starts_with("HTTP/1.1 403") && !refused.contains("<html"), "{refused}");
+    assert!(raw(SOMEBODY, &own, &get("metrics")).starts_with("HTTP/1.1 200"), "as every exporter's");
+    assert!(raw(0, &own, &get(path)).starts_with("HTTP/1.1 200"));
 }
 
 #[test]

@@ -26,16 +26,15 @@ async fn workers(stack: &Rehearsal, count: usize) -> Vec<String> {
 /// The check of the orchestrator project, step by step: twenty requests within two minutes are one worker more, a crashed
 /// one is replaced, and one is left when the requests cease.
 ///
-/// Twenty times as fast, two minutes are six seconds, and a request counts as twenty: so does the threshold here.
+/// Ten times as fast, two minutes are twelve seconds, and a request counts as ten: so does the threshold here.
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_follow_the_requests_of_two_minutes_and_a_crashed_one_is_replaced() {
     let faster = [
-        ("speed: 10", "speed: 20"),
-        ("above: 20\n", "above: 400\n"),
-        ("below: 9,", "below: 180,"),
+        ("above: 20\n", "above: 200\n"),
+        ("below: 9,", "below: 90,"),
         (
             "{from: 0, to: 20, add: 1}, {from: 20, to: 40, add: 2}, {from: 40, add: 3}",
-            "{from: 0, to: 400, add: 1}, {from: 400, to: 800, add: 2}, {from: 800, add: 3}",
+            "{from: 0, to: 200, add: 1}, {from: 200, to: 400, add: 2}, {from: 400, add: 3}",
         ),
     ];
     let stack = Rehearsal::edited(USERS_AND_ACTS, &faster).up();

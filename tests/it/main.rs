@@ -4,6 +4,7 @@ mod adopt;
 mod aws_clients;
 mod callers;
 mod changes;
+mod core_share;
 mod course_applications;
 mod dashboard;
 mod drift;

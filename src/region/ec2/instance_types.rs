@@ -26,7 +26,10 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("DescribeInstanceCreditSpecifications", "+filters +pages InstanceId[]", |ec2, _, params| {
         describe_instance_credit_specifications(ec2, params)
     })
-    .differs("No instance is throttled for want of credits."),
+    .differs(
+        "Instances are throttled for want of credits where something holds them to their processors: a modelled one, or \
+         `local start --core-share`. Credits begin anew with every start.",
+    ),
 ];
 
 /// How a launch spends CPU credits; nothing for types that have none.
@@ -127,7 +130,7 @@ pub fn describe_instance_type_offerings(cx: &Context, params: &Params) -> Answer
     Ok(listing::answer("instanceTypeOfferingSet", page.into_iter().map(value).collect(), token))
 }
 
-/// DescribeInstanceCreditSpecifications, for burstable instances; no instance of the region is ever throttled.
+/// DescribeInstanceCreditSpecifications, for burstable instances.
 pub fn describe_instance_credit_specifications(ec2: &Ec2, params: &Params) -> Answer {
     let filters = Filters::of(params)?;
     let ids = requested(ec2, params, false)?;

@@ -9,11 +9,13 @@ use super::instances::{self, Instances};
 use super::key_pairs::{self, KeyPairs};
 use super::launch_templates::{self, LaunchTemplates};
 use super::network::Network;
+use super::processes::credits::Terms;
 use super::security_groups::{self, SecurityGroups};
 use super::tags::{self, Tags};
 use super::{
     describe, images, instance_calls, instance_types, launch, network_interfaces, rules, spot_prices, volumes,
 };
+use crate::catalog::cpu_credits;
 use crate::region::context::Context;
 use crate::region::ec2::network::{internet_gateways, network_acls, route_tables, subnets, vpcs, zones};
 use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, SubnetFacts};
@@ -173,6 +175,13 @@ impl Ec2 {
     /// The virtual CPUs of an instance's type.
     pub fn vcpus_of(&self, id: &str) -> Option<u16> {
         crate::catalog::instance_types::find(&self.instances.all.get(id)?.instance_type).map(|row| row.vcpus)
+    }
+    /// What an instance of a burstable type earns and may spend.
+    pub fn credit_terms_of(&self, id: &str) -> Option<Terms> {
+        let instance = self.instances.all.get(id)?;
+        let (name, unlimited) = (&instance.instance_type, instance.cpu_credits.as_deref() == Some("unlimited"));
+        let (vcpus, per_hour) = (self.vcpus_of(id)?, cpu_credits::per_hour(name)?);
+        Some(Terms { vcpus, per_hour, at_launch: cpu_credits::at_launch(name, vcpus, unlimited), unlimited })
     }
     pub fn subnet_facts(&self, id: &str) -> Option<SubnetFacts> {
         let subnet = self.network.subnets.get(id)?;

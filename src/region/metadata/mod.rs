@@ -4,7 +4,8 @@
 //! SDKs know too. It speaks IMDSv2: a `PUT` buys a token, every `GET` shows it.
 //!
 //! One path is our own: `PUT /_cloudscale/processor?busy_us=N` takes how long a modelled processor has been busy so far
-//! (see [`Reported`]), and answers in how many milliseconds the next report is wanted.
+//! (see [`Reported`]), and answers in how many milliseconds the next report
+//! is wanted, and which share of the processor is allowed from now on.
 
 mod tree;
 
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::callers::{self, Callers};
 use super::driver::Region;
 use super::ec2::processes::cpu::Reported;
+use super::signal::{PROCESSOR_TAG, tag};
 use crate::clock::{self, speed};
 
 /// AWS's bound on a token's life: six hours.
@@ -124,8 +126,12 @@ impl Metadata {
     fn processor(&self, query: &str) -> Response<Full<Bytes>> {
         let busy = query.strip_prefix("busy_us=").and_then(|busy| busy.parse().ok());
         let Some(busy) = busy else { return text(StatusCode::BAD_REQUEST, "") };
+        if !self.reported.is_some() {
+            self.region.signal(tag(&self.instance, PROCESSOR_TAG, "modelled".to_owned()));
+        }
         self.reported.set(clock::instant(), Duration::from_micros(busy));
-        text(StatusCode::OK, speed::wall(REPORT_EVERY).max(REPORT_EVERY_MIN).as_millis().to_string())
+        let pause = speed::wall(REPORT_EVERY).max(REPORT_EVERY_MIN).as_millis();
+        text(StatusCode::OK, format!("{pause} {}", self.reported.allowed()))
     }
 
     fn token(&self, ttl_seconds: Option<&str>) -> Response<Full<Bytes>> {

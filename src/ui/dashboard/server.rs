@@ -26,6 +26,7 @@ use crate::observe::model::View;
 use crate::observe::prometheus;
 use crate::platform::system;
 use crate::problem::Problem;
+use crate::region::callers::Callers;
 use crate::resource::status::ClusterKind;
 use crate::ui::printable::printable;
 
@@ -65,6 +66,8 @@ pub struct Served {
     token: String,
     engine: Engine,
     shown: watch::Receiver<Arc<Shown>>,
+    /// Whose processes may do what needs the token: it is in the browser's history, and on its command line.
+    callers: Callers,
 }
 
 impl Dashboard {
@@ -98,7 +101,13 @@ impl Dashboard {
     pub async fn serve(self, engine: Engine, mut looks: mpsc::Receiver<Seen>, cancel: CancellationToken) {
         let nothing = Shown { event: Bytes::from_static(b": looking\n\n"), view: None };
         let (tell, shown) = watch::channel(Arc::new(nothing));
-        let served = Arc::new(Served { address: self.address, token: self.token, engine, shown });
+        let served = Arc::new(Served {
+            address: self.address,
+            token: self.token,
+            engine,
+            shown,
+            callers: Callers::own_user().0,
+        });
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             tokio::select! {
@@ -113,9 +122,11 @@ impl Dashboard {
                 accepted = self.listener.accept() => {
                     let (Ok((stream, _)), Ok(permit)) = (accepted, connections.clone().try_acquire_owned()) else { continue };
                     let (served, cancel) = (served.clone(), cancel.clone());
+                    let is_stranger = served.callers.admit(&stream).is_err();
                     tokio::spawn(async move {
                         let _permit = permit;
-                        let service = hyper::service::service_fn(move |request| answer(served.clone(), request));
+                        let service =
+                            hyper::service::service_fn(move |request| answer(served.clone(), is_stranger, request));
                         let mut http = hyper::server::conn::http1::Builder::new();
                         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
                         let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -143,7 +154,11 @@ fn shown_as(seen: Seen, before: &Shown) -> Shown {
     }
 }
 
-async fn answer(served: Arc<Served>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    served: Arc<Served>,
+    is_stranger: bool,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
     let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asked = Asked {
         method: request.method().as_str(),
@@ -153,6 +168,10 @@ async fn answer(served: Arc<Served>, request: Request<Incoming>) -> Result<Respo
         content_type: text(header::CONTENT_TYPE),
     };
     Ok(match admit(asked, &served.token, served.address) {
+        // Another user of this machine reads what an exporter tells everybody, and no more.
+        Ok(wanted) if is_stranger && wanted != Wanted::Metrics => {
+            plain(StatusCode::FORBIDDEN, "another user's dashboard")
+        }
         Ok(Wanted::Page) => full(StatusCode::OK, "text/html; charset=utf-8", PAGE),
         Ok(Wanted::Style) => full(StatusCode::OK, "text/css; charset=utf-8", STYLE),
         Ok(Wanted::Chart) => full(StatusCode::OK, "text/javascript; charset=utf-8", CHART),

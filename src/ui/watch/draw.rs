@@ -30,6 +30,8 @@ const COLUMNS: [(&str, u16); 8] = [
     ("CPU", 6),
 ];
 const NAME_COLUMNS: u16 = 11;
+/// Of a phase's name.
+const PHASE_COLUMNS: usize = 10;
 /// The number of a cluster's key, and a space.
 const KEY_COLUMNS: u16 = 2;
 const CLUSTERS_MAX: u16 = 9;
@@ -85,6 +87,13 @@ fn header(canvas: &mut Canvas<'_>, place: Rect, view: &View, state: &State) {
     }
     if state.paused {
         left += " · paused";
+    }
+    if let Some(load) = &view.load
+        && let Some(phase) = &load.phase
+    {
+        let phase: String = one_line(phase).chars().take(PHASE_COLUMNS).collect();
+        let demand = load.demand.last().map(|point| format!(" {}/s", short(point.1)));
+        left += &format!(" · {phase}{}", demand.unwrap_or_default());
     }
     let breaching = view.alarms.iter().filter(|alarm| alarm.state == AlarmState::Alarm).count();
     let errors = view.load_balancer_errors.last().filter(|point| view.at.as_second() - point.0 <= 2 * PERIOD);

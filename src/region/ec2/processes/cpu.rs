@@ -1,11 +1,12 @@
 //! CPUUtilization: the CPU time of an instance's process tree over the time that went by, in percent of its virtual CPUs.
 //!
-//! A local `t2.large` has two of this machine's cores at 100 %; nothing holds it to them, so what is above is shown as 100.
+//! A local `t2.large` has two of this machine's cores at 100 %, or as much of them as `--core-share` says; without it nothing
+//! holds it to them, so what is above is shown as 100.
 //!
 //! An application with a modelled processor burns none: it reports how busy that one was, and its instance is as busy.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -34,9 +35,21 @@ pub fn start_of_minute(end: Timestamp) -> Timestamp {
     Timestamp::from_second(end.as_second() - PERIOD_SECONDS).unwrap_or(end)
 }
 
-/// How busy a modelled processor was, as its application reported last.
+/// How busy a modelled processor was, as its application reported last, and what it is answered: how much of it is allowed.
 #[derive(Clone, Debug, Default)]
-pub struct Reported(Arc<Mutex<Option<Report>>>);
+pub struct Reported(Arc<Mutex<Conversation>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Conversation {
+    report: Option<Report>,
+    allowed: f64,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self { report: None, allowed: 1.0 }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Report {
@@ -47,7 +60,16 @@ struct Report {
 
 impl Reported {
     pub fn set(&self, at: Instant, busy: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Report { at, busy });
+        self.locked().report = Some(Report { at, busy });
+    }
+
+    /// From now on it has this share of its virtual CPUs: so many credits are left.
+    pub fn allow(&self, share: f64) {
+        self.locked().allowed = share;
+    }
+
+    pub fn allowed(&self) -> f64 {
+        self.locked().allowed
     }
 
     pub fn is_some(&self) -> bool {
@@ -55,7 +77,11 @@ impl Reported {
     }
 
     fn get(&self) -> Option<Report> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.locked().report
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Conversation> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,7 +91,8 @@ pub struct Tree {
     pub instance: String,
     /// Its init.
     pub pid: i32,
-    pub vcpus: u16,
+    /// What it has of this machine's cores, all its virtual CPUs together.
+    pub cores: f64,
     /// When it started; nothing was used before.
     pub started: Instant,
     /// Where its processor is a modelled one.
@@ -81,17 +108,16 @@ pub struct Meter {
 impl Meter {
     /// Measures every tree once, since the time before or its start; or those that were never measured, so that a new instance is
     /// seen before its first minute is over.
-    pub fn measure(
+    pub fn measure<'a>(
         &mut self,
         at: Instant,
-        time: jiff::Timestamp,
         all: &[Process],
         ticks_per_second: u64,
-        trees: &[Tree],
+        trees: &'a [Tree],
         only_new: bool,
-    ) -> Vec<Measurement> {
+    ) -> Vec<Used<'a>> {
         self.last.retain(|pid, _| trees.iter().any(|tree| tree.pid == *pid));
-        let mut measurements = Vec::new();
+        let mut measured = Vec::new();
         for tree in trees {
             if only_new && self.last.contains_key(&tree.pid) {
                 continue;
@@ -99,7 +125,7 @@ impl Meter {
             let (then, before) = self.last.get(&tree.pid).copied().unwrap_or((tree.started, Duration::ZERO));
             let (now, busy) = match tree.reported.get() {
                 Some(report) => (report.at, report.busy),
-                None => (at, busy(tree::ticks(all, tree.pid), ticks_per_second, tree.vcpus)),
+                None => (at, busy(tree::ticks(all, tree.pid), ticks_per_second, tree.cores)),
             };
             let elapsed = now.saturating_duration_since(then);
             if elapsed < speed::wall(YOUNGEST) {
@@ -108,25 +134,39 @@ impl Meter {
             // A process that nobody waits for takes its time with it: the sum may fall, the use may not.
             self.last.insert(tree.pid, (now, busy.max(before)));
             let share = busy.saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64();
-            measurements.push(measurement(tree, time, (share * 100.0).min(100.0)));
+            measured.push(Used { tree, elapsed, share: share.min(1.0) });
         }
-        measurements
+        measured
     }
 }
 
 /// How long each of the CPUs was busy in the mean, for the clock ticks of all.
-fn busy(ticks: u64, ticks_per_second: u64, vcpus: u16) -> Duration {
-    Duration::from_millis(ticks.saturating_mul(1000) / ticks_per_second.max(1)) / u32::from(vcpus.max(1))
+fn busy(ticks: u64, ticks_per_second: u64, cores: f64) -> Duration {
+    let all = Duration::from_millis(ticks.saturating_mul(1000) / ticks_per_second.max(1));
+    all.div_f64(cores.max(f64::from(f32::EPSILON)))
 }
 
-fn measurement(tree: &Tree, time: jiff::Timestamp, percent: f64) -> Measurement {
-    Measurement {
-        namespace: "AWS/EC2".to_owned(),
-        metric: "CPUUtilization".to_owned(),
-        dimensions: vec![("InstanceId".to_owned(), tree.instance.clone())],
-        time,
-        values: Statistics { samples: vec![(percent, 1.0)] },
-        unit: "Percent".to_owned(),
+/// What a tree has used since it was measured last.
+#[derive(Clone, Copy, Debug)]
+pub struct Used<'a> {
+    pub tree: &'a Tree,
+    /// By the wall.
+    pub elapsed: Duration,
+    /// Of its virtual CPUs: 0 to 1.
+    pub share: f64,
+}
+
+impl Used<'_> {
+    /// As CloudWatch takes it, in the minute that starts at `time`.
+    pub fn measurement(&self, time: Timestamp) -> Measurement {
+        Measurement {
+            namespace: "AWS/EC2".to_owned(),
+            metric: "CPUUtilization".to_owned(),
+            dimensions: vec![("InstanceId".to_owned(), self.tree.instance.clone())],
+            time,
+            values: Statistics { samples: vec![(self.share * 100.0, 1.0)] },
+            unit: "Percent".to_owned(),
+        }
     }
 }
 
@@ -146,14 +186,13 @@ mod tests {
     fn use_is_in_percent_of_the_types_cpus_and_never_negative() {
         let start = crate::clock::instant();
         let tree =
-            Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2, started: start, reported: Reported::default() };
+            Tree { instance: "i-1".to_owned(), pid: 10, cores: 2.0, started: start, reported: Reported::default() };
         let mut meter = Meter::default();
         let mut at = |seconds: u64, ticks: u64| {
             let all = [Process { pid: 10, parent: 1, ticks }];
             let now = start + Duration::from_secs(seconds);
-            let measured =
-                meter.measure(now, jiff::Timestamp::UNIX_EPOCH, &all, 100, std::slice::from_ref(&tree), false);
-            measured.first().map(|m| m.values.samples[0].0)
+            let measured = meter.measure(now, &all, 100, std::slice::from_ref(&tree), false);
+            measured.first().map(|used| used.measurement(Timestamp::UNIX_EPOCH).values.samples[0].0)
         };
         assert_eq!(at(5, 500), None, "too young");
         assert_eq!(at(60, 6000), Some(50.0), "a minute of CPU in a minute on two CPUs");
@@ -166,7 +205,7 @@ mod tests {
     fn a_modelled_processor_is_as_busy_as_it_reports_between_its_reports() {
         let start = crate::clock::instant();
         let reported = Reported::default();
-        let tree = Tree { instance: "i-1".to_owned(), pid: 10, vcpus: 2, started: start, reported: reported.clone() };
+        let tree = Tree { instance: "i-1".to_owned(), pid: 10, cores: 2.0, started: start, reported: reported.clone() };
         let mut meter = Meter::default();
         let mut at = |seconds: u64, (reported_at, busy): (u64, u64)| {
             reported.set(start + Duration::from_secs(reported_at), Duration::from_secs(busy));
@@ -174,8 +213,8 @@ mod tests {
             let all = [Process { pid: 10, parent: 1, ticks: 1 }];
             let now = start + Duration::from_secs(seconds);
             let trees = std::slice::from_ref(&tree);
-            let measured = meter.measure(now, jiff::Timestamp::UNIX_EPOCH, &all, 100, trees, false);
-            measured.first().map(|m| m.values.samples[0].0)
+            let measured = meter.measure(now, &all, 100, trees, false);
+            measured.first().map(|used| used.share * 100.0)
         };
         assert_eq!(at(60, (50, 40)), Some(80.0));
         assert_eq!(at(120, (110, 70)), Some(50.0));

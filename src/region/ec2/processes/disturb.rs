@@ -1,6 +1,7 @@
 //! Disturbances of an instance's processes: what a hung, a slow or a crashed application looks like from outside.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Processes, tree};
@@ -42,15 +43,30 @@ impl Disturbance {
 
 impl Processes {
     /// Disturbs an instance; what lasts goes on behind. `false` where no such instance runs.
-    pub async fn disturb(&self, instance: &str, disturbance: Disturbance, lasts: Duration) -> bool {
+    pub async fn disturb(self: &Arc<Self>, instance: &str, disturbance: Disturbance, lasts: Duration) -> bool {
         let Some((init, _)) = self.trees().get(instance).and_then(|tree| tree.running) else { return false };
         tracing::info!(instance, ?disturbance, ?lasts, "disturbed");
+        let lasts = lasts.min(LASTS_MAX);
+        let (processes, name) = (Arc::clone(self), instance.to_owned());
         match disturbance {
             Disturbance::Unhealthy => tree::end_all(below(init).await, End::Forced),
-            Disturbance::Hang => drop(tokio::spawn(hang(init, lasts.min(LASTS_MAX)))),
-            Disturbance::Slow => drop(tokio::spawn(slow(init, lasts.min(LASTS_MAX)))),
+            // What holds it to its share of a core would continue what is to stand still.
+            Disturbance::Hang | Disturbance::Slow => drop(tokio::spawn(async move {
+                processes.set_disturbed(&name, 1);
+                match disturbance {
+                    Disturbance::Hang => hang(init, lasts).await,
+                    _ => slow(init, lasts).await,
+                }
+                processes.set_disturbed(&name, -1);
+            })),
         }
         true
+    }
+
+    fn set_disturbed(&self, instance: &str, change: i32) {
+        if let Some(tree) = self.trees().get_mut(instance) {
+            tree.disturbed += change;
+        }
     }
 }
 

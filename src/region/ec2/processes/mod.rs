@@ -7,9 +7,12 @@
 
 pub mod console;
 pub mod cpu;
+pub mod credits;
 mod disturb;
 pub mod init;
 pub mod limits;
+mod measuring;
+pub mod share;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 use self::cpu::Reported;
 pub use self::disturb::Disturbance;
 use self::limits::Limits;
-use crate::clock::{self, speed};
+use self::share::Holder;
+use crate::clock;
 use crate::platform::permissions;
 use crate::platform::processes::{self, End};
 use crate::region::callers::Callers;
@@ -59,6 +63,8 @@ pub struct Processes {
     /// This program, which is also each instance's first process.
     program: PathBuf,
     limits: Limits,
+    /// What holds the trees to their share of a core; `None`: nothing does.
+    holder: Option<Holder>,
     /// Our children that are no orphans: first processes of instances, and what was there before us.
     children: Mutex<BTreeSet<i32>>,
     trees: Mutex<BTreeMap<String, Tree>>,
@@ -72,6 +78,8 @@ struct Tree {
     /// `None` until it has started.
     running: Option<(i32, Instant)>,
     reported: Reported,
+    /// How many disturbances on purpose go on.
+    disturbed: i32,
 }
 
 /// The folder of an instance below the region's home.
@@ -101,9 +109,15 @@ pub fn forget_shared(home: &Path) -> io::Result<()> {
 }
 
 impl Processes {
-    pub fn new(region: Arc<Region>, callers: Arc<Callers>, home: &Path, program: PathBuf, limits: Limits) -> Self {
+    pub fn new(
+        region: Arc<Region>,
+        callers: Arc<Callers>,
+        home: &Path,
+        program: PathBuf,
+        (limits, holder): (Limits, Option<Holder>),
+    ) -> Self {
         let (children, trees, gone) = (Mutex::default(), Mutex::default(), Notify::new());
-        Self { region, callers, home: home.to_owned(), program, limits, children, trees, gone }
+        Self { region, callers, home: home.to_owned(), program, limits, holder, children, trees, gone }
     }
 
     /// Acts on the model's signals until `stop`; then ends every tree and returns when none is left.
@@ -118,6 +132,7 @@ impl Processes {
         self.remove(&instances(&self.home)).await;
         let measuring = tokio::spawn(Arc::clone(&self).measure());
         let watching = tokio::spawn(Arc::clone(&self).watch());
+        let holding = tokio::spawn(Arc::clone(&self).hold());
         loop {
             let signal = tokio::select! {
                 signal = signals.recv() => signal,
@@ -126,7 +141,7 @@ impl Processes {
             match signal {
                 Some(Signal::Boot(boot)) if self.is_wanted(&boot.instance) => {
                     let end = CancellationToken::new();
-                    let tree = Tree { end: end.clone(), running: None, reported: Reported::default() };
+                    let tree = Tree { end: end.clone(), running: None, reported: Reported::default(), disturbed: 0 };
                     self.trees().insert(boot.instance.clone(), tree);
                     tokio::spawn(Arc::clone(&self).live(boot, end));
                 }
@@ -150,6 +165,8 @@ impl Processes {
             }
             gone.await;
         }
+        // Until now: what waits for its share has to hear of its end.
+        holding.abort();
         self.remove(&instances(&self.home)).await;
     }
 
@@ -297,47 +314,6 @@ impl Processes {
         let child = command.spawn()?;
         children.extend(child.id().and_then(|pid| i32::try_from(pid).ok()));
         Ok(child)
-    }
-
-    /// Measures the trees' CPU time at the end of every minute, and that of a new tree as soon as it can be, for ever.
-    async fn measure(self: Arc<Self>) {
-        let ticks_per_second = processes::ticks_per_second();
-        let mut meter = cpu::Meter::default();
-        loop {
-            let end = cpu::end_of_minute(clock::now());
-            let again = clock::now() + cpu::NEW_EVERY.max(speed::region(cpu::NEW_EVERY_MIN));
-            clock::sleep_until(end.min(again)).await;
-            let only_new = clock::now() < end;
-            let trees = self.measurable();
-            if trees.is_empty() {
-                continue;
-            }
-            // Whoever reports needs no look at the machine's processes.
-            let all = match trees.iter().all(|tree| tree.reported.is_some()) {
-                true => Ok(Vec::new()),
-                false => tokio::task::spawn_blocking(tree::snapshot).await,
-            };
-            let Ok(all) = all else { return };
-            let measurements =
-                meter.measure(clock::instant(), cpu::start_of_minute(end), &all, ticks_per_second, &trees, only_new);
-            if !measurements.is_empty() {
-                self.region.signal(Signal::Measurements(measurements));
-            }
-        }
-    }
-
-    /// The trees that have started.
-    fn measurable(&self) -> Vec<cpu::Tree> {
-        let running = |(instance, tree): (&String, &Tree)| {
-            let (pid, started) = tree.running?;
-            Some(cpu::Tree { instance: instance.clone(), pid, started, vcpus: 0, reported: tree.reported.clone() })
-        };
-        let running: Vec<cpu::Tree> = self.trees().iter().filter_map(running).collect();
-        self.region.read(|world| {
-            let sized =
-                |tree: cpu::Tree| Some(cpu::Tree { vcpus: world.services.ec2.vcpus_of(&tree.instance)?, ..tree });
-            running.into_iter().filter_map(sized).collect()
-        })
     }
 }
 

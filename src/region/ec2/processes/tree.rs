@@ -18,6 +18,11 @@ pub fn snapshot() -> Vec<Process> {
     processes::all().filter_map(|pid| parse(pid, &processes::stat(pid)?)).collect()
 }
 
+/// One process; `None` where it is gone.
+pub fn one(pid: i32) -> Option<Process> {
+    parse(pid, &processes::stat(pid)?)
+}
+
 /// Reads `/proc/PID/stat`. The name (in parentheses) may hold anything, so the fields are counted from its end.
 fn parse(pid: i32, stat: &str) -> Option<Process> {
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();

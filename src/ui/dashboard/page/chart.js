@@ -179,8 +179,10 @@ const chart = (() => {
   const named = (shown, cluster, rest = '') => shown.length > 1 ? `${cluster.name} ${rest}`.trim() : rest;
 
   function load(band, view, shown) {
-    const top = niceTop(most(band.window, shown.map(cluster => cluster.series.rate)));
+    const demand = view.load ? view.load.demand : [];
+    const top = niceTop(most(band.window, [...shown.map(cluster => cluster.series.rate), demand]));
     band.scale(0, top);
+    band.line(demand, 'plan');
     [0, top / 2, top].forEach(value => band.tick(value, short(value)));
     for (const cluster of shown) {
       const kind = hue(view, cluster.name);
@@ -189,6 +191,7 @@ const chart = (() => {
       band.label(cluster.series.rate, cluster.name, kind);
       band.reader(named(shown, cluster), cluster.series.rate, value => `${short(value)}/s`);
     }
+    band.reader('demanded', demand, value => `${short(value)}/s`);
   }
 
   function answers(band, view, shown) {
@@ -229,6 +232,12 @@ const chart = (() => {
     const high = Math.max(10 ** Math.ceil(Math.log10(values.length ? Math.max(...values) : 1000)), low * 10);
     band.scale(low, high, true);
     for (let value = low; value <= high * 1.001; value *= 10) band.tick(value, ms(value));
+    const objective = view.load && view.load.objective_ms;
+    if (objective >= low && objective <= high) {
+      const y = band.y(objective);
+      band.svg.append(node('line', {class: 'plan', x1: LEFT, x2: band.width - RIGHT, y1: y, y2: y}));
+      band.labels.push({y: y + 4, text: `< ${ms(objective)}`, kind: ''});
+    }
     for (const {name, points, kind} of lines) {
       band.line(points, kind);
       band.label(points, name, kind.split(' ')[0]);

@@ -4,7 +4,7 @@
 const SYMBOLS = {
   scale_out: ['▲', false], scale_in: ['▼', false], launched: ['+', false], replaced: ['↻', false], ended: ['✕', true],
   failed: ['!', true], unhealthy: ['!', true], healthy: ['✓', false], alarm: ['◆', true], recovered: ['◇', false],
-  settled: ['◇', false], refresh: ['⚑', false],
+  settled: ['◇', false], refresh: ['⚑', false], disturbed: ['✕', true], phase: ['●', false],
 };
 const find = id => document.getElementById(id);
 const make = (name, attributes = {}, ...children) => {
@@ -140,7 +140,7 @@ function follow() {
   redraw();
 }
 
-const told = () => view.events.filter(event => event.kind !== 'settled' && (!looked.cluster || event.cluster === looked.cluster));
+const told = () => view.events.filter(event => event.kind !== 'settled' && (!looked.cluster || event.cluster === looked.cluster || !event.cluster));
 
 // Only what changed is written again: a button under the pointer stays the same one.
 const before = new Map();
