@@ -243,7 +243,7 @@ fn load_view(load: &Load, now: Timestamp, oldest: Timestamp) -> Option<LoadView>
     }
     let begun = |phase: &&Phase| load.at(phase.from).is_some_and(|from| from <= now);
     let lasts = |phase: &&Phase| phase.until.and_then(|until| load.at(until)).is_none_or(|until| until > now);
-    let phase = load.phases.iter().filter(begun).filter(lasts).next_back();
+    let phase = load.phases.iter().filter(begun).rfind(lasts);
     let point = |(seconds, rate): &(f64, f64)| Some(Point(load.at(*seconds)?.as_second(), *rate));
     let seen = |Point(at, _): &Point| *at >= oldest.as_second() && *at <= over.unwrap_or(now).min(now).as_second();
     Some(LoadView {

@@ -121,7 +121,7 @@ fn instance(stack: &Stack, instance: &Instance, cluster: &str, cloud: &Snapshot)
         health: health.as_ref().map_or(unregistered, |health| health.state.clone()),
         reason: health.and_then(|health| health.description.or(health.reason)),
         address: instance.private_ip_address().map(str::to_owned),
-        processor: tag(instance, tags::PROCESSOR).map(str::to_owned),
+        processor: instances::tag(instance, tags::PROCESSOR).map(str::to_owned),
     }
 }
 
