@@ -17,6 +17,8 @@ pub mod ec2;
 pub mod elbv2;
 pub mod facts;
 pub mod faults;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[cfg(test)]
 mod hostile_tests;
 pub mod ids;

@@ -7,7 +7,7 @@
 pub mod cbor;
 pub mod json;
 pub mod operation;
-mod page_token;
+pub(in crate::region) mod page_token;
 pub mod protocol;
 pub mod query;
 pub mod xml;
