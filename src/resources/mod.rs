@@ -10,6 +10,8 @@ mod consequence;
 pub mod dashboard;
 mod existing;
 mod expiry;
+#[cfg(test)]
+mod foreign_tests;
 pub mod handover;
 pub mod instance_refresh;
 pub mod instances;
