@@ -58,10 +58,22 @@ pub async fn target_health(
     clients: &Clients,
     target_group: &str,
 ) -> Result<(String, Vec<TargetHealthDescription>), Problem> {
+    let found = target_health_if_there(clients, target_group).await?;
+    Ok((target_group.to_owned(), found.unwrap_or_default()))
+}
+
+/// The same; `None` where the target group is gone.
+///
+/// # Errors
+/// When the call fails.
+pub async fn target_health_if_there(
+    clients: &Clients,
+    target_group: &str,
+) -> Result<Option<Vec<TargetHealthDescription>>, Problem> {
     let call = clients.elb.describe_target_health().target_group_arn(target_group).send().await;
     match call {
-        Ok(answer) => Ok((target_group.to_owned(), answer.target_health_descriptions.unwrap_or_default())),
-        Err(error) if error.is(&["TargetGroupNotFound"]) => Ok((target_group.to_owned(), Vec::new())),
+        Ok(answer) => Ok(Some(answer.target_health_descriptions.unwrap_or_default())),
+        Err(error) if error.is(&["TargetGroupNotFound"]) => Ok(None),
         Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetHealth", target_group)),
     }
 }

@@ -1,8 +1,10 @@
 //! Waits until a stack serves: load balancer active, every target healthy, every route answered by its cluster.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use aws_sdk_ec2::types::{Filter, Instance};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
@@ -18,9 +20,10 @@ use super::target_group;
 use crate::clock;
 use crate::cloud::address::Address;
 use crate::cloud::console::Console;
-use crate::cloud::health::{Health, target_health};
+use crate::cloud::health::{Health, target_health_if_there};
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::state::LoadBalancerState;
+use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::context::{Operation, Poll};
 use crate::resource::event::Event;
@@ -33,6 +36,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Targets that a problem lists.
 const TARGETS_SHOWN: usize = 10;
+/// Reasons of ended instances that a problem lists.
+const REASONS_SHOWN: usize = 3;
 
 /// Waits until the stack serves; answers with how it looks then.
 ///
@@ -84,12 +89,16 @@ pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<S
 
 /// Waits until every instance of a stack without a load balancer runs: nobody else tells of its health.
 async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
-    let late = |reason: String| {
-        Problem::new("Instances do not run", reason)
-            .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it")
-    };
+    let (was_there, misses) = (AtomicU32::new(0), Misses::default());
     let ask = || async {
         let status = look(run, stack).await?;
+        let is_empty = status.clusters.iter().all(|cluster| cluster.instances.is_empty());
+        was_there.fetch_max(u32::from(!is_empty), Relaxed);
+        if !is_empty {
+            misses.none();
+        } else if was_there.load(Relaxed) > 0 && misses.one_more() {
+            return Err(gone("every instance".to_owned()));
+        }
         let missing = status.clusters.iter().find(|cluster| cluster.healthy() < expected(cluster));
         let short = missing.map(|cluster| {
             format!(
@@ -101,12 +110,34 @@ async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
         });
         Ok(short.map_or(Poll::Ready(status), Poll::Pending))
     };
-    let status = run.poll("instances", ask, late).await?;
+    let status = match run.wait("instances", ask).await? {
+        Ok(status) => status,
+        Err(reason) => {
+            return Err(Problem::new("Instances do not run", format!("{reason}{}", reasons_of_ends(run).await))
+                .hint("`cloudscale diff` shows what is missing, `cloudscale up` adds it"));
+        }
+    };
     for cluster in &status.clusters {
         let (what, count) = (Address::cluster_itself(&cluster.name).to_string(), expected(cluster));
         run.sink.event(Event::Ready { what, detail: format!("{count} of {count} running") });
     }
     Ok(status)
+}
+
+/// Why instances of the stack ended by themselves, as EC2 tells for an hour; nothing where it does not tell.
+async fn reasons_of_ends(run: &Operation) -> String {
+    let of_stack = Filter::builder().name(format!("tag:{}", tags::STACK)).values(&run.stack).build();
+    let ended = Filter::builder().name("instance-state-name").values("shutting-down").values("terminated").build();
+    let pages = run.clients().ec2.describe_instances().filters(of_stack).filters(ended).into_paginator().items();
+    let reservations = pages.send().try_collect().await.unwrap_or_default();
+    let instances = reservations.iter().flat_map(|reservation| reservation.instances());
+    let reason = |instance: &Instance| {
+        // Nobody asked for these ends: `Server.InternalError`, `Server.SpotInstanceTermination` (EC2 API, StateReason).
+        let reason =
+            instance.state_reason().filter(|reason| reason.code().is_some_and(|it| it.starts_with("Server.")))?;
+        Some(format!("; {}: {}", instance.instance_id()?, reason.message()?))
+    };
+    instances.filter_map(reason).take(REASONS_SHOWN).collect()
 }
 
 /// How the stack looks as soon as listings know all that waits look at: what was made a moment ago may be missing.
@@ -147,8 +178,15 @@ async fn look(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
     let what = Address::cluster_itself(&cluster.name).to_string();
     let seen = Mutex::new((String::new(), Vec::new(), Console::default()));
+    let misses = Misses::default();
     let ask = || async {
-        let (_, found) = target_health(run.clients(), target_group).await?;
+        let Some(found) = target_health_if_there(run.clients(), target_group).await? else {
+            return match misses.one_more() {
+                true => Err(gone(format!("the target group of {what}"))),
+                false => Ok(Poll::Pending(format!("{target_group} is not listed"))),
+            };
+        };
+        misses.none();
         let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), Health::of(target))));
         let healths: Vec<_> = healths.filter(|(_, health)| !health.is_draining()).collect();
         let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.is_healthy());
@@ -186,6 +224,30 @@ pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wan
             Err(unhealthy(run, cluster, &count, &others, &console))
         }
     }
+}
+
+/// Looks in a row that did not find what was there: one may be an old one.
+#[derive(Debug, Default)]
+struct Misses(AtomicU32);
+
+impl Misses {
+    /// Whether it is gone.
+    fn one_more(&self) -> bool {
+        self.0.fetch_add(1, Relaxed) > 0
+    }
+
+    fn none(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// What is waited for went away: that is nobody's user data.
+fn gone(what: String) -> Problem {
+    Problem::new(
+        "The stack is gone",
+        format!("{what} was there, and is gone: somebody took it down or replaced it meanwhile"),
+    )
+    .hint("`cloudscale ls` shows what there is; `cloudscale up` brings the stack up again")
 }
 
 fn unhealthy(
@@ -236,17 +298,27 @@ pub async fn routes(run: &Operation, stack: &Stack, host: &str) -> Result<(), Pr
     }
     let count = waiting.len();
     let left = Mutex::new((waiting, Vec::new()));
+    let misses = Misses::default();
     let ask = || async {
         let mut left = left.lock().await;
+        let mut is_unreachable = false;
         let mut unanswered = Vec::new();
         let mut reasons = Vec::new();
         for (cluster, path) in std::mem::take(&mut left.0) {
             match probe(host, &path).await {
                 Ok(answer) if is_served(&answer, default) => continue,
                 Ok(answer) => reasons.push(format!("{path}: {} instead of an answer from {cluster}", answer.status)),
-                Err(why) => reasons.push(format!("{path}: {why}")),
+                Err(why) => {
+                    is_unreachable = true;
+                    reasons.push(format!("{path}: {why}"));
+                }
             }
             unanswered.push((cluster, path));
+        }
+        if !is_unreachable || look(run, stack).await?.load_balancer.is_some() {
+            misses.none();
+        } else if misses.one_more() {
+            return Err(gone("the load balancer".to_owned()));
         }
         let first = reasons.first().cloned();
         *left = (unanswered, reasons);

@@ -129,3 +129,56 @@ fn files_as_other_editors_write_them_are_read_or_refused_clearly() {
     assert!(!crlf.stderr.contains("4?"), "{}", crlf.stderr);
     assert_says(&validate("comments.yaml", "# nothing\n"), 2, &["The file is empty"]);
 }
+
+/// All of a text on one line, without the margin of problems.
+fn flat(text: &str) -> String {
+    text.replace('|', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_needs_the_name_only_goes_on_without_the_script_and_with_a_mistake_elsewhere() {
+    let region = LocalRegion::started();
+    let folder = tempfile::tempdir().unwrap();
+    let file = small_stack(folder.path(), "#!/bin/bash\nexec cloudscale workload --port 8080\n");
+    let run = |arguments: &[&str]| Answer::of(region.command(arguments).arg(&file).current_dir(folder.path()));
+    run(&["up"]).ok();
+    let url = run(&["output"]).ok().stdout;
+    std::fs::remove_file(folder.path().join("boot.sh")).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("routes:", "ruotes:")).unwrap();
+    for command in [&["output"][..], &["status"], &["status", "--json"], &["output", "--json"]] {
+        let answer = run(command).ok();
+        let said = flat(&answer.stderr);
+        assert!(answer.stdout.contains(url.trim()), "{command:?}: {}", answer.stdout);
+        assert!(said.contains("boot.sh") && said.contains("ruotes") && said.contains("The name is enough"), "{said}");
+    }
+    // What needs the whole file still does.
+    assert_eq!(run(&["diff"]).code, Some(2));
+    let down = run(&["down", "--yes"]).ok();
+    assert!(down.stdout.contains("fails: nothing left") && flat(&down.stderr).contains("The name is enough"));
+    // A name that is in doubt is no name.
+    std::fs::write(&file, text.replace("name: fails", "name: Fails!")).unwrap();
+    assert_eq!(run(&["down", "--yes"]).code, Some(2));
+}
+
+#[test]
+fn an_up_that_waits_notices_that_its_stack_is_taken_down() {
+    let region = LocalRegion::started();
+    let folder = tempfile::tempdir().unwrap();
+    // It never serves.
+    let file = small_stack(folder.path(), "#!/bin/bash\nexec sleep 1000\n");
+    let mut up = region.command(&["up", &file]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = std::io::BufReader::new(up.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("0 of 1 healthy") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut said, &mut line).unwrap(), 0, "it waits");
+    }
+    let began = cloudscale::clock::instant();
+    Answer::of(&mut region.command(&["down", "--yes", &file])).ok();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(up.wait().unwrap().code(), Some(1));
+    assert!(flat(&rest).contains("The stack is gone: the target group of cluster.web was there"), "{rest}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "and not at the end of its ten minutes");
+}

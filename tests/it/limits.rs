@@ -149,3 +149,17 @@ async fn a_region_without_descriptors_says_so_now_and_then() {
     assert_eq!(log().matches("accept failed").count(), 1, "{}", log());
     drop(held);
 }
+
+/// The reason stands in what `up` says, not only in the region's log.
+#[test]
+fn up_says_why_its_instances_do_not_start() {
+    let region = LocalRegion::started();
+    // As a full disk would: there is no place for the instances' folders.
+    std::fs::write(region.home().join("instances"), "").unwrap();
+    let stack = region.home().join("stack.yaml");
+    std::fs::write(&stack, "name: full\nload_balancer: none\nclusters: {a: {instance_type: t2.large, instances: 1}}\n")
+        .unwrap();
+    let up = region.run(&["up", "--yes", "--timeout", "10s", stack.to_str().unwrap()]);
+    let said = String::from_utf8(up.stderr).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!up.status.success() && said.contains("does not start"), "{said}");
+}
