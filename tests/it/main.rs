@@ -10,6 +10,7 @@ mod dashboard;
 mod drift;
 mod durable;
 mod engine_moto;
+mod events;
 mod failures;
 mod faults;
 mod folder_provider;
