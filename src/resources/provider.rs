@@ -36,7 +36,7 @@ const LOCAL: Timing = Timing {
     lease_check: Duration::from_secs(1),
 };
 /// The shortest pause between two polls that is worth their calls.
-const POLL_MIN: Duration = Duration::from_millis(50);
+const POLL_MIN: Duration = Duration::from_millis(25);
 /// AWS changes in seconds; an EC2 instance boots for about a minute and then often installs its application. How long its
 /// listings lag depends on whether it is AWS that answers.
 const AWS: Timing = Timing {
@@ -78,8 +78,8 @@ impl Provider for Aws {
         };
         // A process takes its time by the wall; a launch is in the region's.
         let boot_grace = speed::region(timing.boot_grace) + self.clients.boot;
-        // More happens between two polls where the region's time runs faster.
-        let poll_max = speed::wall(10 * timing.poll_max).clamp(POLL_MIN.min(timing.poll_max), timing.poll_max);
+        // More happens between two polls where the region's time runs faster: a second or two of it, as long as that is worth a call.
+        let poll_max = speed::wall(2 * timing.poll_max).clamp(POLL_MIN.min(timing.poll_max), timing.poll_max);
         Timing { listing_lag: self.clients.listing_lag, boot_grace, poll_max, ..timing }
     }
 
