@@ -7,6 +7,8 @@
 use std::f64::consts::TAU;
 use std::time::Duration;
 
+use super::control::Control;
+
 /// Straight pieces that a period of a sine is drawn with: its mean is exact, its height within 0.2 %.
 const PIECES_PER_PERIOD: u32 = 60;
 /// A curve of more pieces is refused where it is read.
@@ -144,6 +146,52 @@ impl Curve {
         )
     }
 
+    /// When it is next at least `level`, from a time on; `None` where it never is.
+    pub fn reaches(&self, level: f64, from: Duration) -> Option<Duration> {
+        let from = from.as_secs_f64();
+        // Half a thousandth: a line that ends at 10 has been at 10.
+        let level = level - 5e-4;
+        let first = self.pieces.partition_point(|piece| piece.start + piece.seconds <= from);
+        let at = self.pieces[first..].iter().find_map(|piece| {
+            let start = piece.start.max(from);
+            let slope = (piece.to - piece.from) / piece.seconds;
+            let value = piece.from + slope * (start - piece.start);
+            if value >= level {
+                return Some(start);
+            }
+            (piece.to >= level).then(|| piece.start + ((level - piece.from) / slope).min(piece.seconds))
+        });
+        at.map(Duration::from_secs_f64)
+    }
+
+    /// The rate at a time.
+    pub fn rate_at(&self, at: Duration) -> f64 {
+        let at = at.as_secs_f64();
+        let here = self.pieces.partition_point(|piece| piece.start + piece.seconds <= at);
+        self.pieces
+            .get(here)
+            .map_or(0.0, |piece| piece.from + (piece.to - piece.from) / piece.seconds * (at - piece.start))
+    }
+
+    /// When its straight piece ends, and the rate there.
+    pub fn next_bend(&self, at: Duration) -> Option<(Duration, f64)> {
+        let at = at.as_secs_f64();
+        let here = self.pieces.partition_point(|piece| piece.start + piece.seconds <= at);
+        // A steady piece leads to what comes after it.
+        let piece = self.pieces.get(here)?;
+        let end = Duration::from_secs_f64(piece.start + piece.seconds);
+        match self.pieces.get(here + 1) {
+            Some(next) if piece.from == piece.to => Some((end, next.to)),
+            Some(_) => Some((end, piece.to)),
+            None => (piece.from != piece.to).then_some((end, piece.to)),
+        }
+    }
+
+    /// (seconds, rate at the start, rate at the end) of each straight piece.
+    pub fn segments(&self) -> Vec<(f64, f64, f64)> {
+        self.pieces.iter().map(|piece| (piece.seconds, piece.from, piece.to)).collect()
+    }
+
     /// The highest rate.
     pub fn peak(&self) -> f64 {
         self.pieces.iter().flat_map(|piece| [piece.from, piece.to]).fold(0.0, f64::max)
@@ -169,6 +217,8 @@ pub struct Arrivals<'a> {
     /// Λ at the next arrival.
     demanded: f64,
     gaps: Gaps,
+    /// In percent of the rate; 100 where nobody changes it.
+    percent: Option<&'a Control>,
 }
 
 #[derive(Clone, Debug)]
@@ -187,7 +237,13 @@ impl<'a> Arrivals<'a> {
             Gaps::Even => 0.0,
             Gaps::Exponential(random) => random.exponential(),
         };
-        Self { curve, piece: 0, demanded, gaps }
+        Self { curve, piece: 0, demanded, gaps, percent: None }
+    }
+
+    /// As [`Arrivals::new`], with as much of the rate as is asked for at each moment.
+    #[must_use]
+    pub fn controlled(self, control: &'a Control) -> Self {
+        Self { percent: Some(control), ..self }
     }
 }
 
@@ -205,10 +261,11 @@ impl Iterator for Arrivals<'_> {
         }
         let piece = pieces.get(self.piece)?;
         let due = piece.at(self.demanded - piece.before);
-        self.demanded += match &mut self.gaps {
+        let gap = match &mut self.gaps {
             Gaps::Even => 1.0,
             Gaps::Exponential(random) => random.exponential(),
         };
+        self.demanded += gap * self.percent.map_or(1.0, |control| 100.0 / f64::from(control.percent()));
         Some(Duration::from_secs_f64(due))
     }
 }
@@ -280,6 +337,35 @@ mod tests {
             [5, 15, 20, 24, 30].map(|at| curve.requests_until(seconds(at)).round()),
             [50.0, 175.0, 300.0, 348.0, 375.0]
         );
+    }
+
+    #[test]
+    fn a_level_is_reached_where_its_line_crosses_it_and_left_where_it_falls_below() {
+        // To 10 in 10 s, 10 for 10 s, and back to 0 in 10 s.
+        let curve = Curve::stages(0.0, &[(10.0, seconds(10)), (10.0, seconds(10)), (0.0, seconds(10))]);
+        let at = |level, from| curve.reaches(level, seconds(from)).map(|at| at.as_secs_f64().round());
+        assert_eq!([at(1.0, 0), at(5.0, 0), at(10.0, 0)], [Some(1.0), Some(5.0), Some(10.0)]);
+        assert_eq!([at(5.0, 12), at(5.0, 24), at(5.0, 26), at(11.0, 0)], [Some(12.0), Some(24.0), None, None]);
+        let jump = Curve::stages(0.0, &[(1.0, seconds(5)), (8.0, seconds(0)), (8.0, seconds(5))]);
+        assert_eq!(jump.reaches(8.0, seconds(0)), Some(seconds(5)));
+    }
+
+    #[test]
+    fn the_rate_now_and_where_it_goes_are_known() {
+        let curve = Curve::stages(10.0, &[(50.0, seconds(10)), (50.0, seconds(10)), (0.0, seconds(10))]);
+        assert_eq!([0, 5, 15, 25, 30].map(|at| curve.rate_at(seconds(at))), [10.0, 30.0, 50.0, 25.0, 0.0]);
+        let bends = [0, 12, 25].map(|at| curve.next_bend(seconds(at)));
+        assert_eq!(bends, [Some((seconds(10), 50.0)), Some((seconds(20), 0.0)), Some((seconds(30), 0.0))]);
+        assert_eq!(Curve::constant(5.0, seconds(9)).next_bend(seconds(1)), None);
+    }
+
+    #[test]
+    fn a_changed_rate_demands_more_or_less_from_then_on() {
+        let (curve, control) = (Curve::constant(10.0, seconds(10)), Control::default());
+        let mut arrivals = Arrivals::new(&curve, Spacing::Even).controlled(&control);
+        let first = arrivals.by_ref().take(50).count();
+        control.change_rate(100);
+        assert_eq!((first, arrivals.count()), (50, 100), "the second half at twice the rate");
     }
 
     #[test]

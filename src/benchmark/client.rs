@@ -17,8 +17,10 @@ use tokio::net::TcpStream;
 
 use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX};
 use super::interval::{Failure, Reply};
+use super::redirect;
 use super::request::{Request, Server};
 use super::scenario::Expect;
+use super::stream::{self, Stream};
 use crate::clock;
 use crate::platform::processes;
 
@@ -46,6 +48,8 @@ struct Answer {
     status: u16,
     /// In the buffer.
     instance: Option<Range<usize>>,
+    /// Where a redirect points; in the buffer.
+    location: Option<Range<usize>>,
     /// The body's first bytes: in the buffer, or in `Wire::body` where they did not arrive in one piece.
     body: Option<Range<usize>>,
 }
@@ -57,11 +61,11 @@ impl Client {
         Self { wire: Wire::new(server, turn), watchdog, timeout_min }
     }
 
-    /// Sends one request at `sent`, which is now, and reads its whole answer.
-    pub async fn send(&mut self, request: &Request, sent: Instant) -> Reply<'_> {
+    /// Sends one request at `sent`, which is now, and reads its whole answer. `row` is that of the scenario's data.
+    pub async fn send(&mut self, request: &Request, row: Option<&[String]>, sent: Instant) -> Reply<'_> {
         (self.wire.opened, self.wire.retried) = (0, false);
         let outcome = {
-            let mut exchange = std::pin::pin!(self.wire.exchange(request));
+            let mut exchange = std::pin::pin!(self.wire.exchange(request, row));
             loop {
                 tokio::select! {
                     biased;
@@ -82,12 +86,17 @@ impl Client {
             Ok(answer) => self.checked(answer, &request.expect),
             Err(failure) => {
                 self.wire.stream = None;
-                if matches!(failure, Failure::Connect | Failure::Exhausted) {
+                if matches!(failure, Failure::Connect | Failure::Exhausted | Failure::Tls) {
                     clock::sleep(CONNECT_PAUSE).await;
                 }
                 Reply { failure: Some(failure), ..self.wire.reply() }
             }
         }
+    }
+
+    /// Why the last connection could not be opened.
+    pub fn trouble(&self) -> Option<&str> {
+        self.wire.trouble.as_deref()
     }
 
     fn checked(&self, answer: Answer, expect: &Expect) -> Reply<'_> {
@@ -109,34 +118,46 @@ fn contains(body: &[u8], text: &[u8]) -> bool {
     text.is_empty() || body.windows(text.len()).any(|window| window == text)
 }
 
+/// What goes out at once.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    bytes: &'a [u8],
+    is_head: bool,
+    is_idempotent: bool,
+    keep_alive: bool,
+}
+
 /// A connection; opened by the first request, and again whenever the server closed it.
 struct Wire {
-    host: String,
-    port: u16,
-    stream: Option<TcpStream>,
+    server: Server,
+    stream: Option<Stream>,
     /// Whether the stream has already carried an answer.
     reused: bool,
     buffer: Vec<u8>,
     /// The body's first bytes where they are not in `buffer` in one piece.
     body: Vec<u8>,
+    /// The request of a row.
+    written: Vec<u8>,
     /// Of the request under way.
     opened: u32,
     retried: bool,
     turn: usize,
+    trouble: Option<String>,
 }
 
 impl Wire {
     fn new(server: &Server, turn: usize) -> Self {
         Self {
-            host: server.host.clone(),
-            port: server.port,
+            server: server.clone(),
             stream: None,
             reused: false,
             buffer: vec![0; BUFFER_BYTES_MIN],
             body: Vec::new(),
+            written: Vec::new(),
             opened: 0,
             retried: false,
             turn,
+            trouble: None,
         }
     }
 
@@ -144,20 +165,54 @@ impl Wire {
         Reply { opened: self.opened, retried: self.retried, ..Reply::default() }
     }
 
-    async fn exchange(&mut self, request: &Request) -> Result<Answer, Failure> {
+    async fn exchange(&mut self, request: &Request, row: Option<&[String]>) -> Result<Answer, Failure> {
+        let mut written = std::mem::take(&mut self.written);
+        let bytes = match (&request.template, row) {
+            (Some(template), Some(row)) => {
+                template.write(row, &mut written);
+                written.as_slice()
+            }
+            _ => &request.bytes,
+        };
+        let (is_head, is_idempotent, keep_alive) = (request.is_head, request.is_idempotent, request.keep_alive);
+        let mut answer = self.ask(Ask { bytes, is_head, is_idempotent, keep_alive }).await?;
+        let mut followed: Option<redirect::Followed> = None;
+        for _ in 0..request.redirects {
+            let asked = followed.as_ref().map_or(bytes, |followed| &followed.bytes);
+            let location = answer.location.clone().map(|range| &self.buffer[range]);
+            let Some(next) = location.and_then(|to| redirect::follow(asked, answer.status, to, &self.server)) else {
+                break;
+            };
+            // What is asked for after a redirect is a GET, or what the first request was.
+            let is_idempotent = is_idempotent || next.is_get;
+            answer = self.ask(Ask { bytes: &next.bytes, is_head, is_idempotent, keep_alive }).await?;
+            followed = Some(next);
+        }
+        self.written = written;
+        Ok(answer)
+    }
+
+    async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
         self.drop_stale();
         loop {
             if self.stream.is_none() {
                 self.connect().await.map_err(|error| {
-                    if processes::is_exhausted(&error) { Failure::Exhausted } else { Failure::Connect }
+                    self.trouble = Some(error.to_string());
+                    if processes::is_exhausted(&error) {
+                        Failure::Exhausted
+                    } else if stream::is_tls(&error) {
+                        Failure::Tls
+                    } else {
+                        Failure::Connect
+                    }
                 })?;
             }
             let mut stream = self.stream.take().expect("connected above");
-            match self.first_bytes(&mut stream, &request.bytes).await {
-                Ok(filled) => return self.answer(stream, filled, request).await,
+            match self.first_bytes(&mut stream, ask.bytes).await {
+                Ok(filled) => return self.answer(stream, filled, ask).await,
                 // Nothing of an answer came: the request may be sent again on a fresh connection (RFC 9112, section
                 // 9.3.1), once. The server may have died with it, so it is counted.
-                Err(_) if self.reused && request.is_idempotent => self.retried = true,
+                Err(_) if self.reused && ask.is_idempotent => self.retried = true,
                 Err(_) => return Err(Failure::Reset),
             }
         }
@@ -165,23 +220,20 @@ impl Wire {
 
     /// A connection that the server closed while it was idle carries nothing any more, and costs no retry.
     fn drop_stale(&mut self) {
-        let stale = self.stream.as_ref().is_some_and(|stream| {
-            let outcome = stream.try_read(&mut self.buffer[..1]);
-            !matches!(outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-        });
-        if stale {
+        if self.stream.as_mut().is_some_and(|stream| stream.is_stale(&mut self.buffer[..1])) {
             self.stream = None;
         }
     }
 
     async fn connect(&mut self) -> io::Result<()> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, self.port)).await?.collect();
+        let host = self.server.host.trim_start_matches('[').trim_end_matches(']');
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, self.server.port)).await?.collect();
         let mut outcome = Err(io::ErrorKind::NotFound.into());
         for offset in 0..addresses.len() {
             match TcpStream::connect(addresses[(self.turn + offset) % addresses.len()]).await {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
+                    let stream = if self.server.tls { Stream::tls(stream, host).await? } else { Stream::Plain(stream) };
                     self.opened += 1;
                     self.reused = false;
                     self.stream = Some(stream);
@@ -194,8 +246,9 @@ impl Wire {
     }
 
     /// Sends the request and waits for the first bytes of the answer.
-    async fn first_bytes(&mut self, stream: &mut TcpStream, request: &[u8]) -> io::Result<usize> {
+    async fn first_bytes(&mut self, stream: &mut Stream, request: &[u8]) -> io::Result<usize> {
         stream.write_all(request).await?;
+        stream.flush().await?;
         match stream.read(&mut self.buffer).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             filled => Ok(filled),
@@ -203,7 +256,7 @@ impl Wire {
     }
 
     /// Reads the rest of the answer; keeps the stream where it can carry another.
-    async fn answer(&mut self, mut stream: TcpStream, mut filled: usize, request: &Request) -> Result<Answer, Failure> {
+    async fn answer(&mut self, mut stream: Stream, mut filled: usize, ask: Ask<'_>) -> Result<Answer, Failure> {
         let head = loop {
             match framing::head(&self.buffer[..filled])? {
                 // An interim answer (103 Early Hints): the real one follows.
@@ -225,22 +278,22 @@ impl Wire {
         };
         self.body.clear();
         let body = match head.body {
-            _ if request.is_head && filled == head.bytes => Some(filled..filled),
-            _ if request.is_head => return Err(Failure::Protocol),
+            _ if ask.is_head && filled == head.bytes => Some(filled..filled),
+            _ if ask.is_head => return Err(Failure::Protocol),
             Body::Length(length) => self.sized(&mut stream, head.bytes..filled, length).await?,
             Body::Chunked => self.chunked(&mut stream, head.bytes..filled).await?,
             Body::UntilClose => self.until_close(&mut stream, head.bytes..filled).await?,
         };
-        if !head.closes && request.keep_alive {
+        if !head.closes && ask.keep_alive {
             self.stream = Some(stream);
             self.reused = true;
         }
-        Ok(Answer { status: head.status, instance: head.instance, body })
+        Ok(Answer { status: head.status, instance: head.instance, location: head.location, body })
     }
 
     async fn sized(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         arrived: Range<usize>,
         length: u64,
     ) -> Result<Option<Range<usize>>, Failure> {
@@ -265,7 +318,7 @@ impl Wire {
 
     async fn chunked(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         mut arrived: Range<usize>,
     ) -> Result<Option<Range<usize>>, Failure> {
         let mut chunks = Chunks::default();
@@ -291,7 +344,7 @@ impl Wire {
 
     async fn until_close(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         arrived: Range<usize>,
     ) -> Result<Option<Range<usize>>, Failure> {
         let mut seen = arrived.len() as u64;
@@ -324,7 +377,7 @@ impl Wire {
 }
 
 /// Reads at least one byte; the end of the stream in the middle of an answer is a reset.
-async fn more(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, Failure> {
+async fn more(stream: &mut Stream, buffer: &mut [u8]) -> Result<usize, Failure> {
     if buffer.is_empty() {
         return Err(Failure::Protocol);
     }

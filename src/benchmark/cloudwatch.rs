@@ -13,7 +13,8 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{CHARTS, CPU, Chart, Coverage, MetricsTarget, PERIOD, REQUESTS, Series, Window};
+use super::metrics::{self, CHARTS, CPU, Chart, Coverage, MetricsTarget, PERIOD, REQUESTS, Scope, Series, Window};
+use super::samples::{self, Sample};
 use crate::aws::error::CallError;
 use crate::clock;
 use crate::resource::event::{Event, Sink};
@@ -52,16 +53,17 @@ pub async fn collect(
     cancel: &CancellationToken,
 ) -> (Metrics, Images) {
     let window = Window::of(wanted.started, wanted.ended);
-    let (complete, mut note) = match wait(client, wanted, window, sink, cancel).await {
+    let (missing, mut note) = match wait(client, wanted, window, sink, cancel).await {
         Ok(outcome) => outcome,
         Err(why) => {
             let note =
                 shortened(&format!("This endpoint showed no CloudWatch metrics, so the report has none ({why})"));
-            return (Metrics { complete: false, note: format!("{note}."), images: Vec::new() }, Images::new());
+            return (Metrics { note: format!("{note}."), ..Metrics::default() }, Images::new());
         }
     };
+    let mut metrics = Metrics { complete: missing.is_empty(), missing, ..Metrics::default() };
     if cancel.is_cancelled() {
-        return (Metrics { complete, note, images: Vec::new() }, Images::new());
+        return (Metrics { note, ..metrics }, Images::new());
     }
     let planned = plan(wanted, window);
     sink.event(Event::Waiting { what: "CloudWatch".into(), reason: format!("{} charts", planned.len()) });
@@ -71,35 +73,81 @@ pub async fn collect(
         .buffered(IMAGES_AT_ONCE)
         .collect()
         .await;
-    let mut metrics = Vec::new();
     let mut images = Images::new();
     let mut failure = None;
     for (image, outcome) in fetched {
         match outcome {
             Ok(bytes) => {
                 images.insert(image.file.clone(), bytes);
-                metrics.push(image);
+                metrics.images.push(image);
             }
             Err(why) => failure = Some(why),
         }
     }
-    sink.event(Event::Ready { what: "CloudWatch".into(), detail: format!("{} of {count} charts", metrics.len()) });
+    sink.event(Event::Ready {
+        what: "CloudWatch".into(),
+        detail: format!("{} of {count} charts", metrics.images.len()),
+    });
     if let Some(why) = failure {
-        let missing = count - metrics.len();
+        let missing = count - metrics.images.len();
         note += &shortened(&format!(" {missing} of {count} charts could not be fetched ({why})"));
         note.push('.');
     }
-    (Metrics { complete, note, images: metrics }, images)
+    match raw(client, &wanted.targets, window).await {
+        Ok(samples) => {
+            metrics.load_balancer_errors = samples::total(&samples, metrics::OWN_5XX);
+            metrics.load_balancer_bytes = samples::total(&samples, metrics::BYTES);
+            metrics.data = Some(samples::FILE.to_owned());
+            images.insert(samples::FILE.to_owned(), samples::csv(&samples).into_bytes());
+        }
+        Err(why) => {
+            note += &shortened(&format!(" The raw data could not be fetched ({why})"));
+            note.push('.');
+        }
+    }
+    (Metrics { note, ..metrics }, images)
 }
 
-/// Looks until the data are complete or the cap is reached; answers whether they are, and a sentence about it.
+/// Every value of every series of the run's window.
+async fn raw(client: &Client, targets: &[MetricsTarget], window: Window) -> Result<Vec<Sample>, String> {
+    let mut queries = Vec::new();
+    let mut named = Vec::new();
+    for series in metrics::all_series() {
+        // The load balancer is the same for all.
+        let own = if series.scope == Scope::LoadBalancer { &targets[..targets.len().min(1)] } else { targets };
+        for target in own {
+            let id = format!("s{}", named.len());
+            let all = series.dimensions(target);
+            queries.extend(query(series, target, &id));
+            let cluster = if series.scope == Scope::LoadBalancer { "" } else { target.cluster.as_str() };
+            named.push((series, cluster, all.into_iter().map(|(label, _)| label).collect::<Vec<_>>()));
+        }
+    }
+    let mut found = Vec::new();
+    for chunk in queries.chunks(QUERIES_MAX) {
+        for result in data(client, chunk, window).await? {
+            let place = result.id().and_then(|id| id.strip_prefix('s')?.split_once('_'));
+            let place =
+                place.and_then(|(row, number)| Some((row.parse::<usize>().ok()?, number.parse::<usize>().ok()?)));
+            let Some((series, cluster, labels)) = place.and_then(|(row, _)| named.get(row)) else { continue };
+            let label = place.and_then(|(_, number)| labels.get(number)).cloned().unwrap_or_default();
+            for (at, value) in result.timestamps().iter().zip(result.values()) {
+                let (cluster, label) = ((*cluster).to_owned(), label.clone());
+                found.push(Sample { at: at.secs(), series: *series, cluster, label, value: *value });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Looks until the data are complete or the cap is reached; answers what is missing, and a sentence about it.
 async fn wait(
     client: &Client,
     wanted: &Collect,
     window: Window,
     sink: &dyn Sink,
     cancel: &CancellationToken,
-) -> Result<(bool, String), String> {
+) -> Result<(Vec<String>, String), String> {
     let began = clock::instant();
     let mut pause = wanted.pauses.0;
     loop {
@@ -108,14 +156,16 @@ async fn wait(
         let seen = coverage.describe();
         if coverage.is_complete() {
             let seconds = figures::duration(waited.as_secs_f64());
-            return Ok((true, format!("CloudWatch showed the whole run after {seconds}: {seen}.")));
+            return Ok((Vec::new(), format!("CloudWatch showed the whole run after {seconds}: {seen}.")));
         }
         if waited >= wanted.cap || cancel.is_cancelled() {
             let seconds = figures::duration(waited.as_secs_f64());
+            let missing = coverage.missing();
             let note = format!(
-                "CloudWatch did not show the whole run within {seconds}: {seen}. The charts show what there was."
+                "CloudWatch did not show the whole run within {seconds}. Missing: {}. The charts show what there was.",
+                missing.join("; ")
             );
-            return Ok((false, note));
+            return Ok((missing, note));
         }
         sink.event(Event::Waiting { what: "CloudWatch".into(), reason: seen });
         let pause_now = pause.min(wanted.cap.saturating_sub(waited)).max(Duration::from_millis(1));
@@ -126,17 +176,11 @@ async fn wait(
 
 async fn look(client: &Client, targets: &[MetricsTarget], window: Window) -> Result<Coverage, String> {
     let mut queries = Vec::new();
-    let mut instances = 0;
     for (index, target) in targets.iter().enumerate() {
         queries.extend(query(REQUESTS, target, &format!("r{index}")));
-        instances += target.instances.len().saturating_sub(target.ended);
         queries.extend(query(CPU, target, &format!("c{index}")));
     }
-    let mut coverage = Coverage {
-        requests: targets.iter().map(|target| (0, target.answers)).collect(),
-        instances: 0,
-        instances_expected: instances,
-    };
+    let mut coverage = Coverage::of(targets);
     // An instance that booted at the end of the last minute has its first value in the next.
     let seen = Window { end: window.with_margin().end, ..window };
     for chunk in queries.chunks(QUERIES_MAX) {
@@ -165,17 +209,16 @@ fn query(series: Series, target: &MetricsTarget, id: &str) -> Vec<MetricDataQuer
 /// Adds what one series shows: `r1_0` is the second cluster's requests, `c0_3` the CPU of the first's fourth instance.
 fn count(coverage: &mut Coverage, result: &MetricDataResult, window: Window) {
     let id = result.id().unwrap_or_default();
-    let cluster = id.get(1..).and_then(|rest| rest.split('_').next()).and_then(|number| number.parse::<usize>().ok());
-    match (id.chars().next(), cluster.and_then(|cluster| coverage.requests.get_mut(cluster))) {
-        (Some('r'), Some((visible, _))) => *visible += result.values().iter().sum::<f64>().max(0.0) as u64,
-        (Some('c'), Some(_)) => {
-            let last = window.last_minute().as_second();
-            // A long answer comes in pages; the last minute is on one of them.
-            if result.timestamps().iter().any(|at| at.secs() >= last) {
-                coverage.instances += 1;
-            }
-        }
-        _ => {}
+    let numbers = id.get(1..).and_then(|rest| rest.split_once('_'));
+    let numbers = numbers.and_then(|(cluster, one)| Some((cluster.parse::<usize>().ok()?, one.parse::<usize>().ok()?)));
+    let Some((cluster, one)) = numbers else { return };
+    let Some(seen) = coverage.clusters.get_mut(cluster) else { return };
+    if id.starts_with('r') {
+        seen.requests += result.values().iter().sum::<f64>().max(0.0) as u64;
+    } else if let Some((_, is_seen)) = seen.instances.get_mut(one) {
+        let last = window.last_minute().as_second();
+        // A long answer comes in pages; the last minute is on one of them.
+        *is_seen |= result.timestamps().iter().any(|at| at.secs() >= last);
     }
 }
 
@@ -206,21 +249,26 @@ fn plan(wanted: &Collect, window: Window) -> Vec<(MetricImage, String)> {
     let all: Vec<&MetricsTarget> = wanted.targets.iter().collect();
     let mut add = |chart: &Chart, targets: &[&MetricsTarget]| {
         let combined = targets.len() > 1;
-        let cluster = if combined { None } else { targets.first().map(|target| target.cluster.clone()) };
+        let of_one = !combined && chart.images != metrics::Images::One;
+        let cluster = targets.first().filter(|_| of_one).map(|target| target.cluster.clone());
+        let whole = if chart.images == metrics::Images::One { "Load balancer" } else { "All clusters" };
         let name = cluster.as_deref().unwrap_or("all");
         let image = MetricImage {
             file: format!("metrics/{name}-{}.png", chart.name),
-            title: format!("{}: {}", cluster.as_deref().unwrap_or("All clusters"), chart.title),
+            title: format!("{}: {}", cluster.as_deref().unwrap_or(whole), chart.title),
             caption: chart.caption(combined),
             cluster,
         };
         planned.push((image, chart.widget(targets, window, &wanted.bands).to_string()));
     };
     if all.len() > 1 {
-        CHARTS.iter().filter(|chart| chart.combined).for_each(|chart| add(chart, &all));
+        CHARTS.iter().filter(|chart| chart.images == metrics::Images::EachAndAll).for_each(|chart| add(chart, &all));
     }
     for target in all.iter().take(CLUSTERS_MAX) {
-        CHARTS.iter().for_each(|chart| add(chart, &[target]));
+        CHARTS.iter().filter(|chart| chart.images != metrics::Images::One).for_each(|chart| add(chart, &[target]));
+    }
+    if let Some(first) = all.first() {
+        CHARTS.iter().filter(|chart| chart.images == metrics::Images::One).for_each(|chart| add(chart, &[first]));
     }
     planned
 }
@@ -268,7 +316,7 @@ mod tests {
             load_balancer: "app/web/50dc6c495c0c9188".into(),
             target_group: format!("targetgroup/{cluster}/73e2d6bc24d8a067"),
             instances: vec!["i-1".into()],
-            ended: 0,
+            ended: Vec::new(),
             answers: 10,
         };
         Collect {
@@ -311,14 +359,18 @@ mod tests {
         let planned = plan(&wanted(), Window::of(wanted().started, wanted().ended));
         let files: Vec<&str> = planned.iter().map(|(image, _)| image.file.as_str()).collect();
         assert_eq!(files[..3], ["metrics/all-requests.png", "metrics/all-latency.png", "metrics/all-cpu.png"]);
-        assert_eq!(files.iter().filter(|file| file.starts_with("metrics/light-")).count(), CHARTS.len());
+        assert_eq!(files.iter().filter(|file| file.starts_with("metrics/light-")).count(), CHARTS.len() - 1);
+        assert_eq!(
+            planned.last().map(|(image, _)| (image.file.as_str(), &image.cluster)),
+            Some(("metrics/all-own-errors.png", &None))
+        );
         assert_eq!(planned[0].0.caption, "Sum of RequestCount, periods of 60 s, UTC");
     }
 
     #[test]
     fn requests_and_cpu_are_counted_by_the_querys_name() {
         let window = Window::of(wanted().started, wanted().ended);
-        let mut coverage = Coverage { requests: vec![(0, 10), (0, 10)], instances: 0, instances_expected: 2 };
+        let mut coverage = Coverage::of(&wanted().targets);
         let result = |id: &str, value: f64, second: i64| {
             MetricDataResult::builder().id(id).values(value).timestamps(DateTime::from_secs(second)).build()
         };
@@ -327,6 +379,6 @@ mod tests {
         count(&mut coverage, &result("r1_0", 3.0, last), window);
         count(&mut coverage, &result("c0_0", 50.0, last), window);
         count(&mut coverage, &result("c1_0", 50.0, last - 60), window);
-        assert_eq!((coverage.requests, coverage.instances), (vec![(0, 10), (10, 10)], 1));
+        assert_eq!(coverage.missing(), ["10 of 10 requests to light", "the last minute's CPU of i-1 (heavy)"]);
     }
 }

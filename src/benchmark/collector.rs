@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::control::demanded;
 use super::grid::Grid;
 use super::interval::{Interval, Tally};
 use super::plan::{Plan, TargetPlan};
-use super::scenario::{Load, Phase};
+use super::scenario::Phase;
 use super::spread::round3;
 use super::timeline::Timeline;
 use super::worker::Mark;
@@ -72,6 +73,25 @@ impl Collector {
         if span > 0.0 { (self.done() - before) as f64 / span } else { 0.0 }
     }
 
+    /// What thresholds that may end the run look at: counts and latency of the target, of its phases and of its requests.
+    pub fn so_far(&self, plan: &Plan, target: &TargetPlan, now: Timestamp) -> TargetResult {
+        let phases = (0..plan.repeat)
+            .flat_map(|_| plan.flows.iter().flat_map(|flow| flow.phases.iter().map(move |phase| (flow, phase))));
+        let phases = (0..).zip(phases).map(|(number, (flow, phase))| {
+            let span = Span { flow: &flow.name, phase, number, began: Duration::ZERO, ended: Duration::ZERO };
+            span.record(&self.parts, now, now)
+        });
+        TargetResult {
+            name: target.target.name.clone(),
+            requests: self.total.requests,
+            errors: self.total.failed(),
+            latency_ms: self.total.latency().latency(),
+            phases: phases.collect(),
+            endpoints: endpoints(target, &self.parts),
+            ..TargetResult::default()
+        }
+    }
+
     /// The target's part of the record.
     pub fn finish(
         self,
@@ -80,8 +100,9 @@ impl Collector {
         marks: &[Mark],
         started: Timestamp,
         elapsed: Duration,
+        history: &[(Duration, u32)],
     ) -> TargetResult {
-        let spans = Spans::of(plan, marks, elapsed);
+        let spans = Spans::of(plan, marks, elapsed, history);
         let total = &self.total;
         let correct = (total.requests - total.failed()) as f64;
         let per_second = |span: Duration| (span > Duration::ZERO).then(|| round3(correct / span.as_secs_f64()));
@@ -117,6 +138,7 @@ impl Collector {
             instances: self.total.instances.clone().into_iter().collect(),
             healthy_seconds: BTreeMap::new(),
             instance_hours: None,
+            capacity_max: None,
             timeline: rows.seconds,
             columns,
             minutes: rows.minutes,
@@ -139,12 +161,16 @@ fn endpoints(target: &TargetPlan, parts: &BTreeMap<(u16, u16), Tally>) -> Vec<En
             latency_ms: sum.latency().latency(),
         }
     };
-    (target.first_endpoint..).zip(&target.names).map(endpoint).collect()
+    // The mix of a scenario that only replays a log was never sent.
+    let asked = |endpoint: &EndpointResult| !endpoint.name.is_empty();
+    (target.first_endpoint..).zip(&target.names).map(endpoint).filter(asked).collect()
 }
 
 /// When each phase was under way, over all workers.
 struct Spans<'a> {
     spans: Vec<Span<'a>>,
+    /// What was changed by hand.
+    history: &'a [(Duration, u32)],
     /// In one repetition.
     phases: usize,
 }
@@ -158,7 +184,7 @@ struct Span<'a> {
 }
 
 impl<'a> Spans<'a> {
-    fn of(plan: &'a Plan, marks: &[Mark], elapsed: Duration) -> Self {
+    fn of(plan: &'a Plan, marks: &[Mark], elapsed: Duration, history: &'a [(Duration, u32)]) -> Self {
         let mut spans = Vec::new();
         let once = || plan.flows.iter().flat_map(|flow| flow.phases.iter().map(move |phase| (flow, phase)));
         let phases = (0..plan.repeat).flat_map(|_| once());
@@ -169,7 +195,7 @@ impl<'a> Spans<'a> {
                 spans.push(Span { flow: &flow.name, phase, number, began, ended });
             }
         }
-        Self { spans, phases: plan.phases().max(1) }
+        Self { spans, history, phases: plan.phases().max(1) }
     }
 
     /// One for each repetition that began, where there are several.
@@ -205,9 +231,10 @@ impl<'a> Spans<'a> {
     }
 
     fn demand(&self, at: Duration) -> Option<f64> {
-        let open = self.spans.iter().filter_map(|span| match &span.phase.load {
-            Load::Open { curve, .. } => Some(curve.requests_until(at.saturating_sub(span.began))),
-            _ => None,
+        let open = self.spans.iter().filter_map(|span| {
+            span.phase.load.demanded_until(Duration::ZERO)?;
+            let until = |at: Duration| span.phase.load.demanded_until(at.saturating_sub(span.began)).unwrap_or(0.0);
+            Some(demanded(self.history, until, at))
         });
         open.reduce(|sum, requests| sum + requests)
     }
@@ -220,20 +247,23 @@ impl<'a> Spans<'a> {
 
     fn phases(&self, parts: &BTreeMap<(u16, u16), Tally>, started: Timestamp) -> Vec<record::Phase> {
         let at = |offset: Duration| started + speed::region(offset);
-        let phase = |span: &Span<'_>| {
-            let mut sum = Tally::default();
-            parts.iter().filter(|((_, phase), _)| *phase == span.number).for_each(|(_, tally)| sum.add(tally));
-            record::Phase {
-                thread: span.flow.to_owned(),
-                label: span.phase.label(),
-                started: at(span.began),
-                ended: at(span.ended),
-                requests: sum.requests,
-                errors: sum.failed(),
-                latency_ms: sum.latency().latency(),
-            }
-        };
-        self.spans.iter().map(phase).collect()
+        self.spans.iter().map(|span| span.record(parts, at(span.began), at(span.ended))).collect()
+    }
+}
+
+impl Span<'_> {
+    fn record(&self, parts: &BTreeMap<(u16, u16), Tally>, started: Timestamp, ended: Timestamp) -> record::Phase {
+        let mut sum = Tally::default();
+        parts.iter().filter(|((_, phase), _)| *phase == self.number).for_each(|(_, tally)| sum.add(tally));
+        record::Phase {
+            thread: self.flow.to_owned(),
+            label: self.phase.label(),
+            started,
+            ended,
+            requests: sum.requests,
+            errors: sum.failed(),
+            latency_ms: sum.latency().latency(),
+        }
     }
 }
 

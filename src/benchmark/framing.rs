@@ -32,6 +32,8 @@ pub struct Head {
     /// The server will close the connection after this answer.
     pub closes: bool,
     pub instance: Option<Range<usize>>,
+    /// Where a redirect points.
+    pub location: Option<Range<usize>>,
 }
 
 /// The head at the start of `bytes`, or `None` where it is not complete yet.
@@ -45,8 +47,18 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
         return if bytes.len() >= HEAD_BYTES_MAX { Err(Failure::Protocol) } else { Ok(None) };
     };
     let status = response.code.filter(|_| head_bytes <= HEAD_BYTES_MAX).ok_or(Failure::Protocol)?;
-    let mut head =
-        Head { status, bytes: head_bytes, body: Body::UntilClose, closes: response.version == Some(0), instance: None };
+    let mut head = Head {
+        status,
+        bytes: head_bytes,
+        body: Body::UntilClose,
+        closes: response.version == Some(0),
+        instance: None,
+        location: None,
+    };
+    let place = |value: &[u8]| {
+        let start = value.as_ptr() as usize - bytes.as_ptr() as usize;
+        start..start + value.len()
+    };
     let mut length = None;
     let mut chunked = false;
     for header in response.headers.iter() {
@@ -65,8 +77,9 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
                 head.closes = false;
             }
         } else if header.name.eq_ignore_ascii_case(INSTANCE_HEADER) && !header.value.is_empty() {
-            let start = header.value.as_ptr() as usize - bytes.as_ptr() as usize;
-            head.instance = Some(start..start + header.value.len());
+            head.instance = Some(place(header.value));
+        } else if (300..400).contains(&status) && header.name.eq_ignore_ascii_case("location") {
+            head.location = Some(place(header.value));
         }
     }
     head.body = match (status, chunked, length) {

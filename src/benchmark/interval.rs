@@ -28,10 +28,12 @@ pub enum Failure {
     Protocol,
     /// This machine has no port or file left for another connection.
     Exhausted,
+    /// The server's certificate is not trusted, or it speaks no TLS.
+    Tls,
 }
 
 impl Failure {
-    pub const ALL: [Failure; 7] = [
+    pub const ALL: [Failure; 8] = [
         Failure::Connect,
         Failure::Timeout,
         Failure::Reset,
@@ -39,6 +41,7 @@ impl Failure {
         Failure::Body,
         Failure::Protocol,
         Failure::Exhausted,
+        Failure::Tls,
     ];
 
     /// The name in `result.json`.
@@ -51,6 +54,7 @@ impl Failure {
             Failure::Body => "body",
             Failure::Protocol => "protocol",
             Failure::Exhausted => "exhausted",
+            Failure::Tls => "tls",
         }
     }
 }

@@ -11,10 +11,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::collector::Collector;
+use super::control::Control;
 use super::interval::{Failure, Interval, Tally};
 use super::plan::Plan;
 pub use super::plan::Target;
 use super::scenario::Scenario;
+use super::schedule;
 use super::spread::milliseconds;
 use super::worker::{Crew, WorkerEnd, work};
 use crate::clock::{self, speed};
@@ -22,9 +24,11 @@ use crate::platform::processes;
 use crate::problem::Problem;
 use crate::resource::event::{Event, Progress, Sink, seconds};
 use crate::result::figures;
-use crate::result::record::{self, TargetResult};
+use crate::result::record::{self, Adjustment, TargetResult, ThresholdResult};
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+/// How often thresholds that may end the run are judged.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
 /// A worker busier than this was probably what limited the rate.
 const BUSY_PERCENT: f64 = 90.0;
 /// Lateness of the 99th percentile below this is the operating system's, and tells nothing.
@@ -40,6 +44,10 @@ pub struct Measured {
     pub started: Timestamp,
     pub ended: Timestamp,
     pub interrupted: bool,
+    /// The threshold that ended it, and the target that missed it.
+    pub aborted: Option<ThresholdResult>,
+    /// What was changed by hand.
+    pub adjustments: Vec<Adjustment>,
     pub targets: Vec<TargetResult>,
     pub client: record::Client,
 }
@@ -57,6 +65,18 @@ pub async fn load(
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Result<Measured, Problem> {
+    controlled(scenario, targets, workers, sink, cancel, Arc::default()).await
+}
+
+/// As [`load`], while somebody may change it.
+pub async fn controlled(
+    scenario: &Scenario,
+    targets: &[Target],
+    workers: usize,
+    sink: &dyn Sink,
+    cancel: &CancellationToken,
+    control: Arc<Control>,
+) -> Result<Measured, Problem> {
     let scenario = &scenario.by_the_wall(speed::speed());
     let plan = Plan::new(scenario, targets, workers)?;
     allow_many_files();
@@ -68,7 +88,7 @@ pub async fn load(
     // Runtimes first: the workers wait for each other, so nothing may fail once the first has begun.
     let runtimes = (0..plan.workers).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     // The user's own token stays as it is where a worker breaks.
-    let crew = Arc::new(Crew::new(plan, cancel.child_token()));
+    let crew = Arc::new(Crew::new(plan, cancel.child_token(), control));
     let cpu_before = clock::process_cpu();
     let (sender, mut counted) = mpsc::unbounded_channel::<Vec<Interval>>();
     let running = runtimes.into_iter().enumerate().map(|(number, runtime)| {
@@ -86,6 +106,7 @@ pub async fn load(
             () = clock::sleep(PROGRESS_EVERY) => {}
         }
         watched.tell(sink);
+        watched.judge();
     };
     let elapsed = crew.start.get().map_or(Duration::ZERO, |start| clock::instant() - *start);
     while let Ok(intervals) = counted.try_recv() {
@@ -123,17 +144,19 @@ struct Watched<'a> {
     crew: &'a Crew,
     targets: Vec<Collector>,
     told: Option<std::time::Instant>,
+    judged: Option<std::time::Instant>,
+    aborted: Option<ThresholdResult>,
 }
 
 impl<'a> Watched<'a> {
     fn new(scenario: &'a Scenario, crew: &'a Crew) -> Self {
         let targets = crew.plan.targets.iter().map(|_| Collector::new(crew.plan.grid)).collect();
-        Self { scenario, crew, targets, told: None }
+        Self { scenario, crew, targets, told: None, judged: None, aborted: None }
     }
 
     fn add(&mut self, intervals: &[Interval]) {
         for interval in intervals {
-            let target = usize::from(interval.place.endpoint) / self.scenario.requests.len();
+            let target = usize::from(interval.place.endpoint) / self.crew.plan.targets[0].names.len();
             self.targets[target].add(interval);
         }
     }
@@ -145,9 +168,11 @@ impl<'a> Watched<'a> {
             return;
         }
         self.told = Some(now);
+        let share = f64::from(self.share());
         for (number, target) in self.targets.iter_mut().enumerate() {
             let rate = target.tick(now - *start);
-            let quantile = |quantile| target.total.latency().quantile(quantile).map_or(0.0, milliseconds);
+            let quantile = |quantile| target.total.latency().quantile(quantile).map(milliseconds);
+            let schedule = schedule::now(&self.crew.plan, |flow| self.crew.current(number, flow), now - *start);
             let progress = Progress {
                 done: target.done(),
                 planned: self.scenario.planned().unwrap_or(0),
@@ -156,8 +181,39 @@ impl<'a> Watched<'a> {
                 p50_ms: quantile(0.5),
                 p99_ms: quantile(0.99),
                 phase: phase(self.crew, number),
+                demand: schedule.demand.map(|demand| demand * share / 100.0),
+                elapsed_s: seconds(speed::region(now - *start)),
+                left_s: schedule.left.map(|left| seconds(speed::region(left))),
+                next: schedule.next,
             };
             sink.event(Event::BenchProgress { target: self.crew.plan.targets[number].target.name.clone(), progress });
+        }
+    }
+
+    /// Of the schedule's rate, in percent, that is demanded now.
+    fn share(&self) -> u32 {
+        let control = &self.crew.control;
+        if control.is_paused() { 0 } else { control.percent() }
+    }
+
+    /// Ends the load where a threshold that may do so is missed.
+    fn judge(&mut self) {
+        let thresholds = || self.scenario.thresholds.iter().filter(|threshold| threshold.abort_after.is_some());
+        let (Some(start), now) = (self.crew.start.get(), clock::instant()) else { return };
+        let is_early = self.judged.is_some_and(|judged| now - judged < JUDGE_EVERY);
+        if thresholds().next().is_none() || is_early || self.aborted.is_some() {
+            return;
+        }
+        self.judged = Some(now);
+        let plan = &self.crew.plan;
+        for (collector, target) in self.targets.iter().zip(&plan.targets) {
+            let so_far = collector.so_far(plan, target, clock::now());
+            let missed = thresholds().find_map(|threshold| threshold.aborts(&so_far, now - *start));
+            if let Some(missed) = missed {
+                self.aborted = Some(missed);
+                self.crew.cancel.cancel();
+                return;
+            }
         }
     }
 
@@ -168,12 +224,16 @@ impl<'a> Watched<'a> {
         self.targets.iter().for_each(|target| sum.add(&target.total));
         let client = client(ends, &sum, elapsed, cpu, self.crew.plan.connections_max);
         let plan = &self.crew.plan;
+        let history = self.crew.start.get().map(|start| self.crew.control.history(*start)).unwrap_or_default();
         let finish = |(number, (collector, target)): (usize, (Collector, &super::plan::TargetPlan))| {
             let marks = ends.iter().flat_map(|end| &end.marks).filter(|mark| mark.target == number);
-            collector.finish(plan, target, &marks.copied().collect::<Vec<_>>(), started, elapsed)
+            collector.finish(plan, target, &marks.copied().collect::<Vec<_>>(), started, elapsed, &history)
         };
         let targets = self.targets.into_iter().zip(&plan.targets).enumerate().map(finish).collect();
-        Measured { started, ended, interrupted, targets, client }
+        let adjustment =
+            |(at, percent): &(Duration, u32)| Adjustment { at: seconds(speed::region(*at)), percent: *percent };
+        let adjustments = history.iter().map(adjustment).collect();
+        Measured { started, ended, interrupted, aborted: self.aborted, adjustments, targets, client }
     }
 }
 

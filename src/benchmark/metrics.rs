@@ -24,8 +24,8 @@ pub struct MetricsTarget {
     /// `targetgroup/name/0123456789abcdef`
     pub target_group: String,
     pub instances: Vec<String>,
-    /// How many of them ended during the run: they have no figure for its last minute.
-    pub ended: usize,
+    /// Those of them that ended during the run: they have no figure for its last minute.
+    pub ended: Vec<String>,
     /// Requests that the cluster's instances answered, as the client counted them.
     pub answers: u64,
 }
@@ -37,6 +37,8 @@ pub enum Scope {
     TargetGroup,
     /// `{InstanceId}`, one series for each instance.
     Instance,
+    /// `{LoadBalancer}`: what it does itself belongs to no target group.
+    LoadBalancer,
 }
 
 /// A metric with the only statistic that makes sense of it.
@@ -55,26 +57,44 @@ pub struct Chart {
     pub name: &'static str,
     pub title: &'static str,
     pub series: &'static [Series],
-    /// Also drawn with all clusters in one image: the first series of each.
-    pub combined: bool,
+    pub images: Images,
+}
+
+/// Which images a chart has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// One for each cluster.
+    Each,
+    /// As well as one with all clusters in it: the first series of each.
+    EachAndAll,
+    /// One: its series are the load balancer's.
+    One,
 }
 
 const fn elb(metric: &'static str, statistic: &'static str, label: &'static str) -> Series {
     Series { metric, statistic, scope: Scope::TargetGroup, label }
 }
 
+const fn own(metric: &'static str, label: &'static str) -> Series {
+    Series { metric, statistic: "Sum", scope: Scope::LoadBalancer, label }
+}
+
+/// Answers that the load balancer gave itself, because no target did.
+pub const OWN_5XX: Series = own("HTTPCode_ELB_5XX_Count", "5xx");
+/// What its capacity units are counted by.
+pub const BYTES: Series = own("ProcessedBytes", "bytes");
 pub const REQUESTS: Series = elb("RequestCount", "Sum", "requests");
 pub const CPU: Series = Series { metric: "CPUUtilization", statistic: "Average", scope: Scope::Instance, label: "" };
 
-pub const CHARTS: [Chart; 5] = [
-    Chart { name: "requests", title: "requests", series: &[REQUESTS], combined: true },
+pub const CHARTS: [Chart; 6] = [
+    Chart { name: "requests", title: "requests", series: &[REQUESTS], images: Images::EachAndAll },
     Chart {
         name: "latency",
         title: "response time of the targets",
         series: &[elb("TargetResponseTime", "Average", "average"), elb("TargetResponseTime", "p99", "p99")],
-        combined: true,
+        images: Images::EachAndAll,
     },
-    Chart { name: "cpu", title: "CPU of each instance", series: &[CPU], combined: true },
+    Chart { name: "cpu", title: "CPU of each instance", series: &[CPU], images: Images::EachAndAll },
     Chart {
         name: "codes",
         title: "answers by code",
@@ -84,20 +104,37 @@ pub const CHARTS: [Chart; 5] = [
             elb("HTTPCode_Target_4XX_Count", "Sum", "4xx"),
             elb("HTTPCode_Target_5XX_Count", "Sum", "5xx"),
         ],
-        combined: false,
+        images: Images::Each,
     },
     Chart {
         name: "hosts",
         title: "healthy targets",
         series: &[elb("HealthyHostCount", "Minimum", "fewest"), elb("HealthyHostCount", "Maximum", "most")],
-        combined: false,
+        images: Images::Each,
+    },
+    Chart {
+        name: "own-errors",
+        title: "errors of the load balancer itself",
+        series: &[
+            OWN_5XX,
+            own("HTTPCode_ELB_502_Count", "502"),
+            own("HTTPCode_ELB_503_Count", "503"),
+            own("HTTPCode_ELB_504_Count", "504"),
+            own("HTTPCode_ELB_4XX_Count", "4xx"),
+        ],
+        images: Images::One,
     },
 ];
+
+/// Every series of the charts, and those that only figures are made of: what the raw data are.
+pub fn all_series() -> impl Iterator<Item = Series> {
+    CHARTS.iter().flat_map(|chart| chart.series).copied().chain([BYTES])
+}
 
 impl Series {
     pub fn namespace(self) -> &'static str {
         match self.scope {
-            Scope::TargetGroup => "AWS/ApplicationELB",
+            Scope::TargetGroup | Scope::LoadBalancer => "AWS/ApplicationELB",
             Scope::Instance => "AWS/EC2",
         }
     }
@@ -111,6 +148,9 @@ impl Series {
                     ("LoadBalancer", target.load_balancer.as_str()),
                 ];
                 vec![(self.label.to_owned(), of_group)]
+            }
+            Scope::LoadBalancer => {
+                vec![(self.label.to_owned(), vec![("LoadBalancer", target.load_balancer.as_str())])]
             }
             Scope::Instance => {
                 let instances = target.instances.iter();
@@ -145,14 +185,18 @@ impl Chart {
                     let label = match (combined, one.scope) {
                         (true, Scope::TargetGroup) => target.cluster.clone(),
                         (true, Scope::Instance) => format!("{} {label}", target.cluster),
-                        (false, _) => label,
+                        (false, _) | (true, Scope::LoadBalancer) => label,
                     };
                     metrics.push(series_json(*one, &dimensions, &label));
                 }
             }
         }
         metrics.truncate(SERIES_MAX);
-        let name = if combined { "all clusters" } else { targets.first().map_or("", |target| target.cluster.as_str()) };
+        let name = match self.images {
+            Images::One => "load balancer",
+            _ if combined => "all clusters",
+            _ => targets.first().map_or("", |target| target.cluster.as_str()),
+        };
         json!({
             "view": "timeSeries",
             "stacked": false,
@@ -231,29 +275,75 @@ pub fn load_bands(targets: &[TargetResult]) -> Vec<(Timestamp, Timestamp)> {
     bands
 }
 
+/// Instances that a sentence names; more are counted.
+const NAMED_MAX: usize = 6;
+
 /// What CloudWatch shows of a run so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// (requests visible, requests answered) of each cluster.
-    pub requests: Vec<(u64, u64)>,
-    /// Instances with a CPU datapoint in the window's last minute.
-    pub instances: usize,
-    pub instances_expected: usize,
+    pub clusters: Vec<Seen>,
+}
+
+/// What it shows of one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub cluster: String,
+    /// Requests that it shows, and those that were answered.
+    pub requests: u64,
+    pub answered: u64,
+    /// Instances, and whether each has a CPU datapoint in the window's last minute. Those that ended need none.
+    pub instances: Vec<(String, bool)>,
 }
 
 impl Coverage {
+    pub fn of(targets: &[MetricsTarget]) -> Self {
+        let seen = |target: &MetricsTarget| Seen {
+            cluster: target.cluster.clone(),
+            requests: 0,
+            answered: target.answers,
+            instances: target.instances.iter().map(|one| (one.clone(), target.ended.contains(one))).collect(),
+        };
+        Self { clusters: targets.iter().map(seen).collect() }
+    }
+
     pub fn is_complete(&self) -> bool {
-        self.requests.iter().all(|(visible, answered)| visible >= answered) && self.instances >= self.instances_expected
+        self.missing().is_empty()
     }
 
     /// `812 of 2,500 requests, CPU of 3 of 9 instances visible`
     pub fn describe(&self) -> String {
-        let visible: u64 = self.requests.iter().map(|(visible, answered)| visible.min(answered)).sum();
-        let answered: u64 = self.requests.iter().map(|(_, answered)| answered).sum();
+        let visible: u64 = self.clusters.iter().map(|seen| seen.requests.min(seen.answered)).sum();
+        let answered: u64 = self.clusters.iter().map(|seen| seen.answered).sum();
+        let instances = || self.clusters.iter().flat_map(|seen| &seen.instances);
         format!(
             "{visible} of {answered} requests, CPU of {} of {} instances visible",
-            self.instances, self.instances_expected
+            instances().filter(|(_, seen)| *seen).count(),
+            instances().count()
         )
+    }
+
+    /// What it does not show, by name.
+    pub fn missing(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for seen in &self.clusters {
+            if seen.requests < seen.answered {
+                missing.push(format!(
+                    "{} of {} requests to {}",
+                    seen.answered - seen.requests,
+                    seen.answered,
+                    seen.cluster
+                ));
+            }
+            let dark: Vec<&str> =
+                seen.instances.iter().filter(|(_, seen)| !seen).map(|(name, _)| name.as_str()).collect();
+            if !dark.is_empty() {
+                let more = dark.len().saturating_sub(NAMED_MAX);
+                let named = dark[..dark.len() - more].join(", ");
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                missing.push(format!("the last minute's CPU of {named}{more} ({})", seen.cluster));
+            }
+        }
+        missing
     }
 }
 
@@ -272,7 +362,7 @@ mod tests {
             load_balancer: "app/web/50dc6c495c0c9188".into(),
             target_group: format!("targetgroup/{cluster}/73e2d6bc24d8a067"),
             instances: vec!["i-1".into(), "i-2".into()],
-            ended: 0,
+            ended: Vec::new(),
             answers: 100,
         }
     }
@@ -352,18 +442,45 @@ mod tests {
     }
 
     #[test]
-    fn data_are_complete_when_every_clusters_requests_and_every_instance_show() {
-        let coverage = |requests: &[(u64, u64)], instances| Coverage {
-            requests: requests.to_vec(),
-            instances,
-            instances_expected: 9,
+    fn data_are_complete_when_every_clusters_requests_and_every_instance_show_and_what_is_missing_has_a_name() {
+        let mut coverage =
+            Coverage::of(&[target("light"), MetricsTarget { ended: vec!["i-2".into()], ..target("heavy") }]);
+        assert_eq!(coverage.describe(), "0 of 200 requests, CPU of 1 of 4 instances visible");
+        let expected = [
+            "100 of 100 requests to light",
+            "the last minute's CPU of i-1, i-2 (light)",
+            "100 of 100 requests to heavy",
+            "the last minute's CPU of i-1 (heavy)",
+        ];
+        assert_eq!(coverage.missing(), expected);
+        for seen in &mut coverage.clusters {
+            seen.requests = 101;
+            seen.instances.iter_mut().for_each(|(_, seen)| *seen = true);
+        }
+        assert!(coverage.is_complete());
+        coverage.clusters[1].requests = 88;
+        assert_eq!(coverage.missing(), ["12 of 100 requests to heavy"], "one cluster's excess is not another's");
+        let many = MetricsTarget {
+            instances: (0..9).map(|number| format!("i-{number}")).collect(),
+            answers: 0,
+            ..target("web")
         };
-        assert!(coverage(&[(2500, 2500), (2501, 2500)], 9).is_complete());
-        assert!(!coverage(&[(5000, 2500), (2499, 2500)], 9).is_complete());
-        assert!(!coverage(&[(2500, 2500)], 8).is_complete());
+        let missing = Coverage::of(&[many]).missing();
+        assert_eq!(missing, ["the last minute's CPU of i-0, i-1, i-2, i-3, i-4, i-5 and 3 more (web)"]);
+    }
+
+    #[test]
+    fn the_load_balancers_own_errors_have_its_dimension_alone_and_one_image() {
+        let chart = CHARTS.iter().find(|chart| chart.images == Images::One).expect("the chart");
+        let widget = chart.widget(&[&target("light")], window(), &[]);
+        // CloudWatch metrics for your Application Load Balancer: HTTPCode_ELB_5XX_Count has no dimension TargetGroup.
+        let expected = json!([
+            "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", "app/web/50dc6c495c0c9188",
+            {"stat": "Sum", "period": 60, "label": "5xx"}
+        ]);
         assert_eq!(
-            coverage(&[(812, 2500), (3000, 2500)], 3).describe(),
-            "3312 of 5000 requests, CPU of 3 of 9 instances visible"
+            (&widget["metrics"][0], &widget["title"]),
+            (&expected, &json!("load balancer: errors of the load balancer itself"))
         );
     }
 }

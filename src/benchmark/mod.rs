@@ -2,21 +2,32 @@
 //!
 //! Arrivals → workers → intervals → one record. `run.rs` is the whole of it; `setup.rs` proves that the stack stands.
 //! `scenario.rs` (read by `language/`) says what to send, `arrivals.rs` when, `plan.rs` and `request.rs` make it ready.
-//! `worker.rs` carries it with `client.rs` (a connection) and `pool.rs` (the connections of an open load) and counts into
+//! `access_log.rs` reads a log that is replayed, `data.rs` and `template.rs` put rows of a CSV file into requests.
+//! `worker.rs` carries it with `client.rs` (a connection; `stream.rs` its bytes, `redirect.rs` where an answer leads) and
+//! `pool.rs` (the connections of an open load) and counts into
 //! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
-//! `spread.rs` for times. `telling.rs` tells
+//! `spread.rs` for times; `control.rs` is what a person changes meanwhile. `telling.rs` tells
 //! whoever watches what is demanded. `threshold.rs` and `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
 //! meanwhile. `metrics.rs` says what
-//! CloudWatch should show of a run and `cloudwatch.rs` waits for it. What is kept, and where, is `crate::result`.
+//! CloudWatch should show of a run and `cloudwatch.rs` waits for it; `samples.rs` has its raw data,
+//! `bill.rs` what the run cost. `scaling` and `calibrate` are experiments that change the
+//! size of a group (`group.rs`); `export` writes scripts for other tools. What is kept, and where, is `crate::result`.
 
+pub mod access_log;
 pub mod arrivals;
+pub mod bill;
+pub mod calibrate;
 pub mod chaos;
 pub mod client;
 pub mod cloudwatch;
 pub mod collector;
+pub mod control;
 pub mod count;
+pub mod data;
+pub mod export;
 pub mod framing;
 pub mod grid;
+pub mod group;
 pub mod interval;
 pub mod judge;
 pub mod language;
@@ -24,17 +35,25 @@ pub mod load;
 pub mod metrics;
 pub mod plan;
 pub mod pool;
+pub mod redirect;
 pub mod request;
 pub mod run;
+pub mod samples;
+pub mod scaling;
 pub mod scenario;
+pub mod schedule;
 pub mod setup;
 pub mod spread;
+pub mod stream;
 pub mod telling;
+pub mod template;
 pub mod threshold;
 pub mod timeline;
 pub mod url;
 pub mod watch;
 pub mod worker;
 
+#[cfg(test)]
+mod sending_tests;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
 //! A scenario made ready for its targets: every request's bytes, and a number for every endpoint and every phase.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrivals::Random;
+use super::data::Table;
 use super::grid::Grid;
-use super::request::{Request, Server, joined};
+use super::request::{Manner, Request, Server, joined};
 use super::scenario::{Flow, Scenario};
 use crate::clock::speed;
 use crate::problem::Problem;
@@ -32,10 +34,12 @@ pub struct Plan {
 pub struct TargetPlan {
     pub target: Target,
     pub server: Server,
-    /// By the scenario's mix.
+    /// The scenario's mix, and behind it what is replayed.
     pub requests: Vec<Request>,
+    /// Of its endpoints: the requests of the mix, and `replay` for all that is replayed.
     pub names: Vec<String>,
     weights: Vec<u32>,
+    pub data: Option<Arc<Table>>,
     /// The number of its first endpoint.
     pub first_endpoint: u16,
     pub timeout_min: Duration,
@@ -43,7 +47,7 @@ pub struct TargetPlan {
 
 impl TargetPlan {
     /// The number of the next request of the mix, from 0.
-    pub fn pick(&self, random: &mut Random) -> u16 {
+    pub fn pick(&self, random: &mut Random) -> u32 {
         if self.weights.len() == 1 {
             return 0;
         }
@@ -57,11 +61,37 @@ impl TargetPlan {
         }
         0
     }
+
+    /// The number of a replayed request.
+    pub fn replayed(&self, number: u32) -> u32 {
+        self.weights.len() as u32 + number
+    }
+
+    /// The endpoint that a request counts for.
+    pub fn endpoint(&self, request: u32) -> u16 {
+        self.first_endpoint + u16::try_from(request).unwrap_or(u16::MAX).min(self.weights.len() as u16)
+    }
+
+    /// The row of the scenario's data for a request; they come in turn, over and over.
+    pub fn row(&self, turn: usize) -> Option<&[String]> {
+        self.data.as_ref().map(|data| data.rows[turn % data.rows.len()].as_slice())
+    }
 }
+
+/// What stands for all requests of a log that is replayed.
+pub const REPLAY: &str = "replay";
 
 impl Plan {
     pub fn new(scenario: &Scenario, targets: &[Target], workers: usize) -> Result<Self, Problem> {
-        let endpoints = targets.len() * scenario.requests.len();
+        if !scenario.replayed.is_empty() && targets.len() > 1 {
+            let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+            let detail = format!("the log's paths say where its requests go, but here are {}", names.join(", "));
+            let hint = format!("name one, which the report shows all of it under: `targets: {{{}: /}}`", names[0]);
+            return Err(Problem::usage("A log is replayed to one target", detail).hint(hint));
+        }
+        let mut names: Vec<String> = scenario.requests.iter().map(|choice| choice.name.clone()).collect();
+        names.extend((!scenario.replayed.is_empty()).then(|| REPLAY.to_owned()));
+        let endpoints = targets.len() * names.len();
         if endpoints > usize::from(u16::MAX) {
             let detail = format!("{} targets with {} requests each", targets.len(), scenario.requests.len());
             return Err(Problem::usage("Too many endpoints", detail).hint("load fewer targets at once"));
@@ -74,19 +104,26 @@ impl Plan {
         let mut plans = Vec::new();
         for target in targets {
             let (server, path) = Server::of(&target.url)?;
-            let requests = scenario.requests.iter();
-            let first_endpoint = plans.len() * scenario.requests.len();
+            let data = scenario.data.clone();
+            let manner =
+                Manner { keep_alive: scenario.keep_alive, redirects: scenario.redirects, data: data.as_deref() };
+            let mix = scenario.requests.iter().map(|choice| (joined(&path, &choice.path), choice, manner));
+            // A log's paths stand as they are, whatever they hold.
+            let as_it_is = Manner { data: None, ..manner };
+            let replayed = scenario.replayed.iter().map(|choice| (choice.path.clone(), choice, as_it_is));
+            let requests =
+                mix.chain(replayed).map(|(path, choice, manner)| Request::new(&server, &path, choice, manner));
+            let requests: Vec<Request> = requests.collect();
+            let first_endpoint = plans.len() * names.len();
             plans.push(TargetPlan {
                 target: target.clone(),
-                requests: requests
-                    .clone()
-                    .map(|choice| Request::new(&server, &joined(&path, &choice.path), choice, scenario.keep_alive))
-                    .collect(),
-                names: requests.clone().map(|choice| choice.name.clone()).collect(),
-                weights: requests.clone().map(|choice| choice.weight).collect(),
+                timeout_min: requests.iter().map(|request| request.timeout).min().unwrap_or_default(),
+                requests,
+                names: names.clone(),
+                weights: scenario.requests.iter().map(|choice| choice.weight).collect(),
+                data,
                 server,
                 first_endpoint: u16::try_from(first_endpoint).expect("bounded above"),
-                timeout_min: requests.map(|choice| choice.timeout).min().unwrap_or_default(),
             });
         }
         Ok(Self {

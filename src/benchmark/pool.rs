@@ -24,8 +24,10 @@ use crate::clock;
 #[derive(Clone, Copy, Debug)]
 pub struct Job {
     pub due: Instant,
-    /// Which request of the mix.
-    pub request: u16,
+    /// Which of the target's requests.
+    pub request: u32,
+    /// Whose turn it is among the rows of the scenario's data.
+    pub turn: usize,
     pub phase: u16,
 }
 
@@ -115,8 +117,9 @@ impl<'a> Pool<'a> {
         let mut next = Some(first);
         while let Some(job) = next {
             let sent = clock::instant();
-            let reply = client.send(&self.target.requests[usize::from(job.request)], sent).await;
-            self.counts.record(self.target.first_endpoint + job.request, job.phase, Some(job.due), sent, reply);
+            let request = &self.target.requests[job.request as usize];
+            let reply = client.send(request, self.target.row(job.turn), sent).await;
+            self.counts.record(self.target.endpoint(job.request), job.phase, Some(job.due), sent, reply);
             let waiting = self.waiting.borrow_mut().pop_front();
             next = match waiting {
                 Some(job) => Some(job),

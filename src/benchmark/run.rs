@@ -1,18 +1,21 @@
 //! One benchmark of a stack that is up, from the proof of its setup to the result: prove, load, wait for CloudWatch, judge.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::bill;
 use super::chaos;
 use super::cloudwatch::{self, Collect};
+use super::control::Control;
 use super::load::{self, Measured, Target};
 use super::metrics::{MetricsTarget, load_bands};
+use super::scaling::{self, ScaleUntil, Tap};
 use super::scenario::{Scenario, default_path};
 use super::watch::{self, Looks};
 use super::{judge, setup, telling};
-use crate::catalog::prices;
 use crate::chaos::strike;
 use crate::clock;
 use crate::document::suggest;
@@ -21,8 +24,7 @@ use crate::problem::{Problem, Problems};
 use crate::resource::context::interrupted;
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
-use crate::resources::price;
-use crate::result::record::{Cloud, Cost, Images, InstanceSpan, Metrics, RunResult, TargetResult};
+use crate::result::record::{Cloud, Images, Metrics, RunResult, TargetResult};
 use crate::stack::model::{Provider, Stack};
 
 /// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
@@ -40,6 +42,8 @@ pub struct Bench<'a> {
     /// The stack as it stands before the load.
     pub status: &'a Status,
     pub scenario: &'a Scenario,
+    /// Adds instances until a rate holds; the load ends then.
+    pub scaling: Option<&'a ScaleUntil>,
     pub metrics_timeout: Duration,
     pub workers: usize,
     /// Where whoever watches is told of the load; see [`crate::result::live`].
@@ -47,6 +51,8 @@ pub struct Bench<'a> {
     /// What the run can be repeated with.
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
+    /// What a person changes meanwhile.
+    pub control: Arc<Control>,
     pub cancel: &'a CancellationToken,
 }
 
@@ -66,25 +72,45 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     };
     let over = CancellationToken::new();
     let every = watch::every(bench.engine.clients().provider == Provider::Local);
-    let looking = watch::watch(bench.engine, bench.status, every, &over);
+    let looking = watch::watch(bench.engine, bench.status, every, bench.sink, &over);
+    let mut group = match bench.scaling {
+        Some(scaling) => Some(scaling.group(bench.engine, bench.status).await?),
+        None => None,
+    };
+    let tap = Tap::new(bench.sink, group.as_ref().map_or("", |group| group.cluster.as_str()));
+    let enough = bench.cancel.child_token();
     let loading = async {
         let mut told = telling::load(bench.scenario, clock::now());
         told.tell(bench.base, &bench.engine.stack.name);
-        let measured = load::load(bench.scenario, &targets, bench.workers, bench.sink, bench.cancel).await;
+        let measured =
+            load::controlled(bench.scenario, &targets, bench.workers, &tap, &enough, bench.control.clone()).await;
         over.cancel();
         told.ended = Some(clock::now());
         told.tell(bench.base, &bench.engine.stack.name);
         measured
     };
+    let scaling = async {
+        match (bench.scaling, &group) {
+            (Some(scaling), Some(group)) => scaling.drive(group, &tap, &over, &enough).await.map(Some),
+            _ => Ok(None),
+        }
+    };
     let breaking = chaos::during(bench.engine, &bench.scenario.chaos, bench.sink, &over);
-    let (measured, looks, struck) = futures_util::future::join3(loading, looking, breaking).await;
-    let mut measured = measured?;
+    let (measured, looks, struck, scaled) = futures_util::future::join4(loading, looking, breaking, scaling).await;
+    if let Some(group) = &mut group {
+        group.release().await?;
+    }
+    let (mut measured, scaled) = (measured?, scaled?);
+    // That enough was seen is no interruption.
+    measured.interrupted = bench.cancel.is_cancelled();
     let seconds = measured.ended.duration_since(measured.started).as_secs_f64();
     let mut cloud = looks.record(measured.started, seconds, &watch::events(bench.engine, measured.started).await);
+    cloud.weights.clone_from(&bench.scenario.weights);
     cloud.blows = chaos::record(&struck, &looks, &measured.targets, measured.started);
     for target in &mut measured.targets {
         add_healthy_instances(target, &cloud);
         target.instance_hours = Some(cloud.instance_hours(&target.name));
+        target.capacity_max = cloud.running(&target.name).map(|(_, most)| most);
     }
     let (metrics, images) = if measured.interrupted {
         let note = "The run was interrupted: CloudWatch was not asked.".to_owned();
@@ -103,35 +129,18 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     result.provider = clients.provider.name().to_owned();
     result.region = clients.region.clone();
     (result.setup, result.metrics) = (setup, metrics);
-    result.cost = cost(&bench.engine.stack, &cloud, seconds);
+    let carried = bill::Carried::of(&bench.engine.stack, &result.targets, result.metrics.load_balancer_bytes);
+    result.cost = bill::cost(&bench.engine.stack, &cloud, seconds, carried);
     result.cloud = Some(cloud);
+    if let Some(scaled) = scaled {
+        judge::add(&mut result, scaling::threshold(&scaled));
+        result.scaling = Some(scaled);
+    }
     Ok((result, images))
 }
 
-/// EC2 bills an instance by the second, and for a minute at least (Amazon EC2 On-Demand Pricing).
-const BILLED_SECONDS_MIN: f64 = 60.0;
-
-/// What the stack costs by what it declares, and what the run cost by the instances that were there: every instance that
-/// came during the run is billed for a minute at least.
-fn cost(stack: &Stack, cloud: &Cloud, seconds: f64) -> Option<Cost> {
-    let declared = price::hourly(stack)?;
-    let instance = |span: &InstanceSpan| {
-        let came_later = span.from > 0.0;
-        let billed = (span.until - span.from).max(if came_later { BILLED_SECONDS_MIN } else { 0.0 });
-        Some(prices::instance(&span.instance_type)? * billed / 3600.0)
-    };
-    let instances = cloud.instances.iter().map(instance).sum::<Option<f64>>()?;
-    let run = instances + prices::LOAD_BALANCER * seconds / 3600.0;
-    Some(Cost {
-        hourly_min: declared.min,
-        hourly_max: declared.max,
-        run_min: run,
-        run_max: run,
-        source: declared.source.to_owned(),
-    })
-}
-
-fn url<'a>(stack: &Stack, status: &'a Status) -> Result<&'a str, Problem> {
+/// Where the stack's load balancer answers.
+pub fn url<'a>(stack: &Stack, status: &'a Status) -> Result<&'a str, Problem> {
     if !stack.has_load_balancer() {
         let detail = format!("{} has `load_balancer: none`: no URL serves it", stack.name);
         return Err(Problem::usage("There is no load balancer", detail).hint(
@@ -178,6 +187,18 @@ fn targets(stack: &Stack, status: &Status, scenario: &Scenario, url: &str) -> Re
         targets.push(Target { name: name.to_owned(), url: format!("{url}{path}") });
     }
     if problems.has_errors() { Err(problems) } else { Ok(targets) }
+}
+
+/// One cluster as a target, as [`targets`] has it.
+pub fn target_of(stack: &Stack, scenario: &Scenario, cluster: &str, url: &str) -> Result<Target, Problem> {
+    let chosen =
+        scenario.targets.iter().find(|choice| choice.cluster == cluster).and_then(|choice| choice.path.clone());
+    let path = chosen.or_else(|| default_path(stack.clusters.iter().find(|own| own.name == cluster)?));
+    let path = path.ok_or_else(|| {
+        let detail = format!("cluster {cluster} has no route, and the scenario names no path for it");
+        Problem::usage("Nothing to load", detail).hint(format!("write `targets: {{{cluster}: /path}}`"))
+    })?;
+    Ok(Target { name: cluster.to_owned(), url: format!("{url}{path}") })
 }
 
 fn live<'a>(status: &'a Status, cluster: &str) -> Option<&'a ClusterStatus> {
@@ -233,6 +254,7 @@ mod tests {
     use crate::benchmark::scenario::TargetChoice;
     use crate::resource::status::ClusterKind;
     use crate::resource::status::InstanceStatus;
+    use crate::result::record::InstanceSpan;
     use crate::stack::{self, Overrides};
 
     fn the_stack() -> Stack {
@@ -334,16 +356,5 @@ mod tests {
         let mut idle = target(&[("i-1", 900)]);
         add_healthy_instances(&mut idle, &cloud);
         assert_eq!(idle.evenness(), Some(0.0));
-    }
-
-    #[test]
-    fn a_run_costs_what_was_there_and_a_new_instance_a_minute_at_least() {
-        let cloud = Cloud {
-            instances: vec![span("light", "i-1", 0.0, 3600.0), span("light", "i-2", 3590.0, 3600.0)],
-            ..Cloud::default()
-        };
-        let cost = cost(&the_stack(), &cloud, 3600.0).expect("known types");
-        let expected = 0.0225 + 0.0928 + 0.0928 / 60.0;
-        assert!((cost.run_min - expected).abs() < 1e-9, "{}", cost.run_min);
     }
 }

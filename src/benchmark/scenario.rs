@@ -4,9 +4,12 @@
 //! time. A flow is a chain of phases. A phase is closed (virtual users who each wait for their answer), open (a rate that
 //! holds whatever the answers do), or a pause.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrivals::{Curve, Spacing};
+use super::data::Table;
 use super::threshold::Threshold;
 use crate::chaos::model::Strike;
 use crate::stack::model::Cluster;
@@ -18,7 +21,13 @@ pub struct Scenario {
     pub targets: Vec<TargetChoice>,
     /// What is sent, by weight; at least one.
     pub requests: Vec<RequestChoice>,
+    /// What the logs that are replayed ask for; its requests have the name `replay`.
+    pub replayed: Vec<RequestChoice>,
+    /// What `${csv.COLUMN}` stands for.
+    pub data: Option<Arc<Table>>,
     pub keep_alive: bool,
+    /// How many redirects a request follows.
+    pub redirects: u32,
     /// Requests that were due before this are sent and not counted.
     pub warm_up: Duration,
     /// Connections to a target that an open load may open; beyond them requests wait, and their response time counts on.
@@ -30,6 +39,8 @@ pub struct Scenario {
     /// What is broken meanwhile.
     pub chaos: Vec<ChaosStep>,
     pub thresholds: Vec<Threshold>,
+    /// What an hour of an instance type counts as in `instance_hours`; 1 where it is not here.
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// A blow at a time after the start of the load.
@@ -109,7 +120,40 @@ pub struct Phase {
 pub enum Load {
     Pause(Duration),
     Closed(Closed),
+    Ramping(Ramping),
     Open { curve: Curve, spacing: Spacing },
+    Replay(Replay),
+}
+
+/// Virtual users who become more and fewer: a user is there while the curve is at its number or above.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ramping {
+    pub users: Curve,
+    pub think_time: Duration,
+}
+
+/// Requests at the distances in which a log has them; an open load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// When each is due, rising from 0, and which of [`Scenario::replayed`] it is.
+    pub due: Arc<[(Duration, u32)]>,
+}
+
+impl Replay {
+    pub fn duration(&self) -> Duration {
+        self.due.last().map_or(Duration::ZERO, |(due, _)| *due)
+    }
+
+    /// Requests due before a time.
+    pub fn requests_until(&self, at: Duration) -> usize {
+        self.due.partition_point(|(due, _)| *due < at)
+    }
+
+    /// The same rates, passed through so many times as fast: only every so many-th request is sent.
+    fn faster(&self, speed: u32) -> Self {
+        let every = self.due.iter().step_by(speed.max(1) as usize);
+        Self { due: every.map(|(due, request)| (*due / speed.max(1), *request)).collect() }
+    }
 }
 
 /// Virtual users: each sends, waits for its answer, thinks, and sends again.
@@ -134,7 +178,11 @@ impl Load {
             Load::Closed(closed) => {
                 Load::Closed(Closed { duration: closed.duration.map(|duration| duration / speed), ..*closed })
             }
+            Load::Ramping(ramping) => {
+                Load::Ramping(Ramping { users: ramping.users.faster(speed), think_time: ramping.think_time })
+            }
             Load::Open { curve, spacing } => Load::Open { curve: curve.faster(speed), spacing: *spacing },
+            Load::Replay(replay) => Load::Replay(replay.faster(speed)),
         }
     }
 
@@ -143,8 +191,35 @@ impl Load {
         match self {
             Load::Pause(_) => Some(0),
             Load::Closed(closed) => closed.iterations.filter(|_| closed.duration.is_none()),
+            Load::Ramping(_) => None,
             Load::Open { curve, .. } => Some(curve.requests().round() as u64),
+            Load::Replay(replay) => Some(replay.due.len() as u64),
         }
+    }
+
+    /// How long it goes on at most; `None` where its requests alone say so.
+    pub fn lasts(&self) -> Option<Duration> {
+        match self {
+            Load::Pause(duration) => Some(*duration),
+            Load::Closed(closed) => closed.duration,
+            Load::Ramping(ramping) => Some(ramping.users.duration()),
+            Load::Open { curve, .. } => Some(curve.duration()),
+            Load::Replay(replay) => Some(replay.duration()),
+        }
+    }
+
+    /// Requests demanded so long after its start; `None` of a load that demands nothing of itself.
+    pub fn demanded_until(&self, at: Duration) -> Option<f64> {
+        match self {
+            Load::Open { curve, .. } => Some(curve.requests_until(at)),
+            Load::Replay(replay) => Some(replay.requests_until(at) as f64),
+            _ => None,
+        }
+    }
+
+    /// Requests leave when the schedule demands them, whatever the answers do.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Load::Open { .. } | Load::Replay(_))
     }
 }
 
@@ -161,6 +236,10 @@ impl Phase {
             Load::Closed(Closed { users, duration, .. }) => {
                 format!("{users} users for {}", duration.as_ref().map_or_else(String::new, seconds))
             }
+            Load::Ramping(ramping) => {
+                format!("up to {} users for {}", ramping.users.peak(), seconds(&ramping.users.duration()))
+            }
+            Load::Replay(replay) => format!("replay of {} requests", replay.due.len()),
             Load::Open { curve, .. } => format!("up to {}/s for {}", curve.peak(), seconds(&curve.duration())),
         }
     }
@@ -174,7 +253,12 @@ impl Scenario {
     pub fn by_the_wall(&self, speed: u32) -> Self {
         let phase = |phase: &Phase| Phase { name: Some(phase.label()), load: phase.load.by_the_wall(speed) };
         let flow = |flow: &Flow| Flow { name: flow.name.clone(), phases: flow.phases.iter().map(phase).collect() };
-        Self { warm_up: self.warm_up / speed, flows: self.flows.iter().map(flow).collect(), ..self.clone() }
+        let mut thresholds = self.thresholds.clone();
+        for threshold in &mut thresholds {
+            threshold.abort_after = threshold.abort_after.map(|after| after / speed);
+        }
+        let flows = self.flows.iter().map(flow).collect();
+        Self { warm_up: self.warm_up / speed, flows, thresholds, ..self.clone() }
     }
 
     /// Requests that each target will get, where that is known before.
@@ -186,7 +270,7 @@ impl Scenario {
 
     /// Whether every request waits for an answer before it: then only service time can be measured.
     pub fn is_closed(&self) -> bool {
-        !self.flows.iter().flat_map(|flow| &flow.phases).any(|phase| matches!(phase.load, Load::Open { .. }))
+        !self.flows.iter().flat_map(|flow| &flow.phases).any(|phase| phase.load.is_open())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 
 use super::client::Client;
-use super::request::{Request, Server};
+use super::request::{Manner, Request, Server};
 use super::scenario::RequestChoice;
 use crate::clock;
 use crate::problem::Problem;
@@ -105,8 +105,8 @@ async fn ask(stack: &Stack, status: &Status, url: &str, question: Question) -> R
     let (server, path) = Server::of(&format!("{url}{}", question.path))?;
     let choice = RequestChoice { timeout: TIMEOUT, ..RequestChoice::default() };
     let mut client = Client::new(&server, TIMEOUT, 0);
-    let request = Request::new(&server, &path, &choice, true);
-    let reply = client.send(&request, clock::instant()).await;
+    let request = Request::new(&server, &path, &choice, Manner::PLAIN);
+    let reply = client.send(&request, None, clock::instant()).await;
     let instance = reply.instance.map(str::to_owned);
     let owner = instance.as_deref().and_then(|instance| {
         status.clusters.iter().find(|cluster| cluster.instances.iter().any(|known| known.id == instance))

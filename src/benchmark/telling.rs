@@ -20,11 +20,7 @@ pub fn load(scenario: &Scenario, started: Timestamp) -> Load {
         let mut from = Duration::ZERO;
         for phase in &flow.phases {
             let name = if flow.name.is_empty() { phase.label() } else { format!("{}: {}", flow.name, phase.label()) };
-            let lasts = match &phase.load {
-                scenario::Load::Pause(lasts) => Some(*lasts),
-                scenario::Load::Closed(closed) => closed.duration,
-                scenario::Load::Open { curve, .. } => Some(curve.duration()),
-            };
+            let lasts = phase.load.lasts();
             let left = STEPS_MAX.saturating_sub(phases.iter().map(|phase: &Phase| phase.demand.len()).sum());
             let demand = demand(&phase.load, from, left);
             let until = lasts.map(|lasts| (from + lasts).as_secs_f64());
@@ -38,12 +34,13 @@ pub fn load(scenario: &Scenario, started: Timestamp) -> Load {
 }
 
 fn demand(load: &scenario::Load, from: Duration, steps_max: usize) -> Vec<(f64, f64)> {
-    let scenario::Load::Open { curve, .. } = load else { return Vec::new() };
+    let (Some(whole), Some(_)) = (load.lasts(), load.demanded_until(Duration::ZERO)) else { return Vec::new() };
+    let until = |at: Duration| load.demanded_until(at).unwrap_or(0.0);
     let step = Duration::from_secs(STEP_SECONDS);
-    let starts = (0..).map(|number| step * number).take_while(|start| *start < curve.duration()).take(steps_max);
+    let starts = (0..).map(|number| step * number).take_while(|start| *start < whole).take(steps_max);
     let rate = |start: Duration| {
-        let end = (start + step).min(curve.duration());
-        let requests = curve.requests_until(end) - curve.requests_until(start);
+        let end = (start + step).min(whole);
+        let requests = until(end) - until(start);
         ((from + start).as_secs_f64(), requests / (end - start).as_secs_f64())
     };
     starts.map(rate).collect()

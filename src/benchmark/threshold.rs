@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::result::record::{Column, Latency, TargetResult, ThresholdResult};
 
@@ -13,6 +14,8 @@ pub struct Threshold {
     pub comparison: Comparison,
     /// Percent, milliseconds or requests per second, as the metric has it.
     pub value: f64,
+    /// Ends the run where it does not hold, from so long after the start on.
+    pub abort_after: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub enum Metric {
     PeakRate,
     Evenness,
     InstanceHours,
+    /// The most instances that ran at once.
+    Capacity,
     Min,
     Mean,
     P50,
@@ -42,12 +47,13 @@ pub enum Comparison {
 }
 
 impl Metric {
-    const ALL: [(&'static str, Metric); 13] = [
+    const ALL: [(&'static str, Metric); 14] = [
         ("errors", Metric::Errors),
         ("rate", Metric::Rate),
         ("peak_rate", Metric::PeakRate),
         ("evenness", Metric::Evenness),
         ("instance_hours", Metric::InstanceHours),
+        ("capacity", Metric::Capacity),
         ("min", Metric::Min),
         ("mean", Metric::Mean),
         ("p50", Metric::P50),
@@ -67,13 +73,14 @@ impl Metric {
             Metric::Errors | Metric::Evenness => "%",
             Metric::Rate | Metric::PeakRate => "/s",
             Metric::InstanceHours => "h",
+            Metric::Capacity => "",
             _ => "ms",
         }
     }
 
     /// Whether it can be told of a phase.
     fn is_known_by_the_phase(self) -> bool {
-        !matches!(self, Metric::PeakRate | Metric::Evenness | Metric::InstanceHours)
+        !matches!(self, Metric::PeakRate | Metric::Evenness | Metric::InstanceHours | Metric::Capacity)
     }
 
     /// `None` where there is nothing to measure: no request, no correct answer, no instance that named itself or was watched.
@@ -85,6 +92,7 @@ impl Metric {
             Metric::PeakRate => return figures.peak_rate,
             Metric::Evenness => return figures.evenness,
             Metric::InstanceHours => return figures.instance_hours,
+            Metric::Capacity => return figures.capacity,
             Metric::Min => |latency: &Latency| latency.min,
             Metric::Mean => |latency: &Latency| latency.mean,
             Metric::P50 => |latency: &Latency| latency.p50,
@@ -110,6 +118,7 @@ struct Figures {
     peak_rate: Option<f64>,
     evenness: Option<f64>,
     instance_hours: Option<f64>,
+    capacity: Option<f64>,
     latency: Option<Latency>,
 }
 
@@ -125,6 +134,7 @@ impl Figures {
                 .reduce(f64::max),
             evenness: target.evenness(),
             instance_hours: target.instance_hours,
+            capacity: target.capacity_max.map(f64::from),
             latency: target.latency_ms,
         }
     }
@@ -211,6 +221,25 @@ impl Comparison {
 }
 
 impl Threshold {
+    /// # Errors
+    /// Where it cannot be judged before the end.
+    pub fn aborting(self, after: Duration) -> Result<Self, String> {
+        let grows = matches!(
+            self.metric,
+            Metric::Rate | Metric::PeakRate | Metric::Evenness | Metric::InstanceHours | Metric::Capacity
+        );
+        if grows || self.scope == Scope::EachMinute {
+            return Err(format!("`{self}` is known at the end of a run only; errors and latencies can abort it"));
+        }
+        Ok(Self { abort_after: Some(after), ..self })
+    }
+
+    /// What it finds so long after the start, where it is to end the run now. What is not measured yet ends nothing.
+    pub fn aborts(&self, target: &TargetResult, elapsed: Duration) -> Option<ThresholdResult> {
+        self.abort_after.filter(|after| elapsed >= *after)?;
+        self.check(target).filter(|result| !result.held && result.measured.is_some())
+    }
+
     /// `None` where it is about another target. What was not measured holds nothing.
     pub fn check(&self, target: &TargetResult) -> Option<ThresholdResult> {
         let mut lost = Vec::new();
@@ -305,9 +334,10 @@ impl FromStr for Threshold {
         let digits = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
         let number: f64 = value[..digits].parse().map_err(|_| format!("{value:?} is not a number with a unit"))?;
         let factor = match (metric.unit(), value[digits..].trim()) {
-            ("%", "%") | ("/s", "/s") | ("ms", "ms") | ("h", "h") => 1.0,
+            ("%", "%") | ("/s", "/s") | ("ms", "ms") | ("h", "h" | "") | ("", "") => 1.0,
             ("ms", "s") => 1000.0,
             ("ms", "us" | "µs") => 0.001,
+            ("", written) => return Err(format!("{name} is a number of instances, without {written:?}")),
             (unit, written) => return Err(format!("{name} is measured in {unit}, not in {written:?}")),
         };
         let by_part = matches!(scope, Scope::Phase(_) | Scope::Request(_) | Scope::EachMinute);
@@ -320,7 +350,7 @@ impl FromStr for Threshold {
                 scope.to_string().trim_end_matches(": ")
             ));
         }
-        Ok(Self { scope, metric, comparison, value: number * factor })
+        Ok(Self { scope, metric, comparison, value: number * factor, abort_after: None })
     }
 }
 
@@ -351,6 +381,36 @@ mod tests {
         assert!(held("p99 < 500ms") && held("p99<0.5s") && !held("max < 0.7 s") && held("max <= 700000us"));
         assert!(held("rate > 100/s") && !held("rate >= 151 /s"));
         assert!(held("evenness >= 90%") && !held("evenness > 90%"));
+    }
+
+    #[test]
+    fn a_threshold_may_end_the_run_once_there_is_something_to_judge() {
+        let seconds = Duration::from_secs;
+        let threshold = |text: &str| text.parse::<Threshold>().expect("a threshold").aborting(seconds(5));
+        let missed = threshold("p99 < 100ms").expect("known while it runs");
+        assert_eq!(missed.aborts(&target(), seconds(4)), None, "too early");
+        assert_eq!(missed.aborts(&target(), seconds(5)).and_then(|result| result.measured), Some(499.9));
+        let held = threshold("errors < 1%").expect("known while it runs");
+        assert_eq!(held.aborts(&target(), seconds(9)), None);
+        let nothing = TargetResult { name: "light".into(), ..TargetResult::default() };
+        assert_eq!(missed.aborts(&nothing, seconds(9)), None, "nothing is measured yet");
+        for late in ["rate > 1/s", "each minute: p95 < 1s", "instance_hours < 220", "capacity <= 6"] {
+            assert!(threshold(late).expect_err(late).contains("at the end of a run only"));
+        }
+    }
+
+    #[test]
+    fn instances_are_counted_without_a_unit_and_hours_with_or_without() {
+        let fleet = TargetResult { capacity_max: Some(6), instance_hours: Some(219.5), ..target() };
+        let held = |text: &str| text.parse::<Threshold>().expect("a threshold").check(&fleet).expect("about it").held;
+        assert!(
+            held("capacity <= 6")
+                && !held("capacity < 6")
+                && held("instance_hours < 220")
+                && held("instance_hours <= 219.5h")
+        );
+        assert!("capacity <= 6h".parse::<Threshold>().expect_err("a unit").contains("without \"h\""));
+        assert_eq!("capacity <= 6".parse::<Threshold>().expect("one").to_string(), "capacity <= 6");
     }
 
     #[test]

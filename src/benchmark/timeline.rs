@@ -12,6 +12,8 @@ use super::spread::{Buckets, Spread, milliseconds};
 use crate::result::record::{Column, Second};
 
 pub const COLUMNS_MAX: usize = 240;
+/// A run of more rows than this (two hours of seconds) is kept by the minute: a day's record is read and written at once.
+const ROWS_MAX: u32 = 7200;
 
 #[derive(Clone, Debug, Default)]
 struct Slice {
@@ -91,11 +93,20 @@ impl Timeline {
         self.settle(u32::MAX);
         let end = self.rows.last_key_value().map_or(rows, |(last, _)| rows.max(last + 1));
         let empty = |row| Second { at: row * self.row_seconds, ..Second::default() };
-        Rows {
-            seconds: (0..end).map(|row| self.rows.get(&row).copied().unwrap_or(empty(row))).collect(),
-            columns: self.columns.finish(end, self.row_seconds),
-            minutes: self.minutes.finish(end, self.row_seconds),
-        }
+        let minutes = self.minutes.finish(end, self.row_seconds);
+        let seconds = if end > ROWS_MAX {
+            let row = |minute: &Column| Second {
+                at: minute.at,
+                requests: minute.requests,
+                errors: minute.errors,
+                p50_ms: minute.p50_ms,
+                p99_ms: minute.p99_ms,
+            };
+            minutes.iter().map(row).collect()
+        } else {
+            (0..end).map(|row| self.rows.get(&row).copied().unwrap_or(empty(row))).collect()
+        };
+        Rows { seconds, columns: self.columns.finish(end, self.row_seconds), minutes }
     }
 }
 
@@ -229,7 +240,8 @@ mod tests {
         let rows = timeline.finish(86_400);
         assert!((120..=240).contains(&rows.columns.len()), "{}", rows.columns.len());
         assert_eq!(rows.columns.iter().map(|column| column.requests).sum::<u64>(), 864);
-        assert_eq!((rows.seconds.len(), rows.minutes.len()), (86_400, 1440));
+        assert_eq!((rows.seconds.len(), rows.minutes.len()), (1440, 1440), "by the minute");
+        assert_eq!(rows.seconds.iter().map(|row| row.requests).sum::<u64>(), 864);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A benchmark of a URL, without a stack: the same load, the same record, no cloud to ask.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::control::Control;
 use super::interval::Failure;
 use super::plan::{Plan, Target};
 use super::scenario::Scenario;
@@ -21,6 +24,8 @@ pub struct UrlBench<'a> {
     pub workers: usize,
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
+    /// What a person changes meanwhile.
+    pub control: Arc<Control>,
     pub cancel: &'a CancellationToken,
 }
 
@@ -30,7 +35,7 @@ pub fn name(url: &str) -> Result<String, Problem> {
     let host: String =
         server.host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     let host = host.trim_matches(['-', '.']).chars().take(80).collect::<String>();
-    Ok(if server.port == 80 { host } else { format!("{host}-{}", server.port) })
+    Ok(if server.authority() == server.host { host } else { format!("{host}-{}", server.port) })
 }
 
 /// Asks once, and loads a URL that answers.
@@ -41,7 +46,8 @@ pub async fn run(bench: UrlBench<'_>) -> Result<RunResult, Problem> {
     let name = name(bench.url)?;
     let target = Target { name: name.clone(), url: bench.url.to_owned() };
     ask(&Plan::new(bench.scenario, std::slice::from_ref(&target), 1)?, bench.url).await?;
-    let measured = load::load(bench.scenario, &[target], bench.workers, bench.sink, bench.cancel).await?;
+    let measured =
+        load::controlled(bench.scenario, &[target], bench.workers, bench.sink, bench.cancel, bench.control).await?;
     let mut result = judge::record(&name, bench.scenario, measured, bench.commands);
     result.provider = PROVIDER.to_owned();
     result.metrics = Metrics { note: "A URL alone has no CloudWatch.".to_owned(), ..Metrics::default() };
@@ -52,16 +58,22 @@ pub async fn run(bench: UrlBench<'_>) -> Result<RunResult, Problem> {
 async fn ask(plan: &Plan, url: &str) -> Result<(), Problem> {
     let target = &plan.targets[0];
     let mut client = Client::new(&target.server, target.timeout_min, 0);
-    let reply = client.send(&target.requests[0], clock::instant()).await;
-    let why = match reply.failure.filter(|_| reply.status.is_none()) {
-        None => return Ok(()),
-        Some(Failure::Connect) => "no connection could be opened".to_owned(),
-        Some(Failure::Timeout) => format!("no answer within {} s", target.timeout_min.as_secs_f64()),
-        Some(Failure::Reset) => "the connection broke before an answer".to_owned(),
-        Some(Failure::Protocol) => "what it answers is not HTTP/1.1, or larger than 64 MiB".to_owned(),
-        Some(failure) => failure.name().to_owned(),
+    let request = &target.requests[0];
+    let reply = client.send(request, target.row(0), clock::instant()).await;
+    let Some(failure) = reply.failure.filter(|_| reply.status.is_none()) else { return Ok(()) };
+    let why = match failure {
+        Failure::Connect => format!("no connection could be opened: {}", client.trouble().unwrap_or("nobody listens")),
+        Failure::Tls => format!("no TLS: {}", client.trouble().unwrap_or("the handshake failed")),
+        Failure::Timeout => format!("no answer within {} s", target.timeout_min.as_secs_f64()),
+        Failure::Reset => "the connection broke before an answer".to_owned(),
+        Failure::Protocol => "what it answers is not HTTP/1.1, or larger than 64 MiB".to_owned(),
+        failure => failure.name().to_owned(),
     };
-    Err(Problem::new("The URL does not answer", format!("{url}: {why}")).hint(format!("try `curl -v {url}`")))
+    let hint = match failure {
+        Failure::Tls => "name the file of its authority in SSL_CERT_FILE where you trust it".to_owned(),
+        _ => format!("try `curl -v {url}`"),
+    };
+    Err(Problem::new("The URL does not answer", format!("{url}: {why}")).hint(hint))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The stack is looked at again and again until the load is over. A look that fails is left out: it costs a point of a
 //! chart, not the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::clock::{self, speed};
 use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
 use crate::cloud::state::{InstanceState, TargetState};
 use crate::engine::Engine;
+use crate::resource::event::{Event, Sink};
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::result::record::{CapacityPoint, Cloud, CloudEvent, InstanceSpan};
 
@@ -20,6 +21,8 @@ use crate::result::record::{CapacityPoint, Cloud, CloudEvent, InstanceSpan};
 const LOOK_EVERY_LOCAL: Duration = Duration::from_secs(1);
 const LOOK_EVERY_FAST: Duration = Duration::from_millis(250);
 const LOOK_EVERY_AWS: Duration = Duration::from_secs(10);
+/// How often what groups do is asked for while a load runs.
+const ACTIVITIES_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the stack is looked at.
 pub fn every(is_local: bool) -> Duration {
@@ -30,13 +33,33 @@ pub fn every(is_local: bool) -> Duration {
 }
 
 /// Looks until `over`, and once more then.
-pub async fn watch(engine: &Engine, first: &Status, every: Duration, over: &CancellationToken) -> Looks {
+pub async fn watch(
+    engine: &Engine,
+    first: &Status,
+    every: Duration,
+    sink: &dyn Sink,
+    over: &CancellationToken,
+) -> Looks {
     let mut looks = Looks::default();
-    looks.add(clock::now(), first);
+    let began = clock::now();
+    looks.add(began, first);
+    looks.tell(0, sink);
+    let (mut told, mut asked) = (HashSet::new(), clock::instant());
     loop {
         let is_over = over.run_until_cancelled(clock::sleep(every)).await.is_none();
         if let Ok(status) = engine.status().await {
+            let known = looks.points.len();
             looks.add(clock::now(), &status);
+            looks.tell(known, sink);
+        }
+        if clock::instant() - asked >= ACTIVITIES_EVERY {
+            asked = clock::instant();
+            for activity in events(engine, began).await {
+                if told.insert(activity.id.clone()) {
+                    let Activity { cluster, description: what, cause, .. } = activity;
+                    sink.event(Event::Scaled { cluster, what, cause });
+                }
+            }
         }
         if is_over {
             return looks;
@@ -89,6 +112,14 @@ impl Looks {
         self.last = Some(at);
     }
 
+    /// Tells the changes that came after so many were known.
+    fn tell(&self, known: usize, sink: &dyn Sink) {
+        for (_, point) in &self.points[known..] {
+            let CapacityPoint { cluster, desired, running, healthy, .. } = point.clone();
+            sink.event(Event::Capacity { cluster, desired, running, healthy });
+        }
+    }
+
     /// Only changes are kept.
     fn add_point(&mut self, at: Timestamp, cluster: &ClusterStatus) {
         let count = |is: fn(&&InstanceStatus) -> bool| {
@@ -136,9 +167,10 @@ impl Looks {
         self.spans.iter().filter(|(_, span)| span.cluster == cluster).map(|(id, _)| id.clone()).collect()
     }
 
-    /// How many of them were gone at the last look.
-    pub fn ended(&self, cluster: &str) -> usize {
-        self.spans.values().filter(|span| span.cluster == cluster && Some(span.last) < self.last).count()
+    /// Those of them that were gone at the last look.
+    pub fn ended(&self, cluster: &str) -> Vec<String> {
+        let gone = |(_, span): &(&String, &Span)| span.cluster == cluster && Some(span.last) < self.last;
+        self.spans.iter().filter(gone).map(|(id, _)| id.clone()).collect()
     }
 
     /// When all of these instances, which were struck at a time, had been seen to serve no more.
@@ -179,6 +211,7 @@ impl Looks {
             instances: instances.collect(),
             events: events.collect(),
             blows: Vec::new(),
+            weights: BTreeMap::new(),
         }
     }
 }
@@ -247,7 +280,10 @@ pub(super) mod tests {
         let cloud = looks.record(at(0), 40.0, &[activity]);
         let points: Vec<_> = cloud.capacity.iter().map(|p| (p.at, p.desired, p.running, p.healthy)).collect();
         assert_eq!(points, [(0.0, 1, 1, 1), (10.0, 2, 2, 1), (20.0, 2, 2, 2), (40.0, 2, 1, 1)]);
-        assert_eq!((looks.instances("web"), looks.ended("web")), (vec!["i-1".into(), "i-2".into()], 1));
+        assert_eq!(
+            (looks.instances("web"), looks.ended("web")),
+            (vec!["i-1".into(), "i-2".into()], vec!["i-1".into()])
+        );
         let late = &cloud.instances[1];
         assert_eq!((late.from, late.until, late.healthy_seconds), (10.0, 40.0, 25.0));
         assert_eq!((cloud.events[0].at, cloud.events[0].cause.as_str()), (9.0, "alarm high"));

@@ -14,16 +14,19 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Barrier, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::arrivals::{Arrivals, Curve, Random, Spacing};
+use super::arrivals::{Arrivals, Curve, Random};
 use super::client::Client;
+use super::control::Control;
 use super::count::Counts;
 use super::interval::Interval;
 use super::plan::{Plan, TargetPlan};
 use super::pool::{Job, Pool};
-use super::scenario::{Closed, Load, Phase};
+use super::scenario::{Closed, Load, Phase, Ramping};
 use crate::clock;
 use crate::clock::alarm::Alarm;
 
+/// A pause is looked at again after this: a timer cannot wait for ever.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
 const HAND_OVER_EVERY: Duration = Duration::from_millis(250);
 /// A worker that is behind its schedule looks after its connections this often.
 const SENT_BEFORE_YIELD: u32 = 32;
@@ -40,6 +43,7 @@ pub struct Crew {
     laps: Barrier,
     lap_starts: Vec<OnceLock<Instant>>,
     pub cancel: CancellationToken,
+    pub control: Arc<Control>,
 }
 
 /// Where the workers of one flow wait for each other.
@@ -54,7 +58,7 @@ struct Gate {
 }
 
 impl Crew {
-    pub fn new(plan: Plan, cancel: CancellationToken) -> Self {
+    pub fn new(plan: Plan, cancel: CancellationToken, control: Arc<Control>) -> Self {
         let gate = |flow: &super::scenario::Flow| Gate {
             barrier: Barrier::new(plan.workers),
             ends: (0..plan.repeat).flat_map(|_| &flow.phases).map(|_| OnceLock::new()).collect(),
@@ -69,7 +73,16 @@ impl Crew {
             lap_starts: (1..plan.repeat).map(|_| OnceLock::new()).collect(),
             gates,
             cancel,
+            control,
             plan,
+        }
+    }
+
+    /// A worker whose timer cannot be made ends the load.
+    fn kept_going(&self, worker: &Worker, paced: std::io::Result<()>) {
+        if let Err(error) = paced {
+            *worker.broken.borrow_mut() = Some(error);
+            self.cancel.cancel();
         }
     }
 
@@ -175,6 +188,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
     let gate = &crew.gates[gate];
     let phases = async {
         let mut users = Vec::new();
+        let turn = Cell::new(place);
         let mut began = worker.counts.start;
         let laps = (0..plan.repeat).flat_map(|lap| flow.phases.iter().enumerate().map(move |phase| (lap, phase)));
         for (lap, (phase_number, phase)) in laps {
@@ -188,7 +202,16 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
             let mark = worker.end.borrow().marks.len();
             let begun = Mark { target: target_number, phase: number, began: began - worker.counts.start, ended: None };
             worker.end.borrow_mut().marks.push(begun);
-            let part = Part { worker, target, number, began, place, workers: plan.workers };
+            let part = Part {
+                worker,
+                target,
+                number,
+                began,
+                place,
+                workers: plan.workers,
+                turn: &turn,
+                control: &crew.control,
+            };
             if phase.load.sends() {
                 worker.active.set(worker.active.get() + 1);
             }
@@ -199,14 +222,22 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
                     end
                 }
                 Load::Open { curve, spacing } => {
-                    if let Err(error) = part.pace(curve, *spacing, &pool).await {
-                        *worker.broken.borrow_mut() = Some(error);
-                        crew.cancel.cancel();
-                    }
+                    let arrivals = Arrivals::new(curve, *spacing).controlled(&crew.control).map(|due| (due, None));
+                    crew.kept_going(worker, part.pace(arrivals, curve.duration(), &pool).await);
                     began + curve.duration()
+                }
+                Load::Replay(replay) => {
+                    let arrivals = replay.due.iter().map(|(due, request)| (*due, Some(*request)));
+                    crew.kept_going(worker, part.pace(arrivals, replay.duration(), &pool).await);
+                    began + replay.duration()
                 }
                 Load::Closed(closed) => {
                     part.users(closed, &gate.budgets[index], &mut users).await;
+                    gate.barrier.wait().await;
+                    *gate.ends[index].get_or_init(clock::instant)
+                }
+                Load::Ramping(ramping) => {
+                    part.ramp(ramping, &mut users).await;
                     gate.barrier.wait().await;
                     *gate.ends[index].get_or_init(clock::instant)
                 }
@@ -232,15 +263,28 @@ struct Part<'a> {
     /// Which of the `workers` parts this is.
     place: usize,
     workers: usize,
+    /// Whose turn it is among the rows of the scenario's data.
+    turn: &'a Cell<usize>,
+    control: &'a Control,
 }
 
 impl Part<'_> {
-    /// Sends what is due when it is due, whatever the answers do.
-    async fn pace(&self, curve: &Curve, spacing: Spacing, pool: &Pool<'_>) -> std::io::Result<()> {
+    /// The turn of the next request: every worker takes every so many-th row.
+    fn next_turn(&self) -> usize {
+        self.turn.replace(self.turn.get().wrapping_add(self.workers))
+    }
+
+    /// Sends what is due when it is due, whatever the answers do: a request of the mix, or the one that a log has.
+    async fn pace(
+        &self,
+        arrivals: impl Iterator<Item = (Duration, Option<u32>)>,
+        end: Duration,
+        pool: &Pool<'_>,
+    ) -> std::io::Result<()> {
         let mut alarm = Alarm::new()?;
         let mut random = Random(self.place as u64);
         let mut at_once = 0;
-        for due in Arrivals::new(curve, spacing).skip(self.place).step_by(self.workers) {
+        for (due, replayed) in arrivals.skip(self.place).step_by(self.workers) {
             let due = self.began + due;
             if due > clock::instant() {
                 alarm.until(due).await?;
@@ -251,41 +295,96 @@ impl Part<'_> {
                     tokio::task::yield_now().await;
                 }
             }
-            pool.send(Job { due, request: self.target.pick(&mut random), phase: self.number });
+            if self.control.is_paused() {
+                continue;
+            }
+            let request = match replayed {
+                Some(number) => self.target.replayed(number),
+                None => self.target.pick(&mut random),
+            };
+            pool.send(Job { due, request, turn: self.next_turn(), phase: self.number });
         }
-        alarm.until(self.began + curve.duration()).await
+        alarm.until(self.began + end).await
+    }
+
+    /// This worker's share of so many users.
+    fn share(&self, count: usize, users: &mut Vec<Client>) -> usize {
+        let share = (self.place..count).step_by(self.workers).count();
+        while users.len() < share {
+            let turn = self.place + users.len() * self.workers;
+            users.push(Client::new(&self.target.server, self.target.timeout_min, turn));
+        }
+        share
     }
 
     /// Lets this worker's share of the users send, each after its answer, until the budget or the time is over.
     async fn users(&self, closed: &Closed, budget: &AtomicU64, users: &mut Vec<Client>) {
-        let count = (self.place..closed.users as usize).step_by(self.workers).count();
-        while users.len() < count {
-            let turn = self.place + users.len() * self.workers;
-            users.push(Client::new(&self.target.server, self.target.timeout_min, turn));
-        }
+        let count = self.share(closed.users as usize, users);
         let until = closed.duration.map(|duration| self.began + duration);
+        let may = async |_| {
+            self.resumed(until).await;
+            until.is_none_or(|until| clock::instant() < until) && take(budget)
+        };
         let sending: FuturesUnordered<_> = users[..count]
             .iter_mut()
             .enumerate()
-            .map(|(index, client)| self.user(client, index, closed.think_time, budget, until))
+            .map(|(index, client)| self.user(client, index, closed.think_time, &may))
             .collect();
         sending.collect::<()>().await;
     }
 
-    async fn user(
-        &self,
-        client: &mut Client,
-        index: usize,
-        think_time: Duration,
-        budget: &AtomicU64,
-        until: Option<Instant>,
-    ) {
-        let mut random = Random((self.place + index * self.workers) as u64);
-        while until.is_none_or(|until| clock::instant() < until) && take(budget) {
+    /// As [`Part::users`], of users who come and go.
+    async fn ramp(&self, ramping: &Ramping, users: &mut Vec<Client>) {
+        let count = self.share(ramping.users.peak().round() as usize, users);
+        let end = Some(self.began + ramping.users.duration());
+        let may = async |number| {
+            self.resumed(end).await;
+            self.is_there(&ramping.users, number).await
+        };
+        let sending: FuturesUnordered<_> = users[..count]
+            .iter_mut()
+            .enumerate()
+            .map(|(index, client)| self.user(client, index, ramping.think_time, &may))
+            .collect();
+        sending.collect::<()>().await;
+    }
+
+    /// Waits while the load is paused, until its end at the latest.
+    async fn resumed(&self, until: Option<Instant>) {
+        if !self.control.is_paused() {
+            return;
+        }
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(clock::instant()));
+        tokio::select! {
+            () = self.control.until_resumed() => {}
+            () = clock::sleep(left.min(PAUSE_MAX)) => {}
+        }
+    }
+
+    /// Waits until there are so many users that this one is among them; false where that never comes.
+    async fn is_there(&self, users: &Curve, number: usize) -> bool {
+        loop {
+            let elapsed = clock::instant().saturating_duration_since(self.began);
+            if elapsed >= users.duration() {
+                return false;
+            }
+            match users.reaches(number as f64 + 1.0, elapsed) {
+                Some(at) if at <= elapsed => return true,
+                Some(at) => clock::sleep(at - elapsed).await,
+                None => return false,
+            }
+        }
+    }
+
+    async fn user(&self, client: &mut Client, index: usize, think_time: Duration, may: &impl AsyncFn(usize) -> bool) {
+        let number = self.place + index * self.workers;
+        let mut random = Random(number as u64);
+        while may(number).await {
             let request = self.target.pick(&mut random);
+            let row = self.target.row(self.next_turn());
             let sent = clock::instant();
-            let reply = client.send(&self.target.requests[usize::from(request)], sent).await;
-            self.worker.counts.record(self.target.first_endpoint + request, self.number, None, sent, reply);
+            let reply = client.send(&self.target.requests[request as usize], row, sent).await;
+            self.worker.counts.record(self.target.endpoint(request), self.number, None, sent, reply);
             if !think_time.is_zero() {
                 clock::sleep(think_time).await;
             }

@@ -5,8 +5,13 @@ pub const REGION: &str = "us-east-1";
 /// Where the figures come from: <https://aws.amazon.com/ec2/pricing/on-demand/>, Linux; the load balancer's of 2026-09. Load
 /// balancer capacity units ($0.008 each an hour) depend on the traffic.
 pub const SOURCE: &str = "on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs";
+/// As [`SOURCE`], of what a run cost: its capacity units are known.
+pub const RUN_SOURCE: &str = "on-demand prices of us-east-1, 2025-06; without traffic and volumes";
 /// An application load balancer, US dollars an hour.
 pub const LOAD_BALANCER: f64 = 0.0225;
+
+/// A load balancer capacity unit, US dollars an hour.
+pub const CAPACITY_UNIT: f64 = 0.008;
 
 /// Instance type → US dollars an hour.
 const INSTANCES: &[(&str, f64)] = &[

@@ -1,13 +1,17 @@
 //! `cloudscale bench`: loads a stack that is up, and writes the report of the run.
 
+mod scale_until;
 mod url;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::benchmark::control::Control;
+use crate::benchmark::scaling::ScaleUntil;
 use crate::benchmark::scenario::Scenario;
 use crate::benchmark::{language, load, run as benchmark};
 use crate::clock;
@@ -30,6 +34,8 @@ pub struct Args {
     #[command(flatten)]
     pub load: LoadArgs,
     #[command(flatten)]
+    until: scale_until::UntilArgs,
+    #[command(flatten)]
     url: url::UrlArgs,
 }
 
@@ -48,12 +54,12 @@ pub struct LoadArgs {
     /// Also write the thresholds as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Print the result as JSON
+    /// Print the result as JSON, and meanwhile events on standard error, a JSON text a line
     #[arg(long)]
     pub json: bool,
 }
 
-fn workers(text: &str) -> Result<usize, String> {
+pub fn workers(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (1..=256).contains(count)).ok_or_else(|| "a number from 1 to 256".to_owned())
 }
 
@@ -62,17 +68,21 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return url::run(target, &args.url, &args.load, session).await;
     }
     let stack = stack_file::known(&args.stack, session)?;
-    let (scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
+    let (mut scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
+    let scaling = args.until.asked(&mut scenario);
     let clients = cloud::clients((stack.provider, stack.local), &stack.region, session).await?;
-    let (sink, cancel) = (cloud::sink(session), cloud::interrupt());
+    let (control, cancel) = (Arc::default(), cloud::interrupt());
+    let sink = cloud::load_sink(session, args.load.json, &control, &cancel);
     let engine = Engine::new(stack, clients, sink.clone(), cancel.clone(), Duration::ZERO);
     let status = engine.status().await?;
     let job = Job {
         engine: &engine,
         status: &status,
         scenario: &scenario,
+        scaling: scaling.as_ref(),
         commands: commands(&engine.stack, &file, session),
         sink: &*sink,
+        control,
         cancel: &cancel,
     };
     job.run(&args.load, session).await
@@ -109,7 +119,7 @@ pub fn commands(stack: &Stack, scenario: &Path, session: &Session) -> Vec<String
 }
 
 /// An argument as a shell reads it.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._-=:,+@%".contains(character);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -123,8 +133,10 @@ pub struct Job<'a> {
     pub engine: &'a Engine,
     pub status: &'a Status,
     pub scenario: &'a Scenario,
+    pub scaling: Option<&'a ScaleUntil>,
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
+    pub control: Arc<Control>,
     pub cancel: &'a CancellationToken,
 }
 
@@ -136,11 +148,13 @@ impl Job<'_> {
             engine: self.engine,
             status: self.status,
             scenario: self.scenario,
+            scaling: self.scaling,
             metrics_timeout: args.metrics_timeout.unwrap_or_else(|| benchmark::metrics_timeout(provider)),
             workers: args.workers.unwrap_or_else(load::workers_default),
             base: Path::new(""),
             commands: self.commands,
             sink: self.sink,
+            control: self.control,
             cancel: self.cancel,
         };
         // Made before the load: a folder that cannot be written must not cost a run.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use super::stack_file::Known;
 use crate::aws::clients::Clients;
+use crate::benchmark::control::Control;
 use crate::engine::Engine;
 use crate::engine::plan::Report;
 use crate::exit::Exit;
@@ -21,6 +22,7 @@ use crate::resource::status::Status;
 use crate::resources::price;
 use crate::stack::local::Local;
 use crate::stack::model::{Provider, Stack};
+use crate::ui::load::Live;
 use crate::ui::{plan, progress};
 
 /// The region of commands that have no stack to name one.
@@ -119,6 +121,20 @@ pub async fn engine(stack: Stack, session: &Session, limit: Duration) -> Result<
 
 pub fn sink(session: &Session) -> Arc<dyn Sink> {
     Arc::from(progress::sink(&session.printer))
+}
+
+/// As [`sink`]; events as JSON lines on standard error where the command prints JSON.
+pub fn sink_of(session: &Session, json: bool) -> Arc<dyn Sink> {
+    if json { Arc::from(progress::json_sink(&session.printer)) } else { sink(session) }
+}
+
+/// As [`sink_of`]; on a terminal the load is shown live, and keys change it.
+pub fn load_sink(session: &Session, json: bool, control: &Arc<Control>, cancel: &CancellationToken) -> Arc<dyn Sink> {
+    if json || !session.printer.live || !session.printer.is_terminal() {
+        return sink_of(session, json);
+    }
+    let inner = progress::sink(&session.printer);
+    Arc::new(Live::new(inner, session.printer.color, control.clone(), cancel.clone()))
 }
 
 /// Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once.

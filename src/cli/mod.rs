@@ -4,6 +4,7 @@
 
 mod adopt;
 mod bench;
+mod calibrate;
 mod changes;
 mod chaos;
 mod cloud;
@@ -12,6 +13,7 @@ mod dashboard;
 mod diff;
 mod down;
 mod events;
+mod export;
 mod init;
 mod instance_init;
 mod local;
@@ -148,8 +150,10 @@ enum Command {
     Chaos(chaos::Args),
     Stop(stop::Args),
     Start(start::Args),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
+    Calibrate(calibrate::Args),
     Report(report::Args),
+    Export(export::Args),
     #[command(visible_alias = "destroy")]
     Down(down::Args),
     Unlock(unlock::Args),
@@ -226,8 +230,10 @@ async fn run(command: Command, session: &Session) -> Outcome {
         Command::Validate(args) => validate::run(&args, session),
         Command::Schema(args) => schema::run(&args, session),
         Command::Bench(args) => bench::run(&args, session).await,
+        Command::Calibrate(args) => calibrate::run(&args, session).await,
         Command::Run(args) => run::run(&args, session).await,
         Command::Report(args) => report::run(&args, session).await,
+        Command::Export(args) => export::run(&args, session),
         Command::Workload(args) => workload::run(args, session).await,
         Command::Local(args) => local::run(args, session).await,
         Command::Completions(args) => completions::run(&args, session),

@@ -9,6 +9,7 @@ use super::bench::{self, Job, LoadArgs};
 use super::changes::{self, ChangeArgs, Ready};
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::aws::clients::Clients;
+use crate::benchmark::control::Control;
 use crate::benchmark::scenario::Scenario;
 use crate::engine::Engine;
 use crate::exit::Exit;
@@ -52,7 +53,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         Provider::Aws => None,
     };
     let clients = cloud::clients((stack.provider, stack.local), &stack.region, session).await?;
-    let whole = Whole { args, session, scenario: &scenario, commands, sink: cloud::sink(session) };
+    let (control, cancel) = (Arc::default(), cloud::interrupt());
+    let sink = cloud::load_sink(session, args.load.json, &control, &cancel);
+    let whole = Whole { args, session, scenario: &scenario, commands, sink, control, cancel };
     let outcome = whole.up_bench_down(stack, clients).await;
     // The region is left as it was found.
     match before {
@@ -75,11 +78,13 @@ struct Whole<'a> {
     scenario: &'a Scenario,
     commands: Vec<String>,
     sink: Arc<dyn Sink>,
+    control: Arc<Control>,
+    cancel: CancellationToken,
 }
 
 impl Whole<'_> {
     async fn up_bench_down(&self, stack: Stack, clients: Clients) -> Outcome {
-        let cancel = cloud::interrupt();
+        let cancel = self.cancel.clone();
         let engine = |cancel| Engine::new(stack.clone(), clients.clone(), self.sink.clone(), cancel, self.args.timeout);
         let up = engine(cancel.clone());
         // Whoever holds the lock keeps the stack: what comes after has to be taken down.
@@ -117,8 +122,10 @@ impl Whole<'_> {
             engine: up,
             status: &status,
             scenario: self.scenario,
+            scaling: None,
             commands: self.commands.clone(),
             sink: &*self.sink,
+            control: self.control.clone(),
             cancel,
         };
         job.run(&self.args.load, self.session).await

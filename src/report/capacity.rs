@@ -35,7 +35,7 @@ impl<'a> Capacity<'a> {
             [format!("{},{y}", px(x(*from))), format!("{},{y}", px(x(*until)))]
         });
         html! {
-            (text("unit", LEFT, self.axis.top - 8.0, "instances: healthy (area), desired (line); ▲ launched ▼ ended"))
+            (text("unit", LEFT, self.axis.top - 8.0, "instances: healthy, desired (line); ▲ launched ▼ ended ◆ both"))
             (self.axis.draw(canvas, |tick| figures::count(tick as u64)))
             @for (from, until, point) in &steps {
                 rect class=(format!("area s{}", index % 6)) x=(px(x(*from))) width=(px((x(*until) - x(*from)).max(0.0)))
@@ -45,13 +45,40 @@ impl<'a> Capacity<'a> {
             }
             polyline class="demand" points=(desired.collect::<Vec<_>>().join(" ")) { title { "desired" } }
             (line("axis", LEFT, base, canvas.width - RIGHT, base))
-            @for event in &self.events {
-                text class="note" text-anchor="middle" x=(px(x(event.at))) y=(px(base - 2.0)) {
-                    (mark(event)) title { (event.at) " s: " (event.what) ". " (event.cause) }
+            @for group in &grouped(&self.events, |event| x(event.at)) {
+                text class="note" text-anchor="middle" x=(px(x(group[0].at))) y=(px(base - 2.0)) {
+                    (mark_of(group)) title { (group.iter().map(|event| told(event)).collect::<Vec<_>>().join("\n")) }
                 }
             }
         }
     }
+}
+
+/// Marks closer than this would lie over each other.
+const MARK_WIDTH: f64 = 13.0;
+
+/// Events that share a mark: each group begins where the one before leaves room.
+fn grouped<'e>(events: &[&'e CloudEvent], x: impl Fn(&CloudEvent) -> f64) -> Vec<Vec<&'e CloudEvent>> {
+    let mut sorted = events.to_vec();
+    sorted.sort_by(|one, other| one.at.total_cmp(&other.at));
+    let mut groups: Vec<Vec<&CloudEvent>> = Vec::new();
+    for event in sorted {
+        match groups.last_mut().filter(|group| x(event) - x(group[0]) < MARK_WIDTH) {
+            Some(group) => group.push(event),
+            None => groups.push(vec![event]),
+        }
+    }
+    groups
+}
+
+/// The events' own mark, or one for several that differ.
+fn mark_of(events: &[&CloudEvent]) -> &'static str {
+    let first = mark(events[0]);
+    if events.iter().all(|event| mark(event) == first) { first } else { "◆" }
+}
+
+fn told(event: &CloudEvent) -> String {
+    format!("{} s: {}. {}", event.at, event.what, event.cause)
 }
 
 /// Out, in, or failed.
@@ -60,5 +87,27 @@ pub fn mark(event: &CloudEvent) -> &'static str {
         ("Failed" | "Cancelled", _) => "✕",
         (_, true) => "▼",
         (_, false) => "▲",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_would_lie_over_each_other_are_one() {
+        let event = |at: f64, what: &str| CloudEvent {
+            at,
+            cluster: "web".into(),
+            what: what.into(),
+            cause: String::new(),
+            status: "Successful".into(),
+        };
+        let events =
+            [event(30.0, "Launching"), event(0.0, "Launching"), event(5.0, "Terminating"), event(40.0, "Launching")];
+        let all: Vec<&CloudEvent> = events.iter().collect();
+        let groups = grouped(&all, |event| event.at);
+        let seen: Vec<_> = groups.iter().map(|group| (group.len(), mark_of(group))).collect();
+        assert_eq!(seen, [(2, "◆"), (2, "▲")]);
     }
 }

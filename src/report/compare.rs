@@ -46,6 +46,8 @@ impl Row {
             "ms" => figures::ms(value),
             "%" => figures::percent(value),
             "/s" => format!("{}/s", figures::rate(value)),
+            "h" => format!("{value:.3} h"),
+            "$" => format!("${value:.4}"),
             _ => figures::count(value as u64),
         }
     }
@@ -100,6 +102,7 @@ fn compare_target(
         let all = |target: &TargetResult| target.latency_all_ms.or(target.latency_ms).map(|latency| latency.p50);
         rows.push(row("p50, wrong answers too", "ms", all(before), all(after)));
     }
+    rows.extend(of_the_cloud((run_before, before), (run_after, after), row));
     if before.evenness().is_some() || after.evenness().is_some() {
         rows.push(row("evenness", "%", before.evenness(), after.evenness()));
     }
@@ -117,8 +120,77 @@ fn compare_target(
     TargetComparison { name: after.name.clone(), rows, sentence }
 }
 
-/// The comparison as a page of its own.
-pub fn page(comparison: &Comparison) -> String {
+/// What was there to answer: instances, what the groups did, instance-hours, and what all of the run cost.
+fn of_the_cloud(
+    (run_before, before): (&RunResult, &TargetResult),
+    (run_after, after): (&RunResult, &TargetResult),
+    row: impl Fn(&'static str, &'static str, Option<f64>, Option<f64>) -> Row,
+) -> Vec<Row> {
+    let running = |run: &RunResult, target: &TargetResult| run.cloud.as_ref()?.running(&target.name);
+    let fewest = |run, target| running(run, target).map(|(least, _)| f64::from(least));
+    let most = |run, target| running(run, target).map(|(_, most)| f64::from(most));
+    let events = |run: &RunResult, target: &TargetResult, ended: bool| {
+        let own = run.cloud.as_ref()?.events.iter().filter(|event| event.cluster == target.name);
+        Some(own.filter(|event| event.what.starts_with("Terminating") == ended).count() as f64)
+    };
+    let dollars = |run: &RunResult| run.cost.as_ref().map(|cost| cost.run_max);
+    let rows = [
+        row("instances, fewest", "", fewest(run_before, before), fewest(run_after, after)),
+        row("instances, most", "", most(run_before, before), most(run_after, after)),
+        row("launched", "", events(run_before, before, false), events(run_after, after, false)),
+        row("ended", "", events(run_before, before, true), events(run_after, after, true)),
+        row("instance-hours", "h", before.instance_hours, after.instance_hours),
+        row("cost of the run", "$", dollars(run_before), dollars(run_after)),
+    ];
+    rows.into_iter().filter(|row| row.before.is_some() || row.after.is_some()).collect()
+}
+
+/// Comparisons of one run with others as a page of its own: a column for each run.
+pub fn page(comparisons: &[Comparison]) -> String {
+    match comparisons {
+        [one] => page_of_two(one),
+        more => page_of_many(more),
+    }
+}
+
+fn page_of_many(comparisons: &[Comparison]) -> String {
+    let before = comparisons.first().map_or("", |one| one.before.as_str());
+    let names: Vec<&str> = comparisons
+        .first()
+        .map_or_else(Vec::new, |one| one.targets.iter().map(|target| target.name.as_str()).collect());
+    document(&format!("{} runs", comparisons.len() + 1), html! {
+        header {
+            p.kicker { (comparisons.len() + 1) " runs, each against the first" }
+            h1 { (before) @for one in comparisons { " · " (one.after) } }
+            @for one in comparisons { @for note in &one.notes { p.caveat { (one.after) ": " (note) } } }
+        }
+        @for name in names {
+            @let columns: Vec<Option<&TargetComparison>> = comparisons.iter()
+                .map(|one| one.targets.iter().find(|target| target.name == name)).collect();
+            @let figures = columns.iter().flatten().max_by_key(|target| target.rows.len());
+            h2 { (name) }
+            @for (one, column) in comparisons.iter().zip(&columns) {
+                @if let Some(target) = column { p { strong { (one.after) } ": " (target.sentence) } }
+            }
+            div.card { div.scroll { table {
+                thead { tr { th { "" } th.n { (before) } @for one in comparisons { th.n { (one.after) } } } }
+                tbody { @for first in figures.iter().flat_map(|target| &target.rows) { tr {
+                    td { (first.figure) } td.n { (first.value(first.before)) }
+                    @for column in &columns {
+                        @let row = column.and_then(|target| target.rows.iter().find(|row| row.figure == first.figure));
+                        td.n { @match row {
+                            Some(row) => { (row.value(row.after)) br; span.muted.small { (row.change()) } }
+                            None => { "–" }
+                        } }
+                    }
+                } } }
+            } } }
+        }
+    })
+    .into_string()
+}
+
+fn page_of_two(comparison: &Comparison) -> String {
     let title = format!("{} against {}", comparison.after, comparison.before);
     document(&title, html! {
         header {
@@ -157,6 +229,54 @@ mod tests {
         let rows = rows(&target(200), &target(300));
         assert_eq!((rows[0].figure, rows[0].change, rows[0].change().as_str()), ("errors", None, "–"));
         assert_eq!((rows[1].figure, rows[1].change().as_str()), ("requests", "+50.0 %"));
+    }
+
+    #[test]
+    fn capacity_events_and_instance_hours_stand_beside_each_other_for_as_many_runs_as_are_asked() {
+        use crate::result::record::{CapacityPoint, Cloud, CloudEvent};
+        let run = |name: &str, most: u32| {
+            let mut run = RunResult::empty("web", jiff::Timestamp::UNIX_EPOCH);
+            run.run = name.into();
+            let hours = Some(f64::from(most) / 2.0);
+            run.targets.push(TargetResult {
+                name: "light".into(),
+                requests: 10,
+                instance_hours: hours,
+                ..TargetResult::default()
+            });
+            let point = |at, running| CapacityPoint {
+                at,
+                cluster: "light".into(),
+                desired: running,
+                running,
+                healthy: running,
+            };
+            let event = CloudEvent {
+                at: 1.0,
+                cluster: "light".into(),
+                what: "Launching".into(),
+                cause: String::new(),
+                status: String::new(),
+            };
+            run.cloud = Some(Cloud {
+                capacity: vec![point(0.0, 2), point(9.0, most)],
+                events: vec![event; most as usize - 2],
+                ..Cloud::default()
+            });
+            run
+        };
+        let (a, b, c) = (run("a", 4), run("b", 6), run("c", 3));
+        let comparison = compare(&a, &b);
+        let figures = |figure: &str| {
+            let row = comparison.targets[0].rows.iter().find(|row| row.figure == figure).expect(figure);
+            (row.value(row.before), row.value(row.after))
+        };
+        assert_eq!(figures("instances, most"), ("4".into(), "6".into()));
+        assert_eq!((figures("launched"), figures("ended")), (("2".into(), "4".into()), ("0".into(), "0".into())));
+        assert_eq!(figures("instance-hours"), ("2.000 h".into(), "3.000 h".into()));
+        let page = page(&[comparison, compare(&a, &c)]);
+        assert!(page.contains("<th class=\"n\">a</th><th class=\"n\">b</th><th class=\"n\">c</th>"), "{page}");
+        assert!(page.contains("3 runs, each against the first") && page.contains("1.500 h"));
     }
 
     #[test]

@@ -56,8 +56,7 @@ fn stopped(run: &RunResult) -> Option<String> {
 }
 
 fn measured(threshold: &ThresholdResult) -> String {
-    let value = threshold.measured.map_or("nothing".to_owned(), |value| format!("{value} {}", threshold.unit));
-    format!("measured {value}{}", figures::minutes(&threshold.lost_minutes))
+    format!("measured {}{}", threshold.shown(), figures::minutes(&threshold.lost_minutes))
 }
 
 fn case(writer: &mut Writer<Vec<u8>>, class: &str, name: &str, wrong: Option<(&str, String)>) -> std::io::Result<()> {

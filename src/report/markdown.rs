@@ -31,7 +31,7 @@ pub fn markdown(run: &RunResult) -> String {
     }
     for threshold in &run.thresholds {
         let verdict = if threshold.held { "held" } else { "**missed**" };
-        let measured = threshold.measured.map_or("nothing".to_owned(), |value| format!("{value} {}", threshold.unit));
+        let measured = threshold.shown();
         text += &format!(
             "\n- {verdict}: `{}` for {}, measured {measured}{}",
             threshold.threshold.replace('`', "'"),

@@ -4,9 +4,10 @@ use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::capacity::mark;
-use super::{chart, timeline, words};
+use super::{chart, scaling_until, timeline, words};
 use crate::cloud::state::TargetState;
 use crate::result::confidence::over_runs;
+use crate::result::csv;
 use crate::result::figures;
 use crate::result::record::{
     ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
@@ -19,6 +20,10 @@ const PHASES_MAX: usize = 50;
 /// Instances shown one by one; more are summed up.
 const SHARES_MAX: usize = 60;
 
+/// Our own styles and the images inside, and nothing else: whatever a name from outside tries, a browser loads and runs nothing.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
 /// The whole report of a run.
 pub fn render(run: &RunResult, images: &Images) -> String {
     let title = format!("{} · {} · {}", run.stack, run.scenario, words::verdict(run.verdict));
@@ -27,6 +32,7 @@ pub fn render(run: &RunResult, images: &Images) -> String {
         html! {
             (header(run))
             (thresholds(run))
+            (scaling_until::section(run))
             // What happened on one axis of time comes first: demand, answers, latency, capacity.
             @for (index, target) in run.targets.iter().enumerate() { (cluster(run, target, index)) }
             (scaling(run))
@@ -49,6 +55,7 @@ pub fn document(title: &str, body: Markup) -> Markup {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="generator" content=(concat!("cloudscale ", env!("CARGO_PKG_VERSION")));
                 title { (title) }
                 style { (PreEscaped(include_str!("style.css"))) }
@@ -148,6 +155,7 @@ fn measured(value: Option<f64>, unit: &str) -> String {
         (None, _) => "nothing to measure".to_owned(),
         (Some(value), "ms") => figures::ms(value),
         (Some(value), "%") => figures::percent(value),
+        (Some(value), "") => value.to_string(),
         (Some(value), unit) => format!("{}{unit}", figures::rate(value)),
     }
 }
@@ -450,6 +458,9 @@ fn cloudwatch(run: &RunResult, images: &Images) -> Markup {
             @if run.metrics.complete { span.pill.good { "complete" } " " } @else { span.pill.warn { "incomplete" } " " }
             (run.metrics.note)
         }
+        @if let Some(errors) = run.metrics.load_balancer_errors.filter(|errors| *errors > 0) {
+            p { strong { (figures::count(errors)) } " answers 5xx were the load balancer’s own: no target gave them." }
+        }
         @if !run.metrics.images.is_empty() {
             p.muted.small {
                 "CloudWatch puts a minute’s figure at the minute’s start: load in a grey band at 12:00:40 is in the point at 12:00. "
@@ -482,7 +493,15 @@ fn cost(run: &RunResult) -> Markup {
         p {
             @if local { "Nothing was spent: the embedded region is free. On AWS the same stack would cost " } @else { "The stack costs " }
             strong { (hourly) } " an hour while it is up, and " strong { (figures::dollar_range(cost.run_min, cost.run_max)) }
-            " for the time of this run, with the instances that were there at its start and at its end."
+            " for this run."
+        }
+        @if !cost.parts.is_empty() {
+            div.card { div.scroll { table {
+                thead { tr { th { "What" } th { "How much of it" } th.n { "US dollars" } } }
+                tbody { @for part in &cost.parts { tr {
+                    td.wrap { (part.what) } td.wrap { (part.how) } td.n { (format!("{:.4}", part.dollars)) }
+                } } }
+            } } }
         }
         p.muted.small { "Source: " (cost.source) "." }
     }
@@ -512,7 +531,8 @@ fn downloads(run: &RunResult) -> Markup {
         h2 { "Files" }
         ul {
             li { a href="result.json" { "result.json" } ": everything above as data" }
-            li { a href="latency.csv" { "latency.csv" } ": the latency distributions" }
+            @for (file, _) in csv::files(run) { li { a href=(file) { (file) } ": " (csv::about(file)) } }
+            @if let Some(file) = &run.metrics.data { li { a href=(file) { (file) } ": CloudWatch’s raw data of the run" } }
             @for image in &run.metrics.images { li { a href=(image.file) { (image.file) } ": " (image.title) } }
         }
         footer { "Run " (run.run) ", written by cloudscale " (run.environment.cloudscale) "." }

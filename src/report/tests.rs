@@ -1,12 +1,14 @@
 //! The page is safe with hostile names, complete and self-contained.
 
+mod browser;
+
 use super::*;
 use crate::resource::status::ClusterKind;
 use crate::result::record::*;
 
 const HOSTILE: &str = "</style><script>alert('x')</script>\"&<b>";
 
-fn run(name: &str) -> RunResult {
+pub fn run(name: &str) -> RunResult {
     let started: jiff::Timestamp = "2026-11-21T21:45:12Z".parse().expect("a timestamp");
     let after = |seconds: i64| started + jiff::SignedDuration::from_secs(seconds);
     let target = TargetResult {
@@ -71,6 +73,8 @@ fn run(name: &str) -> RunResult {
         started,
         ended: after(8),
         verdict: Verdict::Missed,
+        aborted: None,
+        adjustments: Vec::new(),
         targets: vec![target.clone(), TargetResult { name: "heavy".into(), ..target }],
         thresholds: vec![ThresholdResult {
             threshold: "errors < 0.1%".into(),
@@ -80,7 +84,7 @@ fn run(name: &str) -> RunResult {
             held: false,
             lost_minutes: vec![2, 3],
         }],
-        metrics: Metrics { complete: true, note: name.into(), images: vec![image] },
+        metrics: Metrics { complete: true, note: name.into(), images: vec![image], ..Metrics::default() },
         cloud: Some(Cloud {
             capacity: vec![
                 CapacityPoint { at: 0.0, cluster: name.into(), desired: 2, running: 2, healthy: 2 },
@@ -103,8 +107,17 @@ fn run(name: &str) -> RunResult {
                 replaced_after: None,
                 failed: 4,
             }],
+            weights: std::collections::BTreeMap::new(),
         }),
-        cost: Some(Cost { hourly_min: 1.04, hourly_max: 1.04, run_min: 0.0023, run_max: 0.0023, source: name.into() }),
+        scaling: None,
+        cost: Some(Cost {
+            hourly_min: 1.04,
+            hourly_max: 1.04,
+            run_min: 0.0023,
+            run_max: 0.0023,
+            source: name.into(),
+            parts: vec![CostPart { what: name.into(), how: name.into(), dollars: 0.0023 }],
+        }),
         client: Client::default(),
         setup: Setup {
             url: format!("http://{name}"),
@@ -142,7 +155,7 @@ fn hostile_names_stay_text_wherever_they_are_shown() {
     assert!(page.matches("&lt;script&gt;").count() > 15, "the name is shown all over the page");
     assert!(!page.contains("<script") && !page.contains("<b>"));
     assert_eq!(page.matches("</style>").count(), 1, "only the page's own style sheet ends");
-    let comparison = compare::page(&compare::compare(&run(HOSTILE), &run(HOSTILE)));
+    let comparison = compare::page(&[compare::compare(&run(HOSTILE), &run(HOSTILE))]);
     assert!(!comparison.contains("<script") && comparison.contains("&lt;script&gt;"));
 }
 
@@ -153,6 +166,10 @@ fn the_page_needs_no_network_and_no_script() {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
     assert!(page.contains("src=\"data:image/png;base64,iVBORw==\""));
+    assert!(
+        page.contains("http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';"),
+        "not even by accident"
+    );
 }
 
 #[test]

@@ -73,6 +73,21 @@ pub fn caveats(run: &RunResult) -> Vec<String> {
     if run.verdict == Verdict::Interrupted {
         caveats.push("The run was stopped before its end: figures cover the requests sent until then.".to_owned());
     }
+    if !run.adjustments.is_empty() {
+        let told = run.adjustments.iter().take(6).map(|change| match change.percent {
+            0 => format!("paused after {}", duration(change.at)),
+            percent => format!("{percent} % of its rate from {} on", duration(change.at)),
+        });
+        caveats.push(format!(
+            "The load was changed by hand, so it is not the scenario’s: {}.",
+            told.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if let Some(missed) = &run.aborted {
+        caveats.push(format!(
+            "A threshold ended the run before its time: {missed}. Figures cover the requests until then."
+        ));
+    }
     if run.client.limited {
         let mut limits = run.client.limits.clone();
         if limits.is_empty() {

@@ -67,6 +67,19 @@ pub enum Event {
     BenchFinished {
         seconds: f64,
     },
+    /// A cluster's instances changed while a load runs.
+    Capacity {
+        cluster: String,
+        desired: u32,
+        running: u32,
+        healthy: u32,
+    },
+    /// A group launched or ended an instance while a load runs.
+    Scaled {
+        cluster: String,
+        what: String,
+        cause: String,
+    },
 }
 
 /// How one target of the benchmark is doing.
@@ -78,10 +91,18 @@ pub struct Progress {
     pub errors: u64,
     /// Requests per second over the last second.
     pub rate: f64,
-    pub p50_ms: f64,
-    pub p99_ms: f64,
+    /// `None` while there is no correct answer.
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
     /// `step 2 of 3: pause 60 s`
     pub phase: String,
+    /// Requests a second that the schedule demands now; `None` in a closed load.
+    pub demand: Option<f64>,
+    /// Since the start, and until the schedule ends where that is known; in the region's time.
+    pub elapsed_s: f64,
+    pub left_s: Option<f64>,
+    /// `400/s in 2 min 10 s`, or the next phase.
+    pub next: Option<String>,
 }
 
 /// Takes events. Called from many tasks; must not block for long.

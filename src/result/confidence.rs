@@ -4,7 +4,7 @@
 //! √(n·q·(1−q)), so the answers at q ± 1.96·√(q·(1−q)/n) bound it with 95 % confidence. It assumes answers that do not
 //! depend on each other, and says nothing about how runs differ: the wording stays careful.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::TargetResult;
 
@@ -22,7 +22,7 @@ const STUDENT: [f64; 20] = [
 ];
 
 /// In the unit of what it bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,

@@ -34,12 +34,21 @@ pub struct RunResult {
     pub started: Timestamp,
     pub ended: Timestamp,
     pub verdict: Verdict,
+    /// The threshold that ended the run before its time, with what was measured.
+    #[serde(default)]
+    pub aborted: Option<String>,
+    /// What a person changed of the load while it ran.
+    #[serde(default)]
+    pub adjustments: Vec<Adjustment>,
     pub targets: Vec<TargetResult>,
     pub thresholds: Vec<ThresholdResult>,
     pub metrics: Metrics,
     /// What the cloud did; `None` for a URL.
     #[serde(default)]
     pub cloud: Option<Cloud>,
+    /// What `--scale-until` found.
+    #[serde(default)]
+    pub scaling: Option<Scaling>,
     pub cost: Option<Cost>,
     pub client: Client,
     pub setup: Setup,
@@ -68,16 +77,28 @@ impl RunResult {
             started,
             ended: started,
             verdict: Verdict::Passed,
+            aborted: None,
+            adjustments: Vec::new(),
             targets: Vec::new(),
             thresholds: Vec::new(),
             metrics: Metrics::default(),
             cloud: None,
+            scaling: None,
             cost: None,
             client: Client::default(),
             setup: Setup::default(),
             environment: Environment::default(),
         }
     }
+}
+
+/// From a time on, so much of the schedule's rate was demanded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adjustment {
+    /// Seconds since the start of the run.
+    pub at: f64,
+    /// 0 while it was paused.
+    pub percent: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +126,7 @@ pub struct TargetResult {
     pub speed: u32,
     pub requests: u64,
     pub errors: u64,
-    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`, `exhausted`.
+    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`, `exhausted`, `tls`.
     pub errors_by_kind: BTreeMap<String, u64>,
     /// Answers by status code.
     pub status: BTreeMap<u16, u64>,
@@ -145,6 +166,9 @@ pub struct TargetResult {
     /// Hours of all its instances while the run lasted; `None` where they were not watched.
     #[serde(default)]
     pub instance_hours: Option<f64>,
+    /// The most instances of it that ran at once; `None` where they were not watched.
+    #[serde(default)]
+    pub capacity_max: Option<u32>,
     pub phases: Vec<Phase>,
     /// The requests of a mix, one by one.
     #[serde(default)]
@@ -152,7 +176,8 @@ pub struct TargetResult {
     /// The repetitions one by one; empty where the scenario was done once.
     #[serde(default)]
     pub repetitions: Vec<Repetition>,
-    /// A row for each second of the run; for more of them where the region's time went faster.
+    /// A row for each second of the run; for more of them where the region's time went faster, and for each minute of a run
+    /// that would have more than 7,200 rows.
     pub timeline: Vec<Second>,
     /// The run in at most 240 columns of equal width.
     #[serde(default)]
@@ -308,12 +333,20 @@ pub struct ThresholdResult {
     pub target: String,
     /// In `unit`; `None` where there was nothing to measure.
     pub measured: Option<f64>,
-    /// `%`, `ms` or `/s`
+    /// `%`, `ms`, `/s` or `h`; empty for a number of instances.
     pub unit: String,
     pub held: bool,
     /// Of a threshold for each minute: the minutes that missed it, from 1.
     #[serde(default)]
     pub lost_minutes: Vec<u32>,
+}
+
+impl ThresholdResult {
+    /// `612.5 ms`, or `nothing`.
+    pub fn shown(&self) -> String {
+        let value = self.measured.map(|value| format!("{value} {}", self.unit).trim_end().to_owned());
+        value.unwrap_or_else(|| "nothing".to_owned())
+    }
 }
 
 /// What CloudWatch had to say.
@@ -323,7 +356,19 @@ pub struct Metrics {
     pub complete: bool,
     /// Why not, or what was waited for; one sentence.
     pub note: String,
+    /// What it did not show, by name.
+    #[serde(default)]
+    pub missing: Vec<String>,
     pub images: Vec<MetricImage>,
+    /// The raw data, relative to the run's folder.
+    #[serde(default)]
+    pub data: Option<String>,
+    /// Answers 5xx that the load balancer gave itself, because no target did; `None` where CloudWatch has none.
+    #[serde(default)]
+    pub load_balancer_errors: Option<u64>,
+    /// What the load balancer carried, to and fro.
+    #[serde(default)]
+    pub load_balancer_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -349,6 +394,9 @@ pub struct Cloud {
     /// What was broken on purpose.
     #[serde(default)]
     pub blows: Vec<Blow>,
+    /// What an hour of an instance type counts as; 1 where it is not here.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// What was broken on purpose in a cluster, and how it healed.
@@ -401,10 +449,11 @@ pub struct CloudEvent {
 }
 
 impl Cloud {
-    /// Hours of all instances of a cluster while the run lasted.
+    /// Hours of all instances of a cluster while the run lasted, each type with its weight.
     pub fn instance_hours(&self, cluster: &str) -> f64 {
+        let weight = |kind: &str| self.weights.get(kind).copied().unwrap_or(1.0);
         let own = self.instances.iter().filter(|span| span.cluster == cluster);
-        own.map(|span| span.until - span.from).sum::<f64>() / 3600.0
+        own.map(|span| (span.until - span.from) * weight(&span.instance_type)).sum::<f64>() / 3600.0
     }
 
     /// The fewest and the most running instances of a cluster.
@@ -414,16 +463,54 @@ impl Cloud {
     }
 }
 
+/// Instances added one at a time until a rate held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaling {
+    pub cluster: String,
+    /// Correct answers a second that were asked for.
+    pub rate: f64,
+    /// Seconds of the region's time from one added instance to the next, at least.
+    pub every: f64,
+    pub max: u32,
+    pub held: bool,
+    pub steps: Vec<ScalingStep>,
+}
+
+/// What so many instances carried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScalingStep {
+    /// Seconds since the start of the run.
+    pub at: f64,
+    pub instances: u32,
+    /// Correct answers a second.
+    pub rate: f64,
+    pub error_percent: Option<f64>,
+    pub held: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// US dollars an hour while the stack is up.
     pub hourly_min: f64,
     pub hourly_max: f64,
-    /// US dollars for the run's own time: with the fewer, and with the more instances of its start and its end.
+    /// US dollars for the run, by what was there.
     pub run_min: f64,
     pub run_max: f64,
     /// Where the prices are from, with their date.
     pub source: String,
+    /// What the run's dollars are made of.
+    #[serde(default)]
+    pub parts: Vec<CostPart>,
+}
+
+/// One line of a bill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostPart {
+    /// `3 × t2.large`, `load balancer`, `load balancer capacity units`
+    pub what: String,
+    /// `1 h 2 min in all, at $0.0928 an hour`
+    pub how: String,
+    pub dollars: f64,
 }
 
 /// The load generator's own health.

@@ -1,4 +1,4 @@
-//! Runs on disk: `.cloudscale/STACK/runs/ID/{result.json, report.html, latency.csv, metrics/*.png}`.
+//! Runs on disk: `.cloudscale/STACK/runs/ID/{result.json, report.html, *.csv, metrics/*}`.
 //!
 //! Files appear whole or not at all, and are their owner's: what a stack is called and where it runs is nobody else's business.
 
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::csv;
 use super::record::{Images, RunResult, SCHEMA};
 use crate::files;
 use crate::problem::Problem;
@@ -32,8 +33,16 @@ pub fn runs(base: &Path, stack: &str) -> PathBuf {
 
 /// Makes the folder of a new run. Two runs of the same second get different names.
 pub fn create(base: &Path, stack: &str, started: Timestamp) -> Result<(String, PathBuf), Problem> {
-    let runs = runs(base, stack);
-    fs::create_dir_all(&runs).map_err(|error| unwritten(&runs, &error))?;
+    create_in(&runs(base, stack), started)
+}
+
+/// As [`create`], of a calibration.
+pub fn create_calibration(base: &Path, stack: &str, started: Timestamp) -> Result<(String, PathBuf), Problem> {
+    create_in(&base.join(FOLDER).join(stack).join("calibrations"), started)
+}
+
+fn create_in(runs: &Path, started: Timestamp) -> Result<(String, PathBuf), Problem> {
+    fs::create_dir_all(runs).map_err(|error| unwritten(runs, &error))?;
     let id = run_id(started);
     for attempt in 1..100 {
         let name = if attempt == 1 { id.clone() } else { format!("{id}-{attempt}") };
@@ -57,7 +66,9 @@ pub fn discard(folder: &Path) {
 pub fn write(folder: &Path, run: &RunResult, images: &Images) -> Result<(), Problem> {
     let json = serde_json::to_vec_pretty(run).expect("a result serialises: its maps have text keys");
     write_file(&folder.join("result.json"), &json)?;
-    write_file(&folder.join("latency.csv"), latency_csv(run).as_bytes())?;
+    for (file, text) in csv::files(run) {
+        write_file(&folder.join(file), text.as_bytes())?;
+    }
     for (file, bytes) in images {
         write_file(&folder.join(file), bytes)?;
     }
@@ -78,24 +89,6 @@ pub fn append_file(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 fn unwritten(path: &Path, error: &io::Error) -> Problem {
     Problem::new("Cannot write the run's files", format!("{}: {error}", path.display()))
         .hint("check the disk's free space and the folder's permissions")
-}
-
-/// `target,quantile,latency_ms`: one line for each point of the distributions.
-fn latency_csv(run: &RunResult) -> String {
-    let mut csv = "target,quantile,latency_ms\n".to_owned();
-    for target in &run.targets {
-        for (quantile, latency) in &target.distribution {
-            csv += &format!("{},{quantile},{latency}\n", csv_field(&target.name));
-        }
-    }
-    csv
-}
-
-fn csv_field(text: &str) -> String {
-    // A spreadsheet takes a field that starts like this for a formula.
-    let formula = text.starts_with(['=', '+', '-', '@']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// Reads a run's result.
@@ -148,6 +141,23 @@ pub fn latest(base: &Path, stack: Option<&str>) -> Option<PathBuf> {
     runs.filter(|(_, folder)| folder.join("result.json").is_file()).max().map(|(_, folder)| folder)
 }
 
+/// The folders of all finished runs, the newest first.
+pub fn all(base: &Path) -> Vec<PathBuf> {
+    let mut runs = finished(base);
+    runs.sort_by(|one, other| other.cmp(one));
+    runs.into_iter().map(|(_, folder)| folder).collect()
+}
+
+/// The name and the folder of every finished run of every stack.
+fn finished(base: &Path) -> Vec<(String, PathBuf)> {
+    let stacks = folders(&base.join(FOLDER));
+    let runs = stacks.iter().flat_map(|stack| {
+        let runs = runs(base, stack);
+        folders(&runs).into_iter().map(move |id| (id.clone(), runs.join(id)))
+    });
+    runs.filter(|(_, folder)| folder.join("result.json").is_file()).collect()
+}
+
 /// The folder that a user means: a path, or the name of a run of any stack.
 pub fn find(base: &Path, name: &str) -> Result<PathBuf, Problem> {
     let path = Path::new(name);
@@ -157,14 +167,7 @@ pub fn find(base: &Path, name: &str) -> Result<PathBuf, Problem> {
     if path.file_name().is_some_and(|file| file == "result.json") && path.is_file() {
         return Ok(path.parent().unwrap_or(Path::new("")).to_owned());
     }
-    let known: Vec<(String, PathBuf)> = folders(&base.join(FOLDER))
-        .iter()
-        .flat_map(|stack| {
-            let runs = runs(base, stack);
-            folders(&runs).into_iter().map(move |id| (id.clone(), runs.join(id)))
-        })
-        .filter(|(_, folder)| folder.join("result.json").is_file())
-        .collect();
+    let known = finished(base);
     if let Some((_, folder)) = known.iter().find(|(id, _)| id == name) {
         return Ok(folder.clone());
     }
@@ -251,11 +254,5 @@ mod tests {
             run.metrics.images.push(image);
         }
         assert_eq!(images(folder.path(), &run), Images::new());
-    }
-
-    #[test]
-    fn names_cannot_break_out_of_the_csv() {
-        assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(csv_field("=1+1"), "'=1+1");
     }
 }

@@ -5,7 +5,9 @@ use super::style::Paint;
 use super::table::table;
 use crate::report::compare::Comparison;
 use crate::report::words;
+use crate::result::calibration::{Calibration, Estimate};
 use crate::result::figures;
+use crate::result::listing::RunLine;
 use crate::result::record::{RunResult, Verdict};
 
 /// The end of `bench` and `run`: a row for each target, missed thresholds, caveats and the report's path.
@@ -24,12 +26,15 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
     let header = ["cluster", "requests", "errors", "rate", "p50", "p99", "even"];
     let mut lines = vec![table(&header, &[1, 2, 3, 4, 5, 6], rows.collect(), width), String::new()];
     for missed in run.thresholds.iter().filter(|result| !result.held) {
-        let measured = missed.measured.map_or("nothing".to_owned(), |value| format!("{value} {}", missed.unit));
+        let measured = missed.shown();
         let minutes = figures::minutes(&missed.lost_minutes);
         lines.push(paint.bad(&one_line(&format!(
             "missed: {} for {}, measured {measured}{minutes}",
             missed.threshold, missed.target
         ))));
+    }
+    if let Some(missed) = &run.aborted {
+        lines.push(paint.bad(&one_line(&format!("ended early by its threshold {missed}"))));
     }
     for target in &run.targets {
         if target.latency_ms.is_none() && target.requests > 0 {
@@ -58,6 +63,69 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
     lines.join("\n")
 }
 
+/// The end of `calibrate`.
+pub fn calibration(run: &Calibration, report: &str, width: u16) -> String {
+    let rate = |estimate: Estimate| format!("{}/s", figures::rate(estimate.value));
+    let interval = |estimate: Estimate, shown: fn(f64) -> String| {
+        estimate.interval.map_or_else(|| "–".to_owned(), |at| format!("{} to {}", shown(at.low), shown(at.high)))
+    };
+    let per_second: fn(f64) -> String = |value| format!("{}/s", figures::rate(value));
+    let rows = run.scaling.iter().map(|point| {
+        let ideal = run.capacity.value * f64::from(point.instances);
+        let share = figures::percent(100.0 * point.rate.value / ideal.max(f64::MIN_POSITIVE));
+        vec![point.instances.to_string(), rate(point.rate), interval(point.rate, per_second), share]
+    });
+    let mut lines = vec![
+        table(&["instances", "throughput", "95 %", "of the ideal"], &[0, 1, 2, 3], rows.collect(), width),
+        String::new(),
+    ];
+    let optional =
+        |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{}/s", figures::rate(value)));
+    lines.push(format!(
+        "One {} carries {}; knee at {}; first errors at {}.",
+        one_line(&run.instance_type),
+        rate(run.capacity),
+        optional(run.knee),
+        optional(run.first_errors)
+    ));
+    if let Some(service) = &run.service {
+        lines.push(format!(
+            "Alone, a request takes {} ({}); {:.1} are served at once.",
+            figures::ms(service.mean_ms),
+            service.distribution,
+            service.at_once
+        ));
+    }
+    if let Some(launch) = run.launch {
+        lines.push(format!(
+            "An instance answers {} after it is asked for ({} launches).",
+            figures::duration(launch.value),
+            run.launches.len()
+        ));
+    }
+    lines.extend(run.warnings.iter().map(|warning| one_line(&format!("Beware: {warning}."))));
+    lines.push(format!("Report: {}", one_line(report)));
+    lines.join("\n")
+}
+
+/// `report --list`
+pub fn runs(runs: &[RunLine], width: u16) -> String {
+    let text = |text: &Option<String>| text.as_deref().map_or_else(|| "–".to_owned(), one_line);
+    let count = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), figures::count);
+    let rows = runs.iter().map(|run| {
+        let verdict = run.verdict.map_or("cannot be read", words::verdict);
+        vec![
+            one_line(&run.run),
+            text(&run.stack),
+            text(&run.scenario),
+            verdict.to_owned(),
+            count(run.requests),
+            count(run.errors),
+        ]
+    });
+    table(&["run", "stack", "scenario", "verdict", "requests", "errors"], &[4, 5], rows.collect(), width)
+}
+
 /// Two runs, target by target.
 pub fn comparison(comparison: &Comparison, paint: Paint, width: u16) -> String {
     let mut blocks: Vec<String> = comparison.notes.iter().map(|note| paint.warn(&one_line(note))).collect();
@@ -77,6 +145,7 @@ pub fn comparison(comparison: &Comparison, paint: Paint, width: u16) -> String {
 mod tests {
     use super::*;
     use crate::result::record::{Latency, TargetResult, ThresholdResult};
+    use crate::result::store;
 
     const PLAIN: Paint = Paint { color: false };
 
@@ -121,6 +190,20 @@ mod tests {
         Report: .cloudscale/web/runs/1/report.html
         ");
         assert!(text.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn runs_are_listed_and_one_that_cannot_be_read_is_there_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (good, bad) = (folder.path().join("20261121-214512"), folder.path().join("20261121-220000"));
+        store::write(&good, &run(), &crate::result::record::Images::new()).expect("written");
+        std::fs::create_dir(&bad).and_then(|()| std::fs::write(bad.join("result.json"), "{")).expect("written");
+        let lines = [bad, good].map(|folder| RunLine::of(&folder));
+        insta::assert_snapshot!(runs(&lines, 80), @r"
+        RUN              STACK  SCENARIO  VERDICT         REQUESTS  ERRORS
+        20261121-220000  –      –         cannot be read         –       –
+        20261121-214512  web              Missed             5,000     125
+        ");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod ask;
 pub mod bench;
 pub mod dashboard;
 pub mod events;
+pub mod load;
 pub mod plan;
 pub mod printable;
 pub mod problem;

@@ -32,6 +32,24 @@ pub fn sink(printer: &Printer) -> Box<dyn Sink> {
     }
 }
 
+/// As [`sink`], for a program that asked for JSON: an event a line.
+pub fn json_sink(printer: &Printer) -> Box<dyn Sink> {
+    if printer.quiet { Box::new(Silent) } else { Box::new(JsonLines) }
+}
+
+/// Events as they are, one JSON text a line.
+struct JsonLines;
+
+fn json_line(event: Event) -> String {
+    serde_json::to_string(&cleaned(event)).expect("events serialise: they are texts and numbers")
+}
+
+impl Sink for JsonLines {
+    fn event(&self, event: Event) {
+        super::write_error_line(&json_line(event));
+    }
+}
+
 /// Shows nothing.
 pub struct Silent;
 
@@ -64,9 +82,13 @@ fn cleaned(mut event: Event) -> Event {
         Event::Waiting { what: one, reason: other } | Event::Ready { what: one, detail: other } => {
             [one, other].into_iter().for_each(clean)
         }
+        Event::Capacity { cluster, .. } => clean(cluster),
+        Event::Scaled { cluster, what, cause } => [cluster, what, cause].into_iter().for_each(clean),
         Event::Note { text } => *text = printable(text).into_owned(),
         Event::BenchStarted { scenario, targets, .. } => std::iter::once(scenario).chain(targets).for_each(clean),
-        Event::BenchProgress { target, progress } => [target, &mut progress.phase].into_iter().for_each(clean),
+        Event::BenchProgress { target, progress } => {
+            [target, &mut progress.phase].into_iter().chain(&mut progress.next).for_each(clean);
+        }
     }
     event
 }
@@ -74,10 +96,23 @@ fn cleaned(mut event: Event) -> Event {
 /// `1,204 of 2,500, 812/s, p50 1.2 ms, p99 4.0 ms, 0 errors`
 fn progress_line(progress: &Progress) -> String {
     let errors = if progress.errors == 1 { "1 error".to_owned() } else { format!("{} errors", progress.errors) };
-    format!(
-        "{} of {}  {:.0}/s  p50 {:.1} ms  p99 {:.1} ms  {errors}",
-        progress.done, progress.planned, progress.rate, progress.p50_ms, progress.p99_ms
-    )
+    let done = match progress.planned {
+        0 => progress.done.to_string(),
+        planned => format!("{} of {planned}", progress.done),
+    };
+    let (p50, p99) = (milliseconds(progress.p50_ms), milliseconds(progress.p99_ms));
+    format!("{done}  {:.0}/s  p50 {p50} ms  p99 {p99} ms  {errors}", progress.rate)
+}
+
+/// What is about to be sent; how many requests is not known of users for a time.
+fn starting(scenario: &str, targets: &[String], requests: u64) -> String {
+    let what = if requests == 0 { "load".to_owned() } else { format!("{requests} requests") };
+    format!("{what} to {} ({scenario})", targets.join(", "))
+}
+
+/// A dash where nothing was measured.
+fn milliseconds(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}"))
 }
 
 /// Bars on a terminal: one for the whole, a line for everything that runs or waits.
@@ -166,10 +201,8 @@ impl Bars {
             0 => String::new(),
             errors => self.paint.bad(&format!("{errors} failed  ")),
         };
-        bar.set_message(format!(
-            "{:>5.0}/s  p50 {:>5.1}  p99 {:>6.1} ms  {errors}{}",
-            progress.rate, progress.p50_ms, progress.p99_ms, progress.phase
-        ));
+        let (p50, p99) = (milliseconds(progress.p50_ms), milliseconds(progress.p99_ms));
+        bar.set_message(format!("{:>5.0}/s  p50 {p50:>5}  p99 {p99:>6} ms  {errors}{}", progress.rate, progress.phase));
     }
 }
 
@@ -203,8 +236,12 @@ impl Sink for Bars {
                 self.say(&format!("  {} {what}  {}", paint.good("✓"), paint.dim(&detail)));
             }
             Event::Note { text } => self.say(&format!("  {text}")),
+            Event::Capacity { cluster, desired, healthy, .. } => {
+                self.say(&format!("  {cluster}  {}", paint.dim(&format!("{healthy} of {desired} healthy"))));
+            }
+            Event::Scaled { cluster, what, .. } => self.say(&format!("  {cluster}  {what}")),
             Event::BenchStarted { scenario, targets, requests } => {
-                self.say(&format!("  {requests} requests to {} ({scenario})", targets.join(", ")));
+                self.say(&format!("  {}", starting(&scenario, &targets, requests)));
             }
             Event::BenchProgress { target, progress } => self.bench(&target, &progress),
             Event::BenchFinished { .. } => {
@@ -260,9 +297,11 @@ impl Lines {
             Event::Waiting { what, reason } => self.wait(&what, &reason),
             Event::Ready { what, detail } => Some(format!("{what}: {detail}")),
             Event::Note { text } => Some(text),
-            Event::BenchStarted { scenario, targets, requests } => {
-                Some(format!("{requests} requests to {} ({scenario})", targets.join(", ")))
+            Event::Capacity { cluster, desired, healthy, .. } => {
+                Some(format!("{cluster}: {healthy} of {desired} healthy"))
             }
+            Event::Scaled { cluster, what, .. } => Some(format!("{cluster}: {what}")),
+            Event::BenchStarted { scenario, targets, requests } => Some(starting(&scenario, &targets, requests)),
             Event::BenchProgress { target, progress } => self.progress(&target, &progress),
         }
     }
@@ -306,6 +345,24 @@ mod tests {
             let line = Lines::default().line(event).expect("a line");
             assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
         }
+    }
+
+    #[test]
+    fn an_event_is_a_line_of_json_for_programs() {
+        let progress = Progress { done: 3, p50_ms: Some(1.5), ..Progress::default() };
+        let line = json_line(Event::BenchProgress { target: "light\n".into(), progress });
+        assert!(!line.contains('\n'), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!((&value["event"], &value["progress"]["p50_ms"]), (&"bench_progress".into(), &1.5.into()));
+        assert_eq!(value["progress"]["p99_ms"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn what_is_not_measured_yet_is_a_dash() {
+        let progress = Progress { done: 3, errors: 3, rate: 1.0, ..Progress::default() };
+        assert_eq!(progress_line(&progress), "3  1/s  p50 – ms  p99 – ms  3 errors");
+        let progress = Progress { planned: 10, p50_ms: Some(1.26), p99_ms: Some(9.0), ..progress };
+        assert_eq!(progress_line(&progress), "3 of 10  1/s  p50 1.3 ms  p99 9.0 ms  3 errors");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The scenario language: its keys, and a file read into a [`Scenario`] or all its problems.
 //!
 //! This file has the top of it; `phases.rs` reads what load a phase demands, `threads.rs` the older chains of steps,
-//! `requests.rs` what is sent. docs/scenarios.md shows it with examples.
+//! `requests.rs` what is sent, `data.rs` and `replay.rs` the files that it comes from. docs/scenarios.md shows it with examples.
 
 mod chaos;
+mod data;
 pub mod phases;
+mod replay;
 mod requests;
 mod threads;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +19,7 @@ use super::scenario::{Scenario, TargetChoice};
 use super::threshold::Threshold;
 use crate::document::grammar::Presence::{Default, Optional};
 use crate::document::grammar::{Key, Kind, Object, Presence};
-use crate::document::yaml;
+use crate::document::yaml::{self, Node};
 use crate::document::{Document, Fields, scalar_text};
 use crate::problem::{Problem, Problems, Source};
 
@@ -55,6 +58,18 @@ pub static SCENARIO: Object = Object {
             Kind::List(&Kind::Object(&requests::REQUEST)),
             Optional,
             "What is sent, by weight. Without it, GET on the target's path.",
+        ),
+        key(
+            "data",
+            Kind::Text,
+            Optional,
+            "A CSV file beside the scenario; `${csv.COLUMN}` in paths, headers and bodies is a field of its next row.",
+        ),
+        key(
+            "redirects",
+            Kind::Integer { min: 0, max: 20 },
+            Default("0"),
+            "How many redirects to the same server a request follows; its time goes on.",
         ),
         key("keep_alive", Kind::Flag, Default("true"), "Whether a connection carries more than one request."),
         key(
@@ -97,11 +112,38 @@ pub static SCENARIO: Object = Object {
         ),
         key(
             "thresholds",
-            Kind::List(&Kind::Text),
+            Kind::List(&Kind::OneOf(&[Kind::Text, Kind::Object(&THRESHOLD)])),
             Optional,
             "What each target must reach: `errors < 1%`, `p99 < 500ms`, `rate > 100/s`, `evenness > 90%`.",
         ),
+        key(
+            "instance_weights",
+            Kind::Map { keys: &INSTANCE_TYPE, values: &Kind::Number },
+            Optional,
+            "What an hour of an instance type counts as in `instance_hours`: `m5.large: 4`.",
+        ),
     ],
+};
+
+pub static THRESHOLD: Object = Object {
+    name: "threshold",
+    about: "A condition that may end the run.",
+    keys: &[
+        key("threshold", Kind::Text, Presence::Required, "The condition, as `errors < 10%`."),
+        key("abort", Kind::Flag, Default("false"), "`true`: the run ends where it does not hold."),
+        key(
+            "after",
+            duration(0, 86_400_000),
+            Default("10s"),
+            "With `abort`: not before, as the first answers are few.",
+        ),
+    ],
+};
+
+const INSTANCE_TYPE: Kind = Kind::Pattern {
+    regex: "^[a-z0-9-]+[.][a-z0-9-]+$",
+    characters_max: 32,
+    form: "an instance type such as `m5.large`",
 };
 
 const fn key(name: &'static str, kind: Kind, presence: Presence, about: &'static str) -> Key {
@@ -110,6 +152,31 @@ const fn key(name: &'static str, kind: Kind, presence: Presence, about: &'static
 
 const fn duration(min_ms: u64, max_ms: u64) -> Kind {
     Kind::Duration { min_ms, max_ms, step_ms: 1 }
+}
+
+/// A file that a key names, beside the scenario.
+///
+/// # Errors
+/// Why it cannot be read, with its name.
+fn beside(folder: &Path, name: &str, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let path = folder.join(name);
+    let read = || {
+        let metadata = std::fs::metadata(&path).map_err(|error| error.to_string())?;
+        if !metadata.is_file() {
+            return Err("it is not a file".to_owned());
+        }
+        if metadata.len() > bytes_max {
+            return Err(format!("{} bytes are more than {bytes_max}", metadata.len()));
+        }
+        std::fs::read(&path).map_err(|error| error.to_string())
+    };
+    read().map_err(|why| format!("{}: {why}", path.display()))
+}
+
+/// As [`beside`], of text.
+fn text_beside(folder: &Path, name: &str, bytes_max: u64) -> Result<String, String> {
+    String::from_utf8(beside(folder, name, bytes_max)?)
+        .map_err(|_| format!("{}: it is not UTF-8", folder.join(name).display()))
 }
 
 /// Reads a scenario file.
@@ -121,6 +188,13 @@ pub fn load(path: &Path) -> Result<Scenario, Problems> {
     parse(yaml::source(path)?, &stem, path.parent().unwrap_or(Path::new("")))
 }
 
+/// A scenario of nothing but defaults: GET on each cluster's first route.
+pub fn plain() -> Scenario {
+    let text = "phases: [{virtual_users: 1, iterations: 1}]".to_owned();
+    let source = Arc::new(Source { name: "the default scenario".into(), text });
+    parse(source, "default", Path::new("")).expect("it is valid, as a test sees")
+}
+
 /// As [`load`], of a text; `stem` is the name of a scenario that has none of its own, `folder` where its files are.
 pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario, Problems> {
     let document = Document::parse(source, &SCENARIO)?;
@@ -130,8 +204,9 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
         "poisson" => Spacing::Poisson { seed: fields.integer("seed") },
         _ => Spacing::Even,
     };
+    let mut replayed = replay::Replayed::new(&fields);
     let flows = match (fields.is_written("phases"), fields.is_written("threads")) {
-        (true, false) => phases::read(&fields, folder, spacing, &mut problems),
+        (true, false) => phases::read(&fields, folder, spacing, &mut replayed, &mut problems),
         (false, true) => threads::read(&document.source, &fields, &mut problems),
         (both, _) => {
             let detail =
@@ -141,10 +216,14 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
             Vec::new()
         }
     };
+    let requests = requests::read(&fields, folder, &mut problems);
     let scenario = Scenario {
+        data: data::read(&fields, folder, &requests, &mut problems),
         name: fields.text_written("name").unwrap_or_else(|| stem.to_owned()),
         targets: targets(&fields),
-        requests: requests::read(&fields, folder, &mut problems),
+        requests,
+        replayed: replayed.requests,
+        redirects: fields.integer("redirects"),
         keep_alive: fields.flag("keep_alive"),
         warm_up: fields.duration("warm_up"),
         connections_max: fields.integer("connections"),
@@ -152,6 +231,7 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
         flows,
         chaos: chaos::read(&fields, &mut problems),
         thresholds: thresholds(&fields, &mut problems),
+        weights: weights(&fields, &mut problems),
     };
     if problems.has_errors() {
         problems.0.sort_by_key(|problem| problem.place.as_ref().map(|place| place.bytes.start));
@@ -173,7 +253,7 @@ fn targets(fields: &Fields<'_>) -> Vec<TargetChoice> {
 fn thresholds(fields: &Fields<'_>, problems: &mut Problems) -> Vec<Threshold> {
     let mut thresholds = Vec::new();
     for node in fields.list("thresholds") {
-        match scalar_text(node).unwrap_or_default().parse::<Threshold>() {
+        match threshold(fields, node) {
             Ok(threshold) => thresholds.push(threshold),
             Err(why) => problems.push(
                 Problem::usage("Not a threshold", why)
@@ -183,6 +263,33 @@ fn thresholds(fields: &Fields<'_>, problems: &mut Problems) -> Vec<Threshold> {
         }
     }
     thresholds
+}
+
+fn threshold(fields: &Fields<'_>, node: &Node) -> Result<Threshold, String> {
+    if let Some(text) = scalar_text(node) {
+        return text.parse();
+    }
+    let fields = fields.of_inner(node, &THRESHOLD);
+    let threshold: Threshold = fields.text("threshold").parse()?;
+    match (fields.flag("abort"), fields.is_written("after")) {
+        (true, _) => threshold.aborting(fields.duration("after")),
+        (false, true) => Err("`after` means nothing without `abort: true`".to_owned()),
+        (false, false) => Ok(threshold),
+    }
+}
+
+fn weights(fields: &Fields<'_>, problems: &mut Problems) -> BTreeMap<String, f64> {
+    let mut weights = BTreeMap::new();
+    for entry in fields.map("instance_weights") {
+        match scalar_text(&entry.value).and_then(|text| text.parse::<f64>().ok()) {
+            Some(weight) if (0.0..=1000.0).contains(&weight) => drop(weights.insert(entry.key.clone(), weight)),
+            _ => problems.push(
+                Problem::usage("Not a weight", format!("{} counts as a number from 0 to 1000", entry.key))
+                    .at(fields.place_of(&entry.value)),
+            ),
+        }
+    }
+    weights
 }
 
 /// A scenario of a test.
@@ -241,6 +348,34 @@ mod tests {
         assert_eq!(planned("quick.yaml"), planned("log8415.yaml"));
     }
 
+    /// A reader copies them: each must be valid as it stands, with the files that it names.
+    #[test]
+    fn every_example_of_the_documentation_is_valid() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+        file("users.csv", "user,key\nana,1\n");
+        file("day.csv", "seconds,rate\n0,1\n60,5\n");
+        file("access.log", include_str!("../../../tests/data/alb-access.log"));
+        let page = include_str!("../../../docs/scenarios.md");
+        let blocks: Vec<_> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(blocks.len() >= 7, "{}", blocks.len());
+        for block in blocks {
+            let sends = block.contains("phases:") || block.contains("threads:");
+            let text = if sends { block.to_owned() } else { format!("{block}phases: [{{rate: 1/s, duration: 1s}}]\n") };
+            let source = Arc::new(Source { name: "load.yaml".into(), text });
+            parse(source, "load", folder.path()).unwrap_or_else(|problems| panic!("{block}: {problems:?}"));
+        }
+        // The phases of the table, too.
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `{")?.split("}` |").next());
+        let phases: Vec<_> = rows.collect();
+        assert!(phases.len() >= 10, "{phases:?}");
+        for phase in phases {
+            let text = format!("phases: [{{{phase}}}, {{rate: 1/s, duration: 1s}}]\n");
+            let source = Arc::new(Source { name: "load.yaml".into(), text });
+            parse(source, "load", folder.path()).unwrap_or_else(|problems| panic!("{phase}: {problems:?}"));
+        }
+    }
+
     #[test]
     fn what_is_not_written_has_its_default() {
         let scenario = read("threads: {A: {steps: [{requests: 5}]}}").expect("a valid scenario");
@@ -256,7 +391,8 @@ mod tests {
             "keep_alive: false\nconnections: 50\nwarm_up: 10s\narrivals: poisson\nseed: 9\n",
             "requests:\n- {name: list, weight: 8}\n",
             "- {name: put, method: PUT, path: /objs/1, headers: {X-Key: a b}, body: hi, timeout: 1s, expect: {status: 204}}\n",
-            "phases: [{name: calm, rate: 120/m, duration: 10s}]\nthresholds: ['p99 < 1s']\n",
+            "phases: [{name: calm, rate: 120/m, duration: 10s}]\n",
+            "thresholds: ['p99 < 1s', {threshold: 'errors < 5%', abort: true, after: 3s}]\ninstance_weights: {m5.large: 4}\n",
         ))
         .expect("a valid scenario");
         assert_eq!(scenario.name, "burst");
@@ -288,6 +424,12 @@ mod tests {
         assert_eq!(loads(&scenario), [[Load::Open { curve, spacing: Spacing::Poisson { seed: 9 } }]]);
         assert_eq!((scenario.flows[0].phases[0].label().as_str(), scenario.planned()), ("calm", Some(20)));
         assert_eq!(scenario.thresholds[0].to_string(), "p99 < 1000ms");
+        let aborting = &scenario.thresholds[1];
+        assert_eq!(
+            (aborting.to_string().as_str(), aborting.abort_after),
+            ("errors < 5%", Some(Duration::from_secs(3)))
+        );
+        assert_eq!(scenario.weights, BTreeMap::from([("m5.large".into(), 4.0)]));
     }
 
     #[test]
@@ -305,6 +447,22 @@ mod tests {
         for start in starts {
             assert!(found.iter().any(|problem| problem.starts_with(start)), "{start} in {found:#?}");
         }
+    }
+
+    #[test]
+    fn a_threshold_that_cannot_end_a_run_says_so() {
+        let found =
+            |threshold: &str| problems(&format!("phases: [{{rate: 1/s, duration: 1s}}]\nthresholds: [{threshold}]\n"));
+        assert!(found("{threshold: 'rate > 5/s', abort: true}")[0].contains("at the end of a run only"));
+        assert!(found("{threshold: 'errors < 5%', after: 5s}")[0].contains("means nothing without `abort: true`"));
+    }
+
+    #[test]
+    fn the_plain_scenario_is_valid() {
+        assert_eq!(
+            (plain().name.as_str(), plain().planned(), plain().requests),
+            ("default", Some(1), vec![RequestChoice::default()])
+        );
     }
 
     #[test]

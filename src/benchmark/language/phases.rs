@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{NAME, PHASES_MAX, duration, key};
+use super::replay::Replayed;
+use super::{CONNECTIONS_MAX, NAME, PHASES_MAX, duration, key};
 use crate::benchmark::arrivals::{Curve, PIECES_MAX, Spacing};
-use crate::benchmark::scenario::{Closed, Flow, Load, Phase};
+use crate::benchmark::scenario::{Closed, Flow, Load, Phase, Ramping};
 use crate::document::Fields;
 use crate::document::grammar::Presence::{Default, Optional, Required};
 use crate::document::grammar::{Kind, Object};
@@ -16,6 +17,12 @@ const DAY_MS: u64 = 86_400_000;
 const RATE_MAX: f64 = 1_000_000.0;
 /// A larger curve is not read.
 const CURVE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+const LEVEL: Kind = Kind::Pattern {
+    regex: "^[0-9]+([.][0-9]+)?(/(s|m|h))?$",
+    characters_max: 24,
+    form: "a rate such as `200/s`, or a number of virtual users",
+};
 
 const RATE: Kind = Kind::Pattern {
     regex: "^[0-9]+([.][0-9]+)?/(s|m|h)$",
@@ -33,9 +40,15 @@ pub static PHASE: Object = Object {
             "stages",
             Kind::List(&Kind::Object(&STAGE)),
             Optional,
-            "Open: a rate that moves to one target after the other.",
+            "A rate (open) or a number of virtual users (closed) that moves to one target after the other.",
         ),
-        key("start_rate", RATE, Optional, "Where `stages` begin; without it, at 0."),
+        key("start_rate", RATE, Optional, "Where `stages` of rates begin; without it, at 0."),
+        key(
+            "start_users",
+            Kind::Integer { min: 0, max: CONNECTIONS_MAX },
+            Optional,
+            "Where `stages` of virtual users begin; without it, at 0.",
+        ),
         key("spike", Kind::Object(&SPIKE), Optional, "Open: a rate with a sudden peak. Needs `duration`."),
         key("sine", Kind::Object(&SINE), Optional, "Open: a rate that swings. Needs `duration`."),
         key(
@@ -45,8 +58,14 @@ pub static PHASE: Object = Object {
             "Open: a CSV file of `seconds,rate` beside the scenario, joined by straight lines.",
         ),
         key(
+            "replay",
+            Kind::Text,
+            Optional,
+            "Open: an access log of an application load balancer beside the scenario (also `.gz`), sent again as it came.",
+        ),
+        key(
             "virtual_users",
-            Kind::Integer { min: 1, max: super::CONNECTIONS_MAX },
+            Kind::Integer { min: 1, max: CONNECTIONS_MAX },
             Optional,
             "Closed: so many users, each waiting for its answer. Needs `duration` or `iterations`.",
         ),
@@ -69,9 +88,9 @@ pub static PHASE: Object = Object {
 
 static STAGE: Object = Object {
     name: "stage",
-    about: "A straight line from the rate before it.",
+    about: "A straight line from the rate, or the number of virtual users, before it.",
     keys: &[
-        key("target", RATE, Required, "The rate at its end."),
+        key("target", LEVEL, Required, "The rate (`200/s`) or the number of virtual users (`200`) at its end."),
         key("duration", duration(0, 7 * DAY_MS), Required, "How long it takes; `0s` is a jump."),
     ],
 };
@@ -98,17 +117,24 @@ static SINE: Object = Object {
 };
 
 /// The keys that say what a phase is, each with those that go with it.
-const KINDS: [(&str, &[&str]); 7] = [
+const KINDS: [(&str, &[&str]); 8] = [
     ("rate", &["duration"]),
-    ("stages", &["start_rate"]),
+    ("stages", &["start_rate", "start_users", "think_time"]),
     ("spike", &["duration"]),
     ("sine", &["duration"]),
     ("curve", &[]),
+    ("replay", &[]),
     ("virtual_users", &["duration", "iterations", "think_time"]),
     ("pause", &[]),
 ];
 
-pub fn read(fields: &Fields<'_>, folder: &Path, spacing: Spacing, problems: &mut Problems) -> Vec<Flow> {
+pub fn read(
+    fields: &Fields<'_>,
+    folder: &Path,
+    spacing: Spacing,
+    replayed: &mut Replayed,
+    problems: &mut Problems,
+) -> Vec<Flow> {
     let entries = fields.objects("phases", &PHASE);
     if entries.is_empty() || entries.len() > PHASES_MAX {
         let detail = format!("a scenario has 1 to {PHASES_MAX} phases, but here are {}", entries.len());
@@ -116,7 +142,7 @@ pub fn read(fields: &Fields<'_>, folder: &Path, spacing: Spacing, problems: &mut
     }
     let mut phases = Vec::new();
     for entry in &entries {
-        match load(entry, folder, spacing) {
+        match load(entry, folder, spacing, replayed) {
             Ok(load) => phases.push(Phase { name: entry.text_written("name"), load }),
             Err(problem) => problems.push(problem),
         }
@@ -129,7 +155,7 @@ pub fn read(fields: &Fields<'_>, folder: &Path, spacing: Spacing, problems: &mut
     vec![Flow { name: String::new(), phases }]
 }
 
-fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing) -> Result<Load, Problem> {
+fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing, replayed: &mut Replayed) -> Result<Load, Problem> {
     let written: Vec<_> = KINDS.iter().filter(|(kind, _)| fields.is_written(kind)).collect();
     let [(kind, companions)] = written.as_slice() else {
         let names: Vec<_> = written.iter().map(|(kind, _)| format!("`{kind}`")).collect();
@@ -138,7 +164,7 @@ fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing) -> Result<Load, Pr
         let detail = format!("a phase has exactly one of {kinds}; this one has {found}");
         return Err(Problem::usage("What a phase sends is not clear", detail).at(fields.own_place()));
     };
-    for other in ["duration", "start_rate", "iterations", "think_time"] {
+    for other in ["duration", "start_rate", "start_users", "iterations", "think_time"] {
         if fields.is_written(other) && !companions.contains(&other) {
             return Err(fields.problem(
                 other,
@@ -150,6 +176,8 @@ fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing) -> Result<Load, Pr
     let curve = match *kind {
         "pause" => return Ok(Load::Pause(fields.duration("pause"))),
         "virtual_users" => return users(fields),
+        "replay" => return replayed.read(fields, folder).map(Load::Replay),
+        "stages" if of_users(fields)? => return ramping(fields),
         "rate" => Curve::constant(rate(fields, "rate")?, lasting(fields, kind)?),
         "stages" => stages(fields)?,
         "spike" => {
@@ -178,17 +206,61 @@ fn users(fields: &Fields<'_>) -> Result<Load, Problem> {
     Ok(Load::Closed(Closed { users: fields.integer("virtual_users"), iterations, duration, think_time }))
 }
 
+/// Whether `stages` count virtual users: then no target is a rate.
+fn of_users(fields: &Fields<'_>) -> Result<bool, Problem> {
+    let stages = fields.objects("stages", &STAGE);
+    let rates = stages.iter().filter(|stage| stage.text("target").contains('/')).count();
+    if rates > 0 && rates < stages.len() {
+        let detail = format!("{rates} of {} targets are rates, the others numbers of virtual users", stages.len());
+        return Err(fields.problem("stages", "Rates and virtual users in one phase", detail));
+    }
+    let of_users = rates == 0 && !stages.is_empty();
+    let (other, kind) = if of_users {
+        (["start_rate"].as_slice(), "virtual users")
+    } else {
+        (["start_users", "think_time"].as_slice(), "rates")
+    };
+    match other.iter().find(|other| fields.is_written(other)) {
+        Some(other) => {
+            let detail = format!("`{other}` means nothing beside stages of {kind}");
+            Err(fields.problem(other, "Keys that do not go together", detail))
+        }
+        None => Ok(of_users),
+    }
+}
+
+fn ramping(fields: &Fields<'_>) -> Result<Load, Problem> {
+    let mut stages = Vec::new();
+    for stage in fields.objects("stages", &STAGE) {
+        let text = stage.text("target");
+        let users = text.parse::<u32>().ok().filter(|users| i64::from(*users) <= CONNECTIONS_MAX).ok_or_else(|| {
+            let detail = format!("{text} is not a whole number of at most {CONNECTIONS_MAX}");
+            stage.problem("target", "An impossible number of virtual users", detail)
+        })?;
+        stages.push((f64::from(users), stage.duration("duration")));
+    }
+    let start: u32 = fields.integer_written("start_users").unwrap_or(0);
+    let users = without_end(fields, Curve::stages(start.into(), &stages))?;
+    if users.peak() < 1.0 {
+        return Err(fields.problem("stages", "The scenario sends nothing", "there is never a virtual user"));
+    }
+    Ok(Load::Ramping(Ramping { users, think_time: fields.duration_written("think_time").unwrap_or_default() }))
+}
+
+fn without_end(fields: &Fields<'_>, curve: Curve) -> Result<Curve, Problem> {
+    if curve.duration().is_zero() {
+        return Err(fields.problem("stages", "A phase without an end", "its stages take no time"));
+    }
+    Ok(curve)
+}
+
 fn stages(fields: &Fields<'_>) -> Result<Curve, Problem> {
     let start = if fields.is_written("start_rate") { rate(fields, "start_rate")? } else { 0.0 };
     let mut stages = Vec::new();
     for stage in fields.objects("stages", &STAGE) {
         stages.push((rate(&stage, "target")?, stage.duration("duration")));
     }
-    let curve = Curve::stages(start, &stages);
-    if curve.duration().is_zero() {
-        return Err(fields.problem("stages", "A phase without an end", "its stages take no time"));
-    }
-    Ok(curve)
+    without_end(fields, Curve::stages(start, &stages))
 }
 
 fn lasting(fields: &Fields<'_>, kind: &str) -> Result<Duration, Problem> {
@@ -222,18 +294,15 @@ pub fn per_second(text: &str) -> Option<f64> {
 }
 
 fn from_csv(fields: &Fields<'_>, folder: &Path) -> Result<Curve, Problem> {
-    let path = folder.join(fields.text("curve"));
+    let name = fields.text("curve");
     let failed = |why: String| {
-        Problem::usage("Cannot read a curve", format!("{}: {why}", path.display()))
+        Problem::usage("Cannot read a curve", why)
             .at(fields.place("curve"))
             .hint("a curve has a line `seconds,rate` and then lines such as `60,12.5`")
     };
-    let metadata = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?;
-    if !metadata.is_file() || metadata.len() > CURVE_BYTES_MAX {
-        return Err(failed(format!("it is not a file of at most {CURVE_BYTES_MAX} bytes")));
-    }
-    let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-    points(&text).map(|points| Curve::points(&points)).map_err(failed)
+    let text = super::text_beside(folder, &name, CURVE_BYTES_MAX).map_err(failed)?;
+    let named = |why| failed(format!("{}: {why}", folder.join(&name).display()));
+    points(&text).map(|points| Curve::points(&points)).map_err(named)
 }
 
 /// The points of a CSV text, with or without a line of names.
@@ -303,6 +372,10 @@ mod tests {
             curve("{sine: {mean: 20/s, amplitude: 10/s, period: 2m}, duration: 10m}"),
             Curve::sine(20.0, 10.0, seconds(120), seconds(600))
         );
+        let scenario = read("{start_users: 5, stages: [{target: 50, duration: 1m}], think_time: 2s}").expect("valid");
+        let ramping = Ramping { users: Curve::stages(5.0, &[(50.0, seconds(60))]), think_time: seconds(2) };
+        assert_eq!(scenario.flows[0].phases[0].load, Load::Ramping(ramping));
+        assert_eq!(scenario.flows[0].phases[0].label(), "up to 50 users for 60 s");
         let scenario = read("{virtual_users: 100, think_time: 1s, duration: 2m}").expect("valid");
         let closed = Closed { users: 100, iterations: None, duration: Some(seconds(120)), think_time: seconds(1) };
         assert_eq!(scenario.flows[0].phases[0].load, Load::Closed(closed));
@@ -321,6 +394,15 @@ mod tests {
             ("{rate: 10/s, duration: 1s, think_time: 1s}", "`think_time` means nothing beside `rate`"),
             ("{virtual_users: 5}", "need `duration` or `iterations`"),
             ("{stages: [{target: 5/s, duration: 0s}]}", "its stages take no time"),
+            ("{stages: [{target: 5/s, duration: 1s}, {target: 5, duration: 1s}]}", "1 of 2 targets are rates"),
+            (
+                "{stages: [{target: 5/s, duration: 1s}], start_users: 1}",
+                "`start_users` means nothing beside stages of rates",
+            ),
+            ("{stages: [{target: 5, duration: 1s}], start_rate: 1/s}", "nothing beside stages of virtual users"),
+            ("{stages: [{target: 99999, duration: 1s}]}", "99999 is not a whole number of at most 20000"),
+            ("{stages: [{target: 0, duration: 1s}]}", "there is never a virtual user"),
+            ("{replay: no-such.log}", "Cannot read an access log"),
             ("{curve: no-such.csv}", "Cannot read a curve"),
             ("{rate: 0/s, duration: 1s}", "no phase demands a request"),
         ] {

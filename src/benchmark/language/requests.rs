@@ -35,7 +35,7 @@ pub static REQUEST: Object = Object {
         ),
         key("path", PATH, Optional, "Behind the target's path. Without it, the target's path itself."),
         key("headers", Kind::Map { keys: &HEADER_NAME, values: &HEADER_VALUE }, Optional, "Headers beside our own."),
-        key("body", Kind::Text, Optional, "What is sent after the headers."),
+        key("body", Kind::Text, Optional, "What is sent after the headers; for a file as it is, see `body_file`."),
         key("body_file", Kind::Text, Optional, "A file that holds the body, beside the scenario."),
         key("timeout", duration(1, 600_000), Optional, "Time limit, in place of the scenario's."),
         key("expect", Kind::Object(&EXPECT), Optional, "What a correct answer is, in place of the scenario's."),
@@ -102,19 +102,8 @@ fn body(fields: &Fields<'_>, folder: &Path, problems: &mut Problems) -> Vec<u8> 
         problems.push(fields.problem("body_file", "Two bodies", "a request has `body` or `body_file`, but not both"));
         return Vec::new();
     }
-    let path = folder.join(&file);
-    let failed = |why: String| {
-        Problem::usage("Cannot read a body", format!("{}: {why}", path.display())).at(fields.place("body_file"))
-    };
-    let size = std::fs::metadata(&path).map(|metadata| (metadata.is_file(), metadata.len()));
-    let outcome = match size {
-        Ok((true, bytes)) if bytes <= BODY_BYTES_MAX => std::fs::read(&path).map_err(|error| failed(error.to_string())),
-        Ok((true, bytes)) => Err(failed(format!("{bytes} bytes are more than {BODY_BYTES_MAX}"))),
-        Ok((false, _)) => Err(failed("it is not a file".into())),
-        Err(error) => Err(failed(error.to_string())),
-    };
-    outcome.unwrap_or_else(|problem| {
-        problems.push(problem);
+    super::beside(folder, &file, BODY_BYTES_MAX).unwrap_or_else(|why| {
+        problems.push(Problem::usage("Cannot read a body", why).at(fields.place("body_file")));
         Vec::new()
     })
 }

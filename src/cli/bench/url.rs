@@ -1,6 +1,7 @@
 //! `cloudscale bench --url URL`: a load in one line, without a stack and without a scenario file.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Outcome, Session, cloud};
@@ -57,12 +58,18 @@ pub struct UrlArgs {
     /// Do all of it so often, for intervals over runs
     #[arg(long, requires = "url", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "A URL instead of a stack")]
     repeat: u32,
+    /// Follow so many redirects to the same server
+    #[arg(long, requires = "url", value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20), help_heading = "A URL instead of a stack")]
+    redirects: u32,
+    /// A new connection for every request
+    #[arg(long, requires = "url", help_heading = "A URL instead of a stack")]
+    no_keep_alive: bool,
     /// Random instead of even arrivals
     #[arg(long, requires = "rate", help_heading = "A URL instead of a stack")]
     poisson: bool,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub fn rate(text: &str) -> Result<f64, String> {
     let rate = per_second(text).ok_or_else(|| format!("`{text}` is no rate; write for example 500/s or 90/m"))?;
     if rate > 0.0 && rate <= RATE_MAX {
         Ok(rate)
@@ -91,13 +98,15 @@ pub async fn run(url: &str, args: &UrlArgs, load: &LoadArgs, session: &Session) 
     };
     // Made before the load: a folder that cannot be written must not cost a run.
     let (name, folder) = store::create(Path::new(""), &url::name(url)?, crate::clock::now())?;
-    let (sink, cancel) = (cloud::sink(session), cloud::interrupt());
+    let (control, cancel) = (Arc::default(), cloud::interrupt());
+    let sink = cloud::load_sink(session, load.json, &control, &cancel);
     let bench = UrlBench {
         url,
         scenario: &scenario,
         workers: load.workers.unwrap_or_else(load::workers_default),
         commands: vec![command()],
         sink: &*sink,
+        control,
         cancel: &cancel,
     };
     let mut result = match url::run(bench).await {
@@ -160,13 +169,17 @@ fn scenario(args: &UrlArgs) -> Result<Scenario, Problems> {
             expect: Expect { status: args.status, contains: None },
             ..RequestChoice::default()
         }],
-        keep_alive: true,
+        replayed: Vec::new(),
+        data: None,
+        redirects: args.redirects,
+        keep_alive: !args.no_keep_alive,
         warm_up: Duration::ZERO,
         connections_max: args.connections.unwrap_or(10_000),
         repeat: args.repeat,
         flows: vec![Flow { name: String::new(), phases: vec![Phase { name: None, load }] }],
         chaos: Vec::new(),
         thresholds,
+        weights: std::collections::BTreeMap::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 //! `state` (which cluster, which page, what is asked) and `draw` (a view → a buffer of cells) know no terminal; `screen` is the
 //! terminal, which is as before whatever ends the program.
 
-mod chart;
+pub mod chart;
 mod draw;
 mod figures;
 mod keys;

@@ -8,7 +8,7 @@ use crossterm::style::{Attribute, Color as Shown, Print, SetAttribute, SetBackgr
 use crossterm::terminal::{self, Clear, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{execute, queue};
 use ratatui_core::backend::{Backend, ClearType, WindowSize};
-use ratatui_core::buffer::Cell;
+use ratatui_core::buffer::{Buffer, Cell};
 use ratatui_core::layout::{Position, Size};
 use ratatui_core::style::{Color, Modifier};
 use ratatui_core::terminal::Terminal;
@@ -49,7 +49,13 @@ impl Screen {
     /// # Errors
     /// Where the terminal is gone.
     pub fn draw(&mut self, state: &State, now: Instant) -> io::Result<()> {
-        self.terminal.draw(|frame| draw(frame.buffer_mut(), state, now)).map(drop)
+        self.draw_with(|buffer| draw(buffer, state, now))
+    }
+
+    /// # Errors
+    /// Where the terminal is gone.
+    pub fn draw_with(&mut self, draw: impl FnOnce(&mut Buffer)) -> io::Result<()> {
+        self.terminal.draw(|frame| draw(frame.buffer_mut())).map(drop)
     }
 }
 
