@@ -104,7 +104,7 @@ fn a_comparison_has_each_figure_of_both_runs_and_its_change() {
             "max: 8.00 ms 16.0 ms +100.0 %",
         ]
     );
-    let page = compare::page(&compared);
+    let page = compare::page(std::slice::from_ref(&compared));
     assert_eq!(cells(&page, ">p90<"), ["p90", "4.00 ms", "8.00 ms", "+100.0 %"]);
     // The other way round it is half as much, with a minus sign.
     let back = compare::compare(&run(2.0), &run(1.0));

@@ -62,6 +62,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("local.speed", "how the embedded region runs"),
     ("local.delays", "how the embedded region runs"),
     ("local.boot", "how the embedded region runs"),
+    ("local.core_share", "how the embedded region runs"),
     ("variables", "they are in the user data"),
     ("benchmark", "not of the cloud"),
     ("quotas", "what the account may have, for warnings"),
