@@ -16,9 +16,9 @@
 //! catalog      what AWS publishes, as data: instance types, prices, images
 //! stack        the stack language and its model: a text → Stack, or all its problems at once
 //! aws          SDK clients, retry, rates, errors; quirks of endpoints that stand in for AWS
-//! cloud        what is live: snapshot and its listings, tags, leases, images, activities, consoles, target health
-//! resource     the contract: Resource and its erased form, fields, changes, events, the context of an action, Provider
-//! resources    one file per AWS type, and AWS as a provider
+//! cloud        what is live: snapshot and its listings, addresses, states, tags, leases, images, activities, consoles
+//! resource     the contract: Resource and its erased form, fields, changes, what a plan comes to, events, Provider
+//! resources    one file per AWS type, and AWS as a provider: what its plans mean and cost
 //! engine       diff, plan, scheduler, apply, lock, adopt, plan file
 //! region       the embedded region: an AWS endpoint with a real data plane (imports none of aws, cloud, resource, resources, engine)
 //! chaos        what is broken on purpose, and whom it strikes
