@@ -25,6 +25,8 @@ pub struct Delays {
     pub publication: Duration,
     /// How long a deregistered target is still shown as draining although nothing is in flight on it any more.
     pub shows_draining: Duration,
+    /// Whether instances without detailed monitoring tell their metrics each five minutes only.
+    pub basic_monitoring: bool,
 }
 
 impl Default for Delays {
@@ -44,6 +46,7 @@ impl Delays {
                 first_probe: Duration::from_millis(500),
                 publication: seconds(2),
                 shows_draining: Duration::ZERO,
+                basic_monitoring: false,
             },
             // AWS promises none of these. An instance is running after seconds and has booted Amazon Linux in well under a
             // minute; a load balancer takes "a few minutes" (ELB user guide, "Create an Application Load Balancer"); EC2 and
@@ -57,6 +60,7 @@ impl Delays {
                 publication: seconds(60),
                 // To the end of the deregistration delay ("Deregistration delay" in the ELB user guide).
                 shows_draining: Duration::MAX,
+                basic_monitoring: true,
             },
         };
         let boot = local.boot.unwrap_or(delays.boot);

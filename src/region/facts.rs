@@ -14,8 +14,12 @@ pub trait Facts {
     fn instance(&self, id: &str) -> Option<InstanceFacts>;
     fn instances(&self) -> Vec<InstanceFacts>;
     /// An instance's type and image, for what needs no more.
-    fn kind_of_instance(&self, id: &str) -> Option<(String, String)>;
+    fn kind_of_instance(&self, id: &str) -> Option<(&str, &str)>;
+    /// Whether an instance's metrics are told each minute rather than each five.
+    fn is_monitored_in_detail(&self, id: &str) -> bool;
     fn subnet(&self, id: &str) -> Option<SubnetFacts>;
+    /// The default subnet of a zone.
+    fn default_subnet(&self, zone: &str) -> Option<SubnetFacts>;
     fn vpc_exists(&self, id: &str) -> bool;
     fn security_group_exists(&self, id: &str) -> bool;
     /// By id or name; the version is a number, `$Latest` or `$Default`.
@@ -38,11 +42,15 @@ pub trait Facts {
     /// The group that an instance belongs to.
     fn group_of(&self, instance: &str) -> Option<String>;
     /// The group in whose aggregated metrics an instance counts: it is in service there and past its warm-up.
-    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<String>;
+    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<&str>;
     /// Target groups that a group registers with.
     fn target_groups_of_groups(&self) -> Vec<String>;
     /// Launch templates in use by groups.
     fn launch_templates_of_groups(&self) -> Vec<String>;
+
+    // answered by all
+    /// The ARN and the tags of everything that has tags or could have some.
+    fn tagged(&self, region: &str) -> Vec<(String, BTreeMap<String, String>)>;
 
     // answered by CloudWatch
     /// Whether `PutMetricAlarm` would take these parameters: what crosses services is checked before the caller is answered.

@@ -36,5 +36,6 @@ pub mod simulated;
 pub mod ssm;
 pub mod state;
 pub mod sts;
+pub mod tagging;
 pub mod wire;
 pub mod world;

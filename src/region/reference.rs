@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::wire::operation::{Operation, Shape, shape};
-use super::{autoscaling, cloudwatch, ec2, elbv2, ssm, sts};
+use super::{autoscaling, cloudwatch, ec2, elbv2, ssm, sts, tagging};
 
 const PAGE: &str = "docs/region.md";
 
@@ -45,6 +45,11 @@ pub(super) fn services() -> Vec<(&'static str, &'static str, Vec<Row>)> {
         ("autoscaling", "EC2 Auto Scaling", rows("autoscaling", &[autoscaling::OPERATIONS])),
         ("cloudwatch", "CloudWatch", rows("cloudwatch", &[cloudwatch::model::OPERATIONS])),
         ("ssm", "Systems Manager", rows("ssm", &[ssm::OPERATIONS])),
+        (
+            "resourcegroupstaggingapi",
+            "Resource Groups Tagging API",
+            rows("resourcegroupstaggingapi", &[tagging::OPERATIONS]),
+        ),
         ("sts", "Security Token Service", rows("sts", &[sts::OPERATIONS])),
     ]
 }

@@ -183,14 +183,26 @@ impl Endpoint {
         response
     }
 
-    /// What needs no body and no world: how the region is; `None` for an AWS operation.
+    /// What needs no body: how the region is, what its groups told topics and queues; `None` for an AWS operation.
     fn respond_without_body(&self, request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
         if let Err(reason) = callers::check_headers(request.headers()) {
             return Some(text(StatusCode::FORBIDDEN, reason));
         }
         (request.method() == Method::GET).then(|| match request.uri().path() {
             "/_cloudscale/health" | "/_localstack/health" => json(&self.health),
+            "/_cloudscale/notifications" => json(&self.notifications()),
             _ => text(StatusCode::NOT_FOUND, "this is cloudscale's embedded region: an AWS endpoint"),
+        })
+    }
+
+    /// What Auto Scaling would have sent to topics and queues, newest last.
+    fn notifications(&self) -> serde_json::Value {
+        self.region.read(|world| {
+            let sent = world.services.autoscaling.sent.iter().map(|sent| {
+                let message: serde_json::Value = serde_json::from_str(&sent.message).unwrap_or_default();
+                serde_json::json!({"time": sent.time.to_string(), "target": sent.target, "message": message})
+            });
+            serde_json::Value::Array(sent.collect())
         })
     }
 

@@ -170,11 +170,13 @@ pub enum Signal {
 }
 
 /// What to launch.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Launch {
     pub launch_template_id: String,
     /// A number, `$Latest` or `$Default`.
     pub version: String,
+    /// Parameters of `RunInstances` instead of a template.
+    pub configuration: Option<crate::region::wire::Params>,
     pub subnet: String,
     /// Overrides the template's instance type.
     pub instance_type: Option<String>,

@@ -3,7 +3,7 @@
 //! `call` runs an operation, `signal` takes what a shell has to say, `advance` lets time pass. Each returns the signals
 //! that leave for the shells. Nothing here does I/O or reads a clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use super::facts::{
 use super::ids::Ids;
 use super::signal::{Signal, TargetState};
 use super::wire::{Answer, ApiError, Params, Request, Service};
-use super::{ssm, sts};
+use super::{ssm, sts, tagging};
 
 /// A chain of signals longer than this is a mistake in a model, not work.
 const SIGNALS_MAX: usize = 100_000;
@@ -122,6 +122,7 @@ impl World {
             }
             Service::Sts => sts::call(&mut self.context(now, &mut signals), request),
             Service::Ssm => ssm::call(&mut self.context(now, &mut signals), request),
+            Service::Tagging => tagging::call(&mut self.context(now, &mut signals), request),
         };
         (answer, self.route(now, signals))
     }
@@ -134,10 +135,19 @@ impl World {
     /// Lets time pass up to `now`; returns the signals for the shells.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Signal> {
         let mut signals = Vec::new();
-        self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.advance(cx));
-        self.with(now, &mut signals, |s| &mut s.elbv2, |elbv2, cx| elbv2.advance(cx));
-        self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.advance(cx));
-        self.with(now, &mut signals, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.advance(cx));
+        let is_due = |deadline: Option<Timestamp>| deadline.is_some_and(|due| due <= now);
+        if is_due(self.services.ec2.next_deadline()) {
+            self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.advance(cx));
+        }
+        if is_due(self.services.elbv2.next_deadline()) {
+            self.with(now, &mut signals, |s| &mut s.elbv2, |elbv2, cx| elbv2.advance(cx));
+        }
+        if is_due(self.services.cloudwatch.next_deadline()) {
+            self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.advance(cx));
+        }
+        if is_due(self.services.autoscaling.next_deadline()) {
+            self.with(now, &mut signals, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.advance(cx));
+        }
         self.route(now, signals)
     }
 
@@ -168,10 +178,20 @@ impl World {
                 outward.push(signal);
                 continue;
             }
-            self.with(now, &mut queue, |s| &mut s.ec2, |ec2, cx| ec2.signal(cx, &signal));
-            self.with(now, &mut queue, |s| &mut s.elbv2, |elbv2, cx| elbv2.signal(cx, &signal));
-            self.with(now, &mut queue, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.signal(cx, &signal));
-            self.with(now, &mut queue, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.signal(cx, &signal));
+            let only = only_receiver(&signal);
+            let hears = |service: Service| only.is_none_or(|only| only == service);
+            if hears(Service::Ec2) {
+                self.with(now, &mut queue, |s| &mut s.ec2, |ec2, cx| ec2.signal(cx, &signal));
+            }
+            if hears(Service::Elbv2) {
+                self.with(now, &mut queue, |s| &mut s.elbv2, |elbv2, cx| elbv2.signal(cx, &signal));
+            }
+            if hears(Service::Cloudwatch) {
+                self.with(now, &mut queue, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.signal(cx, &signal));
+            }
+            if hears(Service::Autoscaling) {
+                self.with(now, &mut queue, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.signal(cx, &signal));
+            }
             waiting.extend(queue.drain(..));
         }
         outward
@@ -205,6 +225,16 @@ impl World {
     }
 }
 
+/// The one service that signals of the most frequent kinds concern; `None`: whom it concerns is theirs to say.
+fn only_receiver(signal: &Signal) -> Option<Service> {
+    match signal {
+        Signal::AlarmAction { .. } | Signal::TargetHealth { .. } => Some(Service::Autoscaling),
+        Signal::AlarmActionDone { .. } => Some(Service::Cloudwatch),
+        Signal::ProbeResult { .. } => Some(Service::Elbv2),
+        _ => None,
+    }
+}
+
 impl Facts for Services {
     fn instance(&self, id: &str) -> Option<InstanceFacts> {
         self.ec2.instance_facts(id)
@@ -212,8 +242,22 @@ impl Facts for Services {
     fn instances(&self) -> Vec<InstanceFacts> {
         self.ec2.instances_facts()
     }
+    fn is_monitored_in_detail(&self, id: &str) -> bool {
+        self.ec2.instances.all.get(id).is_some_and(|instance| instance.monitoring)
+    }
     fn subnet(&self, id: &str) -> Option<SubnetFacts> {
         self.ec2.subnet_facts(id)
+    }
+    fn default_subnet(&self, zone: &str) -> Option<SubnetFacts> {
+        let subnet = self.ec2.network.default_subnet(Some(zone))?;
+        self.ec2.subnet_facts(&subnet.id)
+    }
+    fn tagged(&self, region: &str) -> Vec<(String, BTreeMap<String, String>)> {
+        let mut all = self.ec2.tagged_arns(region);
+        all.extend(self.elbv2.tagged());
+        all.extend(self.autoscaling.tagged());
+        all.extend(self.cloudwatch.tagged());
+        all
     }
     fn vpc_exists(&self, id: &str) -> bool {
         self.ec2.vpc_exists(id)
@@ -242,13 +286,13 @@ impl Facts for Services {
     fn security_groups_of_load_balancers(&self) -> Vec<String> {
         self.elbv2.security_groups()
     }
-    fn kind_of_instance(&self, id: &str) -> Option<(String, String)> {
+    fn kind_of_instance(&self, id: &str) -> Option<(&str, &str)> {
         self.ec2.instance_kind(id)
     }
     fn group_of(&self, instance: &str) -> Option<String> {
         self.autoscaling.group_of(instance)
     }
-    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<String> {
+    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<&str> {
         self.autoscaling.group_that_counts(instance, now)
     }
     fn target_groups_of_groups(&self) -> Vec<String> {

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::activity::{self, Activity, Status, stamp};
+use super::balancing::NOT_OURS;
 use super::group::Group;
 use super::launching::GROUP_NAME_TAG;
 use super::member::{Lifecycle, Member, Sickness};
+use super::notice;
 use super::process::Process;
 use super::termination::{self, Rules};
 use crate::region::context::Context;
@@ -20,8 +22,7 @@ impl Group {
             return;
         }
         // What still starts is counted, but only what serves can go: a group in motion never falls below what it wants.
-        let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
-        let spare = i64::try_from(in_service).unwrap_or(i64::MAX) - self.wanted();
+        let spare = self.serving() - self.wanted();
         let victims = self.choose_victims(cx, surplus.min(spare));
         for victim in &victims {
             let returns = self.takes_back();
@@ -48,8 +49,8 @@ impl Group {
             return;
         }
         let from = self.active();
-        let ending_active = victims.iter().filter(|id| self.member(id).is_some_and(Member::is_active)).count();
-        let to = from - i64::try_from(ending_active).unwrap_or(0);
+        let ending = victims.iter().filter_map(|id| self.member(id)).filter(|member| member.is_active());
+        let to = from - ending.map(|member| member.weight).sum::<i64>();
         let reasons = std::mem::take(&mut self.reasons);
         let difference = format!(
             "At {} an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from {from} to {to}.",
@@ -83,14 +84,20 @@ impl Group {
         let mut candidates: Vec<&Member> =
             self.members.iter().filter(|member| member.is_in_service() && !member.protected).collect();
         let mut zones = self.zones();
+        let ours = |zone: &str| self.settings.subnets.iter().any(|subnet| subnet.zone == zone);
+        zones.iter_mut().filter(|(zone, _)| !ours(zone)).for_each(|(_, count)| *count += NOT_OURS);
         let mut victims = Vec::new();
         let ids = &mut *cx.ids;
-        for _ in 0..surplus {
+        let mut surplus = surplus;
+        loop {
+            // "If the decrement is less than the weight, no instance is terminated": capacity never falls below what is desired.
+            candidates.retain(|member| member.weight <= surplus);
             let pick = |bound| ids.below(bound);
             let ranks = self.ranks(&victims);
             let rules = Rules {
                 policies: &self.settings.termination,
                 current: &self.settings.template,
+                configuration: self.settings.configuration.as_ref().map(|it| it.name.as_str()),
                 ranks: &ranks,
                 now: cx.now,
             };
@@ -100,6 +107,7 @@ impl Group {
             if let Some(count) = zones.get_mut(&victim.zone) {
                 *count -= 1;
             }
+            surplus -= victim.weight;
             victims.push(victim.id.clone());
             candidates.retain(|candidate| candidate.id != victim.id);
         }
@@ -138,7 +146,7 @@ impl Group {
         let warmup = self.longest_warmup();
         let member = self.members.iter_mut().find(|member| member.id == instance)?;
         // What it was launched for is still to come.
-        self.growth_missing += i64::from(member.is_growing(cx.now, warmup));
+        self.growth_missing += if member.is_growing(cx.now, warmup) { member.weight } else { 0 };
         if let Some(launching) = member.activity.take() {
             self.history.finish(&launching, cx.now, Status::Cancelled, Some("The instance was ended".to_owned()));
         }
@@ -298,7 +306,12 @@ impl Group {
             }
             _ => {}
         }
+        let ending = self.member(instance).filter(|member| member.lifecycle.is_terminating());
+        let ending = ending.and_then(|member| member.activity.clone());
         self.finish_move(cx.now, instance);
+        if let Some(activity) = ending {
+            self.notify_end(cx.now, &activity, (notice::TERMINATE, notice::TERMINATE_ERROR));
+        }
         self.members.retain(|member| member.id != instance);
     }
 }

@@ -12,6 +12,7 @@ use super::activity::{History, stamp};
 use super::hook::Hook;
 use super::member::{Member, Template};
 use super::mix::Purchase;
+use super::notice::Notification;
 use super::policy::Policy;
 use super::process::Process;
 use super::proposal::Proposal;
@@ -28,8 +29,11 @@ pub struct PendingLaunch {
     pub activity: String,
     pub subnet: SubnetFacts,
     /// Resolved to a version number.
-    pub template: Template,
+    pub template: Option<Template>,
+    pub configuration: Option<String>,
     pub purchase: Purchase,
+    /// How much of the desired capacity it is.
+    pub weight: i64,
     /// Part of a scale-out by a policy.
     pub grows: bool,
     /// Into the warm pool, not into service.
@@ -49,14 +53,18 @@ pub struct Vacancy {
 pub enum VacancyCause {
     Unhealthy,
     Refresh,
+    Lifetime,
+    Balance,
 }
 
 impl VacancyCause {
     /// The second half of AWS's cause.
     pub fn words(self) -> &'static str {
         match self {
-            VacancyCause::Unhealthy => "an unhealthy instance needing to be replaced",
-            VacancyCause::Refresh => "an instance refresh",
+            VacancyCause::Unhealthy => "in response to an unhealthy instance needing to be replaced",
+            VacancyCause::Refresh => "in response to an instance refresh",
+            VacancyCause::Lifetime => "in response to the maximum instance lifetime",
+            VacancyCause::Balance => "to aid in balancing the group's zones",
         }
     }
 }
@@ -65,6 +73,8 @@ impl VacancyCause {
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Failures {
     pub count: u32,
+    /// When the first of them failed.
+    pub since: Option<Timestamp>,
     pub retry_at: Option<Timestamp>,
     /// Where the last one failed.
     pub zone: Option<String>,
@@ -109,6 +119,14 @@ pub struct Group {
     pub metrics_due: Option<Timestamp>,
     pub deleting: bool,
     pub cooldown: Option<Cooldown>,
+    /// What each topic wants to hear of.
+    pub topics: BTreeMap<String, BTreeSet<String>>,
+    /// Notifications that the service has not taken over yet.
+    pub(super) outbox: Vec<Notification>,
+    /// Instances launched above the desired capacity to even out the zones.
+    pub(super) rebalancing: i64,
+    /// When that is tried again.
+    pub(super) rebalance_after: Option<Timestamp>,
     /// Instances of scale-outs by policies that are still to be launched.
     pub(super) growth_missing: i64,
     /// What policies ask for at this moment, decided once all their alarms have called.
@@ -147,6 +165,10 @@ impl Group {
             metrics_due: None,
             deleting: false,
             cooldown: None,
+            topics: BTreeMap::new(),
+            outbox: Vec::new(),
+            rebalancing: 0,
+            rebalance_after: None,
             growth_missing: 0,
             proposals: Vec::new(),
             decide_due: None,
@@ -215,10 +237,15 @@ impl Group {
         self.members.iter_mut().find(|member| member.id == instance)
     }
 
-    /// Instances that count towards the desired capacity, those being launched among them.
+    /// The capacity that counts towards the desired one, that of instances being launched included: each has its weight.
     pub fn active(&self) -> i64 {
-        let members = self.members.iter().filter(|member| member.is_active()).count();
-        i64::try_from(members + self.launching().count()).unwrap_or(i64::MAX)
+        let members: i64 = self.members.iter().filter(|member| member.is_active()).map(|member| member.weight).sum();
+        members + self.launching().map(|launch| launch.weight).sum::<i64>()
+    }
+
+    /// How much capacity is in service.
+    pub(super) fn serving(&self) -> i64 {
+        self.members.iter().filter(|member| member.is_in_service()).map(|member| member.weight).sum()
     }
 
     /// Launches for the group's capacity that EC2 has not answered yet.
@@ -252,6 +279,7 @@ impl Group {
             self.check_due = None;
             self.follow_drains(cx);
             self.examine_members(cx);
+            self.examine_ages(cx);
         }
         self.end_overdue_actions(cx);
         if self.failures.retry_at.is_some_and(|retry| retry <= cx.now) {
@@ -270,8 +298,9 @@ impl Group {
         if self.deleting {
             return self.end_all(cx);
         }
-        self.replace_unhealthy(cx);
+        self.replace_members(cx);
         self.turn_refresh(cx);
+        self.turn_zones(cx);
         let wanted = self.wanted();
         let active = self.active();
         self.growth_missing = self.growth_missing.min((wanted - active).max(0));
@@ -281,6 +310,10 @@ impl Group {
             self.vacancies.clear();
             if active > wanted {
                 self.shrink(cx, active - wanted);
+                if self.mix_to_launch().is_some_and(|mix| !mix.weights.is_empty()) {
+                    // No instance is as small as what is too much.
+                    self.reasons.clear();
+                }
             } else {
                 self.reasons.clear();
             }
@@ -289,9 +322,14 @@ impl Group {
         self.settle_cooldown(cx.now);
     }
 
-    /// How many instances shall be active: what is desired, and what an instance refresh adds for a while.
+    /// How many instances shall be active: what is desired, and what a replacement or a rebalancing adds for a while.
     pub(super) fn wanted(&self) -> i64 {
-        self.desired + self.refresh_surge()
+        self.desired + self.refresh_surge().max(self.replacement_surge()).max(self.rebalancing)
+    }
+
+    /// Launches are tried again at once, as if none had failed.
+    pub fn forget_failures(&mut self) {
+        self.failures = Failures::default();
     }
 
     fn settle_cooldown(&mut self, now: Timestamp) {

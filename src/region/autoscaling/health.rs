@@ -1,9 +1,8 @@
-//! Health checks: what makes an instance unhealthy, and how fast unhealthy ones are replaced (aws-semantics §7).
+//! Health checks: what makes an instance unhealthy (aws-semantics §7).
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::activity::stamp;
-use super::group::{Group, Vacancy, VacancyCause};
+use super::group::Group;
 use super::member::{Lifecycle, Member, Sickness};
 use super::process::Process;
 use crate::region::context::Context;
@@ -102,53 +101,6 @@ impl Group {
         }
         if let Some(end) = look_again {
             self.look_at(end);
-        }
-    }
-
-    /// Ends unhealthy instances, so that `turn` launches their successors: urgent ones at once, others at AWS's pace.
-    pub(super) fn replace_unhealthy(&mut self, cx: &mut Context) {
-        if self.is_suspended(Process::ReplaceUnhealthy) || self.is_suspended(Process::Terminate) {
-            return;
-        }
-        let sick = self.members.iter().filter(|member| member.is_in_service());
-        let sick = sick.filter_map(|member| member.sickness.map(|sickness| (member.id.clone(), sickness)));
-        let (urgent, mut waiting): (Vec<_>, Vec<_>) = sick.partition(|(_, sickness)| sickness.is_urgent());
-        for (instance, sickness) in urgent {
-            self.end_unhealthy(cx, &instance, sickness);
-        }
-        if waiting.is_empty() {
-            return;
-        }
-        let room = replaceable(self.desired(), self.replacements_under_way(cx));
-        let now = waiting.drain(..room.min(waiting.len())).collect::<Vec<_>>();
-        for (instance, sickness) in now {
-            self.end_unhealthy(cx, &instance, sickness);
-        }
-        if !waiting.is_empty() {
-            self.look_soon(cx.now);
-        }
-    }
-
-    fn replacements_under_way(&self, cx: &Context) -> usize {
-        let warmup = self.settings.warmup_seconds.unwrap_or(0);
-        let load_balancer = self.settings.checks_load_balancer();
-        let is_new = |member: &&Member| {
-            member.is_active()
-                && member.sickness.is_none()
-                && !is_proven(member, cx.facts, cx.now, warmup, load_balancer)
-        };
-        self.launching().count() + self.members.iter().filter(is_new).count()
-    }
-
-    pub(super) fn end_unhealthy(&mut self, cx: &mut Context, instance: &str, sickness: Sickness) {
-        let cause =
-            format!("At {} an instance was taken out of service in response to {}.", stamp(cx.now), sickness.words());
-        let grows = self.member(instance).is_some_and(|member| member.is_growing(cx.now, self.longest_warmup()));
-        self.end(cx, instance, cause, sickness != Sickness::Gone);
-        self.vacancies.push_back(Vacancy { cause: VacancyCause::Unhealthy, grows });
-        // EC2 will not report the end of what has ended already.
-        if cx.facts.instance(instance).is_none_or(|facts| facts.state == InstanceState::Terminated) {
-            self.instance_state(cx, instance, InstanceState::Terminated);
         }
     }
 }

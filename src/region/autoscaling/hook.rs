@@ -26,6 +26,15 @@ impl Transition {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|transition| transition.name() == name)
     }
+
+    /// Where the instance goes, as notifications name it.
+    pub fn destination(self, warmed: bool) -> &'static str {
+        match self {
+            Transition::Launching if warmed => "WarmPool",
+            Transition::Launching => "AutoScalingGroup",
+            Transition::Terminating => "EC2",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -57,6 +66,10 @@ pub struct Hook {
     pub default_result: ActionResult,
     /// `NotificationMetadata`, shown again.
     pub metadata: Option<String>,
+    /// `NotificationTargetARN`: who hears of instances that wait.
+    pub target: Option<String>,
+    /// `RoleARN`, shown again.
+    pub role: Option<String>,
 }
 
 impl Hook {

@@ -33,6 +33,12 @@ impl Group {
             (Transition::Terminating, false) => Lifecycle::TerminatingWait,
             (Transition::Terminating, true) => Lifecycle::WarmedTerminatingWait,
         };
+        let (warmed, actions) = (member.lifecycle.is_warmed(), member.actions.clone());
+        for action in &actions {
+            if let Some(hook) = self.hooks.get(&action.hook).cloned() {
+                self.notify_hook(cx.now, &hook, action, instance, warmed);
+            }
+        }
         self.mark_activity(instance, Status::MidLifecycleAction);
         true
     }

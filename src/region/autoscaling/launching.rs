@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{self, Activity, Status, stamp};
-use super::group::{Failures, Group, PendingLaunch, Vacancy, VacancyCause};
+use super::configuration::Configuration;
+use super::group::{Failures, Group, PendingLaunch, Vacancy};
 use super::hook::Transition;
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Purchase;
+use super::notice;
 use super::process::Process;
 use crate::region::context::Context;
 use crate::region::facts::SubnetFacts;
@@ -20,6 +22,8 @@ const LAUNCHING_MAX: usize = 50;
 /// The wait after a failed launch, in seconds, doubled with each failure in a row. AWS backs off too, without figures.
 const BACKOFF_SECONDS_FIRST: i64 = 5;
 const BACKOFF_SECONDS_MAX: i64 = 300;
+/// How long launches fail before AWS suspends them.
+const GIVES_UP_SECONDS: i64 = 86_400;
 
 /// The tag that says which group an instance is in.
 pub(super) const GROUP_NAME_TAG: &str = "aws:autoscaling:groupName";
@@ -27,29 +31,42 @@ pub(super) const GROUP_NAME_TAG: &str = "aws:autoscaling:groupName";
 impl Group {
     pub(super) fn launch(&mut self, cx: &mut Context, missing: i64) {
         let count = self.launches_allowed(cx.now, missing);
+        let mut missing = missing;
         let reasons = if count > 0 { std::mem::take(&mut self.reasons) } else { Vec::new() };
         let from = self.active();
         let to = from + i64::try_from(count).unwrap_or(0);
         for _ in 0..count {
-            // What an instance refresh launches ahead of its terminations has no vacancy yet.
-            let ahead = (reasons.is_empty() && self.active_refresh().is_some())
-                .then_some(Vacancy { cause: VacancyCause::Refresh, grows: false });
+            // The last instance may be more than is missing, but never one more than is needed.
+            if missing <= 0 {
+                return;
+            }
+            // What is launched ahead of a termination has no vacancy yet.
+            let ahead = self.surge_cause().filter(|_| reasons.is_empty());
+            let ahead = ahead.map(|cause| Vacancy { cause, grows: false });
             let vacancy = self.vacancies.pop_front().or(ahead);
             let grows = vacancy.is_none_or(|vacancy| vacancy.grows) && self.growth_missing > 0;
-            self.growth_missing -= i64::from(grows);
             let cause = match vacancy {
                 Some(Vacancy { cause, .. }) => {
-                    format!("At {} an instance was launched in response to {}.", stamp(cx.now), cause.words())
+                    format!("At {} an instance was launched {}.", stamp(cx.now), cause.words())
                 }
                 None => activity::cause(reasons.iter().cloned().chain([format!(
                     "At {} an instance was started in response to a difference between desired and actual capacity, increasing the capacity from {from} to {to}.",
                     stamp(cx.now)
                 )])),
             };
-            match self.ready_in_pool() {
-                Some(instance) => self.draw_from_pool(cx, &instance, cause, grows),
-                None if self.launch_one(cx, cause, grows, false) => {}
-                None => return,
+            let weight = match self.ready_in_pool() {
+                Some(instance) => {
+                    self.draw_from_pool(cx, &instance, cause, grows);
+                    1
+                }
+                None => match self.launch_one(cx, cause, grows, false) {
+                    Some(weight) => weight,
+                    None => return,
+                },
+            };
+            missing -= weight;
+            if grows {
+                self.growth_missing = (self.growth_missing - weight).max(0);
             }
         }
     }
@@ -65,8 +82,9 @@ impl Group {
         usize::try_from(missing).unwrap_or(0).min(LAUNCHING_MAX.saturating_sub(starting))
     }
 
-    /// Launches one instance, into service or into the warm pool; `false` when that failed at once.
-    pub(super) fn launch_one(&mut self, cx: &mut Context, cause: String, grows: bool, into_pool: bool) -> bool {
+    /// Launches one instance, into service or into the warm pool; how much of the desired capacity it is, or `None` when that
+    /// failed at once.
+    pub(super) fn launch_one(&mut self, cx: &mut Context, cause: String, grows: bool, into_pool: bool) -> Option<i64> {
         let subnet = self.emptiest_subnet(cx);
         let activity = Activity {
             id: cx.ids.uuid(),
@@ -81,31 +99,59 @@ impl Group {
         };
         let id = activity.id.clone();
         self.history.add(activity);
-        let wanted = self.template_to_launch().clone();
-        let Some(found) = cx.facts.launch_template(&wanted.id, &wanted.version) else {
-            let message =
-                format!("The launch template {} ({}) has no version {}", wanted.name, wanted.id, wanted.version);
-            self.growth_missing += i64::from(grows);
-            self.launch_failed(cx.now, &id, &message, &subnet.zone, None);
-            return false;
+        let configuration = self.configuration_to_launch().cloned();
+        let template = match &configuration {
+            Some(_) => None,
+            None => match self.resolved_template(cx) {
+                Ok(template) => Some(template),
+                Err(message) => {
+                    self.launch_failed(cx.now, &id, &message, &subnet.zone, None);
+                    return None;
+                }
+            },
         };
         let purchase = self.next_purchase();
-        let template = Template { version: found.version.to_string(), ..wanted };
+        let weight = self.mix_to_launch().map_or(1, |mix| mix.weight(purchase.instance_type.as_ref()));
         let tags = self.instance_tags();
         cx.send(Signal::LaunchInstance {
             group: self.name.clone(),
             activity: id.clone(),
             launch: Launch {
-                launch_template_id: template.id.clone(),
-                version: template.version.clone(),
+                launch_template_id: template.as_ref().map(|it| it.id.clone()).unwrap_or_default(),
+                version: template.as_ref().map(|it| it.version.clone()).unwrap_or_default(),
+                configuration: configuration.as_ref().map(Configuration::launch_data),
                 subnet: subnet.id.clone(),
                 instance_type: purchase.instance_type.clone(),
                 spot: purchase.spot,
                 tags,
             },
         });
-        self.launches.push(PendingLaunch { activity: id, subnet, template, purchase, grows, into_pool });
-        true
+        let configuration = configuration.map(|configuration| configuration.name);
+        self.launches.push(PendingLaunch {
+            activity: id,
+            subnet,
+            template,
+            configuration,
+            purchase,
+            weight,
+            grows,
+            into_pool,
+        });
+        Some(weight)
+    }
+
+    /// The template that is launched now, with a version number.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn resolved_template(&self, cx: &Context) -> Result<Template, String> {
+        let wanted = self.template_to_launch().clone();
+        match cx.facts.launch_template(&wanted.id, &wanted.version) {
+            Some(found) => Ok(Template { version: found.version.to_string(), ..wanted }),
+            None => {
+                Err(format!("The launch template {} ({}) has no version {}", wanted.name, wanted.id, wanted.version))
+            }
+        }
     }
 
     /// The tags of the group's instances: those that propagate, and the group's name.
@@ -161,13 +207,16 @@ impl Group {
             zone: launch.subnet.zone,
             instance_type: facts.as_ref().map(|facts| facts.instance_type.clone()).unwrap_or_default(),
             spot: launch.purchase.spot,
+            weight: launch.weight,
             image: facts.as_ref().map(|facts| facts.image.clone()).unwrap_or_default(),
-            template: Some(launch.template),
+            template: launch.template,
+            configuration: launch.configuration,
             lifecycle: if launch.into_pool { Lifecycle::WarmedPending } else { Lifecycle::Pending },
             activity: Some(activity.to_owned()),
             launched: cx.now,
             in_service: None,
             sickness: None,
+            expired: false,
             protected: self.settings.protect_new,
             grows: launch.grows,
             registered: Vec::new(),
@@ -193,7 +242,7 @@ impl Group {
     pub fn launch_refused(&mut self, cx: &mut Context, activity: &str, message: &str) {
         if let Some(index) = self.launches.iter().position(|launch| launch.activity == activity) {
             let launch = self.launches.swap_remove(index);
-            self.growth_missing += i64::from(launch.grows);
+            self.growth_missing += if launch.grows { launch.weight } else { 0 };
             self.launch_failed(cx.now, activity, message, &launch.subnet.zone, launch.purchase.instance_type);
             self.turn(cx);
         }
@@ -213,6 +262,7 @@ impl Group {
             entry.description = format!("{}.  Status Reason: {message}", launching(entry.of_pool));
         }
         self.history.finish(activity, now, Status::Failed, Some(message));
+        self.notify_end(now, activity, (notice::LAUNCH, notice::LAUNCH_ERROR));
         self.back_off(now, zone);
     }
 
@@ -224,6 +274,12 @@ impl Group {
             self.failures.count += 1;
         }
         self.failures.zone = Some(zone.to_owned());
+        // A group that has launched nothing for a day is given up (user guide, "Administrative suspension").
+        let since = *self.failures.since.get_or_insert(now);
+        if since + SignedDuration::from_secs(GIVES_UP_SECONDS) <= now {
+            let reason = format!("Administratively suspended at {}", stamp(now));
+            self.suspended.entry(Process::Launch).or_insert(reason);
+        }
     }
 
     /// An instance runs: it waits for the hooks of its launch, where there are some, and comes into service.
@@ -247,13 +303,21 @@ impl Group {
             cx.send(Signal::RegisterTargets { target_group: target_group.clone(), instances });
         }
         let Some(member) = self.member_mut(instance) else { return };
+        // What comes back from standby is not.
+        let is_new = member.in_service.is_none();
         member.registered = target_groups;
         member.lifecycle = Lifecycle::InService;
         member.in_service = Some(cx.now);
         if let Some(activity) = member.activity.take() {
             self.history.finish(&activity, cx.now, Status::Successful, None);
+            if is_new {
+                self.notify_end(cx.now, &activity, (notice::LAUNCH, notice::LAUNCH_ERROR));
+            }
         }
         self.failures = Failures::default();
+        if self.settings.lifetime_seconds.is_some() {
+            self.examine_ages(cx);
+        }
         self.look_soon(cx.now);
     }
 }

@@ -13,6 +13,13 @@ pub struct Template {
     pub version: String,
 }
 
+impl Template {
+    /// Of a group that has a launch configuration instead.
+    pub fn none() -> Self {
+        Self { id: String::new(), name: String::new(), version: String::new() }
+    }
+}
+
 /// Where an instance is in its life (aws-semantics §1). A terminated or detached instance is no member any more.
 ///
 /// `Pending → Pending:Wait → InService → Terminating → Terminating:Wait → Terminating:Proceed`: the waits are for lifecycle
@@ -134,8 +141,12 @@ pub struct Member {
     pub instance_type: String,
     /// Not on demand.
     pub spot: bool,
+    /// How much of the desired capacity it is.
+    pub weight: i64,
     pub image: String,
     pub template: Option<Template>,
+    /// The name of the launch configuration that it was made of.
+    pub configuration: Option<String>,
     pub lifecycle: Lifecycle,
     /// The unfinished activity that moves it.
     pub activity: Option<String>,
@@ -143,6 +154,8 @@ pub struct Member {
     /// When it came into service; grace period and warm-up start here.
     pub in_service: Option<Timestamp>,
     pub sickness: Option<Sickness>,
+    /// Older than the group's maximum lifetime.
+    pub expired: bool,
     pub protected: bool,
     /// Launched for a scale-out by a policy: until it is warm, it is not yet part of what the next one starts from.
     pub grows: bool,

@@ -10,7 +10,7 @@ use crate::region::signal::{Measurement, Signal, Statistics};
 /// How often the metrics are measured, in seconds: one sample for each of CloudWatch's one-minute datapoints.
 const METRICS_INTERVAL_SECONDS: i64 = 60;
 
-/// The metrics that exist. Instances count one unit of capacity each.
+/// The metrics that exist. The capacity of an instance is its weight.
 pub const METRICS: [&str; 21] = [
     "GroupMinSize",
     "GroupMaxSize",
@@ -61,21 +61,38 @@ impl Group {
         cx.send(Signal::Measurements(measurements));
     }
 
+    /// The metrics that count capacity rather than instances.
+    fn weighted(&self, metric: &str) -> Option<i64> {
+        let sum = |is: fn(Lifecycle) -> bool| -> i64 {
+            self.members.iter().filter(|member| is(member.lifecycle)).map(|member| member.weight).sum()
+        };
+        let launching: i64 = self.launching().map(|launch| launch.weight).sum();
+        Some(match metric {
+            "GroupInServiceCapacity" => self.serving(),
+            "GroupPendingCapacity" => sum(Lifecycle::is_pending) + launching,
+            "GroupStandbyCapacity" => sum(|it| matches!(it, Lifecycle::Standby | Lifecycle::EnteringStandby)),
+            "GroupTerminatingCapacity" => {
+                sum(|it| it.is_terminating() && !it.is_warmed() || it == Lifecycle::Detaching)
+            }
+            "GroupTotalCapacity" => sum(|it| !it.is_warmed()) + launching,
+            _ => return None,
+        })
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "capacities are small")]
     fn metric_value(&self, metric: &str) -> f64 {
         let count = |is: fn(Lifecycle) -> bool| self.members.iter().filter(|member| is(member.lifecycle)).count();
+        if let Some(value) = self.weighted(metric) {
+            return value as f64;
+        }
         match metric {
             "GroupMinSize" => self.settings.min as f64,
             "GroupMaxSize" => self.settings.max as f64,
             "GroupDesiredCapacity" => self.desired() as f64,
-            "GroupInServiceInstances" | "GroupInServiceCapacity" => count(|it| it == Lifecycle::InService) as f64,
-            "GroupPendingInstances" | "GroupPendingCapacity" => {
-                (count(Lifecycle::is_pending) + self.launching().count()) as f64
-            }
-            "GroupStandbyInstances" | "GroupStandbyCapacity" => {
-                count(|it| matches!(it, Lifecycle::Standby | Lifecycle::EnteringStandby)) as f64
-            }
-            "GroupTerminatingInstances" | "GroupTerminatingCapacity" => {
+            "GroupInServiceInstances" => count(|it| it == Lifecycle::InService) as f64,
+            "GroupPendingInstances" => (count(Lifecycle::is_pending) + self.launching().count()) as f64,
+            "GroupStandbyInstances" => count(|it| matches!(it, Lifecycle::Standby | Lifecycle::EnteringStandby)) as f64,
+            "GroupTerminatingInstances" => {
                 count(|it| it.is_terminating() && !it.is_warmed() || it == Lifecycle::Detaching) as f64
             }
             "WarmPoolMinSize" => self.warm_pool.as_ref().map_or(0, |pool| pool.min_size) as f64,

@@ -17,7 +17,9 @@ const SPOT_STRATEGIES: [&str; 4] =
     [LOWEST_PRICE, "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"];
 const SPOT_POOLS: i64 = 2;
 /// What of an override the embedded region does not do, and says so.
-const UNSUPPORTED: [&str; 4] = ["WeightedCapacity", "InstanceRequirements", "LaunchTemplateSpecification", "ImageId"];
+const UNSUPPORTED: [&str; 3] = ["InstanceRequirements", "LaunchTemplateSpecification", "ImageId"];
+/// The largest weight.
+const WEIGHT_MAX: i64 = 999;
 /// More than any rank within one purchase option.
 const OTHER_OPTION: i64 = 1_000_000;
 
@@ -26,6 +28,8 @@ const OTHER_OPTION: i64 = 1_000_000;
 pub struct Mix {
     /// By priority; empty means the template's type.
     pub types: Vec<String>,
+    /// `WeightedCapacity`: how much of the desired capacity an instance of a type is; of all types or of none.
+    pub weights: BTreeMap<String, i64>,
     pub on_demand_base: i64,
     /// Of the capacity beyond the base.
     pub on_demand_percent: i64,
@@ -49,6 +53,7 @@ impl Default for Mix {
     fn default() -> Self {
         Self {
             types: Vec::new(),
+            weights: BTreeMap::new(),
             on_demand_base: 0,
             on_demand_percent: 100,
             on_demand_strategy: ON_DEMAND_STRATEGIES[0].to_owned(),
@@ -67,7 +72,9 @@ impl Mix {
     pub fn change(&self, policy: &Params) -> Result<Self, ApiError> {
         let mut new = self.clone();
         if let Some(launch) = policy.map("LaunchTemplate").filter(|launch| launch.get("Overrides").is_some()) {
-            new.types = launch.maps("Overrides").iter().map(override_type).collect::<Result<_, _>>()?;
+            let overrides = launch.maps("Overrides");
+            new.types = overrides.iter().map(override_type).collect::<Result<_, _>>()?;
+            new.weights = weights(&overrides)?;
         }
         let distribution = policy.map("InstancesDistribution").unwrap_or_default();
         if distribution.get("DistributionSegments").is_some() {
@@ -103,7 +110,10 @@ impl Mix {
 
     /// `InstancesDistribution` and `Overrides` as AWS shows them, around the template.
     pub fn value(&self, template: Value) -> Value {
-        let overrides = self.types.iter().map(|name| Value::map().with("InstanceType", Value::from(name.as_str())));
+        let overrides = self.types.iter().map(|name| {
+            let weight = self.weights.get(name).map(|weight| Value::from(weight.to_string()));
+            Value::map().with("InstanceType", Value::from(name.as_str())).with("WeightedCapacity", weight)
+        });
         let launch =
             Value::map().with("LaunchTemplateSpecification", template).with("Overrides", Value::list(overrides));
         let pools = (self.spot_strategy == LOWEST_PRICE).then(|| Value::from(self.spot_pools));
@@ -117,7 +127,16 @@ impl Mix {
         Value::map().with("LaunchTemplate", launch).with("InstancesDistribution", distribution)
     }
 
-    /// How many of `capacity` instances are on demand.
+    /// How much of the desired capacity an instance of a type is.
+    pub fn weight(&self, instance_type: Option<&String>) -> i64 {
+        instance_type.and_then(|name| self.weights.get(name)).copied().unwrap_or(1)
+    }
+
+    fn units<'a>(&self, purchases: impl Iterator<Item = &'a Purchase>) -> i64 {
+        purchases.map(|purchase| self.weight(purchase.instance_type.as_ref())).sum()
+    }
+
+    /// How many of `capacity` units are on demand.
     pub fn on_demand(&self, capacity: i64) -> i64 {
         let base = self.on_demand_base.min(capacity);
         base + ((capacity - base) * self.on_demand_percent + 99) / 100
@@ -125,8 +144,7 @@ impl Mix {
 
     /// What to buy next on the way to `capacity`, beside what is `there`. Types that could not be had come last.
     pub fn next(&self, there: &[Purchase], capacity: i64, failed: &BTreeSet<String>) -> Purchase {
-        let on_demand = there.iter().filter(|purchase| !purchase.spot).count();
-        let spot = i64::try_from(on_demand).unwrap_or(i64::MAX) >= self.on_demand(capacity);
+        let spot = self.units(there.iter().filter(|purchase| !purchase.spot)) >= self.on_demand(capacity);
         let pools = self.types.iter().filter(|name| !failed.contains(*name));
         let pools: Vec<&String> = if self.types.iter().all(|name| failed.contains(name)) {
             self.types.iter().collect()
@@ -152,9 +170,8 @@ impl Mix {
     /// then what the strategy would not buy.
     pub fn ranks(&self, there: &BTreeMap<&str, Purchase>) -> BTreeMap<String, i64> {
         let purchases: Vec<Purchase> = there.values().cloned().collect();
-        let left = i64::try_from(there.len()).unwrap_or(i64::MAX) - 1;
-        let on_demand = purchases.iter().filter(|purchase| !purchase.spot).count();
-        let spot_goes = i64::try_from(on_demand).unwrap_or(i64::MAX) <= self.on_demand(left);
+        let left = self.units(purchases.iter()) - 1;
+        let spot_goes = self.units(purchases.iter().filter(|purchase| !purchase.spot)) <= self.on_demand(left);
         let rank = |purchase: &Purchase| {
             let name = purchase.instance_type.as_ref();
             let priority = name.and_then(|name| self.types.iter().position(|known| known == name));
@@ -173,6 +190,22 @@ impl Mix {
 fn count(purchases: &[Purchase], spot: bool, name: &String) -> i64 {
     let same = |purchase: &&Purchase| purchase.spot == spot && purchase.instance_type.as_ref() == Some(name);
     i64::try_from(purchases.iter().filter(same).count()).unwrap_or(i64::MAX)
+}
+
+/// The weights of the overrides: all have one, or none has.
+fn weights(overrides: &[Params]) -> Result<BTreeMap<String, i64>, ApiError> {
+    let mut weights = BTreeMap::new();
+    for entry in overrides {
+        let Some(weight) = entry.int("WeightedCapacity")? else { continue };
+        if !(1..=WEIGHT_MAX).contains(&weight) {
+            return Err(invalid(format!("WeightedCapacity must be from 1 to {WEIGHT_MAX}, not {weight}")));
+        }
+        weights.insert(entry.required("InstanceType")?.to_owned(), weight);
+    }
+    if !weights.is_empty() && weights.len() < overrides.len() {
+        return Err(invalid("WeightedCapacity must be given for all instance types or for none"));
+    }
+    Ok(weights)
 }
 
 fn override_type(entry: &Params) -> Result<String, ApiError> {

@@ -152,3 +152,52 @@ fn a_refresh_rolls_a_mixed_group_over_to_a_new_template_and_new_types() {
     let settings = &world.group().settings;
     assert_eq!((settings.template.version.as_str(), settings.mix.as_ref().unwrap().types.len()), ("2", 2));
 }
+
+/// Weights count: two instances of weight 4 are a desired capacity of 8, a third exceeds one of 9 by less than its weight,
+/// and a decrease that is less than an instance ends none (EC2 Auto Scaling user guide, "Instance weights").
+#[test]
+fn a_weighted_group_counts_units_and_exceeds_them_by_less_than_an_instance() {
+    let mut world = Scripted::default();
+    let entry = |name: &str, weight: &str| {
+        Value::map().with("InstanceType", Value::from(name)).with("WeightedCapacity", Value::from(weight))
+    };
+    let policy = |overrides: Vec<Value>| {
+        let launch =
+            Value::map().with("LaunchTemplateSpecification", template("1")).with("Overrides", Value::List(overrides));
+        Value::map().with("LaunchTemplate", launch)
+    };
+    let create = |world: &mut Scripted, overrides: Vec<Value>| {
+        let mut fields = params(&[
+            ("AutoScalingGroupName", "web"),
+            ("VPCZoneIdentifier", "subnet-a,subnet-b"),
+            ("MinSize", "0"),
+            ("MaxSize", "20"),
+            ("DesiredCapacity", "8"),
+        ]);
+        fields.0.push(("MixedInstancesPolicy".to_owned(), policy(overrides)));
+        world.call_with("CreateAutoScalingGroup", fields)
+    };
+    for wrong in [
+        vec![entry("c5.xlarge", "4"), Value::map().with("InstanceType", Value::from("c5.large"))],
+        vec![entry("c5.xlarge", "0")],
+    ] {
+        assert_eq!(create(&mut world, wrong).unwrap_err().code, "ValidationError");
+    }
+    create(&mut world, vec![entry("c5.xlarge", "4"), entry("c5.large", "2")]).unwrap();
+    world.run(60);
+    assert_eq!((world.in_service().len(), world.group().active()), (2, 8));
+    world.call("SetDesiredCapacity", &[("DesiredCapacity", "9")]).unwrap();
+    world.run(60);
+    assert_eq!((world.in_service().len(), world.group().active()), (3, 12));
+    for (desired, left) in [("9", 3), ("8", 2), ("7", 2), ("5", 2), ("4", 1)] {
+        world.call("SetDesiredCapacity", &[("DesiredCapacity", desired)]).unwrap();
+        world.run(60);
+        assert_eq!(world.in_service().len(), left, "desired {desired}");
+    }
+    let shown = world.call_with("DescribeAutoScalingGroups", params(&[])).unwrap();
+    let Value::Map(fields) = shown else { panic!("an answer") };
+    let group = crate::region::wire::Params(fields).maps("AutoScalingGroups")[0].clone();
+    assert_eq!(group.maps("Instances")[0].text("WeightedCapacity"), Some("4"));
+    let overrides = group.map("MixedInstancesPolicy").unwrap().map("LaunchTemplate").unwrap().maps("Overrides");
+    assert_eq!(overrides[1].text("WeightedCapacity"), Some("2"));
+}

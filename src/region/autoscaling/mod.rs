@@ -1,12 +1,14 @@
 //! EC2 Auto Scaling: groups that launch, replace and end instances, and the policies and schedules that size them.
 //!
 //! `model.rs` holds the groups and hands operations to `calls/`, signals and time to [`group::Group`]. A group's
-//! behaviour is split by what it does: `launching` and `ending`, `health`, `hooks`, `scaling` (policies), `scheduling`, `refreshing`,
+//! behaviour is split by what it does: `launching` and `ending`, `health`, `replacing`, `balancing` (zones), `hooks`, `scaling` (policies), `scheduling`, `refreshing`,
 //! `pooling` (the warm pool),
 //! `metrics`; what those act on has files below them (`member`, `hook`, `schedule`, `refresh`, `policy`, `proposal`).
 
 pub mod activity;
+mod balancing;
 mod calls;
+pub mod configuration;
 #[cfg(test)]
 mod edge_tests;
 mod ending;
@@ -21,6 +23,8 @@ pub mod mix;
 #[cfg(test)]
 mod mixed_tests;
 pub mod model;
+pub mod notice;
+mod notifying;
 mod parameters;
 pub mod policy;
 mod pooling;
@@ -30,6 +34,7 @@ mod properties;
 mod proposal;
 pub mod refresh;
 mod refreshing;
+mod replacing;
 mod scaling;
 pub mod schedule;
 mod scheduling;

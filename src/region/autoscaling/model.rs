@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::activity::Activity;
 use super::calls::OPERATIONS;
+use super::configuration::Configurations;
 use super::group::Group;
+use super::notice::Sent;
 use super::parameters::invalid;
 use crate::region::context::Context;
 use crate::region::signal::Signal;
@@ -27,8 +29,11 @@ pub struct DeletedActivity {
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Autoscaling {
     pub(in crate::region) groups: BTreeMap<String, Group>,
+    pub(super) configurations: Configurations,
     /// Newest last.
     pub(super) deleted: VecDeque<DeletedActivity>,
+    /// What groups told topics and queues.
+    pub sent: Sent,
 }
 
 impl Autoscaling {
@@ -109,8 +114,11 @@ impl Autoscaling {
         self.groups.values().filter_map(Group::next_deadline).min()
     }
 
-    /// Removes deleted groups whose last instance has ended; their activities stay.
+    /// Sends what groups have to tell, and removes deleted groups whose last instance has ended; their activities stay.
     fn bury(&mut self, now: Timestamp) {
+        for group in self.groups.values_mut().filter(|group| !group.outbox.is_empty()) {
+            self.sent.add(group.outbox.drain(..));
+        }
         let gone: Vec<String> =
             self.groups.values().filter(|group| group.is_gone()).map(|group| group.name.clone()).collect();
         for name in gone {
@@ -162,10 +170,16 @@ impl Autoscaling {
     }
 
     /// The group where the instance is in service and past the warm-up that the group or one of its policies sets.
-    pub fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<String> {
+    pub fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<&str> {
         let counts =
             |group: &&Group| group.member(instance).is_some_and(|member| member.is_warm(now, group.metrics_warmup()));
-        self.groups.values().find(counts).map(|group| group.name.clone())
+        self.groups.values().find(counts).map(|group| group.name.as_str())
+    }
+
+    /// The ARN of every group, and its tags.
+    pub fn tagged(&self) -> Vec<(String, BTreeMap<String, String>)> {
+        let tags = |group: &Group| group.tags.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
+        self.groups.values().map(|group| (group.arn.clone(), tags(group))).collect()
     }
 
     pub fn target_groups(&self) -> Vec<String> {

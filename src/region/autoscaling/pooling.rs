@@ -97,7 +97,7 @@ impl Group {
                 stamp(cx.now),
                 from + missing
             );
-            if !self.launch_one(cx, cause, false, true) {
+            if self.launch_one(cx, cause, false, true).is_none() {
                 return;
             }
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::activity::stamp;
+use super::configuration::Configuration;
 use super::group::{Group, Vacancy, VacancyCause};
 use super::health::is_proven;
 use super::member::{Lifecycle, Member, Template};
@@ -23,8 +24,8 @@ const ALARMS_EVERY_SECONDS: i64 = 30;
 
 /// What the refresh sees of its group at one moment.
 struct View {
-    /// Old instances that may be ended now.
-    candidates: Vec<String>,
+    /// Old instances that may be ended now, and how much capacity each is.
+    candidates: Vec<(String, i64)>,
     /// In service, and proven where new.
     ready: i64,
     /// Some instance starts or ends.
@@ -51,6 +52,12 @@ impl Group {
     /// What new instances are made of.
     pub(super) fn template_to_launch(&self) -> &Template {
         self.refreshing().and_then(|refresh| refresh.wanted.as_ref()).unwrap_or(&self.settings.template)
+    }
+
+    /// The launch configuration that new instances are made of, where it is none of a refresh's template.
+    pub(super) fn configuration_to_launch(&self) -> Option<&Configuration> {
+        let refreshed = self.refreshing().is_some_and(|refresh| refresh.wanted.is_some());
+        self.settings.configuration.as_ref().filter(|_| !refreshed)
     }
 
     /// How new instances are mixed.
@@ -120,7 +127,12 @@ impl Group {
         }
         let replaced = refresh.total.saturating_sub(refresh.old.len());
         let before_rest = refresh.allowed().saturating_sub(replaced);
-        for instance in view.candidates.into_iter().take(usize::try_from(room).unwrap_or(0).min(before_rest)) {
+        for (instance, weight) in view.candidates.into_iter().take(before_rest) {
+            // The first may be larger than the room: one at a time goes in any case.
+            if room <= 0 {
+                break;
+            }
+            room -= weight;
             let cause = format!(
                 "At {} an instance was taken out of service in response to an instance refresh.",
                 stamp(cx.now)
@@ -227,7 +239,7 @@ impl Group {
             let proven = is_old || is_proven(member, cx.facts, cx.now, warmup, load_balancer);
             member.is_in_service() && member.sickness.is_none() && proven
         };
-        let ready = self.members.iter().filter(is_ready).count();
+        let ready: i64 = self.members.iter().filter(is_ready).map(|member| member.weight).sum();
         let may_end = |member: &&Member| {
             let spared = member.protected && refresh.preferences.protected != Spared::Replace;
             let parked = member.lifecycle == Lifecycle::Standby && refresh.preferences.standby == Spared::Replace;
@@ -235,16 +247,15 @@ impl Group {
         };
         let mut candidates: Vec<&Member> = self.members.iter().filter(may_end).collect();
         candidates.sort_by_key(|member| (member.sickness.is_none(), member.launched));
-        let in_service = self.members.iter().filter(|member| member.is_in_service()).count();
         let moves = |member: &Member| {
             member.lifecycle.is_pending() || (member.lifecycle.is_terminating() && !member.lifecycle.is_warmed())
         };
         let moving = self.launching().next().is_some() || self.members.iter().any(moves);
         View {
-            candidates: candidates.into_iter().map(|member| member.id.clone()).collect(),
-            ready: i64::try_from(ready).unwrap_or(i64::MAX),
+            candidates: candidates.into_iter().map(|member| (member.id.clone(), member.weight)).collect(),
+            ready,
             moving,
-            calm: !moving && self.active() >= self.wanted() && ready == in_service,
+            calm: !moving && self.active() >= self.wanted() && ready == self.serving(),
         }
     }
 
@@ -254,6 +265,7 @@ impl Group {
         }
         if let Some(wanted) = &refresh.wanted {
             self.settings.template = wanted.clone();
+            self.settings.configuration = None;
             self.settings.mix.clone_from(&refresh.mix);
         }
         self.finish_refresh(now, RefreshStatus::Successful, None);

@@ -108,7 +108,7 @@ impl Group {
         let counts = |member: &&Member| {
             if tracking.excludes_warming { member.is_warm(now, hidden) } else { member.is_in_service() }
         };
-        let sharing = i64::try_from(self.members.iter().filter(counts).count()).unwrap_or(i64::MAX);
+        let sharing: i64 = self.members.iter().filter(counts).map(|member| member.weight).sum();
         let capacity = match sharing {
             // Nobody shares the metric, and it is above its target: the first instance is launched.
             0 if outward && self.desired() == 0 => 1,
@@ -234,9 +234,9 @@ impl Group {
 
     /// How many instances of scale-outs by policies are still to come or warm up.
     fn growing(&self, now: Timestamp, warmup: i64) -> i64 {
-        let launches = self.launches.iter().filter(|launch| launch.grows).count();
-        let members = self.members.iter().filter(|member| member.is_growing(now, warmup)).count();
-        self.growth_missing + i64::try_from(launches + members).unwrap_or(i64::MAX)
+        let launches: i64 = self.launches.iter().filter(|launch| launch.grows).map(|launch| launch.weight).sum();
+        let growing = self.members.iter().filter(|member| member.is_growing(now, warmup));
+        self.growth_missing + launches + growing.map(|member| member.weight).sum::<i64>()
     }
 
     fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (&Policy, Option<Wish>)> {

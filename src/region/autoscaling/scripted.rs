@@ -327,11 +327,20 @@ impl Facts for Neighbours {
     fn instances(&self) -> Vec<InstanceFacts> {
         self.instances.values().cloned().collect()
     }
+    fn is_monitored_in_detail(&self, _id: &str) -> bool {
+        true
+    }
     fn subnet(&self, id: &str) -> Option<SubnetFacts> {
         let zone = id.strip_prefix("subnet-")?;
         let facts =
             |zone: &str| SubnetFacts { id: id.to_owned(), vpc: "vpc-1".to_owned(), zone: format!("us-east-1{zone}") };
         ["a", "b"].contains(&zone).then(|| facts(zone))
+    }
+    fn default_subnet(&self, _zone: &str) -> Option<SubnetFacts> {
+        None
+    }
+    fn tagged(&self, _region: &str) -> Vec<(String, BTreeMap<String, String>)> {
+        Vec::new()
     }
     fn vpc_exists(&self, id: &str) -> bool {
         id == "vpc-1"
@@ -382,10 +391,10 @@ impl Facts for Neighbours {
     fn group_of(&self, _instance: &str) -> Option<String> {
         None
     }
-    fn group_that_counts(&self, _instance: &str, _now: Timestamp) -> Option<String> {
+    fn group_that_counts(&self, _instance: &str, _now: Timestamp) -> Option<&str> {
         None
     }
-    fn kind_of_instance(&self, _id: &str) -> Option<(String, String)> {
+    fn kind_of_instance(&self, _id: &str) -> Option<(&str, &str)> {
         None
     }
     fn target_groups_of_groups(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What a user sets on a group: the parameters that `CreateAutoScalingGroup` and `UpdateAutoScalingGroup` share.
 
+use super::configuration::Configuration;
 use super::member::Template;
 use super::mix::Mix;
 use super::parameters::{capacity, invalid, seconds};
@@ -14,6 +15,8 @@ const DEFAULT_COOLDOWN_SECONDS: i64 = 300;
 const WARMUP_SECONDS_MAX: i64 = 3_600;
 /// A bound on every other duration, a year in seconds: far beyond use, and no overflow.
 const DURATION_SECONDS_MAX: i64 = 31_536_000;
+/// The shortest maximum instance lifetime: a day, in seconds.
+const LIFETIME_SECONDS_MIN: i64 = 86_400;
 /// AWS's quota of target groups per group.
 const TARGET_GROUPS_MAX: usize = 50;
 
@@ -25,6 +28,8 @@ pub struct Settings {
     pub max: i64,
     /// With the version as the user gave it: a number, `$Latest` or `$Default`.
     pub template: Template,
+    /// What is launched instead of a template; the template's names are empty then.
+    pub configuration: Option<Configuration>,
     /// Several types, on demand and spot, from that template.
     pub mix: Option<Mix>,
     pub subnets: Vec<SubnetFacts>,
@@ -38,22 +43,62 @@ pub struct Settings {
     pub protect_new: bool,
     pub termination: Vec<TerminationPolicy>,
     pub capacity_rebalance: bool,
+    /// `InstanceMaintenancePolicy`.
+    pub maintenance: Option<Maintenance>,
+    /// `MaxInstanceLifetime` in seconds.
+    pub lifetime_seconds: Option<i64>,
+}
+
+/// How many instances a group keeps while it replaces some: percentages of the desired capacity (aws-semantics §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Maintenance {
+    /// Ready at least.
+    pub min_healthy: i64,
+    /// There at most; above 100, replacements are launched before what they replace goes.
+    pub max_healthy: i64,
+}
+
+impl Maintenance {
+    /// `None` where both bounds are -1, which takes the policy away.
+    fn parse(params: &Params) -> Result<Option<Self>, ApiError> {
+        let number = |name: &str| params.int(name)?.ok_or_else(|| ApiError::missing(name));
+        match (number("MinHealthyPercentage")?, number("MaxHealthyPercentage")?) {
+            (-1, -1) => Ok(None),
+            (min, max) if !(0..=100).contains(&min) || !(100..=200).contains(&max) => Err(invalid(
+                "MinHealthyPercentage must be from 0 to 100 and MaxHealthyPercentage from 100 to 200, or both -1.",
+            )),
+            (min, max) if max - min > 100 => Err(invalid(
+                "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.",
+            )),
+            (min_healthy, max_healthy) => Ok(Some(Self { min_healthy, max_healthy })),
+        }
+    }
+
+    /// Replacements that may be launched above the desired capacity: at least one where any may.
+    pub fn surge(&self, desired: i64) -> i64 {
+        if self.max_healthy <= 100 { 0 } else { (desired * (self.max_healthy - 100) / 100).max(1) }
+    }
+
+    /// How many instances shall stay ready.
+    pub fn least(&self, desired: i64) -> i64 {
+        (desired * self.min_healthy + 99) / 100
+    }
 }
 
 impl Settings {
     /// The settings of a new group.
-    pub fn create(cx: &Context, params: &Params) -> Result<Self, ApiError> {
+    pub fn create(cx: &Context, params: &Params, named: Option<Configuration>) -> Result<Self, ApiError> {
         for name in ["MinSize", "MaxSize"] {
             params.required(name)?;
         }
-        let templates = ["LaunchTemplate", "MixedInstancesPolicy"].iter().filter(|name| params.get(name).is_some());
-        if templates.count() != 1 {
+        if made_of(params) != 1 {
             return Err(invalid(ONE_TEMPLATE));
         }
         let empty = Self {
             min: 0,
             max: 0,
-            template: Template { id: String::new(), name: String::new(), version: String::new() },
+            template: Template::none(),
+            configuration: None,
             mix: None,
             subnets: Vec::new(),
             target_groups: Vec::new(),
@@ -64,30 +109,39 @@ impl Settings {
             protect_new: false,
             termination: vec![TerminationPolicy::Default],
             capacity_rebalance: false,
+            maintenance: None,
+            lifetime_seconds: None,
         };
-        let mut settings = empty.change(cx, params)?;
+        let mut settings = empty.change(cx, params, named)?;
         if settings.subnets.is_empty() {
-            return Err(invalid(
-                "At least one VPC subnet is required: the embedded region places groups by VPCZoneIdentifier.",
-            ));
+            return Err(invalid("At least one Availability Zone or VPC Subnet is required."));
         }
         settings.target_groups =
             target_groups(cx.facts, &params.texts("TargetGroupARNs"), &params.maps("TrafficSources"))?;
         Ok(settings)
     }
 
-    /// These settings with the fields of `params` changed.
+    /// These settings with the fields of `params` changed; `named` is the launch configuration that they name.
     ///
     /// # Errors
     /// `ValidationError` in AWS's words, and for what the embedded region does not do.
-    pub fn change(&self, cx: &Context, params: &Params) -> Result<Self, ApiError> {
+    pub fn change(&self, cx: &Context, params: &Params, named: Option<Configuration>) -> Result<Self, ApiError> {
         let mut new = self.clone();
         new.min = capacity(params, "MinSize")?.unwrap_or(self.min);
         new.max = capacity(params, "MaxSize")?.unwrap_or(self.max);
         check_bounds(new.min, new.max)?;
+        if made_of(params) > 1 {
+            return Err(invalid(ONE_TEMPLATE));
+        }
+        if let Some(configuration) = named {
+            new.template = Template::none();
+            new.configuration = Some(configuration);
+            new.mix = None;
+        }
         match (params.map("LaunchTemplate"), params.map("MixedInstancesPolicy")) {
             (Some(_), Some(_)) => return Err(invalid(ONE_TEMPLATE)),
             (Some(specification), None) => {
+                new.configuration = None;
                 new.template = template(cx.facts, &specification)?;
                 new.mix = None;
                 new.check_template(cx.facts)?;
@@ -101,13 +155,22 @@ impl Settings {
                     }
                     None => {}
                 }
+                new.configuration = None;
                 new.mix = Some(self.mix.clone().unwrap_or_default().change(&policy)?);
                 new.check_template(cx.facts)?;
             }
             (None, None) => {}
         }
-        if let Some(list) = params.text("VPCZoneIdentifier") {
-            new.subnets = subnets(cx.facts, list)?;
+        let zones = params.texts("AvailabilityZones");
+        match params.text("VPCZoneIdentifier").filter(|list| !list.is_empty() || zones.is_empty()) {
+            Some(list) => new.subnets = subnets(cx.facts, list)?,
+            None if !zones.is_empty() => new.subnets = default_subnets(cx.facts, &zones)?,
+            None => {}
+        }
+        if zones.iter().any(|zone| new.subnets.iter().all(|subnet| subnet.zone != *zone)) {
+            return Err(invalid(
+                "The availability zones of the specified subnets and the Auto Scaling group do not match.",
+            ));
         }
         if let Some(kind) = params.text("HealthCheckType") {
             if kind.split(',').any(|kind| !["EC2", "ELB"].contains(&kind.trim())) {
@@ -131,6 +194,17 @@ impl Settings {
         }
         if let Some(rebalance) = params.bool("CapacityRebalance")? {
             new.capacity_rebalance = rebalance;
+        }
+        if let Some(policy) = params.map("InstanceMaintenancePolicy") {
+            new.maintenance = Maintenance::parse(&policy)?;
+        }
+        if let Some(lifetime) = seconds(params, "MaxInstanceLifetime", 0..=DURATION_SECONDS_MAX)? {
+            if (1..LIFETIME_SECONDS_MIN).contains(&lifetime) {
+                return Err(invalid(format!(
+                    "MaxInstanceLifetime must be 0 or at least {LIFETIME_SECONDS_MIN} seconds, not {lifetime}"
+                )));
+            }
+            new.lifetime_seconds = (lifetime > 0).then_some(lifetime);
         }
         let policies = params.texts("TerminationPolicies");
         if !policies.is_empty() {
@@ -180,6 +254,21 @@ pub fn template(facts: &dyn Facts, specification: &Params) -> Result<Template, A
         ))
     })?;
     Ok(Template { id: found.id, name: found.name, version: version.to_owned() })
+}
+
+/// How many ways a request names to make instances.
+fn made_of(params: &Params) -> usize {
+    let ways = ["LaunchTemplate", "MixedInstancesPolicy", "LaunchConfigurationName"];
+    ways.iter().filter(|name| params.get(name).is_some()).count()
+}
+
+/// The default VPC's subnets of those zones.
+fn default_subnets(facts: &dyn Facts, zones: &[&str]) -> Result<Vec<SubnetFacts>, ApiError> {
+    let find = |zone: &&str| {
+        let message = format!("No default subnet for availability zone: '{zone}'.");
+        facts.default_subnet(zone).ok_or_else(|| invalid(message))
+    };
+    zones.iter().map(find).collect()
 }
 
 fn subnets(facts: &dyn Facts, list: &str) -> Result<Vec<SubnetFacts>, ApiError> {

@@ -47,8 +47,11 @@ impl TerminationPolicy {
             }
             TerminationPolicy::OldestLaunchTemplate => template_age(member, rules.current),
             TerminationPolicy::AllocationStrategy => rules.ranks.get(&member.id).copied().unwrap_or(0),
-            // There are no launch configurations here.
-            TerminationPolicy::OldestLaunchConfiguration => 0,
+            // Another configuration than the group's is older: it cannot change.
+            TerminationPolicy::OldestLaunchConfiguration => match &member.configuration {
+                Some(name) if Some(name.as_str()) != rules.configuration => 0,
+                _ => 1,
+            },
             // `keys` spells it out.
             TerminationPolicy::Default => 0,
         }
@@ -69,6 +72,8 @@ pub struct Rules<'a> {
     pub policies: &'a [TerminationPolicy],
     /// The group's template.
     pub current: &'a Template,
+    /// The name of its launch configuration.
+    pub configuration: Option<&'a str>,
     /// How a mixed group would rather lose its instances: the smallest first. Empty for a group of one type.
     pub ranks: &'a BTreeMap<String, i64>,
     pub now: Timestamp,
@@ -79,6 +84,7 @@ fn keys(member: &Member, rules: &Rules) -> Vec<i64> {
         TerminationPolicy::Default => {
             vec![
                 TerminationPolicy::AllocationStrategy,
+                TerminationPolicy::OldestLaunchConfiguration,
                 TerminationPolicy::OldestLaunchTemplate,
                 TerminationPolicy::ClosestToNextInstanceHour,
             ]
@@ -123,13 +129,16 @@ mod tests {
             zone: zone.to_owned(),
             instance_type: "t3.micro".to_owned(),
             spot: false,
+            weight: 1,
             image: "ami-1".to_owned(),
             template: Some(template(version)),
+            configuration: None,
             lifecycle: Lifecycle::InService,
             activity: None,
             launched: Timestamp::from_second(launched).unwrap(),
             in_service: None,
             sickness: None,
+            expired: false,
             protected: false,
             grows: false,
             registered: Vec::new(),
@@ -151,7 +160,7 @@ mod tests {
         }
         let candidates: Vec<&Member> = members.iter().collect();
         let now = Timestamp::from_second(now).unwrap();
-        let rules = Rules { policies, current: &template("2"), ranks: &BTreeMap::new(), now };
+        let rules = Rules { policies, current: &template("2"), configuration: None, ranks: &BTreeMap::new(), now };
         choose(&candidates, &zones, &rules, |_| 0).unwrap().id.clone()
     }
 

@@ -8,6 +8,7 @@ use super::member::{Member, Template};
 use super::policy::{Kind, Policy};
 use super::refresh::{Preferences, Refresh, Spared};
 use super::schedule::ScheduledAction;
+use super::settings::Maintenance;
 use super::warm_pool::WarmPool;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -76,7 +77,11 @@ pub fn group(group: &Group) -> Value {
     Value::map()
         .with("AutoScalingGroupName", Value::from(group.name.as_str()))
         .with("AutoScalingGroupARN", Value::from(group.arn.as_str()))
-        .with("LaunchTemplate", settings.mix.is_none().then(|| template(&settings.template)))
+        .with("LaunchConfigurationName", settings.configuration.as_ref().map(|it| Value::from(it.name.as_str())))
+        .with(
+            "LaunchTemplate",
+            (settings.mix.is_none() && settings.configuration.is_none()).then(|| template(&settings.template)),
+        )
         .with("MixedInstancesPolicy", settings.mix.as_ref().map(|mix| mix.value(template(&settings.template))))
         .with("MinSize", Value::from(settings.min))
         .with("MaxSize", Value::from(settings.max))
@@ -99,8 +104,16 @@ pub fn group(group: &Group) -> Value {
         .with("TerminationPolicies", texts(settings.termination.iter().map(|policy| policy.name())))
         .with("NewInstancesProtectedFromScaleIn", Value::from(settings.protect_new))
         .with("CapacityRebalance", settings.capacity_rebalance.then(|| Value::from(true)))
+        .with("InstanceMaintenancePolicy", settings.maintenance.map(maintenance))
+        .with("MaxInstanceLifetime", settings.lifetime_seconds.map(Value::from))
         .with("DefaultInstanceWarmup", settings.warmup_seconds.map(Value::from))
         .with("TrafficSources", Value::list(sources))
+}
+
+fn maintenance(policy: Maintenance) -> Value {
+    Value::map()
+        .with("MinHealthyPercentage", Value::from(policy.min_healthy))
+        .with("MaxHealthyPercentage", Value::from(policy.max_healthy))
 }
 
 /// A target group as a traffic source.
@@ -115,8 +128,10 @@ pub fn instance(member: &Member) -> Value {
         .with("AvailabilityZone", Value::from(member.zone.as_str()))
         .with("LifecycleState", Value::from(member.lifecycle.name()))
         .with("HealthStatus", Value::from(if member.sickness.is_some() { "Unhealthy" } else { "Healthy" }))
+        .with("LaunchConfigurationName", member.configuration.as_deref().map(Value::from))
         .with("LaunchTemplate", member.template.as_ref().map(template))
         .with("ImageId", Value::from(member.image.as_str()))
+        .with("WeightedCapacity", (member.weight != 1).then(|| Value::from(member.weight.to_string())))
         .with("ProtectedFromScaleIn", Value::from(member.protected))
 }
 
@@ -129,8 +144,10 @@ pub fn instance_details(group: &Group, member: &Member) -> Value {
         .with("AvailabilityZone", Value::from(member.zone.as_str()))
         .with("LifecycleState", Value::from(member.lifecycle.name()))
         .with("HealthStatus", Value::from(if member.sickness.is_some() { "UNHEALTHY" } else { "HEALTHY" }))
+        .with("LaunchConfigurationName", member.configuration.as_deref().map(Value::from))
         .with("LaunchTemplate", member.template.as_ref().map(template))
         .with("ImageId", Value::from(member.image.as_str()))
+        .with("WeightedCapacity", (member.weight != 1).then(|| Value::from(member.weight.to_string())))
         .with("ProtectedFromScaleIn", Value::from(member.protected))
 }
 

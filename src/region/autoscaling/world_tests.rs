@@ -194,7 +194,7 @@ fn a_group_is_refused_for_what_it_names_or_lacks() {
     for (form, named) in [
         (with("AvailabilityZoneDistribution.CapacityDistributionStrategy=balanced-only"), "balanced-only"),
         (with("HealthCheckType=EBS"), "EBS"),
-        (with("LifecycleHookSpecificationList.member.1.RoleARN=r"), "LifecycleHookSpecificationList.1.RoleARN"),
+        (with("LifecycleHookSpecificationList.member.1.RoleName=r"), "LifecycleHookSpecificationList.1.RoleName"),
         (with("LaunchTemplate.LaunchTemplateId=lt-1"), "either launchTemplateId or LaunchTemplateName"),
     ] {
         let message = story.refused("CreateAutoScalingGroup", &form);

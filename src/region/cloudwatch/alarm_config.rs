@@ -204,7 +204,11 @@ fn watched(params: &Params) -> Result<(Watched, i64), ApiError> {
     Ok((Watched::Metric { id: metric(params)?, statistic: statistic(text)?, text: text.to_owned(), unit }, period))
 }
 
-fn actions(params: &Params, name: &str) -> Result<Vec<String>, ApiError> {
+/// The actions that a request names for one state.
+///
+/// # Errors
+/// `ValidationError` for too many, and for what is no ARN.
+pub fn actions(params: &Params, name: &str) -> Result<Vec<String>, ApiError> {
     let actions: Vec<String> = params.texts(name).into_iter().map(str::to_owned).collect();
     if actions.len() > ACTIONS_MAX {
         return Err(validation(format!("The collection {name} must not have a size greater than {ACTIONS_MAX}.")));

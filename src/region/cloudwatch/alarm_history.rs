@@ -91,7 +91,7 @@ impl History {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub fn iter(&self) -> std::collections::vec_deque::Iter<'_, Entry> {
         self.0.iter()
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::alarm::State;
 use super::alarm_config::{Config, Watched};
+use super::alarm_history::Entry;
 use super::alarms::{Alarm, Alarms};
+use super::composites::{Composite, CompositeConfig};
 use super::store::MetricId;
 use super::wire::{bounded, dimensions, invalid, page, page_start, validation};
 use crate::region::context::Context;
@@ -22,6 +24,89 @@ pub fn put(alarms: &mut Alarms, cx: &mut Context, params: &Params) -> Answer {
     Ok(Value::map())
 }
 
+pub fn put_composite(alarms: &mut Alarms, cx: &Context, params: &Params) -> Answer {
+    let config = CompositeConfig::parse(params)?;
+    alarms.put_composite(cx, config, tags(params)?)?;
+    Ok(Value::map())
+}
+
+/// An alarm of either kind.
+#[derive(Clone, Copy)]
+enum Either<'a> {
+    Metric(&'a Alarm),
+    Composite(&'a Composite),
+}
+
+impl<'a> Either<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Either::Metric(alarm) => &alarm.config.name,
+            Either::Composite(alarm) => &alarm.config.name,
+        }
+    }
+
+    fn arn(self) -> &'a str {
+        match self {
+            Either::Metric(alarm) => &alarm.arn,
+            Either::Composite(alarm) => &alarm.arn,
+        }
+    }
+
+    fn state(self) -> State {
+        match self {
+            Either::Metric(alarm) => alarm.state,
+            Either::Composite(alarm) => alarm.state,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Either::Metric(_) => "MetricAlarm",
+            Either::Composite(_) => "CompositeAlarm",
+        }
+    }
+
+    fn acts(self, prefix: &str) -> bool {
+        match self {
+            Either::Metric(alarm) => alarm.config.all_actions().any(|action| action.starts_with(prefix)),
+            Either::Composite(alarm) => alarm.config.all_actions().any(|action| action.starts_with(prefix)),
+        }
+    }
+
+    fn is_named(self, names: &[&str]) -> bool {
+        names.contains(&self.name()) || names.contains(&self.arn())
+    }
+
+    fn entries(self) -> impl Iterator<Item = &'a Entry> {
+        match self {
+            Either::Metric(alarm) => alarm.history.iter(),
+            Either::Composite(alarm) => alarm.history.iter(),
+        }
+    }
+
+    /// The alarms that its rule names.
+    fn children(self) -> Vec<&'a str> {
+        match self {
+            Either::Metric(_) => Vec::new(),
+            Either::Composite(alarm) => alarm.config.rule.alarms(),
+        }
+    }
+}
+
+/// Every alarm, in the order of the names.
+fn either(alarms: &Alarms) -> Vec<Either<'_>> {
+    let metric = alarms.iter().map(|(_, alarm)| Either::Metric(alarm));
+    let mut all: Vec<Either> = metric.chain(alarms.composites().map(Either::Composite)).collect();
+    all.sort_by_key(|alarm| alarm.name());
+    all
+}
+
+/// The kinds that a request asks for: metric alarms where it does not say.
+fn kinds(params: &Params) -> Vec<&str> {
+    let types = params.texts("AlarmTypes");
+    if types.is_empty() { vec!["MetricAlarm"] } else { types }
+}
+
 pub fn describe(alarms: &Alarms, params: &Params) -> Answer {
     let names = names(params)?;
     let state = match params.text("StateValue") {
@@ -37,22 +122,44 @@ pub fn describe(alarms: &Alarms, params: &Params) -> Answer {
             "AlarmNames and AlarmNamePrefix cannot be used together.",
         ));
     }
-    let types = params.texts("AlarmTypes");
-    let has_action = |alarm: &Alarm, prefix: &str| alarm.config.all_actions().any(|action| action.starts_with(prefix));
+    let family = match (params.text("ChildrenOfAlarmName"), params.text("ParentsOfAlarmName")) {
+        (Some(parent), None) => {
+            let all = either(alarms);
+            let parent = all.iter().find(|alarm| alarm.name() == parent);
+            let children = parent.map(|alarm| alarm.children()).unwrap_or_default();
+            Some(all.into_iter().filter(|alarm| alarm.is_named(&children)).collect())
+        }
+        (None, Some(child)) => {
+            let all = either(alarms);
+            let child = all.iter().find(|alarm| alarm.name() == child).copied();
+            let names = |it: &Either| child.is_some_and(|child| child.is_named(&it.children()));
+            Some(all.into_iter().filter(names).collect())
+        }
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            let message = "ChildrenOfAlarmName and ParentsOfAlarmName cannot be used together.";
+            return Err(ApiError::new("InvalidParameterCombination", message));
+        }
+    };
+    let asks_for_family = family.is_some();
+    let types = kinds(params);
     // Words are made of those on the page only.
-    let found: Vec<&Alarm> = alarms
-        .iter()
-        .filter(|_| types.is_empty() || types.contains(&"MetricAlarm"))
-        .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
-        .filter(|(name, _)| prefix.is_none_or(|prefix| name.starts_with(prefix)))
-        .filter(|(_, alarm)| state.is_none_or(|state| state == alarm.state))
-        .filter(|(_, alarm)| params.text("ActionPrefix").is_none_or(|prefix| has_action(alarm, prefix)))
-        .map(|(_, alarm)| alarm)
+    let found: Vec<Either> = family
+        .unwrap_or_else(|| either(alarms))
+        .into_iter()
+        .filter(|alarm| asks_for_family || types.contains(&alarm.kind()))
+        .filter(|alarm| names.is_empty() || names.contains(&alarm.name()))
+        .filter(|alarm| prefix.is_none_or(|prefix| alarm.name().starts_with(prefix)))
+        .filter(|alarm| state.is_none_or(|state| state == alarm.state()))
+        .filter(|alarm| params.text("ActionPrefix").is_none_or(|prefix| alarm.acts(prefix)))
         .collect();
     let (found, next) = page(found, page_start(params)?, page_size(params, DESCRIBE_PAGE)?);
+    let metric = found.iter().filter_map(|it| if let Either::Metric(alarm) = it { Some(value(alarm)) } else { None });
+    let composite =
+        found.iter().filter_map(|it| if let Either::Composite(alarm) = it { Some(alarm.value()) } else { None });
     Ok(Value::map()
-        .with("CompositeAlarms", Value::List(Vec::new()))
-        .with("MetricAlarms", Value::list(found.into_iter().map(value)))
+        .with("CompositeAlarms", Value::list(composite))
+        .with("MetricAlarms", Value::list(metric))
         .with("NextToken", next))
 }
 
@@ -76,10 +183,12 @@ pub fn describe_for_metric(alarms: &Alarms, params: &Params) -> Answer {
 pub fn describe_history(alarms: &Alarms, params: &Params) -> Answer {
     let (start, end) = (params.time("StartDate")?, params.time("EndDate")?);
     let (name, kind) = (params.text("AlarmName"), params.text("HistoryItemType"));
-    let mut found: Vec<_> = alarms
-        .iter()
-        .filter(|(alarm, _)| name.is_none_or(|name| name == alarm.as_str()))
-        .flat_map(|(alarm, state)| state.history.iter().map(move |entry| (alarm, entry)))
+    let types = kinds(params);
+    let mut found: Vec<_> = either(alarms)
+        .into_iter()
+        .filter(|alarm| types.contains(&alarm.kind()))
+        .filter(|alarm| name.is_none_or(|name| name == alarm.name()))
+        .flat_map(|alarm| alarm.entries().map(move |entry| (alarm, entry)))
         .filter(|(_, entry)| kind.is_none_or(|kind| kind == entry.kind()))
         .filter(|(_, entry)| start.is_none_or(|start| entry.at >= start) && end.is_none_or(|end| entry.at <= end))
         .collect();
@@ -88,13 +197,13 @@ pub fn describe_history(alarms: &Alarms, params: &Params) -> Answer {
         found.reverse();
     }
     let (found, next) = page(found, page_start(params)?, page_size(params, PAGE_MAX)?);
-    let item = |(alarm, entry): (&String, &super::alarm_history::Entry)| {
+    let item = |(alarm, entry): (Either<'_>, &Entry)| {
         Value::map()
-            .with("AlarmName", Value::from(&**alarm))
-            .with("AlarmType", Value::from("MetricAlarm"))
+            .with("AlarmName", Value::from(alarm.name()))
+            .with("AlarmType", Value::from(alarm.kind()))
             .with("Timestamp", Value::Time(entry.at))
             .with("HistoryItemType", Value::from(entry.kind()))
-            .with("HistorySummary", Value::from(entry.summary(alarm)))
+            .with("HistorySummary", Value::from(entry.summary(alarm.name())))
             .with("HistoryData", Value::from(entry.data()))
     };
     Ok(Value::map().with("AlarmHistoryItems", Value::list(found.into_iter().map(item))).with("NextToken", next))
@@ -102,7 +211,12 @@ pub fn describe_history(alarms: &Alarms, params: &Params) -> Answer {
 
 /// Alarms that are not there are not missed.
 pub fn delete(alarms: &mut Alarms, params: &Params) -> Answer {
-    for name in names(params)? {
+    let names = names(params)?;
+    let composite = |name: &&str| alarms.composites().any(|alarm| alarm.config.name == **name);
+    if names.len() > 1 && names.iter().any(composite) {
+        return Err(validation("A composite alarm is deleted in a request of its own."));
+    }
+    for name in names {
         alarms.remove(name);
     }
     Ok(Value::map())
@@ -128,21 +242,23 @@ pub fn enable_actions(alarms: &mut Alarms, params: &Params, enabled: bool) -> An
         if let Some(alarm) = alarms.get_mut(name) {
             alarm.config.actions_enabled = enabled;
         }
+        if let Some(alarm) = alarms.composite_mut(name) {
+            alarm.config.actions_enabled = enabled;
+        }
     }
     Ok(Value::map())
 }
 
 pub fn tag(alarms: &mut Alarms, params: &Params) -> Answer {
     let new = tags(params)?;
-    let alarm = by_arn(alarms, params)?;
-    alarm.tags.extend(new);
+    by_arn(alarms, params)?.extend(new);
     Ok(Value::map())
 }
 
 pub fn untag(alarms: &mut Alarms, params: &Params) -> Answer {
-    let alarm = by_arn(alarms, params)?;
+    let tags = by_arn(alarms, params)?;
     for key in params.texts("TagKeys") {
-        alarm.tags.remove(key);
+        tags.remove(key);
     }
     Ok(Value::map())
 }
@@ -150,16 +266,16 @@ pub fn untag(alarms: &mut Alarms, params: &Params) -> Answer {
 pub fn list_tags(alarms: &Alarms, params: &Params) -> Answer {
     // An alarm that is gone has no tags, and that is no error.
     let arn = params.required("ResourceARN")?;
-    let tags = alarms.by_arn(arn).into_iter().flat_map(|alarm| &alarm.tags);
+    let tags = alarms.tags(arn).into_iter().flatten();
     let tag = |(key, value): (&String, &String)| {
         Value::map().with("Key", Value::from(&**key)).with("Value", Value::from(&**value))
     };
     Ok(Value::map().with("Tags", Value::list(tags.map(tag))))
 }
 
-fn by_arn<'a>(alarms: &'a mut Alarms, params: &Params) -> Result<&'a mut Alarm, ApiError> {
+fn by_arn<'a>(alarms: &'a mut Alarms, params: &Params) -> Result<&'a mut BTreeMap<String, String>, ApiError> {
     let arn = params.required("ResourceARN")?;
-    alarms.by_arn_mut(arn).ok_or_else(|| ApiError {
+    alarms.tags_mut(arn).ok_or_else(|| ApiError {
         status: 404,
         ..ApiError::new("ResourceNotFoundException", format!("There is no alarm {arn}."))
     })

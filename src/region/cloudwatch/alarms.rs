@@ -13,10 +13,12 @@ use super::alarm_config::{Config, Watched};
 use super::alarm_history::{Happened, History};
 use super::alarm_reason::{Evaluation, Reason};
 use super::alarm_window::{Points, Window};
+use super::composites::{Child, Composite, CompositeConfig};
 use super::math;
 use super::query::{self, Align};
 use super::statistics::Statistic;
 use super::store::Store;
+use super::wire::validation;
 use crate::region::context::Context;
 use crate::region::signal::{AlarmState, Signal};
 use crate::region::wire::ApiError;
@@ -194,6 +196,7 @@ fn is_scaling_policy(arn: &str) -> bool {
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Alarms {
     all: BTreeMap<String, Alarm>,
+    composites: BTreeMap<String, Composite>,
     /// In the order of their deadlines.
     due: BTreeSet<(Timestamp, String)>,
 }
@@ -204,7 +207,8 @@ impl Alarms {
     /// # Errors
     /// `LimitExceeded` where the quota is used up.
     pub fn check_room(&self, name: &str) -> Result<(), ApiError> {
-        if self.all.len() >= ALARMS_MAX && !self.all.contains_key(name) {
+        let count = self.all.len() + self.composites.len();
+        if count >= ALARMS_MAX && !self.all.contains_key(name) && !self.composites.contains_key(name) {
             return Err(ApiError::new("LimitExceeded", format!("The quota of {ALARMS_MAX} alarms is used up.")));
         }
         Ok(())
@@ -218,6 +222,9 @@ impl Alarms {
         let now = cx.now;
         let name = config.name.clone();
         self.check_room(&name)?;
+        if self.composites.contains_key(&name) {
+            return Err(validation(format!("The alarm {name} is a composite alarm.")));
+        }
         let window = Window::new(config.period, interval(&config), config.rule.range());
         if let Some(alarm) = self.all.get_mut(&name) {
             self.due.remove(&(alarm.due, name.clone()));
@@ -249,13 +256,93 @@ impl Alarms {
         alarm.history.add(now, Happened::Created);
         self.due.insert((alarm.due, name.clone()));
         self.all.insert(name, alarm);
+        self.follow(now);
         Ok(())
+    }
+
+    /// Creates a composite alarm, or replaces the configuration of one and keeps its state until its rule says another.
+    ///
+    /// # Errors
+    /// As [`Alarms::check_room`]; `ValidationError` for alarms that are not there, and for a rule that depends on itself.
+    pub fn put_composite(
+        &mut self,
+        cx: &Context,
+        config: CompositeConfig,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), ApiError> {
+        let name = config.name.clone();
+        self.check_room(&name)?;
+        if self.all.contains_key(&name) {
+            return Err(validation(format!("The alarm {name} is a metric alarm.")));
+        }
+        let named = config.rule.alarms();
+        if let Some(missing) = named.iter().find(|alarm| **alarm != name && self.child(alarm).is_none()) {
+            return Err(validation(format!(
+                "Could not save the composite alarm as alarms [{missing}] in the alarm rule do not exist"
+            )));
+        }
+        if named.iter().any(|alarm| self.depends(alarm, &name, 0)) {
+            return Err(validation(format!("AlarmRule must not refer to {name} itself, directly or through others.")));
+        }
+        match self.composites.get_mut(&name) {
+            Some(there) => there.configure(cx.now, config),
+            None => drop(self.composites.insert(name, Composite::new(cx, config, tags))),
+        }
+        self.follow(cx.now);
+        Ok(())
+    }
+
+    /// Whether the state of `alarm` may depend on that of `other`.
+    fn depends(&self, alarm: &str, other: &str, depth: usize) -> bool {
+        let name = name_of(alarm);
+        let composite = self.composites.get(name).filter(|_| depth < ALARMS_MAX);
+        name == other
+            || composite.is_some_and(|it| it.config.rule.alarms().iter().any(|it| self.depends(it, other, depth + 1)))
+    }
+
+    /// An alarm as composites see it, by name or ARN.
+    fn child(&self, alarm: &str) -> Option<Child> {
+        let name = name_of(alarm);
+        let metric = |alarm: &Alarm| Child { arn: alarm.arn.clone(), state: alarm.state, since: alarm.transitioned };
+        self.all.get(name).map(metric).or_else(|| self.composites.get(name).map(Composite::as_child))
+    }
+
+    /// Brings the composite alarms in line with the alarms that they name, until nothing changes any more.
+    fn follow(&mut self, now: Timestamp) {
+        let names: Vec<String> = self.composites.keys().cloned().collect();
+        for _ in 0..names.len() {
+            let mut has_changed = false;
+            for name in &names {
+                // It looks at all others meanwhile, never at itself.
+                let Some(mut composite) = self.composites.remove(name) else { continue };
+                has_changed |= composite.follow(now, &|alarm| self.child(alarm));
+                self.composites.insert(name.clone(), composite);
+            }
+            if !has_changed {
+                return;
+            }
+        }
+    }
+
+    pub fn composites(&self) -> impl Iterator<Item = &Composite> {
+        self.composites.values()
+    }
+
+    pub fn composite_mut(&mut self, name: &str) -> Option<&mut Composite> {
+        self.composites.get_mut(name)
+    }
+
+    /// The state of an alarm of either kind.
+    pub fn state(&self, name: &str) -> Option<State> {
+        let metric = self.all.get(name).map(|alarm| alarm.state);
+        metric.or_else(|| self.composites.get(name).map(|composite| composite.state))
     }
 
     pub fn remove(&mut self, name: &str) {
         if let Some(alarm) = self.all.remove(name) {
             self.due.remove(&(alarm.due, name.to_owned()));
         }
+        self.composites.remove(name);
     }
 
     pub fn get(&self, name: &str) -> Option<&Alarm> {
@@ -272,18 +359,25 @@ impl Alarms {
         self.all.iter()
     }
 
-    pub fn by_arn(&self, arn: &str) -> Option<&Alarm> {
-        self.all.values().find(|alarm| alarm.arn == arn)
+    /// The tags of an alarm of either kind.
+    pub fn tags(&self, arn: &str) -> Option<&BTreeMap<String, String>> {
+        let name = name_of(arn);
+        let metric = self.all.get(name).filter(|alarm| alarm.arn == arn).map(|alarm| &alarm.tags);
+        metric.or_else(|| self.composites.get(name).filter(|alarm| alarm.arn == arn).map(|alarm| &alarm.tags))
     }
 
-    pub fn by_arn_mut(&mut self, arn: &str) -> Option<&mut Alarm> {
-        self.all.values_mut().find(|alarm| alarm.arn == arn)
+    /// To change them.
+    pub fn tags_mut(&mut self, arn: &str) -> Option<&mut BTreeMap<String, String>> {
+        let name = name_of(arn);
+        let metric = self.all.get_mut(name).filter(|alarm| alarm.arn == arn).map(|alarm| &mut alarm.tags);
+        metric.or_else(|| self.composites.get_mut(name).filter(|alarm| alarm.arn == arn).map(|alarm| &mut alarm.tags))
     }
 
     /// Looks at every alarm that is due.
     pub fn advance(&mut self, cx: &mut Context, store: &Store) {
+        let mut has_changed = false;
         while self.due.first().is_some_and(|(due, _)| *due <= cx.now) {
-            let Some((_, name)) = self.due.pop_first() else { return };
+            let Some((_, name)) = self.due.pop_first() else { break };
             let Some(alarm) = self.all.get_mut(&name) else { continue };
             let (before, end) = (alarm.state, last_end(cx, alarm.interval()));
             if let Some(state) = alarm.evaluate(store, end, cx.now)
@@ -293,8 +387,12 @@ impl Alarms {
                 alarm.set(cx.now, state, reason);
             }
             alarm.act(cx, end, alarm.state != before);
+            has_changed |= alarm.state != before;
             alarm.schedule(cx);
             self.due.insert((alarm.due, name));
+        }
+        if has_changed && !self.composites.is_empty() {
+            self.follow(cx.now);
         }
     }
 
@@ -304,13 +402,19 @@ impl Alarms {
 
     /// Sets a state by hand; it lasts until the next evaluation.
     pub fn set_state(&mut self, cx: &mut Context, name: &str, state: State, reason: &str, data: Option<&str>) -> bool {
+        let told = Reason::Told { reason: reason.to_owned(), data: data.map(str::to_owned) };
+        if let Some(composite) = self.composites.get_mut(name) {
+            composite.set(cx.now, state, told);
+            return true;
+        }
         let Some(alarm) = self.all.get_mut(name) else { return false };
         let has_changed = alarm.state != state;
-        alarm.set(cx.now, state, Reason::Told { reason: reason.to_owned(), data: data.map(str::to_owned) });
+        alarm.set(cx.now, state, told);
         if has_changed {
             let end = last_end(cx, alarm.interval());
             alarm.act(cx, end, true);
         }
+        self.follow(cx.now);
         true
     }
 
@@ -337,5 +441,13 @@ impl Alarms {
     pub fn acting_on(&self, policy_arn: &str) -> Vec<String> {
         let acts = |alarm: &Alarm| alarm.config.all_actions().any(|action| action == policy_arn);
         self.all.iter().filter(|(_, alarm)| acts(alarm)).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// The name in an alarm's ARN, or the name itself.
+fn name_of(alarm: &str) -> &str {
+    match alarm.strip_prefix("arn:") {
+        Some(rest) => rest.split_once(":alarm:").map_or(alarm, |(_, name)| name),
+        None => alarm,
     }
 }

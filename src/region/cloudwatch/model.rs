@@ -1,12 +1,15 @@
 //! CloudWatch's face to the region: operations, signals, time.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarm_config::Config;
 use super::alarms::Alarms;
+use super::basic::Basic;
 use super::dashboards::Dashboards;
 use super::statistics::Samples;
-use super::store::{MetricId, Store};
+use super::store::{MetricRef, Store};
 use super::{alarm_operations, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
@@ -14,8 +17,10 @@ use crate::region::signal::{AlarmStateValue, Measurement, Signal};
 use crate::region::wire::operation;
 use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 
+/// What detailed monitoring tells each minute, and basic monitoring each five; the rest of EC2's metrics has one rate.
+const EACH_MINUTE: [&str; 3] = ["CPUUtilization", "NetworkIn", "NetworkOut"];
 /// How often old data are joined and forgotten.
-const AGE_EVERY: SignedDuration = SignedDuration::from_mins(1);
+const AGE_EVERY: SignedDuration = SignedDuration::from_mins(15);
 
 type Operation = operation::Operation<Cloudwatch>;
 
@@ -60,10 +65,18 @@ pub const OPERATIONS: &[Operation] = &[
          Value}",
         |it, cx, params| alarm_operations::put(&mut it.alarms, cx, params),
     )
-    .differs("Actions other than scaling policies are recorded, not run. No composite alarms, no anomaly detection."),
+    .differs("Actions other than scaling policies are recorded, not run. No anomaly detection."),
+    Operation::new(
+        "PutCompositeAlarm",
+        "AlarmName AlarmRule AlarmDescription ActionsEnabled OKActions[] AlarmActions[] InsufficientDataActions[] \
+         Tags[]{Key Value}",
+        |it, cx, params| alarm_operations::put_composite(&mut it.alarms, cx, params),
+    )
+    .differs("Actions are recorded, not run."),
     Operation::new(
         "DescribeAlarms",
-        "AlarmNames[] AlarmNamePrefix AlarmTypes[] StateValue ActionPrefix MaxRecords NextToken",
+        "AlarmNames[] AlarmNamePrefix AlarmTypes[] ChildrenOfAlarmName ParentsOfAlarmName StateValue ActionPrefix \
+         MaxRecords NextToken",
         |it, _, params| alarm_operations::describe(&it.alarms, params),
     ),
     Operation::new(
@@ -109,6 +122,8 @@ pub struct Cloudwatch {
     dashboards: Dashboards,
     /// When the store's age is next looked at; `None` while it is empty.
     age_at: Option<Timestamp>,
+    /// What instances without detailed monitoring measured in the five minutes that run.
+    basic: Basic,
 }
 
 impl Cloudwatch {
@@ -154,6 +169,7 @@ impl Cloudwatch {
         self.alarms.advance(cx, &self.store);
         if self.age_at.is_some_and(|at| at <= cx.now) {
             self.store.age(cx.now);
+            self.basic.forget(cx.now);
             self.age_at = (!self.store.is_empty()).then(|| cx.now + AGE_EVERY);
         }
     }
@@ -168,8 +184,14 @@ impl Cloudwatch {
         Config::parse(params).and_then(|config| self.alarms.check_room(&config.name))
     }
 
+    /// The ARN of every alarm, and its tags.
+    pub fn tagged(&self) -> Vec<(String, BTreeMap<String, String>)> {
+        let metric = self.alarms.iter().map(|(_, alarm)| (alarm.arn.clone(), alarm.tags.clone()));
+        metric.chain(self.alarms.composites().map(|alarm| (alarm.arn.clone(), alarm.tags.clone()))).collect()
+    }
+
     pub fn is_in_alarm(&self, name: &str) -> bool {
-        self.alarms.get(name).is_some_and(|alarm| alarm.state == AlarmStateValue::Alarm)
+        self.alarms.state(name) == Some(AlarmStateValue::Alarm)
     }
 
     pub fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
@@ -183,32 +205,41 @@ impl Cloudwatch {
     /// Stores a measurement under its own dimensions and under those that AWS aggregates it by.
     fn record(&mut self, cx: &Context, measurement: &Measurement) {
         let samples = Samples::of_values(measurement.values.samples.iter().copied());
-        let mut all = vec![measurement.dimensions.clone()];
-        if measurement.namespace == "AWS/EC2" {
-            all.extend(aggregates(cx.facts, &measurement.dimensions, cx.now));
+        let Measurement { namespace, metric, dimensions, time, unit, .. } = measurement;
+        let mut own: Vec<(&str, &str)> = dimensions.iter().map(|(name, value)| (&**name, &**value)).collect();
+        own.sort_unstable();
+        if namespace != "AWS/EC2" {
+            return self.store.put_by(MetricRef { namespace, name: metric, dimensions: &own }, unit, *time, &samples);
         }
-        for dimensions in all {
-            let id = MetricId::new(&measurement.namespace, &measurement.metric, dimensions);
-            self.store.put(id, &measurement.unit, measurement.time, &samples);
+        let (time, samples) = match own.as_slice() {
+            [("InstanceId", instance)]
+                if cx.delays.basic_monitoring
+                    && EACH_MINUTE.contains(&metric.as_str())
+                    && !cx.facts.is_monitored_in_detail(instance) =>
+            {
+                match self.basic.add(instance, metric, *time, &samples) {
+                    Some(five_minutes) => five_minutes,
+                    None => return,
+                }
+            }
+            _ => (*time, samples),
+        };
+        let sets = aggregates(cx.facts, &own, cx.now).into_iter().flatten();
+        self.store.put_by(MetricRef { namespace, name: metric, dimensions: &own }, unit, time, &samples);
+        for set in sets {
+            self.store.put_by(MetricRef { namespace, name: metric, dimensions: &[set] }, unit, time, &samples);
         }
     }
 }
 
-/// The sets of dimensions that an instance's metric counts in besides its own. A group counts only what is in service
-/// and warm, so that a booting instance does not drive the scaling.
-fn aggregates(facts: &dyn Facts, dimensions: &[(String, String)], now: Timestamp) -> Vec<Vec<(String, String)>> {
-    let [(name, instance)] = dimensions else { return Vec::new() };
-    if name != "InstanceId" {
-        return Vec::new();
-    }
-    let one = |name: &str, value: String| vec![(name.to_owned(), value)];
-    let mut sets = Vec::new();
-    if let Some(group) = facts.group_that_counts(instance, now) {
-        sets.push(one("AutoScalingGroupName", group));
-    }
-    if let Some((instance_type, image)) = facts.kind_of_instance(instance) {
-        sets.push(one("InstanceType", instance_type));
-        sets.push(one("ImageId", image));
-    }
-    sets
+/// The dimensions that an instance's metric counts in besides its own. A group counts only what is in service and warm, so
+/// that a booting instance does not drive the scaling.
+fn aggregates<'a>(facts: &'a dyn Facts, own: &[(&str, &str)], now: Timestamp) -> [Option<(&'static str, &'a str)>; 3] {
+    let [("InstanceId", instance)] = own else { return [None; 3] };
+    let group = facts.group_that_counts(instance, now).map(|group| ("AutoScalingGroupName", group));
+    let (instance_type, image) = match facts.kind_of_instance(instance) {
+        Some((instance_type, image)) => (Some(("InstanceType", instance_type)), Some(("ImageId", image))),
+        None => (None, None),
+    };
+    [group, instance_type, image]
 }

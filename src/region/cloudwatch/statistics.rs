@@ -14,21 +14,54 @@ pub struct Samples {
     sum: f64,
     min: f64,
     max: f64,
-    /// (value, how often), rising by value. `None` once a statistic set came in, which tells no values.
-    values: Option<Vec<(f64, f64)>>,
+    values: Values,
+}
+
+/// (value, how often), rising by value. Most datapoints have one, which needs no memory of its own.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+enum Values {
+    /// A statistic set came in, which tells no values; or nothing did.
+    #[default]
+    Unknown,
+    One([(f64, f64); 1]),
+    Many(Vec<(f64, f64)>),
+}
+
+impl Values {
+    fn get(&self) -> Option<&[(f64, f64)]> {
+        match self {
+            Values::Unknown => None,
+            Values::One(one) => Some(one),
+            Values::Many(many) => Some(many),
+        }
+    }
+
+    fn of(values: Vec<(f64, f64)>) -> Self {
+        match values.as_slice() {
+            [one] => Values::One([*one]),
+            _ => Values::Many(compacted(values)),
+        }
+    }
 }
 
 impl Samples {
     /// Of distinct values and how often each occurred; what occurred never is left out.
     pub fn of_values(values: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let mut samples = Self::default();
-        let mut values: Vec<(f64, f64)> =
-            values.into_iter().filter(|(value, count)| value.is_finite() && *count > 0.0).collect();
+        let mut values = values.into_iter().filter(|(value, count)| value.is_finite() && *count > 0.0);
+        let first = values.next();
+        let second = values.next();
+        if let (Some((value, count)), None) = (first, second) {
+            samples.widen(count, value * count, value, value);
+            samples.values = Values::One([(value, count)]);
+            return samples;
+        }
+        let mut values: Vec<(f64, f64)> = first.into_iter().chain(second).chain(values).collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (value, count) in &values {
             samples.widen(*count, value * count, *value, *value);
         }
-        samples.values = Some(compacted(values));
+        samples.values = Values::of(values);
         samples
     }
 
@@ -36,7 +69,8 @@ impl Samples {
     pub fn of_set(count: f64, sum: f64, min: f64, max: f64) -> Self {
         #[expect(clippy::float_cmp, reason = "CloudWatch's own condition")]
         let is_plain = min == max || count == 1.0;
-        let values = is_plain.then(|| vec![(if count == 1.0 { sum } else { min }, count)]);
+        let values =
+            if is_plain { Values::One([(if count == 1.0 { sum } else { min }, count)]) } else { Values::Unknown };
         Self { count, sum, min, max, values }
     }
 
@@ -54,13 +88,20 @@ impl Samples {
             return;
         }
         self.widen(other.count, other.sum, other.min, other.max);
-        self.values = match (self.values.take(), &other.values) {
-            (Some(mut mine), Some(theirs)) => {
-                mine.extend(theirs);
-                mine.sort_by(|a, b| a.0.total_cmp(&b.0));
-                Some(compacted(mine))
+        self.values = match (std::mem::take(&mut self.values), &other.values) {
+            (Values::Unknown, _) | (_, Values::Unknown) => Values::Unknown,
+            (Values::One([mine]), Values::One([theirs])) if mine.0.total_cmp(&theirs.0).is_eq() => {
+                Values::One([(mine.0, mine.1 + theirs.1)])
             }
-            _ => None,
+            (mine, theirs) => {
+                let mut all = match mine {
+                    Values::Many(many) => many,
+                    other => other.get().unwrap_or_default().to_vec(),
+                };
+                all.extend(theirs.get().unwrap_or_default());
+                all.sort_by(|a, b| a.0.total_cmp(&b.0));
+                Values::of(all)
+            }
         };
     }
 
@@ -90,7 +131,7 @@ impl Samples {
     fn percentile(&self, percent: f64) -> Option<f64> {
         let rank = self.count * percent / 100.0;
         let mut seen = 0.0;
-        let values = self.values.as_ref()?;
+        let values = self.values.get()?;
         values
             .iter()
             .find(|(_, count)| {
@@ -103,7 +144,7 @@ impl Samples {
 
     /// A statistic of the samples above `low` and up to `high`.
     fn part(&self, part: Part, low: Bound, high: Bound) -> Option<f64> {
-        let values = self.values.as_ref()?;
+        let values = self.values.get()?;
         let rank = |bound: Bound| if let Bound::Percent(percent) = bound { self.count * percent / 100.0 } else { 0.0 };
         let (from, to) = (rank(low), if high == Bound::Open { self.count } else { rank(high) });
         let (mut seen, mut count, mut sum, mut clamped) = (0.0, 0.0, 0.0, 0.0);
@@ -400,7 +441,7 @@ mod tests {
     fn many_values_are_merged_within_one_percent() {
         let values: Vec<(f64, f64)> = (1..=10_000).map(|value| (f64::from(value) / 100.0 + 50.0, 1.0)).collect();
         let samples = Samples::of_values(values);
-        assert!(samples.values.as_ref().unwrap().len() <= DISTINCT_MAX);
+        assert!(samples.values.get().unwrap().len() <= DISTINCT_MAX);
         let median = get(&samples, "p50").unwrap();
         assert!((median / 100.0 - 1.0).abs() < 0.01, "{median}");
         assert_eq!(get(&samples, "Maximum"), Some(150.0));

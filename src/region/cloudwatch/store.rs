@@ -5,6 +5,8 @@
 //! are kept apart. What bounds the region's memory is the number of metrics and of points: of the metrics the one not heard
 //! of for longest goes first, and of the points the older half of the metric that has most. No metric pays for another's.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -42,6 +44,80 @@ impl MetricId {
 
     pub fn dimensions(&self) -> &[(String, String)] {
         &self.dimensions
+    }
+}
+
+/// A metric by its parts, to look it up without making one.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricRef<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    /// Sorted.
+    pub dimensions: &'a [(&'a str, &'a str)],
+}
+
+impl MetricRef<'_> {
+    fn owned(&self) -> MetricId {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        MetricId::new(self.namespace, self.name, self.dimensions.iter().map(own).collect())
+    }
+}
+
+/// What metrics are ordered by, owned or not.
+trait Key {
+    fn names(&self) -> (&str, &str);
+    fn dimension(&self, index: usize) -> Option<(&str, &str)>;
+}
+
+impl Key for MetricId {
+    fn names(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    fn dimension(&self, index: usize) -> Option<(&str, &str)> {
+        self.dimensions.get(index).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl Key for MetricRef<'_> {
+    fn names(&self) -> (&str, &str) {
+        (self.namespace, self.name)
+    }
+
+    fn dimension(&self, index: usize) -> Option<(&str, &str)> {
+        self.dimensions.get(index).copied()
+    }
+}
+
+/// As `MetricId` derives it: names first, then dimension by dimension, the shorter list before the longer.
+impl Ord for dyn Key + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let dimensions = || {
+            let differ = (0..).map(|index| (self.dimension(index), other.dimension(index)));
+            let first = differ.take_while(|(a, b)| a.is_some() || b.is_some()).find(|(a, b)| a != b);
+            first.map_or(Ordering::Equal, |(a, b)| a.cmp(&b))
+        };
+        self.names().cmp(&other.names()).then_with(dimensions)
+    }
+}
+
+impl PartialOrd for dyn Key + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for dyn Key + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for dyn Key + '_ {}
+
+impl<'a> Borrow<dyn Key + 'a> for MetricId {
+    fn borrow(&self) -> &(dyn Key + 'a) {
+        self
     }
 }
 
@@ -128,10 +204,33 @@ impl Store {
         if samples.is_empty() {
             return;
         }
-        if self.metrics.len() >= METRICS_MAX && !self.metrics.contains_key(&id) {
+        if !self.metrics.contains_key(&id) {
+            self.begin(id.clone());
+        }
+        self.add(&id, unit, time, samples);
+    }
+
+    /// The same of a metric that most likely is known.
+    pub fn put_by(&mut self, id: MetricRef<'_>, unit: &str, time: Timestamp, samples: &Samples) {
+        if samples.is_empty() {
+            return;
+        }
+        if !self.metrics.contains_key(&id as &dyn Key) {
+            self.begin(id.owned());
+        }
+        self.add(&id, unit, time, samples);
+    }
+
+    /// A metric that is not known yet; the one not heard of for longest makes room.
+    fn begin(&mut self, id: MetricId) {
+        if self.metrics.len() >= METRICS_MAX {
             self.forget_oldest_metric();
         }
-        let series = self.metrics.entry(id).or_default();
+        self.metrics.insert(id, Series::default());
+    }
+
+    fn add(&mut self, id: &dyn Key, unit: &str, time: Timestamp, samples: &Samples) {
+        let Some(series) = self.metrics.get_mut(id) else { return };
         let minute = time.as_second().div_euclid(60);
         series.late += u64::from(series.last().is_some_and(|last| minute < last.div_euclid(60)));
         series.latest = series.units.iter().position(|(known, _)| known == unit).unwrap_or_else(|| {

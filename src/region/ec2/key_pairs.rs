@@ -1,5 +1,5 @@
-//! Key pairs: imported public keys by name. Nobody logs in to an instance of the region, so a launch may name any key, as a
-//! stack that was written for AWS does, and none is created here: its private half would open nothing.
+//! Key pairs: imported or created public keys by name. Nobody logs in to an instance of the region, so a private key that
+//! is made here opens nothing: it is as good as the region's seed is secret.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// The operations of this file, as they are declared.
 pub const OPERATIONS: &[Operation] = &[
+    Operation::new("CreateKeyPair", "KeyName KeyType=ed25519 KeyFormat=pem +tags=key-pair", create_key_pair)
+        .differs("ED25519 only, so KeyType must be given: RSA, AWS's default, is not made here. Nobody can log in to an instance."),
     Operation::new("ImportKeyPair", "KeyName PublicKeyMaterial +tags=key-pair", import_key_pair)
         .differs("Nobody can log in to an instance: it has no SSH server."),
     Operation::new("DeleteKeyPair", "KeyName KeyPairId", |ec2, _, params| delete_key_pair(ec2, params)),
@@ -58,11 +60,66 @@ fn parse(material: &str) -> Option<(&'static str, String)> {
     blob.starts_with(&name).then(|| (kind, BASE64.encode(Sha256::digest(&blob))))
 }
 
+/// An SSH string: its length and its bytes.
+fn ssh_string(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes()[..], bytes].concat()
+}
+
+const ED25519: &[u8] = b"ssh-ed25519";
+
+/// An unencrypted private key in OpenSSH's format (openssh-portable, PROTOCOL.key).
+fn openssh_private_key(seed: &[u8; 32], public: &[u8], check: u32, comment: &str) -> String {
+    let blob = [ssh_string(ED25519), ssh_string(public)].concat();
+    let secret = [&seed[..], public].concat();
+    let mut private = [&check.to_be_bytes()[..], &check.to_be_bytes()].concat();
+    private.extend(blob.iter());
+    private.extend(ssh_string(&secret));
+    private.extend(ssh_string(comment.as_bytes()));
+    let padding = (8 - private.len() % 8) % 8;
+    private.extend((1..=padding).map(|byte| u8::try_from(byte).unwrap_or_default()));
+    let whole = [
+        b"openssh-key-v1\0".to_vec(),
+        ssh_string(b"none"),
+        ssh_string(b"none"),
+        ssh_string(b""),
+        1_u32.to_be_bytes().to_vec(),
+        ssh_string(&blob),
+        ssh_string(&private),
+    ];
+    let text = BASE64.encode(whole.concat());
+    let lines: Vec<&str> = (0..text.len()).step_by(70).map(|at| &text[at..text.len().min(at + 70)]).collect();
+    format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----", lines.join("\n"))
+}
+
+pub fn create_key_pair(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer {
+    let name = params.required("KeyName")?;
+    if params.text("KeyType").is_none() {
+        let message = "The embedded region makes ED25519 keys only: give KeyType ed25519 (AWS's default is rsa).";
+        return Err(ApiError::new("InvalidParameterValue", message));
+    }
+    let seed: [u8; 32] = std::array::from_fn(|_| u8::try_from(cx.ids.below(256)).unwrap_or_default());
+    let check = u32::try_from(cx.ids.below(1 << 30)).unwrap_or_default();
+    let failed = |_| ApiError::new("InternalError", "The key could not be made.");
+    let pair = ring::signature::Ed25519KeyPair::from_seed_unchecked(&seed).map_err(failed)?;
+    let public = ring::signature::KeyPair::public_key(&pair).as_ref();
+    let blob = [ssh_string(ED25519), ssh_string(public)].concat();
+    let answer = add(ec2, cx, params, &format!("ssh-ed25519 {} {name}", BASE64.encode(blob)))?;
+    Ok(answer.with("keyMaterial", Value::from(openssh_private_key(&seed, public, check, name))))
+}
+
 pub fn import_key_pair(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer {
-    let (name, encoded) = (params.required("KeyName")?, params.required("PublicKeyMaterial")?);
+    let encoded = params.required("PublicKeyMaterial")?;
     let malformed = || ApiError::new("InvalidKey.Format", "Key is not in valid OpenSSH public key format");
     let material = BASE64.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
-    let (kind, fingerprint) = parse(&material).ok_or_else(malformed)?;
+    add(ec2, cx, params, &material)
+}
+
+/// Adds a key with this public half under the name that the request gives.
+fn add(ec2: &mut Ec2, cx: &mut Context, params: &Params, material: &str) -> Answer {
+    let name = params.required("KeyName")?;
+    let malformed = || ApiError::new("InvalidKey.Format", "Key is not in valid OpenSSH public key format");
+    let (kind, fingerprint) = parse(material).ok_or_else(malformed)?;
     if ec2.key_pairs.values().any(|key| key.name == name) {
         return Err(ApiError::new("InvalidKeyPair.Duplicate", format!("The keypair '{name}' already exists.")));
     }

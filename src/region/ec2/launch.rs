@@ -106,23 +106,26 @@ pub fn run_instances(ec2: &mut Ec2, cx: &mut Context, params: &Params) -> Answer
 
 /// Launches one instance for an Auto Scaling group.
 pub fn launch_for_group(ec2: &mut Ec2, cx: &mut Context, launch: &Launch) -> Result<String, ApiError> {
-    let specification = Params(vec![
-        ("LaunchTemplateId".to_owned(), Value::from(&*launch.launch_template_id)),
-        ("Version".to_owned(), Value::from(&*launch.version)),
-    ]);
-    let (template, version) = resolve(&ec2.launch_templates, &specification)?;
     let mut own = Params(vec![("SubnetId".to_owned(), Value::from(&*launch.subnet))]);
     if launch.spot {
         let market = Value::map().with("MarketType", Value::from(SPOT));
         own.0.push(("InstanceMarketOptions".to_owned(), market));
     }
     own.0.extend(launch.instance_type.as_deref().map(|name| ("InstanceType".to_owned(), Value::from(name))));
-    let from_template = [
-        ("aws:ec2launchtemplate:id".to_owned(), template.id.clone()),
-        ("aws:ec2launchtemplate:version".to_owned(), version.number.to_string()),
-    ];
-    let mut plan = plan(ec2, &overlaid(&version.data, &own))?;
-    plan.tags.extend(from_template);
+    let mut plan = match &launch.configuration {
+        Some(configuration) => plan(ec2, &overlaid(configuration, &own))?,
+        None => {
+            let specification = Params(vec![
+                ("LaunchTemplateId".to_owned(), Value::from(&*launch.launch_template_id)),
+                ("Version".to_owned(), Value::from(&*launch.version)),
+            ]);
+            let (template, version) = resolve(&ec2.launch_templates, &specification)?;
+            let mut plan = plan(ec2, &overlaid(&version.data, &own))?;
+            plan.tags.insert("aws:ec2launchtemplate:id".to_owned(), template.id.clone());
+            plan.tags.insert("aws:ec2launchtemplate:version".to_owned(), version.number.to_string());
+            plan
+        }
+    };
     plan.tags.extend(launch.tags.clone());
     room(ec2, cx, &plan, 1)?;
     let reservation = cx.ids.resource("r");

@@ -16,7 +16,7 @@ use super::{
     describe, images, instance_calls, instance_types, launch, network_interfaces, rules, spot_prices, volumes,
 };
 use crate::catalog::cpu_credits;
-use crate::region::context::Context;
+use crate::region::context::{ACCOUNT, Context};
 use crate::region::ec2::network::{internet_gateways, network_acls, route_tables, subnets, vpcs, zones};
 use crate::region::facts::{InstanceFacts, LaunchTemplateFacts, MetadataFacts, SubnetFacts};
 use crate::region::ids::Ids;
@@ -145,9 +145,8 @@ impl Ec2 {
     pub fn instance_facts(&self, id: &str) -> Option<InstanceFacts> {
         self.instances.all.get(id).map(instances::Instance::facts)
     }
-    pub fn instance_kind(&self, id: &str) -> Option<(String, String)> {
-        let instance = self.instances.all.get(id)?;
-        Some((instance.instance_type.clone(), instance.image.clone()))
+    pub fn instance_kind(&self, id: &str) -> Option<(&str, &str)> {
+        self.instances.all.get(id).map(|instance| (instance.instance_type.as_str(), instance.image.as_str()))
     }
     pub fn instances_facts(&self) -> Vec<InstanceFacts> {
         self.instances.all.values().map(instances::Instance::facts).collect()
@@ -231,6 +230,12 @@ impl Ec2 {
             "rtb" => self.network.route_tables.get_mut(id).map(|table| &mut table.tags),
             _ => None,
         }
+    }
+
+    /// The ARN of every resource, and its tags.
+    pub fn tagged_arns(&self, region: &str) -> Vec<(String, Tags)> {
+        let arn = |id: &str| format!("arn:aws:ec2:{region}:{ACCOUNT}:{}/{id}", tags::resource_type(id));
+        self.tagged().into_iter().map(|(id, tags)| (arn(id), tags.clone())).collect()
     }
 
     /// Every resource and its tags.

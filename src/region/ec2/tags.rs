@@ -127,7 +127,7 @@ fn not_found(id: &str) -> ApiError {
 }
 
 /// The type of resource that an id's prefix stands for.
-fn resource_type(id: &str) -> &'static str {
+pub fn resource_type(id: &str) -> &'static str {
     match id.split('-').next() {
         Some("i") => "instance",
         Some("sg") => "security-group",

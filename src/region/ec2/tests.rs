@@ -284,6 +284,7 @@ fn a_group_launches_through_a_signal() {
     let launch = Launch {
         launch_template_id: template.text("launchTemplateId").unwrap().to_owned(),
         version: "$Latest".to_owned(),
+        configuration: None,
         subnet: subnet.clone(),
         instance_type: Some("t3.micro".to_owned()),
         spot: true,

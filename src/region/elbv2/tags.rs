@@ -111,6 +111,18 @@ impl Elbv2 {
         Ok(Value::map().with("TagDescriptions", Value::list(descriptions)))
     }
 
+    /// The ARN of every resource, and its tags.
+    pub fn tagged(&self) -> Vec<(String, Tags)> {
+        let mut all: Vec<(String, Tags)> = Vec::new();
+        all.extend(self.load_balancers.values().map(|it| (it.arn.clone(), it.tags.clone())));
+        all.extend(self.target_groups.values().map(|it| (it.arn.clone(), it.tags.clone())));
+        for listener in self.listeners.values() {
+            all.push((listener.arn.clone(), listener.tags.clone()));
+            all.extend(listener.rules.values().map(|rule| (rule.arn.clone(), rule.tags.clone())));
+        }
+        all
+    }
+
     fn tags_of(&self, arn: &str) -> Result<&Tags, ApiError> {
         let found = match kind(arn) {
             Kind::LoadBalancer => self.load_balancers.get(arn).map(|it| &it.tags),

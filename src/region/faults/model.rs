@@ -136,7 +136,7 @@ fn zone(request: &Request, zone_of: impl Fn(&str) -> Option<String>) -> Option<S
 fn throttled(service: Service) -> ApiError {
     match service {
         Service::Ec2 => refusal(503, "RequestLimitExceeded", "Request limit exceeded."),
-        Service::Ssm => refusal(400, "ThrottlingException", "Rate exceeded"),
+        Service::Ssm | Service::Tagging => refusal(400, "ThrottlingException", "Rate exceeded"),
         _ => refusal(400, "Throttling", "Rate exceeded"),
     }
 }

@@ -205,6 +205,8 @@ impl Params {
 pub enum Service {
     Sts,
     Ssm,
+    /// Resource Groups Tagging API.
+    Tagging,
     Ec2,
     Elbv2,
     Autoscaling,

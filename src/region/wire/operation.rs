@@ -222,6 +222,7 @@ impl Problem {
         let (unknown, invalid) = match service {
             Service::Ec2 => ("UnknownParameter", "InvalidParameterValue"),
             Service::Ssm => ("ValidationException", "ValidationException"),
+            Service::Tagging => ("InvalidParameterException", "InvalidParameterException"),
             _ => ("ValidationError", "ValidationError"),
         };
         match self {

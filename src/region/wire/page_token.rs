@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::{Answer, ApiError, Params, Request, Service, Value};
 
 /// Where requests have a token, and answers.
-const GIVEN: [&str; 2] = ["NextToken", "Marker"];
-const ANSWERED: [&str; 3] = ["nextToken", "NextToken", "NextMarker"];
+const GIVEN: [&str; 3] = ["NextToken", "Marker", "PaginationToken"];
+const ANSWERED: [&str; 4] = ["nextToken", "NextToken", "NextMarker", "PaginationToken"];
+const PAGINATION: &str = "PaginationToken";
 const SUM_BYTES: usize = 8;
 
 /// Runs an operation on the request's parameters with their token opened, and seals the answer's.
@@ -21,7 +22,10 @@ const SUM_BYTES: usize = 8;
 pub fn paged(request: &Request, run: impl FnOnce(&Params) -> Answer) -> Answer {
     let is_token = |name: &str| GIVEN.contains(&name);
     let mut params = None;
-    if let Some((name, value)) = request.params.0.iter().find(|(name, _)| is_token(name)) {
+    // The tagging API's own word for "from the start" and "no more" is an empty token.
+    let is_none = |name: &str, value: &Value| name == PAGINATION && *value == Value::from("");
+    let given = request.params.0.iter().find(|(name, value)| is_token(name) && !is_none(name, value));
+    if let Some((name, value)) = given {
         let text = if let Value::Text(text) = value { text.as_str() } else { "" };
         let opened = open(request, text).ok_or_else(|| refusal(request, name, text))?;
         let all = request.params.0.iter().map(|(name, value)| {
@@ -32,7 +36,9 @@ pub fn paged(request: &Request, run: impl FnOnce(&Params) -> Answer) -> Answer {
     let mut answer = run(params.as_ref().unwrap_or(&request.params))?;
     if let Value::Map(fields) = &mut answer {
         for (_, value) in fields.iter_mut().filter(|(name, _)| ANSWERED.contains(&name.as_str())) {
-            if let Value::Text(position) = value {
+            if let Value::Text(position) = value
+                && !position.is_empty()
+            {
                 *position = seal(request, position);
             }
         }
@@ -68,6 +74,7 @@ fn refusal(request: &Request, name: &str, token: &str) -> ApiError {
         Service::Cloudwatch => ApiError::new("InvalidNextToken", "The next token specified is invalid."),
         Service::Autoscaling => ApiError::new("InvalidNextToken", format!("The token '{token}' was invalid")),
         Service::Ssm => ApiError::new("InvalidNextToken", "The specified token isn't valid."),
+        Service::Tagging => ApiError::new("PaginationTokenExpiredException", "The specified token isn't valid."),
         Service::Elbv2 | Service::Sts => {
             ApiError::new("ValidationError", format!("The value '{token}' of {name} is not one that an answer gave"))
         }
@@ -95,6 +102,7 @@ mod tests {
             "autoscaling" => Service::Autoscaling,
             "cloudwatch" => Service::Cloudwatch,
             "ssm" => Service::Ssm,
+            "resourcegroupstaggingapi" => Service::Tagging,
             "sts" => Service::Sts,
             other => panic!("{other} is not known here"),
         }
@@ -112,6 +120,7 @@ mod tests {
                         // boto/boto3 issue 2673.
                         (Service::Ec2, _) | (_, "ListMetrics") => "InvalidParameterValue",
                         (Service::Elbv2, _) => "ValidationError",
+                        (Service::Tagging, _) => "PaginationTokenExpiredException",
                         _ => "InvalidNextToken",
                     };
                     for garbage in ["garbage", "0", "\u{1f600}", "aGVsbG8gaGVsbG8gaGVsbG8"] {

@@ -29,13 +29,14 @@ pub struct Response {
 }
 
 /// The service's name in a signature's scope, its API version, and its XML namespace.
-const SERVICES: [(Service, &str, &str, &str); 6] = [
+const SERVICES: [(Service, &str, &str, &str); 7] = [
     (Service::Ec2, "ec2", "2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/"),
     (Service::Elbv2, "elasticloadbalancing", "2015-12-01", "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
     (Service::Autoscaling, "autoscaling", "2011-01-01", "http://autoscaling.amazonaws.com/doc/2011-01-01/"),
     (Service::Cloudwatch, "monitoring", "2010-08-01", "http://monitoring.amazonaws.com/doc/2010-08-01/"),
     (Service::Sts, "sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/"),
     (Service::Ssm, "ssm", "2014-11-06", "http://ssm.amazonaws.com/doc/2014-11-06/"),
+    (Service::Tagging, "tagging", "2017-01-26", "http://tagging.amazonaws.com/doc/2017-01-26/"),
 ];
 
 /// The API version of classic load balancers, which sign as the newer ones do.
@@ -73,6 +74,7 @@ pub fn read(protocol: Protocol, head: &Parts, body: &[u8]) -> Result<Request, Ap
             let (name, operation) = target.split_once('.').ok_or_else(|| unknown_service(target))?;
             let service = match name {
                 "AmazonSSM" => Service::Ssm,
+                "ResourceGroupsTaggingAPI_20170126" => Service::Tagging,
                 CLOUDWATCH_RPC => Service::Cloudwatch,
                 other => return Err(unknown_service(other)),
             };

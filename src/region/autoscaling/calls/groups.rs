@@ -10,7 +10,7 @@ use super::super::policy::Kind;
 use super::super::process::Process;
 use super::super::settings::{self, Settings};
 use super::super::wire;
-use super::{hooks, tags, warm_pools};
+use super::{configurations, hooks, tags, warm_pools};
 use crate::region::context::Context;
 use crate::region::signal::Signal;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -26,7 +26,8 @@ pub fn create(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
         let message = format!("AutoScalingGroup by this name already exists - A group with the name {name} {state}");
         return Err(ApiError::new("AlreadyExists", message));
     }
-    let settings = Settings::create(cx, params)?;
+    let named = configurations::of_request(service, params)?;
+    let settings = Settings::create(cx, params, named)?;
     let tags = tags::parse(&params.maps("Tags"), Some(name))?;
     let desired = capacity(params, "DesiredCapacity")?.unwrap_or(settings.min);
     check_desired(desired, &settings)?;
@@ -34,7 +35,7 @@ pub fn create(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
     let arn = cx.arn("autoscaling", &format!("autoScalingGroup:{id}:autoScalingGroupName/{name}"));
     let mut group = Group::new(name, arn, cx.now, settings);
     for hook in hooks::specified(params)? {
-        hooks::insert(&mut group, hook)?;
+        hooks::insert(cx, &mut group, hook)?;
     }
     group.tags = tags.into_iter().map(|(_, key, tag)| (key, tag)).collect();
     group.set_desired(cx.now, desired, "a user request created an AutoScalingGroup");
@@ -64,6 +65,7 @@ fn check_desired(desired: i64, settings: &Settings) -> Result<(), ApiError> {
 }
 
 pub fn update(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
+    let named = configurations::of_request(service, params)?;
     let group = service.group_mut(params.required(NAME)?)?;
     // What a refresh with a desired configuration is about to decide cannot be decided beside it.
     let is_rolling = group.active_refresh().is_some_and(|refresh| refresh.wanted.is_some());
@@ -72,7 +74,7 @@ pub fn update(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
                        from the desired configuration are not available for update while the instance refresh is active.";
         return Err(ApiError::new("ValidationError", message));
     }
-    let new = group.settings.change(cx, params)?;
+    let new = group.settings.change(cx, params, named)?;
     if new.mix.is_some() && group.warm_pool.is_some() {
         return Err(invalid(warm_pools::NO_MIX));
     }
@@ -217,6 +219,10 @@ pub fn resume(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
     let group = service.group_mut(params.required(NAME)?)?;
     for process in processes(params)? {
         group.suspended.remove(&process);
+        if process == Process::Launch {
+            // Its failures do not count any more.
+            group.forget_failures();
+        }
     }
     group.look_soon(cx.now);
     group.turn(cx);

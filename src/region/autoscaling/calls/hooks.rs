@@ -13,12 +13,12 @@ const HEARTBEAT_SECONDS: i64 = 3_600;
 const HEARTBEAT_SECONDS_MIN: i64 = 30;
 const HEARTBEAT_SECONDS_MAX: i64 = 7_200;
 
-pub fn put(service: &mut Autoscaling, params: &Params) -> Answer {
+pub fn put(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answer {
     let group = service.group_mut(params.required("AutoScalingGroupName")?)?;
     let name = params.required("LifecycleHookName")?;
     let existing = group.hooks.get(name).cloned();
     let hook = parse(params, existing.as_ref())?;
-    insert(group, hook)?;
+    insert(cx, group, hook)?;
     Ok(Value::map())
 }
 
@@ -27,9 +27,12 @@ pub fn specified(params: &Params) -> Result<Vec<Hook>, ApiError> {
     params.maps("LifecycleHookSpecificationList").iter().map(|entry| parse(entry, None)).collect()
 }
 
-pub fn insert(group: &mut Group, hook: Hook) -> Result<(), ApiError> {
+pub fn insert(cx: &Context, group: &mut Group, hook: Hook) -> Result<(), ApiError> {
     if group.hooks.len() >= HOOKS_MAX && !group.hooks.contains_key(&hook.name) {
         return Err(ApiError::new("LimitExceeded", format!("A group may have {HOOKS_MAX} lifecycle hooks.")));
+    }
+    if let Some(target) = &hook.target {
+        group.notify_of_test(cx.now, target);
     }
     group.hooks.insert(hook.name.clone(), hook);
     Ok(())
@@ -50,12 +53,24 @@ fn parse(params: &Params, existing: Option<&Hook>) -> Result<Hook, ApiError> {
     };
     let heartbeat = seconds(params, "HeartbeatTimeout", HEARTBEAT_SECONDS_MIN..=HEARTBEAT_SECONDS_MAX)?;
     let metadata = params.text("NotificationMetadata").map(str::to_owned);
+    // An empty text takes the target away; a role alone has nothing to do.
+    let target = match params.text("NotificationTargetARN") {
+        None => existing.and_then(|existing| existing.target.clone()),
+        Some("") => None,
+        Some(arn) if arn.starts_with("arn:aws:sns:") || arn.starts_with("arn:aws:sqs:") => Some(arn.to_owned()),
+        Some(other) => {
+            return Err(invalid(format!("NotificationTargetARN must be that of a topic or a queue, not {other}")));
+        }
+    };
+    let role = params.text("RoleARN").map(str::to_owned).or_else(|| existing.and_then(|it| it.role.clone()));
     Ok(Hook {
         name: params.required("LifecycleHookName")?.to_owned(),
         transition,
         heartbeat: heartbeat.or(existing.map(|existing| existing.heartbeat)).unwrap_or(HEARTBEAT_SECONDS),
         default_result,
         metadata: metadata.or_else(|| existing.and_then(|existing| existing.metadata.clone())),
+        role: role.filter(|_| target.is_some()),
+        target,
     })
 }
 
@@ -83,6 +98,8 @@ pub fn describe(service: &Autoscaling, params: &Params) -> Answer {
             .with("LifecycleHookName", Value::from(hook.name.as_str()))
             .with("AutoScalingGroupName", Value::from(group.name.as_str()))
             .with("LifecycleTransition", Value::from(hook.transition.name()))
+            .with("NotificationTargetARN", hook.target.as_deref().map(Value::from))
+            .with("RoleARN", hook.role.as_deref().map(Value::from))
             .with("NotificationMetadata", hook.metadata.as_deref().map(Value::from))
             .with("HeartbeatTimeout", Value::from(hook.heartbeat))
             .with("GlobalTimeout", Value::from(hook.longest()))

@@ -37,11 +37,12 @@ pub fn call(service: &Autoscaling, operation: &str, params: &Params) -> Answer {
             .with("MaxNumberOfAutoScalingGroups", Value::from(GROUPS_MAX))
             .with("MaxNumberOfLaunchConfigurations", Value::from(LAUNCH_CONFIGURATIONS_MAX))
             .with("NumberOfAutoScalingGroups", Value::from(i64::try_from(service.groups.len()).unwrap_or(i64::MAX)))
-            .with("NumberOfLaunchConfigurations", Value::from(0_i64)),
-        // Notifications, classic load balancers and launch configurations cannot be made here.
+            .with(
+                "NumberOfLaunchConfigurations",
+                Value::from(i64::try_from(service.configurations.len()).unwrap_or(i64::MAX)),
+            ),
+        // Classic load balancers cannot be made here.
         "DescribeLoadBalancers" => return none_of(service, params, "LoadBalancers"),
-        "DescribeNotificationConfigurations" => Value::map().with("NotificationConfigurations", Value::list([])),
-        "DescribeLaunchConfigurations" => Value::map().with("LaunchConfigurations", Value::list([])),
         _ => return Err(ApiError::unknown_operation(operation)),
     };
     Ok(answer)

@@ -3,10 +3,12 @@
 //! Here each is declared with the parameters that it knows (`region/wire/operation.rs` has the notation): a parameter
 //! that is not in the list is refused by name.
 
+mod configurations;
 mod groups;
 mod hooks;
 mod instances;
 mod kinds;
+mod notifications;
 mod policies;
 mod refreshes;
 mod schedules;
@@ -20,27 +22,27 @@ type Operation = operation::Operation<Autoscaling>;
 
 /// In the order of the nouns.
 pub const OPERATIONS: &[Operation] = &[
-    Operation::new("CreateAutoScalingGroup", "AutoScalingGroupName LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
+    Operation::new("CreateAutoScalingGroup", "AutoScalingGroupName LaunchConfigurationName AvailabilityZones[] LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
          MixedInstancesPolicy{LaunchTemplate{LaunchTemplateSpecification{LaunchTemplateId \
-         LaunchTemplateName Version} Overrides[]{InstanceType}} \
+         LaunchTemplateName Version} Overrides[]{InstanceType WeightedCapacity}} \
          InstancesDistribution{OnDemandAllocationStrategy OnDemandBaseCapacity \
          OnDemandPercentageAboveBaseCapacity SpotAllocationStrategy SpotInstancePools SpotMaxPrice}} \
          MinSize MaxSize DesiredCapacity DefaultCooldown DefaultInstanceWarmup HealthCheckType \
          HealthCheckGracePeriod VPCZoneIdentifier TerminationPolicies[] NewInstancesProtectedFromScaleIn \
-         CapacityRebalance MaxInstanceLifetime=0 DesiredCapacityType=units \
+         CapacityRebalance MaxInstanceLifetime DesiredCapacityType=units InstanceMaintenancePolicy{MinHealthyPercentage MaxHealthyPercentage} \
          AvailabilityZoneDistribution{CapacityDistributionStrategy=balanced-best-effort} \
          CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none \
          TargetGroupARNs[] TrafficSources[]{Identifier Type=elbv2} LifecycleHookSpecificationList[]{LifecycleHookName LifecycleTransition NotificationMetadata \
-         HeartbeatTimeout DefaultResult} Tags[]{ResourceId \
-         ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", groups::create).differs("Groups are placed by VPCZoneIdentifier. CapacityRebalance has nothing to act on: spot instances are never interrupted."),
-    Operation::new("UpdateAutoScalingGroup", "AutoScalingGroupName LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
+         HeartbeatTimeout DefaultResult NotificationTargetARN RoleARN} Tags[]{ResourceId \
+         ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", groups::create).differs("CapacityRebalance has nothing to act on: spot instances are never interrupted."),
+    Operation::new("UpdateAutoScalingGroup", "AutoScalingGroupName LaunchConfigurationName AvailabilityZones[] LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
          MixedInstancesPolicy{LaunchTemplate{LaunchTemplateSpecification{LaunchTemplateId \
-         LaunchTemplateName Version} Overrides[]{InstanceType}} \
+         LaunchTemplateName Version} Overrides[]{InstanceType WeightedCapacity}} \
          InstancesDistribution{OnDemandAllocationStrategy OnDemandBaseCapacity \
          OnDemandPercentageAboveBaseCapacity SpotAllocationStrategy SpotInstancePools SpotMaxPrice}} \
          MinSize MaxSize DesiredCapacity DefaultCooldown DefaultInstanceWarmup HealthCheckType \
          HealthCheckGracePeriod VPCZoneIdentifier TerminationPolicies[] NewInstancesProtectedFromScaleIn \
-         CapacityRebalance MaxInstanceLifetime=0 DesiredCapacityType=units \
+         CapacityRebalance MaxInstanceLifetime DesiredCapacityType=units InstanceMaintenancePolicy{MinHealthyPercentage MaxHealthyPercentage} \
          AvailabilityZoneDistribution{CapacityDistributionStrategy=balanced-best-effort} \
          CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none", groups::update),
     Operation::new("DeleteAutoScalingGroup", "AutoScalingGroupName ForceDelete", groups::delete),
@@ -58,7 +60,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("DescribeLoadBalancerTargetGroups", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| groups::target_groups(service, params)),
     Operation::new("DescribeTrafficSources", "AutoScalingGroupName TrafficSourceType=elbv2 MaxRecords NextToken", |service, _, params| groups::traffic_sources(service, params)),
     Operation::new("PutLifecycleHook", "AutoScalingGroupName LifecycleHookName LifecycleTransition NotificationMetadata HeartbeatTimeout \
-         DefaultResult", |service, _, params| hooks::put(service, params)).differs("Nothing is sent: a script finds waiting instances by their LifecycleState."),
+         DefaultResult NotificationTargetARN RoleARN", hooks::put).differs("Nothing is sent: notifications are kept and read by `GET /_cloudscale/notifications` of the endpoint."),
     Operation::new("DeleteLifecycleHook", "AutoScalingGroupName LifecycleHookName", hooks::delete),
     Operation::new("DescribeLifecycleHooks", "AutoScalingGroupName LifecycleHookNames[]", |service, _, params| hooks::describe(service, params)),
     Operation::new("DescribeLifecycleHookTypes", "", |_, _, _| hooks::describe_types()),
@@ -93,7 +95,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("StartInstanceRefresh", "AutoScalingGroupName Strategy DesiredConfiguration{LaunchTemplate{LaunchTemplateId \
          LaunchTemplateName Version} \
          MixedInstancesPolicy{LaunchTemplate{LaunchTemplateSpecification{LaunchTemplateId \
-         LaunchTemplateName Version} Overrides[]{InstanceType}} \
+         LaunchTemplateName Version} Overrides[]{InstanceType WeightedCapacity}} \
          InstancesDistribution{OnDemandAllocationStrategy OnDemandBaseCapacity \
          OnDemandPercentageAboveBaseCapacity SpotAllocationStrategy SpotInstancePools SpotMaxPrice}}} \
          Preferences{MinHealthyPercentage MaxHealthyPercentage InstanceWarmup SkipMatching AutoRollback \
@@ -115,6 +117,15 @@ pub const OPERATIONS: &[Operation] = &[
         .differs("No hibernation. Another PoolState holds for what enters the pool from then on. A started instance's user data runs again."),
     Operation::new("DeleteWarmPool", "AutoScalingGroupName ForceDelete", warm_pools::delete),
     Operation::new("DescribeWarmPool", "AutoScalingGroupName MaxRecords NextToken", |service, _, params| warm_pools::describe(service, params)),
-    Operation::new("DescribeNotificationConfigurations", "AutoScalingGroupNames[] MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeNotificationConfigurations", params)).differs("There are none."),
-    Operation::new("DescribeLaunchConfigurations", "LaunchConfigurationNames[] MaxRecords NextToken", |service, _, params| kinds::call(service, "DescribeLaunchConfigurations", params)).differs("There are none."),
+    Operation::new("PutNotificationConfiguration", "AutoScalingGroupName TopicARN NotificationTypes[]", notifications::put)
+        .differs("Nothing is sent: the last 1,000 notifications are read by `GET /_cloudscale/notifications` of the endpoint."),
+    Operation::new("DeleteNotificationConfiguration", "AutoScalingGroupName TopicARN", |service, _, params| notifications::delete(service, params)),
+    Operation::new("DescribeNotificationConfigurations", "AutoScalingGroupNames[] MaxRecords NextToken", |service, _, params| notifications::describe(service, params)),
+    Operation::new("DescribeAutoScalingNotificationTypes", "", |_, _, _| notifications::describe_types()),
+    Operation::new("CreateLaunchConfiguration", "LaunchConfigurationName ImageId InstanceType KeyName SecurityGroups[] UserData \
+         InstanceMonitoring{Enabled} IamInstanceProfile EbsOptimized AssociatePublicIpAddress PlacementTenancy=default SpotPrice \
+         BlockDeviceMappings[]{DeviceName Ebs{VolumeSize VolumeType DeleteOnTermination Iops Throughput Encrypted}} \
+         MetadataOptions{HttpTokens HttpPutResponseHopLimit HttpEndpoint}", configurations::create),
+    Operation::new("DeleteLaunchConfiguration", "LaunchConfigurationName", |service, _, params| configurations::delete(service, params)),
+    Operation::new("DescribeLaunchConfigurations", "LaunchConfigurationNames[] MaxRecords NextToken", |service, _, params| configurations::describe(service, params)),
 ];

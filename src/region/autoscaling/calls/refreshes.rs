@@ -8,6 +8,7 @@ use super::super::mix::Mix;
 use super::super::model::Autoscaling;
 use super::super::parameters::{self, invalid};
 use super::super::refresh::{Preferences, Refresh, RefreshStatus, Spared};
+use super::super::settings::Maintenance;
 use super::super::wire;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
@@ -32,7 +33,7 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
         );
         return Err(ApiError::new("InstanceRefreshInProgress", message));
     }
-    let preferences = preferences(&params.map("Preferences").unwrap_or_default())?;
+    let preferences = preferences(&params.map("Preferences").unwrap_or_default(), group.settings.maintenance)?;
     let (wanted, mix) = match params.map("DesiredConfiguration") {
         None => (None, None),
         Some(configuration)
@@ -41,7 +42,7 @@ pub fn start(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> An
             return Err(invalid("DesiredConfiguration must have a LaunchTemplate or a MixedInstancesPolicy"));
         }
         Some(configuration) => {
-            let new = group.settings.change(cx, &configuration)?;
+            let new = group.settings.change(cx, &configuration, None)?;
             (Some(new.template), new.mix)
         }
     };
@@ -113,10 +114,12 @@ fn outdated(
         .collect()
 }
 
-fn preferences(params: &Params) -> Result<Preferences, ApiError> {
+/// What is left out is the group's instance maintenance policy's, else AWS's default.
+fn preferences(params: &Params, policy: Option<Maintenance>) -> Result<Preferences, ApiError> {
     let percent = |name: &str, range| parameters::seconds(params, name, range);
-    let min_healthy = percent("MinHealthyPercentage", 0..=100)?.unwrap_or(90);
-    let max_healthy = percent("MaxHealthyPercentage", 100..=200)?;
+    let (least, most) = policy.map_or((90, None), |policy| (policy.min_healthy, Some(policy.max_healthy)));
+    let min_healthy = percent("MinHealthyPercentage", 0..=100)?.unwrap_or(least);
+    let max_healthy = percent("MaxHealthyPercentage", 100..=200)?.or(most);
     if max_healthy.is_some_and(|max| max - min_healthy > 100) {
         return Err(invalid(
             "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.",

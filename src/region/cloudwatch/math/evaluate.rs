@@ -7,6 +7,9 @@ use super::parse::{Expression, Operator};
 use super::scope::Scope;
 use super::{Series, Value};
 
+/// What functions take besides metrics and numbers.
+const WORDS: [&str; 9] = ["REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "MAX", "SUM", "LAST"];
+
 /// The value of an expression; the error names what is wrong with it.
 pub fn evaluate(expression: &Expression, scope: &Scope) -> Result<Value, String> {
     match expression {
@@ -14,7 +17,7 @@ pub fn evaluate(expression: &Expression, scope: &Scope) -> Result<Value, String>
         Expression::Text(text) => Ok(Value::Text(text.clone())),
         Expression::Name(name) => match scope.get(name) {
             Some(value) => Ok(value.clone()),
-            None if matches!(name.as_str(), "REPEAT" | "LINEAR" | "ASC" | "DESC") => Ok(Value::Text(name.clone())),
+            None if WORDS.contains(&name.as_str()) => Ok(Value::Text(name.clone())),
             None => Err(format!("the id {name} is not known")),
         },
         Expression::List(items) => {

@@ -62,6 +62,11 @@ pub(super) fn call(name: &str, mut arguments: Vec<Value>, scope: &Scope) -> Resu
             other => Ok(other),
         },
         ("FILL", [with]) => fill(first, with, scope),
+        ("MINUTE" | "HOUR" | "DAY" | "DATE" | "MONTH" | "YEAR" | "EPOCH", []) => calendar(name, first),
+        ("SORT", [by, order]) => sort(first, by, order, None),
+        ("SORT", [by, order, Value::Number(most)]) => sort(first, by, order, Some(*most)),
+        ("SLICE", [Value::Number(from)]) => slice(first, *from, f64::INFINITY),
+        ("SLICE", [Value::Number(from), Value::Number(to)]) => slice(first, *from, *to),
         _ => Err(format!("the function {name} with {} argument(s) is not known", arguments.len() + 1)),
     }
 }
@@ -219,6 +224,72 @@ fn between(mut series: Series, scope: &Scope, make: impl Fn(i64, (i64, f64), Opt
         series.points.insert(time, make(time, (*t0, *v0), after));
     }
     series
+}
+
+/// Parts of each value's time, in UTC (user guide, "Using metric math"): `DAY` is the day of the week from Monday, 1.
+fn calendar(name: &str, value: Value) -> Result<Value, String> {
+    let part = |second: i64| -> f64 {
+        let Ok(time) = jiff::Timestamp::from_second(second) else { return f64::NAN };
+        let time = time.to_zoned(jiff::tz::TimeZone::UTC);
+        match name {
+            "MINUTE" => time.minute().into(),
+            "HOUR" => time.hour().into(),
+            "DAY" => time.weekday().to_monday_one_offset().into(),
+            "DATE" => time.day().into(),
+            "MONTH" => time.month().into(),
+            "YEAR" => time.year().into(),
+            _ => second as f64,
+        }
+    };
+    map_series(value, |mut series| {
+        series.points.iter_mut().for_each(|(second, value)| *value = part(*second));
+        series
+    })
+}
+
+/// `SORT(array, AVG|MIN|MAX|SUM|LAST, ASC|DESC, how many)`
+fn sort(value: Value, by: &Value, order: &Value, most: Option<f64>) -> Result<Value, String> {
+    let (Value::Text(by), Value::Text(order)) = (by, order) else {
+        return Err("SORT takes an array, one of AVG, MIN, MAX, SUM and LAST, and ASC or DESC".to_owned());
+    };
+    let Value::List(mut list) = value else { return Err(not_a_metric(&value)) };
+    let key = |series: &Series| -> f64 {
+        let values: Vec<f64> = series.points.values().copied().collect();
+        match by.as_str() {
+            _ if values.is_empty() => f64::NEG_INFINITY,
+            "AVG" => mean(&values),
+            "MIN" => values.iter().copied().fold(f64::INFINITY, f64::min),
+            "MAX" => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            "SUM" => values.iter().sum(),
+            _ => values.last().copied().unwrap_or_default(),
+        }
+    };
+    if !["AVG", "MIN", "MAX", "SUM", "LAST"].contains(&by.as_str()) || !["ASC", "DESC"].contains(&order.as_str()) {
+        return Err(format!("SORT sorts by AVG, MIN, MAX, SUM or LAST, ASC or DESC, not by {by} {order}"));
+    }
+    list.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    if order == "DESC" {
+        list.reverse();
+    }
+    match most {
+        Some(most) => slice(Value::List(list), 0.0, most),
+        None => Ok(Value::List(list)),
+    }
+}
+
+/// The series from one place on, up to but without another; the first is 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and what is negative is refused"
+)]
+fn slice(value: Value, from: f64, to: f64) -> Result<Value, String> {
+    let Value::List(list) = value else { return Err(not_a_metric(&value)) };
+    if from < 0.0 || to < from {
+        return Err(format!("SLICE cannot cut from {from} to {to}"));
+    }
+    let (from, to) = (from as usize, to as usize);
+    Ok(Value::List(list.into_iter().skip(from).take(to - from).collect()))
 }
 
 /// `IF(condition, then, else)`: chosen time by time where the condition is a series; nothing without an else.

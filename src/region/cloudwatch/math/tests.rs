@@ -157,3 +157,44 @@ fn nonsense_is_explained() {
         assert!(error.contains(part), "{text}: {error}");
     }
 }
+
+/// The examples of the user guide, "Using metric math": the third of January 1970 was a Saturday.
+#[test]
+fn the_time_of_a_point_is_a_number_too() {
+    let search = |_: &str, _: &str, _: i64| Ok(Vec::new());
+    let at = 2 * 86_400 + 13 * 3_600 + 7 * 60;
+    let mut scope = Scope::new(at..at + 60, false, &search);
+    scope.results = vec![("m1".to_owned(), series(&[(at, 5.0)]))];
+    let expected = [
+        ("MINUTE", 7.0),
+        ("HOUR", 13.0),
+        ("DAY", 6.0),
+        ("DATE", 3.0),
+        ("MONTH", 1.0),
+        ("YEAR", 1970.0),
+        ("EPOCH", at as f64),
+    ];
+    for (function, value) in expected {
+        let expression = parse(&format!("{function}(m1)")).unwrap();
+        assert_eq!(evaluate(&expression, &scope), Ok(series(&[(at, value)])), "{function}");
+    }
+    let weekend = parse("IF(DAY(m1) > 5, 1, 0)").unwrap();
+    assert_eq!(evaluate(&weekend, &scope), Ok(series(&[(at, 1.0)])));
+}
+
+#[test]
+fn arrays_are_sorted_and_cut() {
+    let first = |text: &str| match result(text) {
+        Ok(Value::List(list)) => list.iter().map(|series| series.points[&0]).collect::<Vec<_>>(),
+        other => panic!("{text} gives {other:?}"),
+    };
+    assert_eq!(first("SORT(METRICS(), AVG, DESC)"), [10.0, 1.0]);
+    assert_eq!(first("SORT(METRICS(), MIN, ASC)"), [10.0, 1.0], "the smallest of m2 is 0");
+    assert_eq!(first("SORT(METRICS(), LAST, ASC)"), [1.0, 10.0]);
+    assert_eq!(first("SORT(METRICS(), SUM, DESC, 1)"), [10.0]);
+    assert_eq!(first("SLICE(SORT(METRICS(), MAX, DESC), 1)"), [1.0]);
+    assert_eq!(first("SLICE(METRICS(), 0, 1)"), [1.0]);
+    for wrong in ["SORT(METRICS(), MEDIAN, ASC)", "SORT(m1, AVG, ASC)", "SLICE(METRICS(), 2, 1)", "SLICE(m1, 0)"] {
+        assert!(result(wrong).is_err(), "{wrong}");
+    }
+}

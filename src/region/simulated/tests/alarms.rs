@@ -1,7 +1,9 @@
 //! Between CloudWatch and Auto Scaling: who calls whom, how often, and what the history says of it.
 
+use crate::region::delays::Delays;
 use crate::region::simulated::Simulated;
 use crate::region::simulated::setup::{escaped, tracking_form};
+use crate::stack::local::{Local, Profile};
 
 const SIZES: &str = "&MinSize=1&MaxSize=10&DesiredCapacity=2&DefaultInstanceWarmup=60";
 const CPU: &str = "PredefinedMetricSpecification.PredefinedMetricType=ASGAverageCPUUtilization";
@@ -112,4 +114,55 @@ fn group_metrics_have_one_sample_a_minute() {
     let points = cloud.cloudwatch("GetMetricStatistics", &format!("{form}{window}")).maps("Datapoints");
     assert_eq!(points.len(), 1);
     assert_eq!((points[0].float("SampleCount").unwrap(), points[0].float("Sum").unwrap()), (Some(5.0), Some(10.0)));
+}
+
+/// A percentile needs 10/(1-p) samples from the median on, and 10/p below it, before an alarm that ignores low counts may
+/// change (user guide, "Percentile-based alarms and low data samples"): 20 for p50, 1,000 for p99, 100 for p10.
+#[test]
+fn a_percentile_of_few_samples_is_ignored_where_the_alarm_says_so() {
+    for (percentile, enough) in [("p50", 20), ("p99", 1_000), ("p10", 100)] {
+        for (samples, low, state) in
+            [(enough - 1, "ignore", "INSUFFICIENT_DATA"), (enough, "ignore", "ALARM"), (1, "evaluate", "ALARM")]
+        {
+            let mut cloud = Simulated::empty(7);
+            cloud.cloudwatch(
+                "PutMetricAlarm",
+                &format!(
+                    "AlarmName=slow&Namespace=Lab&MetricName=Latency&ExtendedStatistic={percentile}&Period=60\
+                     &EvaluationPeriods=1&ComparisonOperator=GreaterThanThreshold&Threshold=1\
+                     &EvaluateLowSampleCountPercentile={low}"
+                ),
+            );
+            let datum = "MetricData.member.1";
+            let form = format!(
+                "Namespace=Lab&{datum}.MetricName=Latency&{datum}.Values.member.1=2&{datum}.Counts.member.1={samples}"
+            );
+            cloud.cloudwatch("PutMetricData", &form);
+            cloud.run(90);
+            let alarms = cloud.cloudwatch("DescribeAlarms", "").maps("MetricAlarms");
+            assert_eq!(alarms[0].text("StateValue"), Some(state), "{percentile} of {samples}");
+        }
+    }
+}
+
+/// With AWS's delays, an instance without detailed monitoring has a datapoint each five minutes, of five samples.
+#[test]
+fn basic_monitoring_tells_five_minutes_at_once() {
+    for (detailed, points, samples) in [(false, 2, 5.0), (true, 10, 1.0)] {
+        let mut cloud = Simulated::empty(7);
+        let local = Local { delays: Profile::Aws, ..Local::default() };
+        cloud.world = cloud.world.with_delays(Delays::of(local));
+        let data = format!("SourceVersion=1&LaunchTemplateData.Monitoring.Enabled={detailed}");
+        cloud.ec2("CreateLaunchTemplateVersion", &format!("LaunchTemplateName=web&{data}"));
+        cloud.ec2("ModifyLaunchTemplate", "LaunchTemplateName=web&SetDefaultVersion=2");
+        cloud.create_group("&MinSize=1&MaxSize=1");
+        cloud.load_now(10.0);
+        cloud.run(1_800);
+        let form = "Namespace=AWS%2FEC2&MetricName=CPUUtilization&Dimensions.member.1.Name=AutoScalingGroupName\
+                    &Dimensions.member.1.Value=web&Period=60&Statistics.member.1=SampleCount\
+                    &StartTime=2026-01-01T00:10:00Z&EndTime=2026-01-01T00:20:00Z";
+        let found = cloud.cloudwatch("GetMetricStatistics", form).maps("Datapoints");
+        let counts: Vec<f64> = found.iter().map(|it| it.float("SampleCount").unwrap().unwrap()).collect();
+        assert_eq!(counts, vec![samples; points], "detailed: {detailed}");
+    }
 }

@@ -1,8 +1,11 @@
 //! Stories on simulated time, by what they are about.
 
 mod alarms;
+mod composite;
 mod hooks;
+mod launch;
 mod loops;
+mod maintenance;
 mod membership;
 mod mixtures;
 mod policies;
