@@ -38,8 +38,8 @@
 //!
 //! - **The cloud is the state.** No state file: every resource carries its stack, address and the hash of what was wanted
 //!   as tags from the call that creates it, and `cloud::discover` finds all by tag and name in the few bulk calls that the types declare.
-//! - **One boundary.** `resource::provider::Provider` is all that the engine knows of a cloud; `engine` and `cloud` name no
-//!   resource type. AWS and the embedded region are one provider; `tests/it/folder_provider.rs` is another.
+//! - **One boundary.** `resource::provider::Provider` is all that the engine knows of a cloud; `engine`, `cloud` and `aws::error` name
+//!   no resource type (`tests/it/layers.rs`). AWS and the embedded region are one provider; `tests/it/folder_provider.rs` is another.
 //! - **One path.** The embedded region is reached through the AWS SDK like AWS itself: only the endpoint differs.
 //! - **Pure models, thin shells.** Each service of the region, the apply scheduler, the diff and the load schedule decide
 //!   without I/O and are given the time. `region::world` owns the services' models and routes signals between them;

@@ -23,11 +23,10 @@ pub trait CallError: Send {
     /// AWS's own words; `None` where no answer came.
     fn message(&self) -> Option<&str>;
 
-    /// Whether AWS says that it does not know what the call names: of something just made, that it has not heard of it
-    /// everywhere.
-    fn is_unknown(&self) -> bool {
+    /// Whether AWS says in words that it does not know what the call names, where its code does not tell.
+    fn says_unknown(&self) -> bool {
         let says = |words: &&str| self.message().is_some_and(|message| message.contains(*words));
-        self.is(UNKNOWN) || self.is(&["ValidationError"]) && UNKNOWN_WORDS.iter().any(says)
+        self.is(&["ValidationError"]) && UNKNOWN_WORDS.iter().any(says)
     }
 
     fn is(&self, codes: &[&str]) -> bool {
@@ -72,25 +71,6 @@ where
     }
 }
 
-/// Codes of EC2 and Elastic Load Balancing for an id that nobody knows.
-const UNKNOWN: &[&str] = &[
-    "InvalidGroup.NotFound",
-    "InvalidGroupId.NotFound",
-    "InvalidInstanceID.NotFound",
-    "InvalidInternetGatewayID.NotFound",
-    "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateId.VersionNotFound",
-    "InvalidRouteTableID.NotFound",
-    "InvalidSecurityGroup",
-    "InvalidSubnetID.NotFound",
-    "InvalidTarget",
-    "InvalidVpcID.NotFound",
-    "ListenerNotFound",
-    "LoadBalancerNotFound",
-    "RuleNotFound",
-    "SubnetNotFound",
-    "TargetGroupNotFound",
-];
 /// EC2 Auto Scaling has one code for all that is invalid, and says what in words.
 const UNKNOWN_WORDS: &[&str] = &["does not exist", "not found", "may not be valid", "does not route traffic"];
 
@@ -104,6 +84,15 @@ pub fn settled<T, E: CallError>(answer: Result<T, E>, codes: &[&str]) -> Result<
         Err(error) if !error.is(codes) => Err(error),
         _ => Ok(()),
     }
+}
+
+const UNKNOWN: &str = "AWS does not know a resource";
+const UNKNOWN_HINT: &str =
+    "what is new is not known everywhere at once: run the command again, it continues where it stopped";
+
+/// The problem of a call that names what AWS does not know, whatever the code says.
+pub fn unknown(problem: Problem) -> Problem {
+    Problem { summary: UNKNOWN, ..problem }.hint(UNKNOWN_HINT)
 }
 
 /// An answer that says no.
@@ -176,15 +165,11 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
         "choose another instance type or region, or try later",
     ),
     (
-        &["DependencyViolation", "ResourceInUse", "InvalidGroup.InUse", "ScalingActivityInProgress"],
+        &["DependencyViolation", "ResourceInUse", "*.InUse", "ScalingActivityInProgress"],
         "Something still uses the resource",
-        "what drains needs minutes: run the command again, it continues; if it stays, something outside the stack uses it",
+        "draining takes minutes: run the command again, it continues; if it stays, something outside the stack uses it",
     ),
-    (
-        &["*.NotFound", "*NotFound", "InvalidTarget", "InvalidSecurityGroup"],
-        "AWS does not know a resource",
-        "what is new is not known everywhere at once: run the command again, it continues where it stopped",
-    ),
+    (&["*.NotFound", "*NotFound"], UNKNOWN, UNKNOWN_HINT),
     (
         &[
             "*LimitExceeded",
@@ -382,6 +367,7 @@ mod tests {
         assert_eq!(summary("InvalidAMIID.NotFound"), "The image does not exist here");
         assert_eq!(summary("VcpuLimitExceeded"), "A quota of the account is used up");
         assert_eq!(summary("DependencyViolation"), "Something still uses the resource");
+        assert_eq!(summary("InvalidGroup.InUse"), "Something still uses the resource");
         assert_eq!(summary("InvalidGroup.NotFound"), "AWS does not know a resource");
         assert_eq!(summary("Unavailable"), "The endpoint failed at the call");
         assert_eq!(summary("InvalidParameterCombination"), "AWS refused a call");

@@ -77,7 +77,7 @@ pub fn victims(
     let mut all: Vec<Victim> = clusters.into_iter().flat_map(serving).collect();
     if all.is_empty() {
         let detail = format!("no instance of {} serves", strike.cluster.as_deref().unwrap_or(&status.stack));
-        return Err(Problem::new("Nobody to strike", detail).hint("`cloudscale status` shows the instances"));
+        return Err(Problem::new("No instance to strike", detail).hint("`cloudscale status` shows the instances"));
     }
     if strike.kind == Kind::Zone {
         let zone = all[random(all.len())].zone.clone();

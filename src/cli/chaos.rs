@@ -46,7 +46,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::known(&StackArg { stack: args.stack.clone() }, session)?;
     strike::check(args.kind, stack.provider)?;
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
-        let problem = Problem::new("Nobody to strike", "no embedded region runs");
+        let problem = Problem::new("No instance to strike", "no embedded region runs");
         return Err(problem.hint("`cloudscale up` brings the stack up").into());
     };
     let question = format!("{} instances of {} on AWS?", capital(args.kind), stack.name);

@@ -10,8 +10,8 @@ use crate::exit::Exit;
 /// Stop a stack's instances and keep everything else
 #[derive(Debug, clap::Args)]
 #[command(long_about = "Stop a stack's instances and keep everything else.\n\n\
-    Fleets are stopped; groups go to zero and remember what they were. The load balancer, addresses and volumes stay and cost \
-    on. `cloudscale start` brings the same capacity back, from any machine.")]
+    Fixed instances are stopped; groups go to zero and remember what they were. The load balancer, addresses and volumes stay \
+    and keep costing. `cloudscale start` brings the same capacity back, from any machine.")]
 pub struct Args {
     #[command(flatten)]
     stack: StackArg,
@@ -36,6 +36,6 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let after = engine.status().await?;
     cloud::tell_calls(session, engine.clients());
     session.printer.result(&format!("{name}: stopped{}", cloud::cost_change(&before, &after)));
-    session.printer.note(&format!("What stays costs on. {}.", prices::SOURCE));
+    session.printer.note(&format!("What stays keeps costing. {}.", prices::SOURCE));
     Ok(Exit::Ok)
 }

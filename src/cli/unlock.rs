@@ -33,7 +33,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     session.printer.note(&lease.sentence(now));
     // A run that may be at work is somebody's, wherever the stack is.
     let asks = if process::is_gone(&lease.holder.process) { provider } else { Provider::Aws };
-    if !cloud::confirm(asks, args.yes, "Take the lock away? A run that still works stops.", session)? {
+    if !cloud::confirm(asks, args.yes, "Release the lock? A run that still works under it stops.", session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }

@@ -84,7 +84,7 @@ async fn follow(
         }
         listings.iter().for_each(|listing| listing.narrow(cloud));
         let untagged = listings.iter().flat_map(|listing| listing.untagged(cloud)).collect();
-        cloud.all_tags.extend(elb_tags(clients, untagged).await?);
+        cloud.all_tags.extend(elb_tags(clients, untagged, &listings).await?);
         listings.iter().for_each(|listing| listing.settle(cloud));
     }
     Ok(())
@@ -120,7 +120,11 @@ pub fn filter(stack: Option<&str>) -> Filter {
 
 /// One resource that is not known makes AWS refuse the whole call: what is new may be listed before its tags are known, and
 /// what is being deleted may be listed after. So these are asked for one by one, and given up after [`UNKNOWN_LIMIT`].
-async fn elb_tags(clients: &Clients, arns: Vec<String>) -> Result<BTreeMap<String, Tags>, Problem> {
+async fn elb_tags(
+    clients: &Clients,
+    arns: Vec<String>,
+    listings: &[&'static dyn ErasedListing],
+) -> Result<BTreeMap<String, Tags>, Problem> {
     let deadline = clock::instant() + UNKNOWN_LIMIT;
     let mut found = Vec::new();
     let mut asked: Vec<Vec<String>> = arns.chunks(ARNS_PER_CALL).map(<[String]>::to_vec).collect();
@@ -131,7 +135,7 @@ async fn elb_tags(clients: &Clients, arns: Vec<String>) -> Result<BTreeMap<Strin
         for (answer, arns) in answers.into_iter().zip(asked) {
             match answer {
                 Ok(answer) => found.extend(answer.tag_descriptions.unwrap_or_default()),
-                Err(error) if error.is_unknown() => unknown.push(arns),
+                Err(error) if listings.iter().any(|listing| error.is(listing.not_found())) => unknown.push(arns),
                 Err(error) => {
                     return Err(error.problem("elasticloadbalancing:DescribeTags", "the stack's load balancer"));
                 }

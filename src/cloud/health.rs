@@ -3,9 +3,6 @@
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
 
 use super::state::TargetState;
-use crate::aws::clients::Clients;
-use crate::aws::error::CallError;
-use crate::problem::Problem;
 
 /// A target's state in its target group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,33 +44,5 @@ impl Health {
             Some(why) => format!("{}: {why}", self.state.as_str()),
             None => self.state.as_str().to_owned(),
         }
-    }
-}
-
-/// The health of a target group's targets, with its ARN.
-///
-/// # Errors
-/// When the call fails; a target group that is gone has no targets.
-pub async fn target_health(
-    clients: &Clients,
-    target_group: &str,
-) -> Result<(String, Vec<TargetHealthDescription>), Problem> {
-    let found = target_health_if_there(clients, target_group).await?;
-    Ok((target_group.to_owned(), found.unwrap_or_default()))
-}
-
-/// The same; `None` where the target group is gone.
-///
-/// # Errors
-/// When the call fails.
-pub async fn target_health_if_there(
-    clients: &Clients,
-    target_group: &str,
-) -> Result<Option<Vec<TargetHealthDescription>>, Problem> {
-    let call = clients.elb.describe_target_health().target_group_arn(target_group).send().await;
-    match call {
-        Ok(answer) => Ok(Some(answer.target_health_descriptions.unwrap_or_default())),
-        Err(error) if error.is(&["TargetGroupNotFound"]) => Ok(None),
-        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetHealth", target_group)),
     }
 }

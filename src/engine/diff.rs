@@ -22,8 +22,6 @@ pub type Types = &'static [&'static dyn ErasedResource];
 
 /// The reason of a change that nobody made in the stack.
 const DRIFT: &str = "drift: changed outside cloudscale";
-/// The fields that an expiry changes.
-const SIZES: [&str; 2] = ["min", "max"];
 const ADOPTED: &str = "adopted, differs from the stack";
 
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
@@ -100,10 +98,10 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
 
 /// What an expiry has set to zero is no drift: the reasons of such changes say when the stack expired.
 pub fn explain_expiry(nodes: &mut [Node], at: Timestamp) {
-    let is_of_size = |change: &Change| change.fields.iter().all(|field| SIZES.contains(&field.path.as_str()));
     for node in nodes {
-        let change = &mut node.change;
-        if change.action == Action::Update && change.reason == DRIFT && is_of_size(change) {
+        let (change, ended) = (&mut node.change, node.face.changed_by_expiry());
+        let only = change.fields.iter().all(|field| ended.contains(&field.path.as_str()));
+        if change.action == Action::Update && change.reason == DRIFT && only {
             change.reason = format!("the stack expired at {at}");
         }
     }

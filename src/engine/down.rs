@@ -1,5 +1,6 @@
 //! Takes a stack down: in order, waiting for what lingers, and proving that nothing is left.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::apply::apply;
@@ -12,7 +13,7 @@ use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
 use crate::resource::change::Change;
-use crate::resource::context::{Backoff, Operation};
+use crate::resource::context::{Backoff, Operation, Poll};
 use crate::resource::event::Event;
 
 /// What `down` would delete.
@@ -71,33 +72,44 @@ pub async fn down(run: &Operation, teardown: Teardown, patience: Duration) -> Re
 /// What the last look is called.
 const WHAT: &str = "audit";
 
-/// Looks until nothing tagged with the stack is left, or until something is listed that is not on its way out: that is the
-/// answer.
+/// Looks until nothing tagged with the stack is left, or until something is listed, at a second look, that is not on its way
+/// out: that is the answer.
 async fn audit(run: &Operation, all_listed: Instant, backoff: &mut Backoff) -> Result<Vec<Node>, Problems> {
-    loop {
-        let looked = clock::instant();
-        let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
-        let left = cloud.leftovers();
-        if left.is_empty() && (looked >= all_listed || run.is_late()) {
-            let detail = format!("nothing carries the tag {}={}", tags::STACK, run.stack);
-            run.sink.event(Event::Ready { what: WHAT.to_owned(), detail });
-            return Ok(Vec::new());
+    let mut looks = 0;
+    let left = Mutex::new(Vec::new());
+    let ask = || {
+        looks += 1;
+        let (is_first, left) = (looks == 1, &left);
+        async move {
+            let looked = clock::instant();
+            let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
+            let nodes = if is_first { Vec::new() } else { diff::teardown(run.provider.types(), &cloud) };
+            let found = cloud.leftovers();
+            if found.is_empty() && (looked >= all_listed || run.is_late()) {
+                return Ok(Poll::Ready(Vec::new()));
+            }
+            if !nodes.is_empty() {
+                return Ok(Poll::Ready(nodes));
+            }
+            let reason = match found.as_slice() {
+                [] => "nothing is listed; resources created a moment ago may be listed late".to_owned(),
+                [only] => format!("{only} is still there"),
+                [first, ..] => format!("{} resources are still there, {first} among them", found.len()),
+            };
+            *left.lock().expect("no holder panics") = found;
+            Ok(Poll::Pending(reason))
         }
-        if run.is_late() {
-            return Err(Problem::new("Resources remain", format!("of {}: {}", run.stack, left.join(", ")))
-                .hint("run `cloudscale down` again: it continues")
-                .into());
-        }
-        let reason = match left.as_slice() {
-            [] => "nothing is listed; resources created a moment ago may be listed late".to_owned(),
-            [only] => format!("{only} is still there"),
-            [first, ..] => format!("{} resources are still there, {first} among them", left.len()),
-        };
-        run.sink.event(Event::Waiting { what: WHAT.to_owned(), reason });
-        run.pause(backoff).await?;
-        let nodes = diff::teardown(run.provider.types(), &cloud);
-        if !nodes.is_empty() {
-            return Ok(nodes);
-        }
+    };
+    let outcome = run.wait_until(Some(run.deadline), backoff, run.telling(WHAT), ask).await?;
+    let Ok(nodes) = outcome else {
+        let left = left.into_inner().expect("no holder panics");
+        return Err(Problem::new("Resources remain", format!("of {}: {}", run.stack, left.join(", ")))
+            .hint("run `cloudscale down` again: it continues")
+            .into());
+    };
+    if nodes.is_empty() {
+        let detail = format!("nothing carries the tag {}={}", tags::STACK, run.stack);
+        run.sink.event(Event::Ready { what: WHAT.to_owned(), detail });
     }
+    Ok(nodes)
 }

@@ -106,7 +106,7 @@ fn who(by: &By, at: Timestamp, turns: &Turns, alarms: &[Alarm]) -> String {
             match (rang, of) {
                 // What it saw when it rang says little about what it called for later.
                 (Some((rang, _)), Some(of)) if at.duration_since(*rang).as_secs() > of.period => {
-                    format!("alarm {label} rings since {}", rang.to_zoned(TimeZone::UTC).strftime("%H:%M"))
+                    format!("alarm {label} in ALARM since {}", rang.to_zoned(TimeZone::UTC).strftime("%H:%M"))
                 }
                 (Some((_, turn)), Some(of)) if !turn.values.is_empty() => {
                     let (values, sign) = (alarm::list(&turn.values), of.comparison.sign());
@@ -265,7 +265,7 @@ mod tests {
         // One of two is not the whole of it.
         assert_eq!(events(&both[..1], &rang(0), &[])[0].text, "alarm high → 4 to 6");
         let later = events(&both[..1], &rang(-180), &[alarm()]);
-        assert_eq!(later[0].text, "alarm high rings since 22:10 → 4 to 6");
+        assert_eq!(later[0].text, "alarm high in ALARM since 22:10 → 4 to 6");
         // An alarm that rang later called for something else.
         assert_eq!(events(&both[..1], &rang(60), &[alarm()])[0].text, "alarm high → 4 to 6");
     }

@@ -90,7 +90,7 @@ impl Timeline {
                 }
                 (AlarmState::Alarm, AlarmState::Ok) => (Kind::Recovered, format!("alarm {label} is over: {values}")),
                 (_, AlarmState::Ok) => (Kind::Settled, format!("alarm {label} is OK: {values}")),
-                _ => (Kind::Settled, format!("alarm {label} has too few data")),
+                _ => (Kind::Settled, format!("alarm {label} has insufficient data")),
             };
             let id = format!("{} {}", change.alarm, change.at);
             let event = Event::new(id, change.at, &of.cluster, kind, text);
@@ -262,7 +262,7 @@ fn refresh(refresh: &Refresh) -> Event {
             format!("instance refresh done after {}", seconds(refresh.started, ended))
         }
         (status, Some(ended)) => format!("instance refresh {status} after {}", seconds(refresh.started, ended)),
-        (RefreshStatus::Pending | RefreshStatus::InProgress, None) => format!("instance refresh goes on{percent}"),
+        (RefreshStatus::Pending | RefreshStatus::InProgress, None) => format!("instance refresh in progress{percent}"),
         (status, None) => format!("instance refresh {status}{percent}"),
     };
     let event = Event::new(&*refresh.id, refresh.started, &refresh.cluster, Kind::Refresh, text);

@@ -12,7 +12,7 @@ use super::event::{Event, Sink};
 use super::provider::Provider;
 use super::{Output, Prepared};
 use crate::aws::clients::Clients;
-use crate::aws::error::CallError;
+use crate::aws::error::{self, CallError};
 use crate::clock;
 use crate::cloud::address::Address;
 use crate::cloud::tags::{self, Tags};
@@ -125,10 +125,7 @@ impl Operation {
     }
 
     /// Waits until the next poll.
-    ///
-    /// # Errors
-    /// After Ctrl-C.
-    pub async fn pause(&self, backoff: &mut Backoff) -> Result<(), Problem> {
+    async fn pause(&self, backoff: &mut Backoff) -> Result<(), Problem> {
         tokio::select! {
             () = self.cancel.cancelled() => Err(interrupted()),
             () = clock::sleep(backoff.next()) => Ok(()),
@@ -163,11 +160,23 @@ impl Operation {
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        self.wait_telling(|reason| self.sink.event(Event::Waiting { what: what.to_owned(), reason }), ask).await
+        self.wait_until(Some(self.deadline), &mut self.backoff(), self.telling(what), ask).await
     }
 
-    async fn wait_telling<T, F, A>(
+    /// Tells what a wait waits for, that is no action's.
+    pub fn telling(&self, what: &str) -> impl Fn(String) + Send + use<'_> {
+        let what = what.to_owned();
+        move |reason| self.sink.event(Event::Waiting { what: what.clone(), reason })
+    }
+
+    /// The wait that all others are made of: asks, tells why it goes on, pauses. `None` leaves it to `ask` to give up.
+    ///
+    /// # Errors
+    /// What `ask` fails with; Ctrl-C.
+    pub async fn wait_until<T, F, A>(
         &self,
+        deadline: Option<Instant>,
+        backoff: &mut Backoff,
         tell: impl Fn(String) + Send,
         mut ask: F,
     ) -> Result<Result<T, String>, Problem>
@@ -176,18 +185,24 @@ impl Operation {
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        let mut backoff = self.backoff();
         loop {
             let reason = match ask().await? {
                 Poll::Ready(found) => return Ok(Ok(found)),
                 Poll::Pending(reason) => reason,
             };
-            if self.is_late() {
+            if deadline.is_some_and(|deadline| clock::instant() >= deadline) {
                 return Ok(Err(reason));
             }
             tell(reason);
-            self.pause(&mut backoff).await?;
+            self.pause(backoff).await?;
         }
+    }
+
+    /// Whether AWS says that it does not know what a call names: of something just made, that it has not heard of it
+    /// everywhere. The types say by which codes.
+    pub fn is_unknown(&self, error: &impl CallError) -> bool {
+        let listings = || self.provider.types().iter().flat_map(|of| of.listings());
+        error.says_unknown() || listings().any(|listing| error.is(listing.not_found()))
     }
 
     pub fn is_late(&self) -> bool {
@@ -325,7 +340,7 @@ impl ActionContext<'_> {
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        self.run.wait_telling(|reason| self.waiting(reason), ask).await
+        self.until(self.run.deadline, ask).await
     }
 
     /// A call on something just made, patient while AWS has not heard of it everywhere.
@@ -334,11 +349,12 @@ impl ActionContext<'_> {
     /// Any other refusal, or none better after [`FRESH_LIMIT`].
     pub async fn fresh<T, E, F, A>(&self, call: &str, attempt: F) -> Result<T, Problem>
     where
+        T: Send,
         E: CallError,
         F: FnMut() -> A + Send,
         A: Future<Output = Result<T, E>> + Send,
     {
-        self.persist(call, CallError::is_unknown, Some(FRESH_LIMIT), attempt).await
+        self.persist(call, |error: &E| self.run.is_unknown(error), Some(FRESH_LIMIT), attempt).await
     }
 
     /// Repeats a call while it is refused with one of `codes`, until `limit` or the run's deadline.
@@ -353,6 +369,7 @@ impl ActionContext<'_> {
         attempt: F,
     ) -> Result<T, Problem>
     where
+        T: Send,
         E: CallError,
         F: FnMut() -> A + Send,
         A: Future<Output = Result<T, E>> + Send,
@@ -363,28 +380,39 @@ impl ActionContext<'_> {
     async fn persist<T, E, F, A>(
         &self,
         call: &str,
-        passes: impl Fn(&E) -> bool + Send,
+        passes: impl Fn(&E) -> bool + Send + Sync,
         limit: Option<Duration>,
         mut attempt: F,
     ) -> Result<T, Problem>
     where
+        T: Send,
         E: CallError,
         F: FnMut() -> A + Send,
         A: Future<Output = Result<T, E>> + Send,
     {
-        let deadline = limit.map_or(self.run.deadline, |limit| (clock::instant() + limit).min(self.run.deadline));
-        let mut backoff = self.run.backoff();
-        loop {
-            let error = match attempt().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if !passes(&error) || clock::instant() >= deadline {
-                return Err(error.problem(call, self.address));
+        let refusal = |error: &E| {
+            let problem = error.problem(call, self.address);
+            if self.run.is_unknown(error) { error::unknown(problem) } else { problem }
+        };
+        let last = Mutex::new(None);
+        let ask = || {
+            let attempt = attempt();
+            let (passes, refusal, last) = (&passes, &refusal, &last);
+            async move {
+                let error = match attempt.await {
+                    Ok(answer) => return Ok(Poll::Ready(answer)),
+                    Err(error) if passes(&error) => error,
+                    Err(error) => return Err(refusal(&error)),
+                };
+                *last.lock().expect("no holder panics") = Some(refusal(&error));
+                Ok(Poll::Pending(format!("{} from {call}", error.code().unwrap_or("no answer"))))
             }
-            self.waiting(format!("{} from {call}", error.code().unwrap_or("no answer")));
-            self.run.pause(&mut backoff).await?;
-        }
+        };
+        let outcome = self.until(self.until_limit(limit), ask).await?;
+        outcome.map_err(|reason| {
+            let last = last.into_inner().expect("no holder panics");
+            last.unwrap_or_else(|| Problem::new("AWS refused a call", format!("{call} for {}: {reason}", self.address)))
+        })
     }
 
     /// Looks for what AWS says is there, patiently: its listings may not have heard of it yet.
@@ -393,18 +421,31 @@ impl ActionContext<'_> {
     /// What `look` fails with.
     pub async fn appears<T, F, A>(&self, mut look: F) -> Result<Option<T>, Problem>
     where
+        T: Send,
         F: FnMut() -> A + Send,
         A: Future<Output = Result<Option<T>, Problem>> + Send,
     {
-        let deadline = (clock::instant() + FRESH_LIMIT).min(self.run.deadline);
-        let mut backoff = self.run.backoff();
-        loop {
-            let found = look().await?;
-            if found.is_some() || clock::instant() >= deadline {
-                return Ok(found);
+        let ask = || {
+            let look = look();
+            async move {
+                let found = look.await?;
+                Ok(found.map_or_else(|| Poll::Pending("it exists, and is not listed yet".to_owned()), Poll::Ready))
             }
-            self.waiting("it is there, and not listed yet");
-            self.run.pause(&mut backoff).await?;
-        }
+        };
+        Ok(self.until(self.until_limit(Some(FRESH_LIMIT)), ask).await?.ok())
+    }
+
+    /// When a wait of at most `limit` gives up: never later than the run.
+    fn until_limit(&self, limit: Option<Duration>) -> Instant {
+        limit.map_or(self.run.deadline, |limit| (clock::instant() + limit).min(self.run.deadline))
+    }
+
+    async fn until<T, F, A>(&self, deadline: Instant, ask: F) -> Result<Result<T, String>, Problem>
+    where
+        F: FnMut() -> A + Send,
+        A: Future<Output = Result<Poll<T>, Problem>> + Send,
+        T: Send,
+    {
+        self.run.wait_until(Some(deadline), &mut self.run.backoff(), |reason| self.waiting(reason), ask).await
     }
 }

@@ -78,6 +78,7 @@ pub trait ErasedResource: Send + Sync {
     fn replace_on(&self) -> &'static [&'static str];
     fn replace_with(&self) -> &'static [&'static str];
     fn optional_readback(&self) -> &'static [&'static str];
+    fn changed_by_expiry(&self) -> &'static [&'static str];
     fn versioned(&self) -> bool;
     fn prunes(&self) -> bool;
     fn deleted_with(&self) -> &'static [&'static str];
@@ -141,6 +142,10 @@ impl<R: Resource> ErasedResource for Erased<R> {
 
     fn optional_readback(&self) -> &'static [&'static str] {
         R::OPTIONAL_READBACK
+    }
+
+    fn changed_by_expiry(&self) -> &'static [&'static str] {
+        R::CHANGED_BY_EXPIRY
     }
 
     fn versioned(&self) -> bool {

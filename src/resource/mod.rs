@@ -77,6 +77,8 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const REPLACE_WITH: &'static [&'static str] = &[];
     /// Fields that some endpoints do not tell: their absence is no difference.
     const OPTIONAL_READBACK: &'static [&'static str] = &[];
+    /// Fields that an expiry changes, e.g. bounds that go to zero: such a difference is no drift.
+    const CHANGED_BY_EXPIRY: &'static [&'static str] = &[];
     /// Whether an update makes something new that dependents must take up, e.g. a version.
     const VERSIONED: bool = false;
     /// Whether an update may leave parts without use, to be taken away when nothing refers to them any more.

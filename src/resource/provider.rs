@@ -181,6 +181,15 @@ pub trait Leases: Send + Sync {
     /// The lock as the cloud tells it, and the cloud's time.
     fn find<'a>(&'a self, stack: &'a str) -> Answer<'a, (Option<Lease>, Timestamp)>;
 
+    /// The problem of a lock that somebody has and that is not listed as the stack's.
+    fn unlisted(&self, stack: &str) -> Problem {
+        Problem::new(
+            "The lock is not there to see",
+            format!("the lock of {stack} exists, and no run is listed as its holder"),
+        )
+        .hint("run the command again; `cloudscale unlock` releases the lock of a dead run")
+    }
+
     /// Takes the lock and answers with its id; `None` where somebody has it. `tags` are the user's own.
     fn create<'a>(&'a self, stack: &'a str, tags: &'a Tags, holder: &'a Holder) -> Answer<'a, Option<String>>;
 

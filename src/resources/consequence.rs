@@ -89,7 +89,9 @@ fn cluster_part(
 ) -> (Action, Vec<String>) {
     let overall = overall(changes);
     let Some((stack, cluster)) = declared.filter(|_| overall != Action::Delete) else {
-        return (Action::Delete, vec![removed(seen, changes.len())]);
+        // Instances are told by their number, and so is what holds them.
+        let others = changes.iter().filter(|change| change.kind != Instances::KIND).count();
+        return (Action::Delete, vec![removed(seen, others)]);
     };
     let (own, other) = match cluster.capacity {
         Capacity::Fleet { .. } => (Instances::KIND, ScalingGroup::KIND),
@@ -281,7 +283,7 @@ fn balancer(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> (Acti
     let itself = acting(changes, LoadBalancer::KIND);
     match (overall(changes), stack.and_then(|stack| stack.load_balancer.as_ref())) {
         (Action::Unchanged, _) => remark(changes),
-        (Action::Delete, _) | (_, None) => (Action::Delete, vec!["its DNS name answers no more".to_owned()]),
+        (Action::Delete, _) | (_, None) => (Action::Delete, vec!["its DNS name no longer answers".to_owned()]),
         (_, Some(declared)) if is(itself, Action::Create) => {
             let https = declared.https.as_ref().map(|https| format!(" and HTTPS on port {}", https.port));
             let ports = format!("HTTP on port {}{}", declared.port, https.unwrap_or_default());
@@ -325,7 +327,7 @@ fn board(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
         Action::Create => {
             (Action::Create, vec!["sizes, requests, latency, health and alarms of the clusters".to_owned()])
         }
-        Action::Delete => (Action::Delete, vec!["the CloudWatch dashboard goes".to_owned()]),
+        Action::Delete => (Action::Delete, vec!["the CloudWatch dashboard is deleted".to_owned()]),
         Action::Unchanged => remark(changes),
         _ => changed(part, changes),
     }

@@ -11,6 +11,7 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
+use crate::cloud::snapshot::listing::Collection as _;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::Scope;
@@ -197,7 +198,7 @@ pub async fn find(clients: &Clients, cluster: &str, existing: &Existing) -> Resu
             let call = if name.starts_with("arn:") { call.target_group_arns(name) } else { call.names(name) };
             let groups = match call.send().await {
                 Ok(answer) => answer.target_groups.unwrap_or_default(),
-                Err(error) if error.is(&["TargetGroupNotFound"]) => Vec::new(),
+                Err(error) if error.is(DescribeTargetGroups::NOT_FOUND) => Vec::new(),
                 Err(error) => return Err(error.problem("elasticloadbalancing:DescribeTargetGroups", name)),
             };
             let group = groups.into_iter().next().ok_or_else(|| missing("target group", name, clients))?;

@@ -10,10 +10,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use super::scaling_group;
 use super::targets;
+use super::targets::target_health;
 use crate::aws::error::CallError;
 use crate::cloud::address::Address;
 use crate::cloud::health::Health;
-use crate::cloud::health::target_health;
 use crate::problem::Problem;
 use crate::resource::context::{ActionContext, Poll};
 

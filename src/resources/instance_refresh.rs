@@ -21,11 +21,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::Mutex;
 
 use super::mixed_instances;
+use super::targets::target_health;
 use crate::aws::error::CallError;
 use crate::clock;
 use crate::cloud::console::Console;
 use crate::cloud::health::Health;
-use crate::cloud::health::target_health;
 use crate::problem::Problem;
 use crate::resource::context::{ActionContext, Poll};
 use crate::resource::event::Event;
@@ -239,8 +239,8 @@ async fn roll_back(
         let _ = write!(detail, "\n  {instance}: {why}");
     }
     console.append_to(&mut detail);
-    Problem::new("New instances do not get healthy", detail).hint(
-        "the instances from before serve; mend the user data or the health check and run `cloudscale up` again: until then \
+    Problem::new("New instances do not become healthy", detail).hint(
+        "the instances from before serve; correct the user data or the health check and run `cloudscale up` again: until then \
          `cloudscale diff` shows the change as pending",
     )
 }
@@ -253,7 +253,7 @@ fn verdict(group: &str, refresh: &InstanceRefresh) -> Result<(), Problem> {
     let status = refresh.status().map_or("unknown", |status| status.as_str());
     let reason = refresh.status_reason().unwrap_or("AWS gives no reason");
     Err(Problem::new("The instance refresh did not succeed", format!("{group}: {status}: {reason}"))
-        .hint("mend the user data or the health check and run `cloudscale up` again: it replaces what is still old"))
+        .hint("correct the user data or the health check and run `cloudscale up` again: it replaces what is still old"))
 }
 
 fn not_over(group: &str, progress: &str) -> Problem {

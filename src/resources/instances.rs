@@ -451,6 +451,8 @@ pub struct DescribeInstances;
 impl Collection for DescribeInstances {
     type Item = Instance;
 
+    const NOT_FOUND: &'static [&'static str] = &["InvalidInstanceID.NotFound"];
+
     fn id(item: &Instance) -> Option<&str> {
         item.instance_id()
     }

@@ -2,14 +2,16 @@
 
 use aws_sdk_ec2::types::{InternetGateway as Api, ResourceType};
 
+use super::in_use;
 use super::network;
-use super::vpc;
 use super::vpc::DescribeVpcs;
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{
+    Bulk, Collection, Depth, ErasedCollection, ErasedListing, Listing, Query, Tagged,
+};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
@@ -106,16 +108,22 @@ impl Resource for InternetGateway {
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let ec2 = &task.clients().ec2;
         let id = live.api.internet_gateway_id().unwrap_or_default();
-        let gone = &["InvalidInternetGatewayID.NotFound", "Gateway.NotAttached", "InvalidVpcID.NotFound"];
         if let Some(vpc) = live.attached_to() {
             let detach = || async {
-                settled(ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await, gone)
+                let gone = [&["Gateway.NotAttached"][..], DescribeInternetGateways::NOT_FOUND, DescribeVpcs::NOT_FOUND]
+                    .concat();
+                settled(ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await, &gone)
             };
             // Public addresses of instances and load balancers that are on their way out still use it.
-            task.patient("ec2:DetachInternetGateway", vpc::IN_USE, None, detach).await?;
+            let users = || in_use::of_gateway(task, vpc);
+            in_use::delete(task, ("ec2:DetachInternetGateway", id), detach, users).await?;
         }
-        let delete = || async { settled(ec2.delete_internet_gateway().internet_gateway_id(id).send().await, gone) };
-        task.patient("ec2:DeleteInternetGateway", vpc::IN_USE, None, delete).await
+        let delete = || async {
+            let call = ec2.delete_internet_gateway().internet_gateway_id(id).send().await;
+            settled(call, DescribeInternetGateways::NOT_FOUND)
+        };
+        let users = || async { Ok(live.attached_to().map(|vpc| format!("VPC {vpc}")).into_iter().collect()) };
+        in_use::delete(task, ("ec2:DeleteInternetGateway", id), delete, users).await
     }
 }
 
@@ -128,7 +136,7 @@ async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem>
     for twin in twins.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
         settled(
             ec2.delete_internet_gateway().internet_gateway_id(twin).send().await,
-            &["InvalidInternetGatewayID.NotFound"],
+            DescribeInternetGateways::NOT_FOUND,
         )
         .map_err(|error| error.problem("ec2:DeleteInternetGateway", task.address))?;
     }
@@ -152,6 +160,8 @@ pub struct DescribeInternetGateways;
 impl Collection for DescribeInternetGateways {
     type Item = Api;
 
+    const NOT_FOUND: &'static [&'static str] = &["InvalidInternetGatewayID.NotFound"];
+
     fn id(item: &Api) -> Option<&str> {
         item.internet_gateway_id()
     }
@@ -168,12 +178,10 @@ impl Collection for DescribeInternetGateways {
 impl Listing for DescribeInternetGateways {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+    const BELOW: Option<&'static dyn ErasedCollection> = Some(&Bulk::<DescribeVpcs>::NEW);
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let stack = &query.cloud.stack;
-        if query.cloud.all::<DescribeVpcs>().is_empty() {
-            return Ok(Some(Vec::new()));
-        }
         let pages =
             query.clients.ec2.describe_internet_gateways().filters(filter(Some(stack))).into_paginator().items().send();
         pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeInternetGateways", stack))

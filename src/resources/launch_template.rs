@@ -426,6 +426,9 @@ pub struct DescribeLaunchTemplates;
 impl Collection for DescribeLaunchTemplates {
     type Item = ec2::LaunchTemplate;
 
+    const NOT_FOUND: &'static [&'static str] =
+        &["InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound"];
+
     fn id(item: &ec2::LaunchTemplate) -> Option<&str> {
         item.launch_template_id()
     }

@@ -221,7 +221,7 @@ impl Resource for Listener {
 
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.api.listener_arn().unwrap_or_default();
-        settled(task.clients().elb.delete_listener().listener_arn(arn).send().await, &["ListenerNotFound"])
+        settled(task.clients().elb.delete_listener().listener_arn(arn).send().await, DescribeListeners::NOT_FOUND)
             .map_err(|error| error.problem("elasticloadbalancing:DeleteListener", task.address))
     }
 }
@@ -279,6 +279,8 @@ pub struct DescribeListeners;
 
 impl Collection for DescribeListeners {
     type Item = Api;
+
+    const NOT_FOUND: &'static [&'static str] = &["ListenerNotFound"];
 
     fn id(item: &Api) -> Option<&str> {
         item.listener_arn()

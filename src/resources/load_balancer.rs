@@ -189,7 +189,7 @@ impl Resource for LoadBalancer {
         let arn = live.api.load_balancer_arn().unwrap_or_default();
         settled(
             task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await,
-            &["LoadBalancerNotFound"],
+            DescribeLoadBalancers::NOT_FOUND,
         )
         .map_err(|error| error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))
     }
@@ -201,7 +201,7 @@ async fn same(task: &ActionContext<'_>, name: &str, subnets: &[String]) -> Resul
     let look = || async {
         match task.clients().elb.describe_load_balancers().names(name).send().await {
             Ok(answer) => Ok(answer.load_balancers.unwrap_or_default().into_iter().next()),
-            Err(error) if error.is_unknown() => Ok(None),
+            Err(error) if error.is(DescribeLoadBalancers::NOT_FOUND) => Ok(None),
             Err(error) => Err(error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address)),
         }
     };
@@ -226,6 +226,8 @@ pub struct DescribeLoadBalancers;
 
 impl Collection for DescribeLoadBalancers {
     type Item = Api;
+
+    const NOT_FOUND: &'static [&'static str] = &["LoadBalancerNotFound"];
 
     fn id(item: &Api) -> Option<&str> {
         item.load_balancer_arn()

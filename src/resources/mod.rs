@@ -13,6 +13,7 @@ mod expiry;
 #[cfg(test)]
 mod foreign_tests;
 pub mod handover;
+mod in_use;
 pub mod instance_refresh;
 pub mod instances;
 pub mod internet_gateway;

@@ -17,8 +17,8 @@ use crate::cloud::discover::{complete, discover};
 use crate::cloud::lease::{Holder, Lease, store};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Depth, ErasedListing};
-use crate::cloud::tags::Tags;
-use crate::problem::Problems;
+use crate::cloud::tags::{self, Tags};
+use crate::problem::{Problem, Problems};
 use crate::resource::change::Change;
 use crate::resource::context::Operation;
 use crate::resource::erased::ErasedResource;
@@ -27,6 +27,7 @@ use crate::resource::provider::{Adoptee, Answer, Existing, Expiry, Leases, Provi
 use crate::resource::running::Running;
 use crate::resource::status::Status;
 use crate::stack::model::{self, Stack};
+use crate::stack::names;
 
 /// The embedded region changes in milliseconds; a process that installs nothing serves in a second or two.
 const LOCAL: Timing = Timing {
@@ -179,6 +180,10 @@ impl Leases for Aws {
 
     fn find<'a>(&'a self, stack: &'a str) -> Answer<'a, (Option<Lease>, Timestamp)> {
         Box::pin(store::find(&self.clients, stack))
+    }
+
+    fn unlisted(&self, stack: &str) -> Problem {
+        tags::not_ours("launch template", &names::lock(stack))
     }
 
     fn create<'a>(&'a self, stack: &'a str, tags: &'a Tags, holder: &'a Holder) -> Answer<'a, Option<String>> {

@@ -6,12 +6,14 @@ use aws_sdk_ec2::types::{ResourceType, Route, RouteOrigin, RouteTable as Api};
 
 use super::network;
 use super::vpc::DescribeVpcs;
-use super::{internet_gateway, vpc};
+use super::{in_use, internet_gateway};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{
+    Bulk, Collection, Depth, ErasedCollection, ErasedListing, Listing, Query, Tagged,
+};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
@@ -145,10 +147,10 @@ impl Resource for RouteTable {
         let delete = || async {
             settled(
                 task.clients().ec2.delete_route_table().route_table_id(id).send().await,
-                &["InvalidRouteTableID.NotFound"],
+                DescribeRouteTables::NOT_FOUND,
             )
         };
-        task.patient("ec2:DeleteRouteTable", vpc::IN_USE, None, delete).await
+        in_use::delete(task, ("ec2:DeleteRouteTable", id), delete, || in_use::of_route_table(task, id)).await
     }
 }
 
@@ -174,6 +176,8 @@ pub struct DescribeRouteTables;
 impl Collection for DescribeRouteTables {
     type Item = Api;
 
+    const NOT_FOUND: &'static [&'static str] = &["InvalidRouteTableID.NotFound"];
+
     fn id(item: &Api) -> Option<&str> {
         item.route_table_id()
     }
@@ -190,12 +194,10 @@ impl Collection for DescribeRouteTables {
 impl Listing for DescribeRouteTables {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+    const BELOW: Option<&'static dyn ErasedCollection> = Some(&Bulk::<DescribeVpcs>::NEW);
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let stack = &query.cloud.stack;
-        if query.cloud.all::<DescribeVpcs>().is_empty() {
-            return Ok(Some(Vec::new()));
-        }
         let pages =
             query.clients.ec2.describe_route_tables().filters(filter(Some(stack))).into_paginator().items().send();
         pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeRouteTables", stack))

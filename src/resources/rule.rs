@@ -223,7 +223,7 @@ impl Resource for Rule {
 
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.api.rule_arn().unwrap_or_default();
-        settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, &["RuleNotFound"])
+        settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, DescribeRules::NOT_FOUND)
             .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", task.address))
     }
 }
@@ -332,6 +332,7 @@ impl Collection for DescribeRules {
     type Item = Api;
 
     const OURS_ONLY: bool = false;
+    const NOT_FOUND: &'static [&'static str] = &["RuleNotFound"];
 
     fn id(item: &Api) -> Option<&str> {
         item.rule_arn()

@@ -92,6 +92,7 @@ impl Resource for ScalingGroup {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAutoScalingGroups>::NEW];
     // moto takes the warm-up and does not tell it. A bound that the schedule has set is not told here.
     const OPTIONAL_READBACK: &'static [&'static str] = &["warmup_s", "min", "max"];
+    const CHANGED_BY_EXPIRY: &'static [&'static str] = &["min", "max"];
     // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
     const REPLACE_WITH: &'static [&'static str] = &["target_group"];
     const PRUNES: bool = true;

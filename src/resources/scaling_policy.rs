@@ -9,8 +9,8 @@ use aws_sdk_autoscaling::types::{
 };
 
 use super::load_balancer::DescribeLoadBalancers;
-use super::scaling_group;
 use super::scaling_group::ScalingGroup;
+use super::scaling_group::{self, DescribeAutoScalingGroups};
 use super::target_group;
 use super::target_group::DescribeTargetGroups;
 use crate::aws::arn::full_name;
@@ -18,7 +18,7 @@ use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
 use crate::cloud::discover::AUTOSCALING_PAGE;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
+use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedCollection, ErasedListing, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
@@ -400,13 +400,11 @@ impl Collection for DescribePolicies {
 impl Listing for DescribePolicies {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Plan];
+    const BELOW: Option<&'static dyn ErasedCollection> = Some(&Bulk::<DescribeAutoScalingGroups>::NEW);
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let groups: BTreeSet<_> =
             scaling_group::all(query.cloud).filter_map(|group| group.auto_scaling_group_name()).collect();
-        if groups.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
         let request = query.clients.autoscaling.describe_policies().max_records(AUTOSCALING_PAGE);
         let pages = request.into_paginator().items().send().try_collect().await;
         let mut found = pages.map_err(|error| error.problem("autoscaling:DescribePolicies", &query.cloud.stack))?;

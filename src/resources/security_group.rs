@@ -6,7 +6,7 @@ use std::fmt;
 
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup as Api, UserIdGroupPair};
 
-use super::network;
+use super::{in_use, network};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
@@ -15,7 +15,7 @@ use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Li
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
-use crate::resource::context::{ActionContext, Poll};
+use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::names;
@@ -24,10 +24,6 @@ pub const LOAD_BALANCER: Address = Address::fixed("load_balancer.security_group"
 pub const INSTANCES: Address = Address::fixed("instances.security_group");
 const ANYWHERE: &str = "0.0.0.0/0";
 const SSH_PORT: u16 = 22;
-/// What AWS answers while an interface still carries the group: a load balancer's goes minutes after it.
-/// Of what still uses a group, so many are named.
-const USERS_SHOWN: usize = 5;
-const IN_USE: &[&str] = &["DependencyViolation", "ResourceInUse", "InvalidGroup.InUse"];
 
 #[derive(Debug)]
 pub struct SecurityGroup;
@@ -185,47 +181,13 @@ impl Resource for SecurityGroup {
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.group.group_id().unwrap_or_default();
         let delete = || async {
-            settled(task.clients().ec2.delete_security_group().group_id(id).send().await, &["InvalidGroup.NotFound"])
+            settled(
+                task.clients().ec2.delete_security_group().group_id(id).send().await,
+                DescribeSecurityGroups::NOT_FOUND,
+            )
         };
-        let call = "ec2:DeleteSecurityGroup";
-        let ask = || async {
-            match delete().await {
-                Ok(_) => Ok(Poll::Ready(())),
-                Err(error) if error.is(IN_USE) => {
-                    Ok(Poll::Pending(format!("{id} is still used by {}", users(task, id).await?)))
-                }
-                Err(error) => Err(error.problem(call, task.address)),
-            }
-        };
-        let late = |reason: String| {
-            Problem::new("Something still uses the resource", format!("{call} for {}: {reason}", task.address))
-                .hint("remove what is not the stack's, and run `cloudscale down` again: it continues")
-        };
-        task.poll(ask, late).await
-    }
-}
-
-/// What AWS keeps a security group for: interfaces, and rules of other groups.
-async fn users(task: &ActionContext<'_>, id: &str) -> Result<String, Problem> {
-    let ec2 = &task.clients().ec2;
-    let filter = |name: &str| Filter::builder().name(name).values(id).build();
-    let interfaces = ec2.describe_network_interfaces().filters(filter("group-id")).send().await;
-    let interfaces = interfaces.map_err(|error| error.problem("ec2:DescribeNetworkInterfaces", task.address))?;
-    let groups = ec2.describe_security_groups().filters(filter("ip-permission.group-id")).send().await;
-    let groups = groups.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
-    let interfaces = interfaces.network_interfaces().iter().filter_map(|interface| {
-        let of = interface.attachment().and_then(|attachment| attachment.instance_id()).or(interface.description());
-        let of = of.filter(|of| !of.is_empty()).map(|of| format!(" ({of})")).unwrap_or_default();
-        Some(format!("interface {}{of}", interface.network_interface_id()?))
-    });
-    let groups = groups.security_groups().iter().filter_map(|group| group.group_id()).filter(|other| *other != id);
-    let users: Vec<_> = interfaces.chain(groups.map(|other| format!("a rule of {other}"))).collect();
-    match users.len() {
-        0 => Ok("something that AWS does not list".to_owned()),
-        count if count > USERS_SHOWN => {
-            Ok(format!("{} and {} more", users[..USERS_SHOWN].join(", "), count - USERS_SHOWN))
-        }
-        _ => Ok(users.join(", ")),
+        let users = || in_use::of_security_group(task, id);
+        in_use::delete(task, ("ec2:DeleteSecurityGroup", id), delete, users).await
     }
 }
 
@@ -335,6 +297,9 @@ pub struct DescribeSecurityGroups;
 
 impl Collection for DescribeSecurityGroups {
     type Item = Api;
+
+    const NOT_FOUND: &'static [&'static str] =
+        &["InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidSecurityGroup"];
 
     fn id(item: &Api) -> Option<&str> {
         item.group_id()

@@ -5,12 +5,14 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, RouteTable
 use super::network;
 use super::route_table::DescribeRouteTables;
 use super::vpc::DescribeVpcs;
-use super::{route_table, vpc};
+use super::{in_use, route_table};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
-use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
+use crate::cloud::snapshot::listing::{
+    Bulk, Collection, Depth, ErasedCollection, ErasedListing, Listing, Query, Tagged,
+};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
@@ -144,9 +146,8 @@ impl Resource for Subnet {
             )
             .map_err(|error| error.problem("ec2:DisassociateRouteTable", task.address))?;
         }
-        let delete =
-            || async { settled(ec2.delete_subnet().subnet_id(id).send().await, &["InvalidSubnetID.NotFound"]) };
-        task.patient("ec2:DeleteSubnet", vpc::IN_USE, None, delete).await
+        let delete = || async { settled(ec2.delete_subnet().subnet_id(id).send().await, DescribeSubnets::NOT_FOUND) };
+        in_use::delete(task, ("ec2:DeleteSubnet", id), delete, || in_use::of_subnet(task, id)).await
     }
 }
 
@@ -212,6 +213,8 @@ pub struct DescribeSubnets;
 impl Collection for DescribeSubnets {
     type Item = Api;
 
+    const NOT_FOUND: &'static [&'static str] = &["InvalidSubnetID.NotFound", "SubnetNotFound"];
+
     fn id(item: &Api) -> Option<&str> {
         item.subnet_id()
     }
@@ -232,12 +235,10 @@ impl Collection for DescribeSubnets {
 impl Listing for DescribeSubnets {
     const ROUND: u8 = 1;
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
+    const BELOW: Option<&'static dyn ErasedCollection> = Some(&Bulk::<DescribeVpcs>::NEW);
 
     async fn list(query: &Query<'_>) -> Result<Option<Vec<Api>>, Problem> {
         let stack = &query.cloud.stack;
-        if query.cloud.all::<DescribeVpcs>().is_empty() {
-            return Ok(Some(Vec::new()));
-        }
         let pages = query.clients.ec2.describe_subnets().filters(filter(Some(stack))).into_paginator().items().send();
         pages.try_collect().await.map(Some).map_err(|error| error.problem("ec2:DescribeSubnets", stack))
     }

@@ -12,7 +12,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use futures_util::future::try_join_all;
 
 use super::connection::clients_of;
-use super::{network, security_group};
+use super::{in_use, network, security_group};
 use crate::aws::arn;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
@@ -44,8 +44,6 @@ const ATTRIBUTES: [(&str, &str); 5] = [
 const STICKINESS: &str = "stickiness.lb_cookie.duration_seconds";
 /// That of the requests; AWS takes it, and HTTP, where nothing else is said.
 const HEALTH_CHECK_PORT: &str = "traffic-port";
-/// Still referred to by a listener that is being deleted.
-const IN_USE: &[&str] = &["ResourceInUse"];
 
 #[derive(Debug)]
 pub struct TargetGroup;
@@ -221,13 +219,15 @@ impl Resource for TargetGroup {
 
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let arn = live.group.target_group_arn().unwrap_or_default();
+        let name = live.group.target_group_name().unwrap_or_default();
         let delete = || async {
             settled(
                 task.clients().elb.delete_target_group().target_group_arn(arn).send().await,
-                &["TargetGroupNotFound"],
+                DescribeTargetGroups::NOT_FOUND,
             )
         };
-        task.patient("elasticloadbalancing:DeleteTargetGroup", IN_USE, None, delete).await
+        let users = || in_use::of_target_group(task, arn);
+        in_use::delete(task, ("elasticloadbalancing:DeleteTargetGroup", name), delete, users).await
     }
 }
 
@@ -347,7 +347,7 @@ async fn create(task: &ActionContext<'_>, wanted: &Desired, name: &str) -> Resul
 async fn find(task: &ActionContext<'_>, name: &str) -> Result<Option<Api>, Problem> {
     match task.clients().elb.describe_target_groups().names(name).send().await {
         Ok(answer) => Ok(answer.target_groups.unwrap_or_default().into_iter().next()),
-        Err(error) if error.is(&["TargetGroupNotFound"]) => Ok(None),
+        Err(error) if error.is(DescribeTargetGroups::NOT_FOUND) => Ok(None),
         Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetGroups", task.address)),
     }
 }
@@ -368,6 +368,8 @@ pub struct DescribeTargetGroups;
 
 impl Collection for DescribeTargetGroups {
     type Item = Api;
+
+    const NOT_FOUND: &'static [&'static str] = &["TargetGroupNotFound"];
 
     fn id(item: &Api) -> Option<&str> {
         item.target_group_arn()

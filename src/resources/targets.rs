@@ -6,10 +6,11 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup, Targ
 use futures_util::future::try_join_all;
 
 use super::target_group::{self, DescribeTargetGroups};
+use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::cloud::address::Address;
 use crate::cloud::console::Console;
-use crate::cloud::health::{Health, target_health};
+use crate::cloud::health::Health;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
@@ -39,6 +40,7 @@ impl Collection for DescribeTargetHealth {
     type Item = (String, Vec<TargetHealthDescription>);
 
     const OURS_ONLY: bool = false;
+    const NOT_FOUND: &'static [&'static str] = &["InvalidTarget"];
 }
 
 impl Listing for DescribeTargetHealth {
@@ -51,6 +53,34 @@ impl Listing for DescribeTargetHealth {
         let asked = asked.filter(|group| query.depth == Depth::Status || has_instances(query.cloud, &addresses, group));
         let calls = asked.filter_map(|group| group.target_group_arn()).map(|arn| target_health(query.clients, arn));
         Ok(Some(try_join_all(calls).await?))
+    }
+}
+
+/// The health of a target group's targets, with its ARN.
+///
+/// # Errors
+/// When the call fails; a target group that is gone has no targets.
+pub async fn target_health(
+    clients: &Clients,
+    target_group: &str,
+) -> Result<(String, Vec<TargetHealthDescription>), Problem> {
+    let found = target_health_if_there(clients, target_group).await?;
+    Ok((target_group.to_owned(), found.unwrap_or_default()))
+}
+
+/// The same; `None` where the target group is gone.
+///
+/// # Errors
+/// When the call fails.
+pub async fn target_health_if_there(
+    clients: &Clients,
+    target_group: &str,
+) -> Result<Option<Vec<TargetHealthDescription>>, Problem> {
+    let call = clients.elb.describe_target_health().target_group_arn(target_group).send().await;
+    match call {
+        Ok(answer) => Ok(Some(answer.target_health_descriptions.unwrap_or_default())),
+        Err(error) if error.is(DescribeTargetGroups::NOT_FOUND) => Ok(None),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetHealth", target_group)),
     }
 }
 
@@ -114,7 +144,7 @@ pub async fn until_healthy(
     console.read(task.clients(), id).await;
     console.append_to(&mut detail);
     Err(Problem::new("New targets are not healthy", detail)
-        .hint("the old instances still serve; mend the user data or the health check and run `cloudscale up` again"))
+        .hint("the old instances still serve; correct the user data or the health check and run `cloudscale up` again"))
 }
 
 /// Those that do not serve yet, and why: a target that is not listed is one of them.
@@ -136,7 +166,7 @@ pub async fn leave(task: &ActionContext<'_>, target_group: &str, ids: &[String])
     }
     let call = task.clients().elb.deregister_targets().target_group_arn(target_group);
     match call.set_targets(Some(targets(ids))).send().await {
-        Err(error) if !error.is(&["TargetGroupNotFound", "InvalidTarget"]) => {
+        Err(error) if !error.is(DescribeTargetGroups::NOT_FOUND) && !error.is(DescribeTargetHealth::NOT_FOUND) => {
             Err(error.problem("elasticloadbalancing:DeregisterTargets", task.address))
         }
         _ => until_gone(task, target_group, ids).await,

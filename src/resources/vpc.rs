@@ -2,6 +2,7 @@
 
 use aws_sdk_ec2::types::{ResourceType, Vpc as Api};
 
+use super::in_use;
 use super::network::{StackNetwork, VPC};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
@@ -15,9 +16,6 @@ use crate::resource::context::ActionContext;
 use crate::resource::fields::Fields;
 use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Network;
-
-/// What AWS answers while something is left in a part of a network; a load balancer's interfaces go minutes after it.
-pub const IN_USE: &[&str] = &["DependencyViolation"];
 
 #[derive(Debug)]
 pub struct Vpc;
@@ -99,8 +97,8 @@ impl Resource for Vpc {
     async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
         let id = live.api.vpc_id().unwrap_or_default();
         let delete =
-            || async { settled(task.clients().ec2.delete_vpc().vpc_id(id).send().await, &["InvalidVpcID.NotFound"]) };
-        task.patient("ec2:DeleteVpc", IN_USE, None, delete).await
+            || async { settled(task.clients().ec2.delete_vpc().vpc_id(id).send().await, DescribeVpcs::NOT_FOUND) };
+        in_use::delete(task, ("ec2:DeleteVpc", id), delete, || in_use::of_vpc(task, id)).await
     }
 }
 
@@ -113,7 +111,7 @@ async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem>
     let of_this = |vpc: &&Api| tags::from_ec2(vpc.tags()).get(tags::SPEC).map(String::as_str) == Some(task.spec);
     let twins = answer.vpcs().iter().filter(of_this).filter_map(|vpc| vpc.vpc_id());
     for twin in twins.filter(|twin| *twin != id) {
-        settled(ec2.delete_vpc().vpc_id(twin).send().await, &["InvalidVpcID.NotFound"])
+        settled(ec2.delete_vpc().vpc_id(twin).send().await, DescribeVpcs::NOT_FOUND)
             .map_err(|error| error.problem("ec2:DeleteVpc", task.address))?;
     }
     Ok(())
@@ -125,6 +123,8 @@ pub struct DescribeVpcs;
 
 impl Collection for DescribeVpcs {
     type Item = Api;
+
+    const NOT_FOUND: &'static [&'static str] = &["InvalidVpcID.NotFound"];
 
     fn id(item: &Api) -> Option<&str> {
         item.vpc_id()

@@ -145,7 +145,7 @@ fn weights(fields: &Fields, clusters: &[&str], problems: &mut Problems) -> Vec<(
         && weights.iter().all(|(_, weight)| *weight == 0)
     {
         let detail = "no cluster has a weight above 0, so no request would be answered";
-        problems.push(fields.problem(key!(WEIGHTED_ROUTE, "weights"), "Nobody serves the route", detail));
+        problems.push(fields.problem(key!(WEIGHTED_ROUTE, "weights"), "No cluster serves the route", detail));
     }
     weights
 }

@@ -481,7 +481,7 @@ fn a_weighted_route_must_be_served_by_clusters_of_the_stack() {
     let of =
         |route: &str| problems_of(&format!("name: s\nroutes: {{shop: {{{route}}}}}\nclusters: {{a: {{}}, b: {{}}}}\n"));
     insta::assert_snapshot!(of("paths: [/x], weights: {a: 1, c: 1}"), @"stack.yaml:2:49: Unknown cluster: the stack has no cluster `c`");
-    insta::assert_snapshot!(of("paths: [/x], weights: {a: 0, b: 0}"), @"stack.yaml:2:30: Nobody serves the route: no cluster has a weight above 0, so no request would be answered");
+    insta::assert_snapshot!(of("paths: [/x], weights: {a: 0, b: 0}"), @"stack.yaml:2:30: No cluster serves the route: no cluster has a weight above 0, so no request would be answered");
     insta::assert_snapshot!(of("paths: [], weights: {a: 1}"), @"stack.yaml:2:17: No paths: a route needs a path");
     insta::assert_snapshot!(of("paths: ['/a', '/a/*'], weights: {b: 1}"), @r"
     stack.yaml:3:12: Unreachable route: `/a` of `a` never gets a request: `/a` of `routes.shop` on line 2 matches it first

@@ -83,7 +83,7 @@ async fn bad_user_data_is_rolled_back_while_the_old_instances_serve() {
     let failed = stack.cloudscale(&["up"]);
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     for told in
-        ["New instances do not get healthy", "rolled back", "RollbackSuccessful", "the application is not installed"]
+        ["New instances do not become healthy", "rolled back", "RollbackSuccessful", "the application is not installed"]
     {
         assert!(failed.stderr.contains(told), "{told}: {}", failed.stderr);
     }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cloudscale::resources::TYPES;
+
 /// Layers that the embedded region may not know: it stands in for AWS, and shares nothing with those who talk to AWS.
 const NOT_FOR_THE_REGION: [&str; 5] = ["aws", "cloud", "resource", "resources", "engine"];
 
@@ -192,4 +194,33 @@ fn no_files_import_each_other_in_a_circle() {
     let circles = circles.filter(|(from, to)| !is_known(from) || !is_known(to));
     let circles: Vec<_> = circles.map(|(from, to)| format!("{} imports {}", from.join("::"), to.join("::"))).collect();
     assert!(circles.is_empty(), "in circles:\n  {}", circles.join("\n  "));
+}
+
+/// What is known of one resource type stands in its file: the engine, the cloud and what errors mean are the same for all.
+#[test]
+fn the_engine_the_cloud_and_errors_name_no_resource_type() {
+    let kinds = TYPES.iter().map(|of| of.kind());
+    let codes = TYPES.iter().flat_map(|of| of.listings()).flat_map(|listing| listing.not_found().iter().copied());
+    let words: BTreeSet<&str> = kinds.chain(codes).collect();
+    assert!(words.contains("target_group") && words.contains("TargetGroupNotFound"));
+    let mut files = Vec::new();
+    collect(&root().join("engine"), &mut files);
+    collect(&root().join("cloud"), &mut files);
+    files.push(root().join("aws/error.rs"));
+    // The lock of a stack is a launch template, which no stack declares.
+    files.retain(|file| !file.starts_with(root().join("cloud/lease")) && !file.to_string_lossy().ends_with("tests.rs"));
+    let mut named = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("sources are UTF-8");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            let imports = line.contains("crate::resources");
+            let found = words.iter().find(|word| line.contains(&format!("\"{word}\"")));
+            if imports || found.is_some() {
+                named.push(format!("{}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    assert!(named.is_empty(), "of one resource type:\n  {}", named.join("\n  "));
 }

@@ -92,6 +92,28 @@ async fn what_is_changed_in_the_network_by_hand_is_drift_and_is_mended() {
     stack.cloudscale(&["diff", "--exit-code"]).ok();
 }
 
+/// Somebody else's instance in a subnet of ours, with a security group of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_down_that_is_blocked_names_who_still_uses_the_subnet_and_the_security_group() {
+    let stack = Rehearsal::of(OWN_NETWORK).up();
+    let subnet = id(&stack, "describe-subnets", "Subnets", "SubnetId");
+    let group = id(&stack, "describe-security-groups", "SecurityGroups", "GroupId");
+    let place = ["--subnet-id", &subnet, "--security-group-ids", &group];
+    let image = ["ec2", "run-instances", "--image-id", "ami-0a1b2c3d4e5f60001", "--instance-type", "t3.micro"];
+    let started = stack.aws(&[&image[..], &place].concat()).ok().json();
+    let guest = started["Instances"][0]["InstanceId"].as_str().expect("an id").to_owned();
+    let interface = started["Instances"][0]["NetworkInterfaces"][0]["NetworkInterfaceId"].as_str().expect("an id");
+    let blocked = stack.cloudscale(&["down", "--timeout", "3s"]);
+    assert_eq!(blocked.code, Some(1), "{}", blocked.stderr);
+    for used in [&subnet, &group] {
+        let named = format!("{used} is still used by interface {interface} ({guest})");
+        assert!(blocked.stderr.contains(&named), "{named}: {}", blocked.stderr);
+    }
+    stack.aws(&["ec2", "terminate-instances", "--instance-ids", &guest]).ok();
+    stack.cloudscale(&["down"]).ok();
+    assert_eq!(look(&mut python(&stack.region.endpoint(), &stack)), nothing());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_more_zone_adds_a_subnet_and_moves_none() {
     let stack = Rehearsal::edited(OWN_NETWORK, &[]).up();

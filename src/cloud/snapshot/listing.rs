@@ -57,6 +57,8 @@ pub trait Collection: Send + Sync + 'static {
 
     /// Whether items without the stack's tag are dropped.
     const OURS_ONLY: bool = true;
+    /// The codes by which AWS says that it does not know one: it is gone, or has not been heard of everywhere yet.
+    const NOT_FOUND: &'static [&'static str] = &[];
 
     /// The id, ARN or name by which other resources refer to it.
     fn id(_item: &Self::Item) -> Option<&str> {
@@ -99,6 +101,8 @@ pub trait Listing: Collection {
     const ROUND: u8 = 0;
     /// When it is made.
     const DEPTHS: &'static [Depth];
+    /// What its items stand in or hang below: where the stack has none of it, nothing is asked.
+    const BELOW: Option<&'static dyn ErasedCollection> = None;
 
     /// `None` where the endpoint does not have the service at all.
     ///
@@ -151,11 +155,13 @@ type Answer<'a> = Pin<Box<dyn Future<Output = Result<Rows, Problem>> + Send + 'a
 /// A collection without its type.
 pub trait ErasedCollection: Send + Sync {
     fn key(&self) -> TypeId;
+    fn not_found(&self) -> &'static [&'static str];
     /// ARNs of the items whose tags are told elsewhere.
     fn untagged(&self, cloud: &Snapshot) -> Vec<String>;
     /// Notes whose the items are, and drops what is not ours.
     fn settle(&self, cloud: &mut Snapshot);
     fn leftovers(&self, cloud: &Snapshot) -> Vec<String>;
+    fn is_empty(&self, cloud: &Snapshot) -> bool;
     /// Ids of those of the stack's that refer to an id.
     fn referrers(&self, cloud: &Snapshot, id: &str) -> Vec<String>;
 }
@@ -193,7 +199,8 @@ impl<L: Listing> ErasedListing for Bulk<L> {
     }
 
     fn list<'a>(&self, query: &'a Query<'a>) -> Answer<'a> {
-        Box::pin(async move { Ok(Rows::of::<L>(L::list(query).await?)) })
+        let nothing = L::BELOW.is_some_and(|above| above.is_empty(query.cloud));
+        Box::pin(async move { Ok(Rows::of::<L>(if nothing { Some(Vec::new()) } else { L::list(query).await? })) })
     }
 
     fn missed_by(&self, stack: Option<&Stack>) -> Option<String> {
@@ -213,6 +220,10 @@ impl<L: Listing> ErasedListing for Bulk<L> {
 impl<C: Collection> ErasedCollection for Bulk<C> {
     fn key(&self) -> TypeId {
         TypeId::of::<C>()
+    }
+
+    fn not_found(&self) -> &'static [&'static str] {
+        C::NOT_FOUND
     }
 
     fn untagged(&self, cloud: &Snapshot) -> Vec<String> {
@@ -246,6 +257,10 @@ impl<C: Collection> ErasedCollection for Bulk<C> {
         if dropped {
             cloud.store(Rows::of::<C>(Some(kept)));
         }
+    }
+
+    fn is_empty(&self, cloud: &Snapshot) -> bool {
+        cloud.all::<C>().is_empty()
     }
 
     fn leftovers(&self, cloud: &Snapshot) -> Vec<String> {

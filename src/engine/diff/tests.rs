@@ -182,7 +182,7 @@ fn an_unhealthy_instance_is_waited_for_while_it_boots_and_replaced_afterwards() 
 fn what_an_expiry_has_set_to_zero_says_when_and_other_drift_stays_drift() {
     let field = |path: &str| FieldChange { path: path.to_owned(), live: None, wanted: None, forces_replacement: false };
     let node = |reason: &str, paths: &[&str]| Node {
-        face: TYPES[0],
+        face: *TYPES.iter().find(|of| of.kind() == "scaling_group").expect("a type"),
         change: Change {
             address: Address::in_cluster("app", "scaling_group"),
             kind: "scaling_group".to_owned(),

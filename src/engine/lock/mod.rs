@@ -9,6 +9,7 @@
 
 pub mod process;
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::cloud::lease::{Holder, Lease, State, length, renew_after};
-use crate::cloud::tags;
 use crate::problem::{Problem, Problems};
-use crate::resource::context::Operation;
+use crate::resource::context::{Operation, Poll};
 use crate::resource::event::Event;
-use crate::stack::names;
 
 /// How often a lock that exists may be missing from the listing: AWS is eventually consistent.
 const UNSEEN_MAX: u32 = 20;
@@ -51,41 +50,42 @@ pub struct Lock {
 pub async fn acquire(run: &Operation, command: &str, patience: Duration) -> Result<Lock, Problem> {
     let holder = process::holder(command);
     let deadline = clock::instant() + patience;
-    let (mut undisturbed, mut unseen) = (true, 0);
-    let mut backoff = run.backoff();
-    loop {
-        run.check_interrupt()?;
-        if let Some(id) = run.provider.leases().create(&run.stack, &run.tags, &holder).await? {
-            return Ok(Lock::start(run, id, undisturbed));
-        }
-        let (lease, now) = run.provider.leases().find(&run.stack).await?;
-        match lease {
-            // Made by a call whose answer was lost, and as good as new.
-            Some(lease) if lease.holder == holder && now < lease.since + renew_after() => {
-                return Ok(Lock::start(run, lease.id, undisturbed));
+    let (disturbed, unseen) = (AtomicBool::new(false), AtomicU32::new(0));
+    let ask = || async {
+        let leases = run.provider.leases();
+        loop {
+            run.check_interrupt()?;
+            if let Some(id) = leases.create(&run.stack, &run.tags, &holder).await? {
+                return Ok(Poll::Ready(id));
             }
-            Some(lease) => match lease.state(now, process::is_gone(&lease.holder.process)) {
-                State::Held if clock::instant() >= deadline => return Err(lease.problem(now)),
-                State::Held => {
-                    run.sink.event(Event::Waiting { what: WHAT.to_owned(), reason: lease.sentence(now) });
-                    run.pause(&mut backoff).await?;
+            let (lease, now) = leases.find(&run.stack).await?;
+            let Some(lease) = lease else {
+                // Let go of between the two calls, or not listed yet.
+                if unseen.fetch_add(1, Ordering::Relaxed) >= UNSEEN_MAX {
+                    return Err(leases.unlisted(&run.stack));
                 }
+                disturbed.store(true, Ordering::Relaxed);
+                return Ok(Poll::Pending("it is about to be free, or not listed yet".to_owned()));
+            };
+            // Made by a call whose answer was lost, and as good as new.
+            if lease.holder == holder && now < lease.since + renew_after() {
+                return Ok(Poll::Ready(lease.id));
+            }
+            disturbed.store(true, Ordering::Relaxed);
+            match lease.state(now, process::is_gone(&lease.holder.process)) {
+                State::Held if clock::instant() >= deadline => return Err(lease.problem(now)),
+                State::Held => return Ok(Poll::Pending(lease.sentence(now))),
                 stale => {
-                    run.provider.leases().delete(&run.stack, &lease.id).await?;
+                    leases.delete(&run.stack, &lease.id).await?;
                     run.sink.event(Event::Note { text: cleared(&lease, stale) });
                 }
-            },
-            // Let go of between the two calls, or not listed yet.
-            None if unseen >= UNSEEN_MAX => {
-                return Err(tags::not_ours("launch template", &names::lock(&run.stack)));
-            }
-            None => {
-                unseen += 1;
-                run.pause(&mut backoff).await?;
             }
         }
-        undisturbed = false;
-    }
+    };
+    // Patience is for a run that holds it; how often a listing may miss it is counted.
+    let id = run.wait_until(None, &mut run.backoff(), run.telling(WHAT), ask).await?;
+    let id = id.map_err(|reason| Problem::new("The stack is locked", format!("{}: {reason}", run.stack)))?;
+    Ok(Lock::start(run, id, !disturbed.load(Ordering::Relaxed)))
 }
 
 fn cleared(lease: &Lease, stale: State) -> String {
@@ -126,7 +126,7 @@ impl Lock {
         outcome.and_then(|value| self.run.check_interrupt().map(|()| value).map_err(Into::into))
     }
 
-    /// Deletes it, also where AWS has not heard of it everywhere yet.
+    /// Deletes it, also where AWS has not heard of it everywhere yet, and after Ctrl-C, which ends other waits.
     async fn release(&self) -> Result<(), Problem> {
         let leases = self.run.provider.leases();
         while !leases.delete(&self.run.stack, &self.id).await? && clock::instant() < self.known {

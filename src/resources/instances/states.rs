@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 
+use super::DescribeInstances;
 use crate::aws::error::CallError;
+use crate::cloud::snapshot::listing::Collection as _;
 use crate::problem::Problem;
 use crate::resource::context::{ActionContext, Poll};
 
@@ -103,7 +105,7 @@ async fn look(
         let reservations = pages.send().try_collect().await;
         let reservations = match reservations {
             Ok(reservations) => reservations,
-            Err(error) if error.is_unknown() => return Ok(None),
+            Err(error) if error.is(DescribeInstances::NOT_FOUND) => return Ok(None),
             Err(error) => return Err(error.problem("ec2:DescribeInstances", task.address)),
         };
         let instances = reservations.iter().flat_map(|reservation| reservation.instances());

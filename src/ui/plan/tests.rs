@@ -153,7 +153,7 @@ fn a_removed_cluster_says_what_ends() {
        ~ cluster.group  changes rule in place; no instance is replaced
            ~ rule  changed in the stack
                priority: 20 → 10
-       - cluster.fleet  4 × t2.large are terminated, 5 resources deleted
+       - cluster.fleet  4 × t2.large are terminated, 4 resources deleted
        ~ network        changes instances.security_group in place
            ~ instances.security_group  changed in the stack
                ingress.tcp.8080: load_balancer.security_group → (none)
@@ -296,9 +296,9 @@ fn down_tells_what_ends_and_what_is_saved() {
     insta::assert_snapshot!(shown(&report(Some(BASE), None, |_| {})), @r"
     web on aws
 
-       - cluster.fleet  4 × t2.large are terminated, 5 resources deleted
+       - cluster.fleet  4 × t2.large are terminated, 4 resources deleted
        - cluster.group  3 × m4.large are terminated, 8 resources deleted
-       - load_balancer  its DNS name answers no more
+       - load_balancer  its DNS name no longer answers
        - network        1 resource deleted
 
     17 to delete

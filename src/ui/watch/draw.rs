@@ -100,7 +100,7 @@ fn header(canvas: &mut Canvas<'_>, place: Rect, view: &View, state: &State) {
     let errors =
         errors.filter(|point| point.1 > 0.0).map(|point| format!("{} 5xx by the load balancer · ", short(point.1)));
     let noun = if view.alarms.len() == 1 { "alarm" } else { "alarms" };
-    let right = format!("{}{} {noun}, {breaching} ringing", errors.unwrap_or_default(), view.alarms.len());
+    let right = format!("{}{} {noun}, {breaching} in ALARM", errors.unwrap_or_default(), view.alarms.len());
     canvas.text(0, 0, place.width, &left, Style::new().add_modifier(Modifier::BOLD));
     let style = if breaching > 0 { Style::new().fg(Color::Red) } else { Style::new() };
     canvas.right(place.width, 0, place.width, &right, style);
@@ -190,11 +190,11 @@ fn cell_style(cluster: &ClusterView, column: usize, is_fresh: bool) -> Style {
     if is_fresh { style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED) } else { style }
 }
 
-/// `high · cpu  71 > 50   42 % beyond   ███ 3 of 3 rings`
+/// `high · cpu  71 > 50   42 % beyond   ███ 3 of 3 ALARM`
 fn alarm(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, alarm: &AlarmView, with_cluster: bool) {
-    let rings = alarm.state == AlarmState::Alarm;
+    let is_in_alarm = alarm.state == AlarmState::Alarm;
     let red = Style::new().fg(Color::Red);
-    let style = if rings { red.add_modifier(Modifier::BOLD) } else { Style::new() };
+    let style = if is_in_alarm { red.add_modifier(Modifier::BOLD) } else { Style::new() };
     // An alarm of our own is called as its policy.
     let mut name = if alarm.label == alarm.policy { String::new() } else { format!("{:<4} · ", alarm.label) };
     if with_cluster {
@@ -224,7 +224,7 @@ fn alarm(canvas: &mut Canvas<'_>, (x, y): (u16, u16), width: u16, alarm: &AlarmV
     }
     let count = format!("{} of {}", alarm.breaching, alarm.periods);
     let state = match alarm.state {
-        AlarmState::Alarm => " rings",
+        AlarmState::Alarm => " ALARM",
         AlarmState::InsufficientData => " no data",
         _ => "",
     };

@@ -39,12 +39,12 @@ fn screen(state: &State, now: Instant, size: (u16, u16)) -> String {
 fn the_overview_at_80_by_24() {
     let (state, now) = state();
     insta::assert_snapshot!(screen(&state, now, (80, 24)), @"
-    shop · local ×60 · 27 Nov 09:42:00 UTC                       2 alarms, 1 ringing
+    shop · local ×60 · 27 Nov 09:42:00 UTC                      2 alarms, 1 in ALARM
       CLUSTER     DESIRED IN SERVICE HEALTHY     RATE      P50      P99 ERRORS   CPU
     1 web               6       4 +2     4/6    412/s  38.2 ms   1.24 s  0.4 %  71 %
     2 api               2          2     2/2      0/s        –        –      – 0.4 %
 
-    high · cpu                      80 > 50      60 % beyond   ███    3 of 3 rings
+    high · cpu                      80 > 50      60 % beyond   ███    3 of 3 ALARM
     low  · cpu                      80 < 35      129 % to go   ░░░░░░ 0 of 15
          500                                  ▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂
        req/s                                  ██████████████████████████████████████
@@ -70,12 +70,12 @@ fn the_overview_at_80_by_24() {
 fn the_overview_at_120_by_40() {
     let (state, now) = state();
     insta::assert_snapshot!(screen(&state, now, (120, 40)), @"
-    shop · local ×60 · 27 Nov 09:42:00 UTC                                                               2 alarms, 1 ringing
+    shop · local ×60 · 27 Nov 09:42:00 UTC                                                              2 alarms, 1 in ALARM
       CLUSTER     DESIRED IN SERVICE HEALTHY     RATE      P50      P99 ERRORS   CPU
     1 web               6       4 +2     4/6    412/s  38.2 ms   1.24 s  0.4 %  71 %  ▂▂▂▂▂▂▂▂▂▂▂▂▂▂████████████████
     2 api               2          2     2/2      0/s        –        –      – 0.4 %
 
-    high · cpu                      80 > 50      60 % beyond   ███    3 of 3 rings
+    high · cpu                      80 > 50      60 % beyond   ███    3 of 3 ALARM
     low  · cpu                      80 < 35      129 % to go   ░░░░░░ 0 of 15
          500
        req/s                                                    ▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅▅

@@ -264,9 +264,9 @@ function show() {
   if (!view) return;
   document.title = `${view.stack} · cloudscale`;
   find('title').textContent = view.stack;
-  const ringing = view.alarms.filter(alarm => alarm.state === 'ALARM').length;
+  const breaching = view.alarms.filter(alarm => alarm.state === 'ALARM').length;
   find('state').className = '';
-  find('state').textContent = `${view.provider}${view.speed > 1 ? ` ×${view.speed}` : ''} · ${view.at.slice(0, 10)} ${chart.clock(Date.parse(view.at) / 1000)} UTC · ${view.alarms.length} alarms, ${ringing} ringing${view.stopped ? ' · stopped' : ''}`;
+  find('state').textContent = `${view.provider}${view.speed > 1 ? ` ×${view.speed}` : ''} · ${view.at.slice(0, 10)} ${chart.clock(Date.parse(view.at) / 1000)} UTC · ${view.alarms.length} alarms, ${breaching} in ALARM${view.stopped ? ' · stopped' : ''}`;
   find('missing').hidden = !view.missing.length;
   find('missing').textContent = view.missing.length ? `Not all can be read: ${view.missing.join('; ')}` : '';
   navigation();
