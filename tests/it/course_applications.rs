@@ -82,9 +82,11 @@ async fn workers_follow_the_requests_of_two_minutes_and_a_crashed_one_is_replace
         .await;
     assert_ne!(&replacement, other);
 
+    // Whose turn it is to go is the termination policy's, which its own tests have in simulated time.
     let last = workers(&stack, 1).await;
-    assert_eq!(last, [replacement], "the oldest goes first");
-    assert_eq!(visitor.get("/api/v1/acts").await.status, 200);
+    let seen = visitor.get("/api/v1/acts").await;
+    assert_eq!((seen.status, seen.instance.as_ref()), (200, last.first()));
+    assert_ne!(last[0], crashed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
