@@ -68,7 +68,14 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return url::run(target, &args.url, &args.load, session).await;
     }
     let stack = stack_file::known(&args.stack, session)?;
-    let (mut scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
+    let (mut scenario, file) = match (&args.load.scenario, &stack.benchmark) {
+        // Its users need requests, and no schedule.
+        (None, None) if args.until.is_asked() => (language::plain(), None),
+        _ => {
+            let (scenario, file) = scenario(&stack, args.load.scenario.as_deref())?;
+            (scenario, Some(file))
+        }
+    };
     let scaling = args.until.asked(&mut scenario);
     let clients = cloud::clients((stack.provider, stack.local), &stack.region, session).await?;
     let (control, cancel) = (Arc::default(), cloud::interrupt());
@@ -80,7 +87,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         status: &status,
         scenario: &scenario,
         scaling: scaling.as_ref(),
-        commands: commands(&engine.stack, &file, session),
+        commands: commands(&engine.stack, file.as_deref(), session),
         sink: &*sink,
         control,
         cancel: &cancel,
@@ -98,7 +105,7 @@ pub fn scenario(stack: &Stack, named: Option<&Path>) -> Result<(Scenario, PathBu
 }
 
 /// The commands that repeat the run.
-pub fn commands(stack: &Stack, scenario: &Path, session: &Session) -> Vec<String> {
+pub fn commands(stack: &Stack, scenario: Option<&Path>, session: &Session) -> Vec<String> {
     let file = quoted(&stack.file.display().to_string());
     let mut options = format!(" --provider {}", stack.provider.name());
     if let Some(region) = &session.globals.region {
@@ -111,9 +118,10 @@ pub fn commands(stack: &Stack, scenario: &Path, session: &Session) -> Vec<String
     for file in &session.globals.var_files {
         options += &format!(" --var-file {}", quoted(&file.display().to_string()));
     }
+    let scenario = scenario.map(|file| format!(" --scenario {}", quoted(&file.display().to_string())));
     vec![
         format!("cloudscale up {file}{options}"),
-        format!("cloudscale bench {file}{options} --scenario {}", quoted(&scenario.display().to_string())),
+        format!("cloudscale bench {file}{options}{}", scenario.unwrap_or_default()),
         format!("cloudscale down {file}{options}"),
     ]
 }

@@ -31,6 +31,10 @@ pub struct UntilArgs {
 }
 
 impl UntilArgs {
+    pub fn is_asked(&self) -> bool {
+        self.scale_until.is_some()
+    }
+
     /// What is asked for, if it is: the scenario then keeps its requests, and its load is that of the users.
     pub fn asked(&self, scenario: &mut Scenario) -> Option<ScaleUntil> {
         let rate = self.scale_until?;
