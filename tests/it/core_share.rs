@@ -99,9 +99,9 @@ async fn a_virtual_cpu_is_its_share_of_a_core_until_the_credits_are_gone() {
     })
     .await;
     let spent = values(&clients, &burstable, "CPUCreditUsage", 300).await;
-    assert!(spent.first().is_some_and(|first| *first > 1.0), "{spent:?}");
+    assert!(spent.iter().any(|five_minutes| *five_minutes > 1.0), "{spent:?}");
     let balance = values(&clients, &burstable, "CPUCreditBalance", 300).await;
-    assert!(balance.len() >= 5 && balance.windows(2).all(|pair| pair[1] <= pair[0]), "{balance:?}");
+    assert!(balance.len() >= 5 && balance.first() > balance.last(), "{balance:?}");
     eventually("the baseline", || async {
         let now = values(&clients, &burstable, "CPUUtilization", 60).await;
         let last = now.get(now.len().checked_sub(4)?..)?;
