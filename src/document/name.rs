@@ -50,22 +50,14 @@ pub trait Shape {
     const SHAPE: ShapeOf;
 }
 
-/// The shapes, as values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShapeOf {
-    Any,
-    Text,
-    Integer,
-    Number,
-    Flag,
-    Duration,
-    List,
-    Map,
-    Object,
-}
-
 macro_rules! shapes {
     ($($(#[$about:meta])* $name:ident,)+) => {
+        /// The shapes, as values.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ShapeOf {
+            $($name,)+
+        }
+
         $(
             $(#[$about])*
             #[derive(Clone, Copy, Debug)]

@@ -79,9 +79,7 @@ impl Secure {
         {
             tracing::error!(%error, unsaid, "the certificates of HTTPS listeners cannot be made");
         }
-        Ok(Arc::clone(self.config.get_or_init({
-            let fresh = fresh?;
-            || fresh
-        })))
+        let fresh = fresh?;
+        Ok(Arc::clone(self.config.get_or_init(|| fresh)))
     }
 }
