@@ -23,7 +23,7 @@ pub trait CallError: Send {
     /// AWS's own words; `None` where no answer came.
     fn message(&self) -> Option<&str>;
 
-    /// Whether AWS says in words that it does not know what the call names, where its code does not tell.
+    /// Whether AWS says in words that it does not know what the call names, where its code does not report.
     fn says_unknown(&self) -> bool {
         let says = |words: &&str| self.message().is_some_and(|message| message.contains(*words));
         self.is(&["ValidationError"]) && UNKNOWN_WORDS.iter().any(says)
@@ -74,8 +74,8 @@ where
 /// EC2 Auto Scaling has one code for all that is invalid, and says what in words.
 const UNKNOWN_WORDS: &[&str] = &["does not exist", "not found", "may not be valid", "does not route traffic"];
 
-/// The end of a call that may find its work done: a refusal with one of `codes` counts as success. What is gone already need
-/// not be deleted, and what is there need not be made.
+/// The end of a call that may find its work done: a refusal with one of `codes` counts as success. What is gone already
+/// need not be deleted, and what is there need not be made.
 ///
 /// # Errors
 /// Any other refusal.
@@ -122,7 +122,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
             "InvalidAccessKeyId",
         ],
         "AWS does not accept the credentials",
-        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN or --profile; `aws sts get-caller-identity` tells who you are",
+        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN or --profile; `aws sts get-caller-identity` shows who you are",
     ),
     (
         &["RequestTimeTooSkewed", "RequestInTheFuture"],

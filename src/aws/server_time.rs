@@ -1,4 +1,5 @@
-//! What time it is at AWS: the `Date` of its answers. What expires is compared in that time, so that nobody's clock matters.
+//! What time it is at AWS: the `Date` of its answers. What expires is compared in that time, so that nobody's clock
+//! matters.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +17,7 @@ use crate::clock;
 pub struct ServerTime(Arc<Mutex<Option<Timestamp>>>);
 
 impl ServerTime {
-    /// The time of the answer, to the second; this machine's where the endpoint told none.
+    /// The time of the answer, to the second; this machine's where the endpoint reported none.
     pub fn read(&self) -> Timestamp {
         self.0.lock().expect("no holder panics").unwrap_or_else(clock::now)
     }

@@ -12,7 +12,8 @@ use crate::resource::context::interrupted;
 use crate::resource::event::{Event, Sink};
 use crate::resource::status::{ClusterStatus, Status};
 
-/// What would change the capacity behind the experiment's back (Amazon EC2 Auto Scaling user guide, "Suspend and resume").
+/// What would change the capacity behind the experiment's back (Amazon EC2 Auto Scaling user guide, "Suspend and
+/// resume").
 const PROCESSES: [&str; 2] = ["AlarmNotification", "ScheduledActions"];
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -131,7 +132,7 @@ impl<'a> Group<'a> {
             if clock::now().duration_since(began) > jiff::SignedDuration::try_from(within).unwrap_or_default() {
                 let detail = format!("{}: {reason} after {} s", self.cluster, within.as_secs());
                 return Err(Problem::new("The group did not get there", detail)
-                    .hint("`cloudscale status` and `cloudscale events` tell why")
+                    .hint("`cloudscale status` and `cloudscale events` show why")
                     .into());
             }
             sink.event(Event::Waiting { what: self.cluster.clone(), reason });

@@ -1,8 +1,8 @@
 //! The connections of an open load: what is due goes to an idle one at once, else to a new one.
 //!
-//! The connection used last is used next, so a pool grows only as far as answers overlap. Beyond its bound requests wait in
-//! the order in which they were due, and their response time goes on counting. Once the pool has grown, handing over a
-//! request allocates nothing.
+//! The connection used last is used next, so a pool grows only as far as answers overlap. Beyond its bound requests
+//! wait in the order in which they were due, and their response time goes on counting. Once the pool has grown, handing
+//! over a request allocates nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -39,7 +39,7 @@ pub struct Pool<'a> {
     idle: RefCell<Vec<Rc<Slot>>>,
     waiting: RefCell<VecDeque<Job>>,
     /// First requests of connections that are to be opened.
-    newcomers: RefCell<Vec<Job>>,
+    joining: RefCell<Vec<Job>>,
     changed: Notify,
     closed: Cell<bool>,
 }
@@ -60,7 +60,7 @@ impl<'a> Pool<'a> {
             connections: Cell::new(0),
             idle: RefCell::default(),
             waiting: RefCell::default(),
-            newcomers: RefCell::default(),
+            joining: RefCell::default(),
             changed: Notify::new(),
             closed: Cell::new(false),
         }
@@ -74,7 +74,7 @@ impl<'a> Pool<'a> {
             }
         } else if self.connections.get() < self.connections_max {
             self.connections.set(self.connections.get() + 1);
-            self.newcomers.borrow_mut().push(job);
+            self.joining.borrow_mut().push(job);
             self.changed.notify_one();
         } else {
             self.counts.count_waiting();
@@ -97,7 +97,7 @@ impl<'a> Pool<'a> {
     pub async fn serve(&self) {
         let mut connections = FuturesUnordered::new();
         loop {
-            for job in self.newcomers.borrow_mut().drain(..) {
+            for job in self.joining.borrow_mut().drain(..) {
                 connections.push(self.connection(job, connections.len()));
             }
             if self.closed.get() && connections.is_empty() {

@@ -1,4 +1,5 @@
-//! One benchmark of a stack that is up, from the proof of its setup to the result: prove, load, wait for CloudWatch, judge.
+//! One benchmark of a stack that is up, from the proof of its setup to the result: prove, load, wait for CloudWatch,
+//! judge.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub struct Bench<'a> {
     pub scaling: Option<&'a ScaleUntil>,
     pub metrics_timeout: Duration,
     pub workers: usize,
-    /// Where whoever watches is told of the load; see [`crate::result::live`].
+    /// Where whoever watches is reported the load; see [`crate::result::live`].
     pub base: &'a Path,
     /// What the run can be repeated with.
     pub commands: Vec<String>,
@@ -179,7 +180,7 @@ fn targets(stack: &Stack, status: &Status, scenario: &Scenario, url: &str) -> Re
             let detail = format!("cluster {name} has no healthy target");
             let hint = match status.stopped {
                 true => "the stack is stopped: `cloudscale start` brings its instances back",
-                false => "`cloudscale status` tells why; `cloudscale up` mends",
+                false => "`cloudscale status` shows why; `cloudscale up` repairs it",
             };
             problems.push(Problem::new("The stack is not up", detail).hint(hint));
             continue;

@@ -19,8 +19,8 @@ const ROUTES_MAX: usize = 50;
 /// A path that is no route of any sensible stack.
 const NO_ROUTE: &str = "/cloudscale-no-such-route";
 
-/// What the status says about the targets, and one request to every route; all at the same time, so that [`TIMEOUT`] bounds
-/// them together.
+/// What the status says about the targets, and one request to every route; all at the same time, so that [`TIMEOUT`]
+/// bounds them together.
 pub async fn prove(stack: &Stack, status: &Status, url: &str) -> Result<Setup, Problem> {
     let questions = questions(stack).into_iter().take(ROUTES_MAX);
     let routes = try_join_all(questions.map(|question| ask(stack, status, url, question))).await?;
@@ -62,8 +62,8 @@ fn questions(stack: &Stack) -> Vec<Question> {
     let patterns: Vec<&str> = stack.clusters.iter().flat_map(|cluster| &cluster.routes).map(String::as_str).collect();
     // A near miss is the better proof: `/cluster1` must not swallow `/cluster10`.
     let misses = patterns.iter().filter(|route| !route.contains(['*', '?'])).map(|route| format!("{route}0"));
-    let strangers = std::iter::once("/".to_owned()).chain(misses).chain([NO_ROUTE.to_owned()]);
-    let unmatched = strangers.filter(|path| !patterns.iter().any(|pattern| matches(pattern, path)));
+    let unrouted = std::iter::once("/".to_owned()).chain(misses).chain([NO_ROUTE.to_owned()]);
+    let unmatched = unrouted.filter(|path| !patterns.iter().any(|pattern| matches(pattern, path)));
     questions.extend(unmatched.take(2).map(|path| Question { path, cluster: None }));
     questions
 }

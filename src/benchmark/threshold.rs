@@ -1,4 +1,5 @@
-//! Thresholds: what a run must reach. `errors < 1%`, `p99 < 500ms`, `phase spike: rate > 100/s`, `each minute: p95 < 300ms`.
+//! Thresholds: what a run must reach. `errors < 1%`, `p99 < 500ms`, `phase spike: rate > 100/s`, `each minute: p95 <
+//! 300ms`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -83,7 +84,8 @@ impl Metric {
         !matches!(self, Metric::PeakRate | Metric::Evenness | Metric::InstanceHours | Metric::Capacity)
     }
 
-    /// `None` where there is nothing to measure: no request, no correct answer, no instance that named itself or was watched.
+    /// `None` where there is nothing to measure: no request, no correct answer, no instance that named itself or was
+    /// watched.
     fn measured(self, figures: &Figures) -> Option<f64> {
         let latency = figures.latency.as_ref();
         let value = match self {
@@ -291,7 +293,8 @@ impl Threshold {
     }
 }
 
-/// Minutes that the run filled and in which requests ended, with their numbers from 1. A run of less than a minute is one.
+/// Minutes that the run filled and in which requests ended, with their numbers from 1. A run of less than a minute is
+/// one.
 fn whole_minutes(target: &TargetResult) -> impl Iterator<Item = (u32, &Column)> + Clone {
     let seconds = target.timeline_seconds();
     let whole = move |minute: &&Column| minute.at + minute.seconds <= seconds || minute.at == 0;
@@ -401,8 +404,8 @@ mod tests {
 
     #[test]
     fn instances_are_counted_without_a_unit_and_hours_with_or_without() {
-        let fleet = TargetResult { capacity_max: Some(6), instance_hours: Some(219.5), ..target() };
-        let held = |text: &str| text.parse::<Threshold>().expect("a threshold").check(&fleet).expect("about it").held;
+        let result = TargetResult { capacity_max: Some(6), instance_hours: Some(219.5), ..target() };
+        let held = |text: &str| text.parse::<Threshold>().expect("a threshold").check(&result).expect("about it").held;
         assert!(
             held("capacity <= 6")
                 && !held("capacity < 6")

@@ -65,8 +65,8 @@ fn runs(points: &[Point], step: Option<f64>) -> Vec<std::ops::Range<usize>> {
     runs
 }
 
-/// One run of a line, clipped to the plot. Where its points stand well apart each has a dot: it tells what was measured
-/// from what only joins it, and a single point is to be seen.
+/// One run of a line, clipped to the plot. Where its points stand well apart each has a dot: it reports what was
+/// measured from what only joins it, and a single point is to be seen.
 fn line(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, run: &[Point], color: Color) {
     let mut pixels: Vec<Point> = run.iter().map(|point| frame.point(*point, side)).collect();
     if pixels.windows(2).all(|pair| pair[1].0 - pair[0].0 >= DOTS_APART) {
@@ -85,7 +85,7 @@ fn line(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, run: &[Point], color
     canvas.line(&path, color, LINE);
 }
 
-/// Leaves out points that come too close to their neighbour to be told apart: they would only roughen the line.
+/// Leaves out points that come too close to their neighbour to be distinguished: they would only roughen the line.
 fn thin(pixels: &mut Vec<Point>) {
     let last = pixels.len() - 1;
     let (mut index, mut kept) = (0, (f64::NEG_INFINITY, 0.0));

@@ -14,7 +14,7 @@ use crate::resource::provider::Existing;
     override_usage = "cloudscale adopt CLUSTER [STACK] [--group NAME] [--target-group NAME]",
     long_about = "Make an existing group or target group part of a stack.\n\n\
     It gets the stack's tags and is otherwise left as it is: the plan shows what `cloudscale up` would then change. From \
-    then on `cloudscale down` deletes it with the rest. What `up` would have to make anew is refused."
+    then on `cloudscale down` deletes it with the rest. What `up` would have to create again is refused."
 )]
 pub struct Args {
     /// The cluster that it belongs to
@@ -50,7 +50,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(Exit::Ok);
     }
     engine.adopt(&adoption, args.change.lock_timeout).await?;
-    cloud::tell_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients());
     for (address, name) in &adoption.taken {
         printer.result(&format!("{name} is {address} now"));
     }

@@ -1,5 +1,5 @@
-//! What the commands that change a stack share: the plan is shown, the user asked, the stack locked, and then the plan made
-//! anew where it may be out of date.
+//! What the commands that change a stack share: the plan is shown, the user asked, the stack locked, and then the plan
+//! made again where it may be out of date.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl Ready {
     }
 }
 
-/// The plan made anew; whoever was asked about another one is asked again.
+/// The plan made again; whoever was asked about another one is asked again.
 async fn again(
     engine: &Engine,
     agreed: &Plan,

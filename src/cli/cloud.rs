@@ -63,7 +63,7 @@ pub async fn clients(
                 daemon::ensure(&daemon::default_home()?, daemon::Options { local, ..Default::default() }).await?;
             if daemon.started {
                 session.printer.note(&format!("The embedded region started: {}", daemon.endpoint));
-                tell_state(&daemon, session);
+                print_state(&daemon, session);
                 if let Some(reason) = &daemon.open_to_all {
                     session.printer.note(&open_to_all(reason));
                 }
@@ -74,7 +74,7 @@ pub async fn clients(
 }
 
 /// What became of what an earlier process of the region left.
-pub fn tell_state(daemon: &Daemon, session: &Session) {
+pub fn print_state(daemon: &Daemon, session: &Session) {
     if daemon.restored {
         session.printer.note("It goes on from what was in it; its instances were stopped meanwhile.");
     }
@@ -88,8 +88,8 @@ pub fn open_to_all(reason: &str) -> String {
     format!("Processes of every user of this machine may call it: {reason}.")
 }
 
-/// Clients for a command that only looks; `None` where no embedded region runs, so that nothing is there. A region that is
-/// started to be looked at would be empty.
+/// Clients for a command that only looks; `None` where no embedded region runs, so that nothing is there. A region that
+/// is started to be looked at would be empty.
 ///
 /// # Errors
 /// No credentials.
@@ -184,7 +184,7 @@ pub fn cost_change(before: &Status, after: &Status) -> String {
 }
 
 /// With `-v`, how often the cloud was called.
-pub fn tell_calls(session: &Session, clients: &Clients) {
+pub fn print_calls(session: &Session, clients: &Clients) {
     if !session.globals.verbose {
         return;
     }

@@ -52,12 +52,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         }
     }
     down::down(&run, teardown, args.change.lock_timeout).await?;
-    cloud::tell_calls(session, run.clients());
+    cloud::print_calls(session, run.clients());
     session.printer.result(&format!("{name}: nothing left"));
     Ok(Exit::Ok)
 }
 
-/// The deadline is AWS's to keep; what AWS cannot do is said.
+/// The expiry is AWS's to keep; what AWS cannot do is said.
 async fn later(
     run: &Operation,
     provider: Provider,
@@ -75,7 +75,7 @@ async fn later(
     let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
     let work = async { lock.run.provider.expire(&lock.run, at).await.map_err(Into::into) };
     let set = lock.during(work).await?;
-    cloud::tell_calls(session, run.clients());
+    cloud::print_calls(session, run.clients());
     session.printer.result(&format!("{}: {}", run.stack, expiry::sentence(set.at, now)));
     if set.groups > 0 {
         let groups = counted(set.groups, "group");

@@ -24,7 +24,7 @@ pub struct Args {
     /// How many, from the end
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=i64::from(ACTIVITIES_MAX)))]
     last: u8,
-    /// Go on as more happens; also tells changes of target health, of which nobody keeps a record
+    /// Go on as more happens; also reports changes of target health, of which nobody keeps a record
     #[arg(short, long)]
     follow: bool,
     /// Machine-readable output; with --follow a line an event, and another when it is over
@@ -39,7 +39,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         if args.follow {
             return Err(cloud::nothing_runs(&stack.name).into());
         }
-        return tell_all(args, session, &stack.name, &[], &lines(&stack, session));
+        return print_all(args, session, &stack.name, &[], &lines(&stack, session));
     };
     let lines = lines(&stack, session);
     let (name, provider) = (stack.name.clone(), stack.provider);
@@ -52,12 +52,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     for why in follower.view().iter().flat_map(|view| &view.missing) {
         printer.note(&format!("not all can be read: {why}"));
     }
-    let shown: Vec<&Event> = follower.events().iter().filter(|event| is_told(event, args, session)).collect();
+    let shown: Vec<&Event> = follower.events().iter().filter(|event| is_shown(event, args, session)).collect();
     let shown = &shown[shown.len().saturating_sub(args.last.into())..];
     if !args.follow {
         let shown: Vec<Event> = shown.iter().map(|event| (*event).clone()).collect();
-        cloud::tell_calls(session, &calls);
-        return tell_all(args, session, &name, &shown, &lines);
+        cloud::print_calls(session, &calls);
+        return print_all(args, session, &name, &shown, &lines);
     }
     shown.iter().for_each(|event| tell(event, args, session, &lines));
     let mut unreachable = false;
@@ -68,7 +68,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         match answer {
             Ok(events) => {
                 unreachable = false;
-                let told = events.iter().filter(|event| is_told(event, args, session));
+                let told = events.iter().filter(|event| is_shown(event, args, session));
                 told.for_each(|event| tell(event, args, session, &lines));
             }
             // Told once: it may come back.
@@ -90,7 +90,7 @@ fn lines(stack: &crate::stack::model::Stack, session: &Session) -> Lines {
     Lines::of(names, printer.width(), printer.paint(), session.globals.verbose)
 }
 
-fn is_told(event: &Event, args: &Args, session: &Session) -> bool {
+fn is_shown(event: &Event, args: &Args, session: &Session) -> bool {
     args.json || session.globals.verbose || !event.kind.is_minor()
 }
 
@@ -101,7 +101,7 @@ fn tell(event: &Event, args: &Args, session: &Session, lines: &Lines) {
     }
 }
 
-fn tell_all(args: &Args, session: &Session, stack: &str, events: &[Event], lines: &Lines) -> Outcome {
+fn print_all(args: &Args, session: &Session, stack: &str, events: &[Event], lines: &Lines) -> Outcome {
     if args.json {
         session.printer.json(&events);
     } else if events.is_empty() {

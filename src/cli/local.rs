@@ -81,7 +81,8 @@ struct RegionArgs {
     faults: Option<PathBuf>,
     #[command(flatten)]
     local: LocalArgs,
-    /// Let processes of every user of this machine call it: whoever may, runs programs as you [default: yours and root's]
+    /// Let processes of every user of this machine call it: whoever may, runs programs as you [default: yours and
+    /// root's]
     #[arg(long)]
     allow_users: bool,
     #[command(flatten)]
@@ -93,7 +94,8 @@ struct LimitArgs {
     /// Processes that an instance may have at once; one with more is terminated, with the reason [default: 1000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     instance_processes: Option<u32>,
-    /// Disk that an instance's folder may take, e.g. 500MB; one with more is terminated, with the reason [default: 8GiB]
+    /// Disk that an instance's folder may take, e.g. 500MB; one with more is terminated, with the reason [default:
+    /// 8GiB]
     #[arg(long, value_name = "SIZE", value_parser = limits::parse_bytes)]
     instance_disk: Option<u64>,
 }
@@ -111,7 +113,8 @@ impl LimitArgs {
 
 #[derive(Debug, clap::Args)]
 struct LocalArgs {
-    /// How much faster than the clock on the wall its time goes, 1 to 120: alarms, cooldowns, schedules, boots [default: 1]
+    /// How much faster than the clock on the wall its time goes, 1 to 120: alarms, cooldowns, schedules, boots
+    /// [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(SPEED_MAX)))]
     speed: Option<u32>,
     /// How long boots, load balancers and metrics take: `quick`, as fast as this machine is, or `aws` [default: quick]
@@ -120,7 +123,8 @@ struct LocalArgs {
     /// From an instance's launch until its user data begins, e.g. 40s [default: that of --delays]
     #[arg(long, value_parser = cloud::duration, value_name = "TIME")]
     boot: Option<Duration>,
-    /// What a virtual CPU has of one of this machine's cores, e.g. 5%: instances then differ as their types do [default: all of it]
+    /// What a virtual CPU has of one of this machine's cores, e.g. 5%: instances then differ as their types do
+    /// [default: all of it]
     #[arg(long, value_parser = CoreShare::parse, value_name = "SHARE")]
     core_share: Option<CoreShare>,
 }
@@ -154,7 +158,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
                 .printer
                 .result(&format!("The embedded region {what}: {} (process {}).", daemon.endpoint, daemon.pid));
             if daemon.started {
-                cloud::tell_state(&daemon, session);
+                cloud::print_state(&daemon, session);
             }
             session.printer.note(&format!("Other clients reach it with AWS_ENDPOINT_URL={}", daemon.endpoint));
             if let Some(reason) = &daemon.open_to_all {
@@ -293,7 +297,7 @@ async fn logs(home: &Path, instance: &str, (follow, raw): (bool, bool), session:
     }
 }
 
-/// What a file holds from `position` on, and where it ends; from its start where it was begun anew.
+/// What a file holds from `position` on, and where it ends; from its start where it was begun again.
 fn added(path: &Path, position: u64) -> std::io::Result<(Vec<u8>, u64)> {
     let mut file = std::fs::File::open(path)?;
     let length = file.metadata()?.len();

@@ -29,12 +29,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         session.printer.note(&format!("no stack in {region} ({})", provider.name()));
     } else {
         let rows = stacks.iter().map(|stack| row(stack, clock::now())).collect();
-        session.printer.result(&table(&["stack", "instances", "deadline"], &[1], rows, session.printer.width()));
+        session.printer.result(&table(&["stack", "instances", "expiry"], &[1], rows, session.printer.width()));
     }
     Ok(Exit::Ok)
 }
 
 fn row(stack: &StackSummary, now: Timestamp) -> Vec<String> {
-    let deadline = stack.down_after.map(|deadline| expiry::sentence(deadline, now)).unwrap_or_default();
-    vec![stack.stack.clone(), stack.instances.to_string(), deadline]
+    let expiry = stack.down_after.map(|expiry| expiry::sentence(expiry, now)).unwrap_or_default();
+    vec![stack.stack.clone(), stack.instances.to_string(), expiry]
 }

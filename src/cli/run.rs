@@ -94,13 +94,13 @@ impl Whole<'_> {
         let keep = self.args.keep;
         let printer = &self.session.printer;
         let outcome = self.up_and_bench(&up, ready, &cancel).await;
-        cloud::tell_calls(self.session, up.clients());
+        cloud::print_calls(self.session, up.clients());
         if keep {
             printer.note(&format!("{} stays up; `cloudscale down` removes it.", stack.name));
             return outcome;
         }
-        // Made now: its time for waiting begins here, however long the load was. Not the cancelled token: after Ctrl-C the stack
-        // still goes down. A second Ctrl-C ends the process at once.
+        // Made now: its time for waiting begins here, however long the load was. Not the cancelled token: after Ctrl-C
+        // the stack still goes down. A second Ctrl-C ends the process at once.
         let down = engine(CancellationToken::new());
         match (outcome, down.down(self.args.change.lock_timeout).await) {
             (outcome, Ok(())) => {

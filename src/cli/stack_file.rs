@@ -31,8 +31,8 @@ pub fn drafted(argument: &StackArg, session: &Session) -> Result<Stack, Problems
     Ok(stack)
 }
 
-/// The same for a command that renders nothing of the stack: its secrets may be missing, and its warnings were told by
-/// the commands that do.
+/// The same for a command that renders nothing of the stack: its secrets may be missing, and its warnings were reported
+/// by the commands that do.
 pub fn known(argument: &StackArg, session: &Session) -> Result<Stack, Problems> {
     Ok(read(argument, &without_secrets(&session.globals)?, session)?.0)
 }
@@ -44,8 +44,8 @@ pub enum Known {
     ByName(Identity),
 }
 
-/// As [`known`], for a command to which the name is enough: a mistake elsewhere in the file, or a script that is gone, is
-/// told, and it goes on.
+/// As [`known`], for a command to which the name is enough: a mistake elsewhere in the file, or a script that is gone,
+/// is reported, and it goes on.
 pub fn known_by_name(argument: &StackArg, session: &Session) -> Result<Known, Problems> {
     let mut problems = match known(argument, session) {
         Ok(stack) => return Ok(Known::Whole(Box::new(stack))),

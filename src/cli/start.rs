@@ -39,7 +39,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     }
     engine.start(args.change.lock_timeout).await?;
     let after = engine.wait(args.wait.into()).await?;
-    cloud::tell_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients());
     session.printer.note(&format!("{name}: started{}", cloud::cost_change(&before, &after)));
     session.printer.note(prices::SOURCE);
     if let Some(url) = &after.url {

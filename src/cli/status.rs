@@ -55,7 +55,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         None => of_file(&args.stack, session).await?,
     };
     if let Some(clients) = &clients {
-        cloud::tell_calls(session, clients);
+        cloud::print_calls(session, clients);
     }
     if args.json {
         session.printer.json(&status);
@@ -121,7 +121,7 @@ struct ClusterLine<'a> {
     cluster: &'a ClusterView,
 }
 
-/// What the cloud tells of a stack without its file.
+/// What the cloud reports a stack without its file.
 async fn of_name(
     name: &str,
     provider: Provider,
@@ -150,8 +150,8 @@ fn text(status: &Status, now: Timestamp, width: u16) -> String {
         _ => format!("{} on {}: not up", status.stack, status.provider),
     };
     let stopped = if status.stopped { "\nstopped: `cloudscale start` brings the instances back" } else { "" };
-    let deadline = status.down_after.map(|deadline| format!("\n{}", expiry::sentence(deadline, now)));
-    let head = format!("{head}{stopped}{}", deadline.unwrap_or_default());
+    let expiry = status.down_after.map(|expiry| format!("\n{}", expiry::sentence(expiry, now)));
+    let head = format!("{head}{stopped}{}", expiry.unwrap_or_default());
     let clusters = status.clusters.iter().map(cluster_row).collect();
     let instances =
         status.clusters.iter().flat_map(|cluster| cluster.instances.iter().map(|i| instance_row(cluster, i)));

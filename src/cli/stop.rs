@@ -34,7 +34,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     }
     engine.stop(args.change.lock_timeout).await?;
     let after = engine.status().await?;
-    cloud::tell_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients());
     session.printer.result(&format!("{name}: stopped{}", cloud::cost_change(&before, &after)));
     session.printer.note(&format!("What stays keeps costing. {}.", prices::SOURCE));
     Ok(Exit::Ok)

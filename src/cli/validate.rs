@@ -49,7 +49,7 @@ struct Summary {
 #[derive(Debug, Serialize)]
 struct ClusterSummary {
     name: String,
-    /// `fleet` or `group`
+    /// `fixed` or `group`
     kind: ClusterKind,
     instance_type: String,
     min: u32,
@@ -109,7 +109,7 @@ enum FileKind {
 }
 
 impl FileKind {
-    /// The one whose keys it has most of; a stack where nothing can be told.
+    /// The one whose keys it has most of; a stack where nothing can be reported.
     fn of(path: &Path) -> Self {
         let Ok(source) = yaml::source(path) else { return Self::Stack };
         let root = yaml::parse(&source).ok().or_else(|| recovery::read_parts(&source).map(|(root, _)| root));
@@ -188,7 +188,7 @@ fn lines(stack: &Stack, warnings: &Problems) -> Vec<String> {
     let width = stack.clusters.iter().map(|cluster| cluster.name.len()).max().unwrap_or_default();
     let cluster = |cluster: &crate::stack::model::Cluster| {
         let capacity = match &cluster.capacity {
-            Capacity::Fleet { instances, .. } => format!("{instances}"),
+            Capacity::Fixed { instances, .. } => format!("{instances}"),
             Capacity::Group(group) => format!("{}-{}", group.min, group.max),
         };
         format!("  {:width$}  {capacity} x {}  {}", cluster.name, cluster.instance_type, cluster.routes.join(" "))
@@ -199,7 +199,7 @@ fn lines(stack: &Stack, warnings: &Problems) -> Vec<String> {
 fn summary(stack: &Stack) -> Summary {
     let cluster = |cluster: &crate::stack::model::Cluster| {
         let (kind, min, max) = match &cluster.capacity {
-            Capacity::Fleet { instances, .. } => (ClusterKind::Fixed, *instances, *instances),
+            Capacity::Fixed { instances, .. } => (ClusterKind::Fixed, *instances, *instances),
             Capacity::Group(group) => (ClusterKind::Group, group.min, group.max),
         };
         let (name, instance_type) = (cluster.name.clone(), cluster.instance_type.clone());

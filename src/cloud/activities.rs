@@ -30,8 +30,8 @@ pub struct Activity {
     pub message: Option<String>,
 }
 
-/// The last so many activities of groups, oldest first; no more than [`ACTIVITIES_MAX`] of each. `groups` are pairs of cluster
-/// and name.
+/// The last so many activities of groups, oldest first; no more than [`ACTIVITIES_MAX`] of each. `groups` are pairs of
+/// cluster and name.
 ///
 /// # Errors
 /// The first call that fails.
@@ -40,7 +40,7 @@ pub async fn activities(clients: &Clients, groups: &[(String, String)], last: u8
         let call = clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
         let answer = call.max_records(last.clamp(1, ACTIVITIES_MAX).into()).send().await;
         let answer = answer.map_err(|error| error.problem("autoscaling:DescribeScalingActivities", group))?;
-        // AWS tells the newest first; of the same second, too.
+        // AWS reports the newest first; of the same second, too.
         let read = answer.activities().iter().rev().filter_map(|activity| read(cluster, activity));
         Ok::<Vec<_>, Problem>(read.collect())
     });

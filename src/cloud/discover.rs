@@ -1,7 +1,7 @@
 //! Discovery: a fixed handful of paged calls, in parallel, for a stack of any size.
 //!
-//! EC2 filters by tag. Elastic Load Balancing cannot: its listings are narrowed to what may be ours and then to our tags, twenty
-//! resources a call. What hangs below something else follows in a later round.
+//! EC2 filters by tag. Elastic Load Balancing cannot: its listings are narrowed to what may be ours and then to our
+//! tags, twenty resources a call. What hangs below something else follows in a later round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub async fn discover(
     Ok(cloud)
 }
 
-/// Asks, of what is known to be ours, all that only later rounds tell.
+/// Asks, of what is known to be ours, all that only later rounds report.
 ///
 /// # Errors
 /// The first call that fails.
@@ -118,8 +118,9 @@ pub fn filter(stack: Option<&str>) -> Filter {
     }
 }
 
-/// One resource that is not known makes AWS refuse the whole call: what is new may be listed before its tags are known, and
-/// what is being deleted may be listed after. So these are asked for one by one, and given up after [`UNKNOWN_LIMIT`].
+/// One resource that is not known makes AWS refuse the whole call: what is new may be listed before its tags are known,
+/// and what is being deleted may be listed after. So these are asked for one by one, and given up after
+/// [`UNKNOWN_LIMIT`].
 async fn elb_tags(
     clients: &Clients,
     arns: Vec<String>,

@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_has_passed_says_what_to_do() {
+    fn an_expiry_that_has_passed_says_what_to_do() {
         assert!(sentence(time("04:00:00"), time("04:00:00")).contains("run `cloudscale down`"));
         assert_eq!(sentence(time("04:00:00"), time("03:00:00")), "expires at 2026-11-22T04:00:00Z");
     }

@@ -1,4 +1,4 @@
-//! The health of targets, as Elastic Load Balancing tells it.
+//! The health of targets, as Elastic Load Balancing reports it.
 
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
 

@@ -1,4 +1,4 @@
-//! What is live: everything of a stack that AWS lists, at one moment.
+//! What is observed: everything of a stack that AWS lists, at one moment.
 //!
 //! No resource type is named here: each declares in its own file how it is listed ([`listing::Listing`]).
 

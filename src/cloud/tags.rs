@@ -9,7 +9,7 @@ use crate::problem::Problem;
 
 pub const STACK: &str = "cloudscale:stack";
 pub const ADDRESS: &str = "cloudscale:address";
-/// The hash of the wanted fields at the time of the last change: live ≠ wanted with an equal hash is drift.
+/// The hash of the desired fields at the time of the last change: observed ≠ desired with an equal hash is drift.
 pub const SPEC: &str = "cloudscale:spec";
 /// On a group the bounds that the stack gave it. Its instances need not know.
 pub const BOUNDS: &str = "cloudscale:bounds";

@@ -25,7 +25,7 @@ impl Checker<'_> {
     /// `name` is what an error calls the value: a key in backticks.
     fn value(&mut self, node: &Node, kind: &Kind, name: &str) {
         match (kind, &node.value) {
-            // Its mistake was told.
+            // Its mistake was reported.
             (_, Value::Unread) => {}
             (Kind::OneOf(kinds), _) => match shape(kinds, node) {
                 Some(kind) => self.value(node, kind, name),

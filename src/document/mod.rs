@@ -1,7 +1,7 @@
 //! A file of one of our languages: its values, and their defaults where nothing is written.
 //!
-//! [`Document::read`] collects what is wrong with the file's shape and goes on. What is missing or malformed then reads as its
-//! default, so that the rules about meaning can find their own mistakes in the same pass.
+//! [`Document::read`] collects what is wrong with the file's shape and goes on. What is missing or malformed then reads
+//! as its default, so that the rules about meaning can find their own mistakes in the same pass.
 
 pub mod check;
 pub mod grammar;
@@ -57,7 +57,7 @@ impl Document {
 
 /// What is wrong with a file that has no tree: with its syntax, and with the shape of what can be read all the same.
 fn every_mistake(source: &Arc<Source>, mistakes: Problems, object: &'static Object) -> Problems {
-    // Behind a tab the parser knows no depth, so no part of the file can be told from another.
+    // Behind a tab the parser knows no depth, so no part of the file can be distinguished from another.
     let has_tabs = source.text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t'));
     let is_syntax = !has_tabs && mistakes.0.iter().all(|problem| problem.summary == yaml::SYNTAX);
     let Some((root, mut problems)) = is_syntax.then(|| recovery::read_parts(source)).flatten() else {

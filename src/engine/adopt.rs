@@ -1,7 +1,7 @@
 //! Taking over what exists: a group or a target group gets the stack's tags, and from then on it is the stack's own.
 //!
 //! Nothing else is changed. What `up` would then change is planned before anything is tagged, as if the tags were there
-//! already. What `up` would have to make anew is refused: it would not be kept.
+//! already. What `up` would have to create again is refused: it would not be kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +107,7 @@ fn not_kept(found: &dyn Adoptee, plan: &Plan) -> Option<Problem> {
     }
     let fields = change.fields.iter().filter(|field| field.forces_replacement).map(|field| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        format!("\n  {}: observed {}, desired {}", field.path, text(&field.live), text(&field.wanted))
+        format!("\n  {}: observed {}, desired {}", field.path, text(&field.observed), text(&field.desired))
     });
     let detail = format!("`up` would have to replace {}:{}", found.name(), fields.collect::<String>());
     Some(Problem::new("Adoption would replace it", detail).hint("change the stack to what is there, or do without it"))

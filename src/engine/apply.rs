@@ -40,8 +40,8 @@ struct Step {
 /// Everything that failed; what does not depend on a failure was done all the same.
 pub async fn apply(run: &Operation, nodes: Vec<Node>) -> Result<(), Problems> {
     for node in &nodes {
-        if let (Some(live), Action::Unchanged | Action::Update) = (&node.live, node.change.action) {
-            run.publish(&live.address, live.output.clone());
+        if let (Some(observed), Action::Unchanged | Action::Update) = (&node.observed, node.change.action) {
+            run.publish(&observed.address, observed.output.clone());
         }
     }
     let steps = steps(&nodes);
@@ -67,9 +67,9 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
     for (node, content) in nodes.iter().enumerate() {
         let phases: &[Phase] = match content.change.action {
             Action::Create => &[Phase::Apply],
-            Action::Update if !content.face.prunes() => &[Phase::Apply],
+            Action::Update if !content.resource.prunes() => &[Phase::Apply],
             // What serves takes its leave before it goes.
-            Action::Replace if goes_with_another(&gone, content) && !content.face.prunes() => &[Phase::Apply],
+            Action::Replace if goes_with_another(&gone, content) && !content.resource.prunes() => &[Phase::Apply],
             Action::Update | Action::Replace => &[Phase::Apply, Phase::Delete],
             Action::Delete if goes_with_another(&gone, content) => &[],
             Action::Delete => &[Phase::Delete],
@@ -85,23 +85,23 @@ struct Gone<'a>(BTreeSet<(&'a Address, bool)>, BTreeMap<&'a Address, &'static st
 
 impl<'a> Gone<'a> {
     fn of(nodes: &'a [Node]) -> Self {
-        let kept = nodes.iter().filter(|node| node.wanted.is_some() && node.live.is_some());
+        let kept = nodes.iter().filter(|node| node.desired.is_some() && node.observed.is_some());
         let kept: BTreeSet<_> = kept.map(|node| &node.change.address).collect();
         let gone = nodes.iter().filter(|node| matches!(node.change.action, Action::Delete | Action::Replace));
         let gone: Vec<_> = gone.collect();
         let address = |node: &&'a Node| &node.change.address;
-        let replaced = |node: &&'a Node| node.wanted.is_none() && kept.contains(address(node));
-        let kinds = gone.iter().map(|node| (address(node), node.face.kind())).collect();
+        let replaced = |node: &&'a Node| node.desired.is_none() && kept.contains(address(node));
+        let kinds = gone.iter().map(|node| (address(node), node.resource.kind())).collect();
         Self(gone.iter().map(|node| (address(node), replaced(node))).collect(), kinds)
     }
 }
 
 /// Whether AWS deletes this by deleting something that it belongs to.
 fn goes_with_another(gone: &Gone<'_>, node: &Node) -> bool {
-    let fields = node.live.iter().flat_map(|live| live.fields.iter());
+    let fields = node.observed.iter().flat_map(|observed| observed.fields.iter());
     let held = fields.flat_map(|(_, value)| value.references().into_iter().map(|it| (it, value.is_replaced())));
     let gone = held.filter(|held| gone.0.contains(held)).filter_map(|(address, _)| gone.1.get(address));
-    gone.into_iter().any(|kind| node.face.deleted_with().contains(kind))
+    gone.into_iter().any(|kind| node.resource.deleted_with().contains(kind))
 }
 
 /// For each step, the steps before it.
@@ -128,8 +128,8 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
             let own = steps_at(&node.change.address);
             before[index]
                 .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].phase == Phase::Apply));
-            // Where a fleet becomes a group or the other way round, what serves goes last.
-            if node.change.action == Action::Delete && node.face.prunes() {
+            // Where fixed instances become a group or the other way round, what serves goes last.
+            if node.change.action == Action::Delete && node.resource.prunes() {
                 let successors = node.change.address.cluster().and_then(|cluster| forward.get(cluster));
                 before[index].extend(successors.into_iter().flatten());
             }
@@ -224,7 +224,7 @@ impl Application<'_> {
 
     fn fail(&mut self, step: usize, problem: Problem, skipped: &[usize]) {
         if problem.exit == Exit::Interrupted {
-            // Nothing failed; it is told once, at the end.
+            // Nothing failed; it is reported once, at the end.
             return;
         }
         let change = &self.node(step).change;
@@ -244,7 +244,7 @@ impl Application<'_> {
 
 async fn perform(run: Operation, nodes: Arc<[Node]>, step: Step, index: usize) -> (usize, Result<(), Problem>) {
     let node = &nodes[step.node];
-    let spec = node.wanted.as_ref().map(|wanted| wanted.spec.as_str()).unwrap_or_default();
+    let spec = node.desired.as_ref().map(|desired| desired.spec.as_str()).unwrap_or_default();
     let task = ActionContext { run: &run, address: &node.change.address, spec };
     let outcome = match step.phase {
         Phase::Apply => create_or_update(&task, node).await,
@@ -254,28 +254,28 @@ async fn perform(run: Operation, nodes: Arc<[Node]>, step: Step, index: usize) -
 }
 
 async fn create_or_update(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
-    let Some(wanted) = &node.wanted else {
+    let Some(desired) = &node.desired else {
         return Ok(());
     };
-    let output = match (&node.live, node.change.action) {
-        (Some(live), Action::Update) => node.face.update(task, wanted, live, &node.change.fields).await?,
-        (Some(live), Action::Replace) => node.face.replace(task, wanted, live).await?,
-        _ => node.face.create(task, wanted).await?,
+    let output = match (&node.observed, node.change.action) {
+        (Some(observed), Action::Update) => node.resource.update(task, desired, observed, &node.change.fields).await?,
+        (Some(observed), Action::Replace) => node.resource.replace(task, desired, observed).await?,
+        _ => node.resource.create(task, desired).await?,
     };
     task.run.publish(task.address, output);
     Ok(())
 }
 
 async fn delete(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
-    let Some(live) = &node.live else {
+    let Some(observed) = &node.observed else {
         return Ok(());
     };
     let published = || task.run.published(task.address).unwrap_or_default();
     match node.change.action {
-        Action::Update => node.face.prune(task, live, &published()).await,
-        // A creation may have found the live one to be what is wanted: then it stays.
-        Action::Replace if published().id == live.output.id => Ok(()),
-        _ => node.face.delete(task, live).await,
+        Action::Update => node.resource.prune(task, observed, &published()).await,
+        // A creation may have found the observed one to be what is desired: then it stays.
+        Action::Replace if published().id == observed.output.id => Ok(()),
+        _ => node.resource.delete(task, observed).await,
     }
 }
 
@@ -359,7 +359,7 @@ mod tests {
         for (cluster, port) in [("fleet", "8080"), ("group", "8081")] {
             let nodes = edited(&format!("port: {port}"), "port: 9000");
             let address = |kind: &str| format!("cluster.{cluster}.{kind}");
-            let serves = address(if cluster == "fleet" { "registration" } else { "scaling_group" });
+            let serves = address(if cluster == "fleet" { "target_attachment" } else { "scaling_group" });
             let (rule, target_group) = (address("rule"), address("target_group"));
             assert!(precedes(&nodes, (&target_group, Apply), (&serves, Apply)));
             assert!(precedes(&nodes, (&serves, Apply), (&rule, Apply)));
@@ -374,7 +374,7 @@ mod tests {
         use Phase::{Apply, Delete};
         let nodes = edited("    instances: 4\n", "    autoscaling: {min: 2, max: 4}\n");
         let group = ("cluster.fleet.scaling_group", Apply);
-        assert!(precedes(&nodes, group, ("cluster.fleet.registration", Delete)));
+        assert!(precedes(&nodes, group, ("cluster.fleet.target_attachment", Delete)));
         assert!(precedes(&nodes, group, ("cluster.fleet.instances", Delete)));
     }
 }

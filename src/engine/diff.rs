@@ -1,7 +1,7 @@
-//! Desired × live × spec tag → changes with reasons. Pure.
+//! Desired × observed × spec tag → changes with reasons. Pure.
 //!
-//! A field that differs while the spec tag equals the wanted spec was changed behind our back: drift. Otherwise the stack
-//! changed. What refers to a resource that is made anew changes with it.
+//! A field that differs while the spec tag equals the desired spec was changed behind our back: drift. Otherwise the
+//! stack changed. What refers to a resource that is created again changes with it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,23 +27,23 @@ const ADOPTED: &str = "adopted, differs from the stack";
 /// A resource of the stack, of the cloud, or of both, and what happens to it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    pub face: &'static dyn ErasedResource,
+    pub resource: &'static dyn ErasedResource,
     pub change: Change,
-    pub wanted: Option<Desired>,
-    pub live: Option<Observed>,
+    pub desired: Option<Desired>,
+    pub observed: Option<Observed>,
 }
 
 impl Node {
     /// Addresses that must be there before this one.
     pub fn needs(&self) -> impl Iterator<Item = &Address> {
-        let wanted = self.wanted.iter();
-        wanted.flat_map(|wanted| wanted.fields.references().chain(&wanted.after))
+        let desired = self.desired.iter();
+        desired.flat_map(|desired| desired.fields.references().chain(&desired.after))
     }
 
-    /// Addresses that must stay while the live resource is there.
+    /// Addresses that must stay while the observed resource is there.
     pub fn holds(&self) -> impl Iterator<Item = &Address> {
-        let live = self.live.iter();
-        live.flat_map(|live| live.fields.references().chain(&live.delete_after))
+        let observed = self.observed.iter();
+        observed.flat_map(|observed| observed.fields.references().chain(&observed.delete_after))
     }
 
     /// Whether dependents must take up something new.
@@ -51,13 +51,13 @@ impl Node {
         let content = || self.change.fields.iter().any(|field| !field.path.starts_with("tags."));
         match self.change.action {
             Action::Create | Action::Replace => true,
-            Action::Update => self.face.versioned() && content(),
+            Action::Update => self.resource.versioned() && content(),
             Action::Delete | Action::Unchanged => false,
         }
     }
 }
 
-/// Everything wanted and everything live, with what happens to each, by address.
+/// Everything desired and everything observed, with what happens to each, by address.
 ///
 /// # Errors
 /// Resources that have our names and are not ours.
@@ -69,27 +69,27 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
     let mut nodes = Vec::new();
     let mut cloud = Cow::Borrowed(scope.cloud);
     // In the order of the types, what others refer to comes before them: so they see what has been replaced.
-    for &face in types {
-        let mut live = by_address(face.observed(&cloud));
-        for wanted in face.desired(scope) {
-            let mut found = live.remove(&wanted.address).unwrap_or_default();
-            // A replacement that was interrupted leaves two: the one that can stay does, of the wanted spec and next to its
-            // own kind where there is a choice.
-            let fits = |live: &Observed| {
-                let behind = live.fields.iter().any(|(_, value)| value.is_replaced());
-                let differences = differences(face, &live.fields, &wanted.fields);
-                (action(&differences) != Action::Replace, spec_tag(live) == Some(&wanted.spec), !behind)
+    for &resource in types {
+        let mut observed = by_address(resource.observed(&cloud));
+        for desired in resource.desired(scope) {
+            let mut found = observed.remove(&desired.address).unwrap_or_default();
+            // A replacement that was interrupted leaves two: the one that can stay does, of the desired spec and next
+            // to its own kind where there is a choice.
+            let fits = |observed: &Observed| {
+                let behind = observed.fields.iter().any(|(_, value)| value.is_replaced());
+                let differences = differences(resource, &observed.fields, &desired.fields);
+                (action(&differences) != Action::Replace, spec_tag(observed) == Some(&desired.spec), !behind)
             };
             let keep = (0..found.len()).rev().max_by_key(|index| fits(&found[*index]));
             let kept = keep.map(|keep| found.remove(keep));
             if !found.is_empty() {
-                cloud.to_mut().replaced.extend(found.iter().map(|live| live.output.id.clone()));
+                cloud.to_mut().replaced.extend(found.iter().map(|observed| observed.output.id.clone()));
             }
-            nodes.extend(found.into_iter().map(|live| deletion(face, live, "replaced by another")));
-            nodes.push(compare(face, wanted, kept, &scope.stack.tags));
+            nodes.extend(found.into_iter().map(|observed| deletion(resource, observed, "replaced by another")));
+            nodes.push(compare(resource, desired, kept, &scope.stack.tags));
         }
-        let rest = live.into_values().flatten();
-        nodes.extend(rest.map(|live| deletion(face, live, "no longer in the stack")));
+        let rest = observed.into_values().flatten();
+        nodes.extend(rest.map(|observed| deletion(resource, observed, "no longer in the stack")));
     }
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
@@ -99,7 +99,7 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
 /// What an expiry has set to zero is no drift: the reasons of such changes say when the stack expired.
 pub fn explain_expiry(nodes: &mut [Node], at: Timestamp) {
     for node in nodes {
-        let (change, ended) = (&mut node.change, node.face.changed_by_expiry());
+        let (change, ended) = (&mut node.change, node.resource.changed_by_expiry());
         let only = change.fields.iter().all(|field| ended.contains(&field.path.as_str()));
         if change.action == Action::Update && change.reason == DRIFT && only {
             change.reason = format!("the stack expired at {at}");
@@ -107,76 +107,82 @@ pub fn explain_expiry(nodes: &mut [Node], at: Timestamp) {
     }
 }
 
-/// Everything live, to be deleted.
+/// Everything observed, to be deleted.
 pub fn teardown(types: Types, cloud: &Snapshot) -> Vec<Node> {
-    let live = types.iter().flat_map(|face| face.observed(cloud).into_iter().map(|live| (*face, live)));
-    live.map(|(face, live)| deletion(face, live, "the stack is removed")).collect()
+    let observed =
+        types.iter().flat_map(|resource| resource.observed(cloud).into_iter().map(|observed| (*resource, observed)));
+    observed.map(|(resource, observed)| deletion(resource, observed, "the stack is removed")).collect()
 }
 
 fn unmanaged(types: Types, scope: &Scope<'_>) -> Problems {
-    let names = types.iter().flat_map(|face| face.unique_names(scope.stack));
+    let names = types.iter().flat_map(|resource| resource.unique_names(scope.stack));
     let taken = names.filter(|(_, name)| scope.cloud.unmanaged.contains(name));
     Problems(taken.map(|(kind, name)| tags::not_ours(kind, &name)).collect())
 }
 
-fn by_address(live: Vec<Observed>) -> BTreeMap<Address, Vec<Observed>> {
+fn by_address(observed: Vec<Observed>) -> BTreeMap<Address, Vec<Observed>> {
     let mut found = BTreeMap::<Address, Vec<Observed>>::new();
-    for live in live {
-        found.entry(live.address.clone()).or_default().push(live);
+    for observed in observed {
+        found.entry(observed.address.clone()).or_default().push(observed);
     }
     found
 }
 
-fn spec_tag(live: &Observed) -> Option<&String> {
-    live.tags.as_ref().and_then(|tags| tags.get(tags::SPEC))
+fn spec_tag(observed: &Observed) -> Option<&String> {
+    observed.tags.as_ref().and_then(|tags| tags.get(tags::SPEC))
 }
 
-fn deletion(face: &'static dyn ErasedResource, live: Observed, reason: &str) -> Node {
+fn deletion(resource: &'static dyn ErasedResource, observed: Observed, reason: &str) -> Node {
     let change = Change {
-        address: live.address.clone(),
-        kind: face.kind().to_owned(),
+        address: observed.address.clone(),
+        kind: resource.kind().to_owned(),
         action: Action::Delete,
         reason: reason.to_owned(),
         fields: Vec::new(),
     };
-    Node { face, change, wanted: None, live: Some(live) }
+    Node { resource, change, desired: None, observed: Some(observed) }
 }
 
-fn compare(face: &'static dyn ErasedResource, wanted: Desired, live: Option<Observed>, user_tags: &Tags) -> Node {
+fn compare(
+    resource: &'static dyn ErasedResource,
+    desired: Desired,
+    observed: Option<Observed>,
+    user_tags: &Tags,
+) -> Node {
     let change = |action, reason: String, fields| Change {
-        address: wanted.address.clone(),
-        kind: face.kind().to_owned(),
+        address: desired.address.clone(),
+        kind: resource.kind().to_owned(),
         action,
         reason,
         fields,
     };
-    let Some(live) = live else {
-        let fields = wanted.fields.iter().map(|(path, value)| field(path, None, Some(value)));
+    let Some(observed) = observed else {
+        let fields = desired.fields.iter().map(|(path, value)| field(path, None, Some(value)));
         let change = change(Action::Create, "does not exist yet".to_owned(), fields.collect());
-        return Node { face, change, wanted: Some(wanted), live: None };
+        return Node { resource, change, desired: Some(desired), observed: None };
     };
-    let mut fields = match face.in_sync(&live, &wanted.spec) {
+    let mut fields = match resource.in_sync(&observed, &desired.spec) {
         true => Vec::new(),
-        false => differences(face, &live.fields, &wanted.fields),
+        false => differences(resource, &observed.fields, &desired.fields),
     };
-    fields.extend(live.tags.iter().flat_map(|tags| tag_differences(tags, user_tags)));
-    fields.extend(live.tags.as_ref().and_then(|tags| missing_spec(tags, &wanted.spec)));
+    fields.extend(observed.tags.iter().flat_map(|tags| tag_differences(tags, user_tags)));
+    fields.extend(observed.tags.as_ref().and_then(|tags| missing_spec(tags, &desired.spec)));
     let action = action(&fields);
     let reason = match action {
-        Action::Unchanged => live.remark.clone().unwrap_or_default(),
-        _ => face.reason(&wanted, &live).unwrap_or_else(|| reason(&live, &wanted)),
+        Action::Unchanged => observed.remark.clone().unwrap_or_default(),
+        _ => resource.reason(&desired, &observed).unwrap_or_else(|| reason(&observed, &desired)),
     };
     let change = change(action, reason, fields);
-    Node { face, change, wanted: Some(wanted), live: Some(live) }
+    Node { resource, change, desired: Some(desired), observed: Some(observed) }
 }
 
-fn reason(live: &Observed, wanted: &Desired) -> String {
-    match spec_tag(live) {
-        Some(spec) if *spec == wanted.spec => DRIFT.to_owned(),
+fn reason(observed: &Observed, desired: &Desired) -> String {
+    match spec_tag(observed) {
+        Some(spec) if *spec == desired.spec => DRIFT.to_owned(),
         Some(spec) if spec == tags::ADOPTED => ADOPTED.to_owned(),
         Some(_) => "changed in the stack".to_owned(),
-        // A type without tags cannot tell; one that has lost ours was touched.
-        None if live.tags.is_some() => DRIFT.to_owned(),
+        // A type without tags cannot report; one that has lost ours was touched.
+        None if observed.tags.is_some() => DRIFT.to_owned(),
         None => "differs from the stack".to_owned(),
     }
 }
@@ -191,51 +197,51 @@ fn action(fields: &[FieldChange]) -> Action {
     }
 }
 
-fn field(path: &str, live: Option<&Value>, wanted: Option<&Value>) -> FieldChange {
+fn field(path: &str, observed: Option<&Value>, desired: Option<&Value>) -> FieldChange {
     FieldChange {
         path: path.to_owned(),
-        live: live.map(|value| value.shown_beside(wanted)),
-        wanted: wanted.map(|value| value.shown_beside(live)),
+        observed: observed.map(|value| value.shown_beside(desired)),
+        desired: desired.map(|value| value.shown_beside(observed)),
         forces_replacement: false,
     }
 }
 
-fn differences(face: &dyn ErasedResource, live: &Fields, wanted: &Fields) -> Vec<FieldChange> {
+fn differences(resource: &dyn ErasedResource, observed: &Fields, desired: &Fields) -> Vec<FieldChange> {
     let forces = |path: &str| {
-        let follows = live.get(path).is_some_and(Value::is_replaced);
-        face.replace_on().contains(&path) || follows && face.replace_with().contains(&path)
+        let follows = observed.get(path).is_some_and(Value::is_replaced);
+        resource.replace_on().contains(&path) || follows && resource.replace_with().contains(&path)
     };
-    let is_untold = |path: &str| live.get(path).is_none() && face.optional_readback().contains(&path);
-    let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value) && !is_untold(path));
+    let is_unread = |path: &str| observed.get(path).is_none() && resource.optional_readback().contains(&path);
+    let differs = desired.iter().filter(|(path, value)| observed.get(path) != Some(*value) && !is_unread(path));
     let changed = differs.map(|(path, value)| FieldChange {
         forces_replacement: forces(path),
-        ..field(path, live.get(path), Some(value))
+        ..field(path, observed.get(path), Some(value))
     });
-    let surplus = live
+    let surplus = observed
         .iter()
-        .filter(|(path, _)| wanted.get(path).is_none())
+        .filter(|(path, _)| desired.get(path).is_none())
         .map(|(path, value)| FieldChange { forces_replacement: forces(path), ..field(path, Some(value), None) });
     changed.chain(surplus).collect()
 }
 
-fn tag_differences(live: &Tags, wanted: &Tags) -> Vec<FieldChange> {
-    let differs = wanted.iter().filter(|(key, value)| live.get(*key) != Some(value));
+fn tag_differences(observed: &Tags, desired: &Tags) -> Vec<FieldChange> {
+    let differs = desired.iter().filter(|(key, value)| observed.get(*key) != Some(value));
     let change = |(key, value): (&String, &String)| FieldChange {
         path: format!("tags.{key}"),
-        live: live.get(key).cloned(),
-        wanted: Some(value.clone()),
+        observed: observed.get(key).cloned(),
+        desired: Some(value.clone()),
         forces_replacement: false,
     };
     differs.map(change).collect()
 }
 
 /// Without our own tag nobody could tell a change of the stack from drift.
-fn missing_spec(live: &Tags, wanted: &str) -> Option<FieldChange> {
-    let spec = live.get(tags::SPEC);
+fn missing_spec(observed: &Tags, desired: &str) -> Option<FieldChange> {
+    let spec = observed.get(tags::SPEC);
     spec.is_none_or(|spec| spec == tags::ADOPTED).then(|| FieldChange {
         path: format!("tags.{}", tags::SPEC),
-        live: spec.cloned(),
-        wanted: Some(wanted.to_owned()),
+        observed: spec.cloned(),
+        desired: Some(desired.to_owned()),
         forces_replacement: false,
     })
 }
@@ -255,10 +261,10 @@ fn follow_references(nodes: &mut [Node]) {
         let replaced: BTreeSet<_> = replaced.map(|node| node.change.address.clone()).collect();
         let mut moved = false;
         for node in nodes.iter_mut() {
-            let (Some(wanted), Some(_)) = (&node.wanted, &node.live) else {
+            let (Some(desired), Some(_)) = (&node.desired, &node.observed) else {
                 continue;
             };
-            let taken_up = wanted.fields.iter().filter_map(|(path, value)| {
+            let taken_up = desired.fields.iter().filter_map(|(path, value)| {
                 let addresses: Vec<_> =
                     value.references().into_iter().filter(|address| new.contains(*address)).collect();
                 (!addresses.is_empty()).then_some((path, addresses))
@@ -269,10 +275,10 @@ fn follow_references(nodes: &mut [Node]) {
                 .map(|(path, addresses)| (path, joined(&addresses), addresses))
                 .map(|(path, names, addresses)| FieldChange {
                     path: path.to_owned(),
-                    wanted: Some(format!("{names} (new)")),
-                    live: Some(names),
-                    forces_replacement: node.face.replace_on().contains(&path)
-                        || node.face.replace_with().contains(&path)
+                    desired: Some(format!("{names} (new)")),
+                    observed: Some(names),
+                    forces_replacement: node.resource.replace_on().contains(&path)
+                        || node.resource.replace_with().contains(&path)
                             && addresses.iter().any(|&address| replaced.contains(address)),
                 })
                 .collect();
@@ -281,7 +287,7 @@ fn follow_references(nodes: &mut [Node]) {
             }
             moved = true;
             if node.change.action == Action::Unchanged {
-                let names: Vec<_> = fresh.iter().filter_map(|field| field.live.as_deref()).collect();
+                let names: Vec<_> = fresh.iter().filter_map(|field| field.observed.as_deref()).collect();
                 node.change.reason = format!("follows {}", names.join(", "));
             }
             node.change.fields.extend(fresh);

@@ -1,7 +1,7 @@
-//! From a stack to the cloud: discover what is live, compare, order, apply, wait.
+//! From a stack to the cloud: discover what is observed, compare, order, apply, wait.
 //!
-//! [`Engine`] is the door: commands and the benchmark ask it for a plan, apply the plan, wait until the stack serves, and
-//! take it down. There is no state file: every answer is made of what the cloud says now.
+//! [`Engine`] is the door: commands and the benchmark ask it for a plan, apply the plan, wait until the stack serves,
+//! and take it down. There is no state file: every answer is made of what the cloud says now.
 
 pub mod adopt;
 pub mod apply;
@@ -121,7 +121,7 @@ impl Engine {
         }
         let types = provider.types();
         let scope = Scope { stack: &self.stack, cloud: &cloud };
-        let details = try_join_all(types.iter().map(|face| face.details(&**provider, &scope))).await?;
+        let details = try_join_all(types.iter().map(|resource| resource.details(&**provider, &scope))).await?;
         details.into_iter().flatten().for_each(|rows| cloud.store(rows));
         let mut nodes = diff::diff(types, &Scope { stack: &self.stack, cloud: &cloud })?;
         if let Some(at) = provider.expiry(&cloud).filter(|at| *at <= cloud.taken) {
@@ -139,13 +139,13 @@ impl Engine {
     /// What actions need to know, for those resources that change.
     async fn prepare(&self, nodes: &[Node]) -> Result<Vec<Prepared>, Problem> {
         let changing = |node: &&Node| !matches!(node.change.action, Action::Unchanged | Action::Delete);
-        let of_type = |face: &'static dyn ErasedResource| {
-            let nodes = nodes.iter().filter(changing).filter(|node| node.face.kind() == face.kind());
-            nodes.filter_map(|node| node.wanted.as_ref()).collect::<Vec<_>>()
+        let of_type = |resource: &'static dyn ErasedResource| {
+            let nodes = nodes.iter().filter(changing).filter(|node| node.resource.kind() == resource.kind());
+            nodes.filter_map(|node| node.desired.as_ref()).collect::<Vec<_>>()
         };
-        let types = self.run.provider.types().iter().map(|face| (*face, of_type(*face)));
-        let types = types.filter(|(_, wanted)| !wanted.is_empty());
-        let calls = types.map(|(face, wanted)| face.prepare(&*self.run.provider, wanted));
+        let types = self.run.provider.types().iter().map(|resource| (*resource, of_type(*resource)));
+        let types = types.filter(|(_, desired)| !desired.is_empty());
+        let calls = types.map(|(resource, desired)| resource.prepare(&*self.run.provider, desired));
         Ok(try_join_all(calls).await?.into_iter().flatten().collect())
     }
 
@@ -228,10 +228,10 @@ impl Engine {
     /// Sets a group's desired capacity by hand, within its range.
     ///
     /// # Errors
-    /// Where the cluster is a fleet, is not up, or the number is out of range; where another run holds the stack's lock
-    /// for longer than `patience`.
+    /// Where the cluster has fixed instances, is not up, or the number is out of range; where another run holds the
+    /// stack's lock for longer than `patience`.
     pub async fn scale(&self, cluster: &str, instances: u32, patience: Duration) -> Result<(), Problems> {
-        // What is wrong is told without waiting for the lock; what the group is called then counts under it.
+        // What is wrong is reported without waiting for the lock; what the group is called then counts under it.
         self.scalable(cluster, instances).await?;
         let work = async {
             let group = self.scalable(cluster, instances).await?;

@@ -1,8 +1,8 @@
 //! A plan in a file: what `diff -o` saw, so that `up PLAN` does exactly that, or nothing and says what has moved.
 //!
-//! The file names each resource, what happens to it, and a hash of everything that counts: the fields with their values, what
-//! is wanted, and which live thing it is about. So it holds no user data and no other secret, and a plan is never read back
-//! into calls: `up` plans again, and goes on only where it arrives at the same.
+//! The file names each resource, what happens to it, and a hash of everything that counts: the fields with their
+//! values, what is desired, and which observed thing it is about. So it holds no user data and no other secret, and a
+//! plan is never read back into calls: `up` plans again, and goes on only where it arrives at the same.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,12 +50,12 @@ impl Planned {
         let change = &node.change;
         let mut words = vec![format!("{:?}", change.action)];
         for field in &change.fields {
-            words.push(format!("{} {:?} {:?}", field.path, field.live, field.wanted));
+            words.push(format!("{} {:?} {:?}", field.path, field.observed, field.desired));
         }
-        words.extend(node.wanted.iter().map(|wanted| wanted.spec.clone()));
-        if let Some(live) = &node.live {
-            words.extend([live.output.id.clone(), live.output.revision.clone()]);
-            words.extend(live.output.members.iter().cloned());
+        words.extend(node.desired.iter().map(|desired| desired.spec.clone()));
+        if let Some(observed) = &node.observed {
+            words.extend([observed.output.id.clone(), observed.output.revision.clone()]);
+            words.extend(observed.output.members.iter().cloned());
         }
         let hash = short_hash(words.iter().map(String::as_str));
         Self { address: change.address.clone(), action: change.action, reason: change.reason.clone(), hash }
@@ -215,34 +215,34 @@ mod tests {
             .into_iter()
             .find(|node| node.change.address.as_str() == "cluster.fleet.instances")
             .expect("fixed instances");
-        assert!(node.wanted.is_some() && node.live.is_some());
+        assert!(node.desired.is_some() && node.observed.is_some());
         let hash = |change: fn(&mut Node)| {
             let mut node = node.clone();
             change(&mut node);
             Planned::of(&node).hash
         };
-        fn live(node: &mut Node) -> &mut crate::resource::Output {
-            &mut node.live.as_mut().expect("it is live").output
+        fn observed(node: &mut Node) -> &mut crate::resource::Output {
+            &mut node.observed.as_mut().expect("it is observed").output
         }
         let field = || FieldChange {
             path: "a".into(),
-            live: Some("1".into()),
-            wanted: Some("2".into()),
+            observed: Some("1".into()),
+            desired: Some("2".into()),
             forces_replacement: false,
         };
         let mut hashes = vec![
             ("nothing", hash(|_| {})),
             ("the action", hash(|node| node.change.action = Action::Delete)),
-            ("what is wanted", hash(|node| node.wanted.as_mut().expect("it is wanted").spec.push('x'))),
-            ("nothing wanted", hash(|node| node.wanted = None)),
-            ("the id", hash(|node| live(node).id.push('x'))),
-            ("the version", hash(|node| live(node).revision.push('2'))),
-            ("a member", hash(|node| live(node).members.push("i-1".into()))),
-            ("other members", hash(|node| live(node).members.push("i-2".into()))),
-            ("nothing live", hash(|node| node.live = None)),
+            ("what is desired", hash(|node| node.desired.as_mut().expect("it is desired").spec.push('x'))),
+            ("nothing desired", hash(|node| node.desired = None)),
+            ("the id", hash(|node| observed(node).id.push('x'))),
+            ("the version", hash(|node| observed(node).revision.push('2'))),
+            ("a member", hash(|node| observed(node).members.push("i-1".into()))),
+            ("other members", hash(|node| observed(node).members.push("i-2".into()))),
+            ("nothing observed", hash(|node| node.observed = None)),
         ];
-        let fields = [field(), FieldChange { path: "b".into(), ..field() }, FieldChange { live: None, ..field() }];
-        let fields = fields.into_iter().chain([FieldChange { wanted: Some("3".into()), ..field() }]);
+        let fields = [field(), FieldChange { path: "b".into(), ..field() }, FieldChange { observed: None, ..field() }];
+        let fields = fields.into_iter().chain([FieldChange { desired: Some("3".into()), ..field() }]);
         for field in fields {
             let mut node = node.clone();
             node.change.fields.push(field);

@@ -1,7 +1,7 @@
 //! An alarm as a view shows it: the value now, how far from the threshold, and how many of its points breach.
 //!
-//! CloudWatch tells an alarm's datapoints when its state changes only. Between changes the metric itself is read, in the
-//! alarm's own periods, and judged as the alarm judges it: M of the last N periods.
+//! CloudWatch reports an alarm's datapoints when its state changes only. Between changes the metric itself is read, in
+//! the alarm's own periods, and judged as the alarm judges it: M of the last N periods.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::observation::{Alarm, AlarmChange, Comparison};
 use super::series::{Point, Series};
 use crate::cloud::state::AlarmState;
 
-/// Points that a sentence lists; more are told by their range.
+/// Points that a sentence lists; more are reported by their range.
 const LISTED_MAX: usize = 5;
 
 /// An alarm, as it stands.
@@ -107,7 +107,8 @@ pub fn turn(change: &AlarmChange) -> Option<Turn> {
     Some(Turn { from: state("oldState")?, to: state("newState")?, values, reason })
 }
 
-/// `Threshold Crossed: 3 out of the last 3 datapoints [80.0 (05/12/24 21:24:00), 76.0 (…), 71.0 (…)] were …`: newest first.
+/// `Threshold Crossed: 3 out of the last 3 datapoints [80.0 (05/12/24 21:24:00), 76.0 (…), 71.0 (…)] were …`: newest
+/// first.
 fn values(reason: &str) -> Vec<f64> {
     let list = reason.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(list, _)| list);
     let values = list.split(", ").filter_map(|entry| entry.split(' ').next()?.parse::<f64>().ok());
@@ -184,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_turn_tells_what_the_alarm_saw_oldest_first() {
-        // The words and the JSON are those of DescribeAlarmHistory (CloudWatch API reference; the data of a StateUpdate).
+        // The words and the JSON are those of DescribeAlarmHistory (CloudWatch API reference; the data of a
+        // StateUpdate).
         let reason = "Threshold Crossed: 3 out of the last 3 datapoints [80.0 (05/12/24 21:26:00), 76.0 (05/12/24 21:25:00), \
              71.25 (05/12/24 21:24:00)] were greater than the threshold (50.0) (minimum 3 datapoints for OK -> ALARM transition).";
         let data = serde_json::json!({"version": "1.0", "oldState": {"stateValue": "OK"},

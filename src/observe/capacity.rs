@@ -1,4 +1,4 @@
-//! A cluster's capacity over time: as it was seen, and before the first look as its events tell it.
+//! A cluster's capacity over time: as it was seen, and before the first look as its events report it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;

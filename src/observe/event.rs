@@ -28,7 +28,7 @@ pub enum Kind {
     Recovered,
     /// A phase of the load begins, or the load is over.
     Phase,
-    /// An alarm has enough data, or has no longer: told with `-v`.
+    /// An alarm has enough data, or has no longer: reported with `-v`.
     Settled,
     Refresh,
 }
@@ -65,7 +65,7 @@ impl Kind {
 /// One event. `events --json` is this, as it stands; fields that say nothing are left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
-    /// The same each time that an event is told: one that goes on is told again when it is over.
+    /// The same each time that an event is reported: one that goes on is reported again when it is over.
     pub id: String,
     /// The region's time.
     pub at: Timestamp,

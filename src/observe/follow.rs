@@ -25,7 +25,7 @@ impl Follower {
         Self { looker: Looker::new(engine, cadence, span), model: Model::new(span, speed::speed()), looked: None }
     }
 
-    /// Waits until it is time for another look, the first at once; returns the events that are new or told anew.
+    /// Waits until it is time for another look, the first at once; returns the events that are new or changed.
     ///
     /// # Errors
     /// Where the stack cannot be read; the next look may succeed.
@@ -50,13 +50,14 @@ impl Follower {
     }
 }
 
-/// What a follower tells: a view with the events that are new in it, or why there is none this time.
+/// What a follower reports: a view with the events that are new in it, or why there is none this time.
 pub type Seen = Result<(View, Vec<Event>), Problem>;
 
 /// Looks that wait to be shown; a reader that is slower than this sees the next one later.
 const LOOKS_MAX: usize = 4;
 
-/// Follows in a task of its own until nobody listens any more: a look that was begun is finished, so that nothing of it is lost.
+/// Follows in a task of its own until nobody listens any more: a look that was begun is finished, so that nothing of it
+/// is lost.
 pub fn spawn(mut follower: Follower) -> mpsc::Receiver<Seen> {
     let (send, receive) = mpsc::channel(LOOKS_MAX);
     tokio::spawn(async move {

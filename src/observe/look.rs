@@ -1,7 +1,7 @@
 //! One look at a stack: the calls that an [`Observation`] is made of.
 //!
-//! The stack itself must be readable. Whatever else is not (a role without CloudWatch, an endpoint that lacks an operation)
-//! costs its part of the view and a sentence about it.
+//! The stack itself must be readable. Whatever else is not (a role without CloudWatch, an endpoint that lacks an
+//! operation) costs its part of the view and a sentence about it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +36,8 @@ const LATE: SignedDuration = SignedDuration::from_mins(15);
 const PAGES_MAX: usize = 20;
 const REFRESHES: i32 = 10;
 
-/// How often, in wall time, a stack is looked at. On AWS a look is a dozen calls, and a metric that is asked for costs money.
+/// How often, in wall time, a stack is looked at. On AWS a look is a dozen calls, and a metric that is asked for costs
+/// money.
 #[derive(Clone, Copy, Debug)]
 pub struct Cadence {
     pub look: Duration,
@@ -96,10 +97,10 @@ impl Looker {
             refreshes(&clients, &groups),
             alarms(&clients, &groups),
         );
-        let lifecycles = told_or(lifecycles, &mut missing);
-        let activities = told_or(found, &mut missing);
-        let refreshes = told_or(refreshes, &mut missing);
-        let alarms = told_or(alarms, &mut missing);
+        let lifecycles = or_missing(lifecycles, &mut missing);
+        let activities = or_missing(found, &mut missing);
+        let refreshes = or_missing(refreshes, &mut missing);
+        let alarms = or_missing(alarms, &mut missing);
         let alarm_changes = self.changes(&clients, &alarms, &mut missing).await;
         let api: Vec<MetricAlarm> = alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
         let metrics = self.metrics(&clients, &status, &api, at, &mut missing).await;
@@ -175,7 +176,7 @@ impl Looker {
     }
 }
 
-fn told_or<T: Default>(answer: Result<T, Problem>, missing: &mut Vec<String>) -> T {
+fn or_missing<T: Default>(answer: Result<T, Problem>, missing: &mut Vec<String>) -> T {
     answer.unwrap_or_else(|problem| {
         missing.push(problem.detail);
         T::default()

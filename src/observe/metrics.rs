@@ -1,6 +1,8 @@
-//! What CloudWatch is asked for: the figures of every cluster and the metric of every alarm, in one call where that is possible.
+//! What CloudWatch is asked for: the figures of every cluster and the metric of every alarm, in one call where that is
+//! possible.
 //!
-//! Counters are summed, times taken as percentiles, hosts counted by their minimum. Load balancers publish by the minute.
+//! Counters are summed, times taken as percentiles, hosts counted by their minimum. Load balancers publish by the
+//! minute.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +22,7 @@ pub const PERIOD: i64 = 60;
 /// Queries of one GetMetricData call, as CloudWatch bounds them.
 const QUERIES_MAX: usize = 500;
 const PAGES_MAX: usize = 20;
-/// Fixed instances have no common metric: of larger fleets so many are asked for their CPU.
+/// Fixed instances have no common metric: of larger clusters so many are asked for their CPU.
 const INSTANCES_MAX: usize = 20;
 const MILLISECONDS: f64 = 1000.0;
 
@@ -166,7 +168,7 @@ fn points(result: &MetricDataResult) -> Vec<Point> {
     result.timestamps().iter().zip(result.values()).map(|(at, value)| Point(at.secs(), *value)).collect()
 }
 
-/// By owner; instances of a fleet are averaged, times are milliseconds.
+/// By owner; fixed instances are averaged, times are milliseconds.
 fn sorted(found: Vec<(For, Vec<Point>)>) -> Metrics {
     let mut metrics = Metrics::default();
     let mut cpus: BTreeMap<String, BTreeMap<i64, Vec<f64>>> = BTreeMap::new();
@@ -187,7 +189,7 @@ fn sorted(found: Vec<(For, Vec<Point>)>) -> Metrics {
         }
     }
     for (cluster, minutes) in cpus {
-        #[expect(clippy::cast_precision_loss, reason = "a fleet has few instances")]
+        #[expect(clippy::cast_precision_loss, reason = "a cluster has few instances")]
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
         let points = minutes.into_iter().map(|(at, values)| Point(at, mean(values))).collect();
         metrics.clusters.insert((cluster, Figure::Cpu), points);
@@ -200,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fleets_cpu_is_the_mean_of_its_instances_and_times_are_milliseconds() {
+    fn the_cpu_of_fixed_instances_is_the_mean_of_its_instances_and_times_are_milliseconds() {
         let web = |figure| For::Cluster("web".into(), figure);
         let metrics = sorted(vec![
             (web(Figure::Cpu), vec![Point(60, 20.0), Point(120, 10.0)]),

@@ -1,7 +1,8 @@
 //! Observations → what a view shows. Pure: it is given what was seen and when, and keeps what a chart needs.
 //!
-//! A figure is that of the newest minute that is over, as CloudWatch counts. Load balancers tell their healthy hosts every
-//! minute, so a minute with hosts and without requests had none; a minute with neither was not measured and has no figure.
+//! A figure is that of the newest minute that is over, as CloudWatch counts. Load balancers report their healthy hosts
+//! every minute, so a minute with hosts and without requests had none; a minute with neither was not measured and has
+//! no figure.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +55,7 @@ pub struct View {
     pub events: Vec<Event>,
     /// 5XX a minute that the load balancer itself answered.
     pub load_balancer_errors: Vec<Point>,
-    /// The load that is sent, where its generator tells of it.
+    /// The load that is sent, where its generator reports it.
     pub load: Option<LoadView>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
@@ -160,7 +161,7 @@ impl Model {
         }
     }
 
-    /// Takes up a look; returns the events that are new or told anew, oldest first.
+    /// Takes up a look; returns the events that are new or changed, oldest first.
     pub fn take(&mut self, seen: Observation) -> Vec<Event> {
         let (now, span) = (seen.at, self.span);
         if let Some(metrics) = &seen.metrics {

@@ -1,4 +1,4 @@
-//! What one look at the cloud found. Everything is as the cloud told it: what it means is the model's to say.
+//! What one look at the cloud found. Everything is as the cloud reported it: what it means is the model's to say.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ pub struct Observation {
     pub status: Status,
     /// A group's instance → Auto Scaling's lifecycle state: `InService`, `Pending`, `Terminating:Wait`.
     pub lifecycles: BTreeMap<String, Lifecycle>,
-    /// Also those that have ended, as long as EC2 tells of them.
+    /// Also those that have ended, as long as EC2 reports them.
     pub instances: Vec<Instance>,
     pub activities: Vec<Activity>,
     pub refreshes: Vec<Refresh>,
     pub alarms: Vec<Alarm>,
-    /// Those that no look before has told, where the cloud can be asked so.
+    /// Those that no look before has reported, where the cloud can be asked so.
     pub alarm_changes: Vec<AlarmChange>,
     /// `None` where this look did not ask: metrics change once a minute.
     pub metrics: Option<Metrics>,
-    /// The load that is sent, as its generator tells it in this folder; `None` where nobody did.
+    /// The load that is sent, as its generator reports it in this folder; `None` where nobody did.
     pub load: Option<Load>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
@@ -43,9 +43,9 @@ pub struct Instance {
     pub launched: Option<Timestamp>,
     /// `User initiated (2026-11-21 10:00:00 GMT)`
     pub transition: Option<String>,
-    /// Whether an Auto Scaling group launched it: then the group tells of it.
+    /// Whether an Auto Scaling group launched it: then the group reports it.
     pub of_group: bool,
-    /// What was done to its processes on purpose, as the embedded region tells it: `hang 2026-11-28T10:00:00Z 600`.
+    /// What was done to its processes on purpose, as the embedded region reports it: `hang 2026-11-28T10:00:00Z 600`.
     pub disturbed: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A view for tests of what draws one: a spike that is being answered, and a fleet beside it.
+//! A view for tests of what draws one: a spike that is being answered, and fixed instances beside it.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -23,7 +23,7 @@ struct Decided<'a> {
     activities: Vec<&'a Activity>,
 }
 
-/// The events that activities tell of. `turns` says what the alarms saw that called for them.
+/// The events that activities report. `turns` says what the alarms saw that called for them.
 pub fn events(activities: &[Activity], turns: &Turns, alarms: &[Alarm]) -> Vec<Event> {
     let mut decided: Vec<Decided<'_>> = Vec::new();
     let mut events = Vec::new();
@@ -175,7 +175,8 @@ fn alone(activity: &Activity, cause: &Cause) -> Event {
     Event { ended: activity.ended, instances: id.into_iter().collect(), activities: vec![activity.clone()], ..event }
 }
 
-/// What ended is told with how long it took until another was there: the first that was launched for one that failed.
+/// What ended is reported with how long it took until another was there: the first that was launched for one that
+/// failed.
 fn pair(events: &mut [Event]) {
     let mut taken = vec![false; events.len()];
     for index in 0..events.len() {

@@ -1,7 +1,8 @@
 //! Observations → events: one line for one thing that happened, however many records AWS keeps of it.
 //!
-//! A scaling decision is one event, with an activity for each instance that it launched or ended: they share the sentence of
-//! their cause that tells of the decision. What goes on is told again when it is over, under the same id.
+//! A scaling decision is one event, with an activity for each instance that it launched or ended: they share the
+//! sentence of their cause that reports the decision. What goes on is reported again when it is over, under the same
+//! id.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Takes up a look; returns what is new, and what is told anew, oldest first.
+    /// Takes up a look; returns what is new, and what is changed, oldest first.
     pub fn take(&mut self, seen: &Observation) -> Vec<Event> {
         let mut found = self.alarms(seen);
         found.extend(scaling::events(&seen.activities, &self.turns, &seen.alarms));
@@ -60,7 +61,7 @@ impl Timeline {
         &self.events
     }
 
-    /// Whether there is something to tell: it is new, or its words changed.
+    /// Whether there is something to report: it is new, or its words changed.
     fn keep(&mut self, event: &Event) -> bool {
         if let Some(known) = self.events.iter_mut().find(|known| known.id == event.id) {
             let is_news = known.text != event.text;
@@ -106,12 +107,12 @@ impl Timeline {
         events
     }
 
-    /// Instances that no group launches: EC2 tells when they came, and of those that went for about an hour.
+    /// Instances that no group launches: EC2 reports when they came, and of those that went for about an hour.
     fn fixed(&mut self, seen: &Observation) -> Vec<Event> {
         let mut launches: BTreeMap<(&str, Timestamp), Vec<&Instance>> = BTreeMap::new();
         let mut events = Vec::new();
         for instance in seen.instances.iter().filter(|instance| !instance.of_group) {
-            // To the second, as AWS tells it: those of one call belong together.
+            // To the second, as AWS reports it: those of one call belong together.
             if let Some(at) = instance.launched.and_then(|at| Timestamp::from_second(at.as_second()).ok()) {
                 launches.entry((&instance.cluster, at)).or_default().push(instance);
             }
@@ -144,7 +145,7 @@ impl Timeline {
             (_, true) => {
                 let verb = if instance.state.is_stopped() { "stopped" } else { "terminated" };
                 let known = self.events.iter().find(|event| event.id == format!("{} {verb}", instance.id));
-                // EC2 tells the time of what somebody asked for.
+                // EC2 reports the time of what somebody asked for.
                 let told = instance.transition.as_deref().and_then(transition);
                 let at = known.map(|event| event.at).or(told).unwrap_or(now);
                 if told.is_none() && known.is_none() && !self.looked {
@@ -228,7 +229,7 @@ fn phases(seen: &Observation) -> Vec<Event> {
     begun.chain(over).collect()
 }
 
-/// What chaos did to an instance that goes on; that it ended one, others tell.
+/// What chaos did to an instance that goes on; that it ended one, others report.
 fn disturbed(instance: &Instance) -> Option<Event> {
     let mut words = instance.disturbed.as_deref()?.split(' ');
     let (kind, at, lasts) =

@@ -1,6 +1,7 @@
 //! Who may read what we write: files and folders for their owner alone.
 //!
-//! A umask other than the usual 022 was set on purpose: what it leaves to the group, the group gets. Others get nothing.
+//! A umask other than the usual 022 was set on purpose: what it leaves to the group, the group gets. Others get
+//! nothing.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -12,7 +13,8 @@ const USUAL_UMASK: u32 = 0o022;
 
 /// Opens for writing what is made by this call, and what it makes is private.
 ///
-/// Nothing may stand at `path` yet, not even a symbolic link: what somebody else put there is neither followed nor written.
+/// Nothing may stand at `path` yet, not even a symbolic link: what somebody else put there is neither followed nor
+/// written.
 #[must_use]
 pub fn new_file() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -42,7 +44,7 @@ fn file_mode(umask: Option<u32>) -> u32 {
     }
 }
 
-/// This process's umask, where the kernel tells it without changing it.
+/// This process's umask, where the kernel reports it without changing it.
 fn umask() -> Option<u32> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let digits = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;

@@ -19,7 +19,7 @@ pub enum End {
     Forced,
 }
 
-/// All processes of the machine; none where the kernel does not tell.
+/// All processes of the machine; none where the kernel does not report.
 pub fn all() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -119,7 +119,7 @@ pub fn wait_for_any() -> Option<Ended> {
 }
 
 /// Takes note of the end of a child that nobody else waits for; nothing where it has not ended.
-pub fn bury(pid: i32) {
+pub fn reap(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 0) {
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
     }

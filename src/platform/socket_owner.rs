@@ -1,8 +1,8 @@
 //! Whose a connection on this machine is: the kernel knows the user of the socket at its other end.
 //!
 //! It is asked for the exact four numbers of that end (sock_diag(7): 13 µs); where that is refused, its table is read
-//! (`/proc/net/tcp`: 19 ms). A socket that no process holds any more is nobody's: the kernel gives such ones out as root's,
-//! whoever had them.
+//! (`/proc/net/tcp`: 19 ms). A socket that no process holds any more is nobody's: the kernel gives such ones out as
+//! root's, whoever had them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -22,7 +22,7 @@ enum Source {
 }
 
 impl SocketOwners {
-    /// Tries out on a connection of our own what the kernel tells.
+    /// Tries out on a connection of our own what the kernel reports.
     ///
     /// # Errors
     /// Why owners cannot be known here.
@@ -44,7 +44,7 @@ impl SocketOwners {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Err(failure.unwrap_or_else(|| io::Error::other("the kernel does not tell whose a socket is")))
+        Err(failure.unwrap_or_else(|| io::Error::other("the kernel does not say whose a socket is")))
     }
 
     /// Whom our own sockets belong to.

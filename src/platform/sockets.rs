@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-/// Tells the other side that nothing more comes. Where it is gone already, it knows.
+/// Reports the other side that nothing more comes. Where it is gone already, it knows.
 pub fn shut_writing(socket: &impl AsFd) {
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
 }

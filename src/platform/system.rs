@@ -30,7 +30,7 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// What has process ids of its own: containers share a boot, so both count. `None` where the kernel does not tell.
+/// What has process ids of its own: containers share a boot, so both count. `None` where the kernel does not report.
 pub fn process_space() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let space = fs::read_link("/proc/self/ns/pid").ok()?;

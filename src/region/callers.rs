@@ -1,7 +1,8 @@
 //! Who may call the region: processes of its own user and root's, and no page of a browser.
 //!
-//! Whoever may launch an instance runs programs as the region's user. Any credentials are taken, so the caller is known by
-//! something that needs no secret: who owns the socket at the other end of the connection. It is asked once for each.
+//! Whoever may launch an instance runs programs as the region's user. Any credentials are taken, so the caller is known
+//! by something that needs no secret: who owns the socket at the other end of the connection. It is asked once for
+//! each.
 
 use std::net::IpAddr;
 
@@ -31,7 +32,7 @@ pub enum Callers {
 
 /// Somebody who may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stranger {
+pub struct OtherUser {
     /// `None` where no process holds the connection any more, or the kernel did not tell.
     user: Option<u32>,
     /// Whose the region is.
@@ -51,7 +52,7 @@ impl Callers {
     ///
     /// # Errors
     /// Who it is otherwise.
-    pub fn admit(&self, connection: &TcpStream) -> Result<(), Stranger> {
+    pub fn admit(&self, connection: &TcpStream) -> Result<(), OtherUser> {
         let Callers::Own(owners) = self else { return Ok(()) };
         let ends = connection.peer_addr().and_then(|peer| Ok((peer, connection.local_addr()?)));
         let user = ends.and_then(|(peer, own)| owners.owner(peer, own)).unwrap_or_else(|error| {
@@ -61,11 +62,11 @@ impl Callers {
             None
         });
         let own = owners.own_user();
-        if user.is_some_and(|user| user == own || user == ROOT) { Ok(()) } else { Err(Stranger { user, own }) }
+        if user.is_some_and(|user| user == own || user == ROOT) { Ok(()) } else { Err(OtherUser { user, own }) }
     }
 }
 
-impl Stranger {
+impl OtherUser {
     pub fn message(self) -> String {
         let own = self.own;
         let who = self.user.map_or("whoever has left this connection".to_owned(), |user| format!("user {user}"));
@@ -75,7 +76,8 @@ impl Stranger {
         )
     }
 
-    /// In the code that AWS has for a caller without permission (EC2 API Reference, "Error codes"; "Common Errors" of the others).
+    /// In the code that AWS has for a caller without permission (EC2 API Reference, "Error codes"; "Common Errors" of
+    /// the others).
     pub fn error(self, protocol: Protocol) -> ApiError {
         let code = match protocol {
             Protocol::Ec2Query => "UnauthorizedOperation",
@@ -137,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_stranger_is_told_whose_the_region_is_and_what_to_do() {
-        let stranger = Stranger { user: Some(1001), own: 1000 };
-        let error = stranger.error(Protocol::Ec2Query);
+        let other_user = OtherUser { user: Some(1001), own: 1000 };
+        let error = other_user.error(Protocol::Ec2Query);
         assert_eq!((error.status, error.code.as_str()), (403, "UnauthorizedOperation"));
         for word in ["user 1000", "user 1001", "local start --allow-users"] {
             assert!(error.message.contains(word), "{}", error.message);

@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::callers::{self, Callers, Stranger};
+use super::callers::{self, Callers, OtherUser};
 use super::driver::Region;
 use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
@@ -141,12 +141,12 @@ impl Places {
 }
 
 async fn connection(limits: Limits, place: Place, stream: TcpStream, endpoint: Arc<Endpoint>, stop: CancellationToken) {
-    let stranger = endpoint.callers.admit(&stream).err();
+    let other_user = endpoint.callers.admit(&stream).err();
     let service = service_fn(|request| {
         let endpoint = Arc::clone(&endpoint);
         Box::pin(async move {
-            if let Some(stranger) = stranger {
-                Ok(endpoint.refuse(request, stranger))
+            if let Some(other_user) = other_user {
+                Ok(endpoint.refuse(request, other_user))
             } else if place.is_spare {
                 Ok(endpoint.respond_briefly(&request))
             } else {
@@ -174,11 +174,11 @@ async fn connection(limits: Limits, place: Place, stream: TcpStream, endpoint: A
 
 impl Endpoint {
     /// Answers somebody who may not call, in the shape that their client can read.
-    fn refuse(&self, request: Request<Incoming>, stranger: Stranger) -> Response<Full<Bytes>> {
+    fn refuse(&self, request: Request<Incoming>, other_user: OtherUser) -> Response<Full<Bytes>> {
         let (head, _) = request.into_parts();
         let protocol = protocol::protocol(&head);
         let request_id = request_id();
-        let mut response = http(protocol, None, &Err(stranger.error(protocol)), &request_id);
+        let mut response = http(protocol, None, &Err(other_user.error(protocol)), &request_id);
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     }

@@ -1,7 +1,8 @@
 //! What may be said about two measurements, in the order that matters: errors first, then latency.
 //!
-//! A system that fails fast is not fast. Where the error rates differ that is the first sentence, and a winner is named only
-//! where both keep their error threshold, their medians' intervals do not overlap, and both are the same kind of latency.
+//! A system that fails fast is not fast. Where the error rates differ that is the first sentence, and a winner is named
+//! only where both keep their error threshold, their medians' intervals do not overlap, and both are the same kind of
+//! latency.
 
 use crate::result::confidence::{Interval, error_percent, median};
 use crate::result::figures::{interval, ms, percent};
@@ -45,7 +46,7 @@ fn errors(a: Side<'_>, b: Side<'_>) -> Option<String> {
     let (at_a, at_b) = (error_percent(a.target)?, error_percent(b.target)?);
     let of = |side: Side<'_>| side.target.error_percent().map_or_else(|| "nothing".to_owned(), percent);
     Some(if at_a.overlaps(at_b) {
-        format!("Errors cannot be told apart: {} at {}, {} at {}.", of(a), a.name, of(b), b.name)
+        format!("Errors cannot be distinguished: {} at {}, {} at {}.", of(a), a.name, of(b), b.name)
     } else {
         let (more, less) = if at_a.low > at_b.high { (a, b) } else { (b, a) };
         format!("{} fails more: {} of its requests, against {} at {}.", more.name, of(more), of(less), less.name)
@@ -74,7 +75,7 @@ fn latency(a: Side<'_>, b: Side<'_>) -> String {
     }
     if at_a.overlaps(at_b) {
         return format!(
-            "The medians of {} ({}) and {} ({}) cannot be told apart: their 95 % intervals overlap.",
+            "The medians of {} ({}) and {} ({}) cannot be distinguished: their 95 % intervals overlap.",
             a.name,
             interval(at_a),
             b.name,
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_difference_is_named_with_how_much_and_only_where_intervals_do_not_overlap() {
-        assert!(said(&target(0.0, 100, 0), &target(1.0, 100, 0)).contains("cannot be told apart"));
+        assert!(said(&target(0.0, 100, 0), &target(1.0, 100, 0)).contains("cannot be distinguished"));
         // Medians 4.02–5.98 and 14.02–15.98: at least 1 − 5.98 / 14.02, at most 1 − 4.02 / 15.98.
         let text = said(&target(10.0, 100, 0), &target(0.0, 100, 0));
         assert_eq!(text, "The median of new (4.02–5.98 ms) is 57 to 75 % below that of old (14.0–16.0 ms).");

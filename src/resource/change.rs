@@ -33,9 +33,9 @@ pub struct FieldChange {
     /// `health_check.path`
     pub path: String,
     /// `None` where the cloud has nothing.
-    pub live: Option<String>,
-    /// `None` where nothing is wanted.
-    pub wanted: Option<String>,
+    pub observed: Option<String>,
+    /// `None` where nothing is desired.
+    pub desired: Option<String>,
     /// Whether this field is why the resource must be replaced.
     #[serde(skip)]
     pub forces_replacement: bool,

@@ -33,12 +33,12 @@ pub struct Operation {
     pub sink: Arc<dyn Sink>,
     /// Set by Ctrl-C: nothing new is started, calls in flight are finished.
     pub cancel: CancellationToken,
-    /// What actions need to know and no resource tells.
+    /// What actions need to know and no resource reports.
     pub prepared: Vec<Prepared>,
     /// When every wait gives up.
     pub deadline: Instant,
     outputs: Arc<Mutex<BTreeMap<Address, Output>>>,
-    /// Notes that were told.
+    /// Notes that were reported.
     noted: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -90,7 +90,7 @@ impl Operation {
         self.outputs.lock().expect("no holder panics").get(address).cloned()
     }
 
-    /// Tells something once, however often it is found.
+    /// Reports something once, however often it is found.
     pub fn note_once<'a>(&self, texts: impl IntoIterator<Item = &'a String>) {
         let mut noted = self.noted.lock().expect("no holder panics");
         for text in texts.into_iter().filter(|text| noted.insert((*text).clone())) {
@@ -163,13 +163,14 @@ impl Operation {
         self.wait_until(Some(self.deadline), &mut self.backoff(), self.telling(what), ask).await
     }
 
-    /// Tells what a wait waits for, that is no action's.
+    /// Reports what a wait waits for, that is no action's.
     pub fn telling(&self, what: &str) -> impl Fn(String) + Send + use<'_> {
         let what = what.to_owned();
         move |reason| self.sink.event(Event::Waiting { what: what.clone(), reason })
     }
 
-    /// The wait that all others are made of: asks, tells why it goes on, pauses. `None` leaves it to `ask` to give up.
+    /// The wait that all others are made of: asks, reports why it goes on, pauses. `None` leaves it to `ask` to give
+    /// up.
     ///
     /// # Errors
     /// What `ask` fails with; Ctrl-C.
@@ -249,7 +250,7 @@ pub fn interrupted() -> Problem {
 pub struct ActionContext<'a> {
     pub run: &'a Operation,
     pub address: &'a Address,
-    /// The hash of what is wanted; empty for deletions.
+    /// The hash of what is desired; empty for deletions.
     pub spec: &'a str,
 }
 
@@ -312,7 +313,7 @@ impl ActionContext<'_> {
         Ok(self.resolve_all(value)?.join(","))
     }
 
-    /// Tells what is being waited for.
+    /// Reports what is being waited for.
     pub fn waiting(&self, reason: impl Into<String>) {
         self.run.sink.event(Event::ActionWaiting { address: self.address.clone(), reason: reason.into() });
     }

@@ -1,7 +1,7 @@
 //! One erased form for all resource types, so that the engine handles them alike.
 //!
-//! [`Erased`] is the only place that knows both sides: it wraps wanted and live values, and unwraps them for the type that
-//! made them.
+//! [`Erased`] is the only place that knows both sides: it wraps desired and observed values, and unwraps them for the
+//! type that made them.
 
 use std::any::Any;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::stack::model::Stack;
 
 type Boxed = Arc<dyn Any + Send + Sync>;
 
-/// A wanted resource of any type.
+/// A desired resource of any type.
 #[derive(Clone)]
 pub struct Desired {
     pub address: Address,
@@ -31,7 +31,7 @@ pub struct Desired {
     value: Boxed,
 }
 
-/// A live resource of any type.
+/// An observed resource of any type.
 #[derive(Clone)]
 pub struct Observed {
     pub address: Address,
@@ -45,12 +45,12 @@ pub struct Observed {
 
 #[cfg(test)]
 impl Observed {
-    /// One that is just as wanted; no type will take it back.
-    pub fn like(wanted: &Desired, tags: Option<&Tags>) -> Self {
+    /// One that is just as desired; no type will take it back.
+    pub fn like(desired: &Desired, tags: Option<&Tags>) -> Self {
         Self {
-            address: wanted.address.clone(),
-            fields: wanted.fields.clone(),
-            output: Output::id(wanted.address.as_str()),
+            address: desired.address.clone(),
+            fields: desired.fields.clone(),
+            output: Output::id(desired.address.as_str()),
             tags: tags.cloned(),
             remark: None,
             delete_after: Vec::new(),
@@ -61,13 +61,13 @@ impl Observed {
 
 impl fmt::Debug for Desired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wanted {}", self.address)
+        write!(f, "desired {}", self.address)
     }
 }
 
 impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "live {}", self.address)
+        write!(f, "observed {}", self.address)
     }
 }
 
@@ -86,20 +86,25 @@ pub trait ErasedResource: Send + Sync {
     fn observed(&self, cloud: &Snapshot) -> Vec<Observed>;
     fn unique_names(&self, stack: &Stack) -> Vec<(&'static str, String)>;
     fn details<'a>(&self, provider: &'a dyn Provider, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>>;
-    fn prepare<'a>(&self, provider: &'a dyn Provider, wanted: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>>;
-    fn in_sync(&self, live: &Observed, spec: &str) -> bool;
-    fn reason(&self, wanted: &Desired, live: &Observed) -> Option<String>;
-    fn create<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired) -> Answer<'a, Output>;
-    fn replace<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired, live: &'a Observed) -> Answer<'a, Output>;
+    fn prepare<'a>(&self, provider: &'a dyn Provider, desired: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>>;
+    fn in_sync(&self, observed: &Observed, spec: &str) -> bool;
+    fn reason(&self, desired: &Desired, observed: &Observed) -> Option<String>;
+    fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output>;
+    fn replace<'a>(
+        &self,
+        task: &'a ActionContext<'a>,
+        desired: &'a Desired,
+        observed: &'a Observed,
+    ) -> Answer<'a, Output>;
     fn update<'a>(
         &self,
         task: &'a ActionContext<'a>,
-        wanted: &'a Desired,
-        live: &'a Observed,
+        desired: &'a Desired,
+        observed: &'a Observed,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output>;
-    fn prune<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed, kept: &'a Output) -> Answer<'a, ()>;
-    fn delete<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed) -> Answer<'a, ()>;
+    fn prune<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed, kept: &'a Output) -> Answer<'a, ()>;
+    fn delete<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed) -> Answer<'a, ()>;
 }
 
 impl fmt::Debug for dyn ErasedResource {
@@ -114,12 +119,12 @@ pub struct Erased<R>(PhantomData<fn() -> R>);
 impl<R: Resource> Erased<R> {
     pub const NEW: Self = Self(PhantomData);
 
-    fn wanted_of(wanted: &Desired) -> &R::Desired {
-        wanted.value.downcast_ref().expect("a wanted resource comes back to the type that made it")
+    fn desired_of(desired: &Desired) -> &R::Desired {
+        desired.value.downcast_ref().expect("a desired resource comes back to the type that made it")
     }
 
-    fn live_of(live: &Observed) -> &R::Observed {
-        live.value.downcast_ref().expect("a live resource comes back to the type that made it")
+    fn observed_of(observed: &Observed) -> &R::Observed {
+        observed.value.downcast_ref().expect("an observed resource comes back to the type that made it")
     }
 }
 
@@ -192,44 +197,49 @@ impl<R: Resource> ErasedResource for Erased<R> {
         Box::pin(R::details(provider, scope))
     }
 
-    fn prepare<'a>(&self, provider: &'a dyn Provider, wanted: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>> {
+    fn prepare<'a>(&self, provider: &'a dyn Provider, desired: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>> {
         Box::pin(async move {
-            let wanted: Vec<_> = wanted.into_iter().map(Self::wanted_of).collect();
-            R::prepare(provider, &wanted).await
+            let desired: Vec<_> = desired.into_iter().map(Self::desired_of).collect();
+            R::prepare(provider, &desired).await
         })
     }
 
-    fn in_sync(&self, live: &Observed, spec: &str) -> bool {
-        R::in_sync(Self::live_of(live), spec)
+    fn in_sync(&self, observed: &Observed, spec: &str) -> bool {
+        R::in_sync(Self::observed_of(observed), spec)
     }
 
-    fn reason(&self, wanted: &Desired, live: &Observed) -> Option<String> {
-        R::reason(Self::wanted_of(wanted), Self::live_of(live))
+    fn reason(&self, desired: &Desired, observed: &Observed) -> Option<String> {
+        R::reason(Self::desired_of(desired), Self::observed_of(observed))
     }
 
-    fn create<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired) -> Answer<'a, Output> {
-        Box::pin(R::create(task, Self::wanted_of(wanted)))
+    fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output> {
+        Box::pin(R::create(task, Self::desired_of(desired)))
     }
 
-    fn replace<'a>(&self, task: &'a ActionContext<'a>, wanted: &'a Desired, live: &'a Observed) -> Answer<'a, Output> {
-        Box::pin(R::replace(task, Self::wanted_of(wanted), Self::live_of(live)))
+    fn replace<'a>(
+        &self,
+        task: &'a ActionContext<'a>,
+        desired: &'a Desired,
+        observed: &'a Observed,
+    ) -> Answer<'a, Output> {
+        Box::pin(R::replace(task, Self::desired_of(desired), Self::observed_of(observed)))
     }
 
     fn update<'a>(
         &self,
         task: &'a ActionContext<'a>,
-        wanted: &'a Desired,
-        live: &'a Observed,
+        desired: &'a Desired,
+        observed: &'a Observed,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output> {
-        Box::pin(R::update(task, Self::wanted_of(wanted), Self::live_of(live), changes))
+        Box::pin(R::update(task, Self::desired_of(desired), Self::observed_of(observed), changes))
     }
 
-    fn prune<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed, kept: &'a Output) -> Answer<'a, ()> {
-        Box::pin(R::prune(task, Self::live_of(live), kept))
+    fn prune<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed, kept: &'a Output) -> Answer<'a, ()> {
+        Box::pin(R::prune(task, Self::observed_of(observed), kept))
     }
 
-    fn delete<'a>(&self, task: &'a ActionContext<'a>, live: &'a Observed) -> Answer<'a, ()> {
-        Box::pin(R::delete(task, Self::live_of(live)))
+    fn delete<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed) -> Answer<'a, ()> {
+        Box::pin(R::delete(task, Self::observed_of(observed)))
     }
 }

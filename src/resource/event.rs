@@ -1,4 +1,4 @@
-//! What the engine and the benchmark tell while they work. Sinks (`src/ui/`) turn events into bars, lines or JSON.
+//! What the engine and the benchmark report while they work. Sinks (`src/ui/`) turn events into bars, lines or JSON.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub enum Event {
         address: Address,
         action: Action,
     },
-    /// The action waits for the cloud; `reason` is live: "i-0ab…: 502 from /health, 2 of 5".
+    /// The action waits for the cloud; `reason` changes as it waits: "i-0ab…: 502 from /health, 2 of 5".
     ActionWaiting {
         address: Address,
         reason: String,

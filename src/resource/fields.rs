@@ -1,4 +1,4 @@
-//! What wanted and live are compared by: a flat list of named values.
+//! What desired and observed are compared by: a flat list of named values.
 
 use std::fmt;
 
@@ -26,8 +26,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// A live id as a reference where it is ours, as it stands otherwise.
-    pub fn live(cloud: &Snapshot, id: &str) -> Value {
+    /// An observed id as a reference where it is ours, as it stands otherwise.
+    pub fn observed(cloud: &Snapshot, id: &str) -> Value {
         match cloud.address_of(id) {
             None => Value::Text(id.to_owned()),
             Some(address) if cloud.replaced.contains(id) => Value::Replaced(address),
@@ -48,8 +48,8 @@ impl Value {
         if text.holds_secrets() { Value::Sensitive(text.clone()) } else { Value::Text(text.expose().to_owned()) }
     }
 
-    /// What may be shown of the value where `other` is the other side of a comparison: where one of two texts holds secrets,
-    /// the other may hold former ones.
+    /// What may be shown of the value where `other` is the other side of a comparison: where one of two texts holds
+    /// secrets, the other may hold former ones.
     pub fn shown_beside(&self, other: Option<&Value>) -> String {
         match (self, other) {
             (Value::Text(own), Some(Value::Sensitive(other))) => other.show_other(own),
@@ -219,9 +219,9 @@ mod tests {
         assert_ne!(old, new);
         assert_eq!(old, Fields::default().text("user_data", "TOKEN=f0rmer"));
         assert_eq!(old.spec(), new.spec(), "no hash of a secret becomes a tag");
-        let live = Value::Sensitive(secret::Text::unknown("TOKEN=f0rmer"));
-        let wanted = new.get("user_data");
-        for shown in [live.shown_beside(wanted), format!("{live} {live:?} {new:?}")] {
+        let observed = Value::Sensitive(secret::Text::unknown("TOKEN=f0rmer"));
+        let desired = new.get("user_data");
+        for shown in [observed.shown_beside(desired), format!("{observed} {observed:?} {new:?}")] {
             assert!(!shown.contains("f0rmer") && !shown.contains("n0w"), "{shown}");
         }
     }

@@ -1,7 +1,7 @@
 //! The contract between the engine and the resource types: what a type declares, and what it is given while it acts.
 //!
-//! A type implements [`Resource`]; the engine sees all types through [`erased::ErasedResource`]. Waiting, retrying, ordering and
-//! progress are the engine's.
+//! A type implements [`Resource`]; the engine sees all types through [`erased::ErasedResource`]. Waiting, retrying,
+//! ordering and progress are the engine's.
 
 pub mod change;
 pub mod context;
@@ -29,11 +29,11 @@ use context::ActionContext;
 use fields::Fields;
 use provider::Provider;
 
-/// What wanted resources are made of.
+/// What desired resources are made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     pub stack: &'a Stack,
-    /// What the cloud holds, and when it was asked: what was to happen once, and is over, is not wanted any more.
+    /// What the cloud holds, and when it was asked: what was to happen once, and is over, is not desired any more.
     pub cloud: &'a Snapshot,
 }
 
@@ -44,7 +44,7 @@ pub struct Output {
     pub id: String,
     /// The launch template's version.
     pub revision: String,
-    /// What it consists of and may prune: a fleet's instances, registered targets, ways in.
+    /// What it consists of and may prune: fixed instances, registered targets, ways in.
     pub members: Vec<String>,
 }
 
@@ -59,8 +59,9 @@ pub type Prepared = Arc<dyn Any + Send + Sync>;
 
 /// One resource type.
 ///
-/// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` of what was replaced,
-/// or `prune` of what an update left, when nothing refers to the old any more. So replacements create before they delete.
+/// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` of what was
+/// replaced, or `prune` of what an update left, when nothing refers to the old any more. So replacements create before
+/// they delete.
 pub trait Resource: Sized + Send + Sync + 'static {
     /// What the user wants.
     type Desired: Clone + Send + Sync + 'static;
@@ -75,7 +76,7 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const REPLACE_ON: &'static [&'static str] = &[];
     /// Fields by which this is replaced when what they refer to is: AWS could not change over without losing requests.
     const REPLACE_WITH: &'static [&'static str] = &[];
-    /// Fields that some endpoints do not tell: their absence is no difference.
+    /// Fields that some endpoints do not report: their absence is no difference.
     const OPTIONAL_READBACK: &'static [&'static str] = &[];
     /// Fields that an expiry changes, e.g. bounds that go to zero: such a difference is no drift.
     const CHANGED_BY_EXPIRY: &'static [&'static str] = &[];
@@ -94,10 +95,10 @@ pub trait Resource: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    fn desired_fields(wanted: &Self::Desired) -> Fields;
-    fn observed_fields(live: &Self::Observed, cloud: &Snapshot) -> Fields;
+    fn desired_fields(desired: &Self::Desired) -> Fields;
+    fn observed_fields(observed: &Self::Observed, cloud: &Snapshot) -> Fields;
 
-    /// Details that only a further call tells, where the tags do not tell that they are as wanted.
+    /// Details that only a further call reports, where the tags do not report that they are as desired.
     ///
     /// # Errors
     /// When a call fails.
@@ -108,84 +109,86 @@ pub trait Resource: Sized + Send + Sync + 'static {
         async { Ok(None) }
     }
 
-    /// What actions on these need to know and no resource tells, asked before anything is changed.
+    /// What actions on these need to know and no resource reports, asked before anything is changed.
     ///
     /// # Errors
     /// When a call fails, or there is no such thing.
     fn prepare(
         _provider: &dyn Provider,
-        _wanted: &[&Self::Desired],
+        _desired: &[&Self::Desired],
     ) -> impl Future<Output = Result<Option<Prepared>, Problem>> + Send {
         async { Ok(None) }
     }
 
-    /// The hash of what is wanted, for the spec tag.
-    fn spec(wanted: &Self::Desired) -> String {
-        Self::desired_fields(wanted).spec()
+    /// The hash of what is desired, for the spec tag.
+    fn spec(desired: &Self::Desired) -> String {
+        Self::desired_fields(desired).spec()
     }
 
-    /// Whether the live resource is known to equal `spec` without looking at its fields.
-    fn in_sync(_live: &Self::Observed, _spec: &str) -> bool {
+    /// Whether the observed resource is known to equal `spec` without looking at its fields.
+    fn in_sync(_observed: &Self::Observed, _spec: &str) -> bool {
         false
     }
 
     /// Addresses that must be there first although no field refers to them.
-    fn depends_on(_wanted: &Self::Desired) -> Vec<Address> {
+    fn depends_on(_desired: &Self::Desired) -> Vec<Address> {
         Vec::new()
     }
 
     /// Addresses that must stay until this is gone although no field refers to them.
-    fn delete_after(_live: &Self::Observed) -> Vec<Address> {
+    fn delete_after(_observed: &Self::Observed) -> Vec<Address> {
         Vec::new()
     }
 
     /// Why the two differ, where the type knows better than the spec tag.
-    fn reason(_wanted: &Self::Desired, _live: &Self::Observed) -> Option<String> {
+    fn reason(_desired: &Self::Desired, _observed: &Self::Observed) -> Option<String> {
         None
     }
 
-    fn output(live: &Self::Observed) -> Output;
+    fn output(observed: &Self::Observed) -> Output;
 
     /// `None` where AWS gives this type no tags.
-    fn tags(_live: &Self::Observed) -> Option<&Tags> {
+    fn tags(_observed: &Self::Observed) -> Option<&Tags> {
         None
     }
 
     /// Something worth showing beside an unchanged resource.
-    fn remark(_live: &Self::Observed) -> Option<String> {
+    fn remark(_observed: &Self::Observed) -> Option<String> {
         None
     }
 
-    fn create(task: &ActionContext<'_>, wanted: &Self::Desired)
-    -> impl Future<Output = Result<Output, Problem>> + Send;
+    fn create(
+        task: &ActionContext<'_>,
+        desired: &Self::Desired,
+    ) -> impl Future<Output = Result<Output, Problem>> + Send;
 
-    /// Creates the successor of `live`, which goes when nothing refers to it any more.
+    /// Creates the successor of `observed`, which goes when nothing refers to it any more.
     fn replace(
         task: &ActionContext<'_>,
-        wanted: &Self::Desired,
-        _live: &Self::Observed,
+        desired: &Self::Desired,
+        _observed: &Self::Observed,
     ) -> impl Future<Output = Result<Output, Problem>> + Send {
-        Self::create(task, wanted)
+        Self::create(task, desired)
     }
 
     fn update(
         task: &ActionContext<'_>,
-        wanted: &Self::Desired,
-        live: &Self::Observed,
+        desired: &Self::Desired,
+        observed: &Self::Observed,
         changes: &[FieldChange],
     ) -> impl Future<Output = Result<Output, Problem>> + Send;
 
     /// Takes away the parts that are no longer among `kept`, where [`Resource::PRUNES`].
     fn prune(
         _task: &ActionContext<'_>,
-        _live: &Self::Observed,
+        _observed: &Self::Observed,
         _kept: &Output,
     ) -> impl Future<Output = Result<(), Problem>> + Send {
         async { Ok(()) }
     }
 
-    /// Deletes what is live.
-    fn delete(task: &ActionContext<'_>, live: &Self::Observed) -> impl Future<Output = Result<(), Problem>> + Send;
+    /// Deletes what is observed.
+    fn delete(task: &ActionContext<'_>, observed: &Self::Observed) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 /// Whether any of the changed fields starts with one of the names.

@@ -1,8 +1,8 @@
 //! The boundary to a cloud: what the engine asks of a provider, and everything in which providers differ.
 //!
-//! A provider has a connection, resource types that act through it, and a snapshot of what is live. AWS and the embedded region
-//! are one provider that differs in its endpoint and its [`Timing`]; a cloud with another API brings types and collections of
-//! its own.
+//! A provider has a connection, resource types that act through it, and a snapshot of what is observed. AWS and the
+//! embedded region are one provider that differs in its endpoint and its [`Timing`]; a cloud with another API brings
+//! types and collections of its own.
 
 use std::any::Any;
 use std::fmt;
@@ -88,7 +88,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Lists everything that carries the stack's tag; `declared` is the stack file, where it is known.
     fn snapshot<'a>(&'a self, stack: &'a str, declared: Option<&'a Stack>, depth: Depth) -> Answer<'a, Snapshot>;
 
-    /// Asks what only further calls tell of what has joined a snapshot.
+    /// Asks what only further calls report what has joined a snapshot.
     fn complete<'a>(&'a self, cloud: &'a mut Snapshot, _declared: &'a Stack) -> Answer<'a, ()> {
         let _ = cloud;
         Box::pin(async { Ok(()) })
@@ -178,7 +178,7 @@ pub trait Leases: Send + Sync {
     /// The lock that a snapshot shows: a run holds it, or left it behind.
     fn shown(&self, cloud: &Snapshot) -> Option<Lease>;
 
-    /// The lock as the cloud tells it, and the cloud's time.
+    /// The lock as the cloud reports it, and the cloud's time.
     fn find<'a>(&'a self, stack: &'a str) -> Answer<'a, (Option<Lease>, Timestamp)>;
 
     /// The problem of a lock that somebody has and that is not listed as the stack's.

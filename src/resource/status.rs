@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::state::{InstanceState, LoadBalancerState, TargetState};
 
-/// A stack, live. `status --json` is this, as it stands.
+/// A stack as it is observed. `status --json` is this, as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
     pub stack: String,
@@ -63,7 +63,7 @@ pub struct InstanceStatus {
     /// As the load balancer sees it. In a stack without a load balancer it follows the state: `healthy` while the
     /// instance is running, `initial` while it is pending, else `unhealthy`.
     pub health: TargetState,
-    /// Why it is not healthy, as the load balancer tells it.
+    /// Why it is not healthy, as the load balancer reports it.
     pub reason: Option<String>,
     /// The private IPv4 address.
     pub address: Option<String>,
@@ -74,9 +74,9 @@ pub struct InstanceStatus {
 /// What a cluster's instances are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClusterKind {
-    /// A fixed number of instances. JSON calls it by its first name.
+    /// A fixed number of instances.
     #[default]
-    #[serde(rename = "fleet")]
+    #[serde(rename = "fixed", alias = "fleet")]
     Fixed,
     /// An Auto Scaling group.
     #[serde(rename = "group")]

@@ -1,7 +1,7 @@
 //! The alarm that calls a step or simple policy. Target tracking has alarms of AWS's own.
 //!
-//! Some endpoints that imitate AWS do not speak CloudWatch's protocol. There a policy stands without its alarm, and that is
-//! said when it is made.
+//! Some endpoints that imitate AWS do not speak CloudWatch's protocol. There a policy stands without its alarm, and
+//! that is said when it is made.
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic};
 
@@ -64,22 +64,22 @@ impl Resource for Alarm {
         &["acts", "metric", "dimensions", "target_group", "comparison", "threshold", "period_s", "evaluations"];
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
-        let wanted = policies(scope).filter_map(|(cluster, policy)| {
-            let wanted = Desired {
+        let desired = policies(scope).filter_map(|(cluster, policy)| {
+            let desired = Desired {
                 name: names::in_group(&names::group(&scope.stack.name, cluster), policy.name()),
                 cluster: cluster.to_owned(),
                 policy: policy.name().to_owned(),
                 trigger: policy.trigger()?.clone(),
             };
-            Some((address(cluster, policy.name()), wanted))
+            Some((address(cluster, policy.name()), desired))
         });
-        wanted.collect()
+        desired.collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
         let found = |cluster: String, policy: &str, alarm: Option<&MetricAlarm>| {
-            let live = Observed { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
-            (address(&live.cluster, policy), live)
+            let observed = Observed { cluster, policy: policy.to_owned(), alarm: alarm.cloned() };
+            (address(&observed.cluster, policy), observed)
         };
         let ours = cloud.all::<DescribeAlarms>().iter().filter_map(|alarm| {
             // By name and not by its group, which may have been deleted without it.
@@ -90,18 +90,18 @@ impl Resource for Alarm {
             cloud.lacks::<DescribeAlarms>()
                 && ["StepScaling", "SimpleScaling"].contains(&policy.policy_type().unwrap_or_default())
         });
-        let untold = called.filter_map(|policy| {
+        let without_readback = called.filter_map(|policy| {
             let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
             Some(found(cluster, &scaling_policy::name_in_stack(policy)?, None))
         });
-        ours.chain(untold).collect()
+        ours.chain(without_readback).collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
-        let trigger = &wanted.trigger;
+    fn desired_fields(desired: &Desired) -> Fields {
+        let trigger = &desired.trigger;
         let fields = Fields::default()
-            .reference("policy", scaling_policy::address(&wanted.cluster, &wanted.policy))
-            .reference("group", scaling_group::address(&wanted.cluster))
+            .reference("policy", scaling_policy::address(&desired.cluster, &desired.policy))
+            .reference("group", scaling_group::address(&desired.cluster))
             .text("acts", true)
             .text("metric", metric_text(&trigger.metric))
             .text("comparison", operator(trigger.comparison).as_str())
@@ -109,7 +109,7 @@ impl Resource for Alarm {
             .text("period_s", trigger.period.as_secs())
             .text("evaluations", trigger.evaluations);
         match &trigger.metric {
-            Metric::RequestsPerTarget => fields.reference("target_group", target_group::address(&wanted.cluster)),
+            Metric::RequestsPerTarget => fields.reference("target_group", target_group::address(&desired.cluster)),
             Metric::Custom { dimensions, .. } if !dimensions.is_empty() => {
                 let pairs = dimensions.iter().map(|(name, value)| format!("{name}={value}"));
                 fields.text("dimensions", pairs.collect::<Vec<_>>().join(" "))
@@ -118,17 +118,17 @@ impl Resource for Alarm {
         }
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let policy = Value::Ref(scaling_policy::address(&live.cluster, &live.policy));
-        let fields = Fields::default().reference("group", scaling_group::address(&live.cluster));
-        let Some(alarm) = &live.alarm else {
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let policy = Value::Ref(scaling_policy::address(&observed.cluster, &observed.policy));
+        let fields = Fields::default().reference("group", scaling_group::address(&observed.cluster));
+        let Some(alarm) = &observed.alarm else {
             return fields.value("policy", policy);
         };
         let calls = |action: &String| {
             !cloud.replaced.contains(action)
                 && cloud.all::<DescribePolicies>().iter().any(|policy| {
                     policy.policy_arn() == Some(action)
-                        && scaling_policy::name_in_stack(policy).as_ref() == Some(&live.policy)
+                        && scaling_policy::name_in_stack(policy).as_ref() == Some(&observed.policy)
                 })
         };
         let called = match alarm.alarm_actions() {
@@ -147,28 +147,28 @@ impl Resource for Alarm {
             .maybe("evaluations", alarm.evaluation_periods())
             .maybe("datapoints", alarm.datapoints_to_alarm().filter(|count| Some(*count) != alarm.evaluation_periods()))
             .maybe("missing_data", alarm.treat_missing_data().filter(|treatment| *treatment != MISSING_DATA));
-        observe_dimensions(fields, live, alarm, cloud)
+        observe_dimensions(fields, observed, alarm, cloud)
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()).unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.alarm.as_ref().and_then(|alarm| alarm.alarm_name()).unwrap_or_default())
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        put(task, wanted).await
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(task, desired).await
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        _live: &Observed,
+        desired: &Desired,
+        _observed: &Observed,
         _: &[FieldChange],
     ) -> Result<Output, Problem> {
-        put(task, wanted).await
+        put(task, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let Some(name) = live.alarm.as_ref().and_then(|alarm| alarm.alarm_name()) else {
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let Some(name) = observed.alarm.as_ref().and_then(|alarm| alarm.alarm_name()) else {
             return Ok(());
         };
         settled(task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await, &["ResourceNotFound"])
@@ -177,7 +177,7 @@ impl Resource for Alarm {
 }
 
 /// Those of our own group and target group as references, others as they stand.
-fn observe_dimensions(fields: Fields, live: &Observed, alarm: &MetricAlarm, cloud: &Snapshot) -> Fields {
+fn observe_dimensions(fields: Fields, observed: &Observed, alarm: &MetricAlarm, cloud: &Snapshot) -> Fields {
     let name_and_value = |dimension: &Dimension| {
         (dimension.name().unwrap_or_default().to_owned(), dimension.value().unwrap_or_default().to_owned())
     };
@@ -188,9 +188,10 @@ fn observe_dimensions(fields: Fields, live: &Observed, alarm: &MetricAlarm, clou
         if name == TARGET_GROUP_DIMENSION
             && let Some(arn) = arns.into_iter().find(|arn| full_name(arn) == *value)
         {
-            return fields.value("target_group", Value::live(cloud, arn));
+            return fields.value("target_group", Value::observed(cloud, arn));
         }
-        if name == GROUP_DIMENSION && scaling_group::cluster_of(cloud, Some(value)).as_ref() == Some(&live.cluster) {
+        if name == GROUP_DIMENSION && scaling_group::cluster_of(cloud, Some(value)).as_ref() == Some(&observed.cluster)
+        {
             return fields;
         }
     }
@@ -224,15 +225,15 @@ fn api_metric(metric: &Metric) -> (String, String, String) {
     }
 }
 
-fn dimensions(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Dimension>, Problem> {
+fn dimensions(task: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Dimension>, Problem> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
-    Ok(match &wanted.trigger.metric {
+    Ok(match &desired.trigger.metric {
         Metric::Cpu | Metric::NetworkIn | Metric::NetworkOut => {
-            let group = task.output(&scaling_group::address(&wanted.cluster))?.id;
+            let group = task.output(&scaling_group::address(&desired.cluster))?.id;
             vec![dimension(GROUP_DIMENSION, &group)]
         }
         Metric::RequestsPerTarget => {
-            let group = task.output(&target_group::address(&wanted.cluster))?.id;
+            let group = task.output(&target_group::address(&desired.cluster))?.id;
             vec![dimension(TARGET_GROUP_DIMENSION, &full_name(&group))]
         }
         Metric::Custom { dimensions, .. } => dimensions.iter().map(|(name, value)| dimension(name, value)).collect(),
@@ -240,22 +241,22 @@ fn dimensions(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Dimensio
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-    let policy = task.output(&scaling_policy::address(&wanted.cluster, &wanted.policy))?.id;
-    let trigger = &wanted.trigger;
+async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    let policy = task.output(&scaling_policy::address(&desired.cluster, &desired.policy))?.id;
+    let trigger = &desired.trigger;
     let (namespace, metric, statistic) = api_metric(&trigger.metric);
     let request = task
         .clients()
         .cloudwatch
         .put_metric_alarm()
-        .alarm_name(&wanted.name)
-        .alarm_description(format!("cloudscale: calls the policy {}", wanted.policy))
+        .alarm_name(&desired.name)
+        .alarm_description(format!("cloudscale: calls the policy {}", desired.policy))
         .actions_enabled(true)
         .alarm_actions(policy)
         .namespace(namespace)
         .metric_name(metric)
         .statistic(Statistic::from(statistic.as_str()))
-        .set_dimensions(Some(dimensions(task, wanted)?))
+        .set_dimensions(Some(dimensions(task, desired)?))
         .comparison_operator(operator(trigger.comparison))
         .threshold(trigger.threshold)
         .period(i32::try_from(trigger.period.as_secs()).unwrap_or(i32::MAX))
@@ -271,7 +272,7 @@ async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Probl
         let text = format!("{}: this endpoint has no CloudWatch; nothing calls the policy", task.address);
         task.run.sink.event(Event::Note { text });
     }
-    Ok(Output::id(&wanted.name))
+    Ok(Output::id(&desired.name))
 }
 
 /// Our own alarms, by their names: they outlive the groups that they scale.
@@ -328,7 +329,7 @@ mod tests {
             .with::<DescribePolicies>(vec![policy.build()])
     }
 
-    fn wanted() -> Fields {
+    fn desired() -> Fields {
         let trigger = Trigger {
             metric: Metric::Cpu,
             comparison: Comparison::Above,
@@ -355,13 +356,13 @@ mod tests {
             .evaluation_periods(2)
     }
 
-    /// The paths at which the live alarm is not as wanted.
+    /// The paths at which the observed alarm is not as desired.
     fn differences(cloud: &Snapshot) -> Vec<String> {
-        let (address, live) = Alarm::observed(cloud).remove(0);
+        let (address, observed) = Alarm::observed(cloud).remove(0);
         assert_eq!(address.as_str(), "cluster.web.alarm.busy");
-        let (live, wanted) = (Alarm::observed_fields(&live, cloud), wanted());
-        let differs = wanted.iter().filter(|(path, value)| live.get(path) != Some(*value));
-        let surplus = live.iter().filter(|(path, _)| wanted.get(path).is_none());
+        let (observed, desired) = (Alarm::observed_fields(&observed, cloud), desired());
+        let differs = desired.iter().filter(|(path, value)| observed.get(path) != Some(*value));
+        let surplus = observed.iter().filter(|(path, _)| desired.get(path).is_none());
         differs.chain(surplus).map(|(path, _)| path.to_owned()).collect()
     }
 
@@ -380,15 +381,17 @@ mod tests {
 
     #[test]
     fn where_the_endpoint_has_no_cloudwatch_an_alarm_that_is_wanted_counts_as_there() {
-        let untold = |policy: &str| {
+        let without_readback = |policy: &str| {
             let mut cloud = cloud(policy);
             cloud.store(Rows::of::<DescribeAlarms>(None));
             cloud
         };
         assert!(
-            differences(&untold("StepScaling")).iter().all(|path| Alarm::OPTIONAL_READBACK.contains(&path.as_str()))
+            differences(&without_readback("StepScaling"))
+                .iter()
+                .all(|path| Alarm::OPTIONAL_READBACK.contains(&path.as_str()))
         );
-        assert!(Alarm::observed(&untold("TargetTrackingScaling")).is_empty());
+        assert!(Alarm::observed(&without_readback("TargetTrackingScaling")).is_empty());
         assert!(Alarm::observed(&cloud("StepScaling")).is_empty(), "told, and not there");
     }
 }

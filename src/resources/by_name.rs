@@ -1,6 +1,6 @@
 //! How a stack looks whose file is not at hand, or whose region does not run.
 //!
-//! What the cloud tells of a stack is written down as its file would say it, so that one view serves both.
+//! What the cloud reports a stack is written down as its file would say it, so that one view serves both.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -39,7 +39,7 @@ pub async fn status(clients: &Clients, name: &str) -> Result<Option<Status>, Pro
         return Ok(None);
     }
     let text = declaration(name, &cloud, &listeners(clients, &cloud).await?);
-    let source = Arc::new(Source { name: format!("what the cloud tells of {name}"), text });
+    let source = Arc::new(Source { name: format!("what the cloud reports of {name}"), text });
     let (stack, _warnings) = stack::parse(source, Path::new(""), &Overrides::default()).map_err(|problems| {
         let detail = format!("what carries the name {name} was not made by cloudscale: {}", problems.0[0].detail);
         Problem::new("The stack cannot be understood", detail)
@@ -47,7 +47,7 @@ pub async fn status(clients: &Clients, name: &str) -> Result<Option<Status>, Pro
     Ok(Some(status_view::status(&stack, provider.name(), &cloud)))
 }
 
-/// Those of the stack's load balancer: a status needs their ports only, which a stack file tells otherwise.
+/// Those of the stack's load balancer: a status needs their ports only, which a stack file reports otherwise.
 async fn listeners(clients: &Clients, cloud: &Snapshot) -> Result<Vec<Listener>, Problem> {
     let all = cloud.all::<load_balancer::DescribeLoadBalancers>();
     let Some(arn) = all.iter().filter_map(|lb| lb.load_balancer_arn()).find(|arn| cloud.address_of(arn).is_some())

@@ -16,7 +16,7 @@ use crate::resource::Resource;
 use crate::resource::change::{Action, Change, FieldChange};
 use crate::resource::outlook::{NAMES_MAX, Part, in_place, listed, overall};
 use crate::resource::running::{ClusterRunning, Running};
-use crate::stack::model::{Autoscaling, Capacity, Cluster, FleetRollout, Network, Stack};
+use crate::stack::model::{Autoscaling, Capacity, Cluster, FixedRollout, Network, Stack};
 
 const NETWORK: Address = Address::fixed("network");
 /// How `diff` begins the reason of a change that was made outside of cloudscale.
@@ -29,7 +29,7 @@ fn part_of(address: &Address) -> Address {
 }
 
 /// The parts of a plan: clusters in the order of the stack, then what is shared. `None` declares nothing.
-pub fn parts(stack: Option<&Stack>, live: &Running, changes: &[Change]) -> Vec<Part> {
+pub fn parts(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> Vec<Part> {
     let mut grouped = BTreeMap::<Address, Vec<&Change>>::new();
     for change in changes {
         grouped.entry(part_of(&change.address)).or_default().push(change);
@@ -49,7 +49,7 @@ pub fn parts(stack: Option<&Stack>, live: &Running, changes: &[Change]) -> Vec<P
         let (action, sentences) = match part.owner() {
             Owner::Cluster(name) => {
                 let declared = clusters().find(|other| other.name == name);
-                let seen = live.clusters.get(name).cloned().unwrap_or_default();
+                let seen = observed.clusters.get(name).cloned().unwrap_or_default();
                 cluster_part(&part, stack.zip(declared), &seen, &changes)
             }
             Owner::Route(name) => route(&part, name, stack, &changes),
@@ -75,7 +75,7 @@ fn is(change: Option<&Change>, action: Action) -> bool {
     change.is_some_and(|change| change.action == action)
 }
 
-/// What is live of an unchanged part and worth a line.
+/// What is observed of an unchanged part and worth a line.
 fn remark(changes: &[&Change]) -> (Action, Vec<String>) {
     let reason = changes.iter().map(|change| change.reason.clone()).find(|reason| !reason.is_empty());
     (Action::Unchanged, reason.into_iter().collect())
@@ -89,12 +89,12 @@ fn cluster_part(
 ) -> (Action, Vec<String>) {
     let overall = overall(changes);
     let Some((stack, cluster)) = declared.filter(|_| overall != Action::Delete) else {
-        // Instances are told by their number, and so is what holds them.
+        // Instances are reported by their number, and so is what holds them.
         let others = changes.iter().filter(|change| change.kind != Instances::KIND).count();
         return (Action::Delete, vec![removed(seen, others)]);
     };
     let (own, other) = match cluster.capacity {
-        Capacity::Fleet { .. } => (Instances::KIND, ScalingGroup::KIND),
+        Capacity::Fixed { .. } => (Instances::KIND, ScalingGroup::KIND),
         Capacity::Group(_) => (ScalingGroup::KIND, Instances::KIND),
     };
     let (capacity, former) = (acting(changes, own), acting(changes, other));
@@ -108,7 +108,7 @@ fn cluster_part(
         _ => {}
     }
     let (mut replaces, mut said) = match &cluster.capacity {
-        Capacity::Fleet { instances, rollout } => fixed(*instances, rollout, seen, changes),
+        Capacity::Fixed { instances, rollout } => fixed(*instances, rollout, seen, changes),
         Capacity::Group(scaling) => group(scaling, seen, changes),
     };
     if is(acting(changes, TargetGroup::KIND), Action::Replace) {
@@ -151,7 +151,7 @@ fn whole(cluster: &Cluster) -> String {
         types => types.join(" or "),
     };
     match &cluster.capacity {
-        Capacity::Fleet { instances, .. } => format!("{instances} × {types}"),
+        Capacity::Fixed { instances, .. } => format!("{instances} × {types}"),
         Capacity::Group(scaling) => {
             format!("{}–{} × {types} ({} at first)", scaling.min, scaling.max, scaling.desired)
         }
@@ -168,11 +168,11 @@ fn running(seen: &ClusterRunning) -> String {
 }
 
 /// Whether fixed instances are replaced, and what comes for them.
-fn fixed(count: u32, rollout: &FleetRollout, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
+fn fixed(count: u32, rollout: &FixedRollout, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
     let instances = acting(changes, Instances::KIND);
     let mut said = Vec::new();
     let present = u32::try_from(seen.templates.len()).unwrap_or(u32::MAX);
-    let desired = field(instances, "template").and_then(|field| field.wanted.as_deref());
+    let desired = field(instances, "template").and_then(|field| field.desired.as_deref());
     let outdated = desired.map_or(0, |desired| seen.templates.iter().filter(|other| *other != desired).count());
     let outdated = u32::try_from(outdated).unwrap_or(u32::MAX);
     let apart = field(instances, "vpc").is_some() || is(acting(changes, TargetGroup::KIND), Action::Replace);
@@ -191,7 +191,7 @@ fn fixed(count: u32, rollout: &FleetRollout, seen: &ClusterRunning, changes: &[&
     } else if count < present {
         said.push(format!("terminates {}: {present} → {count}", counted(present - count, "instance")));
     }
-    if let Some(troubled) = field(instances, "not_serving").and_then(|field| field.live.as_deref()) {
+    if let Some(troubled) = field(instances, "not_serving").and_then(|field| field.observed.as_deref()) {
         let number = u32::try_from(troubled.split("; ").count()).unwrap_or(u32::MAX);
         said.push(format!(
             "replaces {} that {} not serve",
@@ -209,12 +209,12 @@ fn launches(count: u32) -> String {
 /// ` (t2.large → t2.xlarge)`
 fn by_type(changes: &[&Change]) -> String {
     let types = field(acting(changes, LaunchTemplate::KIND), "instance_type");
-    let types = types.and_then(|field| field.live.as_deref().zip(field.wanted.as_deref()));
-    types.map(|(live, desired)| format!(" ({live} → {desired})")).unwrap_or_default()
+    let types = types.and_then(|field| field.observed.as_deref().zip(field.desired.as_deref()));
+    types.map(|(observed, desired)| format!(" ({observed} → {desired})")).unwrap_or_default()
 }
 
 /// `2 at a time, the old go when the new are healthy`
-fn pace(count: u32, outdated: u32, rollout: &FleetRollout) -> String {
+fn pace(count: u32, outdated: u32, rollout: &FixedRollout) -> String {
     let (surge, unavailable) = rollout.bounds(count);
     let all = usize::try_from(outdated.max(count)).unwrap_or(usize::MAX);
     match (surge, unavailable) {
@@ -253,10 +253,10 @@ fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> (
     }
     let bounds = ["min", "max"].map(|path| field(group, path));
     if bounds.iter().any(Option::is_some) {
-        let live = |field: Option<&FieldChange>, declared: u32| {
-            field.map_or_else(|| declared.to_string(), |field| field.live.clone().unwrap_or_else(|| "?".to_owned()))
+        let observed = |field: Option<&FieldChange>, declared: u32| {
+            field.map_or_else(|| declared.to_string(), |field| field.observed.clone().unwrap_or_else(|| "?".to_owned()))
         };
-        let (min, max) = (live(bounds[0], scaling.min), live(bounds[1], scaling.max));
+        let (min, max) = (observed(bounds[0], scaling.min), observed(bounds[1], scaling.max));
         said.push(format!("range {min}–{max} → {}–{}", scaling.min, scaling.max));
     }
     if let Some(desired) = seen.desired {
@@ -354,11 +354,11 @@ fn changed(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
     (if replaces { Action::Replace } else { Action::Update }, said)
 }
 
-/// Path patterns without those that a shorter one tells of: `/a/*` beside `/a`.
+/// Path patterns without those that a shorter one reports: `/a/*` beside `/a`.
 fn distinct<'a>(paths: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let paths: Vec<&str> = paths.into_iter().map(String::as_str).collect();
-    let is_told = |path: &str| path.strip_suffix("/*").is_some_and(|stem| paths.contains(&stem));
-    paths.iter().copied().filter(|path| !is_told(path)).collect()
+    let is_shown = |path: &str| path.strip_suffix("/*").is_some_and(|stem| paths.contains(&stem));
+    paths.iter().copied().filter(|path| !is_shown(path)).collect()
 }
 
 /// `1 instance`, `2 instances`
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn a_rollout_of_fixed_instances_is_told_by_its_bounds() {
         let pace = |count, surge, unavailable| {
-            pace(count, count, &FleetRollout { max_surge: surge, max_unavailable: unavailable })
+            pace(count, count, &FixedRollout { max_surge: surge, max_unavailable: unavailable })
         };
         assert_eq!(pace(6, 33, 0), "2 at a time, the old go when the new are healthy");
         assert_eq!(pace(4, 100, 0), "all at once, the old go when the new are healthy");

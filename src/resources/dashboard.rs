@@ -1,7 +1,9 @@
-//! The stack's CloudWatch dashboard: sizes, requests, latency and health of every cluster, and the alarms that scale them.
+//! The stack's CloudWatch dashboard: sizes, requests, latency and health of every cluster, and the alarms that scale
+//! them.
 //!
-//! Widgets name load balancer and target groups by what AWS has called them. Where desired and live are compared, the address
-//! stands in place of such a name: so there is a plan before anything exists. A dashboard is known by its name; it has no tags.
+//! Widgets name load balancer and target groups by what AWS has called them. Where desired and observed are compared,
+//! the address stands in place of such a name: so there is a plan before anything exists. A dashboard is known by its
+//! name; it has no tags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,8 +118,8 @@ impl Resource for Dashboard {
         widgets.iter().fold(fields, |fields, widget| fields.text(path(widget), canonical(widget)))
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let Some(body) = &live.body else { return Fields::default() };
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let Some(body) = &observed.body else { return Fields::default() };
         let Ok(Json::Object(mut body)) = serde_json::from_str::<Json>(body) else {
             return Fields::default().text("body", "no JSON object");
         };
@@ -148,8 +150,8 @@ impl Resource for Dashboard {
         desired.alarms.iter().map(Shown::policy_address).collect()
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(&live.name)
+    fn output(observed: &Observed) -> Output {
+        Output::id(&observed.name)
     }
 
     async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
@@ -159,14 +161,14 @@ impl Resource for Dashboard {
     async fn update(
         task: &ActionContext<'_>,
         desired: &Desired,
-        _live: &Observed,
+        _observed: &Observed,
         _: &[FieldChange],
     ) -> Result<Output, Problem> {
         put(task, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let call = task.clients().cloudwatch.delete_dashboards().dashboard_names(&live.name).send().await;
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let call = task.clients().cloudwatch.delete_dashboards().dashboard_names(&observed.name).send().await;
         settled(call, &["ResourceNotFound"]).map_err(|error| error.problem("cloudwatch:DeleteDashboards", task.address))
     }
 }
@@ -312,7 +314,7 @@ fn stand_for_addresses(texts: &mut [(String, String)], arns: Vec<&str>, cloud: &
             *text = text.replace(&name, &format!("\"${{{address}}}\""));
             is_there = true;
         }
-        found.extend(is_there.then(|| Value::live(cloud, arn)));
+        found.extend(is_there.then(|| Value::observed(cloud, arn)));
     }
     found
 }

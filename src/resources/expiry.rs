@@ -1,8 +1,8 @@
 //! `down --after` on AWS: when a stack is to be gone, kept by AWS and not by a laptop that sleeps.
 //!
-//! The deadline is a tag on what carries the stack's tag, so that `status` and `ls` tell it on any machine, and a scheduled
-//! action that takes every group to zero at that time. AWS has nothing that would end a fleet or a load balancer by itself:
-//! those stay until somebody runs `down`.
+//! The expiry is a tag on what carries the stack's tag, so that `status` and `ls` report it on any machine, and a
+//! scheduled action that takes every group to zero at that time. AWS has nothing that would end an instance or a load
+//! balancer by itself: those stay until somebody runs `down`.
 
 use aws_sdk_ec2::primitives::DateTime;
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::resource::context::{ActionContext, Operation};
 use crate::resource::provider::Expiry;
 
-/// The stack's deadline: the earliest that something carries.
+/// The stack's expiry: the earliest that something carries.
 pub fn of(cloud: &Snapshot) -> Option<Timestamp> {
     let instances = instances::present(cloud).map(|instance| tags::from_ec2(instance.tags()));
     let groups = scaling_group::all(cloud).map(|group| tags::from_group(group.tags()));
@@ -31,7 +31,7 @@ pub fn of(cloud: &Snapshot) -> Option<Timestamp> {
     instances.chain(groups).chain(balancers).filter_map(|tags| expiry::read(&tags)).min()
 }
 
-/// Tells AWS that everything is to be gone `after` this long.
+/// Reports AWS that everything is to be gone `after` this long.
 ///
 /// # Errors
 /// A stack that is not there; a call that fails.
@@ -64,7 +64,7 @@ pub async fn set(run: &Operation, at: Timestamp) -> Result<Expiry, Problem> {
     Ok(Expiry { at, groups: scaling_group::all(&cloud).count(), instances: fixed })
 }
 
-/// Notes a deadline on the groups that were made since it was set, too.
+/// Notes an expiry on the groups that were made since it was set, too.
 ///
 /// # Errors
 /// A call that fails.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_deadline_counts() {
+    fn the_earliest_expiry_counts() {
         let group = |at: &str| {
             let tag = TagDescription::builder().key(expiry::TAG).value(time(at).to_string()).build();
             let ours = TagDescription::builder().key(tags::STACK).value("web").build();

@@ -1,5 +1,5 @@
-//! What has a name of ours and is not ours is never taken over or changed, not even by the call that finds the name taken: it
-//! may have come after the plan.
+//! What has a name of ours and is not ours is never taken over or changed, not even by the call that finds the name
+//! taken: it may have come after the plan.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,10 +109,10 @@ impl Cloud {
 
     /// What creating each resource of these types comes to, as if nothing were there.
     async fn create(&self, stack: &Stack, kinds: &[&str]) -> Vec<(String, Result<Output, Problem>)> {
-        let live = |(id, zone): &(String, String)| LiveSubnet { id: Value::Text(id.clone()), zone: zone.clone() };
+        let observed = |(id, zone): &(String, String)| LiveSubnet { id: Value::Text(id.clone()), zone: zone.clone() };
         let network = LiveNetwork {
             vpc: Value::Text(self.vpc.clone()),
-            subnets: self.subnets.iter().take(2).map(live).collect(),
+            subnets: self.subnets.iter().take(2).map(observed).collect(),
         };
         let cloud = Snapshot::empty("shop").with::<StackNetwork>(vec![network]);
         let scope = Scope { stack, cloud: &cloud };
@@ -124,13 +124,13 @@ impl Cloud {
         let template = Output { revision: "1".to_owned(), ..Output::id("lt-0123456789abcdef0") };
         run.publish(&launch_template::address("crew"), template);
         let mut outcomes = Vec::new();
-        for face in TYPES.iter().filter(|face| kinds.contains(&face.kind())) {
-            let all = face.desired(&scope);
-            run.prepared.extend(face.prepare(&*run.provider, all.iter().collect()).await.unwrap());
-            for wanted in all {
-                let task = ActionContext { run: &run, address: &wanted.address, spec: &wanted.spec };
-                let outcome = face.create(&task, &wanted).await;
-                outcomes.push((wanted.address.to_string(), outcome));
+        for resource in TYPES.iter().filter(|resource| kinds.contains(&resource.kind())) {
+            let all = resource.desired(&scope);
+            run.prepared.extend(resource.prepare(&*run.provider, all.iter().collect()).await.unwrap());
+            for desired in all {
+                let task = ActionContext { run: &run, address: &desired.address, spec: &desired.spec };
+                let outcome = resource.create(&task, &desired).await;
+                outcomes.push((desired.address.to_string(), outcome));
             }
         }
         outcomes

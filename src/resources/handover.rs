@@ -1,7 +1,7 @@
 //! Moves a rule to another target group without a request that finds nobody there.
 //!
-//! AWS checks the health of targets only behind a rule that uses their group. So the rule names the new group with weight 0
-//! first: it is checked and gets no requests. When all its targets are healthy, the rule may move.
+//! AWS checks the health of targets only behind a rule that uses their group. So the rule names the new group with
+//! weight 0 first: it is checked and gets no requests. When all its targets are healthy, the rule may move.
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupStickinessConfig, TargetGroupTuple,
@@ -38,12 +38,12 @@ pub async fn prepare(task: &ActionContext<'_>, rule: &Rule, next: &[Next]) -> Re
     let is_among = |groups: &[&TargetGroupTuple], next: &Next| {
         groups.iter().any(|group| group.target_group_arn() == Some(&next.arn))
     };
-    let newcomers: Vec<_> = next.iter().filter(|next| !is_among(&serving, next)).collect();
+    let new_instances: Vec<_> = next.iter().filter(|next| !is_among(&serving, next)).collect();
     // Where nobody serves, there is nothing to lose by moving at once.
-    if newcomers.is_empty() || !anybody_serves(task, &serving).await? {
+    if new_instances.is_empty() || !anybody_serves(task, &serving).await? {
         return Ok(());
     }
-    let unknown = newcomers.iter().filter(|next| !is_among(&others, next));
+    let unknown = new_instances.iter().filter(|next| !is_among(&others, next));
     let unknown = unknown.map(|next| TargetGroupTuple::builder().target_group_arn(&next.arn).weight(0).build());
     let unknown: Vec<_> = unknown.collect();
     if present.len() + unknown.len() > GROUPS_MAX {
@@ -57,7 +57,7 @@ pub async fn prepare(task: &ActionContext<'_>, rule: &Rule, next: &[Next]) -> Re
         let call = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
         call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
     }
-    for next in newcomers {
+    for next in new_instances {
         until_healthy(task, next).await?;
     }
     Ok(())
@@ -76,8 +76,8 @@ async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) 
 /// Whether the cluster of a target group has no instances, and is to have none for now.
 async fn is_empty(task: &ActionContext<'_>, target_group: &Address) -> Result<bool, Problem> {
     let cluster = target_group.cluster().unwrap_or_default();
-    let fleet = task.run.published(&targets::attachment_of(cluster));
-    if fleet.is_some_and(|fleet| !fleet.members.is_empty()) {
+    let attached = task.run.published(&targets::attachment_of(cluster));
+    if attached.is_some_and(|attached| !attached.members.is_empty()) {
         return Ok(false);
     }
     match task.run.published(&scaling_group::address(cluster)) {

@@ -1,9 +1,9 @@
 //! Rolls a group's instances over to a launch template's version: AWS's instance refresh, started, watched and awaited.
 //!
-//! The group keeps serving: AWS replaces as many at a time as `rollout` allows and waits for each to warm up. The version is
-//! given to the refresh and not to the group, which takes it when the refresh succeeds: so there is something to roll back
-//! to. AWS itself gives up after an hour without progress; here the refresh is turned round as soon as new instances have
-//! failed their health checks for longer than they may need.
+//! The group keeps serving: AWS replaces as many at a time as `rollout` allows and waits for each to warm up. The
+//! version is given to the refresh and not to the group, which takes it when the refresh succeeds: so there is
+//! something to roll back to. AWS itself gives up after an hour without progress; here the refresh is turned round as
+//! soon as new instances have failed their health checks for longer than they may need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -34,13 +34,14 @@ const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
 /// By these an endpoint that imitates AWS says that it lacks an operation; moto fails without any code.
 const LACKING: &[&str] = &["InvalidAction", "UnknownOperationException", "NotImplemented"];
 
-/// `2 of 4 from an older launch template`; `None` where all are of the group's version, or the endpoint does not tell.
+/// `2 of 4 from an older launch template`; `None` where all are of the group's version, or the endpoint does not
+/// report.
 pub fn outdated(group: &AutoScalingGroup) -> Option<String> {
-    let wanted = mixed_instances::template(group)?;
+    let desired = mixed_instances::template(group)?;
     let stays = |state: &LifecycleState| !state.as_str().starts_with("Terminat");
     let versions = group.instances().iter().filter(|instance| instance.lifecycle_state().is_some_and(stays));
     let versions: Vec<_> = versions.map(|instance| instance.launch_template()).collect();
-    let old = versions.iter().flatten().filter(|made| !same(made, wanted)).count();
+    let old = versions.iter().flatten().filter(|made| !same(made, desired)).count();
     (old > 0).then(|| format!("{old} of {} from an older launch template", versions.len()))
 }
 
@@ -160,7 +161,8 @@ struct Trial {
     /// (instances left to replace, healthy new ones): any change is progress.
     state: (i32, usize),
     since: Instant,
-    /// New instances that failed their health checks since, with the reason; those that the group has given up included.
+    /// New instances that failed their health checks since, with the reason; those that the group has given up
+    /// included.
     failing: BTreeMap<String, String>,
 }
 
@@ -184,7 +186,7 @@ impl Trial {
     }
 }
 
-/// The group's instances of the wanted version: how many are healthy, and which are not.
+/// The group's instances of the desired version: how many are healthy, and which are not.
 async fn new_instances(
     task: &ActionContext<'_>,
     rollover: &Rollover<'_>,

@@ -1,8 +1,8 @@
-//! The instances of a fleet: a fixed number, spread over the zones, all from the cluster's launch template.
+//! Fixed instances: a number of them, spread over the zones, all from the cluster's launch template.
 //!
 //! What to keep, launch and terminate is decided by [`moves`] alone. New instances start first; what they replace is
-//! terminated when the target group no longer sends it requests (`prune`). Instances of an older launch template are replaced
-//! in rounds ([`rollout`]).
+//! terminated when the target group no longer sends it requests (`prune`). Instances of an older launch template are
+//! replaced in rounds ([`rollout`]).
 
 mod rollout;
 mod states;
@@ -43,7 +43,7 @@ pub fn address(instance: &Instance) -> Option<Address> {
     tag(instance, tags::ADDRESS).map(Address::parse)
 }
 
-/// The state that EC2 tells of an instance.
+/// The state that EC2 reports an instance.
 pub fn state(instance: &Instance) -> InstanceState {
     InstanceState::from(instance.state().and_then(|state| state.name()).map_or("unknown", |name| name.as_str()))
 }
@@ -53,8 +53,8 @@ pub fn is_fixed(instance: &Instance) -> bool {
     address(instance).is_some_and(|address| address.is_only(targets::INSTANCES))
 }
 
-/// How long a token may be used again. AWS lists terminated instances for longer than that, but not as long as it remembers
-/// a token.
+/// How long a token may be used again. AWS lists terminated instances for longer than that, but not as long as it
+/// remembers a token.
 const TOKEN_PERIOD_S: i64 = 600;
 const TOKENS_MAX: u32 = 5;
 /// The same token with another request.
@@ -124,14 +124,14 @@ impl Resource for Instances {
         let templates: BTreeMap<_, _> = launch_template::LaunchTemplate::desired(scope).into_iter().collect();
         let zones = network::of(scope).subnets.iter().map(|subnet| (subnet.zone.clone(), subnet.id.clone()));
         let zones: Vec<_> = zones.collect();
-        let fleets = scope.stack.clusters.iter().filter_map(|cluster| {
-            // A fleet of none is nothing to create.
-            let Capacity::Fleet { instances: instances @ 1.., ref rollout } = cluster.capacity else {
+        let clusters = scope.stack.clusters.iter().filter_map(|cluster| {
+            // None of them is nothing to create.
+            let Capacity::Fixed { instances: instances @ 1.., ref rollout } = cluster.capacity else {
                 return None;
             };
             let (surge, unavailable) = rollout.bounds(instances);
             let template = templates.get(&launch_template::address(&cluster.name))?;
-            let wanted = Desired {
+            let desired = Desired {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
                 balanced: scope.stack.has_load_balancer(),
@@ -141,59 +141,60 @@ impl Resource for Instances {
                 vpc: network::of(scope).vpc.clone(),
                 zones: zones.clone(),
             };
-            Some((targets::instances_of(&cluster.name), wanted))
+            Some((targets::instances_of(&cluster.name), desired))
         });
-        fleets.collect()
+        clusters.collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
-        let mut fleets = BTreeMap::<Address, Vec<&Instance>>::new();
+        let mut by_address = BTreeMap::<Address, Vec<&Instance>>::new();
         for instance in cloud.all::<DescribeInstances>() {
             if let Some(address) = address(instance).filter(|address| address.is_only(Self::KIND)) {
-                fleets.entry(address).or_default().push(instance);
+                by_address.entry(address).or_default().push(instance);
             }
         }
-        // A fleet whose last instance was terminated has to be created again, but what was seen still counts.
-        let present = fleets.into_iter().filter(|(_, instances)| instances.iter().any(|instance| is_present(instance)));
-        present.map(|(address, instances)| (address.clone(), live(cloud, &address, &instances))).collect()
+        // Where the last instance was terminated they have to be created again, but what was seen still counts.
+        let present =
+            by_address.into_iter().filter(|(_, instances)| instances.iter().any(|instance| is_present(instance)));
+        present.map(|(address, instances)| (address.clone(), observed(cloud, &address, &instances))).collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
-        let fields = Fields::default().text("instances", wanted.count).text("template", &wanted.template);
-        fields.value("vpc", wanted.vpc.clone())
+    fn desired_fields(desired: &Desired) -> Fields {
+        let fields = Fields::default().text("instances", desired.count).text("template", &desired.template);
+        fields.value("vpc", desired.vpc.clone())
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let mut templates: Vec<_> = live.members.iter().map(|member| member.template.as_str()).collect();
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let mut templates: Vec<_> = observed.members.iter().map(|member| member.template.as_str()).collect();
         templates.sort_unstable();
         templates.dedup();
         let troubles =
-            live.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
+            observed.members.iter().filter_map(|member| Some(format!("{}: {}", member.id, member.trouble.as_ref()?)));
         let troubles: Vec<_> = troubles.collect();
         let vpcs: Vec<_> =
-            live.members.iter().filter_map(|member| Some(Value::live(cloud, member.vpc.as_ref()?))).collect();
-        let fields = Fields::default().text("instances", live.members.len()).text("template", templates.join(", "));
+            observed.members.iter().filter_map(|member| Some(Value::observed(cloud, member.vpc.as_ref()?))).collect();
+        let fields = Fields::default().text("instances", observed.members.len()).text("template", templates.join(", "));
         let fields = if vpcs.is_empty() { fields } else { fields.value("vpc", Value::set(vpcs)) };
         fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
-    fn depends_on(wanted: &Desired) -> Vec<Address> {
-        let subnets = wanted.zones.iter().flat_map(|(_, subnet)| subnet.references()).cloned();
-        let target_group = wanted.balanced.then(|| target_group::address(&wanted.cluster));
-        subnets.chain([launch_template::address(&wanted.cluster)]).chain(target_group).collect()
+    fn depends_on(desired: &Desired) -> Vec<Address> {
+        let subnets = desired.zones.iter().flat_map(|(_, subnet)| subnet.references()).cloned();
+        let target_group = desired.balanced.then(|| target_group::address(&desired.cluster));
+        subnets.chain([launch_template::address(&desired.cluster)]).chain(target_group).collect()
     }
 
-    fn delete_after(live: &Observed) -> Vec<Address> {
-        live.subnets.iter().cloned().chain([security_group::INSTANCES]).collect()
+    fn delete_after(observed: &Observed) -> Vec<Address> {
+        observed.subnets.iter().cloned().chain([security_group::INSTANCES]).collect()
     }
 
-    fn reason(wanted: &Desired, live: &Observed) -> Option<String> {
+    fn reason(desired: &Desired, observed: &Observed) -> Option<String> {
         let count = |word: &str, number: usize| (number > 0).then(|| format!("{number} {word}"));
-        let troubled = live.members.iter().filter(|member| member.trouble.is_some()).count();
-        let outdated = live.members.iter().filter(|member| member.template != wanted.template).count();
+        let troubled = observed.members.iter().filter(|member| member.trouble.is_some()).count();
+        let outdated = observed.members.iter().filter(|member| member.template != desired.template).count();
         let parts = [
-            count("missing", wanted.count.saturating_sub(live.members.len())),
-            count("too many", live.members.len().saturating_sub(wanted.count)),
+            count("missing", desired.count.saturating_sub(observed.members.len())),
+            count("too many", observed.members.len().saturating_sub(desired.count)),
             count("not serving", troubled),
             count("from an older launch template", outdated),
         ];
@@ -201,50 +202,50 @@ impl Resource for Instances {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    fn output(live: &Observed) -> Output {
-        Output { members: live.members.iter().map(|member| member.id.clone()).collect(), ..Output::default() }
+    fn output(observed: &Observed) -> Output {
+        Output { members: observed.members.iter().map(|member| member.id.clone()).collect(), ..Output::default() }
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let live = Observed {
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let observed = Observed {
             target_group: None,
             members: Vec::new(),
             seen: Vec::new(),
             subnets: Vec::new(),
             tags: Tags::new(),
         };
-        converge(task, wanted, &live).await
+        converge(task, desired, &observed).await
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let live = rollout::run(task, wanted, live).await?;
-        let output = converge(task, wanted, &live).await?;
+        let observed = rollout::run(task, desired, observed).await?;
+        let output = converge(task, desired, &observed).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
-            task.write_ec2_tags(output.members.clone(), &instance_tags(task, wanted)).await?;
+            task.write_ec2_tags(output.members.clone(), &instance_tags(task, desired)).await?;
         }
         Ok(output)
     }
 
-    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
-        let leaving = live.members.iter().map(|member| member.id.clone()).filter(|id| !kept.members.contains(id));
+    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+        let leaving = observed.members.iter().map(|member| member.id.clone()).filter(|id| !kept.members.contains(id));
         terminate(task, leaving.collect()).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        Self::prune(task, live, &Output::default()).await
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        Self::prune(task, observed, &Output::default()).await
     }
 }
 
-fn live(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Observed {
+fn observed(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Observed {
     let cluster = address.cluster().unwrap_or_default();
     let zone = |instance: &Instance| {
         instance.placement().and_then(|placement| placement.availability_zone()).unwrap_or_default().to_owned()
@@ -279,7 +280,7 @@ fn live(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Observe
         [only] => only.target_group_arn().map(str::to_owned),
         _ => None,
     };
-    let subnets = instances.iter().filter_map(|instance| Some(Value::live(cloud, instance.subnet_id()?)));
+    let subnets = instances.iter().filter_map(|instance| Some(Value::observed(cloud, instance.subnet_id()?)));
     let mut subnets: Vec<_> =
         subnets.flat_map(|subnet| subnet.references().into_iter().cloned().collect::<Vec<_>>()).collect();
     subnets.sort_unstable();
@@ -287,7 +288,7 @@ fn live(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Observe
     Observed { target_group, members, seen: seen.collect(), subnets, tags: shared }
 }
 
-/// What to do to a fleet.
+/// What to do to fixed instances.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Moves {
     /// Ids that stay.
@@ -296,15 +297,18 @@ struct Moves {
     launch: BTreeMap<String, usize>,
 }
 
-/// Keeps what serves and is current, as many as wanted, evenly over the zones; launches the rest where there are fewest.
+/// Keeps what serves and is current, as many as desired, evenly over the zones; launches the rest where there are
+/// fewest.
 fn moves(count: usize, template: &str, zones: &[(String, Value)], members: &[Member]) -> Moves {
     let mut by_zone: BTreeMap<&str, Vec<&str>> = zones.iter().map(|(zone, _)| (zone.as_str(), Vec::new())).collect();
     for member in members.iter().filter(|member| member.trouble.is_none() && member.template == template) {
         by_zone.entry(&member.zone).or_default().push(&member.id);
     }
     while by_zone.values().map(Vec::len).sum::<usize>() > count {
-        let fullest =
-            by_zone.values_mut().max_by_key(|ids| ids.len()).expect("more instances than wanted, so some zone has one");
+        let fullest = by_zone
+            .values_mut()
+            .max_by_key(|ids| ids.len())
+            .expect("more instances than desired, so some zone has one");
         fullest.pop();
     }
     let mut sizes: BTreeMap<&str, usize> =
@@ -319,12 +323,12 @@ fn moves(count: usize, template: &str, zones: &[(String, Value)], members: &[Mem
     Moves { keep, launch }
 }
 
-async fn converge(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Output, Problem> {
-    let vpc = task.resolve(&wanted.vpc)?;
-    let here = live.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
+async fn converge(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
+    let vpc = task.resolve(&desired.vpc)?;
+    let here = observed.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
     let here: Vec<_> = here.cloned().collect();
-    let Moves { keep: mut members, launch } = moves(wanted.count, &wanted.template, &wanted.zones, &here);
-    let launched = self::launch(task, wanted, live, &launch).await?;
+    let Moves { keep: mut members, launch } = moves(desired.count, &desired.template, &desired.zones, &here);
+    let launched = self::launch(task, desired, observed, &launch).await?;
     members.extend(launched.into_iter().map(|(_, id)| id));
     Ok(Output { members, ..Output::default() })
 }
@@ -332,11 +336,11 @@ async fn converge(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -
 /// Launches so many in each zone, all at once: (zone, id).
 async fn launch(
     task: &ActionContext<'_>,
-    wanted: &Desired,
-    live: &Observed,
+    desired: &Desired,
+    observed: &Observed,
     counts: &BTreeMap<String, usize>,
 ) -> Result<Vec<(String, String)>, Problem> {
-    let launches = counts.iter().map(|(zone, count)| launch_in(task, wanted, live, zone, *count));
+    let launches = counts.iter().map(|(zone, count)| launch_in(task, desired, observed, zone, *count));
     Ok(futures_util::future::try_join_all(launches).await?.concat())
 }
 
@@ -348,16 +352,16 @@ fn instances(count: usize) -> String {
 /// Launches in a zone, or in the next one that has capacity.
 async fn launch_in(
     task: &ActionContext<'_>,
-    wanted: &Desired,
-    live: &Observed,
+    desired: &Desired,
+    observed: &Observed,
     zone: &str,
     count: usize,
 ) -> Result<Vec<(String, String)>, Problem> {
-    let first = wanted.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
+    let first = desired.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
     let mut refusal = None;
-    for (zone, subnet) in wanted.zones.iter().cycle().skip(first).take(wanted.zones.len()) {
+    for (zone, subnet) in desired.zones.iter().cycle().skip(first).take(desired.zones.len()) {
         let subnet = task.resolve(subnet)?;
-        match run_instances(task, wanted, live, (zone, &subnet), (first, count)).await? {
+        match run_instances(task, desired, observed, (zone, &subnet), (first, count)).await? {
             Ok(ids) => return Ok(ids.into_iter().map(|id| (zone.clone(), id)).collect()),
             Err(problem) => {
                 task.waiting(format!("insufficient capacity in {zone} for {}, trying the next zone", instances(count)));
@@ -365,7 +369,7 @@ async fn launch_in(
             }
         }
     }
-    let zones = wanted.zones.iter().map(|(zone, _)| zone.as_str()).collect::<Vec<_>>().join(", ");
+    let zones = desired.zones.iter().map(|(zone, _)| zone.as_str()).collect::<Vec<_>>().join(", ");
     Err(match refusal {
         Some(last) => {
             let detail = format!("insufficient capacity in {zones} for {}: {}", instances(count), last.detail);
@@ -377,18 +381,18 @@ async fn launch_in(
 
 /// One call: count, place, tags and all. The inner error is a lack of capacity.
 ///
-/// The client token names what was there before and the time, roughly: a retry after a lost answer and a run that follows a
-/// killed one get the same instances, a launch after a termination gets new ones. AWS remembers a token for longer than it
-/// lists a terminated instance, so a token may turn out to be used up; then the next is tried.
+/// The client token names what was there before and the time, roughly: a retry after a lost answer and a run that
+/// follows a killed one get the same instances, a launch after a termination gets new ones. AWS remembers a token for
+/// longer than it lists a terminated instance, so a token may turn out to be used up; then the next is tried.
 async fn run_instances(
     task: &ActionContext<'_>,
-    wanted: &Desired,
-    live: &Observed,
+    desired: &Desired,
+    observed: &Observed,
     (zone, subnet): (&str, &str),
     (origin, count): (usize, usize),
 ) -> Result<Result<Vec<String>, Problem>, Problem> {
-    let template = task.output(&launch_template::address(&wanted.cluster))?;
-    let mut seen: Vec<_> = live.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
+    let template = task.output(&launch_template::address(&desired.cluster))?;
+    let mut seen: Vec<_> = observed.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
     seen.sort_unstable();
     let period = clock::now().as_second() / TOKEN_PERIOD_S;
     let numbers = [origin.to_string(), count.to_string(), period.to_string()];
@@ -405,7 +409,7 @@ async fn run_instances(
         .launch_template(
             LaunchTemplateSpecification::builder().launch_template_id(&template.id).version(&template.revision).build(),
         )
-        .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(task, wanted)));
+        .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(task, desired)));
     for attempt in 0..TOKENS_MAX {
         let token = short_hash(words.iter().copied().chain([attempt.to_string().as_str()]));
         let request = request.clone().client_token(token);
@@ -438,9 +442,9 @@ fn fresh_ids(instances: &[Instance]) -> Option<Vec<String>> {
     instances.iter().all(is_fresh).then(ids)
 }
 
-fn instance_tags(task: &ActionContext<'_>, wanted: &Desired) -> Tags {
-    let mut tags = tags::of(&task.run.stack, task.address, &wanted.template, &task.run.tags);
-    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
+fn instance_tags(task: &ActionContext<'_>, desired: &Desired) -> Tags {
+    let mut tags = tags::of(&task.run.stack, task.address, &desired.template, &task.run.tags);
+    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &desired.cluster));
     tags
 }
 
@@ -520,7 +524,7 @@ mod tests {
     use super::*;
 
     /// Of template `t`, in zones a, b and c.
-    pub(super) fn wanted(count: usize) -> Desired {
+    pub(super) fn desired(count: usize) -> Desired {
         let (cluster, template, vpc) = ("app".into(), "t".into(), Value::Text("vpc-1".into()));
         Desired { cluster, count, balanced: true, template, vpc, surge: 1, unavailable: 0, zones: zones() }
     }

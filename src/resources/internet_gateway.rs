@@ -67,18 +67,18 @@ impl Resource for InternetGateway {
         Fields::default().reference("vpc", network::VPC).text("attached", true)
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let attached_to = live.attached_to();
-        let vpc = attached_to.map_or_else(|| Value::Ref(network::VPC), |id| Value::live(cloud, id));
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let attached_to = observed.attached_to();
+        let vpc = attached_to.map_or_else(|| Value::Ref(network::VPC), |id| Value::observed(cloud, id));
         Fields::default().value("vpc", vpc).text("attached", attached_to.is_some())
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.internet_gateway_id().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.internet_gateway_id().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
     async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
@@ -94,10 +94,10 @@ impl Resource for InternetGateway {
     async fn update(
         task: &ActionContext<'_>,
         (): &(),
-        live: &Observed,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         if touches(changes, &["attached"]) {
             attach(task, &output.id).await?;
         }
@@ -105,10 +105,10 @@ impl Resource for InternetGateway {
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let ec2 = &task.clients().ec2;
-        let id = live.api.internet_gateway_id().unwrap_or_default();
-        if let Some(vpc) = live.attached_to() {
+        let id = observed.api.internet_gateway_id().unwrap_or_default();
+        if let Some(vpc) = observed.attached_to() {
             let detach = || async {
                 let gone = [&["Gateway.NotAttached"][..], DescribeInternetGateways::NOT_FOUND, DescribeVpcs::NOT_FOUND]
                     .concat();
@@ -122,7 +122,7 @@ impl Resource for InternetGateway {
             let call = ec2.delete_internet_gateway().internet_gateway_id(id).send().await;
             settled(call, DescribeInternetGateways::NOT_FOUND)
         };
-        let users = || async { Ok(live.attached_to().map(|vpc| format!("VPC {vpc}")).into_iter().collect()) };
+        let users = || async { Ok(observed.attached_to().map(|vpc| format!("VPC {vpc}")).into_iter().collect()) };
         in_use::delete(task, ("ec2:DeleteInternetGateway", id), delete, users).await
     }
 }

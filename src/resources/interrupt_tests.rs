@@ -1,5 +1,5 @@
-//! Ctrl-C ends every kind of wait: each is begun against an endpoint where nothing ever gets ready, and interrupted when it
-//! tells for the first time what it waits for.
+//! Ctrl-C ends every kind of wait: each is begun against an endpoint where nothing ever gets ready, and interrupted
+//! when it reports for the first time what it waits for.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -109,7 +109,7 @@ impl Sink for Presser {
     }
 }
 
-/// Runs a wait until it is interrupted; answers with what it told.
+/// Runs a wait until it is interrupted; answers with what it reported.
 async fn interrupted<F, A>(wait: F) -> Vec<String>
 where
     F: FnOnce(Operation, String) -> A,

@@ -1,8 +1,8 @@
 //! The launch template of a cluster: what every instance starts from.
 //!
-//! A version never changes, so the spec tag and the version tag tell whether the latest version is the wanted one; its
-//! content is fetched only when they do not, and then compared field by field. A version's description holds its spec and
-//! the image as the stack names it: a newer image behind an alias is no reason to replace instances.
+//! A version never changes, so the spec tag and the version tag report whether the latest version is the desired one;
+//! its content is fetched only when they do not, and then compared field by field. A version's description holds its
+//! spec and the image as the stack names it: a newer image behind an alias is no reason to replace instances.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub struct Desired {
 pub struct Observed {
     template: ec2::LaunchTemplate,
     tags: Tags,
-    /// The latest version, where the tags do not tell that it is the wanted one.
+    /// The latest version, where the tags do not report that it is the desired one.
     version: Option<ec2::LaunchTemplateVersion>,
 }
 
@@ -91,7 +91,7 @@ impl Resource for LaunchTemplate {
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let clusters = scope.stack.clusters.iter().map(|cluster| {
-            let wanted = Desired {
+            let desired = Desired {
                 name: names::launch_template(&scope.stack.name, &cluster.name),
                 image: cluster.image.clone(),
                 instance_type: cluster.instance_type.clone(),
@@ -99,7 +99,7 @@ impl Resource for LaunchTemplate {
                 user_data: cluster.user_data.as_ref().map(|script| script.text.clone()),
                 key: scope.stack.ssh.as_ref().map(|ssh| ssh.key.clone()),
             };
-            (address(&cluster.name), wanted)
+            (address(&cluster.name), desired)
         });
         clusters.collect()
     }
@@ -116,23 +116,23 @@ impl Resource for LaunchTemplate {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         Fields::default()
-            .text("image", wanted.image.name())
-            .text("instance_type", &wanted.instance_type)
-            .maybe("instance_profile", wanted.instance_profile.as_ref())
+            .text("image", desired.image.name())
+            .text("instance_type", &desired.instance_type)
+            .maybe("instance_profile", desired.instance_profile.as_ref())
             .reference("security_group", security_group::INSTANCES)
             .text("monitoring", true)
             .text("metadata.tokens", ec2::LaunchTemplateHttpTokensState::Required.as_str())
             .text("metadata.hops", METADATA_HOPS)
             .text("metadata.tags", ec2::LaunchTemplateInstanceMetadataTagsState::Enabled.as_str())
             .text("root_volume", VOLUME)
-            .values("user_data", wanted.user_data.as_ref().map(Value::sensitive))
-            .maybe("key", wanted.key.as_ref())
+            .values("user_data", desired.user_data.as_ref().map(Value::sensitive))
+            .maybe("key", desired.key.as_ref())
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let Some((version, data)) = live.version.as_ref().and_then(|v| Some((v, v.launch_template_data()?))) else {
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let Some((version, data)) = observed.version.as_ref().and_then(|v| Some((v, v.launch_template_data()?))) else {
             return Fields::default();
         };
         let described = version.version_description().and_then(image_in);
@@ -144,7 +144,7 @@ impl Resource for LaunchTemplate {
             .maybe("instance_profile", profile.and_then(|profile| profile.arn().or(profile.name())))
             .maybe("version", described.is_none().then_some("made outside cloudscale"));
         let fields = match data.security_group_ids() {
-            [only] => fields.value("security_group", Value::live(cloud, only)),
+            [only] => fields.value("security_group", Value::observed(cloud, only)),
             several => fields.text("security_group", several.join(", ")),
         };
         fields
@@ -173,49 +173,49 @@ impl Resource for LaunchTemplate {
     }
 
     // Those that stay as they are keep their images.
-    async fn prepare(provider: &dyn Provider, wanted: &[&Desired]) -> Result<Option<Prepared>, Problem> {
-        let images: Vec<_> = wanted.iter().map(|wanted| &wanted.image).collect();
+    async fn prepare(provider: &dyn Provider, desired: &[&Desired]) -> Result<Option<Prepared>, Problem> {
+        let images: Vec<_> = desired.iter().map(|desired| &desired.image).collect();
         Ok(Some(Arc::new(image::resolve(clients_of(provider), &images).await?)))
     }
 
-    fn reason(wanted: &Desired, live: &Observed) -> Option<String> {
+    fn reason(desired: &Desired, observed: &Observed) -> Option<String> {
         // The spec does not follow a secret's value.
-        let same_spec = live.tags.get(tags::SPEC) == Some(&Self::spec(wanted));
-        (holds_secrets(wanted) && same_spec)
+        let same_spec = observed.tags.get(tags::SPEC) == Some(&Self::spec(desired));
+        (holds_secrets(desired) && same_spec)
             .then(|| "a secret has another value, or it was edited outside cloudscale".to_owned())
     }
 
-    fn in_sync(live: &Observed, spec: &str) -> bool {
-        live.version.is_none()
-            && live.tags.get(tags::SPEC).map(String::as_str) == Some(spec)
-            && live.tags.get(tags::VERSION) == Some(&live.latest())
+    fn in_sync(observed: &Observed, spec: &str) -> bool {
+        observed.version.is_none()
+            && observed.tags.get(tags::SPEC).map(String::as_str) == Some(spec)
+            && observed.tags.get(tags::VERSION) == Some(&observed.latest())
     }
 
     // A template that outlives its security group looks as it did, and launches nothing.
-    fn delete_after(_live: &Observed) -> Vec<Address> {
+    fn delete_after(_observed: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
-    fn output(live: &Observed) -> Output {
+    fn output(observed: &Observed) -> Output {
         Output {
-            id: live.template.launch_template_id().unwrap_or_default().to_owned(),
-            revision: live.latest(),
+            id: observed.template.launch_template_id().unwrap_or_default().to_owned(),
+            revision: observed.latest(),
             members: Vec::new(),
         }
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let request = task
             .clients()
             .ec2
             .create_launch_template()
-            .launch_template_name(&wanted.name)
-            .version_description(description(task, wanted))
-            .launch_template_data(content(task, wanted)?)
+            .launch_template_name(&desired.name)
+            .version_description(description(task, desired))
+            .launch_template_data(content(task, desired)?)
             .tag_specifications(tags::specification(ec2::ResourceType::LaunchTemplate, &own_tags(task, "1")));
         let create = || async {
             match request.clone().send().await {
@@ -231,45 +231,45 @@ impl Resource for LaunchTemplate {
             .and_then(|template| template.launch_template_id())
         {
             Some(id) => Ok(Output { id: id.to_owned(), revision: "1".to_owned(), members: Vec::new() }),
-            None => adopt(task, wanted).await,
+            None => adopt(task, desired).await,
         }
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let mut output = Self::output(live);
+        let mut output = Self::output(observed);
         if changes.iter().any(|change| !change.path.starts_with("tags.")) {
-            output.revision = new_version(task, wanted, &output).await?;
+            output.revision = new_version(task, desired, &output).await?;
         }
         let tags = own_tags(task, &output.revision);
         task.write_ec2_tags(vec![output.id.clone()], &tags).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let id = live.template.launch_template_id().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let id = observed.template.launch_template_id().unwrap_or_default();
         settled(task.clients().ec2.delete_launch_template().launch_template_id(id).send().await, TEMPLATE_GONE)
             .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", task.address))
     }
 }
 
-/// Ids of the live templates whose tags do not tell that their latest version is the wanted one.
+/// Ids of the observed templates whose tags do not report that their latest version is the desired one.
 fn stale(scope: &Scope<'_>) -> Vec<String> {
     let cloud = scope.cloud;
-    let wanted: BTreeMap<_, _> = LaunchTemplate::desired(scope).into_iter().collect();
+    let desired: BTreeMap<_, _> = LaunchTemplate::desired(scope).into_iter().collect();
     let security_groups = SecurityGroup::observed(cloud).into_iter();
     // The spec names the security group by its address: it cannot tell which of two a template means.
     let ambiguous = security_groups.filter(|(address, _)| *address == security_group::INSTANCES).count() > 1;
-    let live = LaunchTemplate::observed(cloud).into_iter();
-    let stale = live.filter(|(address, live)| {
-        let in_sync = |wanted| !ambiguous && LaunchTemplate::in_sync(live, &LaunchTemplate::spec(wanted));
-        wanted.get(address).is_some_and(|wanted| holds_secrets(wanted) || !in_sync(wanted))
+    let observed = LaunchTemplate::observed(cloud).into_iter();
+    let stale = observed.filter(|(address, observed)| {
+        let in_sync = |desired| !ambiguous && LaunchTemplate::in_sync(observed, &LaunchTemplate::spec(desired));
+        desired.get(address).is_some_and(|desired| holds_secrets(desired) || !in_sync(desired))
     });
-    stale.map(|(_, live)| LaunchTemplate::output(&live).id).collect()
+    stale.map(|(_, observed)| LaunchTemplate::output(&observed).id).collect()
 }
 
 fn own_tags(task: &ActionContext<'_>, version: &str) -> Tags {
@@ -279,16 +279,17 @@ fn own_tags(task: &ActionContext<'_>, version: &str) -> Tags {
 }
 
 /// `0123456789ab image amazon-linux-2023`
-fn description(task: &ActionContext<'_>, wanted: &Desired) -> String {
-    let secret = if holds_secrets(wanted) { SECRET_MARK } else { "" };
-    format!("{}{secret}{IMAGE_MARK}{}", task.spec, wanted.image.name())
+fn description(task: &ActionContext<'_>, desired: &Desired) -> String {
+    let secret = if holds_secrets(desired) { SECRET_MARK } else { "" };
+    format!("{}{secret}{IMAGE_MARK}{}", task.spec, desired.image.name())
 }
 
-fn holds_secrets(wanted: &Desired) -> bool {
-    wanted.user_data.as_ref().is_some_and(Text::holds_secrets)
+fn holds_secrets(desired: &Desired) -> bool {
+    desired.user_data.as_ref().is_some_and(Text::holds_secrets)
 }
 
-/// The user data of a version: which secrets it was made with only its description tells, and that only that there were some.
+/// The user data of a version: which secrets it was made with only its description reports, and that only that there
+/// were some.
 fn user_data(encoded: &str, description: Option<&str>) -> Value {
     let text = decode(encoded);
     let spec = description.and_then(|description| description.split_once(IMAGE_MARK)).map(|(spec, _)| spec);
@@ -304,9 +305,9 @@ fn image_in(description: &str) -> Option<&str> {
 }
 
 /// The next version of the template; a retry of the same change makes no second one.
-async fn new_version(task: &ActionContext<'_>, wanted: &Desired, template: &Output) -> Result<String, Problem> {
+async fn new_version(task: &ActionContext<'_>, desired: &Desired, template: &Output) -> Result<String, Problem> {
     // The same spec may be another secret: then the change is another one, too.
-    let once = if holds_secrets(wanted) { fastrand::u64(..).to_string() } else { String::new() };
+    let once = if holds_secrets(desired) { fastrand::u64(..).to_string() } else { String::new() };
     let token = crate::resource::fields::short_hash([
         &*once,
         &*task.run.stack,
@@ -320,16 +321,16 @@ async fn new_version(task: &ActionContext<'_>, wanted: &Desired, template: &Outp
         .ec2
         .create_launch_template_version()
         .launch_template_id(&template.id)
-        .version_description(description(task, wanted))
+        .version_description(description(task, desired))
         .client_token(token)
-        .launch_template_data(content(task, wanted)?);
+        .launch_template_data(content(task, desired)?);
     let answer = task.fresh("ec2:CreateLaunchTemplateVersion", || request.clone().send()).await?;
     let version = answer.launch_template_version().and_then(|version| version.version_number()).unwrap_or_default();
     Ok(version.to_string())
 }
 
-fn content(task: &ActionContext<'_>, wanted: &Desired) -> Result<ec2::RequestLaunchTemplateData, Problem> {
-    let image = image_of(task, &wanted.image)?;
+fn content(task: &ActionContext<'_>, desired: &Desired) -> Result<ec2::RequestLaunchTemplateData, Problem> {
+    let image = image_of(task, &desired.image)?;
     let metadata = ec2::LaunchTemplateInstanceMetadataOptionsRequest::builder()
         .http_endpoint(ec2::LaunchTemplateInstanceMetadataEndpointState::Enabled)
         .http_tokens(ec2::LaunchTemplateHttpTokensState::Required)
@@ -349,11 +350,11 @@ fn content(task: &ActionContext<'_>, wanted: &Desired) -> Result<ec2::RequestLau
         .set_tags(Some(tags::to_ec2(&volume_tags)));
     Ok(ec2::RequestLaunchTemplateData::builder()
         .image_id(image.id)
-        .instance_type(ec2::InstanceType::from(wanted.instance_type.as_str()))
-        .set_iam_instance_profile(wanted.instance_profile.as_deref().map(profile))
-        .set_user_data(wanted.user_data.as_ref().map(|text| BASE64.encode(text.expose())))
+        .instance_type(ec2::InstanceType::from(desired.instance_type.as_str()))
+        .set_iam_instance_profile(desired.instance_profile.as_deref().map(profile))
+        .set_user_data(desired.user_data.as_ref().map(|text| BASE64.encode(text.expose())))
         .security_group_ids(task.output(&security_group::INSTANCES)?.id)
-        .set_key_name(wanted.key.clone())
+        .set_key_name(desired.key.clone())
         .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
         .metadata_options(metadata.build())
         .block_device_mappings(root.build())
@@ -393,9 +394,9 @@ fn decode(text: &str) -> String {
 }
 
 /// A template of our name exists: ours from a call whose answer was lost, or somebody else's.
-async fn adopt(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+async fn adopt(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
     let look = || async {
-        let call = task.clients().ec2.describe_launch_templates().launch_template_names(&wanted.name).send().await;
+        let call = task.clients().ec2.describe_launch_templates().launch_template_names(&desired.name).send().await;
         match call {
             Ok(answer) => Ok(answer.launch_templates.unwrap_or_default().into_iter().next()),
             Err(error) if error.is(&["InvalidLaunchTemplateName.NotFoundException"]) => Ok(None),
@@ -403,18 +404,18 @@ async fn adopt(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Pro
         }
     };
     let Some(template) = task.appears(look).await? else {
-        return Err(tags::not_ours("launch template", &wanted.name));
+        return Err(tags::not_ours("launch template", &desired.name));
     };
     let tags = tags::from_ec2(template.tags());
     if tags.get(tags::STACK) != Some(&task.run.stack) {
-        return Err(tags::not_ours("launch template", &wanted.name));
+        return Err(tags::not_ours("launch template", &desired.name));
     }
-    let live = Observed { template, tags, version: None };
-    if !holds_secrets(wanted) && LaunchTemplate::in_sync(&live, task.spec) {
-        return Ok(LaunchTemplate::output(&live));
+    let observed = Observed { template, tags, version: None };
+    if !holds_secrets(desired) && LaunchTemplate::in_sync(&observed, task.spec) {
+        return Ok(LaunchTemplate::output(&observed));
     }
-    let mut output = LaunchTemplate::output(&live);
-    output.revision = new_version(task, wanted, &output).await?;
+    let mut output = LaunchTemplate::output(&observed);
+    output.revision = new_version(task, desired, &output).await?;
     task.write_ec2_tags(vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
     Ok(output)
 }
@@ -452,8 +453,8 @@ impl Collection for DescribeLaunchTemplates {
 impl Listing for DescribeLaunchTemplates {
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
 
-    // An endpoint that answers with one full page (moto has no second) may have cut the list: then its parts are asked for, by
-    // the last character of the cluster's name, until they fit. By name, which it looks up faster than tags.
+    // An endpoint that answers with one full page (moto has no second) may have cut the list: then its parts are asked
+    // for, by the last character of the cluster's name, until they fit. By name, which it looks up faster than tags.
     async fn list(query: &Query<'_>) -> Result<Option<Vec<ec2::LaunchTemplate>>, Problem> {
         let stack = &query.cloud.stack;
         let ours = [stack.clone(), lease::stack_tag(stack)];
@@ -490,7 +491,7 @@ impl Listing for DescribeLaunchTemplates {
     }
 }
 
-/// The latest versions of those templates whose tags do not tell that they are as desired, with the template's id.
+/// The latest versions of those templates whose tags do not report that they are as desired, with the template's id.
 #[derive(Debug)]
 pub struct DescribeLaunchTemplateVersions;
 
@@ -504,7 +505,7 @@ impl Collection for DescribeLaunchTemplateVersions {
 mod tests {
     use super::*;
 
-    fn live(spec: &str, tagged: &str, latest: i64) -> Observed {
+    fn observed(spec: &str, tagged: &str, latest: i64) -> Observed {
         let tags =
             Tags::from([(tags::SPEC.to_owned(), spec.to_owned()), (tags::VERSION.to_owned(), tagged.to_owned())]);
         let template = ec2::LaunchTemplate::builder().latest_version_number(latest).build();
@@ -513,8 +514,8 @@ mod tests {
 
     #[test]
     fn a_version_made_by_hand_is_noticed_by_its_number() {
-        assert!(LaunchTemplate::in_sync(&live("abc", "1", 1), "abc"));
-        assert!(!LaunchTemplate::in_sync(&live("abc", "1", 2), "abc"));
-        assert!(!LaunchTemplate::in_sync(&live("abc", "1", 1), "xyz"));
+        assert!(LaunchTemplate::in_sync(&observed("abc", "1", 1), "abc"));
+        assert!(!LaunchTemplate::in_sync(&observed("abc", "1", 2), "abc"));
+        assert!(!LaunchTemplate::in_sync(&observed("abc", "1", 1), "xyz"));
     }
 }

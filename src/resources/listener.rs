@@ -1,5 +1,5 @@
-//! Listeners. The one that serves has the rules and answers what none of them matches with a fixed response. Where that one
-//! speaks HTTPS, another leads from HTTP to it.
+//! Listeners. The one that serves has the rules and answers what none of them matches with a fixed response. Where that
+//! one speaks HTTPS, another leads from HTTP to it.
 
 use std::time::Duration;
 
@@ -63,8 +63,8 @@ impl Resource for Listener {
 
     const KIND: &'static str = "listener";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeListeners>::NEW];
-    // AWS could change the port in place, and refuse everybody who still comes to the old one from that moment: so the new
-    // listener serves before the old one goes.
+    // AWS could change the port in place, and refuse everybody who still comes to the old one from that moment: so the
+    // new listener serves before the old one goes.
     const REPLACE_ON: &'static [&'static str] = &["load_balancer", "port"];
     const DELETED_WITH: &'static [&'static str] = &[LoadBalancer::KIND];
 
@@ -91,14 +91,14 @@ impl Resource for Listener {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         let fields = Fields::default()
             .reference("load_balancer", load_balancer::ADDRESS)
-            .text("protocol", protocol(wanted).as_str())
-            .text("port", wanted.port)
-            .maybe("certificate", wanted.https.as_ref().map(|https| &https.certificate))
-            .maybe("policy", wanted.https.as_ref().map(|https| &https.policy));
-        match &wanted.default {
+            .text("protocol", protocol(desired).as_str())
+            .text("port", desired.port)
+            .maybe("certificate", desired.https.as_ref().map(|https| &https.certificate))
+            .maybe("policy", desired.https.as_ref().map(|https| &https.policy));
+        match &desired.default {
             Default::Answer(response) => fields
                 .text("default.status", response.status)
                 .text("default.body", &response.body)
@@ -110,10 +110,10 @@ impl Resource for Listener {
         }
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let api = &live.api;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let api = &observed.api;
         let fields = Fields::default()
-            .value("load_balancer", Value::live(cloud, api.load_balancer_arn().unwrap_or_default()))
+            .value("load_balancer", Value::observed(cloud, api.load_balancer_arn().unwrap_or_default()))
             .maybe("protocol", api.protocol().map(ProtocolEnum::as_str))
             .maybe("port", api.port());
         let fields = match api.protocol() {
@@ -140,35 +140,35 @@ impl Resource for Listener {
     }
 
     // Not after the listener whose port a redirect takes: that one may go only when nothing needs it.
-    fn depends_on(_wanted: &Desired) -> Vec<Address> {
+    fn depends_on(_desired: &Desired) -> Vec<Address> {
         vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
     // The security group keeps the port open for as long.
-    fn delete_after(_live: &Observed) -> Vec<Address> {
+    fn delete_after(_observed: &Observed) -> Vec<Address> {
         vec![security_group::LOAD_BALANCER.to_owned()]
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.listener_arn().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.listener_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let load_balancer = task.output(&load_balancer::ADDRESS)?.id;
         let request = task
             .clients()
             .elb
             .create_listener()
             .load_balancer_arn(&load_balancer)
-            .protocol(protocol(wanted))
-            .port(wanted.port.into())
-            .set_certificates(certificates(wanted))
-            .set_ssl_policy(wanted.https.as_ref().map(|https| https.policy.clone()))
-            .default_actions(action(&wanted.default))
+            .protocol(protocol(desired))
+            .port(desired.port.into())
+            .set_certificates(certificates(desired))
+            .set_ssl_policy(desired.https.as_ref().map(|https| https.policy.clone()))
+            .default_actions(action(&desired.default))
             .set_tags(Some(tags::to_elb(&task.tags())));
         let create = || async {
             match request.clone().send().await {
@@ -180,15 +180,15 @@ impl Resource for Listener {
             }
         };
         let late = |_| {
-            let detail = format!("{} needs port {}, which another listener keeps", task.address, wanted.port);
+            let detail = format!("{} needs port {}, which another listener keeps", task.address, desired.port);
             Problem::new("A port is not free", detail).hint("run `cloudscale up` again: it continues")
         };
         let ask = || async {
             if let Some(output) = task.fresh("elasticloadbalancing:CreateListener", create).await? {
                 return Ok(Poll::Ready(output));
             }
-            let adopted = adopt(task, &load_balancer, wanted.port).await?;
-            let pending = || Poll::Pending(format!("port {} is not free yet", wanted.port));
+            let adopted = adopt(task, &load_balancer, desired.port).await?;
+            let pending = || Poll::Pending(format!("port {} is not free yet", desired.port));
             Ok(adopted.map_or_else(pending, Poll::Ready))
         };
         task.poll(ask, late).await
@@ -196,22 +196,22 @@ impl Resource for Listener {
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         if touches(changes, &["port", "protocol", "certificate", "policy", "default"]) {
             let request = task
                 .clients()
                 .elb
                 .modify_listener()
                 .listener_arn(&output.id)
-                .protocol(protocol(wanted))
-                .port(wanted.port.into())
-                .set_certificates(certificates(wanted))
-                .set_ssl_policy(wanted.https.as_ref().map(|https| https.policy.clone()))
-                .default_actions(action(&wanted.default));
+                .protocol(protocol(desired))
+                .port(desired.port.into())
+                .set_certificates(certificates(desired))
+                .set_ssl_policy(desired.https.as_ref().map(|https| https.policy.clone()))
+                .default_actions(action(&desired.default));
             let call = "elasticloadbalancing:ModifyListener";
             task.patient(call, PORT_TAKEN, Some(PORT_LIMIT), || request.clone().send()).await?;
         }
@@ -219,15 +219,15 @@ impl Resource for Listener {
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let arn = live.api.listener_arn().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let arn = observed.api.listener_arn().unwrap_or_default();
         settled(task.clients().elb.delete_listener().listener_arn(arn).send().await, DescribeListeners::NOT_FOUND)
             .map_err(|error| error.problem("elasticloadbalancing:DeleteListener", task.address))
     }
 }
 
-/// A listener has the port: this very one, made by a call whose answer was lost; `None` where it is one of ours that is on its
-/// way out.
+/// A listener has the port: this very one, made by a call whose answer was lost; `None` where it is one of ours that is
+/// on its way out.
 async fn adopt(task: &ActionContext<'_>, load_balancer: &str, port: u16) -> Result<Option<Output>, Problem> {
     let look = || async {
         let pages = task.clients().elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items();
@@ -245,12 +245,12 @@ async fn adopt(task: &ActionContext<'_>, load_balancer: &str, port: u16) -> Resu
     Ok((tags::address(&tags).as_ref() == Some(task.address)).then(|| Output::id(arn)))
 }
 
-fn protocol(wanted: &Desired) -> ProtocolEnum {
-    if wanted.https.is_some() { ProtocolEnum::Https } else { ProtocolEnum::Http }
+fn protocol(desired: &Desired) -> ProtocolEnum {
+    if desired.https.is_some() { ProtocolEnum::Https } else { ProtocolEnum::Http }
 }
 
-fn certificates(wanted: &Desired) -> Option<Vec<Certificate>> {
-    let https = wanted.https.as_ref()?;
+fn certificates(desired: &Desired) -> Option<Vec<Certificate>> {
+    let https = desired.https.as_ref()?;
     Some(vec![Certificate::builder().certificate_arn(&https.certificate).build()])
 }
 

@@ -55,12 +55,12 @@ impl Resource for LoadBalancer {
         if !scope.stack.has_load_balancer() {
             return Vec::new();
         }
-        let wanted = Desired {
+        let desired = Desired {
             name: names::load_balancer(&scope.stack.name),
             vpc: network::of(scope).vpc.clone(),
             subnets: network::of(scope).subnet_set(),
         };
-        vec![(ADDRESS, wanted)]
+        vec![(ADDRESS, desired)]
     }
 
     fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
@@ -79,55 +79,55 @@ impl Resource for LoadBalancer {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         Fields::default()
             .text("scheme", LoadBalancerSchemeEnum::InternetFacing.as_str())
-            .value("vpc", wanted.vpc.clone())
-            .value("subnets", wanted.subnets.clone())
+            .value("vpc", desired.vpc.clone())
+            .value("subnets", desired.subnets.clone())
             .reference("security_group", security_group::LOAD_BALANCER)
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let api = &live.api;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let api = &observed.api;
         let subnets: Vec<_> = api.availability_zones().iter().filter_map(|zone| zone.subnet_id()).collect();
-        // It lies where its subnets lie: endpoints that imitate AWS tell the default VPC of every load balancer.
+        // It lies where its subnets lie: endpoints that imitate AWS report the default VPC of every load balancer.
         let mut own = cloud.all::<DescribeSubnets>().iter();
         let own = own.find(|own| own.subnet_id().is_some_and(|id| subnets.contains(&id)));
         let vpc = own.and_then(|subnet| subnet.vpc_id()).or(api.vpc_id());
-        let vpc = Value::live(cloud, vpc.unwrap_or_default());
-        let subnets = subnets.into_iter().map(|id| Value::live(cloud, id));
+        let vpc = Value::observed(cloud, vpc.unwrap_or_default());
+        let subnets = subnets.into_iter().map(|id| Value::observed(cloud, id));
         let fields = Fields::default()
             .maybe("scheme", api.scheme().map(LoadBalancerSchemeEnum::as_str))
             .value("vpc", vpc)
             .value("subnets", Value::set(subnets));
         match api.security_groups() {
-            [only] => fields.value("security_group", Value::live(cloud, only)),
+            [only] => fields.value("security_group", Value::observed(cloud, only)),
             several => fields.text("security_group", several.join(", ")),
         }
     }
 
-    fn delete_after(live: &Observed) -> Vec<Address> {
-        live.target_groups.clone()
+    fn delete_after(observed: &Observed) -> Vec<Address> {
+        observed.target_groups.clone()
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.load_balancer_arn().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.load_balancer_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn replace(task: &ActionContext<'_>, wanted: &Desired, _live: &Observed) -> Result<Output, Problem> {
-        let output = Self::create(task, wanted).await?;
+    async fn replace(task: &ActionContext<'_>, desired: &Desired, _observed: &Observed) -> Result<Output, Problem> {
+        let output = Self::create(task, desired).await?;
         // It takes minutes until it serves; the old one does so meanwhile.
         until_active(task.run, &output.id).await?;
         Ok(output)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let group = task.output(&security_group::LOAD_BALANCER)?.id;
-        let subnets = task.resolve_all(&wanted.subnets)?;
+        let subnets = task.resolve_all(&desired.subnets)?;
         let request = task
             .clients()
             .elb
@@ -137,11 +137,11 @@ impl Resource for LoadBalancer {
             .set_subnets(Some(subnets.clone()))
             .security_groups(group)
             .set_tags(Some(tags::to_elb(&task.tags())));
-        // Where the predecessor that this one replaces still has the name, it gets one of its own. The spec names a network of
-        // the stack's own by its address, which another network may have had.
-        let reason = format!("{} {}", task.spec, task.resolve(&wanted.vpc)?);
-        let successor = names::successor(&wanted.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
-        for name in [wanted.name.clone(), successor] {
+        // Where the predecessor that this one replaces still has the name, it gets one of its own. The spec names a
+        // network of the stack's own by its address, which another network may have had.
+        let reason = format!("{} {}", task.spec, task.resolve(&desired.vpc)?);
+        let successor = names::successor(&desired.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
+        for name in [desired.name.clone(), successor] {
             let create = || async {
                 match request.clone().name(&name).send().await {
                     Ok(answer) => {
@@ -160,19 +160,19 @@ impl Resource for LoadBalancer {
                 return Ok(Output::id(arn));
             }
         }
-        Err(tags::not_ours("load balancer", &wanted.name))
+        Err(tags::not_ours("load balancer", &desired.name))
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         let elb = &task.clients().elb;
         if touches(changes, &["subnets"]) {
-            let subnets = task.resolve_all(&wanted.subnets)?;
+            let subnets = task.resolve_all(&desired.subnets)?;
             let request = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(subnets));
             task.fresh("elasticloadbalancing:SetSubnets", || request.clone().send()).await?;
         }
@@ -185,8 +185,8 @@ impl Resource for LoadBalancer {
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let arn = live.api.load_balancer_arn().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let arn = observed.api.load_balancer_arn().unwrap_or_default();
         settled(
             task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await,
             DescribeLoadBalancers::NOT_FOUND,
@@ -271,7 +271,7 @@ impl Listing for DescribeLoadBalancers {
 pub async fn until_active(run: &Operation, arn: &str) -> Result<String, Problem> {
     let broken = |detail: String| {
         Problem::new("The load balancer is not active", detail)
-            .hint("`cloudscale down` and `up` make a new one; AWS's health dashboard tells of trouble in the region")
+            .hint("`cloudscale down` and `up` make a new one; AWS's health dashboard shows trouble in the region")
     };
     let ask = || async {
         let answer = run.clients().elb.describe_load_balancers().load_balancer_arns(arn).send().await;

@@ -1,7 +1,7 @@
 //! The mixed instances policy of a group: several instance types, on demand and spot.
 //!
-//! AWS takes a policy or a launch template, never both; a group changes between the two in place. What runs already stays
-//! until it is replaced or scaled in.
+//! AWS takes a policy or a launch template, never both; a group changes between the two in place. What runs already
+//! stays until it is replaced or scaled in.
 
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, InstancesDistribution, LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification,
@@ -50,17 +50,17 @@ fn override_text(entry: &LaunchTemplateOverrides) -> String {
     entry.weighted_capacity().map_or_else(|| name.to_owned(), |weight| format!("{name} (weight {weight})"))
 }
 
-/// `live`: the group that is changed; AWS keeps a price until it is set to nothing.
+/// `observed`: the group that is changed; AWS keeps a price until it is set to nothing.
 pub fn policy(
     mix: &Mix,
     template: LaunchTemplateSpecification,
-    live: Option<&AutoScalingGroup>,
+    observed: Option<&AutoScalingGroup>,
 ) -> MixedInstancesPolicy {
     let has_price = |group: &AutoScalingGroup| {
         let policy = group.mixed_instances_policy();
         policy.and_then(|policy| policy.instances_distribution()?.spot_max_price()).is_some()
     };
-    let no_price = || live.is_some_and(has_price).then(String::new);
+    let no_price = || observed.is_some_and(has_price).then(String::new);
     let distribution = InstancesDistribution::builder()
         .on_demand_allocation_strategy(&mix.on_demand_strategy)
         .on_demand_base_capacity(i32::try_from(mix.on_demand_base).unwrap_or(i32::MAX))
@@ -99,10 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_reads_back_as_wanted() {
-        let live = group(policy(&mix(), version("3"), None));
-        assert_eq!(observed_fields(Fields::default(), &live), desired_fields(Fields::default(), Some(&mix())));
-        assert_eq!(template(&live).and_then(|template| template.version()), Some("3"));
+    fn what_is_asked_for_reads_back_as_desired() {
+        let observed = group(policy(&mix(), version("3"), None));
+        assert_eq!(observed_fields(Fields::default(), &observed), desired_fields(Fields::default(), Some(&mix())));
+        assert_eq!(template(&observed).and_then(|template| template.version()), Some("3"));
         let single = AutoScalingGroup::builder().launch_template(version("2")).build();
         assert_eq!(template(&single).and_then(|template| template.version()), Some("2"));
         assert_eq!(observed_fields(Fields::default(), &single), desired_fields(Fields::default(), None));
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn a_price_that_is_no_longer_wanted_is_taken_back() {
-        let live = group(policy(&mix(), version("1"), None));
+        let observed = group(policy(&mix(), version("1"), None));
         let without = Mix { max_price: None, ..mix() };
         let price = |policy: MixedInstancesPolicy| policy.instances_distribution?.spot_max_price;
-        assert_eq!(price(policy(&without, version("1"), Some(&live))).as_deref(), Some(""));
+        assert_eq!(price(policy(&without, version("1"), Some(&observed))).as_deref(), Some(""));
         assert_eq!(price(policy(&without, version("1"), None)), None, "a new group has none to take back");
     }
 

@@ -1,4 +1,5 @@
-//! The resource types: what the user wants, what the cloud says, how they compare, and how to create, update and delete.
+//! The resource types: what the user wants, what the cloud says, how they compare, and how to create, update and
+//! delete.
 //!
 //! One file per AWS type. Waiting, retrying, ordering and progress are the engine's. To add a type: write its file,
 //! implement [`Resource`](crate::resource::Resource), and add it to [`TYPES`].
@@ -27,7 +28,6 @@ pub mod network;
 pub mod price;
 pub mod provider;
 pub mod readiness;
-pub mod registration;
 pub mod route_table;
 pub mod rule;
 pub mod rule_order;
@@ -40,6 +40,7 @@ pub mod stacks;
 mod status_view;
 mod stopping;
 pub mod subnet;
+pub mod target_attachment;
 pub mod target_group;
 pub mod targets;
 pub mod vpc;
@@ -60,7 +61,7 @@ pub const TYPES: &[&dyn ErasedResource] = &[
     &Erased::<listener::Listener>::NEW,
     &Erased::<rule::Rule>::NEW,
     &Erased::<instances::Instances>::NEW,
-    &Erased::<registration::Registration>::NEW,
+    &Erased::<target_attachment::TargetAttachment>::NEW,
     &Erased::<scaling_group::ScalingGroup>::NEW,
     &Erased::<scaling_policy::ScalingPolicy>::NEW,
     &Erased::<alarm::Alarm>::NEW,

@@ -75,7 +75,7 @@ impl LiveNetwork {
 /// Finds the network in one call: default subnets name their VPC; a network of the stack's own needs to know the zones.
 ///
 /// # Errors
-/// Where there is none, or fewer zones than wanted: a load balancer needs two.
+/// Where there is none, or fewer zones than desired: a load balancer needs two.
 async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork, Problem> {
     let request = clients.ec2.describe_subnets();
     let request = match network {
@@ -92,7 +92,7 @@ async fn look_up(clients: &Clients, network: &Network) -> Result<LiveNetwork, Pr
     choose(network, found.collect())
 }
 
-/// The network as far as the stack file tells it, for a plan that asks nobody.
+/// The network as far as the stack file reports it, for a plan that asks nobody.
 pub fn as_declared(network: &Network, region: &str) -> LiveNetwork {
     let zones = ('a'..='z').map(|letter| format!("{region}{letter}"));
     let (vpc, subnets): (_, Vec<_>) = match network {
@@ -117,7 +117,7 @@ async fn zone_names(clients: &Clients) -> Result<Vec<String>, Problem> {
     let answer = clients.ec2.describe_availability_zones().send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeAvailabilityZones", "network"))?;
     let zones = answer.availability_zones().iter().filter(|zone| {
-        // Endpoints that imitate AWS do not always tell the type.
+        // Endpoints that imitate AWS do not always report the type.
         zone.zone_type().is_none_or(|kind| kind == "availability-zone")
             && zone.state().is_none_or(|state| state.as_str() == "available")
     });
@@ -148,12 +148,12 @@ fn choose(network: &Network, mut found: Vec<(String, String, String)>) -> Result
         )
         .hint("give the stack one of its own: network: {cidr: 10.0.0.0/16}; or run `aws ec2 create-default-vpc`"));
     };
-    if let Network::Existing { vpc: wanted, .. } = network
-        && let Some((other, subnet, _)) = found.iter().find(|(vpc, ..)| vpc != wanted)
+    if let Network::Existing { vpc: desired, .. } = network
+        && let Some((other, subnet, _)) = found.iter().find(|(vpc, ..)| vpc != desired)
     {
         return Err(Problem::usage(
             "A subnet lies in another VPC",
-            format!("{subnet} belongs to {other}, not to {wanted}"),
+            format!("{subnet} belongs to {other}, not to {desired}"),
         ));
     }
     found.dedup_by(|a, b| a.2 == b.2);

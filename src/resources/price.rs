@@ -12,10 +12,10 @@ use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::stack::model::{Capacity, Cluster, Stack};
 
 /// Prices what is observed and what is declared; `None` declares nothing.
-pub fn prices(declared: Option<&Stack>, live: &Running) -> Prices {
+pub fn prices(declared: Option<&Stack>, observed: &Running) -> Prices {
     let mut parts = Vec::new();
     let clusters = declared.map(|stack| stack.clusters.as_slice()).unwrap_or_default();
-    let mut removed = live.clusters.clone();
+    let mut removed = observed.clusters.clone();
     for cluster in clusters {
         let address = Address::cluster_itself(&cluster.name);
         let mut hourly = declared_price(cluster);
@@ -31,7 +31,7 @@ pub fn prices(declared: Option<&Stack>, live: &Running) -> Prices {
     }
     let stays = declared.is_some_and(Stack::has_load_balancer);
     let after = if stays { LOAD_BALANCER } else { 0.0 };
-    let now = cents(LOAD_BALANCER * f64::from(live.load_balancers));
+    let now = cents(LOAD_BALANCER * f64::from(observed.load_balancers));
     if stays || now > 0.0 {
         let hourly = Price { now, min: after, max: after, unpriced: BTreeSet::new() };
         parts.push(PartPrice { part: load_balancer::ADDRESS, hourly });
@@ -54,7 +54,7 @@ fn declared_price(cluster: &Cluster) -> Price {
     let cheapest = known.iter().copied().reduce(f64::min).unwrap_or_default();
     let dearest = known.iter().copied().reduce(f64::max).unwrap_or_default();
     let (min, max) = match &cluster.capacity {
-        Capacity::Fleet { instances, .. } => (*instances, *instances),
+        Capacity::Fixed { instances, .. } => (*instances, *instances),
         Capacity::Group(scaling) => (scaling.min, scaling.max),
     };
     Price { now: 0.0, min: cents(cheapest * f64::from(min)), max: cents(dearest * f64::from(max)), unpriced }
@@ -76,7 +76,8 @@ fn cents(dollars: f64) -> f64 {
     (dollars * 10_000.0).round() / 10_000.0
 }
 
-/// What is there right now, US dollars an hour: every instance that runs, and the load balancer where there is one. `None` as for [`hourly`].
+/// What is there right now, US dollars an hour: every instance that runs, and the load balancer where there is one.
+/// `None` as for [`hourly`].
 pub fn running(status: &Status) -> Option<f64> {
     let is_charged = |instance: &&InstanceStatus| instance.state.is_charged();
     let instances = |cluster: &ClusterStatus| {
@@ -86,7 +87,8 @@ pub fn running(status: &Status) -> Option<f64> {
     status.clusters.iter().map(instances).try_fold(load_balancer, |sum, cluster| Some(sum + cluster?))
 }
 
-/// Refuses a stack that may cost more than `max` US dollars an hour: a group counts with its maximum. Nothing is called.
+/// Refuses a stack that may cost more than `max` US dollars an hour: a group counts with its maximum. Nothing is
+/// called.
 ///
 /// # Errors
 /// Where it may cost more; where it is not known what it costs.
@@ -105,8 +107,8 @@ pub fn check(stack: &Stack, max: f64) -> Result<(), Problem> {
         .hint("lower `instances` or a group's `max`, choose smaller instance types, or raise --max-hourly"))
 }
 
-/// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not know
-/// an instance type; spot instances count as on demand, so they cost less than this says. The figures are those of
+/// A stack's cost: instances at their fewest and at their most, and the load balancer. `None` where the table does not
+/// know an instance type; spot instances count as on demand, so they cost less than this says. The figures are those of
 /// [`REGION`](crate::catalog::prices::REGION), whatever the stack's region: others differ by a few per cent.
 pub fn hourly(stack: &Stack) -> Option<HourlyCost> {
     let Price { min, max, unpriced, .. } = prices(Some(stack), &Running::default()).total;
@@ -148,8 +150,8 @@ mod tests {
             .collect()
     }
 
-    /// On-demand prices of Linux in us-east-1 (aws.amazon.com/ec2/pricing/on-demand): t2.large $0.0928, t2.medium $0.0464,
-    /// m4.large $0.10; an application load balancer $0.0225.
+    /// On-demand prices of Linux in us-east-1 (aws.amazon.com/ec2/pricing/on-demand): t2.large $0.0928, t2.medium
+    /// $0.0464, m4.large $0.10; an application load balancer $0.0225.
     #[test]
     fn each_cluster_has_its_price_now_and_as_declared() {
         let prices = prices(Some(&stack("t2.large")), &seen(&[("heavy", "m4.large", 3), ("light", "t2.medium", 4)]));

@@ -38,8 +38,8 @@ const LOCAL: Timing = Timing {
 };
 /// The shortest pause between two polls that is worth their calls.
 const POLL_MIN: Duration = Duration::from_millis(25);
-/// AWS changes in seconds; an EC2 instance boots for about a minute and then often installs its application. How long its
-/// listings lag depends on whether it is AWS that answers.
+/// AWS changes in seconds; an EC2 instance boots for about a minute and then often installs its application. How long
+/// its listings lag depends on whether it is AWS that answers.
 const AWS: Timing = Timing {
     poll_max: Duration::from_secs(5),
     boot_grace: Duration::from_secs(300),
@@ -79,7 +79,8 @@ impl Provider for Aws {
         };
         // A process takes its time by the wall; a launch is in the region's.
         let boot_grace = speed::region(timing.boot_grace) + self.clients.boot;
-        // More happens between two polls where the region's time runs faster: a second or two of it, as long as that is worth a call.
+        // More happens between two polls where the region's time runs faster: a second or two of it, as long as that is
+        // worth a call.
         let poll_max = speed::wall(2 * timing.poll_max).clamp(POLL_MIN.min(timing.poll_max), timing.poll_max);
         Timing { listing_lag: self.clients.listing_lag, boot_grace, poll_max, ..timing }
     }
@@ -199,11 +200,11 @@ impl Leases for Aws {
     }
 }
 
-/// What a plan of AWS's resource types comes to, where `live` runs now.
-pub fn outlook(declared: Option<&Stack>, live: &Running, changes: &[Change]) -> Outlook {
+/// What a plan of AWS's resource types comes to, where `observed` runs now.
+pub fn outlook(declared: Option<&Stack>, observed: &Running, changes: &[Change]) -> Outlook {
     Outlook {
-        parts: consequence::parts(declared, live, changes),
-        prices: price::prices(declared, live),
+        parts: consequence::parts(declared, observed, changes),
+        prices: price::prices(declared, observed),
         hourly_cost: declared.and_then(price::hourly),
     }
 }
@@ -217,7 +218,7 @@ pub fn undeployed(stack: &Stack) -> Snapshot {
 /// Several types may be listed by the same call.
 fn listings() -> Vec<&'static dyn ErasedListing> {
     let mut listings: Vec<&'static dyn ErasedListing> = Vec::new();
-    for listing in TYPES.iter().flat_map(|face| face.listings()) {
+    for listing in TYPES.iter().flat_map(|resource| resource.listings()) {
         if !listings.iter().any(|known| known.key() == listing.key()) {
             listings.push(*listing);
         }

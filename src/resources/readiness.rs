@@ -88,7 +88,7 @@ pub async fn until_ready(run: &Operation, stack: &Stack, wait: Wait) -> Result<S
     if waited { Ok(look(run, stack).await?) } else { Ok(status) }
 }
 
-/// Waits until every instance of a stack without a load balancer runs: nobody else tells of its health.
+/// Waits until every instance of a stack without a load balancer runs: nobody else reports its health.
 async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
     let (was_there, misses) = (AtomicU32::new(0), Misses::default());
     let ask = || async {
@@ -125,7 +125,7 @@ async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
     Ok(status)
 }
 
-/// Why instances of the stack ended by themselves, as EC2 tells for an hour; nothing where it does not tell.
+/// Why instances of the stack ended by themselves, as EC2 reports for an hour; nothing where it does not report.
 async fn reasons_of_ends(run: &Operation) -> String {
     let of_stack = Filter::builder().name(format!("tag:{}", tags::STACK)).values(&run.stack).build();
     let ended = Filter::builder().name("instance-state-name").values("shutting-down").values("terminated").build();
@@ -176,7 +176,7 @@ async fn look(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 ///
 /// # Errors
 /// When time is up: every target with its reason, and the last lines of a console.
-pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wanted: usize) -> Result<(), Problem> {
+pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, desired: usize) -> Result<(), Problem> {
     let what = Address::cluster_itself(&cluster.name).to_string();
     let seen = Mutex::new((String::new(), Vec::new(), Console::default()));
     let misses = Misses::default();
@@ -191,8 +191,8 @@ pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, wan
         let healths = found.iter().filter_map(|target| Some((target.target()?.id()?.to_owned(), Health::of(target))));
         let healths: Vec<_> = healths.filter(|(_, health)| !health.is_draining()).collect();
         let (healthy, others): (Vec<_>, Vec<_>) = healths.into_iter().partition(|(_, health)| health.is_healthy());
-        let count = format!("{} of {wanted} healthy", healthy.len());
-        if healthy.len() >= wanted {
+        let count = format!("{} of {desired} healthy", healthy.len());
+        if healthy.len() >= desired {
             return Ok(Poll::Ready(count));
         }
         let mut seen = seen.lock().await;
@@ -386,7 +386,7 @@ async fn probe(host: &str, path: &str) -> Result<Answer, String> {
     }
 }
 
-/// How many healthy targets a cluster should have: a fleet's number, a group's desired capacity as it is now.
+/// How many healthy targets a cluster should have: the fixed number, or a group's desired capacity as it is now.
 pub fn expected(cluster: &ClusterStatus) -> usize {
     usize::try_from(cluster.desired).unwrap_or(usize::MAX)
 }

@@ -90,19 +90,19 @@ impl Resource for RouteTable {
         fields.reference(format!("route.{EVERYWHERE}"), internet_gateway::ADDRESS)
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let vpc = Value::live(cloud, live.api.vpc_id().unwrap_or_default());
-        live.routes().fold(Fields::default().value("vpc", vpc), |fields, (destination, target)| {
-            fields.value(format!("route.{destination}"), Value::live(cloud, target))
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let vpc = Value::observed(cloud, observed.api.vpc_id().unwrap_or_default());
+        observed.routes().fold(Fields::default().value("vpc", vpc), |fields, (destination, target)| {
+            fields.value(format!("route.{destination}"), Value::observed(cloud, target))
         })
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.route_table_id().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.route_table_id().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
     async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
@@ -120,16 +120,16 @@ impl Resource for RouteTable {
     async fn update(
         task: &ActionContext<'_>,
         (): &(),
-        live: &Observed,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
-        let wanted = format!("route.{EVERYWHERE}");
-        if touches(changes, &[&wanted]) {
-            let there = live.routes().any(|(destination, _)| destination == EVERYWHERE);
+        let output = Self::output(observed);
+        let desired = format!("route.{EVERYWHERE}");
+        if touches(changes, &[&desired]) {
+            let there = observed.routes().any(|(destination, _)| destination == EVERYWHERE);
             lead_out(task, &output.id, there).await?;
         }
-        for (destination, _) in live.routes().filter(|(destination, _)| *destination != EVERYWHERE) {
+        for (destination, _) in observed.routes().filter(|(destination, _)| *destination != EVERYWHERE) {
             let request = task.clients().ec2.delete_route().route_table_id(&output.id);
             let call = match destination.contains(':') {
                 true => request.destination_ipv6_cidr_block(destination).send().await,
@@ -142,8 +142,8 @@ impl Resource for RouteTable {
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let id = live.api.route_table_id().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let id = observed.api.route_table_id().unwrap_or_default();
         let delete = || async {
             settled(
                 task.clients().ec2.delete_route_table().route_table_id(id).send().await,
@@ -218,7 +218,7 @@ mod tests {
             .routes(route("192.168.0.0/16").gateway_id("vgw-1").origin(RouteOrigin::EnableVgwRoutePropagation).build())
             .routes(route("172.16.0.0/12").nat_gateway_id("nat-1").build())
             .routes(endpoint.build());
-        let live = Observed { api: api.build(), tags: Tags::new() };
-        assert_eq!(live.routes().collect::<Vec<_>>(), [(EVERYWHERE, "igw-1"), ("172.16.0.0/12", "nat-1")]);
+        let observed = Observed { api: api.build(), tags: Tags::new() };
+        assert_eq!(observed.routes().collect::<Vec<_>>(), [(EVERYWHERE, "igw-1"), ("172.16.0.0/12", "nat-1")]);
     }
 }

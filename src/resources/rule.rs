@@ -1,6 +1,7 @@
 //! Routes as rules of the listener: path patterns → the target group of a cluster, or of several by weight.
 //!
-//! Priorities rise in steps: weighted routes first, then clusters, in the order of the file (`rule_order.rs` moves them).
+//! Priorities rise in steps: weighted routes first, then clusters, in the order of the file (`rule_order.rs` moves
+//! them).
 
 use std::sync::Arc;
 
@@ -98,10 +99,10 @@ impl Resource for Rule {
         let priority = |index: usize| i32::try_from((index + 1) * PRIORITY_STEP).unwrap_or(PRIORITY_MAX);
         let order = rules.iter().enumerate().map(|(index, (address, ..))| (address.clone(), priority(index)));
         let order = Order::new(order);
-        let wanted = rules.into_iter().enumerate().map(|(index, (address, paths, forward))| {
+        let desired = rules.into_iter().enumerate().map(|(index, (address, paths, forward))| {
             (address, Desired { priority: priority(index), order: Arc::clone(&order), paths, forward })
         });
-        wanted.collect()
+        desired.collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
@@ -112,12 +113,12 @@ impl Resource for Rule {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         let fields = Fields::default()
             .reference("listener", listener::ADDRESS)
-            .text("priority", wanted.priority)
-            .text("paths", wanted.paths.join(", "));
-        match &wanted.forward {
+            .text("priority", desired.priority)
+            .text("paths", desired.paths.join(", "));
+        match &desired.forward {
             Forward::One(address) => fields.reference("target_group", address.clone()),
             Forward::Shared { weights, stickiness_s } => {
                 let weights = weights
@@ -128,10 +129,10 @@ impl Resource for Rule {
         }
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let api = &live.api;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let api = &observed.api;
         let fields = Fields::default()
-            .value("listener", Value::live(cloud, &listener_of(api.rule_arn().unwrap_or_default())))
+            .value("listener", Value::observed(cloud, &listener_of(api.rule_arn().unwrap_or_default())))
             .maybe("priority", api.priority())
             .text("paths", paths(api).join(", "));
         let action = api.actions().first();
@@ -139,7 +140,7 @@ impl Resource for Rule {
         let groups = config.map(|config| config.target_groups()).unwrap_or_default();
         if let [_, _, ..] = groups {
             let weights = groups.iter().map(|group| {
-                (Value::live(cloud, group.target_group_arn().unwrap_or_default()), group.weight().unwrap_or(1))
+                (Value::observed(cloud, group.target_group_arn().unwrap_or_default()), group.weight().unwrap_or(1))
             });
             let sticky = config.and_then(|config| config.target_group_stickiness_config());
             let sticky = sticky.filter(|sticky| sticky.enabled().unwrap_or_default());
@@ -147,14 +148,14 @@ impl Resource for Rule {
         }
         let only = groups.first().and_then(|group| group.target_group_arn());
         match action.and_then(|action| action.target_group_arn()).or(only) {
-            Some(arn) => fields.value("target_group", Value::live(cloud, arn)),
+            Some(arn) => fields.value("target_group", Value::observed(cloud, arn)),
             None => fields,
         }
     }
 
     /// The targets: before the rule moves to a new target group, they are in it.
-    fn depends_on(wanted: &Desired) -> Vec<Address> {
-        let clusters = match &wanted.forward {
+    fn depends_on(desired: &Desired) -> Vec<Address> {
+        let clusters = match &desired.forward {
             Forward::One(address) => address.cluster().into_iter().collect(),
             Forward::Shared { weights, .. } => weights.iter().map(|(cluster, _)| cluster.as_str()).collect::<Vec<_>>(),
         };
@@ -162,24 +163,24 @@ impl Resource for Rule {
         clusters.into_iter().flat_map(serving).collect()
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.rule_arn().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.rule_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let listener = task.output(&listener::ADDRESS)?.id;
         let request = task
             .clients()
             .elb
             .create_rule()
             .listener_arn(&listener)
-            .priority(wanted.priority)
-            .conditions(condition(&wanted.paths))
-            .actions(forward(task, wanted)?)
+            .priority(desired.priority)
+            .conditions(condition(&desired.paths))
+            .actions(forward(task, desired)?)
             .set_tags(Some(tags::to_elb(&task.tags())));
         let create = || async {
             match request.clone().send().await {
@@ -193,36 +194,36 @@ impl Resource for Rule {
             if let Some(answer) = task.fresh("elasticloadbalancing:CreateRule", create).await? {
                 return Ok(answer.rules().first().and_then(|rule| rule.rule_arn()).map(Output::id));
             }
-            Ok(wanted.order.arrange(task, &listener, wanted.priority).await?.map(Output::id))
+            Ok(desired.order.arrange(task, &listener, desired.priority).await?.map(Output::id))
         };
-        task.appears(attempt).await?.ok_or_else(|| occupied(task, wanted.priority))
+        task.appears(attempt).await?.ok_or_else(|| occupied(task, desired.priority))
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         let elb = &task.clients().elb;
         if touches(changes, &["target_group", "weight"]) {
-            handover::prepare(task, &live.api, &serving(task, wanted)?).await?;
+            handover::prepare(task, &observed.api, &serving(task, desired)?).await?;
         }
         if touches(changes, &["paths", "target_group", "weight", "stickiness"]) {
-            let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&wanted.paths));
-            let request = call.actions(forward(task, wanted)?);
+            let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&desired.paths));
+            let request = call.actions(forward(task, desired)?);
             task.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await?;
         }
         if touches(changes, &["priority"]) {
-            wanted.order.arrange(task, &listener_of(&output.id), wanted.priority).await?;
+            desired.order.arrange(task, &listener_of(&output.id), desired.priority).await?;
         }
         tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let arn = live.api.rule_arn().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let arn = observed.api.rule_arn().unwrap_or_default();
         settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, DescribeRules::NOT_FOUND)
             .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", task.address))
     }
@@ -282,8 +283,8 @@ fn condition(paths: &[String]) -> RuleCondition {
 }
 
 /// The target groups that are to get requests.
-fn serving(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Next>, Problem> {
-    let addresses = match &wanted.forward {
+fn serving(task: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Next>, Problem> {
+    let addresses = match &desired.forward {
         Forward::One(address) => vec![address.clone()],
         Forward::Shared { weights, .. } => {
             let weighty = weights.iter().filter(|(_, weight)| *weight > 0);
@@ -293,9 +294,9 @@ fn serving(task: &ActionContext<'_>, wanted: &Desired) -> Result<Vec<Next>, Prob
     addresses.into_iter().map(|address| Ok(Next { arn: task.output(&address)?.id, address })).collect()
 }
 
-fn forward(task: &ActionContext<'_>, wanted: &Desired) -> Result<Action, Problem> {
+fn forward(task: &ActionContext<'_>, desired: &Desired) -> Result<Action, Problem> {
     let action = Action::builder().r#type(ActionTypeEnum::Forward);
-    let (weights, stickiness_s) = match &wanted.forward {
+    let (weights, stickiness_s) = match &desired.forward {
         Forward::One(address) => return Ok(action.target_group_arn(task.output(address)?.id).build()),
         Forward::Shared { weights, stickiness_s } => (weights, *stickiness_s),
     };

@@ -1,7 +1,8 @@
 //! The order of a listener's rules: all moves in one call, so that two rules swap without a moment between.
 //!
-//! Every rule of a stack shares one [`Order`]. Whoever comes first moves all that are out of place; the others find nothing
-//! left to do. What stands in the way and is ours is pushed to the end first: every request finds a rule at every moment.
+//! Every rule of a stack shares one [`Order`]. Whoever comes first moves all that are out of place; the others find
+//! nothing left to do. What stands in the way and is ours is pushed to the end first: every request finds a rule at
+//! every moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,11 +24,12 @@ const IN_USE: &[&str] = &["PriorityInUse"];
 /// Of a rule that another action of this run has deleted.
 const GONE: &[&str] = &["RuleNotFound"];
 
-/// The wanted priorities by address, and the turn to change them.
+/// The desired priorities by address, and the turn to change them.
 #[derive(Debug)]
 pub struct Order {
     priorities: BTreeMap<Address, i32>,
-    /// What has its priority by this run already, by ARN: the first of many rules moves all, the others need not ask again.
+    /// What has its priority by this run already, by ARN: the first of many rules moves all, the others need not ask
+    /// again.
     moved: Mutex<BTreeMap<String, i32>>,
 }
 
@@ -38,8 +40,8 @@ impl Order {
 
     /// Gives every rule that is there its priority, whoever has it now, and frees `own`'s.
     ///
-    /// Answers with the ARN of the rule at `own` where that turns out to be this very resource, made by a call whose answer
-    /// was lost.
+    /// Answers with the ARN of the rule at `own` where that turns out to be this very resource, made by a call whose
+    /// answer was lost.
     ///
     /// # Errors
     /// Where somebody else's rule has one of the priorities, and any call that fails.
@@ -76,17 +78,25 @@ impl Order {
 }
 
 /// ARN → new priority of those that are out of place.
-fn moves(wanted: &BTreeMap<String, i32>, rules: &[Api]) -> Vec<(String, i32)> {
+fn moves(desired: &BTreeMap<String, i32>, rules: &[Api]) -> Vec<(String, i32)> {
     let found =
-        rules.iter().filter_map(|rule| Some((rule.rule_arn()?, wanted.get(rule.rule_arn()?)?, priority(rule)?)));
-    found.filter(|(_, wanted, live)| **wanted != *live).map(|(arn, wanted, _)| (arn.to_owned(), *wanted)).collect()
+        rules.iter().filter_map(|rule| Some((rule.rule_arn()?, desired.get(rule.rule_arn()?)?, priority(rule)?)));
+    found
+        .filter(|(_, desired, observed)| **desired != *observed)
+        .map(|(arn, desired, _)| (arn.to_owned(), *desired))
+        .collect()
 }
 
 /// Rules that have a priority which is needed, and do not move away by themselves.
-fn in_the_way<'a>(wanted: &BTreeMap<String, i32>, moves: &[(String, i32)], rules: &'a [Api], own: i32) -> Vec<&'a Api> {
+fn in_the_way<'a>(
+    desired: &BTreeMap<String, i32>,
+    moves: &[(String, i32)],
+    rules: &'a [Api],
+    own: i32,
+) -> Vec<&'a Api> {
     let needed: BTreeSet<i32> = moves.iter().map(|(_, priority)| *priority).chain([own]).collect();
     let blocks = |rule: &&Api| {
-        let known = rule.rule_arn().is_some_and(|arn| wanted.contains_key(arn));
+        let known = rule.rule_arn().is_some_and(|arn| desired.contains_key(arn));
         !known && priority(rule).is_some_and(|priority| needed.contains(&priority))
     };
     rules.iter().filter(blocks).collect()
@@ -122,7 +132,8 @@ async fn describe(task: &ActionContext<'_>, listener: &str) -> Result<Vec<Api>, 
     pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))
 }
 
-/// Pushes rules of ours that nobody wants any more to the end; answers with the ARN of one that is what this task makes.
+/// Pushes rules of ours that nobody wants any more to the end; answers with the ARN of one that is what this task
+/// makes.
 async fn push_aside(
     task: &ActionContext<'_>,
     blocking: &[&Api],
@@ -171,25 +182,26 @@ mod tests {
         Api::builder().rule_arn(arn).priority(priority.to_string()).build()
     }
 
-    fn wanted(pairs: &[(&str, i32)]) -> BTreeMap<String, i32> {
+    fn desired(pairs: &[(&str, i32)]) -> BTreeMap<String, i32> {
         pairs.iter().map(|(arn, priority)| ((*arn).to_owned(), *priority)).collect()
     }
 
     #[test]
     fn a_swap_is_one_call() {
         let rules = [rule("a", 10), rule("b", 20), rule("c", 30)];
-        let wanted = wanted(&[("a", 20), ("b", 10), ("c", 30)]);
-        let moves = moves(&wanted, &rules);
+        let desired = desired(&[("a", 20), ("b", 10), ("c", 30)]);
+        let moves = moves(&desired, &rules);
         assert_eq!(moves, [("a".to_owned(), 20), ("b".to_owned(), 10)]);
-        assert!(in_the_way(&wanted, &moves, &rules, 20).is_empty());
+        assert!(in_the_way(&desired, &moves, &rules, 20).is_empty());
     }
 
     #[test]
     fn a_rule_that_nobody_wants_stands_in_the_way() {
         let rules = [rule("a", 20), rule("b", 40), rule("leaving", 10), rule("gone", 30), rule("else", 50)];
-        let wanted = wanted(&[("a", 10), ("b", 30)]);
-        let moves = moves(&wanted, &rules);
-        let found: Vec<_> = in_the_way(&wanted, &moves, &rules, 10).iter().filter_map(|rule| rule.rule_arn()).collect();
+        let desired = desired(&[("a", 10), ("b", 30)]);
+        let moves = moves(&desired, &rules);
+        let found: Vec<_> =
+            in_the_way(&desired, &moves, &rules, 10).iter().filter_map(|rule| rule.rule_arn()).collect();
         assert_eq!(found, ["leaving", "gone"]);
     }
 

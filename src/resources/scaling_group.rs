@@ -1,5 +1,5 @@
-//! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it. So do
-//! its scheduled actions own a bound that they have set.
+//! The Auto Scaling group of a cluster. Its desired capacity is set once, at creation; afterwards the scaler owns it.
+//! So do its scheduled actions own a bound that they have set.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ pub mod schedules;
 mod settings;
 
 const DESCRIBE: &str = "autoscaling:DescribeAutoScalingGroups";
-/// Where some instances are not of the group's version: nothing like that is ever wanted.
+/// Where some instances are not of the group's version: nothing like that is ever desired.
 const OUTDATED: &str = "outdated_instances";
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Resource for ScalingGroup {
 
     const KIND: &'static str = "scaling_group";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAutoScalingGroups>::NEW];
-    // moto takes the warm-up and does not tell it. A bound that the schedule has set is not told here.
+    // moto takes the warm-up and does not report it. A bound that the schedule has set is not reported here.
     const OPTIONAL_READBACK: &'static [&'static str] = &["warmup_s", "min", "max"];
     const CHANGED_BY_EXPIRY: &'static [&'static str] = &["min", "max"];
     // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
@@ -103,7 +103,7 @@ impl Resource for ScalingGroup {
                 return None;
             };
             let number = |value: u64| i32::try_from(value).unwrap_or(i32::MAX);
-            let wanted = Desired {
+            let desired = Desired {
                 name: names::group(&scope.stack.name, &cluster.name),
                 cluster: cluster.name.clone(),
                 min: number(scaling.min.into()),
@@ -121,7 +121,7 @@ impl Resource for ScalingGroup {
                 subnets: network::of(scope).subnet_set(),
                 rollout: scaling.rollout.clone(),
             };
-            Some((address(&cluster.name), wanted))
+            Some((address(&cluster.name), desired))
         });
         groups.collect()
     }
@@ -140,33 +140,33 @@ impl Resource for ScalingGroup {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         let fields = Fields::default()
-            .text("min", wanted.min)
-            .text("max", wanted.max)
-            .text("warmup_s", wanted.warmup_s)
-            .text("cooldown_s", wanted.cooldown_s)
-            .text("health_grace_s", wanted.health_grace_s)
-            .text("health_check", &wanted.health_check)
-            .text("termination", wanted.termination.join(", "))
-            .maybe("suspended", listed(wanted.suspended.iter().map(String::as_str)))
-            .text("protect_from_scale_in", wanted.protect_from_scale_in)
-            .value("subnets", wanted.subnets.clone());
-        let fields = warm_pool::fields(fields, wanted.warm_pool.as_ref());
-        mixed_instances::desired_fields(fields, wanted.mix.as_deref())
-            .reference("launch_template", launch_template::address(&wanted.cluster))
-            .reference("target_group", target_group::address(&wanted.cluster))
+            .text("min", desired.min)
+            .text("max", desired.max)
+            .text("warmup_s", desired.warmup_s)
+            .text("cooldown_s", desired.cooldown_s)
+            .text("health_grace_s", desired.health_grace_s)
+            .text("health_check", &desired.health_check)
+            .text("termination", desired.termination.join(", "))
+            .maybe("suspended", listed(desired.suspended.iter().map(String::as_str)))
+            .text("protect_from_scale_in", desired.protect_from_scale_in)
+            .value("subnets", desired.subnets.clone());
+        let fields = warm_pool::fields(fields, desired.warm_pool.as_ref());
+        mixed_instances::desired_fields(fields, desired.mix.as_deref())
+            .reference("launch_template", launch_template::address(&desired.cluster))
+            .reference("target_group", target_group::address(&desired.cluster))
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let group = &live.group;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let group = &observed.group;
         let subnets = group.vpc_zone_identifier().unwrap_or_default().split(',');
-        let subnets = Value::set(subnets.map(|id| Value::live(cloud, id.trim())));
+        let subnets = Value::set(subnets.map(|id| Value::observed(cloud, id.trim())));
         let template = mixed_instances::template(group);
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or_default();
         let version = template.and_then(|template| template.version()).unwrap_or_default();
-        let template = if live.current {
-            Value::live(cloud, template_id)
+        let template = if observed.current {
+            Value::observed(cloud, template_id)
         } else {
             Value::Text(match group.launch_configuration_name() {
                 Some(name) => format!("launch configuration {name}"),
@@ -174,7 +174,7 @@ impl Resource for ScalingGroup {
             })
         };
         let by_schedule = |is_it: &dyn Fn(&ScheduledUpdateGroupAction) -> bool| is_scheduled(group, cloud, is_it);
-        let given = given_bounds(&live.tags);
+        let given = given_bounds(&observed.tags);
         let min = match group.min_size() {
             min if by_schedule(&|action| action.min_size() == min) => given.map(|(min, _)| min),
             min => min,
@@ -195,83 +195,83 @@ impl Resource for ScalingGroup {
             .maybe("protect_from_scale_in", group.new_instances_protected_from_scale_in())
             .value("subnets", subnets)
             .value("launch_template", template)
-            .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| live.current));
+            .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| observed.current));
         let fields = warm_pool::fields(fields, warm_pool::of(group).as_ref());
         let fields = mixed_instances::observed_fields(fields, group);
         match group.target_group_arns() {
-            [only] => fields.value("target_group", Value::live(cloud, only)),
+            [only] => fields.value("target_group", Value::observed(cloud, only)),
             several => fields.text("target_group", several.join(", ")),
         }
     }
 
-    fn delete_after(_live: &Observed) -> Vec<Address> {
+    fn delete_after(_observed: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
-    fn reason(_wanted: &Desired, live: &Observed) -> Option<String> {
-        match mixed_instances::template(&live.group).and_then(|template| template.version()) {
-            _ if tags::are_adopted(&live.tags) => None,
-            Some(version) if !live.current => {
+    fn reason(_desired: &Desired, observed: &Observed) -> Option<String> {
+        match mixed_instances::template(&observed.group).and_then(|template| template.version()) {
+            _ if tags::are_adopted(&observed.tags) => None,
+            Some(version) if !observed.current => {
                 Some(format!("launches from version {version} of its launch template, which has a newer one"))
             }
-            _ => instance_refresh::outdated(&live.group),
+            _ => instance_refresh::outdated(&observed.group),
         }
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.group.auto_scaling_group_name().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.group.auto_scaling_group_name().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    fn remark(live: &Observed) -> Option<String> {
-        let group = &live.group;
+    fn remark(observed: &Observed) -> Option<String> {
+        let group = &observed.group;
         Some(format!(
-            "live {}, range {}–{}, desired capacity not touched",
+            "now {}, range {}–{}, desired capacity not touched",
             group.desired_capacity()?,
             group.min_size()?,
             group.max_size()?
         ))
     }
 
-    async fn replace(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<Output, Problem> {
-        let target_group = task.output(&target_group::address(&wanted.cluster))?.id;
+    async fn replace(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
+        let target_group = task.output(&target_group::address(&desired.cluster))?.id;
         let next = Desired {
             // By what it serves behind: a run that goes on finds it, and takes no other for it.
-            name: names::successor(&wanted.name, &target_group, names::EC2_NAME_CHARACTERS_MAX),
+            name: names::successor(&desired.name, &target_group, names::EC2_NAME_CHARACTERS_MAX),
             // The scaler's number goes on.
-            desired: live.group.desired_capacity().unwrap_or(wanted.desired).clamp(wanted.min, wanted.max),
-            ..wanted.clone()
+            desired: observed.group.desired_capacity().unwrap_or(desired.desired).clamp(desired.min, desired.max),
+            ..desired.clone()
         };
         let output = Self::create(task, &next).await?;
         until_in_service(task, &output.id).await?;
         Ok(output)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let template = template(task, wanted)?;
-        let target_group = task.output(&target_group::address(&wanted.cluster))?.id;
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let template = template(task, desired)?;
+        let target_group = task.output(&target_group::address(&desired.cluster))?.id;
         let request = task
             .clients()
             .autoscaling
             .create_auto_scaling_group()
-            .auto_scaling_group_name(&wanted.name)
-            .set_launch_template(wanted.mix.is_none().then(|| template.clone()))
-            .set_mixed_instances_policy(wanted.mix.as_deref().map(|mix| mixed_instances::policy(mix, template, None)))
-            .min_size(wanted.min)
-            .max_size(wanted.max)
-            .desired_capacity(wanted.desired)
-            .default_instance_warmup(wanted.warmup_s)
-            .default_cooldown(wanted.cooldown_s)
-            .health_check_type(&wanted.health_check)
-            .health_check_grace_period(wanted.health_grace_s)
-            .set_termination_policies(Some(wanted.termination.clone()))
-            .new_instances_protected_from_scale_in(wanted.protect_from_scale_in)
-            .vpc_zone_identifier(task.resolve(&wanted.subnets)?)
+            .auto_scaling_group_name(&desired.name)
+            .set_launch_template(desired.mix.is_none().then(|| template.clone()))
+            .set_mixed_instances_policy(desired.mix.as_deref().map(|mix| mixed_instances::policy(mix, template, None)))
+            .min_size(desired.min)
+            .max_size(desired.max)
+            .desired_capacity(desired.desired)
+            .default_instance_warmup(desired.warmup_s)
+            .default_cooldown(desired.cooldown_s)
+            .health_check_type(&desired.health_check)
+            .health_check_grace_period(desired.health_grace_s)
+            .set_termination_policies(Some(desired.termination.clone()))
+            .new_instances_protected_from_scale_in(desired.protect_from_scale_in)
+            .vpc_zone_identifier(task.resolve(&desired.subnets)?)
             .target_group_arns(&target_group)
-            .set_tags(Some(tags::to_group(&wanted.name, &group_tags(task, wanted))));
+            .set_tags(Some(tags::to_group(&desired.name, &group_tags(task, desired))));
         let create = || async {
             match request.clone().send().await {
                 Ok(_) => Ok(true),
@@ -284,76 +284,76 @@ impl Resource for ScalingGroup {
             if task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
                 return Ok(Poll::Ready(()));
             }
-            is_made(task, &wanted.name, &target_group).await
+            is_made(task, &desired.name, &target_group).await
         };
         let late = |reason: String| {
             Problem::new("The name of the group is not free", reason)
                 .hint("run `cloudscale up` again when the old group is gone")
         };
         task.poll(ask, late).await?;
-        suspend(task, &wanted.name, &wanted.suspended).await?;
-        if let Some(pool) = &wanted.warm_pool {
-            warm_pool::put(task.clients(), &wanted.name, pool).await?;
+        suspend(task, &desired.name, &desired.suspended).await?;
+        if let Some(pool) = &desired.warm_pool {
+            warm_pool::put(task.clients(), &desired.name, pool).await?;
         }
-        Ok(Output::id(&wanted.name))
+        Ok(Output::id(&desired.name))
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         let autoscaling = &task.clients().autoscaling;
-        let pool = warm_pool::of(&live.group);
+        let pool = warm_pool::of(&observed.group);
         // A mix is refused while there is a pool, and a pool while there is a mix.
-        if wanted.warm_pool.is_none() && pool.is_some() {
+        if desired.warm_pool.is_none() && pool.is_some() {
             warm_pool::remove(task.run, &output.id).await?;
         }
         if touches(changes, settings::FIELDS) {
-            let used = mixed_instances::template(&live.group).cloned();
+            let used = mixed_instances::template(&observed.group).cloned();
             let template = match touches(changes, &[settings::MIX]) {
-                true => Some(used.map_or_else(|| template(task, wanted), Ok)?),
+                true => Some(used.map_or_else(|| template(task, desired), Ok)?),
                 false => None,
             };
-            configure(task, wanted, &live.group, changes, template).await?;
+            configure(task, desired, &observed.group, changes, template).await?;
         }
-        if let Some(wanted) = wanted.warm_pool.as_ref().filter(|_| touches(changes, &[warm_pool::FIELDS])) {
-            warm_pool::put(task.clients(), &output.id, wanted).await?;
+        if let Some(desired) = desired.warm_pool.as_ref().filter(|_| touches(changes, &[warm_pool::FIELDS])) {
+            warm_pool::put(task.clients(), &output.id, desired).await?;
         }
         if touches(changes, &["suspended"]) {
-            let live: BTreeSet<String> = suspended(&live.group).map(str::to_owned).collect();
-            suspend(task, &output.id, &(&wanted.suspended - &live)).await?;
-            resume(task, &output.id, &(&live - &wanted.suspended)).await?;
+            let observed: BTreeSet<String> = suspended(&observed.group).map(str::to_owned).collect();
+            suspend(task, &output.id, &(&desired.suspended - &observed)).await?;
+            resume(task, &output.id, &(&observed - &desired.suspended)).await?;
         }
         if touches(changes, &["target_group"]) {
-            let arn = task.output(&target_group::address(&wanted.cluster))?.id;
+            let arn = task.output(&target_group::address(&desired.cluster))?.id;
             let call = autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(&output.id);
             let request = call.target_group_arns(arn);
             task.fresh("autoscaling:AttachLoadBalancerTargetGroups", || request.clone().send()).await?;
         }
-        tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, wanted)).await?;
+        tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, desired)).await?;
         if touches(changes, &["launch_template", OUTDATED]) {
-            roll_over(task, wanted, live).await?;
+            roll_over(task, desired, observed).await?;
         }
         Ok(output)
     }
 
-    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
-        departure::detach_old_target_groups(task, &live.group, &kept.id).await
+    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+        departure::detach_old_target_groups(task, &observed.group, &kept.id).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let name = live.group.auto_scaling_group_name().unwrap_or_default();
-        departure::unprotect(task.clients(), task.address, &live.group).await?;
-        // The cluster has become a fleet: the group goes when that serves.
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let name = observed.group.auto_scaling_group_name().unwrap_or_default();
+        departure::unprotect(task.clients(), task.address, &observed.group).await?;
+        // The cluster has fixed instances now: the group goes when they serve.
         let cluster = task.address.cluster().unwrap_or_default();
-        if let Some(fleet) = task.run.published(&targets::attachment_of(cluster)) {
-            targets::until_healthy(task, &fleet.id, &fleet.members, "").await?;
+        if let Some(attached) = task.run.published(&targets::attachment_of(cluster)) {
+            targets::until_healthy(task, &attached.id, &attached.members, "").await?;
         }
         if task.run.published(&target_group::address(cluster)).is_some() {
-            departure::leave(task, &live.group).await?;
+            departure::leave(task, &observed.group).await?;
         }
         departure::delete(task, name).await
     }
@@ -380,10 +380,10 @@ fn given_bounds(tags: &Tags) -> Option<(i32, i32)> {
     Some((min.parse().ok()?, max.parse().ok()?))
 }
 
-fn group_tags(task: &ActionContext<'_>, wanted: &Desired) -> Tags {
+fn group_tags(task: &ActionContext<'_>, desired: &Desired) -> Tags {
     let mut tags = task.tags();
-    tags.insert(tags::BOUNDS.to_owned(), format!("{}-{}", wanted.min, wanted.max));
-    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &wanted.cluster));
+    tags.insert(tags::BOUNDS.to_owned(), format!("{}-{}", desired.min, desired.max));
+    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &desired.cluster));
     tags
 }
 
@@ -393,8 +393,8 @@ async fn describe(task: &ActionContext<'_>, name: &str) -> Result<Option<AutoSca
     Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
 }
 
-/// A group of the name exists: `true` where it is the one wanted, made by a call whose answer was lost; `false` after a while
-/// where it is on its way out.
+/// A group of the name exists: `true` where it is the one desired, made by a call whose answer was lost; `false` after
+/// a while where it is on its way out.
 ///
 /// # Errors
 /// Where it is another; a call that fails.
@@ -436,7 +436,7 @@ pub(super) async fn until_in_service(task: &ActionContext<'_>, name: &str) -> Re
     };
     let late = |reason: String| {
         Problem::new("The new group has too few instances", reason).hint(
-            "the old group serves; `cloudscale events` tells why instances do not start; `cloudscale up` continues",
+            "the old group serves; `cloudscale events` shows why instances do not start; `cloudscale up` continues",
         )
     };
     task.poll(ask, late).await
@@ -482,7 +482,7 @@ impl Listing for DescribeAutoScalingGroups {
     }
 }
 
-/// The groups of the stack. AWS tells a status of those only that are being deleted: nothing can be done with them.
+/// The groups of the stack. AWS reports a status of those only that are being deleted: nothing can be done with them.
 pub fn all(cloud: &Snapshot) -> impl Iterator<Item = &AutoScalingGroup> {
     cloud.all::<DescribeAutoScalingGroups>().iter().filter(|group| group.status().is_none())
 }

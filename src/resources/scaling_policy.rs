@@ -1,5 +1,5 @@
-//! The scaling policies of a group: target tracking, steps, simple. AWS makes the alarms of the first; those of the others
-//! are ours (`alarm.rs`).
+//! The scaling policies of a group: target tracking, steps, simple. AWS makes the alarms of the first; those of the
+//! others are ours (`alarm.rs`).
 
 use std::time::Duration;
 
@@ -54,16 +54,16 @@ pub fn address(cluster: &str, policy: &str) -> Address {
 pub fn policies<'a>(scope: &Scope<'a>) -> impl Iterator<Item = (&'a str, &'a Policy)> {
     scope.stack.clusters.iter().flat_map(|cluster| match &cluster.capacity {
         Capacity::Group(scaling) => scaling.policies.iter().map(|policy| (cluster.name.as_str(), policy)).collect(),
-        Capacity::Fleet { .. } => Vec::new(),
+        Capacity::Fixed { .. } => Vec::new(),
     })
 }
 
-/// What the stack calls a live policy.
+/// What the stack calls an observed policy.
 pub fn name_in_stack(policy: &Api) -> Option<String> {
     Some(names::in_stack(policy.auto_scaling_group_name()?, policy.policy_name()?))
 }
 
-/// The address of a live policy of the stack.
+/// The address of an observed policy of the stack.
 pub fn address_of(cloud: &Snapshot, policy: &Api) -> Option<Address> {
     let cluster = scaling_group::cluster_of(cloud, policy.auto_scaling_group_name())?;
     Some(address(&cluster, &name_in_stack(policy)?))
@@ -87,11 +87,11 @@ impl Resource for ScalingPolicy {
     const OPTIONAL_READBACK: &'static [&'static str] = &["enabled"];
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
-        let wanted = policies(scope).map(|(cluster, policy)| {
+        let desired = policies(scope).map(|(cluster, policy)| {
             let rules = rule::addresses_to(scope.stack, cluster);
             (address(cluster, policy.name()), Desired { cluster: cluster.to_owned(), policy: policy.clone(), rules })
         });
-        wanted.collect()
+        desired.collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
@@ -102,11 +102,11 @@ impl Resource for ScalingPolicy {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
         let fields =
-            Fields::default().reference("group", scaling_group::address(&wanted.cluster)).text("enabled", true);
-        match &wanted.policy {
+            Fields::default().reference("group", scaling_group::address(&desired.cluster)).text("enabled", true);
+        match &desired.policy {
             Policy::TargetTracking { metric, target, scale_in, warmup, .. } => {
                 let fields = fields
                     .text("type", "TargetTrackingScaling")
@@ -117,7 +117,7 @@ impl Resource for ScalingPolicy {
                 match metric {
                     Metric::RequestsPerTarget => fields
                         .reference("load_balancer", load_balancer::ADDRESS)
-                        .reference("target_group", target_group::address(&wanted.cluster)),
+                        .reference("target_group", target_group::address(&desired.cluster)),
                     _ => fields,
                 }
             }
@@ -140,16 +140,16 @@ impl Resource for ScalingPolicy {
         }
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let policy = &live.policy;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let policy = &observed.policy;
         let fields = Fields::default()
-            .value("group", Value::live(cloud, policy.auto_scaling_group_name().unwrap_or_default()))
+            .value("group", Value::observed(cloud, policy.auto_scaling_group_name().unwrap_or_default()))
             .maybe("enabled", policy.enabled())
             .maybe("type", policy.policy_type())
             .maybe("warmup_s", policy.estimated_instance_warmup());
         if let Some(tracking) = policy.target_tracking_configuration() {
             let fields = fields
-                .text("metric", live_metric(tracking))
+                .text("metric", observed_metric(tracking))
                 .maybe("target", tracking.target_value())
                 .text("scale_in", !tracking.disable_scale_in().unwrap_or_default());
             let label = tracking.predefined_metric_specification().and_then(|metric| metric.resource_label());
@@ -172,54 +172,54 @@ impl Resource for ScalingPolicy {
             .text("steps", steps.collect::<Vec<_>>().join(", "))
     }
 
-    fn depends_on(wanted: &Desired) -> Vec<Address> {
-        match &wanted.policy {
+    fn depends_on(desired: &Desired) -> Vec<Address> {
+        match &desired.policy {
             // AWS checks that the load balancer routes to the target group.
-            Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => wanted.rules.clone(),
+            Policy::TargetTracking { metric: Metric::RequestsPerTarget, .. } => desired.rules.clone(),
             _ => Vec::new(),
         }
     }
 
-    fn output(live: &Observed) -> Output {
-        let members = aws_alarms(&live.policy).map(str::to_owned).collect();
-        Output { members, ..Output::id(live.policy.policy_arn().unwrap_or_default()) }
+    fn output(observed: &Observed) -> Output {
+        let members = aws_alarms(&observed.policy).map(str::to_owned).collect();
+        Output { members, ..Output::id(observed.policy.policy_arn().unwrap_or_default()) }
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        put(task, wanted).await
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(task, desired).await
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        _live: &Observed,
+        desired: &Desired,
+        _observed: &Observed,
         _: &[FieldChange],
     ) -> Result<Output, Problem> {
-        put(task, wanted).await
+        put(task, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let call = task
             .clients()
             .autoscaling
             .delete_policy()
-            .set_auto_scaling_group_name(live.policy.auto_scaling_group_name().map(str::to_owned))
-            .set_policy_name(live.policy.policy_name().map(str::to_owned));
+            .set_auto_scaling_group_name(observed.policy.auto_scaling_group_name().map(str::to_owned))
+            .set_policy_name(observed.policy.policy_name().map(str::to_owned));
         settled(call.send().await, &["ValidationError"])
             .map_err(|error| error.problem("autoscaling:DeletePolicy", task.address))
     }
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-    let group = task.output(&scaling_group::address(&wanted.cluster))?.id;
-    let name = names::in_group(&group, wanted.policy.name());
+async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    let group = task.output(&scaling_group::address(&desired.cluster))?.id;
+    let name = names::in_group(&group, desired.policy.name());
     let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
     let request = request.enabled(true);
     let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
-    let request = match &wanted.policy {
+    let request = match &desired.policy {
         Policy::TargetTracking { metric, target, scale_in, warmup, .. } => {
-            let tracking = tracking(task, &wanted.cluster, metric)?.target_value(*target).disable_scale_in(!scale_in);
+            let tracking = tracking(task, &desired.cluster, metric)?.target_value(*target).disable_scale_in(!scale_in);
             request
                 .policy_type("TargetTrackingScaling")
                 .target_tracking_configuration(tracking.build())
@@ -319,7 +319,7 @@ pub fn metric_name(metric: &Metric) -> String {
     }
 }
 
-fn live_metric(tracking: &TargetTrackingConfiguration) -> String {
+fn observed_metric(tracking: &TargetTrackingConfiguration) -> String {
     if let Some(predefined) = tracking.predefined_metric_specification() {
         return predefined.predefined_metric_type().map_or("none", MetricType::as_str).to_owned();
     }
@@ -362,7 +362,8 @@ fn least(adjustment: Adjustment) -> Option<i32> {
 fn counted(fields: Fields, label: &str, cloud: &Snapshot) -> Fields {
     let balancers = cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn());
     let groups = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| group.target_group_arn());
-    let known = |arn: Option<&str>| arn.map_or_else(|| Value::Text(label.to_owned()), |arn| Value::live(cloud, arn));
+    let known =
+        |arn: Option<&str>| arn.map_or_else(|| Value::Text(label.to_owned()), |arn| Value::observed(cloud, arn));
     fields
         .value("load_balancer", known(balancers.into_iter().find(|arn| label.starts_with(&full_name(arn)))))
         .value("target_group", known(groups.into_iter().find(|arn| label.ends_with(&full_name(arn)))))

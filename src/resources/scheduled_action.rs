@@ -31,7 +31,7 @@ pub struct ScheduledAction;
 #[derive(Clone, Debug)]
 pub struct Desired {
     pub cluster: String,
-    /// Its `start` is there only where AWS still tells it.
+    /// Its `start` is there only where AWS still reports it.
     pub action: model::ScheduledAction,
 }
 
@@ -58,11 +58,11 @@ impl Resource for ScheduledAction {
         for cluster in &scope.stack.clusters {
             if let Capacity::Group(scaling) = &cluster.capacity {
                 for action in scaling.schedule.iter().filter(|action| !is_over(action, scope.cloud.taken)) {
-                    let mut wanted = Desired { cluster: cluster.name.clone(), action: action.clone() };
+                    let mut desired = Desired { cluster: cluster.name.clone(), action: action.clone() };
                     let next = next_run(action.cron.as_deref(), &action.time_zone, scope.cloud.taken);
-                    wanted.action.start =
+                    desired.action.start =
                         action.start.filter(|start| *start > scope.cloud.taken && Some(*start) != next);
-                    actions.push((address(&cluster.name, &action.name), wanted));
+                    actions.push((address(&cluster.name, &action.name), desired));
                 }
             }
         }
@@ -82,10 +82,10 @@ impl Resource for ScheduledAction {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
-        let action = &wanted.action;
+    fn desired_fields(desired: &Desired) -> Fields {
+        let action = &desired.action;
         Fields::default()
-            .reference("group", scaling_group::address(&wanted.cluster))
+            .reference("group", scaling_group::address(&desired.cluster))
             .maybe("cron", action.cron.as_ref())
             .text("time_zone", &action.time_zone)
             .maybe("start", action.start)
@@ -95,15 +95,15 @@ impl Resource for ScheduledAction {
             .maybe("desired", action.desired)
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let action = &live.action;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let action = &observed.action;
         let time_zone = action.time_zone().unwrap_or(DEFAULT_TIME_ZONE);
         let next = next_run(action.recurrence(), time_zone, cloud.taken);
         let time = |time: Option<&DateTime>| time.and_then(|time| Timestamp::from_second(time.secs()).ok());
-        // Of a recurring action AWS tells the next run as its start.
+        // Of a recurring action AWS reports the next run as its start.
         let start = time(action.start_time()).filter(|start| *start > cloud.taken && Some(*start) != next);
         Fields::default()
-            .value("group", Value::live(cloud, action.auto_scaling_group_name().unwrap_or_default()))
+            .value("group", Value::observed(cloud, action.auto_scaling_group_name().unwrap_or_default()))
             .maybe("cron", action.recurrence())
             .text("time_zone", time_zone)
             .maybe("start", start)
@@ -113,34 +113,34 @@ impl Resource for ScheduledAction {
             .maybe("desired", action.desired_capacity())
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.action.scheduled_action_name().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.action.scheduled_action_name().unwrap_or_default())
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        put(task, wanted).await
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(task, desired).await
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         // What a call leaves out stays as it was.
-        if changes.iter().any(|change| change.wanted.is_none()) {
-            Self::delete(task, live).await?;
+        if changes.iter().any(|change| change.desired.is_none()) {
+            Self::delete(task, observed).await?;
         }
-        put(task, wanted).await
+        put(task, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let call = task
             .clients()
             .autoscaling
             .delete_scheduled_action()
-            .set_auto_scaling_group_name(live.action.auto_scaling_group_name().map(str::to_owned))
-            .set_scheduled_action_name(live.action.scheduled_action_name().map(str::to_owned));
+            .set_auto_scaling_group_name(observed.action.auto_scaling_group_name().map(str::to_owned))
+            .set_scheduled_action_name(observed.action.scheduled_action_name().map(str::to_owned));
         settled(call.send().await, &["ValidationError"])
             .map_err(|error| error.problem("autoscaling:DeleteScheduledAction", task.address))
     }
@@ -164,9 +164,9 @@ fn api_time(time: Timestamp) -> DateTime {
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-    let group = task.output(&scaling_group::address(&wanted.cluster))?.id;
-    let action = &wanted.action;
+async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    let group = task.output(&scaling_group::address(&desired.cluster))?.id;
+    let action = &desired.action;
     let size = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
     let request = task
         .clients()
@@ -229,8 +229,8 @@ mod tests {
                 .start_time(api_time(at(start)))
                 .build();
             let cloud = Snapshot::of("web", now, Duration::ZERO);
-            let live = Observed { action };
-            ScheduledAction::observed_fields(&live, &cloud).get("start").map(ToString::to_string)
+            let observed = Observed { action };
+            ScheduledAction::observed_fields(&observed, &cloud).get("start").map(ToString::to_string)
         };
         assert_eq!(observed("2026-11-28T13:00:00Z"), None);
         assert_eq!(observed("2026-12-24T13:00:00Z").as_deref(), Some("2026-12-24T13:00:00Z"), "set, and still to come");

@@ -1,5 +1,5 @@
-//! Two security groups: the load balancer's, open on its ports; the instances', open to the load balancer only, and for SSH
-//! to whom the stack names.
+//! Two security groups: the load balancer's, open on its ports; the instances', open to the load balancer only, and for
+//! SSH to whom the stack names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -96,41 +96,41 @@ impl Resource for SecurityGroup {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
-        let fields = Fields::default().value("vpc", wanted.vpc.clone());
-        wanted
+    fn desired_fields(desired: &Desired) -> Fields {
+        let fields = Fields::default().value("vpc", desired.vpc.clone());
+        desired
             .ingress
             .iter()
             .fold(fields, |fields, (port, source)| fields.value(format!("ingress.tcp.{port}"), source.clone()))
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let vpc = Value::live(cloud, live.group.vpc_id().unwrap_or_default());
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let vpc = Value::observed(cloud, observed.group.vpc_id().unwrap_or_default());
         let fields = Fields::default().value("vpc", vpc);
         let mut by_path = BTreeMap::<String, Vec<Value>>::new();
-        for access in accesses(live.group.ip_permissions()) {
-            let source = Value::live(cloud, &access.source);
+        for access in accesses(observed.group.ip_permissions()) {
+            let source = Value::observed(cloud, &access.source);
             by_path.entry(format!("ingress.{}", access.ports())).or_default().push(source);
         }
         by_path.into_iter().fold(fields, |fields, (path, sources)| fields.value(path, Value::set(sources)))
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.group.group_id().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.group.group_id().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let vpc = task.resolve(&wanted.vpc)?;
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let vpc = task.resolve(&desired.vpc)?;
         let request = task
             .clients()
             .ec2
             .create_security_group()
-            .group_name(&wanted.name)
-            .description(wanted.description)
+            .group_name(&desired.name)
+            .description(desired.description)
             .vpc_id(&vpc)
             .tag_specifications(tags::specification(ResourceType::SecurityGroup, &task.tags()));
         let create = || async {
@@ -142,32 +142,32 @@ impl Resource for SecurityGroup {
         };
         let (id, present) = match task.fresh("ec2:CreateSecurityGroup", create).await? {
             Some(id) => (id, BTreeSet::new()),
-            None => adopt(task, &wanted.name, &vpc).await?,
+            None => adopt(task, &desired.name, &vpc).await?,
         };
-        let wanted = wanted_accesses(task, wanted)?;
-        authorize(task, &id, wanted.difference(&present)).await?;
+        let desired = desired_accesses(task, desired)?;
+        authorize(task, &id, desired.difference(&present)).await?;
         Ok(Output::id(id))
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
-        let wanted = wanted_accesses(task, wanted)?;
-        let present: BTreeSet<_> = accesses(live.group.ip_permissions()).collect();
-        authorize(task, &output.id, wanted.difference(&present)).await?;
+        let output = Self::output(observed);
+        let desired = desired_accesses(task, desired)?;
+        let present: BTreeSet<_> = accesses(observed.group.ip_permissions()).collect();
+        authorize(task, &output.id, desired.difference(&present)).await?;
         if touches(changes, &["tags", "ingress"]) {
             task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         }
-        Ok(Output { members: wanted.iter().map(ToString::to_string).collect(), ..output })
+        Ok(Output { members: desired.iter().map(ToString::to_string).collect(), ..output })
     }
 
     // A way in is closed when nobody comes that way any more.
-    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
-        let present = accesses(live.group.ip_permissions());
+    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+        let present = accesses(observed.group.ip_permissions());
         let surplus = present.filter(|access| !kept.members.contains(&access.to_string()));
         let surplus: Vec<_> = surplus.map(|access| access.permission()).collect();
         if surplus.is_empty() {
@@ -178,8 +178,8 @@ impl Resource for SecurityGroup {
             .map_err(|error| error.problem("ec2:RevokeSecurityGroupIngress", task.address))
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let id = live.group.group_id().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let id = observed.group.group_id().unwrap_or_default();
         let delete = || async {
             settled(
                 task.clients().ec2.delete_security_group().group_id(id).send().await,
@@ -251,13 +251,13 @@ fn accesses(permissions: &[IpPermission]) -> impl Iterator<Item = Access> {
     })
 }
 
-fn wanted_accesses(task: &ActionContext<'_>, wanted: &Desired) -> Result<BTreeSet<Access>, Problem> {
+fn desired_accesses(task: &ActionContext<'_>, desired: &Desired) -> Result<BTreeSet<Access>, Problem> {
     let resolve = |(port, source): (&u16, &Value)| {
         let port = Some(i32::from(*port));
         let access = |source| Access { protocol: "tcp".to_owned(), from: port, to: port, source };
         Ok(task.resolve_all(source)?.into_iter().map(access).collect::<Vec<_>>())
     };
-    let accesses = wanted.ingress.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+    let accesses = desired.ingress.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
     Ok(accesses.into_iter().flatten().collect())
 }
 

@@ -59,7 +59,8 @@ pub fn url(dns_name: &str, port: u16) -> String {
     }
 }
 
-/// Where the embedded region may not bind low ports, the name carries the port that stands for `lowest`, and HTTPS is moved as far.
+/// Where the embedded region may not bind low ports, the name carries the port that stands for `lowest`, and HTTPS is
+/// moved as far.
 fn secure_url(dns_name: &str, port: u16, lowest: u16) -> String {
     let (host, moved) = split_port(dns_name);
     let moved: Option<u16> = moved.and_then(|port| port.parse().ok());
@@ -78,7 +79,7 @@ fn cluster(stack: &Stack, declared: &Cluster, cloud: &Snapshot) -> ClusterStatus
     let group = scaling_group::all(cloud)
         .find(|group| tags::address(&tags::from_group(group.tags())).as_ref() == Some(&address));
     let (kind, min, max, desired) = match &declared.capacity {
-        Capacity::Fleet { instances, .. } => (ClusterKind::Fixed, *instances, *instances, *instances),
+        Capacity::Fixed { instances, .. } => (ClusterKind::Fixed, *instances, *instances, *instances),
         Capacity::Group(scaling) => {
             let (min, max, desired) = group.map_or((scaling.min, scaling.max, scaling.desired), sizes);
             (ClusterKind::Group, min, max, desired)

@@ -1,9 +1,9 @@
 //! Stopping a stack and starting it again: instances cost nothing meanwhile, everything else stays as it is.
 //!
-//! A fleet's instances are stopped and keep their ids, addresses and registrations. A group goes to zero: its bounds move
-//! along, so that no policy can wake it, and its scheduled actions are suspended. What it was is remembered in a tag of the
-//! group, so that any machine can start the stack again. The tag is written first and removed last: whatever was interrupted
-//! is continued by running it again.
+//! Fixed instances are stopped and keep their ids, addresses and target attachments. A group goes to zero: its bounds
+//! move along, so that no policy can wake it, and its scheduled actions are suspended. What it was is remembered in a
+//! tag of the group, so that any machine can start the stack again. The tag is written first and removed last: whatever
+//! was interrupted is continued by running it again.
 
 use std::fmt;
 
@@ -26,8 +26,8 @@ use crate::resource::event::Event;
 use crate::stack::model::WarmPool;
 
 /// On a group what it was, on an instance that it was stopped with its stack.
-const PARKED: &str = "cloudscale:parked";
-const FLEET: &str = "with its stack";
+const STOPPED: &str = "cloudscale:parked";
+const WITH_ITS_STACK: &str = "with its stack";
 /// What events about all fixed instances are called.
 const FIXED: Address = Address::fixed(targets::INSTANCES);
 /// The only process that can change a group's bounds.
@@ -83,7 +83,7 @@ impl Size {
     }
 }
 
-/// The part that tells a warm pool.
+/// The part that reports a warm pool.
 fn pool<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<WarmPool> {
     let min = parts.next()?.parse().ok()?;
     let prepared = match parts.next()? {
@@ -94,17 +94,17 @@ fn pool<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<WarmPool> {
 }
 
 fn remembered(group: &AutoScalingGroup) -> Option<String> {
-    tags::from_group(group.tags()).remove(PARKED)
+    tags::from_group(group.tags()).remove(STOPPED)
 }
 
 /// Whether the stack was stopped and not started again.
 pub fn is_stopped(cloud: &Snapshot) -> bool {
-    let fleet = instances::present(cloud).any(|instance| tag(instance, PARKED).is_some());
-    fleet || scaling_group::all(cloud).any(|group| remembered(group).is_some())
+    let fixed = instances::present(cloud).any(|instance| tag(instance, STOPPED).is_some());
+    fixed || scaling_group::all(cloud).any(|group| remembered(group).is_some())
 }
 
-/// Instances of fleets: those of groups are the groups'.
-fn fleet(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
+/// Fixed instances: those of groups are the groups'.
+fn fixed(cloud: &Snapshot) -> impl Iterator<Item = &Instance> {
     instances::present(cloud).filter(|instance| instances::is_fixed(instance))
 }
 
@@ -119,8 +119,8 @@ fn ids<'a>(instances: impl Iterator<Item = &'a Instance>) -> Vec<String> {
 pub async fn stop(run: &Operation) -> Result<(), Problems> {
     let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     let groups = join_all(scaling_group::all(&cloud).map(|group| stop_group(run, group)));
-    let (fleet, groups) = futures_util::join!(stop_fleet(run, ids(fleet(&cloud))), groups);
-    all(groups.into_iter().chain([fleet]))
+    let (fixed, groups) = futures_util::join!(stop_fixed(run, ids(fixed(&cloud))), groups);
+    all(groups.into_iter().chain([fixed]))
 }
 
 /// Starts what [`stop`] stopped; does not wait until it serves.
@@ -130,9 +130,9 @@ pub async fn stop(run: &Operation) -> Result<(), Problems> {
 pub async fn start(run: &Operation) -> Result<(), Problems> {
     let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     let groups = join_all(scaling_group::all(&cloud).map(|group| start_group(run, group)));
-    let stopped = ids(fleet(&cloud).filter(|instance| tag(instance, PARKED).is_some()));
-    let (fleet, groups) = futures_util::join!(start_fleet(run, stopped), groups);
-    all(groups.into_iter().chain([fleet]))
+    let stopped = ids(fixed(&cloud).filter(|instance| tag(instance, STOPPED).is_some()));
+    let (fixed, groups) = futures_util::join!(start_fixed(run, stopped), groups);
+    all(groups.into_iter().chain([fixed]))
 }
 
 fn all(outcomes: impl Iterator<Item = Result<(), Problem>>) -> Result<(), Problems> {
@@ -140,19 +140,19 @@ fn all(outcomes: impl Iterator<Item = Result<(), Problem>>) -> Result<(), Proble
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
-async fn stop_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
+async fn stop_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
     let task = ActionContext { run, address: &FIXED, spec: "" };
-    let mark = Tags::from([(PARKED.to_owned(), FLEET.to_owned())]);
+    let mark = Tags::from([(STOPPED.to_owned(), WITH_ITS_STACK.to_owned())]);
     task.write_ec2_tags(ids.clone(), &mark).await?;
     let request = run.clients().ec2.stop_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Stopped).await
 }
 
-async fn start_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
+async fn start_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -160,21 +160,21 @@ async fn start_fleet(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     let request = run.clients().ec2.start_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Running).await?;
-    let mark = aws_sdk_ec2::types::Tag::builder().key(PARKED).build();
+    let mark = aws_sdk_ec2::types::Tag::builder().key(STOPPED).build();
     let call = run.clients().ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
     call.map(|_| ()).map_err(|error| error.problem("ec2:DeleteTags", task.address))
 }
 
 /// Waits until all instances are in a state.
-async fn until(task: &ActionContext<'_>, ids: &[String], wanted: &InstanceStateName) -> Result<(), Problem> {
+async fn until(task: &ActionContext<'_>, ids: &[String], desired: &InstanceStateName) -> Result<(), Problem> {
     let ask = || async {
         let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator();
         let reservations = pages.items().send().try_collect().await;
         let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", task.address))?;
         let instances = reservations.iter().flat_map(|reservation| reservation.instances());
-        let there = |instance: &&Instance| instance.state().and_then(|state| state.name()) == Some(wanted);
+        let there = |instance: &&Instance| instance.state().and_then(|state| state.name()) == Some(desired);
         let count = instances.filter(there).count();
-        let detail = format!("{count} of {} {}", ids.len(), wanted.as_str());
+        let detail = format!("{count} of {} {}", ids.len(), desired.as_str());
         Ok(if count == ids.len() { Poll::Ready(detail) } else { Poll::Pending(detail) })
     };
     let detail = task.run.poll(task.address.as_str(), ask, too_long).await?;
@@ -210,7 +210,7 @@ async fn start_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pr
         return Ok(());
     };
     let size = Size::parse(&text).ok_or_else(|| {
-        Problem::new("The group's former size is not known", format!("{name}: its tag `{PARKED}` is {text:?}"))
+        Problem::new("The group's former size is not known", format!("{name}: its tag `{STOPPED}` is {text:?}"))
             .hint("delete that tag and run `cloudscale up`: it gives the group the bounds of the stack file")
     })?;
     let autoscaling = &run.clients().autoscaling;
@@ -227,7 +227,7 @@ async fn start_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pr
 }
 
 fn mark(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
-    let mark = Tag::builder().resource_id(group).resource_type("auto-scaling-group").key(PARKED);
+    let mark = Tag::builder().resource_id(group).resource_type("auto-scaling-group").key(STOPPED);
     mark.propagate_at_launch(false)
 }
 
@@ -282,7 +282,7 @@ mod tests {
     fn a_stack_is_stopped_as_long_as_one_group_remembers_what_it_was() {
         let tag = |key: &str, value: &str| TagDescription::builder().key(key).value(value).build();
         let group = || AutoScalingGroup::builder().tags(tag(tags::STACK, "web"));
-        let stopped = group().tags(tag(PARKED, "1/2/1/scheduled")).build();
+        let stopped = group().tags(tag(STOPPED, "1/2/1/scheduled")).build();
         let cloud = || Snapshot::empty("web");
         assert!(is_stopped(&cloud().with::<DescribeAutoScalingGroups>(vec![group().build(), stopped])));
         assert!(!is_stopped(&cloud().with::<DescribeAutoScalingGroups>(vec![group().build()])));

@@ -50,8 +50,8 @@ impl Resource for Subnet {
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let Network::Created { cidr, .. } = &scope.stack.network else { return Vec::new() };
         let subnets = network::of(scope).subnets.iter().zip(0..).filter_map(|(subnet, index)| {
-            let wanted = Desired { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
-            Some((network::subnet_address(&subnet.zone), wanted))
+            let desired = Desired { cidr: subnet_range(cidr, index)?, zone: subnet.zone.clone() };
+            Some((network::subnet_address(&subnet.zone), desired))
         });
         subnets.collect()
     }
@@ -66,41 +66,41 @@ impl Resource for Subnet {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         Fields::default()
             .reference("vpc", network::VPC)
-            .text("cidr", &wanted.cidr)
-            .text("zone", &wanted.zone)
+            .text("cidr", &desired.cidr)
+            .text("zone", &desired.zone)
             .text("public_addresses", true)
             .reference("route_table", route_table::ADDRESS)
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let api = &live.api;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let api = &observed.api;
         let fields = Fields::default()
-            .value("vpc", Value::live(cloud, api.vpc_id().unwrap_or_default()))
+            .value("vpc", Value::observed(cloud, api.vpc_id().unwrap_or_default()))
             .maybe("cidr", api.cidr_block())
             .maybe("zone", api.availability_zone())
             .text("public_addresses", api.map_public_ip_on_launch().unwrap_or_default());
-        match live.association.as_ref().and_then(|association| association.route_table_id()) {
-            Some(table) => fields.value("route_table", Value::live(cloud, table)),
+        match observed.association.as_ref().and_then(|association| association.route_table_id()) {
+            Some(table) => fields.value("route_table", Value::observed(cloud, table)),
             None => fields,
         }
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.subnet_id().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.subnet_id().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let vpc = task.output(&network::VPC)?.id;
-        let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&wanted.cidr);
+        let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&desired.cidr);
         let request = request
-            .availability_zone(&wanted.zone)
+            .availability_zone(&desired.zone)
             .tag_specifications(tags::specification(ResourceType::Subnet, &task.tags()));
         let create = || async {
             match request.clone().send().await {
@@ -111,7 +111,7 @@ impl Resource for Subnet {
         };
         let id = match task.fresh("ec2:CreateSubnet", create).await? {
             Some(id) => id,
-            None => adopt(task, &vpc, &wanted.cidr).await?,
+            None => adopt(task, &vpc, &desired.cidr).await?,
         };
         give_public_addresses(task, &id).await?;
         associate(task, &id).await?;
@@ -120,11 +120,11 @@ impl Resource for Subnet {
 
     async fn update(
         task: &ActionContext<'_>,
-        _wanted: &Desired,
-        live: &Observed,
+        _desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         if touches(changes, &["public_addresses"]) {
             give_public_addresses(task, &output.id).await?;
         }
@@ -135,11 +135,11 @@ impl Resource for Subnet {
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let id = live.api.subnet_id().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let id = observed.api.subnet_id().unwrap_or_default();
         let ec2 = &task.clients().ec2;
         // On AWS the association goes with the subnet; moto's stays, and with it the route table.
-        if let Some(association) = live.association.as_ref().and_then(|it| it.route_table_association_id()) {
+        if let Some(association) = observed.association.as_ref().and_then(|it| it.route_table_association_id()) {
             settled(
                 ec2.disassociate_route_table().association_id(association).send().await,
                 &["InvalidAssociationID.NotFound"],

@@ -1,7 +1,7 @@
 //! The target group of a cluster, with its health check and its attributes.
 //!
-//! AWS tells attributes of one target group a call. They are asked for where the stack sets one, or where the spec tag does
-//! not tell that the stack set none: a stack that leaves them alone makes no call for them.
+//! AWS reports attributes of one target group a call. They are asked for where the stack sets one, or where the spec
+//! tag does not report that the stack set none: a stack that leaves them alone makes no call for them.
 
 use std::collections::BTreeMap;
 
@@ -84,14 +84,14 @@ impl Resource for TargetGroup {
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
         let clusters = balanced.map(|cluster| {
-            let wanted = Desired {
+            let desired = Desired {
                 name: names::target_group(&scope.stack.name, &cluster.name),
                 port: cluster.port,
                 vpc: network::of(scope).vpc.clone(),
                 health_check: cluster.health_check.clone(),
                 balancing: cluster.balancing.clone(),
             };
-            (address(&cluster.name), wanted)
+            (address(&cluster.name), desired)
         });
         clusters.collect()
     }
@@ -113,27 +113,27 @@ impl Resource for TargetGroup {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
-        let check = &wanted.health_check;
+    fn desired_fields(desired: &Desired) -> Fields {
+        let check = &desired.health_check;
         let fields = Fields::default()
             .text("protocol", ProtocolEnum::Http.as_str())
-            .text("port", wanted.port)
-            .value("vpc", wanted.vpc.clone())
+            .text("port", desired.port)
+            .value("vpc", desired.vpc.clone())
             .text("health_check.path", &check.path)
             .text("health_check.interval_s", check.interval.as_secs())
             .text("health_check.timeout_s", check.timeout.as_secs())
             .text("health_check.healthy", check.healthy)
             .text("health_check.unhealthy", check.unhealthy)
             .text("health_check.codes", &check.codes);
-        special(&attributes(&wanted.balancing)).fold(fields, |fields, (name, value)| fields.text(name, value))
+        special(&attributes(&desired.balancing)).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let group = &live.group;
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let group = &observed.group;
         let fields = Fields::default()
             .maybe("protocol", group.protocol().map(ProtocolEnum::as_str))
             .maybe("port", group.port())
-            .value("vpc", Value::live(cloud, group.vpc_id().unwrap_or_default()))
+            .value("vpc", Value::observed(cloud, group.vpc_id().unwrap_or_default()))
             .maybe("health_check.path", group.health_check_path())
             .maybe("health_check.interval_s", group.health_check_interval_seconds())
             .maybe("health_check.timeout_s", group.health_check_timeout_seconds())
@@ -145,7 +145,7 @@ impl Resource for TargetGroup {
                 "health_check.protocol",
                 group.health_check_protocol().filter(|it| **it != ProtocolEnum::Http).map(ProtocolEnum::as_str),
             );
-        special(&live.attributes).fold(fields, |fields, (name, value)| fields.text(name, value))
+        special(&observed.attributes).fold(fields, |fields, (name, value)| fields.text(name, value))
     }
 
     async fn details(provider: &dyn Provider, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
@@ -155,46 +155,47 @@ impl Resource for TargetGroup {
         Ok(Some(Rows::of::<DescribeTargetGroupAttributes>(Some(found))))
     }
 
-    fn depends_on(_wanted: &Desired) -> Vec<Address> {
+    fn depends_on(_desired: &Desired) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
     // Its targets are asked through the ways that the security group opens.
-    fn delete_after(_live: &Observed) -> Vec<Address> {
+    fn delete_after(_observed: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.group.target_group_arn().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.group.target_group_arn().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        match create(task, wanted, &wanted.name).await? {
-            Some(output) => with_attributes(task, wanted, output).await,
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        match create(task, desired, &desired.name).await? {
+            Some(output) => with_attributes(task, desired, output).await,
             // The predecessor that this one replaces has the name; it goes when nothing refers to it any more.
             None => {
                 // The spec names a network of the stack's own by its address, which another network may have had.
-                let reason = format!("{} {}", task.spec, task.resolve(&wanted.vpc)?);
-                let name = names::successor(&wanted.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
-                let output = create(task, wanted, &name).await?.ok_or_else(|| tags::not_ours("target group", &name))?;
-                with_attributes(task, wanted, output).await
+                let reason = format!("{} {}", task.spec, task.resolve(&desired.vpc)?);
+                let name = names::successor(&desired.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
+                let output =
+                    create(task, desired, &name).await?.ok_or_else(|| tags::not_ours("target group", &name))?;
+                with_attributes(task, desired, output).await
             }
         }
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         if touches(changes, &["health_check"]) {
-            let check = &wanted.health_check;
+            let check = &desired.health_check;
             let call = task
                 .clients()
                 .elb
@@ -211,15 +212,15 @@ impl Resource for TargetGroup {
             call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyTargetGroup", task.address))?;
         }
         if changes.iter().any(|change| ATTRIBUTES.iter().any(|(name, _)| change.path == *name)) {
-            set_attributes(task, &output.id, &attributes(&wanted.balancing)).await?;
+            set_attributes(task, &output.id, &attributes(&desired.balancing)).await?;
         }
         tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let arn = live.group.target_group_arn().unwrap_or_default();
-        let name = live.group.target_group_name().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let arn = observed.group.target_group_arn().unwrap_or_default();
+        let name = observed.group.target_group_name().unwrap_or_default();
         let delete = || async {
             settled(
                 task.clients().elb.delete_target_group().target_group_arn(arn).send().await,
@@ -231,12 +232,12 @@ impl Resource for TargetGroup {
     }
 }
 
-/// All attributes that a stack may set, as wanted.
+/// All attributes that a stack may set, as desired.
 fn attributes(balancing: &Balancing) -> Attributes {
     let seconds = |duration: std::time::Duration| duration.as_secs().to_string();
-    let mut wanted: Attributes =
+    let mut desired: Attributes =
         ATTRIBUTES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let mut set = |name: &str, value: String| wanted.insert(name.to_owned(), value);
+    let mut set = |name: &str, value: String| desired.insert(name.to_owned(), value);
     set("deregistration_delay.timeout_seconds", seconds(balancing.deregistration_delay));
     set("load_balancing.algorithm.type", balancing.algorithm.clone());
     if let Some(slow_start) = balancing.slow_start {
@@ -246,7 +247,7 @@ fn attributes(balancing: &Balancing) -> Attributes {
         set("stickiness.enabled", "true".to_owned());
         set(STICKINESS, seconds(stay));
     }
-    wanted
+    desired
 }
 
 /// Those that are not as AWS sets them by itself. How long a stickiness that is off would last does not matter.
@@ -263,15 +264,15 @@ fn special(attributes: &Attributes) -> impl Iterator<Item = (&'static str, &str)
 
 /// The ARNs of those target groups whose attributes must be asked for.
 fn needs_details(scope: &Scope<'_>) -> Vec<String> {
-    let wanted: BTreeMap<_, _> = TargetGroup::desired(scope).into_iter().collect();
-    let live = TargetGroup::observed(scope.cloud).into_iter();
-    let asked = live.filter(|(address, live)| {
-        wanted.get(address).is_some_and(|wanted| {
-            let sets_one = special(&attributes(&wanted.balancing)).next().is_some();
-            sets_one || live.tags.get(tags::SPEC) != Some(&TargetGroup::spec(wanted))
+    let desired: BTreeMap<_, _> = TargetGroup::desired(scope).into_iter().collect();
+    let observed = TargetGroup::observed(scope.cloud).into_iter();
+    let asked = observed.filter(|(address, observed)| {
+        desired.get(address).is_some_and(|desired| {
+            let sets_one = special(&attributes(&desired.balancing)).next().is_some();
+            sets_one || observed.tags.get(tags::SPEC) != Some(&TargetGroup::spec(desired))
         })
     });
-    asked.map(|(_, live)| TargetGroup::output(&live).id).collect()
+    asked.map(|(_, observed)| TargetGroup::output(&observed).id).collect()
 }
 
 async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attributes), Problem> {
@@ -283,19 +284,19 @@ async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attribut
 }
 
 /// A new target group has AWS's attributes; those that the stack sets follow in a second call.
-async fn with_attributes(task: &ActionContext<'_>, wanted: &Desired, output: Output) -> Result<Output, Problem> {
-    let attributes = attributes(&wanted.balancing);
+async fn with_attributes(task: &ActionContext<'_>, desired: &Desired, output: Output) -> Result<Output, Problem> {
+    let attributes = attributes(&desired.balancing);
     if special(&attributes).next().is_some() {
         set_attributes(task, &output.id, &attributes).await?;
     }
     Ok(output)
 }
 
-async fn set_attributes(task: &ActionContext<'_>, arn: &str, wanted: &Attributes) -> Result<(), Problem> {
-    let sticky = wanted.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
+async fn set_attributes(task: &ActionContext<'_>, arn: &str, desired: &Attributes) -> Result<(), Problem> {
+    let sticky = desired.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
     // AWS wants to know of what kind the stickiness is, and nothing about one that is off.
     let kind = sticky.then(|| TargetGroupAttribute::builder().key("stickiness.type").value("lb_cookie").build());
-    let attributes = wanted.iter().filter(|(name, _)| *name != STICKINESS || sticky);
+    let attributes = desired.iter().filter(|(name, _)| *name != STICKINESS || sticky);
     let attributes =
         attributes.map(|(name, value)| TargetGroupAttribute::builder().key(name).value(value).build()).chain(kind);
     let request = task.clients().elb.modify_target_group_attributes().target_group_arn(arn);
@@ -308,16 +309,16 @@ fn seconds(duration: std::time::Duration) -> i32 {
 }
 
 /// `None` where the name is taken by a target group of this stack with other settings.
-async fn create(task: &ActionContext<'_>, wanted: &Desired, name: &str) -> Result<Option<Output>, Problem> {
-    let check = &wanted.health_check;
-    let vpc = task.resolve(&wanted.vpc)?;
+async fn create(task: &ActionContext<'_>, desired: &Desired, name: &str) -> Result<Option<Output>, Problem> {
+    let check = &desired.health_check;
+    let vpc = task.resolve(&desired.vpc)?;
     let call = task
         .clients()
         .elb
         .create_target_group()
         .name(name)
         .protocol(ProtocolEnum::Http)
-        .port(wanted.port.into())
+        .port(desired.port.into())
         .vpc_id(&vpc)
         .target_type(TargetTypeEnum::Instance)
         .health_check_path(&check.path)
@@ -405,8 +406,8 @@ impl Listing for DescribeTargetGroups {
         Some(NO_SERVICE.to_owned())
     }
 
-    // One that was adopted has a name of its own. It is behind our load balancer, or a group of ours stands behind it, or it
-    // is behind none yet.
+    // One that was adopted has a name of its own. It is behind our load balancer, or a group of ours stands behind it,
+    // or it is behind none yet.
     fn may_be_ours(item: &Api, cloud: &Snapshot) -> bool {
         let behind = item.load_balancer_arns();
         let is_ours = |name: Option<&str>| name.is_some_and(|name| names::may_be_of(&cloud.stack, name));

@@ -19,20 +19,20 @@ use crate::stack::names;
 
 /// The kind of fixed instances, and of what attaches them as targets: types on both sides refer to these.
 pub const INSTANCES: &str = "instances";
-pub const ATTACHMENT: &str = "registration";
+pub const ATTACHMENT: &str = "target_attachment";
 
 /// `cluster.light.instances`
 pub fn instances_of(cluster: &str) -> Address {
     Address::in_cluster(cluster, INSTANCES)
 }
 
-/// `cluster.light.registration`
+/// `cluster.light.target_attachment`
 pub fn attachment_of(cluster: &str) -> Address {
     Address::in_cluster(cluster, ATTACHMENT)
 }
 
-/// Target groups, by ARN, with the health of their targets. A group looks after the health of its instances itself, so a plan
-/// asks for those of fixed instances only.
+/// Target groups, by ARN, with the health of their targets. A group looks after the health of its instances itself, so
+/// a plan asks for those of fixed instances only.
 #[derive(Debug)]
 pub struct DescribeTargetHealth;
 
@@ -84,8 +84,8 @@ pub async fn target_health_if_there(
     }
 }
 
-/// Whether fixed instances belong behind the target group: then nobody else watches over them. One that was adopted may have
-/// targets that do not belong.
+/// Whether fixed instances belong behind the target group: then nobody else watches over them. One that was adopted may
+/// have targets that do not belong.
 fn has_instances(cloud: &Snapshot, addresses: &BTreeSet<Address>, group: &TargetGroup) -> bool {
     let address = group.target_group_arn().and_then(|arn| cloud.address_of(arn));
     group.target_group_name().is_some_and(|name| !name.starts_with(names::PREFIX))
@@ -173,8 +173,8 @@ pub async fn leave(task: &ActionContext<'_>, target_group: &str, ids: &[String])
     }
 }
 
-/// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later: so
-/// they are waited for in any state.
+/// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later:
+/// so they are waited for in any state.
 pub async fn until_gone(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     let ask = || async {
         let (_, targets) = target_health(task.clients(), target_group).await?;

@@ -58,24 +58,24 @@ impl Resource for Vpc {
         ours.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
-        Fields::default().text("cidr", &wanted.cidr)
+    fn desired_fields(desired: &Desired) -> Fields {
+        Fields::default().text("cidr", &desired.cidr)
     }
 
-    fn observed_fields(live: &Observed, _cloud: &Snapshot) -> Fields {
-        Fields::default().maybe("cidr", live.api.cidr_block())
+    fn observed_fields(observed: &Observed, _cloud: &Snapshot) -> Fields {
+        Fields::default().maybe("cidr", observed.api.cidr_block())
     }
 
-    fn output(live: &Observed) -> Output {
-        Output::id(live.api.vpc_id().unwrap_or_default())
+    fn output(observed: &Observed) -> Output {
+        Output::id(observed.api.vpc_id().unwrap_or_default())
     }
 
-    fn tags(live: &Observed) -> Option<&Tags> {
-        Some(&live.tags)
+    fn tags(observed: &Observed) -> Option<&Tags> {
+        Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let call = task.clients().ec2.create_vpc().cidr_block(&wanted.cidr);
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let call = task.clients().ec2.create_vpc().cidr_block(&desired.cidr);
         let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &task.tags())).send().await;
         let answer = call.map_err(|error| error.problem("ec2:CreateVpc", task.address))?;
         let id = answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default();
@@ -85,25 +85,25 @@ impl Resource for Vpc {
 
     async fn update(
         task: &ActionContext<'_>,
-        _wanted: &Desired,
-        live: &Observed,
+        _desired: &Desired,
+        observed: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let output = Self::output(live);
+        let output = Self::output(observed);
         task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        let id = live.api.vpc_id().unwrap_or_default();
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let id = observed.api.vpc_id().unwrap_or_default();
         let delete =
             || async { settled(task.clients().ec2.delete_vpc().vpc_id(id).send().await, DescribeVpcs::NOT_FOUND) };
         in_use::delete(task, ("ec2:DeleteVpc", id), delete, || in_use::of_vpc(task, id)).await
     }
 }
 
-/// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses. The predecessor of
-/// this one is of another spec.
+/// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses. The
+/// predecessor of this one is of another spec.
 async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let answer = ec2.describe_vpcs().set_filters(Some(task.filters())).send().await;
@@ -117,7 +117,8 @@ async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem>
     Ok(())
 }
 
-/// The stack's own VPC, whether its file still names one or not. A stack without one makes this one call for the network.
+/// The stack's own VPC, whether its file still names one or not. A stack without one makes this one call for the
+/// network.
 #[derive(Debug)]
 pub struct DescribeVpcs;
 

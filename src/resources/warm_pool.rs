@@ -1,4 +1,4 @@
-//! The warm pool of a group: part of the group, told by its listing, written by calls of its own.
+//! The warm pool of a group: part of the group, reported by its listing, written by calls of its own.
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, InstanceReusePolicy, WarmPoolState, WarmPoolStatus};
 
@@ -16,16 +16,16 @@ const UNBOUNDED: i32 = -1;
 
 /// The pool that a group has; one that is on its way out is none.
 pub fn of(group: &AutoScalingGroup) -> Option<WarmPool> {
-    let live = group.warm_pool_configuration()?;
-    if live.status() == Some(&WarmPoolStatus::PendingDelete) {
+    let observed = group.warm_pool_configuration()?;
+    if observed.status() == Some(&WarmPoolStatus::PendingDelete) {
         return None;
     }
     let number = |value: i32| u32::try_from(value).ok();
     Some(WarmPool {
-        min: live.min_size().and_then(number).unwrap_or_default(),
-        prepared: live.max_group_prepared_capacity().and_then(number),
-        running: live.pool_state() == Some(&WarmPoolState::Running),
-        reuse: live.instance_reuse_policy().and_then(InstanceReusePolicy::reuse_on_scale_in).unwrap_or_default(),
+        min: observed.min_size().and_then(number).unwrap_or_default(),
+        prepared: observed.max_group_prepared_capacity().and_then(number),
+        running: observed.pool_state() == Some(&WarmPoolState::Running),
+        reuse: observed.instance_reuse_policy().and_then(InstanceReusePolicy::reuse_on_scale_in).unwrap_or_default(),
     })
 }
 
@@ -86,14 +86,14 @@ mod tests {
 
     #[test]
     fn a_group_tells_its_pool_and_one_that_goes_is_none() {
-        let live = |status| {
+        let observed = |status| {
             let pool = WarmPoolConfiguration::builder().min_size(1).max_group_prepared_capacity(-1);
             let pool = pool.pool_state(WarmPoolState::Running).set_status(status).build();
             of(&AutoScalingGroup::builder().warm_pool_configuration(pool).build())
         };
         let pool = WarmPool { min: 1, prepared: None, running: true, reuse: false };
-        assert_eq!(live(None), Some(pool));
-        assert_eq!(live(Some(WarmPoolStatus::PendingDelete)), None);
+        assert_eq!(observed(None), Some(pool));
+        assert_eq!(observed(Some(WarmPoolStatus::PendingDelete)), None);
         assert_eq!(of(&AutoScalingGroup::builder().build()), None);
     }
 }

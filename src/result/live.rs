@@ -1,6 +1,8 @@
-//! The load that is being sent, told on disk: `.cloudscale/STACK/load.json`, for whoever watches the stack from the same folder.
+//! The load that is being sent, reported on disk: `.cloudscale/STACK/load.json`, for whoever watches the stack from the
+//! same folder.
 //!
-//! AWS knows what arrives. What was demanded, and which phase of a scenario it belongs to, only the load generator knows.
+//! AWS knows what arrives. What was demanded, and which phase of a scenario it belongs to, only the load generator
+//! knows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +35,8 @@ pub struct Phase {
     pub from: f64,
     /// `None` where it lasts until its requests are done.
     pub until: Option<f64>,
-    /// Requests a second that are demanded of each target, by the minute that begins there; empty where users wait for answers.
+    /// Requests a second that are demanded of each target, by the minute that begins there; empty where users wait for
+    /// answers.
     pub demand: Vec<(f64, f64)>,
 }
 
@@ -58,14 +61,14 @@ impl Load {
         self.started.checked_add(jiff::SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
     }
 
-    /// Tells it. That nobody can be told must not cost a run.
+    /// Reports it. That nobody can be reported must not cost a run.
     pub fn tell(&self, base: &Path, stack: &str) {
         if let Ok(json) = serde_json::to_vec(self) {
             let _ = files::write(&path(base, stack), &json);
         }
     }
 
-    /// What was told last of a stack.
+    /// What was reported last of a stack.
     pub fn told(base: &Path, stack: &str) -> Option<Self> {
         let path = path(base, stack);
         let is_fit = fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= BYTES_MAX);

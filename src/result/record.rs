@@ -120,8 +120,8 @@ pub struct TargetResult {
     /// The cluster.
     pub name: String,
     pub url: String,
-    /// How much faster than the clock on the wall the region's time went. Times are the region's, counts are of requests that
-    /// were sent, rates are by the wall: a second of the region at rate 60 has one request at speed 60.
+    /// How much faster than the clock on the wall the region's time went. Times are the region's, counts are of
+    /// requests that were sent, rates are by the wall: a second of the region at rate 60 has one request at speed 60.
     #[serde(default = "one")]
     pub speed: u32,
     pub requests: u64,
@@ -176,8 +176,8 @@ pub struct TargetResult {
     /// The repetitions one by one; empty where the scenario was done once.
     #[serde(default)]
     pub repetitions: Vec<Repetition>,
-    /// A row for each second of the run; for more of them where the region's time went faster, and for each minute of a run
-    /// that would have more than 7,200 rows.
+    /// A row for each second of the run; for more of them where the region's time went faster, and for each minute of a
+    /// run that would have more than 7,200 rows.
     pub timeline: Vec<Second>,
     /// The run in at most 240 columns of equal width.
     #[serde(default)]
@@ -249,8 +249,9 @@ impl TargetResult {
         Some((100.0 * (1.0 - largest)).max(0.0))
     }
 
-    /// What an instance would have answered: its part of the time that all were healthy, or an even part where health was not
-    /// watched. `None` for an instance that was there for less than a tenth of the longest: its share is chance.
+    /// What an instance would have answered: its part of the time that all were healthy, or an even part where health
+    /// was not watched. `None` for an instance that was there for less than a tenth of the longest: its share is
+    /// chance.
     pub fn fair_share(&self, instance: &str) -> Option<f64> {
         let total = self.instances.values().sum::<u64>() as f64;
         if total == 0.0 {
@@ -549,7 +550,7 @@ pub struct ClusterSetup {
     pub name: String,
     pub instance_type: String,
     pub kind: ClusterKind,
-    /// Whether the CPUUtilization of its instances is that of modelled processors, as the embedded region tells it.
+    /// Whether the CPUUtilization of its instances is that of modelled processors, as the embedded region reports it.
     #[serde(default)]
     pub modelled: bool,
     pub targets: Vec<TargetSetup>,

@@ -11,9 +11,9 @@ use regex::Regex;
 
 use super::autoscaling;
 use super::instance_types;
-use super::language::{AUTOSCALING, CLUSTER, FLEET_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, MIX, STACK};
+use super::language::{AUTOSCALING, CLUSTER, FIXED_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, MIX, STACK};
 use super::model::{
-    Autoscaling, Capacity, Cluster, FleetRollout, HealthCheck, Image, Provider, Stack, Variable, WeightedRoute,
+    Autoscaling, Capacity, Cluster, FixedRollout, HealthCheck, Image, Provider, Stack, Variable, WeightedRoute,
 };
 use super::routes::{self, Route};
 use super::variables::variables;
@@ -84,7 +84,7 @@ fn dashboard(fields: &Fields, clusters: &[Cluster], problems: &mut Problems) -> 
     let is_wanted = fields.flag(key!(STACK, "dashboard"));
     let policies = clusters.iter().map(|cluster| match &cluster.capacity {
         Capacity::Group(scaling) => scaling.policies.len(),
-        Capacity::Fleet { .. } => 0,
+        Capacity::Fixed { .. } => 0,
     });
     // Target tracking has two alarms.
     let widgets = clusters.len() * 4 + (policies.sum::<usize>() * 2).div_ceil(100);
@@ -218,7 +218,7 @@ impl Decoder<'_> {
     fn capacity(&mut self, fields: &Fields, routed: bool) -> Capacity {
         let Some(group) = fields.object_written(key!(CLUSTER, "autoscaling"), &AUTOSCALING) else {
             let instances = fields.integer_written(key!(CLUSTER, "instances")).unwrap_or(1);
-            return Capacity::Fleet { instances, rollout: self.fleet_rollout(fields) };
+            return Capacity::Fixed { instances, rollout: self.fixed_rollout(fields) };
         };
         if fields.is_written(key!(CLUSTER, "rollout")) {
             let detail = "a cluster's own `rollout` is for fixed instances; a group has one within `autoscaling`";
@@ -233,16 +233,16 @@ impl Decoder<'_> {
         Capacity::Group(autoscaling::group(&group, routed, self.problems))
     }
 
-    fn fleet_rollout(&mut self, fields: &Fields) -> FleetRollout {
-        let rollout = fields.object(key!(CLUSTER, "rollout"), &FLEET_ROLLOUT);
-        let bounds = FleetRollout {
-            max_surge: rollout.integer(key!(FLEET_ROLLOUT, "max_surge")),
-            max_unavailable: rollout.integer(key!(FLEET_ROLLOUT, "max_unavailable")),
+    fn fixed_rollout(&mut self, fields: &Fields) -> FixedRollout {
+        let rollout = fields.object(key!(CLUSTER, "rollout"), &FIXED_ROLLOUT);
+        let bounds = FixedRollout {
+            max_surge: rollout.integer(key!(FIXED_ROLLOUT, "max_surge")),
+            max_unavailable: rollout.integer(key!(FIXED_ROLLOUT, "max_unavailable")),
         };
-        if rollout.is_written(key!(FLEET_ROLLOUT, "max_surge")) && bounds.max_surge == 0 && bounds.max_unavailable == 0
+        if rollout.is_written(key!(FIXED_ROLLOUT, "max_surge")) && bounds.max_surge == 0 && bounds.max_unavailable == 0
         {
             let detail = "with neither `max_surge` nor `max_unavailable` no instance can be replaced";
-            self.problems.push(rollout.problem(key!(FLEET_ROLLOUT, "max_surge"), "Invalid rollout", detail));
+            self.problems.push(rollout.problem(key!(FIXED_ROLLOUT, "max_surge"), "Invalid rollout", detail));
         }
         bounds
     }

@@ -213,7 +213,7 @@ pub static CLUSTER: Object = Object {
     keys: &[
         key("instance_type", INSTANCE_TYPE, Default("t3.micro"), "The EC2 instance type."),
         key("instances", Kind::Integer { min: 0, max: 5000 }, Optional, "So many fixed instances. [default: 1]"),
-        key("rollout", Kind::Object(&FLEET_ROLLOUT), Optional, "How fixed instances are replaced when they change."),
+        key("rollout", Kind::Object(&FIXED_ROLLOUT), Optional, "How fixed instances are replaced when they change."),
         key("autoscaling", Kind::Object(&AUTOSCALING), Optional, "An Auto Scaling group, instead of `instances`."),
         key(
             "image",
@@ -316,7 +316,7 @@ pub static HEALTH_CHECK: Object = Object {
     ],
 };
 
-pub static FLEET_ROLLOUT: Object = Object {
+pub static FIXED_ROLLOUT: Object = Object {
     name: "rollout",
     about: "In percent of `instances`. Every round waits until new instances serve and old ones have drained.",
     keys: &[

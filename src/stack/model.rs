@@ -1,7 +1,7 @@
 //! What the user wants, with every default filled in.
 //!
-//! [`Stack`] is the only thing that the engine and the benchmark read of a stack file. Positions in the file stay behind
-//! in `yaml.rs` and `validate.rs`: a `Stack` that exists is valid.
+//! [`Stack`] is the only thing that the engine and the benchmark read of a stack file. Positions in the file stay
+//! behind in `yaml.rs` and `validate.rs`: a `Stack` that exists is valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -214,7 +214,7 @@ pub struct HealthCheck {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Capacity {
     /// A fixed number of instances.
-    Fleet { instances: u32, rollout: FleetRollout },
+    Fixed { instances: u32, rollout: FixedRollout },
     /// An Auto Scaling group.
     Group(Autoscaling),
 }
@@ -398,14 +398,14 @@ pub struct ScheduledAction {
     pub desired: Option<u32>,
 }
 
-/// Bounds of a fleet's rollout, in percent of its instances.
+/// Bounds of a rollout of fixed instances, in percent of their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FleetRollout {
+pub struct FixedRollout {
     pub max_surge: u8,
     pub max_unavailable: u8,
 }
 
-impl FleetRollout {
+impl FixedRollout {
     /// How many of `instances` may run beyond them, rounded up, and may be missing, rounded down. Never neither.
     pub fn bounds(&self, instances: u32) -> (usize, usize) {
         let instances = usize::try_from(instances).unwrap_or(usize::MAX);

@@ -56,7 +56,7 @@ pub(super) fn ssh(fields: &Fields, problems: &mut Problems) -> Option<Ssh> {
             let problem =
                 fields.problem(key!(SSH, "cidr"), "SSH would be open to the whole internet", format!("`{}`", ssh.cidr));
             problems.push(problem.hint(
-                "write the address that you connect from: `curl https://checkip.amazonaws.com` tells it, `/32` ends it",
+                "write the address that you connect from: `curl https://checkip.amazonaws.com` shows it, `/32` ends it",
             ));
         }
         Some((address, prefix)) if address.checked_shl(prefix).unwrap_or(0) != 0 => {
@@ -99,8 +99,8 @@ pub(super) fn parse(cidr: &str) -> Option<(u32, u32)> {
     Some((u32::from(address.parse::<Ipv4Addr>().ok()?), prefix))
 }
 
-/// The range of one of a VPC's subnets: an eighth of the VPC's, or more where that would be too small for a load balancer.
-/// `None` where the VPC has no such part.
+/// The range of one of a VPC's subnets: an eighth of the VPC's, or more where that would be too small for a load
+/// balancer. `None` where the VPC has no such part.
 pub fn subnet_range(vpc: &str, index: u32) -> Option<String> {
     let (address, prefix) = parse(vpc)?;
     let prefix = (prefix + ZONE_BITS).min(SUBNET_PREFIX_MAX.max(prefix));

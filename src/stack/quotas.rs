@@ -1,7 +1,8 @@
 //! Quotas that an account can raise: a stack beyond one may still be right, so they are warnings.
 //!
-//! The figures are AWS's defaults (user guides of Elastic Load Balancing and EC2 Auto Scaling, "Quotas", read 2026-09); the
-//! stack's `quotas` say what the account really has. AWS sets the quota of vCPUs for each account, so it has no default.
+//! The figures are AWS's defaults (user guides of Elastic Load Balancing and EC2 Auto Scaling, "Quotas", read 2026-09);
+//! the stack's `quotas` say what the account really has. AWS sets the quota of vCPUs for each account, so it has no
+//! default.
 
 use super::language::STACK;
 use super::model::{Autoscaling, Capacity, Cluster, Stack};
@@ -47,7 +48,7 @@ pub fn check(fields: &Fields, stack: &Stack) -> Problems {
     let quotas = fields.object(key!(STACK, "quotas"), &QUOTAS);
     let group = |cluster: &'_ Cluster| match &cluster.capacity {
         Capacity::Group(group) => Some((cluster.name.clone(), group.clone())),
-        Capacity::Fleet { .. } => None,
+        Capacity::Fixed { .. } => None,
     };
     let groups: Vec<(String, Autoscaling)> = stack.clusters.iter().filter_map(group).collect();
     let rules = stack.clusters.iter().filter(|cluster| !cluster.routes.is_empty()).count() + stack.routes.len();
@@ -90,7 +91,7 @@ pub fn check(fields: &Fields, stack: &Stack) -> Problems {
 
 fn instances_max(cluster: &Cluster) -> usize {
     match &cluster.capacity {
-        Capacity::Fleet { instances, .. } => *instances as usize,
+        Capacity::Fixed { instances, .. } => *instances as usize,
         Capacity::Group(group) => group.max as usize,
     }
 }

@@ -1,4 +1,4 @@
-//! Slips of the pen: each mistake is told, once, with what was probably meant, and hides no other.
+//! Slips of the pen: each mistake is reported, once, with what was probably meant, and hides no other.
 
 use super::tests::{cluster_problems, group_problems, problems_of, warnings_of};
 use super::{Overrides, language};
@@ -84,7 +84,7 @@ fn a_number_with_a_leading_zero_is_told_what_it_is_and_hides_no_mistake() {
     assert!(warnings("instances: 09").ends_with("that is 9 in YAML 1.2"), "eight and nine are no octal digits");
     assert!(warnings("instances: 00").ends_with("that is 0 in YAML 1.2, and 0 to older readers"));
     assert_eq!([warnings("instances: 0"), warnings("instances: 10")], ["", ""]);
-    // What is wrong beside it is told, too.
+    // What is wrong beside it is reported, too.
     let problems = group_problems("min: 05");
     assert!(problems.contains("leading zero") && problems.lines().count() == 2, "{problems}");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::{
-    Adjustment, Capacity, Comparison, FleetRollout, Image, Metric, Network, Policy, Step, Trigger, Variable,
+    Adjustment, Capacity, Comparison, FixedRollout, Image, Metric, Network, Policy, Step, Trigger, Variable,
     WeightedRoute,
 };
 use super::*;
@@ -100,7 +100,7 @@ fn the_example_of_the_design_loads() {
     assert_eq!(light.user_data.as_ref().unwrap().text.expose(), "#!/bin/bash\nserve light 8080 two-clusters 0\n");
     assert_eq!(
         light.capacity,
-        Capacity::Fleet { instances: 4, rollout: FleetRollout { max_surge: 25, max_unavailable: 0 } }
+        Capacity::Fixed { instances: 4, rollout: FixedRollout { max_surge: 25, max_unavailable: 0 } }
     );
     assert_eq!(light.health_check.interval, Duration::from_secs(10));
     let Capacity::Group(group) = &heavy.capacity else { panic!("a group") };
@@ -160,7 +160,7 @@ fn all_but_name_and_clusters_has_defaults() {
     assert_eq!(web.health_check.path, "/health");
     assert_eq!(
         web.capacity,
-        Capacity::Fleet { instances: 1, rollout: FleetRollout { max_surge: 25, max_unavailable: 0 } }
+        Capacity::Fixed { instances: 1, rollout: FixedRollout { max_surge: 25, max_unavailable: 0 } }
     );
     assert!(matches!(&web.image, Image::Alias { parameter, .. } if parameter.ends_with("kernel-default-x86_64")));
 }
@@ -296,7 +296,7 @@ fn a_default_route_can_be_shadowed_too() {
 }
 
 #[test]
-fn a_cluster_is_a_fleet_or_a_group() {
+fn a_cluster_has_fixed_instances_or_a_group() {
     insta::assert_snapshot!(cluster_problems("instances: 2, autoscaling: {max: 3}"), @"stack.yaml:3:18: Both fixed instances and a group: a cluster has either `instances` (fixed instances) or `autoscaling` (a group)");
 }
 

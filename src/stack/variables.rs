@@ -1,7 +1,7 @@
 //! The variables of a stack: their values in the file, and what is given instead, with secrets apart from the rest.
 //!
-//! What counts, from the strongest: `--var`, `--var-file`, the environment, the stack file. A secret has no value in the stack
-//! file, and none on the command line, where every process of the machine can read it.
+//! What counts, from the strongest: `--var`, `--var-file`, the environment, the stack file. A secret has no value in
+//! the stack file, and none on the command line, where every process of the machine can read it.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -94,7 +94,7 @@ fn ways(name: &str) -> String {
     format!("give `--var {name}=@FILE` or `--var-file FILE`, or set {ENVIRONMENT}{name}")
 }
 
-/// `@FILE` of `--var NAME=@FILE`. What is wrong is told without the value.
+/// `@FILE` of `--var NAME=@FILE`. What is wrong is reported without the value.
 fn from_option(name: &str, text: &str) -> Result<Secret, Problem> {
     let Some(file) = text.strip_prefix('@') else {
         let detail =

@@ -105,12 +105,12 @@ impl Printer {
         }
     }
 
-    /// Whether a result could not be told: a command that goes on and on has nobody to go on for.
+    /// Whether a result could not be reported: a command that goes on and on has nobody to go on for.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed) || self.lost.get().is_some()
     }
 
-    /// The problem of a command that did its work, but could not tell all of its result.
+    /// The problem of a command that did its work, but could not report all of its result.
     pub fn lost_result(&self) -> Option<Problem> {
         let why = self.lost.get()?;
         Some(

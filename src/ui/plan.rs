@@ -69,7 +69,7 @@ fn cleaned(report: &Report) -> Report {
         change.reason = one_line(&change.reason);
         for field in &mut change.fields {
             field.path = one_line(&field.path);
-            for value in [&mut field.live, &mut field.wanted].into_iter().flatten() {
+            for value in [&mut field.observed, &mut field.desired].into_iter().flatten() {
                 *value = printable(value).into_owned();
             }
         }
@@ -84,12 +84,12 @@ fn is_shown(action: Action, words: &str) -> bool {
 
 /// The changes of a part, each with its fields.
 fn changes(part: &Part, report: &Report, view: View) -> String {
-    let is_told = match part.action {
+    let by_line = match part.action {
         Action::Create | Action::Delete => !view.details,
         Action::Unchanged => true,
         Action::Update | Action::Replace => false,
     };
-    if is_told {
+    if by_line {
         return String::new();
     }
     let changes = report.changes.iter().filter(|change| part.addresses.contains(&change.address));

@@ -18,7 +18,7 @@ use crate::resource::event::{Event, Progress, Sink};
 const TICK: Duration = Duration::from_millis(100);
 /// What stands before a spinner's message, and one column that no terminal has to wrap at.
 const SPINNER_COLUMNS: usize = 5;
-/// Plain lines tell of a wait no oftener than this, unless its reason is new.
+/// Plain lines report a wait no oftener than this, unless its reason is new.
 const PLAIN_PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// The sink that suits the printer: nothing when quiet, bars on a terminal, lines elsewhere.
@@ -253,7 +253,7 @@ impl Sink for Bars {
     }
 }
 
-/// Plain lines for logs and pipes: no control codes, repeated waits told once.
+/// Plain lines for logs and pipes: no control codes, repeated waits reported once.
 #[derive(Default)]
 struct Lines {
     state: Mutex<LinesState>,
@@ -261,9 +261,9 @@ struct Lines {
 
 #[derive(Default)]
 struct LinesState {
-    /// The last reason told for each wait.
+    /// The last reason reported for each wait.
     waits: HashMap<String, String>,
-    /// When a target's progress was told last.
+    /// When a target's progress was reported last.
     told: BTreeMap<String, std::time::Instant>,
 }
 

@@ -59,8 +59,8 @@ async fn converse(endpoint: &str) -> Result<Identity, String> {
     Ok(Identity { instance_id, address, instance_type: Some(instance_type) })
 }
 
-/// Tells the metadata service at `endpoint` how busy the modelled processor is, again and again; only that of an embedded
-/// region listens, and another's answer ends it.
+/// Reports to the metadata service at `endpoint` how busy the modelled processor is, again and again; only that of an
+/// embedded region listens, and another's answer ends it.
 ///
 /// # Errors
 /// What the service did not do.

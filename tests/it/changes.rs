@@ -136,7 +136,7 @@ async fn what_must_be_replaced_serves_before_the_old_goes_and_no_request_is_lost
         [
             "update cluster.fleet.instances",
             "update cluster.fleet.launch_template",
-            "update cluster.fleet.registration",
+            "update cluster.fleet.target_attachment",
             "update cluster.group.launch_template",
             "update cluster.group.scaling_group",
         ]
@@ -157,7 +157,7 @@ async fn what_must_be_replaced_serves_before_the_old_goes_and_no_request_is_lost
     assert!(newest.len() == 4 && newest.is_disjoint(&new), "{new:?} {newest:?}");
     assert_eq!(lost(&loads).await + both.lost_after(ROUNDS).await, 0);
 
-    // A fleet becomes a group: it goes when the group's instances serve.
+    // Fixed instances become a group: they go when the group's instances serve.
     story.edit(&[("instances: 2", "autoscaling: {min: 2, max: 3, warmup: 0s}")]);
     let rows = applied(&story);
     for row in ["create cluster.fleet.scaling_group", "delete cluster.fleet.instances"] {

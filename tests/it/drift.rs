@@ -89,7 +89,7 @@ fn field<'a>(changes: &'a [Value], address: &str, path: &str) -> (&'a Value, &'a
     let fields = change["fields"].as_array().expect("fields");
     let field =
         fields.iter().find(|field| field["path"] == path).unwrap_or_else(|| panic!("{address}: {path}: {change}"));
-    (&change["reason"], &field["live"], &field["wanted"])
+    (&change["reason"], &field["observed"], &field["desired"])
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn what_was_changed_behind_our_back_is_told_as_drift_and_mended() {
     }
     let (_, version, _) = field(&found, "cluster.fleet.launch_template", "version");
     assert_eq!(version, "made outside cloudscale");
-    let (reason, targets, _) = field(&found, "cluster.fleet.registration", "targets");
+    let (reason, targets, _) = field(&found, "cluster.fleet.target_attachment", "targets");
     assert_eq!(
         (reason, targets),
         (&json!("the attached targets are not the cluster's fixed instances"), &json!("1 of 2"))

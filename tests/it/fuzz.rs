@@ -1,9 +1,10 @@
-//! Random stacks, random changes behind our back, a failing cloud, and a process that ends at any call: whatever happened,
-//! the next clean `up` makes exactly the wanted stack, the next clean `down` leaves nothing, and nobody else is touched.
+//! Random stacks, random changes behind our back, a failing cloud, and a process that ends at any call: whatever
+//! happened, the next clean `up` makes exactly the wanted stack, the next clean `down` leaves nothing, and nobody else
+//! is touched.
 //!
-//! Everything runs in this process: the engine, the SDK, and the region's whole control plane, by a simulated clock.
-//! A case is a value; those that failed once are tests with a name. `PROPTEST_CASES=5000 cargo test --test it fuzz::` tries
-//! more, `PROPTEST_RNG_SEED=7` others; `RUST_LOG=it=debug` tells every call.
+//! Everything runs in this process: the engine, the SDK, and the region's whole control plane, by a simulated clock. A
+//! case is a value; those that failed once are tests with a name. `PROPTEST_CASES=5000 cargo test --test it fuzz::`
+//! tries more, `PROPTEST_RNG_SEED=7` others; `RUST_LOG=it=debug` tells every call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,7 +162,7 @@ impl World {
 fn small() -> ClusterSpec {
     ClusterSpec {
         name: 0,
-        capacity: CapacitySpec::Fleet(1),
+        capacity: CapacitySpec::Fixed(1),
         port: 8080,
         routes: 1,
         user_data: 0,
@@ -271,7 +272,7 @@ fn wanted(spec: &StackSpec) -> BTreeMap<&'static str, usize> {
     for cluster in &spec.clusters {
         let (policies, schedules, alarms) = cluster.capacity.parts();
         let (instances, groups) = match cluster.capacity {
-            CapacitySpec::Fleet(instances) => (usize::from(instances), 0),
+            CapacitySpec::Fixed(instances) => (usize::from(instances), 0),
             CapacitySpec::Group { .. } => (0, 1),
         };
         let kinds = [
@@ -352,7 +353,7 @@ fn a_fleet_whose_only_instance_was_terminated_gets_a_new_one() {
 
 #[test]
 fn a_move_to_another_network_that_was_interrupted_can_be_taken_back() {
-    let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fleet(instances), ..small() };
+    let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fixed(instances), ..small() };
     let moved = StackSpec { zones: Some(3), ..of(&[fleet(2, 2), fleet(3, 4)]) };
     let cut = Fate { knife: Some((19, Side::Before)), faults: None };
     let rounds = vec![
@@ -382,7 +383,7 @@ fn a_rule_does_not_wait_for_the_targets_of_a_cluster_that_is_to_have_none() {
     let group = |min, more| CapacitySpec::Group { min, more, parts: 0 };
     let cluster = |capacity, port| ClusterSpec { capacity, port, ..small() };
     let rounds = vec![calm(&[], &[cluster(group(1, 0), 8080)]), calm(&[], &[cluster(group(0, 1), 9090)])];
-    run(&Case { rounds, last: of(&[cluster(CapacitySpec::Fleet(0), 8080)]), end: Fate::default() });
+    run(&Case { rounds, last: of(&[cluster(CapacitySpec::Fixed(0), 8080)]), end: Fate::default() });
 }
 
 #[test]
@@ -440,7 +441,7 @@ fn a_rule_does_not_go_with_a_load_balancer_that_it_is_not_on() {
 
 #[test]
 fn a_template_that_could_not_be_deleted_keeps_its_security_group() {
-    let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fleet(instances), ..small() };
+    let fleet = |name, instances| ClusterSpec { name, capacity: CapacitySpec::Fixed(instances), ..small() };
     let own = StackSpec { zones: Some(2), moved: true, ..of(&[fleet(0, 0)]) };
     let faults = Some(Faults { percent: 9, seed: 3_253_516_525_217_670_768, late: false });
     let failing = Round { tampers: Vec::new(), goal: Some(own), fate: Fate { knife: None, faults }, rest_s: 0 };

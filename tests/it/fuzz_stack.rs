@@ -59,7 +59,7 @@ pub struct ClusterSpec {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CapacitySpec {
-    Fleet(u8),
+    Fixed(u8),
     /// Its policies, schedules and settings, by bits.
     Group {
         min: u8,
@@ -116,7 +116,7 @@ pub fn stacks() -> impl Strategy<Value = StackSpec> {
 }
 
 fn clusters() -> impl Strategy<Value = ClusterSpec> {
-    let fleets = (0..=4_u8).prop_map(CapacitySpec::Fleet);
+    let fleets = (0..=4_u8).prop_map(CapacitySpec::Fixed);
     let groups = (0..=2_u8, 0..=2_u8, 0..PARTS).prop_map(|(min, more, parts)| CapacitySpec::Group {
         min,
         more: more.max(u8::from(min == 0)),
@@ -210,7 +210,7 @@ fn chosen<'a>(parts: u16, first: usize, among: &'a [&'a str]) -> impl Iterator<I
 impl CapacitySpec {
     fn text(self) -> String {
         let (min, more, parts) = match self {
-            Self::Fleet(instances) => return format!("    instances: {instances}\n"),
+            Self::Fixed(instances) => return format!("    instances: {instances}\n"),
             Self::Group { min, more, parts } => (min, more, parts),
         };
         let mut text = format!("    autoscaling:\n      min: {min}\n      max: {}\n", min + more);

@@ -1,4 +1,4 @@
-//! The dashboard of a real region, as a browser meets it, and as strangers do.
+//! The dashboard of a real region, as a browser meets it, and as others do.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -105,11 +105,11 @@ fn a_page_shows_a_stack_and_scales_it_and_strangers_see_nothing() {
         metrics.contains(r#"aws_autoscaling_group_desired_capacity{stack="scaling-group",cluster="light"} 3"#),
         "{metrics}"
     );
-    strangers(&address);
+    outsiders(&address);
     assert_eq!(dashboard.interrupted(), Some(130));
 }
 
-fn strangers(address: &Address) {
+fn outsiders(address: &Address) {
     assert_eq!(address.get("/").0, 404);
     assert_eq!(address.get("/00000000000000000000000000000000/").0, 404);
     let host = "GET /TOKEN/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";

@@ -1,4 +1,5 @@
-//! What the load balancer does with requests beside paths: weights, stickiness, HTTPS; and who else reaches the instances.
+//! What the load balancer does with requests beside paths: weights, stickiness, HTTPS; and who else reaches the
+//! instances.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +25,7 @@ fn fields(stack: &Rehearsal, address: &str) -> Vec<(String, String, String)> {
     let change = stack.change(address).unwrap_or_else(|| panic!("{address} has changed"));
     assert_eq!(change["action"], "update", "{change}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let field = |field: &Value| (text(&field["path"]), text(&field["live"]), text(&field["wanted"]));
+    let field = |field: &Value| (text(&field["path"]), text(&field["observed"]), text(&field["desired"]));
     change["fields"].as_array().expect("fields").iter().map(field).collect()
 }
 
@@ -32,7 +33,7 @@ fn field(path: &str, live: &str, wanted: &str) -> (String, String, String) {
     (path.to_owned(), live.to_owned(), wanted.to_owned())
 }
 
-/// Writes the stack anew, with parts of its text exchanged.
+/// Writes the stack again, with parts of its text exchanged.
 fn edit(stack: &Rehearsal, from: &str, to: &str) {
     let text = std::fs::read_to_string(&stack.stack).expect("the stack");
     assert!(text.contains(from), "no {from:?} in {text}");
@@ -178,7 +179,8 @@ fn all_of_it_goes_up_on_moto_stays_and_comes_down() {
     moto.cloudscale(&["--provider", "aws", "down", "--yes", "--timeout", "2m", file]).ok();
 }
 
-/// Asks by TLS, with Python's own client, which checks the certificate: the status, the certificate's names and the body.
+/// Asks by TLS, with Python's own client, which checks the certificate: the status, the certificate's names and the
+/// body.
 const SECURE_CLIENT: &str = r#"
 import http.client, json, socket, ssl, sys
 root, host, port, name, path = sys.argv[1:]

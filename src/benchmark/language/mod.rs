@@ -1,7 +1,8 @@
 //! The scenario language: its keys, and a file read into a [`Scenario`] or all its problems.
 //!
 //! This file has the top of it; `phases.rs` reads what load a phase demands, `threads.rs` the older chains of steps,
-//! `requests.rs` what is sent, `data.rs` and `replay.rs` the files that it comes from. docs/scenarios.md shows it with examples.
+//! `requests.rs` what is sent, `data.rs` and `replay.rs` the files that it comes from. docs/scenarios.md shows it with
+//! examples.
 
 mod chaos;
 mod data;
@@ -108,7 +109,7 @@ pub static SCENARIO: Object = Object {
             "chaos",
             Kind::List(&Kind::Object(&chaos::STEP)),
             Optional,
-            "What is broken while the load runs; the report tells how the stack healed.",
+            "What is broken while the load runs; the report shows how the stack healed.",
         ),
         key(
             "thresholds",

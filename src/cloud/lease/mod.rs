@@ -12,8 +12,8 @@ use crate::cloud::tags::{self, Tags};
 use crate::exit::Exit;
 use crate::problem::Problem;
 
-/// How long a lease lives without being renewed. Four renewals may fail before a run that works loses its lock. By the wall,
-/// as the runs that hold leases live by it; the lease itself is in the cloud's time.
+/// How long a lease lives without being renewed. Four renewals may fail before a run that works loses its lock. By the
+/// wall, as the runs that hold leases live by it; the lease itself is in the cloud's time.
 const LENGTH: Duration = Duration::from_secs(120);
 const RENEW_AFTER: Duration = Duration::from_secs(30);
 
@@ -32,7 +32,7 @@ const COMMAND: &str = "cloudscale:lock-command";
 const PROCESS: &str = "cloudscale:lock-process";
 const EXPIRES: &str = "cloudscale:lock-expires";
 
-/// One process, told apart from every other on any machine.
+/// One process, distinguished from every other on any machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub pid: u32,
@@ -81,8 +81,8 @@ impl Holder {
     }
 }
 
-/// The value of the stack's tag that a lock carries: a stack's listing by tag can ask for both at once, and a lock never
-/// counts as a part of its stack.
+/// The value of the stack's tag that a lock carries: a stack's listing by tag can ask for both at once, and a lock
+/// never counts as a part of its stack.
 pub fn stack_tag(stack: &str) -> String {
     format!("lock:{stack}")
 }
@@ -92,7 +92,7 @@ pub fn renewal(now: Timestamp) -> Tags {
     Tags::from([(EXPIRES.to_owned(), (now + length()).to_string())])
 }
 
-/// A lock as the cloud tells it.
+/// A lock as the cloud reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// `lt-…`: another for every lock that was ever held.

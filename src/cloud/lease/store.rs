@@ -19,7 +19,7 @@ pub const TEMPLATE_GONE: &[&str] = &[
     "InvalidLaunchTemplateId.NotFoundException",
 ];
 
-/// The lock as the cloud tells it, and the cloud's time.
+/// The lock as the cloud reports it, and the cloud's time.
 ///
 /// # Errors
 /// The call; a launch template of the lock's name that is no lock.

@@ -1,8 +1,8 @@
 //! Bulk calls: how everything of a stack is found, whatever its size.
 //!
-//! A resource type declares the calls that list it ([`Listing`]); several types may name the same call, which is then made
-//! once. Calls of one round run at the same time; those of a later round ask about what the earlier ones found. The engine and
-//! the snapshot see listings without their types ([`ErasedListing`]).
+//! A resource type declares the calls that list it ([`Listing`]); several types may name the same call, which is then
+//! made once. Calls of one round run at the same time; those of a later round ask about what the earlier ones found.
+//! The engine and the snapshot see listings without their types ([`ErasedListing`]).
 
 use std::any::{Any, TypeId};
 use std::fmt;
@@ -45,7 +45,7 @@ pub struct Query<'a> {
 pub enum Tagged {
     /// They come with the item.
     Here(Tags),
-    /// Elastic Load Balancing's DescribeTags tells them, by ARN.
+    /// Elastic Load Balancing's DescribeTags reports them, by ARN.
     Elsewhere,
     /// It has none.
     Never,
@@ -110,8 +110,8 @@ pub trait Listing: Collection {
     /// When the call fails.
     fn list(query: &Query<'_>) -> impl Future<Output = Result<Option<Vec<Self::Item>>, Problem>> + Send;
 
-    /// What to tell where the endpoint does not have the service; `None` where nobody misses it. Commands that know a stack
-    /// by its name only ask for `None`.
+    /// What to report where the endpoint does not have the service; `None` where nobody misses it. Commands that know a
+    /// stack by its name only ask for `None`.
     fn missed_by(_stack: Option<&Stack>) -> Option<String> {
         None
     }
@@ -156,7 +156,7 @@ type Answer<'a> = Pin<Box<dyn Future<Output = Result<Rows, Problem>> + Send + 'a
 pub trait ErasedCollection: Send + Sync {
     fn key(&self) -> TypeId;
     fn not_found(&self) -> &'static [&'static str];
-    /// ARNs of the items whose tags are told elsewhere.
+    /// ARNs of the items whose tags are reported elsewhere.
     fn untagged(&self, cloud: &Snapshot) -> Vec<String>;
     /// Notes whose the items are, and drops what is not ours.
     fn settle(&self, cloud: &mut Snapshot);

@@ -1,7 +1,7 @@
 //! Every key of the stack language with what a change of it does: the gentlest action that AWS has.
 //!
-//! A row is `symbol address: fields`; fields that force a replacement carry a `!`, fields that follow another resource an
-//! arrow. A key that no case names fails the test.
+//! A row is `symbol address: fields`; fields that force a replacement carry a `!`, fields that follow another resource
+//! an arrow. A key that no case names fails the test.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -51,7 +51,7 @@ clusters:
 "#;
 
 /// AWS gives these no tags.
-const UNTAGGED: &[&str] = &["alarm", "registration", "scaling_policy", "scheduled_action"];
+const UNTAGGED: &[&str] = &["alarm", "target_attachment", "scaling_policy", "scheduled_action"];
 
 /// What has no case, and why.
 const WITHOUT_CASE: &[(&str, &str)] = &[
@@ -85,31 +85,31 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
     let clouds = [cloud(before.1), cloud(after.1)];
     let scope = |(stack, _): (_, &LiveNetwork), cloud| Scope { stack, cloud };
     let mut nodes = Vec::new();
-    for &face in TYPES {
-        let mut live: BTreeMap<_, _> = face
+    for &resource in TYPES {
+        let mut observed: BTreeMap<_, _> = resource
             .desired(&scope(before, &clouds[0]))
             .into_iter()
-            .map(|wanted| (wanted.address.clone(), wanted))
+            .map(|desired| (desired.address.clone(), desired))
             .collect();
-        for wanted in face.desired(&scope(after, &clouds[1])) {
-            let tags = (!UNTAGGED.contains(&face.kind())).then_some(&before.0.tags);
-            let live = live.remove(&wanted.address).map(|wanted| Observed::like(&wanted, tags));
-            let fields = live.iter().flat_map(|live| {
-                let tags = live.tags.iter().flat_map(|tags| tag_differences(tags, &after.0.tags));
-                differences(face, &live.fields, &wanted.fields).into_iter().chain(tags)
+        for desired in resource.desired(&scope(after, &clouds[1])) {
+            let tags = (!UNTAGGED.contains(&resource.kind())).then_some(&before.0.tags);
+            let observed = observed.remove(&desired.address).map(|desired| Observed::like(&desired, tags));
+            let fields = observed.iter().flat_map(|observed| {
+                let tags = observed.tags.iter().flat_map(|tags| tag_differences(tags, &after.0.tags));
+                differences(resource, &observed.fields, &desired.fields).into_iter().chain(tags)
             });
             let fields: Vec<_> = fields.collect();
-            let action = if live.is_some() { action(&fields) } else { Action::Create };
-            let kind = face.kind().to_owned();
+            let action = if observed.is_some() { action(&fields) } else { Action::Create };
+            let kind = resource.kind().to_owned();
             let reason = match action {
                 Action::Create => "does not exist yet",
                 Action::Unchanged => "",
                 _ => "changed in the stack",
             };
-            let change = Change { address: wanted.address.clone(), kind, action, reason: reason.to_owned(), fields };
-            nodes.push(Node { face, change, wanted: Some(wanted), live });
+            let change = Change { address: desired.address.clone(), kind, action, reason: reason.to_owned(), fields };
+            nodes.push(Node { resource, change, desired: Some(desired), observed });
         }
-        nodes.extend(live.into_values().map(|wanted| deletion(face, Observed::like(&wanted, None), "")));
+        nodes.extend(observed.into_values().map(|desired| deletion(resource, Observed::like(&desired, None), "")));
     }
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
@@ -120,8 +120,8 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
 pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&mut Change)) -> Report {
     let network = network();
     let declared = after.map(stack);
-    let live = before.map(stack);
-    let mut nodes = match (&live, &declared) {
+    let observed = before.map(stack);
+    let mut nodes = match (&observed, &declared) {
         (None, Some(after)) => {
             let cloud = Snapshot::default().with::<StackNetwork>(vec![network]);
             diff(TYPES, &Scope { stack: after, cloud: &cloud }).expect("nothing in the way")
@@ -129,18 +129,20 @@ pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&
         (Some(before), Some(after)) => nodes((before, &network), (after, &network)),
         (Some(before), None) => {
             let all = nodes((before, &network), (before, &network)).into_iter();
-            all.map(|node| deletion(node.face, node.live.expect("all are live"), "the stack is removed")).collect()
+            all.map(|node| deletion(node.resource, node.observed.expect("all are observed"), "the stack is removed"))
+                .collect()
         }
         (None, None) => Vec::new(),
     };
     nodes.iter_mut().for_each(|node| touch(&mut node.change));
-    let mut running = Running { load_balancers: u32::from(live.is_some()), ..Running::default() };
-    for cluster in live.iter().flat_map(|stack| &stack.clusters) {
+    let mut running = Running { load_balancers: u32::from(observed.is_some()), ..Running::default() };
+    for cluster in observed.iter().flat_map(|stack| &stack.clusters) {
         let address = instances_of(&cluster.name);
         let template = nodes.iter().filter(|node| node.change.address == address);
-        let template = template.filter_map(|node| node.live.as_ref()?.fields.get("template").map(ToString::to_string));
+        let template =
+            template.filter_map(|node| node.observed.as_ref()?.fields.get("template").map(ToString::to_string));
         let (count, desired) = match &cluster.capacity {
-            Capacity::Fleet { instances, .. } => (*instances, None),
+            Capacity::Fixed { instances, .. } => (*instances, None),
             Capacity::Group(scaling) => (scaling.desired, Some(scaling.desired)),
         };
         let templates = template.flat_map(|template| vec![template; count as usize]).collect();
@@ -162,7 +164,7 @@ fn rows(nodes: &[Node]) -> String {
     let mut rows = String::new();
     for change in nodes.iter().map(|node| &node.change).filter(|change| change.action != Action::Unchanged) {
         let fields = change.fields.iter().map(|field| {
-            let follows = field.wanted.as_deref().is_some_and(|wanted| wanted.ends_with(" (new)"));
+            let follows = field.desired.as_deref().is_some_and(|desired| desired.ends_with(" (new)"));
             let mark = [(follows, "→"), (field.forces_replacement, "!")].into_iter().filter(|(is, _)| *is);
             format!("{}{}", mark.map(|(_, mark)| mark).collect::<String>(), field.path)
         });
@@ -208,8 +210,8 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         &[
             "~ cluster.fleet.instances: vpc",
             "~ cluster.fleet.launch_template: →security_group",
-            "-/+ cluster.fleet.registration: →!target_group →targets",
             "-/+ cluster.fleet.rule: →target_group →!listener",
+            "-/+ cluster.fleet.target_attachment: →!target_group →targets",
             "-/+ cluster.fleet.target_group: !vpc",
             "~ cluster.group.alarm.up: →group →policy",
             "~ cluster.group.launch_template: →security_group",
@@ -271,7 +273,7 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         &[
             "~ cluster.fleet.instances: template",
             "~ cluster.fleet.launch_template: instance_type",
-            "~ cluster.fleet.registration: →targets",
+            "~ cluster.fleet.target_attachment: →targets",
         ],
     ),
     (
@@ -284,14 +286,14 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "clusters.instances",
         "instances: 4",
         "instances: 6",
-        &["~ cluster.fleet.instances: instances", "~ cluster.fleet.registration: →targets"],
+        &["~ cluster.fleet.instances: instances", "~ cluster.fleet.target_attachment: →targets"],
     ),
     ("clusters.rollout", "instances: 4", "instances: 4\n    rollout: {max_surge: 50}", &[]),
     (
         "clusters.autoscaling",
         "    instances: 4\n",
         "    autoscaling: {min: 2, max: 4}\n",
-        &["- cluster.fleet.instances", "- cluster.fleet.registration", "+ cluster.fleet.scaling_group"],
+        &["- cluster.fleet.instances", "+ cluster.fleet.scaling_group", "- cluster.fleet.target_attachment"],
     ),
     (
         "clusters",
@@ -300,8 +302,8 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         &[
             "+ cluster.early.instances",
             "+ cluster.early.launch_template",
-            "+ cluster.early.registration",
             "+ cluster.early.rule",
+            "+ cluster.early.target_attachment",
             "+ cluster.early.target_group",
             "~ cluster.fleet.rule: priority",
             "~ cluster.group.rule: priority",
@@ -320,7 +322,7 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         &[
             "~ cluster.fleet.instances: template",
             "~ cluster.fleet.launch_template: user_data",
-            "~ cluster.fleet.registration: →targets",
+            "~ cluster.fleet.target_attachment: →targets",
         ],
     ),
     (
@@ -328,8 +330,8 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "port: 8080",
         "port: 9090",
         &[
-            "-/+ cluster.fleet.registration: →!target_group",
             "~ cluster.fleet.rule: →target_group",
+            "-/+ cluster.fleet.target_attachment: →!target_group",
             "-/+ cluster.fleet.target_group: !port",
             "~ instances.security_group: ingress.tcp.9090 ingress.tcp.8080",
         ],
@@ -435,7 +437,7 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         &[
             "~ cluster.fleet.instances: template",
             "~ cluster.fleet.launch_template: key",
-            "~ cluster.fleet.registration: →targets",
+            "~ cluster.fleet.target_attachment: →targets",
             "~ cluster.group.launch_template: key",
             "~ cluster.group.scaling_group: →launch_template",
             "~ instances.security_group: ingress.tcp.22",

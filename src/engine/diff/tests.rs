@@ -23,7 +23,7 @@ use crate::stack::names;
 use crate::stack::{Overrides, load};
 
 pub(super) const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/cs-web/0123456789abcdef";
-const FLEET: &str = "cluster.app.instances";
+const INSTANCES: &str = "cluster.app.instances";
 
 pub(super) fn stack(port: u16) -> Stack {
     let folder = tempfile::tempdir().expect("a folder");
@@ -65,9 +65,9 @@ fn empty() -> Snapshot {
     Snapshot::empty("web").with::<StackNetwork>(vec![network()])
 }
 
-pub(super) fn wanted_spec(stack: &Stack) -> String {
-    let wanted = target_group::TargetGroup::desired(&Scope { stack, cloud: &empty() });
-    target_group::TargetGroup::spec(&wanted[0].1)
+pub(super) fn desired_spec(stack: &Stack) -> String {
+    let desired = target_group::TargetGroup::desired(&Scope { stack, cloud: &empty() });
+    target_group::TargetGroup::spec(&desired[0].1)
 }
 
 pub(super) fn change(stack: &Stack, cloud: &Snapshot, address: &str) -> Change {
@@ -86,8 +86,8 @@ fn on_an_empty_cloud_everything_is_created() {
         [
             "cluster.app.instances",
             "cluster.app.launch_template",
-            "cluster.app.registration",
             "cluster.app.rule",
+            "cluster.app.target_attachment",
             "cluster.app.target_group",
             "instances.security_group",
             "load_balancer",
@@ -101,7 +101,7 @@ fn on_an_empty_cloud_everything_is_created() {
 fn a_difference_under_the_same_spec_is_drift_and_under_another_a_change_of_the_stack() {
     let stack = stack(8080);
     let address = "cluster.app.target_group";
-    let spec = wanted_spec(&stack);
+    let spec = desired_spec(&stack);
     assert_eq!(change(&stack, &with_target_group("/health", &spec), address).action, Action::Unchanged);
     let drift = change(&stack, &with_target_group("/other", &spec), address);
     assert_eq!((drift.action, drift.reason.as_str()), (Action::Update, "drift: changed outside cloudscale"));
@@ -137,12 +137,13 @@ fn a_stranger_with_our_name_stops_the_plan() {
     assert_eq!(problems.0[0].summary, "A resource of this name belongs to someone else");
 }
 
-/// A running instance of `app`'s fleet, made of the wanted template and launched at the epoch.
+/// A running instance of `app`, made of the desired template and launched at the epoch.
 fn instance(stack: &Stack, id: &str) -> Instance {
     let cloud = empty();
     let scope = Scope { stack, cloud: &cloud };
     let template = launch_template::LaunchTemplate::desired(&scope).remove(0).1;
-    let tags = tags::of("web", &Address::parse(FLEET), &launch_template::LaunchTemplate::spec(&template), &Tags::new());
+    let tags =
+        tags::of("web", &Address::parse(INSTANCES), &launch_template::LaunchTemplate::spec(&template), &Tags::new());
     Instance::builder()
         .instance_id(id)
         .launch_time(DateTime::from_secs(0))
@@ -156,8 +157,8 @@ fn instance(stack: &Stack, id: &str) -> Instance {
 fn a_fleet_says_how_many_are_missing() {
     let stack = stack(8080);
     let cloud = empty().with::<DescribeInstances>(vec![instance(&stack, "i-1")]);
-    let fleet = change(&stack, &cloud, FLEET);
-    assert_eq!((fleet.action, fleet.reason.as_str()), (Action::Update, "1 missing"));
+    let fixed = change(&stack, &cloud, INSTANCES);
+    assert_eq!((fixed.action, fixed.reason.as_str()), (Action::Update, "1 missing"));
 }
 
 #[test]
@@ -173,16 +174,17 @@ fn an_unhealthy_instance_is_waited_for_while_it_boots_and_replaced_afterwards() 
         let cloud = cloud.with::<DescribeInstances>(vec![instance(&stack, "i-1"), instance(&stack, "i-2")]);
         cloud.with::<DescribeTargetHealth>(vec![(TARGET_GROUP.to_owned(), vec![health.clone()])])
     };
-    assert_eq!(change(&stack, &cloud(4), FLEET).action, Action::Unchanged);
-    let late = change(&stack, &cloud(5), FLEET);
+    assert_eq!(change(&stack, &cloud(4), INSTANCES).action, Action::Unchanged);
+    let late = change(&stack, &cloud(5), INSTANCES);
     assert_eq!((late.action, late.reason.as_str()), (Action::Update, "1 not serving"));
 }
 
 #[test]
 fn what_an_expiry_has_set_to_zero_says_when_and_other_drift_stays_drift() {
-    let field = |path: &str| FieldChange { path: path.to_owned(), live: None, wanted: None, forces_replacement: false };
+    let field =
+        |path: &str| FieldChange { path: path.to_owned(), observed: None, desired: None, forces_replacement: false };
     let node = |reason: &str, paths: &[&str]| Node {
-        face: *TYPES.iter().find(|of| of.kind() == "scaling_group").expect("a type"),
+        resource: *TYPES.iter().find(|of| of.kind() == "scaling_group").expect("a type"),
         change: Change {
             address: Address::in_cluster("app", "scaling_group"),
             kind: "scaling_group".to_owned(),
@@ -190,8 +192,8 @@ fn what_an_expiry_has_set_to_zero_says_when_and_other_drift_stays_drift() {
             reason: reason.to_owned(),
             fields: paths.iter().map(|path| field(path)).collect(),
         },
-        wanted: None,
-        live: None,
+        desired: None,
+        observed: None,
     };
     let mut nodes =
         [node(DRIFT, &["min", "max"]), node(DRIFT, &["min", "warmup_s"]), node("changed in the stack", &["min"])];

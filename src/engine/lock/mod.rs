@@ -1,11 +1,13 @@
 //! The lock of a stack: two runs never change it at the same time.
 //!
-//! It is a launch template of a fixed name: AWS creates only one of a name, it costs nothing, launches nothing, and needs no
-//! permission that a stack does not need anyway. Its tags, from the call that creates it, tell who holds it. It is a lease
-//! in the cloud's own time: a run renews it while it works, and one that is not renewed may be taken over. Whoever takes it
-//! over deletes the old one by its id, which works once, and creates a new one, which one of several manages.
+//! It is a launch template of a fixed name: AWS creates only one of a name, it costs nothing, launches nothing, and
+//! needs no permission that a stack does not need anyway. Its tags, from the call that creates it, report who holds it.
+//! It is a lease in the cloud's own time: a run renews it while it works, and one that is not renewed may be taken
+//! over. Whoever takes it over deletes the old one by its id, which works once, and creates a new one, which one of
+//! several manages.
 //!
-//! A run that died on this machine is known to be dead by its process, so the next run need not wait for the lease to end.
+//! A run that died on this machine is known to be dead by its process, so the next run need not wait for the lease to
+//! end.
 
 pub mod process;
 
@@ -119,7 +121,8 @@ impl Lock {
             return outcome.map_err(|_| lost.clone().into());
         }
         if let Err(problem) = self.release().await {
-            // The work counts; the next run of this machine finds that this process is gone, others that the lease ended.
+            // The work counts; the next run of this machine finds that this process is gone, others that the lease
+            // ended.
             self.run.sink.event(Event::Note { text: format!("The lock stays until its lease ends: {problem}") });
         }
         // Whoever pressed Ctrl-C in the last moment is answered all the same.

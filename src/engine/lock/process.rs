@@ -1,4 +1,4 @@
-//! Which process this is, and whether another one still lives: what the kernel tells.
+//! Which process this is, and whether another one still lives: what the kernel reports.
 
 use crate::cloud::lease::{Holder, Process};
 use crate::platform::{processes, system};

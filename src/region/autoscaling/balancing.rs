@@ -1,8 +1,9 @@
-//! Zone rebalancing: a group whose zones have become uneven launches in the emptiest zone first, and ends one of the fullest
-//! when the newcomer is in service (aws-semantics §8).
+//! Zone rebalancing: a group whose zones have become uneven launches in the emptiest zone first, and ends one of the
+//! fullest when the newcomer is in service (aws-semantics §8).
 //!
-//! It may exceed its desired capacity, and its maximum, by a tenth, at least one. It begins only where nothing else is under
-//! way, and only where what would go is not protected: otherwise it would launch and end the same instance for ever.
+//! It may exceed its desired capacity, and its maximum, by a tenth, at least one. It begins only where nothing else is
+//! under way, and only where what would go is not protected: otherwise it would launch and end the same instance for
+//! ever.
 
 use jiff::SignedDuration;
 
@@ -29,7 +30,7 @@ fn moves<'a>(zones: impl Iterator<Item = &'a str> + Clone, ours: impl Iterator<I
 }
 
 impl Group {
-    /// Begins a rebalancing, and ends one whose newcomers are in service.
+    /// Begins a rebalancing, and ends one whose new instances are in service.
     pub(super) fn turn_zones(&mut self, cx: &Context) {
         let settled = self.launching().next().is_none()
             && self

@@ -40,7 +40,7 @@ impl Autoscaling {
     /// Runs one operation.
     pub fn call(&mut self, cx: &mut Context, request: &Request) -> Answer {
         let answer = operation::run(&[OPERATIONS], self, cx, request);
-        self.bury(cx.now);
+        self.remove_deleted(cx.now);
         answer
     }
 
@@ -96,7 +96,7 @@ impl Autoscaling {
             }
             _ => return,
         }
-        self.bury(cx.now);
+        self.remove_deleted(cx.now);
     }
 
     /// Does what is due at `cx.now`.
@@ -106,7 +106,7 @@ impl Autoscaling {
                 group.advance(cx);
             }
         }
-        self.bury(cx.now);
+        self.remove_deleted(cx.now);
     }
 
     /// When `advance` next has something to do.
@@ -115,7 +115,7 @@ impl Autoscaling {
     }
 
     /// Sends what groups have to tell, and removes deleted groups whose last instance has ended; their activities stay.
-    fn bury(&mut self, now: Timestamp) {
+    fn remove_deleted(&mut self, now: Timestamp) {
         for group in self.groups.values_mut().filter(|group| !group.outbox.is_empty()) {
             self.sent.add(group.outbox.drain(..));
         }

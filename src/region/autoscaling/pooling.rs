@@ -132,7 +132,7 @@ impl Group {
         });
     }
 
-    /// Ends such instances of the pool, so that it is filled anew: they serve nobody, so all go at once.
+    /// Ends such instances of the pool, so that it is filled again: they serve nobody, so all go at once.
     pub(super) fn renew_pool(&mut self, cx: &mut Context, is_old: impl Fn(&Member) -> bool) {
         let old = self.pooled().filter(|member| !member.lifecycle.is_terminating() && is_old(member));
         let old: Vec<String> = old.map(|member| member.id.clone()).collect();

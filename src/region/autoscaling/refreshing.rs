@@ -1,7 +1,7 @@
 //! Instance refresh: replaces a group's instances step by step, keeping enough of them ready (aws-semantics §11).
 //!
-//! `ready − ⌈desired × min⌉` old instances may go at a time; where the upper bound allows more than the desired capacity,
-//! that many are launched first. A group too small for its lower bound still replaces one at a time.
+//! `ready − ⌈desired × min⌉` old instances may go at a time; where the upper bound allows more than the desired
+//! capacity, that many are launched first. A group too small for its lower bound still replaces one at a time.
 
 use std::collections::BTreeSet;
 
@@ -242,8 +242,8 @@ impl Group {
         let ready: i64 = self.members.iter().filter(is_ready).map(|member| member.weight).sum();
         let may_end = |member: &&Member| {
             let spared = member.protected && refresh.preferences.protected != Spared::Replace;
-            let parked = member.lifecycle == Lifecycle::Standby && refresh.preferences.standby == Spared::Replace;
-            refresh.old.contains(&member.id) && (parked || (member.is_in_service() && !spared))
+            let standby = member.lifecycle == Lifecycle::Standby && refresh.preferences.standby == Spared::Replace;
+            refresh.old.contains(&member.id) && (standby || (member.is_in_service() && !spared))
         };
         let mut candidates: Vec<&Member> = self.members.iter().filter(may_end).collect();
         candidates.sort_by_key(|member| (member.sickness.is_none(), member.launched));

@@ -97,7 +97,7 @@ fn a_metric_of_the_users_own_scales_a_group() {
         story.in_service().len()
     };
     assert_eq!(publish(&mut story, "invoices", 90), 1, "another queue's depth");
-    assert_eq!(publish(&mut story, "orders", 60), 5, "three times too deep, each minute anew, up to the maximum");
+    assert_eq!(publish(&mut story, "orders", 60), 5, "three times too deep, each minute again, up to the maximum");
     assert_eq!(publish(&mut story, "orders", 0), 5, "this policy removes nothing");
 }
 

@@ -28,7 +28,7 @@ pub const OPERATIONS: &[Operation] = &[
     })
     .differs(
         "Instances are throttled for want of credits where something holds them to their processors: a modelled one, or \
-         `local start --core-share`. Credits begin anew with every start.",
+         `local start --core-share`. Credits start again with every start.",
     ),
 ];
 

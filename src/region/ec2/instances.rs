@@ -258,7 +258,7 @@ pub fn start(ec2: &mut Ec2, cx: &mut Context, id: &str) {
     }
 }
 
-/// Ends the tree and boots it anew; the state stays `running`, as on EC2.
+/// Ends the tree and boots it again; the state stays `running`, as on EC2.
 pub fn reboot(ec2: &mut Ec2, cx: &mut Context, id: &str) {
     let Some(instance) = ec2.instances.all.get_mut(id) else { return };
     if instance.state != InstanceState::Running || instance.rebooting {

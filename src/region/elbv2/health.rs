@@ -1,9 +1,9 @@
 //! A target's health: a state machine driven by registration, use, the instance's state and health checks.
 //!
-//! A new target is `initial` and needs one success, for which it is asked more often than the interval says: a rehearsal
-//! need not wait for the second check when the application came up right after the first. From then on `HealthyThresholdCount` successes or
-//! `UnhealthyThresholdCount` failures in a row move it. It is `unused` while no listener or rule uses its group or its
-//! instance does not run, and `draining` once it is deregistered.
+//! A new target is `initial` and needs one success, for which it is asked more often than the interval says: a
+//! rehearsal need not wait for the second check when the application came up right after the first. From then on
+//! `HealthyThresholdCount` successes or `UnhealthyThresholdCount` failures in a row move it. It is `unused` while no
+//! listener or rule uses its group or its instance does not run, and `draining` once it is deregistered.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Tells whether requests could reach the target at all. A target that becomes usable starts anew, and its first
+    /// Tells whether requests could reach the target at all. A target that becomes usable starts again, and its first
     /// health check is due at once.
     pub fn usable(&mut self, now: Timestamp, usable: Result<(), Unused>) {
         match (self.stage, usable) {

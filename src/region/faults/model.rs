@@ -1,7 +1,7 @@
 //! What happens to a call: a function of the rules, the call and the time.
 //!
-//! Chance is drawn from the seed, the rule, the operation and how many of its calls there were: the order in which calls
-//! of different operations arrive does not matter.
+//! Chance is drawn from the seed, the rule, the operation and how many of its calls there were: the order in which
+//! calls of different operations arrive does not matter.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::recent::Recent;
 use super::rules::{Fault, Faults, Rule, When};
-use super::young::Young;
 use crate::region::wire::{Answer, ApiError, Request, Service, Value};
 
 /// What the endpoint does with a call.
@@ -24,7 +24,7 @@ pub enum Effect {
     ResetAfter,
     NoAnswer,
     Slow(Duration),
-    /// Its answer lacks what is younger than this.
+    /// Its answer lacks what is newer than this.
     Stale(Duration),
 }
 
@@ -34,12 +34,12 @@ pub struct Model {
     faults: Faults,
     /// How many calls a rule could have struck, by rule and operation.
     calls: BTreeMap<(usize, String), u64>,
-    young: Young,
+    recent: Recent,
 }
 
 impl Model {
     pub fn new(faults: Faults) -> Self {
-        Self { faults, calls: BTreeMap::new(), young: Young::default() }
+        Self { faults, calls: BTreeMap::new(), recent: Recent::default() }
     }
 
     /// Decides about a call; `zone_of` knows the zones of subnets.
@@ -47,7 +47,7 @@ impl Model {
         let mut decided = Effect::Serve;
         for (index, rule) in self.faults.rules.iter().enumerate() {
             let is_for = rule.operations.contain(&request.operation) && rule.fault.suits(&request.operation);
-            let Some(effect) = is_for.then(|| effect(rule, now, request, &self.young, &zone_of)).flatten() else {
+            let Some(effect) = is_for.then(|| effect(rule, now, request, &self.recent, &zone_of)).flatten() else {
                 continue;
             };
             let turn = self.calls.entry((index, request.operation.clone())).or_default();
@@ -69,14 +69,14 @@ impl Model {
     /// Takes note of what a call has made.
     pub fn served(&mut self, now: Timestamp, request: &Request, answer: &Answer) {
         if let Ok(answer) = answer {
-            self.young.made(now, request, answer);
+            self.recent.made(now, request, answer);
         }
     }
 
-    /// A listing without what is younger than `age`.
+    /// A listing without what is newer than `age`.
     #[must_use]
     pub fn stale(&self, now: Timestamp, request: &Request, answer: Value, age: Duration) -> Value {
-        self.young.without(now, request, answer, age)
+        self.recent.without(now, request, answer, age)
     }
 }
 
@@ -85,7 +85,7 @@ fn effect(
     rule: &Rule,
     now: Timestamp,
     request: &Request,
-    young: &Young,
+    recent: &Recent,
     zone_of: impl Fn(&str) -> Option<String>,
 ) -> Option<Effect> {
     let service = request.service;
@@ -106,7 +106,7 @@ fn effect(
         Fault::Slow(lateness) => Effect::Slow(*lateness),
         Fault::NoCapacity(zones) => {
             let zone = zone(request, zone_of)?;
-            if !zones.is_empty() && !zones.contains(&zone) || young.is_repeated(request) {
+            if !zones.is_empty() && !zones.contains(&zone) || recent.is_repeated(request) {
                 return None;
             }
             let message = format!(
@@ -119,7 +119,7 @@ fn effect(
             Service::Ec2 => refusal(400, "DependencyViolation", "The resource has a dependent object"),
             _ => refusal(400, "ResourceInUse", "The resource is currently in use"),
         }),
-        Fault::UnknownId(age) => Effect::Refuse(young.unknown(now, request, *age)?),
+        Fault::UnknownId(age) => Effect::Refuse(recent.unknown(now, request, *age)?),
         Fault::StaleList(age) => Effect::Stale(*age),
     })
 }

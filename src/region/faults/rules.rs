@@ -44,9 +44,9 @@ pub enum Fault {
     NoCapacity(Vec<String>),
     /// Something still uses what is to be deleted.
     InUse,
-    /// What is younger than this is not known yet to calls that name it.
+    /// What is newer than this is not known yet to calls that name it.
     UnknownId(Duration),
-    /// What is younger than this is missing in listings.
+    /// What is newer than this is missing in listings.
     StaleList(Duration),
 }
 

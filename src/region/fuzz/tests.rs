@@ -54,8 +54,8 @@ fn recorded_calls_are_answered() {
         })
         .collect();
     assert!(recorded().len() > 100, "{}", recorded().len());
-    // One deletes what is in use. Where the ids that a world gives have changed, those that name some are refused, too: then
-    // the calls want to be recorded anew, and until then they are damaged calls like others.
+    // One deletes what is in use. Where the ids that a world gives have changed, those that name some are refused, too:
+    // then the calls want to be recorded again, and until then they are damaged calls like others.
     let (refused_count, all) = (refused.len(), recorded().len());
     assert!(refused_count >= 1 && refused_count <= all * 2 / 3, "{refused_count} of {all}:\n{}", refused.join("\n"));
 }

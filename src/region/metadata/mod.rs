@@ -71,10 +71,10 @@ pub async fn serve(
         let stop = stop.clone();
         let callers = Arc::clone(&callers);
         tokio::spawn(async move {
-            let stranger = callers.admit(&stream).err();
+            let other_user = callers.admit(&stream).err();
             let service = service_fn(|request: Request<hyper::body::Incoming>| {
-                let response = match stranger {
-                    Some(stranger) => text(StatusCode::FORBIDDEN, stranger.message()),
+                let response = match other_user {
+                    Some(other_user) => text(StatusCode::FORBIDDEN, other_user.message()),
                     None => metadata.respond(&request.into_parts().0),
                 };
                 async move { Ok::<_, Infallible>(response) }
@@ -96,7 +96,8 @@ impl Metadata {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let facts = self.region.read(|world| world.services.ec2.metadata_facts(&self.instance));
         let Some(facts) = facts.filter(|facts| facts.enabled) else { return text(StatusCode::FORBIDDEN, "") };
-        // A proxy in front of it is an attack (SSRF); a page of a browser is too, also by a foreign name (DNS rebinding).
+        // A proxy in front of it is an attack (SSRF); a page of a browser is too, also by a foreign name (DNS
+        // rebinding).
         if header("x-forwarded-for").is_some() || callers::check_headers(&head.headers).is_err() {
             return text(StatusCode::FORBIDDEN, "");
         }

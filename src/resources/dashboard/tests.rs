@@ -1,4 +1,4 @@
-//! What was put against what is live.
+//! What was put against what is observed.
 
 use aws_sdk_autoscaling::types::{Alarm, AutoScalingGroup, ScalingPolicy, TagDescription, TargetTrackingConfiguration};
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancer, TargetGroup};
@@ -71,12 +71,12 @@ fn cloud() -> Snapshot {
         .with::<DescribePolicies>(vec![policy.build()])
 }
 
-/// The paths at which a live body is not as desired.
+/// The paths at which an observed body is not as desired.
 fn differences(cloud: &Snapshot, body: &str) -> Vec<String> {
-    let live = Observed { name: "cs-shop".into(), body: Some(body.to_owned()) };
-    let (live, desired) = (Dashboard::observed_fields(&live, cloud), Dashboard::desired_fields(&desired()));
-    let differs = desired.iter().filter(|(path, value)| live.get(path) != Some(*value));
-    let surplus = live.iter().filter(|(path, _)| desired.get(path).is_none());
+    let observed = Observed { name: "cs-shop".into(), body: Some(body.to_owned()) };
+    let (observed, desired) = (Dashboard::observed_fields(&observed, cloud), Dashboard::desired_fields(&desired()));
+    let differs = desired.iter().filter(|(path, value)| observed.get(path) != Some(*value));
+    let surplus = observed.iter().filter(|(path, _)| desired.get(path).is_none());
     differs.chain(surplus).map(|(path, _)| path.to_owned()).collect()
 }
 

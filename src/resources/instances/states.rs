@@ -55,7 +55,7 @@ pub(super) async fn until_terminated(task: &ActionContext<'_>, ids: &[String]) -
 pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(), Problem> {
     let broken = |states: String| {
         Problem::new("Instances do not run", states).hint(
-            "`cloudscale local logs INSTANCE` or the console's system log tell why; `cloudscale up` replaces them",
+            "`cloudscale local logs INSTANCE` or the console's system log show why; `cloudscale up` replaces them",
         )
     };
     let ask = || async {
@@ -77,7 +77,8 @@ pub async fn until_running(task: &ActionContext<'_>, ids: &[String]) -> Result<(
     task.poll(ask, broken).await
 }
 
-/// Why instances are in their states, as AWS tells: the first reasons that there are. Nothing where it does not tell now.
+/// Why instances are in their states, as AWS reports: the first reasons that there are. Nothing where it does not
+/// report now.
 async fn reasons(task: &ActionContext<'_>, ids: &[String]) -> String {
     let filter =
         Filter::builder().name("instance-id").set_values(ids.chunks(IDS_PER_CALL).next().map(<[_]>::to_vec)).build();
@@ -86,14 +87,14 @@ async fn reasons(task: &ActionContext<'_>, ids: &[String]) -> String {
     let instances = reservations.iter().flat_map(|reservation| reservation.instances());
     let reason = |instance: &Instance| {
         let reason = instance.state_reason()?.message()?;
-        let id = instance.instance_id().filter(|id| ids.iter().any(|wanted| wanted == id))?;
+        let id = instance.instance_id().filter(|id| ids.iter().any(|desired| desired == id))?;
         Some(format!("; {id}: {reason}"))
     };
     instances.filter_map(reason).take(REASONS_SHOWN).collect()
 }
 
-/// The states of those of `ids` that AWS lists. By a filter and not by id: one id that is not known would make AWS refuse the
-/// whole call, and hide the others. `None` while the endpoint has not heard of one everywhere.
+/// The states of those of `ids` that AWS lists. By a filter and not by id: one id that is not known would make AWS
+/// refuse the whole call, and hide the others. `None` while the endpoint has not heard of one everywhere.
 async fn look(
     task: &ActionContext<'_>,
     ids: &[String],

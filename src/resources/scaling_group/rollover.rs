@@ -31,8 +31,8 @@ pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
 ///
 /// # Errors
 /// Where it is not there.
-pub fn template(task: &ActionContext<'_>, wanted: &Desired) -> Result<LaunchTemplateSpecification, Problem> {
-    let template = task.output(&launch_template::address(&wanted.cluster))?;
+pub fn template(task: &ActionContext<'_>, desired: &Desired) -> Result<LaunchTemplateSpecification, Problem> {
+    let template = task.output(&launch_template::address(&desired.cluster))?;
     // A number and not `$Latest`: a refresh can only roll back to a number.
     Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
 }
@@ -41,48 +41,49 @@ pub fn template(task: &ActionContext<'_>, wanted: &Desired) -> Result<LaunchTemp
 ///
 /// # Errors
 /// As [`instance_refresh::run`]; any call that fails.
-pub async fn roll_over(task: &ActionContext<'_>, wanted: &Desired, live: &Observed) -> Result<(), Problem> {
-    let group = live.group.auto_scaling_group_name().unwrap_or_default();
-    let template = template(task, wanted)?;
+pub async fn roll_over(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<(), Problem> {
+    let group = observed.group.auto_scaling_group_name().unwrap_or_default();
+    let template = template(task, desired)?;
     let is_on = |group: &AutoScalingGroup| mixed_instances::template(group).is_some_and(|used| same(used, &template));
     // AWS cannot go back to `$Latest`, which means something else by then.
-    let version = mixed_instances::template(&live.group).and_then(|used| used.version()).unwrap_or_default();
-    let reversible = version.parse::<u64>().is_ok() && !is_on(&live.group);
-    let desired = match wanted.mix.as_deref() {
+    let version = mixed_instances::template(&observed.group).and_then(|used| used.version()).unwrap_or_default();
+    let reversible = version.parse::<u64>().is_ok() && !is_on(&observed.group);
+    let configuration = match desired.mix.as_deref() {
         None => DesiredConfiguration::builder().launch_template(template.clone()),
         Some(mix) => {
-            let policy = mixed_instances::policy(mix, template.clone(), Some(&live.group));
+            let policy = mixed_instances::policy(mix, template.clone(), Some(&observed.group));
             DesiredConfiguration::builder().mixed_instances_policy(policy)
         }
     };
     let rollover = Rollover {
         group,
-        desired: desired.build(),
+        desired: configuration.build(),
         template: &template,
-        preferences: preferences(wanted, reversible),
+        preferences: preferences(desired, reversible),
         reversible,
-        target_group: &task.output(&target_group::address(&wanted.cluster))?.id,
-        patience: patience(task.run.provider.timing().boot_grace, wanted),
+        target_group: &task.output(&target_group::address(&desired.cluster))?.id,
+        patience: patience(task.run.provider.timing().boot_grace, desired),
     };
     instance_refresh::run(task, &rollover).await?;
     // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
     match describe(task, group).await? {
-        Some(now) if !is_on(&now) => configure(task, wanted, &now, &[], Some(template)).await,
+        Some(now) if !is_on(&now) => configure(task, desired, &now, &[], Some(template)).await,
         _ => Ok(()),
     }
 }
 
-/// How long a new instance may need: it boots, warms up, and is given two graces, since the group replaces it after one.
-fn patience(boot_grace: Duration, wanted: &Desired) -> Duration {
+/// How long a new instance may need: it boots, warms up, and is given two graces, since the group replaces it after
+/// one.
+fn patience(boot_grace: Duration, desired: &Desired) -> Duration {
     let seconds = |value: i32| Duration::from_secs(u64::try_from(value).unwrap_or_default());
-    boot_grace + seconds(wanted.warmup_s) + 2 * seconds(wanted.health_grace_s)
+    boot_grace + seconds(desired.warmup_s) + 2 * seconds(desired.health_grace_s)
 }
 
-fn preferences(wanted: &Desired, auto_rollback: bool) -> RefreshPreferences {
+fn preferences(desired: &Desired, auto_rollback: bool) -> RefreshPreferences {
     RefreshPreferences::builder()
-        .min_healthy_percentage(wanted.rollout.min_healthy.into())
-        .max_healthy_percentage(wanted.rollout.max_healthy.into())
-        .instance_warmup(wanted.warmup_s)
+        .min_healthy_percentage(desired.rollout.min_healthy.into())
+        .max_healthy_percentage(desired.rollout.max_healthy.into())
+        .instance_warmup(desired.warmup_s)
         // What a refresh that was interrupted has replaced already stays.
         .skip_matching(true)
         // Protection is against shrinking, not against what the stack asks for.

@@ -27,30 +27,30 @@ pub const FIELDS: &[&str] = &[
 /// What instances are bought as: it comes with the launch template.
 pub const MIX: &str = "mix.";
 
-/// Writes what `UpdateAutoScalingGroup` takes, all at once; the bounds only where they are not the schedule's, and what new
-/// instances are made of only where `template` says so: AWS refuses that while a refresh goes on.
+/// Writes what `UpdateAutoScalingGroup` takes, all at once; the bounds only where they are not the schedule's, and what
+/// new instances are made of only where `template` says so: AWS refuses that while a refresh goes on.
 ///
 /// # Errors
 /// Any call that fails.
 pub async fn configure(
     task: &ActionContext<'_>,
-    wanted: &Desired,
-    live: &AutoScalingGroup,
+    desired: &Desired,
+    observed: &AutoScalingGroup,
     changes: &[FieldChange],
     template: Option<LaunchTemplateSpecification>,
 ) -> Result<(), Problem> {
-    let name = live.auto_scaling_group_name().unwrap_or_default();
+    let name = observed.auto_scaling_group_name().unwrap_or_default();
     if template.is_some() {
         instance_refresh::until_none(task, name).await?;
     }
     let template = template.map(|mut template| {
-        // AWS tells both, and takes one.
+        // AWS reports both, and takes one.
         template.launch_template_name = None;
         template
     });
-    let mixed = wanted.mix.as_deref().zip(template.clone());
-    let mixed = mixed.map(|(mix, template)| mixed_instances::policy(mix, template, Some(live)));
-    let (min, max) = bounds((wanted.min, wanted.max), live, changes);
+    let mixed = desired.mix.as_deref().zip(template.clone());
+    let mixed = mixed.map(|(mix, template)| mixed_instances::policy(mix, template, Some(observed)));
+    let (min, max) = bounds((desired.min, desired.max), observed, changes);
     let request = task
         .clients()
         .autoscaling
@@ -60,27 +60,27 @@ pub async fn configure(
         .set_mixed_instances_policy(mixed)
         .set_min_size(min)
         .set_max_size(max)
-        .default_instance_warmup(wanted.warmup_s)
-        .default_cooldown(wanted.cooldown_s)
-        .health_check_type(&wanted.health_check)
-        .health_check_grace_period(wanted.health_grace_s)
-        .set_termination_policies(Some(wanted.termination.clone()))
-        .new_instances_protected_from_scale_in(wanted.protect_from_scale_in)
-        .vpc_zone_identifier(task.resolve(&wanted.subnets)?);
+        .default_instance_warmup(desired.warmup_s)
+        .default_cooldown(desired.cooldown_s)
+        .health_check_type(&desired.health_check)
+        .health_check_grace_period(desired.health_grace_s)
+        .set_termination_policies(Some(desired.termination.clone()))
+        .new_instances_protected_from_scale_in(desired.protect_from_scale_in)
+        .vpc_zone_identifier(task.resolve(&desired.subnets)?);
     task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
     Ok(())
 }
 
 /// The bounds to write: those that changed, and both where one that the schedule has set would contradict the other.
 pub(super) fn bounds(
-    wanted: (i32, i32),
-    live: &AutoScalingGroup,
+    desired: (i32, i32),
+    observed: &AutoScalingGroup,
     changes: &[FieldChange],
 ) -> (Option<i32>, Option<i32>) {
-    let min = touches(changes, &["min"]).then_some(wanted.0);
-    let max = touches(changes, &["max"]).then_some(wanted.1);
-    match (min.or(live.min_size()), max.or(live.max_size())) {
-        (Some(low), Some(high)) if low > high => (Some(wanted.0), Some(wanted.1)),
+    let min = touches(changes, &["min"]).then_some(desired.0);
+    let max = touches(changes, &["max"]).then_some(desired.1);
+    match (min.or(observed.min_size()), max.or(observed.max_size())) {
+        (Some(low), Some(high)) if low > high => (Some(desired.0), Some(desired.1)),
         _ => (min, max),
     }
 }

@@ -30,17 +30,17 @@ fn a_bound_that_the_schedule_has_set_does_not_hide_what_the_stack_gave() {
     let tags = Tags::from([(tags::BOUNDS.to_owned(), "2-8".to_owned())]);
     let fields = ScalingGroup::observed_fields(&Observed { group, tags, current: true }, &cloud);
     let told = ["min", "max"].map(|path| fields.get(path).map(ToString::to_string));
-    assert_eq!(told, [Some("0".to_owned()), Some("8".to_owned())], "a deadline is no part of the stack");
+    assert_eq!(told, [Some("0".to_owned()), Some("8".to_owned())], "an expiry is no part of the stack");
 }
 
 #[test]
 fn a_bound_of_the_schedule_gives_way_where_it_would_contradict_the_stack() {
-    let live = AutoScalingGroup::builder().min_size(2).max_size(4).build();
+    let observed = AutoScalingGroup::builder().min_size(2).max_size(4).build();
     let smaller = |path: &str| {
-        let (path, live, wanted) = (path.to_owned(), None, None);
-        [FieldChange { path, live, wanted, forces_replacement: false }]
+        let (path, observed, desired) = (path.to_owned(), None, None);
+        [FieldChange { path, observed, desired, forces_replacement: false }]
     };
-    assert_eq!(settings::bounds((1, 3), &live, &smaller("max")), (None, Some(3)));
-    assert_eq!(settings::bounds((1, 1), &live, &smaller("max")), (Some(1), Some(1)));
-    assert_eq!(settings::bounds((5, 6), &live, &smaller("min")), (Some(5), Some(6)));
+    assert_eq!(settings::bounds((1, 3), &observed, &smaller("max")), (None, Some(3)));
+    assert_eq!(settings::bounds((1, 1), &observed, &smaller("max")), (Some(1), Some(1)));
+    assert_eq!(settings::bounds((5, 6), &observed, &smaller("min")), (Some(5), Some(6)));
 }

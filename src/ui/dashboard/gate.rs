@@ -1,8 +1,8 @@
 //! Who is let in: pure.
 //!
-//! The address holds a token that nobody can guess. `Host` must be this machine's own name for itself: a page whose name was
-//! made to point here after it was loaded (DNS rebinding) sends its own. What changes something must also come from our own
-//! page: `Origin` says so, and a form of another page cannot set the content type.
+//! The address holds a token that nobody can guess. `Host` must be this machine's own name for itself: a page whose
+//! name was made to point here after it was loaded (DNS rebinding) sends its own. What changes something must also come
+//! from our own page: `Origin` says so, and a form of another page cannot set the content type.
 
 use std::net::SocketAddr;
 
@@ -26,8 +26,8 @@ pub enum Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// Another `Host` or `Origin` than ours.
-    Stranger,
-    /// No such page, or not the token: which of them is not told.
+    Foreign,
+    /// No such page, or not the token: which of them is not reported.
     Unknown,
     Method,
     /// What acts takes JSON.
@@ -51,11 +51,11 @@ pub struct Asked<'a> {
 pub fn admit(asked: Asked<'_>, token: &str, address: SocketAddr) -> Result<Wanted, Refused> {
     let names = [address.to_string(), format!("localhost:{}", address.port())];
     if !asked.host.is_some_and(|host| names.iter().any(|name| name.eq_ignore_ascii_case(host))) {
-        return Err(Refused::Stranger);
+        return Err(Refused::Foreign);
     }
     let is_ours = |origin: &str| names.iter().any(|name| origin.strip_prefix("http://") == Some(name.as_str()));
     if asked.origin.is_some_and(|origin| !is_ours(origin)) {
-        return Err(Refused::Stranger);
+        return Err(Refused::Foreign);
     }
     let wanted = if asked.path == "/metrics" { Wanted::Metrics } else { wanted(asked.path, token)? };
     let method = if wanted == Wanted::Act { "POST" } else { "GET" };
@@ -64,7 +64,7 @@ pub fn admit(asked: Asked<'_>, token: &str, address: SocketAddr) -> Result<Wante
     }
     if wanted == Wanted::Act {
         if asked.origin.is_none() {
-            return Err(Refused::Stranger);
+            return Err(Refused::Foreign);
         }
         let json = asked.content_type.is_some_and(|kind| kind.split(';').next() == Some("application/json"));
         return json.then_some(wanted).ok_or(Refused::ContentType);
@@ -135,12 +135,12 @@ mod tests {
     fn another_pages_name_is_not_let_in_with_the_token_either() {
         let path = "/0123456789abcdef/";
         for host in [None, Some("evil.example"), Some("evil.example:8090"), Some("127.0.0.1"), Some("127.0.0.1:80")] {
-            assert_eq!(let_in(Asked { host, ..asked(path) }), Err(Refused::Stranger), "{host:?}");
-            assert_eq!(let_in(Asked { host, ..asked("/metrics") }), Err(Refused::Stranger), "{host:?}");
+            assert_eq!(let_in(Asked { host, ..asked(path) }), Err(Refused::Foreign), "{host:?}");
+            assert_eq!(let_in(Asked { host, ..asked("/metrics") }), Err(Refused::Foreign), "{host:?}");
         }
         assert_eq!(let_in(Asked { host: Some("LOCALHOST:8090"), ..asked(path) }), Ok(Wanted::Page));
         for origin in ["http://evil.example", "null", "https://127.0.0.1:8090", "http://127.0.0.1:80"] {
-            assert_eq!(let_in(Asked { origin: Some(origin), ..asked(path) }), Err(Refused::Stranger), "{origin}");
+            assert_eq!(let_in(Asked { origin: Some(origin), ..asked(path) }), Err(Refused::Foreign), "{origin}");
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
             ..asked("/0123456789abcdef/act")
         };
         assert_eq!(let_in(act), Ok(Wanted::Act));
-        assert_eq!(let_in(Asked { origin: None, ..act }), Err(Refused::Stranger));
+        assert_eq!(let_in(Asked { origin: None, ..act }), Err(Refused::Foreign));
         assert_eq!(let_in(Asked { method: "GET", ..act }), Err(Refused::Method));
         for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
             assert_eq!(let_in(Asked { content_type, ..act }), Err(Refused::ContentType));

@@ -42,7 +42,7 @@ const TOKEN_BYTES: usize = 16;
 const CONNECTIONS_MAX: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_BYTES_MAX: usize = 4 * 1024;
-/// A stream on which nothing comes is told from one that is dead.
+/// A stream on which nothing comes is distinguished from one that is dead.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -122,11 +122,11 @@ impl Dashboard {
                 accepted = self.listener.accept() => {
                     let (Ok((stream, _)), Ok(permit)) = (accepted, connections.clone().try_acquire_owned()) else { continue };
                     let (served, cancel) = (served.clone(), cancel.clone());
-                    let is_stranger = served.callers.admit(&stream).is_err();
+                    let is_other_user = served.callers.admit(&stream).is_err();
                     tokio::spawn(async move {
                         let _permit = permit;
                         let service =
-                            hyper::service::service_fn(move |request| answer(served.clone(), is_stranger, request));
+                            hyper::service::service_fn(move |request| answer(served.clone(), is_other_user, request));
                         let mut http = hyper::server::conn::http1::Builder::new();
                         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
                         let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -156,7 +156,7 @@ fn shown_as(seen: Seen, before: &Shown) -> Shown {
 
 async fn answer(
     served: Arc<Served>,
-    is_stranger: bool,
+    is_other_user: bool,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -169,7 +169,7 @@ async fn answer(
     };
     Ok(match admit(asked, &served.token, served.address) {
         // Another user of this machine reads what an exporter tells everybody, and no more.
-        Ok(wanted) if is_stranger && wanted != Wanted::Metrics => {
+        Ok(wanted) if is_other_user && wanted != Wanted::Metrics => {
             plain(StatusCode::FORBIDDEN, "another user's dashboard")
         }
         Ok(Wanted::Page) => full(StatusCode::OK, "text/html; charset=utf-8", PAGE),
@@ -180,7 +180,7 @@ async fn answer(
         Ok(Wanted::Metrics) => metrics(&served),
         Ok(Wanted::Console(instance)) => console(&served, &instance).await,
         Ok(Wanted::Act) => act(&served, request.into_body()).await,
-        Err(Refused::Stranger) => plain(StatusCode::FORBIDDEN, "not from here"),
+        Err(Refused::Foreign) => plain(StatusCode::FORBIDDEN, "not from here"),
         Err(Refused::Unknown) => plain(StatusCode::NOT_FOUND, "there is nothing here"),
         Err(Refused::Method) => plain(StatusCode::METHOD_NOT_ALLOWED, "not this way"),
         Err(Refused::ContentType) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON is taken"),
@@ -271,7 +271,8 @@ async fn act(served: &Served, body: Incoming) -> Response<Body> {
     }
 }
 
-/// `{"scale": {"cluster": "web", "to": 3}}` or `{"kill": {"cluster": "web", "instance": "i-…"}}`, of the view's clusters.
+/// `{"scale": {"cluster": "web", "to": 3}}` or `{"kill": {"cluster": "web", "instance": "i-…"}}`, of the view's
+/// clusters.
 fn action(view: &View, wanted: &serde_json::Value) -> Option<Action> {
     let of = |what: &serde_json::Value| {
         let name = what["cluster"].as_str()?;

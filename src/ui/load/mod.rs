@@ -33,7 +33,7 @@ struct Shared {
     view: Mutex<LoadView>,
     /// While a load runs.
     screen: Mutex<Option<Screen>>,
-    /// What was told meanwhile: it stays to be read when the terminal is given back.
+    /// What was reported meanwhile: it stays to be read when the terminal is given back.
     told: Mutex<Vec<Event>>,
     control: Arc<Control>,
     cancel: CancellationToken,

@@ -18,7 +18,7 @@ const FORCED: &str = "  forces replacement";
 
 /// Whether it only takes up what another resource has become.
 pub fn follows(field: &FieldChange) -> bool {
-    !field.forces_replacement && field.wanted.as_deref().is_some_and(|wanted| wanted.ends_with(" (new)"))
+    !field.forces_replacement && field.desired.as_deref().is_some_and(|desired| desired.ends_with(" (new)"))
 }
 
 /// The field in one line; of texts of several lines, what changed in them.
@@ -28,21 +28,23 @@ pub fn render(field: &FieldChange, view: View) -> String {
     let taken = INDENT.len() + path.chars().count() + if field.forces_replacement { FORCED.len() } else { 0 };
     let room = usize::from(view.width).saturating_sub(taken + ": ".len());
     let cut = |text: &str, room: usize| short(text, room.clamp(VALUE_CHARS_MIN, VALUE_CHARS_MAX));
-    let line = match (&field.live, &field.wanted) {
-        (Some(live), Some(wanted)) if live.contains('\n') || wanted.contains('\n') => {
-            return format!("{INDENT}{path}{forced}\n{}", text_diff(live, wanted, view));
+    let line = match (&field.observed, &field.desired) {
+        (Some(observed), Some(desired)) if observed.contains('\n') || desired.contains('\n') => {
+            return format!("{INDENT}{path}{forced}\n{}", text_diff(observed, desired, view));
         }
-        (Some(live), Some(wanted)) => {
+        (Some(observed), Some(desired)) => {
             let room = room.saturating_sub(" → ".chars().count());
             // What one does not need is the other's.
-            let [live_length, wanted_length] = [live, wanted].map(|text| text.chars().count());
+            let [observed_length, desired_length] = [observed, desired].map(|text| text.chars().count());
             let half = room / 2;
-            let live_room = if wanted_length < half { room - wanted_length } else { half };
-            let wanted_room = if live_length < half { room - live_length } else { half };
-            format!(": {} → {}", cut(live, live_room), cut(wanted, wanted_room))
+            let observed_room = if desired_length < half { room - desired_length } else { half };
+            let desired_room = if observed_length < half { room - observed_length } else { half };
+            format!(": {} → {}", cut(observed, observed_room), cut(desired, desired_room))
         }
-        (Some(live), None) => format!(": {} → (none)", cut(live, room.saturating_sub(" → (none)".chars().count()))),
-        (None, Some(wanted)) => format!(": {}", cut(wanted, room)),
+        (Some(observed), None) => {
+            format!(": {} → (none)", cut(observed, room.saturating_sub(" → (none)".chars().count())))
+        }
+        (None, Some(desired)) => format!(": {}", cut(desired, room)),
         (None, None) => String::new(),
     };
     format!("{INDENT}{path}{line}{forced}\n")
@@ -60,9 +62,9 @@ fn short(value: &str, chars_max: usize) -> String {
     format!("{head}…{tail}")
 }
 
-fn text_diff(live: &str, wanted: &str, view: View) -> String {
+fn text_diff(observed: &str, desired: &str, view: View) -> String {
     let paint = view.paint;
-    let diff = TextDiff::from_lines(live, wanted);
+    let diff = TextDiff::from_lines(observed, desired);
     let mut lines = Vec::new();
     for (index, hunk) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
         if index > 0 {

@@ -57,11 +57,11 @@ fn details_name_every_resource_and_field() {
     web on aws
 
        + cluster.fleet  4 × t2.large behind /fleet, health check GET /health
-           + instances        does not exist yet
+           + instances          does not exist yet
                instances: 4
                template: c6c0b43fedfd
                vpc: vpc-1
-           + launch_template  does not exist yet
+           + launch_template    does not exist yet
                image: amazon-linux-2023
     ");
 }
@@ -73,14 +73,14 @@ fn a_changed_user_data_tells_how_instances_are_replaced() {
 
      -/+ cluster.fleet  replaces 4 instances, 1 at a time, the old go when the new
                         are healthy
-           ~ instances        changed in the stack
+           ~ instances          changed in the stack
                template: c6c0b43fedfd → 67546d9741fd
-           ~ launch_template  changed in the stack
+           ~ launch_template    changed in the stack
                user_data
                  #!/bin/bash
                - echo one.sh
                + echo two.sh
-           ~ registration     follows cluster.fleet.instances
+           ~ target_attachment  follows cluster.fleet.instances
 
     3 to update, 14 unchanged
 
@@ -101,11 +101,11 @@ fn a_changed_instance_type_costs_something_else() {
 
      -/+ cluster.fleet  replaces 4 instances (t2.large → t2.xlarge), 1 at a time,
                         the old go when the new are healthy
-           ~ instances        changed in the stack
+           ~ instances          changed in the stack
                template: c6c0b43fedfd → d6aa787baeb1
-           ~ launch_template  changed in the stack
+           ~ launch_template    changed in the stack
                instance_type: t2.large → t2.xlarge
-           ~ registration     follows cluster.fleet.instances
+           ~ target_attachment  follows cluster.fleet.instances
 
     3 to update, 14 unchanged
 
@@ -126,11 +126,11 @@ fn a_type_without_a_price_is_named() {
 
      -/+ cluster.fleet  replaces 4 instances (t2.large → x8g.large), 1 at a time,
                         the old go when the new are healthy
-           ~ instances        changed in the stack
+           ~ instances          changed in the stack
                template: c6c0b43fedfd → fb52e36f2fad
-           ~ launch_template  changed in the stack
+           ~ launch_template    changed in the stack
                instance_type: t2.large → x8g.large
-           ~ registration     follows cluster.fleet.instances
+           ~ target_attachment  follows cluster.fleet.instances
 
     3 to update, 14 unchanged
 
@@ -247,9 +247,9 @@ fn one_cluster_alone_is_scaled() {
     web on aws
 
        ~ cluster.fleet  launches 2 instances: 4 → 6
-           ~ instances     changed in the stack
+           ~ instances          changed in the stack
                instances: 4 → 6
-           ~ registration  follows cluster.fleet.instances
+           ~ target_attachment  follows cluster.fleet.instances
 
     2 to update, 15 unchanged
 
@@ -269,10 +269,10 @@ fn another_port_forces_replacement() {
     web on aws
 
      -/+ cluster.fleet  a new target group takes over
-         -/+ registration  follows cluster.fleet.target_group
+           ~ rule               follows cluster.fleet.target_group
+         -/+ target_attachment  follows cluster.fleet.target_group
                target_group: cluster…t_group → cluster…p (new)  forces replacement
-           ~ rule          follows cluster.fleet.target_group
-         -/+ target_group  changed in the stack
+         -/+ target_group       changed in the stack
                port: 8080 → 9090  forces replacement
        ~ network        changes instances.security_group in place
            ~ instances.security_group  changed in the stack
@@ -316,13 +316,13 @@ fn down_tells_what_ends_and_what_is_saved() {
 fn an_unchanged_stack_has_its_price_and_what_the_scaler_did() {
     let unchanged = report(Some(BASE), Some(BASE), |change| {
         if change.kind == "scaling_group" {
-            "live 6, range 2–8, desired capacity not touched".clone_into(&mut change.reason);
+            "now 6, range 2–8, desired capacity not touched".clone_into(&mut change.reason);
         }
     });
     insta::assert_snapshot!(shown(&unchanged), @r"
     web on aws
 
-         cluster.group  live 6, range 2–8, desired capacity not touched
+         cluster.group  now 6, range 2–8, desired capacity not touched
 
     No changes: the cloud matches the stack.
     $0.5937 to $1.1937 an hour on AWS, $433 to $871 a month
@@ -342,24 +342,24 @@ fn colour_adds_no_words() {
 fn a_long_value_is_cut_to_the_width_and_without_a_terminal_nothing_is() {
     let field = crate::resource::change::FieldChange {
         path: "not_serving".into(),
-        live: Some("i-0: ".to_owned() + &"unhealthy ".repeat(20)),
-        wanted: None,
+        observed: Some("i-0: ".to_owned() + &"unhealthy ".repeat(20)),
+        desired: None,
         forces_replacement: true,
     };
     let line = field::render(&field, view(false, false));
     assert!(line.trim_end().chars().count() <= 80, "{line}");
     assert!(line.contains('…') && line.ends_with("→ (none)  forces replacement\n"), "{line}");
-    let words = "live 6, range 2–8, ".repeat(20);
+    let words = "now 6, range 2–8, ".repeat(20);
     let unbound = View { width: u16::MAX, ..view(false, false) };
     assert_eq!(row(1, (Action::Update, "cluster.heavy", &words), 13, unbound).lines().count(), 1);
 }
 
 #[test]
 fn nothing_of_a_plan_plays_with_the_terminal() {
-    let field = |path: &str, live: &str, wanted: &str| crate::resource::change::FieldChange {
+    let field = |path: &str, observed: &str, desired: &str| crate::resource::change::FieldChange {
         path: path.into(),
-        live: Some(live.into()),
-        wanted: Some(wanted.into()),
+        observed: Some(observed.into()),
+        desired: Some(desired.into()),
         forces_replacement: false,
     };
     let hostile = report(Some(BASE), Some(&BASE.replace("path: /health", "path: /other")), |change| {

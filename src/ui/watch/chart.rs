@@ -1,4 +1,5 @@
-//! Charts of cells: a rate as an area of eighths, capacity as what serves (full) below what is wanted (shaded), and their axis.
+//! Charts of cells: a rate as an area of eighths, capacity as what serves (full) below what is wanted (shaded), and
+//! their axis.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -80,7 +81,7 @@ pub fn area(buffer: &mut Buffer, place: Rect, values: &[Option<f64>], top: f64, 
         let Some(value) = value else { continue };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 8 × height")]
         let eighths = (value / top.max(f64::MIN_POSITIVE) * full).clamp(0.0, full).round() as usize;
-        // What is there and nearly nothing is told from nothing.
+        // What is there and nearly nothing is distinguished from nothing.
         let eighths = if *value > 0.0 { eighths.max(1) } else { eighths };
         column(buffer, place, x, eighths, style);
     }

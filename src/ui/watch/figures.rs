@@ -28,7 +28,7 @@ pub fn latency(milliseconds: Option<f64>) -> String {
     )
 }
 
-/// A share that is nearly nothing is told from none.
+/// A share that is nearly nothing is distinguished from none.
 pub fn errors(percent: Option<f64>) -> String {
     match percent {
         Some(value) if value > 0.0 && value < 0.1 => "<0.1 %".to_owned(),
@@ -76,7 +76,8 @@ pub fn cells(cluster: &ClusterView) -> [String; 8] {
     ]
 }
 
-/// A cluster in one line of text: `web: desired 6, in service 4 +2, healthy 4/6, 412/s, p50 38 ms, p99 1.24 s, errors 0.4 %, CPU 71 %`.
+/// A cluster in one line of text: `web: desired 6, in service 4 +2, healthy 4/6, 412/s, p50 38 ms, p99 1.24 s, errors
+/// 0.4 %, CPU 71 %`.
 pub fn cluster_line(cluster: &ClusterView) -> String {
     let (name, [desired, in_service, healthy, rate, p50, p99, errors, cpu]) = (&cluster.name, cells(cluster));
     format!(

@@ -1,4 +1,4 @@
-//! What users do to single instances: terminate, protect, mark, attach, detach, park.
+//! What users do to single instances: terminate, protect, mark, attach, detach, standby.
 
 use super::super::activity::{self, Activity, Status};
 use super::super::ending::leave_target_groups;
@@ -75,7 +75,7 @@ pub fn terminate(service: &mut Autoscaling, cx: &mut Context, params: &Params) -
     let mut cause = user_request(cx, &format!("instance {instance} was taken out of service"));
     if decrements {
         let before = group.desired();
-        // A parked instance is not part of the desired capacity.
+        // An instance in standby is not part of the desired capacity.
         decrement(group, i64::from(member.is_active()), "Terminating instance")?;
         cause.push_str(&format!(", shrinking the capacity from {before} to {}", group.desired()));
     }

@@ -106,8 +106,8 @@ fn outdated(
     };
     let is_of_the_mix =
         |member: &Member| mix.is_none_or(|mix| mix.types.is_empty() || mix.types.contains(&member.instance_type));
-    let parked = [Lifecycle::Standby, Lifecycle::EnteringStandby];
-    let members = group.members.iter().filter(|member| member.is_active() || parked.contains(&member.lifecycle));
+    let standby = [Lifecycle::Standby, Lifecycle::EnteringStandby];
+    let members = group.members.iter().filter(|member| member.is_active() || standby.contains(&member.lifecycle));
     members
         .filter(|member| !(skip_matching && matches(member) && is_of_the_mix(member)))
         .map(|member| member.id.clone())

@@ -1,7 +1,8 @@
-//! CPUUtilization: the CPU time of an instance's process tree over the time that went by, in percent of its virtual CPUs.
+//! CPUUtilization: the CPU time of an instance's process tree over the time that went by, in percent of its virtual
+//! CPUs.
 //!
-//! A local `t2.large` has two of this machine's cores at 100 %, or as much of them as `--core-share` says; without it nothing
-//! holds it to them, so what is above is shown as 100.
+//! A local `t2.large` has two of this machine's cores at 100 %, or as much of them as `--core-share` says; without it
+//! nothing holds it to them, so what is above is shown as 100.
 //!
 //! An application with a modelled processor burns none: it reports how busy that one was, and its instance is as busy.
 
@@ -15,8 +16,8 @@ use super::tree::{self, Process};
 use crate::clock::speed;
 use crate::region::signal::{Measurement, Statistics};
 
-/// The trees are measured once a minute, at its end: one sample makes a datapoint, as EC2 sends it with detailed monitoring.
-/// More samples would make its Maximum the peak of a moment.
+/// The trees are measured once a minute, at its end: one sample makes a datapoint, as EC2 sends it with detailed
+/// monitoring. More samples would make its Maximum the peak of a moment.
 const PERIOD_SECONDS: i64 = 60;
 /// How often new trees are looked for, in region time.
 pub const NEW_EVERY: Duration = Duration::from_secs(5);
@@ -35,7 +36,8 @@ pub fn start_of_minute(end: Timestamp) -> Timestamp {
     Timestamp::from_second(end.as_second() - PERIOD_SECONDS).unwrap_or(end)
 }
 
-/// How busy a modelled processor was, as its application reported last, and what it is answered: how much of it is allowed.
+/// How busy a modelled processor was, as its application reported last, and what it is answered: how much of it is
+/// allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Reported(Arc<Mutex<Conversation>>);
 
@@ -106,8 +108,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Measures every tree once, since the time before or its start; or those that were never measured, so that a new instance is
-    /// seen before its first minute is over.
+    /// Measures every tree once, since the time before or its start; or those that were never measured, so that a new
+    /// instance is seen before its first minute is over.
     pub fn measure<'a>(
         &mut self,
         at: Instant,
@@ -194,7 +196,7 @@ mod tests {
             let measured = meter.measure(now, &all, 100, std::slice::from_ref(&tree), false);
             measured.first().map(|used| used.measurement(Timestamp::UNIX_EPOCH).values.samples[0].0)
         };
-        assert_eq!(at(5, 500), None, "too young");
+        assert_eq!(at(5, 500), None, "too recent");
         assert_eq!(at(60, 6000), Some(50.0), "a minute of CPU in a minute on two CPUs");
         assert_eq!(at(120, 100), Some(0.0), "a process took its time with it");
         assert_eq!(at(180, 9000), Some(25.0), "counted from the highest so far");

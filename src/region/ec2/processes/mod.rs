@@ -1,9 +1,9 @@
 //! The shell around EC2's instances: starts a process tree when the model says `Boot`, ends it on `EndProcess`, and
 //! tells the model what became of it.
 //!
-//! An instance is a tree below our own first process (`init.rs`). Ending it means closing the pipe to that process; where
-//! the process itself was killed, its tree is found by the markers in its environment. So nothing outlives its instance,
-//! and nothing outlives the region.
+//! An instance is a tree below our own first process (`init.rs`). Ending it means closing the pipe to that process;
+//! where the process itself was killed, its tree is found by the markers in its environment. So nothing outlives its
+//! instance, and nothing outlives the region.
 
 pub mod console;
 pub mod cpu;
@@ -39,7 +39,8 @@ use crate::region::driver::Region;
 use crate::region::metadata;
 use crate::region::signal::{Boot, InstanceState, Signal};
 
-/// How long the first process has for ending its tree before it is killed itself: its own grace and kills, and some more.
+/// How long the first process has for ending its tree before it is killed itself: its own grace and kills, and some
+/// more.
 const END_MAX: Duration = Duration::from_secs(15);
 /// How often, and how many times, leftovers are killed before they count as unkillable.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
@@ -215,7 +216,7 @@ impl Processes {
                 for orphan in &orphans {
                     tree::end_all(tree::descendants(&all, *orphan), End::Forced);
                     tree::end_all([*orphan], End::Forced);
-                    processes::bury(*orphan);
+                    processes::reap(*orphan);
                 }
                 orphans.is_empty()
             };
@@ -332,7 +333,8 @@ fn home_marker(home: &Path) -> String {
     format!("{HOME_MARKER}={}", home.display())
 }
 
-/// Processes that instances of this home have left: they carry its marker. One without it is not told from a user's own.
+/// Processes that instances of this home have left: they carry its marker. One without it is not told from a user's
+/// own.
 pub fn left(home: &Path) -> Vec<i32> {
     tree::marked(&[&home_marker(home)])
 }

@@ -166,7 +166,7 @@ impl Asker<'_> {
     }
 }
 
-/// Whether the head frames its body in more than one way, although only one is meant. It is written anew in one way, and
+/// Whether the head frames its body in more than one way, although only one is meant. It is rewritten in one way, and
 /// neither connection is used again (user guide, "Desync mitigation mode", defensive).
 fn is_ambiguous(head: &RequestHead<'_>) -> bool {
     let fields = &head.fields;

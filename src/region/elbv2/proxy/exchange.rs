@@ -2,8 +2,8 @@
 //!
 //! The thread that serves the client owns both connections and moves the bytes itself. An exchange is over when both
 //! directions are: a target that answers early may read on, and its connection is not used again before it has. Time is
-//! up when no byte moved on either side for as long as the idle timeout; whose fault that is says the status. And it is up
-//! when the deregistration delay of the target is over.
+//! up when no byte moved on either side for as long as the idle timeout; whose fault that is says the status. And it is
+//! up when the deregistration delay of the target is over.
 
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,8 +28,8 @@ use crate::platform::sockets::shut_writing;
 /// Interim responses before the one that counts; a target that has more to say in advance is broken.
 const INTERIM_MAX: u32 = 16;
 
-/// How often an exchange that lasts looks whether its target's deregistration delay is over (user guide, "Deregistration
-/// delay": what is in flight then is a 502). A look now and then costs short requests nothing.
+/// How often an exchange that lasts looks whether its target's deregistration delay is over (user guide,
+/// "Deregistration delay": what is in flight then is a 502). A look now and then costs short requests nothing.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
 /// About what is added to a response's head.
@@ -50,7 +50,7 @@ pub struct Plan {
     pub old: bool,
     /// The client's connection is closed after the response.
     pub closes: bool,
-    /// Its framing was ambiguous before it was written anew, so the target's connection serves nothing else.
+    /// Its framing was ambiguous before it was rewritten, so the target's connection serves nothing else.
     pub ambiguous: bool,
     pub expects_continue: bool,
     pub upgrades: bool,

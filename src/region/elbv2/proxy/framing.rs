@@ -1,7 +1,7 @@
 //! Where a body ends: what the head says of it, and taking it apart as it comes.
 //!
 //! Two servers that read one head differently disagree about where the next message begins. So whatever is ambiguous is
-//! either refused or written anew in one way, after which neither connection is used again.
+//! either refused or rewritten in one way, after which neither connection is used again.
 
 use super::head::Fields;
 use super::length::{Ambiguous, TransferEncoding};
@@ -40,7 +40,8 @@ pub fn of_request(fields: &Fields<'_>, old: bool) -> Result<Framing, u16> {
 /// A response's body; the request's method and the status decide whether there is one at all (RFC 9112 §6.3).
 ///
 /// # Errors
-/// For both Transfer-Encoding and Content-Length, lengths that contradict each other, and codings that are not `chunked`.
+/// For both Transfer-Encoding and Content-Length, lengths that contradict each other, and codings that are not
+/// `chunked`.
 pub fn of_response(fields: &Fields<'_>, to_head: bool, status: u16) -> Result<Framing, Ambiguous> {
     let length = fields.content_length.map_err(|_| Ambiguous)?;
     let framing = match (fields.transfer_encoding, length) {

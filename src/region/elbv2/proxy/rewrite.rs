@@ -1,5 +1,5 @@
 //! Heads as they go on: what concerned one connection stays behind, X-Forwarded-* and the trace id come, the framing is
-//! written anew. Everything else passes as it came, byte for byte.
+//! rewritten. Everything else passes as it came, byte for byte.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;

@@ -56,16 +56,16 @@ fn instances_in_standby_are_waited_for_ignored_or_terminated() {
         [("Wait", "Failed", true), ("Ignore", "Successful", true), ("Terminate", "Successful", false)]
     {
         let mut cloud = Simulated::with_group(SIZES);
-        let parked = cloud.in_service()[0].clone();
+        let standby = cloud.in_service()[0].clone();
         cloud.asg(
             "EnterStandby",
-            &format!("AutoScalingGroupName=web&ShouldDecrementDesiredCapacity=false&InstanceIds.member.1={parked}"),
+            &format!("AutoScalingGroupName=web&ShouldDecrementDesiredCapacity=false&InstanceIds.member.1={standby}"),
         );
         cloud.run(120);
         start(&mut cloud, &format!("&Preferences.StandbyInstances={choice}&Preferences.InstanceWarmup=0"));
         cloud.run(3 * 3600);
         assert_eq!(shown(&mut cloud).text("Status"), Some(status), "{choice}");
-        assert_eq!(cloud.group().member(&parked).is_some(), stays, "{choice}");
+        assert_eq!(cloud.group().member(&standby).is_some(), stays, "{choice}");
         assert_eq!(cloud.in_service().len(), 4);
     }
 }

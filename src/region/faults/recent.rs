@@ -84,9 +84,9 @@ const REGISTRATION: (&str, &str) = ("RegisterTargets", "DescribeTargetHealth");
 
 /// When things were made, by id.
 #[derive(Clone, Debug, Default)]
-pub struct Young(BTreeMap<String, Timestamp>);
+pub struct Recent(BTreeMap<String, Timestamp>);
 
-impl Young {
+impl Recent {
     /// Remembers what a call has made.
     pub fn made(&mut self, now: Timestamp, request: &Request, answer: &Value) {
         self.0.retain(|_, made| now.duration_since(*made) < REMEMBERED);
@@ -114,20 +114,21 @@ impl Young {
         }
     }
 
-    /// Whether a launch repeats one that was carried out: AWS answers it with the same instances, whatever has happened since.
+    /// Whether a launch repeats one that was carried out: AWS answers it with the same instances, whatever has happened
+    /// since.
     pub fn is_repeated(&self, request: &Request) -> bool {
         request.params.text("ClientToken").is_some_and(|token| self.0.contains_key(token))
     }
 
-    fn is_young(&self, now: Timestamp, id: &str, age: Duration) -> bool {
+    fn is_recent(&self, now: Timestamp, id: &str, age: Duration) -> bool {
         self.0.get(id).is_some_and(|made| now.duration_since(*made).unsigned_abs() < age)
     }
 
-    /// What the service says to a call that names something younger than `age`.
+    /// What the service says to a call that names something newer than `age`.
     pub fn unknown(&self, now: Timestamp, request: &Request, age: Duration) -> Option<ApiError> {
         let mut refusal = None;
         each_text(&Value::Map(request.params.0.clone()), &mut |id| {
-            if refusal.is_none() && self.is_young(now, id, age) {
+            if refusal.is_none() && self.is_recent(now, id, age) {
                 let kind = KINDS.iter().find(|kind| is_of(kind, id));
                 let code = kind.and_then(|kind| kind.unknown.iter().find(|(service, _)| *service == request.service));
                 refusal = code.map(|(_, code)| ApiError::new(code, format!("'{id}' does not exist")));
@@ -136,18 +137,18 @@ impl Young {
         refusal
     }
 
-    /// A listing without what is younger than `age`.
+    /// A listing without what is newer than `age`.
     #[must_use]
     pub fn without(&self, now: Timestamp, request: &Request, mut answer: Value, age: Duration) -> Value {
         let kind = KINDS.iter().find(|kind| kind.listed_by == request.operation).map(|kind| kind.field);
         let field = kind.or((request.operation == GROUP.1).then_some(GROUP.2));
         if let Some(field) = field {
-            retain(&mut answer, &|row| row.text(field).is_none_or(|id| !self.is_young(now, id, age)));
+            retain(&mut answer, &|row| row.text(field).is_none_or(|id| !self.is_recent(now, id, age)));
         } else if request.operation == REGISTRATION.1 {
             let group = request.params.text("TargetGroupArn").unwrap_or_default();
             retain(&mut answer, &|row| {
                 let target = row.map("Target").and_then(|target| target.text("Id").map(str::to_owned));
-                target.is_none_or(|target| !self.is_young(now, &registration(group, &target), age))
+                target.is_none_or(|target| !self.is_recent(now, &registration(group, &target), age))
             });
         }
         answer

@@ -61,7 +61,7 @@ fn a_stack_over_the_budget_is_refused_before_anything_is_called() {
 }
 
 #[test]
-fn a_deadline_is_kept_by_aws_as_far_as_aws_can_and_told_by_status_and_ls() {
+fn an_expiry_is_kept_by_aws_as_far_as_aws_can_and_told_by_status_and_ls() {
     let moto = Moto::start();
     let at_moto = |arguments: &[&str]| moto.cloudscale(&[&["--provider", "aws"], arguments].concat());
     at_moto(&["up", "--yes", "--wait", "targets", GROUPS]).ok();

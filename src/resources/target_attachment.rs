@@ -22,7 +22,7 @@ use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Capacity;
 
 #[derive(Debug)]
-pub struct Registration;
+pub struct TargetAttachment;
 
 #[derive(Clone, Debug)]
 pub struct Desired {
@@ -36,10 +36,10 @@ pub struct Observed {
     registered: BTreeSet<String>,
     /// Those of the registered that get no requests now: going is not a loss.
     unhealthy: BTreeSet<String>,
-    fleet: BTreeSet<String>,
+    instances: BTreeSet<String>,
 }
 
-impl Resource for Registration {
+impl Resource for TargetAttachment {
     type Desired = Desired;
     type Observed = Observed;
 
@@ -55,23 +55,23 @@ impl Resource for Registration {
     const DELETED_WITH: &'static [&'static str] = &[TargetGroup::KIND];
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
-        let is_fleet = |capacity: &Capacity| matches!(capacity, Capacity::Fleet { instances: 1.., .. });
+        let is_fixed = |capacity: &Capacity| matches!(capacity, Capacity::Fixed { instances: 1.., .. });
         let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
-        let fleets = balanced.filter(|cluster| is_fleet(&cluster.capacity));
-        fleets
+        let fixed = balanced.filter(|cluster| is_fixed(&cluster.capacity));
+        fixed
             .map(|cluster| (targets::attachment_of(&cluster.name), Desired { cluster: cluster.name.clone() }))
             .collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
-        let registrations = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
+        let attachments = cloud.all::<DescribeTargetGroups>().iter().filter_map(|group| {
             let arn = group.target_group_arn()?;
             let cluster = target_group::cluster_at(&cloud.address_of(arn)?)?;
-            let mut live = Observed {
+            let mut observed = Observed {
                 target_group: arn.to_owned(),
                 registered: BTreeSet::new(),
                 unhealthy: BTreeSet::new(),
-                fleet: instances::present_at(cloud, &targets::instances_of(&cluster))
+                instances: instances::present_at(cloud, &targets::instances_of(&cluster))
                     .filter_map(|instance| instance.instance_id().map(str::to_owned))
                     .collect(),
                 cluster,
@@ -83,73 +83,74 @@ impl Resource for Registration {
                     continue;
                 }
                 if !health.is_healthy() {
-                    live.unhealthy.insert(id.clone());
+                    observed.unhealthy.insert(id.clone());
                 }
-                live.registered.insert(id);
+                observed.registered.insert(id);
             }
-            let address = targets::attachment_of(&live.cluster);
-            (!live.registered.is_empty()).then_some((address, live))
+            let address = targets::attachment_of(&observed.cluster);
+            (!observed.registered.is_empty()).then_some((address, observed))
         });
-        registrations.collect()
+        attachments.collect()
     }
 
-    fn desired_fields(wanted: &Desired) -> Fields {
+    fn desired_fields(desired: &Desired) -> Fields {
         Fields::default()
-            .reference("target_group", target_group::address(&wanted.cluster))
-            .reference("targets", targets::instances_of(&wanted.cluster))
+            .reference("target_group", target_group::address(&desired.cluster))
+            .reference("targets", targets::instances_of(&desired.cluster))
     }
 
-    fn observed_fields(live: &Observed, cloud: &Snapshot) -> Fields {
-        let fields = Fields::default().value("target_group", Value::live(cloud, &live.target_group));
-        if live.registered == live.fleet {
-            return fields.reference("targets", targets::instances_of(&live.cluster));
+    fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
+        let fields = Fields::default().value("target_group", Value::observed(cloud, &observed.target_group));
+        if observed.registered == observed.instances {
+            return fields.reference("targets", targets::instances_of(&observed.cluster));
         }
-        let known = live.registered.intersection(&live.fleet).count();
-        let unmanaged = live.registered.len() - known;
+        let known = observed.registered.intersection(&observed.instances).count();
+        let unmanaged = observed.registered.len() - known;
         let surplus = if unmanaged > 0 { format!(", {unmanaged} unmanaged") } else { String::new() };
-        fields.text("targets", format!("{known} of {}{surplus}", live.fleet.len()))
+        fields.text("targets", format!("{known} of {}{surplus}", observed.instances.len()))
     }
 
-    fn reason(_wanted: &Desired, live: &Observed) -> Option<String> {
-        (live.registered != live.fleet).then(|| "the attached targets are not the cluster's fixed instances".to_owned())
+    fn reason(_desired: &Desired, observed: &Observed) -> Option<String> {
+        (observed.registered != observed.instances)
+            .then(|| "the attached targets are not the cluster's fixed instances".to_owned())
     }
 
-    fn output(live: &Observed) -> Output {
-        Output { members: live.registered.iter().cloned().collect(), ..Output::id(&live.target_group) }
+    fn output(observed: &Observed) -> Output {
+        Output { members: observed.registered.iter().cloned().collect(), ..Output::id(&observed.target_group) }
     }
 
-    async fn create(task: &ActionContext<'_>, wanted: &Desired) -> Result<Output, Problem> {
-        let ids = task.output(&targets::instances_of(&wanted.cluster))?.members;
-        register(task, wanted, ids, &BTreeSet::new()).await
+    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let ids = task.output(&targets::instances_of(&desired.cluster))?.members;
+        register(task, desired, ids, &BTreeSet::new()).await
     }
 
     async fn update(
         task: &ActionContext<'_>,
-        wanted: &Desired,
-        live: &Observed,
+        desired: &Desired,
+        observed: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let ids = task.output(&targets::instances_of(&wanted.cluster))?.members;
-        let output = register(task, wanted, ids, &live.registered).await?;
-        let leaving = live.registered.iter().filter(|id| !output.members.contains(id));
-        if leaving.clone().any(|id| !live.unhealthy.contains(id)) {
+        let ids = task.output(&targets::instances_of(&desired.cluster))?.members;
+        let output = register(task, desired, ids, &observed.registered).await?;
+        let leaving = observed.registered.iter().filter(|id| !output.members.contains(id));
+        if leaving.clone().any(|id| !observed.unhealthy.contains(id)) {
             targets::until_healthy(task, &output.id, &output.members, "").await?;
         }
         Ok(output)
     }
 
-    async fn prune(task: &ActionContext<'_>, live: &Observed, kept: &Output) -> Result<(), Problem> {
-        let leaving = live.registered.iter().filter(|id| !kept.members.contains(id));
-        targets::leave(task, &live.target_group, &leaving.cloned().collect::<Vec<_>>()).await
+    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+        let leaving = observed.registered.iter().filter(|id| !kept.members.contains(id));
+        targets::leave(task, &observed.target_group, &leaving.cloned().collect::<Vec<_>>()).await
     }
 
-    async fn delete(task: &ActionContext<'_>, live: &Observed) -> Result<(), Problem> {
-        // The cluster has become a group: the fleet goes when the group's instances serve.
-        if let Some(group) = task.run.published(&scaling_group::address(&live.cluster)) {
+    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        // The cluster has become a group: the fixed instances go when the group's instances serve.
+        if let Some(group) = task.run.published(&scaling_group::address(&observed.cluster)) {
             let members = scaling_group::until_in_service(task, &group.id).await?;
-            targets::until_healthy(task, &live.target_group, &members, "").await?;
+            targets::until_healthy(task, &observed.target_group, &members, "").await?;
         }
-        Self::prune(task, live, &Output::default()).await
+        Self::prune(task, observed, &Output::default()).await
     }
 }
 
@@ -159,11 +160,11 @@ fn in_group(group: &aws_sdk_autoscaling::types::AutoScalingGroup, id: &str) -> b
 
 async fn register(
     task: &ActionContext<'_>,
-    wanted: &Desired,
+    desired: &Desired,
     ids: Vec<String>,
     registered: &BTreeSet<String>,
 ) -> Result<Output, Problem> {
-    let arn = task.output(&target_group::address(&wanted.cluster))?.id;
+    let arn = task.output(&target_group::address(&desired.cluster))?.id;
     let missing: Vec<_> = ids.iter().filter(|id| !registered.contains(*id)).cloned().collect();
     until_running(task, &missing).await?;
     targets::join(task, &arn, &missing).await?;
