@@ -136,7 +136,7 @@ fn what_was_changed_behind_our_back_is_told_as_drift_and_mended() {
 
     stack.cloudscale(&["up"]).ok();
     let text = stack.cloudscale(&["diff", "--exit-code"]).ok().stdout;
-    assert!(text.contains("live 2, range 1–4, desired capacity not touched"), "{text}");
+    assert!(text.contains("now 2, range 1–4, desired capacity not touched"), "{text}");
     let status = stack.status();
     assert_eq!(status["clusters"][1]["desired"], 2, "the scaler's number stays");
     assert_eq!(stack.instances("fleet").len(), 2);

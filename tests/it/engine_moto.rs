@@ -142,7 +142,7 @@ fn a_group_is_scaled_within_its_range_and_diff_leaves_it_alone() {
     let status = moto.cloudscale(&["--provider", "aws", "status", "--json", GROUPS]).ok().json();
     assert_eq!(status["clusters"][0]["desired"], 4);
     let unchanged = diff(&moto, GROUPS).ok();
-    assert!(unchanged.stdout.contains("live 4, range 2–6"), "{}", unchanged.stdout);
+    assert!(unchanged.stdout.contains("now 4, range 2–6"), "{}", unchanged.stdout);
     assert_eq!(moto.cloudscale(&["--provider", "aws", "scale", "light", "9", GROUPS]).code, Some(2));
 }
 

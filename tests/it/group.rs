@@ -71,7 +71,7 @@ async fn a_group_keeps_the_capacity_that_it_was_given_by_hand() {
         assert!(refused.stderr.contains("takes 2 to 5 instances"), "{}", refused.stderr);
     }
     let diff = groups.cloudscale(&["diff", "--exit-code"]).ok().stdout;
-    assert!(diff.contains("live 4, range 2–5, desired capacity not touched"), "{diff}");
+    assert!(diff.contains("now 4, range 2–5, desired capacity not touched"), "{diff}");
     groups.cloudscale(&["up"]).ok();
     assert_eq!(groups.status()["clusters"][1]["desired"], 4);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NAME, duration, key};
+use super::{NAME, SCENARIO, duration, key};
 use crate::benchmark::scenario::ChaosStep;
 use crate::chaos::model::{Kind as Blow, Strike};
 use crate::document::Fields;
@@ -29,25 +29,25 @@ pub static STEP: Object = Object {
 };
 
 pub fn read(fields: &Fields<'_>, problems: &mut Problems) -> Vec<ChaosStep> {
-    fields.objects("chaos", &STEP).iter().filter_map(|step| one(step, problems)).collect()
+    fields.objects(key!(SCENARIO, "chaos"), &STEP).iter().filter_map(|step| one(step, problems)).collect()
 }
 
 fn one(fields: &Fields<'_>, problems: &mut Problems) -> Option<ChaosStep> {
     let count = |kind: Blow| match kind {
-        Blow::Zone => fields.flag("zone").then_some(1),
+        Blow::Zone => fields.flag(key!(STEP, "zone")).then_some(1),
         _ => fields.integer_written(kind.name()),
     };
     let written: Vec<(Blow, usize)> = Blow::ALL.into_iter().filter_map(|kind| Some((kind, count(kind)?))).collect();
     let [(kind, count)] = written[..] else {
         let detail = format!("a step has exactly one of {}", Blow::ALL.map(Blow::name).join(", "));
-        let problem = fields.problem("at", "What to break is not clear", detail);
+        let problem = fields.problem(key!(STEP, "at"), "What to break is not clear", detail);
         problems.push(problem.hint("for example `{at: 10m, kill: 1}`"));
         return None;
     };
-    let lasts: Duration = fields.duration("for");
+    let lasts: Duration = fields.duration(key!(STEP, "for"));
     Some(ChaosStep {
-        at: fields.duration("at"),
-        strike: Strike { kind, count, cluster: fields.text_written("cluster"), lasts },
+        at: fields.duration(key!(STEP, "at")),
+        strike: Strike { kind, count, cluster: fields.text_written(key!(STEP, "cluster")), lasts },
     })
 }
 

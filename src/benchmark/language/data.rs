@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::SCENARIO;
 use crate::benchmark::data::Table;
 use crate::benchmark::scenario::RequestChoice;
 use crate::benchmark::template::columns;
+use crate::document::name::key;
 use crate::document::{Fields, suggest};
 use crate::problem::{Problem, Problems};
 
@@ -23,10 +25,10 @@ pub fn read(
         named.extend(columns(&request.path).into_iter().chain(columns(body)).map(|column| (column, false)));
         named.extend(request.headers.iter().flat_map(|(_, value)| columns(value)).map(|column| (column, true)));
     }
-    let Some(name) = fields.text_written("data") else {
+    let Some(name) = fields.text_written(key!(SCENARIO, "data")) else {
         if let Some((column, _)) = named.first() {
             let detail = format!("a request has `${{csv.{column}}}`, and the scenario names no `data`");
-            let problem = fields.problem("requests", "No data", detail);
+            let problem = fields.problem(key!(SCENARIO, "requests"), "No data", detail);
             problems.push(problem.hint("`data: users.csv` names a CSV file whose first line has the columns' names"));
         }
         return None;
@@ -35,7 +37,7 @@ pub fn read(
         Ok(table) => return Some(Arc::new(table)),
         Err(why) => problems.push(
             Problem::usage("Cannot read the data", why)
-                .at(fields.place("data"))
+                .at(fields.place(key!(SCENARIO, "data")))
                 .hint("a CSV file has the columns' names in its first line, and a row in each further one"),
         ),
     }

@@ -20,6 +20,7 @@ use super::scenario::{Scenario, TargetChoice};
 use super::threshold::Threshold;
 use crate::document::grammar::Presence::{Default, Optional};
 use crate::document::grammar::{Key, Kind, Object, Presence};
+use crate::document::name::key;
 use crate::document::yaml::{self, Node};
 use crate::document::{Document, Fields, scalar_text};
 use crate::problem::{Problem, Problems, Source};
@@ -201,12 +202,12 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
     let document = Document::parse(source, &SCENARIO)?;
     let fields = document.fields();
     let mut problems = document.problems.clone();
-    let spacing = match fields.text("arrivals").as_str() {
-        "poisson" => Spacing::Poisson { seed: fields.integer("seed") },
+    let spacing = match fields.text(key!(SCENARIO, "arrivals")).as_str() {
+        "poisson" => Spacing::Poisson { seed: fields.integer(key!(SCENARIO, "seed")) },
         _ => Spacing::Even,
     };
     let mut replayed = replay::Replayed::new(&fields);
-    let flows = match (fields.is_written("phases"), fields.is_written("threads")) {
+    let flows = match (fields.is_written(key!(SCENARIO, "phases")), fields.is_written(key!(SCENARIO, "threads"))) {
         (true, false) => phases::read(&fields, folder, spacing, &mut replayed, &mut problems),
         (false, true) => threads::read(&document.source, &fields, &mut problems),
         (both, _) => {
@@ -220,15 +221,15 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
     let requests = requests::read(&fields, folder, &mut problems);
     let scenario = Scenario {
         data: data::read(&fields, folder, &requests, &mut problems),
-        name: fields.text_written("name").unwrap_or_else(|| stem.to_owned()),
+        name: fields.text_written(key!(SCENARIO, "name")).unwrap_or_else(|| stem.to_owned()),
         targets: targets(&fields),
         requests,
         replayed: replayed.requests,
-        redirects: fields.integer("redirects"),
-        keep_alive: fields.flag("keep_alive"),
-        warm_up: fields.duration("warm_up"),
-        connections_max: fields.integer("connections"),
-        repeat: fields.integer("repeat"),
+        redirects: fields.integer(key!(SCENARIO, "redirects")),
+        keep_alive: fields.flag(key!(SCENARIO, "keep_alive")),
+        warm_up: fields.duration(key!(SCENARIO, "warm_up")),
+        connections_max: fields.integer(key!(SCENARIO, "connections")),
+        repeat: fields.integer(key!(SCENARIO, "repeat")),
         flows,
         chaos: chaos::read(&fields, &mut problems),
         thresholds: thresholds(&fields, &mut problems),
@@ -242,7 +243,7 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
 }
 
 fn targets(fields: &Fields<'_>) -> Vec<TargetChoice> {
-    let entries = fields.map("targets").iter();
+    let entries = fields.map(key!(SCENARIO, "targets")).iter();
     entries
         .map(|entry| TargetChoice {
             cluster: entry.key.clone(),
@@ -253,7 +254,7 @@ fn targets(fields: &Fields<'_>) -> Vec<TargetChoice> {
 
 fn thresholds(fields: &Fields<'_>, problems: &mut Problems) -> Vec<Threshold> {
     let mut thresholds = Vec::new();
-    for node in fields.list("thresholds") {
+    for node in fields.list(key!(SCENARIO, "thresholds")) {
         match threshold(fields, node) {
             Ok(threshold) => thresholds.push(threshold),
             Err(why) => problems.push(
@@ -271,9 +272,9 @@ fn threshold(fields: &Fields<'_>, node: &Node) -> Result<Threshold, String> {
         return text.parse();
     }
     let fields = fields.of_inner(node, &THRESHOLD);
-    let threshold: Threshold = fields.text("threshold").parse()?;
-    match (fields.flag("abort"), fields.is_written("after")) {
-        (true, _) => threshold.aborting(fields.duration("after")),
+    let threshold: Threshold = fields.text(key!(THRESHOLD, "threshold")).parse()?;
+    match (fields.flag(key!(THRESHOLD, "abort")), fields.is_written(key!(THRESHOLD, "after"))) {
+        (true, _) => threshold.aborting(fields.duration(key!(THRESHOLD, "after"))),
         (false, true) => Err("`after` means nothing without `abort: true`".to_owned()),
         (false, false) => Ok(threshold),
     }
@@ -281,7 +282,7 @@ fn threshold(fields: &Fields<'_>, node: &Node) -> Result<Threshold, String> {
 
 fn weights(fields: &Fields<'_>, problems: &mut Problems) -> BTreeMap<String, f64> {
     let mut weights = BTreeMap::new();
-    for entry in fields.map("instance_weights") {
+    for entry in fields.map(key!(SCENARIO, "instance_weights")) {
         match scalar_text(&entry.value).and_then(|text| text.parse::<f64>().ok()) {
             Some(weight) if (0.0..=1000.0).contains(&weight) => drop(weights.insert(entry.key.clone(), weight)),
             _ => problems.push(

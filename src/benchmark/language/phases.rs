@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::replay::Replayed;
-use super::{CONNECTIONS_MAX, NAME, PHASES_MAX, duration, key};
+use super::{CONNECTIONS_MAX, NAME, PHASES_MAX, SCENARIO, duration, key};
 use crate::benchmark::arrivals::{Curve, PIECES_MAX, Spacing};
 use crate::benchmark::scenario::{Closed, Flow, Load, Phase, Ramping};
 use crate::document::Fields;
 use crate::document::grammar::Presence::{Default, Optional, Required};
 use crate::document::grammar::{Kind, Object};
+use crate::document::name::{self, Name, Named};
 use crate::problem::{Problem, Problems};
 
 const DAY_MS: u64 = 86_400_000;
@@ -135,21 +136,22 @@ pub fn read(
     replayed: &mut Replayed,
     problems: &mut Problems,
 ) -> Vec<Flow> {
-    let entries = fields.objects("phases", &PHASE);
+    let entries = fields.objects(key!(SCENARIO, "phases"), &PHASE);
     if entries.is_empty() || entries.len() > PHASES_MAX {
         let detail = format!("a scenario has 1 to {PHASES_MAX} phases, but here are {}", entries.len());
-        problems.push(fields.problem("phases", "Wrong number of phases", detail));
+        problems.push(fields.problem(key!(SCENARIO, "phases"), "Wrong number of phases", detail));
     }
     let mut phases = Vec::new();
     for entry in &entries {
         match load(entry, folder, spacing, replayed) {
-            Ok(load) => phases.push(Phase { name: entry.text_written("name"), load }),
+            Ok(load) => phases.push(Phase { name: entry.text_written(key!(PHASE, "name")), load }),
             Err(problem) => problems.push(problem),
         }
     }
     let sends = phases.iter().any(|phase| phase.load.requests().is_none_or(|requests| requests > 0));
     if !phases.is_empty() && !sends && !problems.has_errors() {
-        let problem = fields.problem("phases", "The scenario sends nothing", "no phase demands a request");
+        let problem =
+            fields.problem(key!(SCENARIO, "phases"), "The scenario sends nothing", "no phase demands a request");
         problems.push(problem.hint("for example `{rate: 100/s, duration: 1m}`"));
     }
     vec![Flow { name: String::new(), phases }]
@@ -174,21 +176,27 @@ fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing, replayed: &mut Rep
         }
     }
     let curve = match *kind {
-        "pause" => return Ok(Load::Pause(fields.duration("pause"))),
+        "pause" => return Ok(Load::Pause(fields.duration(key!(PHASE, "pause")))),
         "virtual_users" => return users(fields),
-        "replay" => return replayed.read(fields, folder).map(Load::Replay),
+        "replay" => return replayed.read(fields, key!(PHASE, "replay"), folder).map(Load::Replay),
         "stages" if of_users(fields)? => return ramping(fields),
-        "rate" => Curve::constant(rate(fields, "rate")?, lasting(fields, kind)?),
+        "rate" => Curve::constant(rate(fields, key!(PHASE, "rate"))?, lasting(fields, kind)?),
         "stages" => stages(fields)?,
         "spike" => {
-            let spike = fields.object("spike", &SPIKE);
-            let (base, peak) = (rate(&spike, "base")?, rate(&spike, "peak")?);
-            Curve::spike(base, peak, spike.duration("at"), spike.duration("for"), lasting(fields, kind)?)
+            let spike = fields.object(key!(PHASE, "spike"), &SPIKE);
+            let (base, peak) = (rate(&spike, key!(SPIKE, "base"))?, rate(&spike, key!(SPIKE, "peak"))?);
+            Curve::spike(
+                base,
+                peak,
+                spike.duration(key!(SPIKE, "at")),
+                spike.duration(key!(SPIKE, "for")),
+                lasting(fields, kind)?,
+            )
         }
         "sine" => {
-            let sine = fields.object("sine", &SINE);
-            let (mean, amplitude) = (rate(&sine, "mean")?, rate(&sine, "amplitude")?);
-            Curve::sine(mean, amplitude, sine.duration("period"), lasting(fields, kind)?)
+            let sine = fields.object(key!(PHASE, "sine"), &SINE);
+            let (mean, amplitude) = (rate(&sine, key!(SINE, "mean"))?, rate(&sine, key!(SINE, "amplitude"))?);
+            Curve::sine(mean, amplitude, sine.duration(key!(SINE, "period")), lasting(fields, kind)?)
         }
         _ => from_csv(fields, folder)?,
     };
@@ -196,23 +204,27 @@ fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing, replayed: &mut Rep
 }
 
 fn users(fields: &Fields<'_>) -> Result<Load, Problem> {
-    let (iterations, duration) = (fields.integer_written("iterations"), fields.duration_written("duration"));
+    let (iterations, duration) =
+        (fields.integer_written(key!(PHASE, "iterations")), fields.duration_written(key!(PHASE, "duration")));
     if iterations.is_none() && duration.is_none() {
-        let problem =
-            fields.problem("virtual_users", "A phase without an end", "virtual users need `duration` or `iterations`");
+        let problem = fields.problem(
+            key!(PHASE, "virtual_users"),
+            "A phase without an end",
+            "virtual users need `duration` or `iterations`",
+        );
         return Err(problem.hint("add for example `duration: 1m`"));
     }
-    let think_time = fields.duration_written("think_time").unwrap_or_default();
-    Ok(Load::Closed(Closed { users: fields.integer("virtual_users"), iterations, duration, think_time }))
+    let think_time = fields.duration_written(key!(PHASE, "think_time")).unwrap_or_default();
+    Ok(Load::Closed(Closed { users: fields.integer(key!(PHASE, "virtual_users")), iterations, duration, think_time }))
 }
 
 /// Whether `stages` count virtual users: then no target is a rate.
 fn of_users(fields: &Fields<'_>) -> Result<bool, Problem> {
-    let stages = fields.objects("stages", &STAGE);
-    let rates = stages.iter().filter(|stage| stage.text("target").contains('/')).count();
+    let stages = fields.objects(key!(PHASE, "stages"), &STAGE);
+    let rates = stages.iter().filter(|stage| stage.text(key!(STAGE, "target")).contains('/')).count();
     if rates > 0 && rates < stages.len() {
         let detail = format!("{rates} of {} targets are rates, the others numbers of virtual users", stages.len());
-        return Err(fields.problem("stages", "Rates and virtual users in one phase", detail));
+        return Err(fields.problem(key!(PHASE, "stages"), "Rates and virtual users in one phase", detail));
     }
     let of_users = rates == 0 && !stages.is_empty();
     let (other, kind) = if of_users {
@@ -231,52 +243,60 @@ fn of_users(fields: &Fields<'_>) -> Result<bool, Problem> {
 
 fn ramping(fields: &Fields<'_>) -> Result<Load, Problem> {
     let mut stages = Vec::new();
-    for stage in fields.objects("stages", &STAGE) {
-        let text = stage.text("target");
+    for stage in fields.objects(key!(PHASE, "stages"), &STAGE) {
+        let text = stage.text(key!(STAGE, "target"));
         let users = text.parse::<u32>().ok().filter(|users| i64::from(*users) <= CONNECTIONS_MAX).ok_or_else(|| {
             let detail = format!("{text} is not a whole number of at most {CONNECTIONS_MAX}");
-            stage.problem("target", "An impossible number of virtual users", detail)
+            stage.problem(key!(STAGE, "target"), "An impossible number of virtual users", detail)
         })?;
-        stages.push((f64::from(users), stage.duration("duration")));
+        stages.push((f64::from(users), stage.duration(key!(STAGE, "duration"))));
     }
-    let start: u32 = fields.integer_written("start_users").unwrap_or(0);
+    let start: u32 = fields.integer_written(key!(PHASE, "start_users")).unwrap_or(0);
     let users = without_end(fields, Curve::stages(start.into(), &stages))?;
     if users.peak() < 1.0 {
-        return Err(fields.problem("stages", "The scenario sends nothing", "there is never a virtual user"));
+        return Err(fields.problem(
+            key!(PHASE, "stages"),
+            "The scenario sends nothing",
+            "there is never a virtual user",
+        ));
     }
-    Ok(Load::Ramping(Ramping { users, think_time: fields.duration_written("think_time").unwrap_or_default() }))
+    Ok(Load::Ramping(Ramping {
+        users,
+        think_time: fields.duration_written(key!(PHASE, "think_time")).unwrap_or_default(),
+    }))
 }
 
 fn without_end(fields: &Fields<'_>, curve: Curve) -> Result<Curve, Problem> {
     if curve.duration().is_zero() {
-        return Err(fields.problem("stages", "A phase without an end", "its stages take no time"));
+        return Err(fields.problem(key!(PHASE, "stages"), "A phase without an end", "its stages take no time"));
     }
     Ok(curve)
 }
 
 fn stages(fields: &Fields<'_>) -> Result<Curve, Problem> {
-    let start = if fields.is_written("start_rate") { rate(fields, "start_rate")? } else { 0.0 };
+    let start =
+        if fields.is_written(key!(PHASE, "start_rate")) { rate(fields, key!(PHASE, "start_rate"))? } else { 0.0 };
     let mut stages = Vec::new();
-    for stage in fields.objects("stages", &STAGE) {
-        stages.push((rate(&stage, "target")?, stage.duration("duration")));
+    for stage in fields.objects(key!(PHASE, "stages"), &STAGE) {
+        stages.push((rate(&stage, key!(STAGE, "target"))?, stage.duration(key!(STAGE, "duration"))));
     }
     without_end(fields, Curve::stages(start, &stages))
 }
 
 fn lasting(fields: &Fields<'_>, kind: &str) -> Result<Duration, Problem> {
-    fields.duration_written("duration").ok_or_else(|| {
+    fields.duration_written(key!(PHASE, "duration")).ok_or_else(|| {
         let problem = fields.problem(kind, "A phase without an end", format!("`{kind}` needs `duration`"));
         problem.hint("add for example `duration: 1m`")
     })
 }
 
 /// Per second.
-fn rate(fields: &Fields<'_>, name: &str) -> Result<f64, Problem> {
+fn rate(fields: &Fields<'_>, name: Name<name::Text>) -> Result<f64, Problem> {
     let text = fields.text(name);
     let per_second = per_second(&text).unwrap_or(0.0);
     if per_second > RATE_MAX {
         let detail = format!("{text} is more than the {RATE_MAX:.0}/s that one machine could ever send");
-        return Err(fields.problem(name, "An impossible rate", detail));
+        return Err(fields.problem(name.name(), "An impossible rate", detail));
     }
     Ok(per_second)
 }
@@ -294,10 +314,10 @@ pub fn per_second(text: &str) -> Option<f64> {
 }
 
 fn from_csv(fields: &Fields<'_>, folder: &Path) -> Result<Curve, Problem> {
-    let name = fields.text("curve");
+    let name = fields.text(key!(PHASE, "curve"));
     let failed = |why: String| {
         Problem::usage("Cannot read a curve", why)
-            .at(fields.place("curve"))
+            .at(fields.place(key!(PHASE, "curve")))
             .hint("a curve has a line `seconds,rate` and then lines such as `60,12.5`")
     };
     let text = super::text_beside(folder, &name, CURVE_BYTES_MAX).map_err(failed)?;

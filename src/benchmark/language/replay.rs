@@ -4,10 +4,12 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use super::SCENARIO;
 use super::requests::EXPECT;
 use crate::benchmark::access_log::AccessLog;
 use crate::benchmark::scenario::{Expect, Replay, RequestChoice};
 use crate::document::Fields;
+use crate::document::name::{self, Name, Named, key};
 use crate::problem::Problem;
 
 /// Packed or not: what is read into memory.
@@ -23,15 +25,15 @@ pub struct Replayed {
 impl Replayed {
     /// Of the scenario whose top these fields are.
     pub fn new(fields: &Fields<'_>) -> Self {
-        let contains = fields.object("expect", &EXPECT).text_written("contains");
-        Self { requests: Vec::new(), timeout: fields.duration("timeout"), contains }
+        let contains = fields.object(key!(SCENARIO, "expect"), &EXPECT).text_written(key!(EXPECT, "contains"));
+        Self { requests: Vec::new(), timeout: fields.duration(key!(SCENARIO, "timeout")), contains }
     }
 
-    /// The log that a phase names.
-    pub fn read(&mut self, fields: &Fields<'_>, folder: &Path) -> Result<Replay, Problem> {
-        let name = fields.text("replay");
+    /// The log that a phase names under `key`.
+    pub fn read(&mut self, fields: &Fields<'_>, key: Name<name::Text>, folder: &Path) -> Result<Replay, Problem> {
+        let name = fields.text(key);
         let failed = |why: String| {
-            Problem::usage("Cannot read an access log", why).at(fields.place("replay")).hint(
+            Problem::usage("Cannot read an access log", why).at(fields.place(key.name())).hint(
                 "it has the format of \"Access logs for your Application Load Balancer\", packed with gzip or not",
             )
         };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{NAME, PATH, duration, key};
+use super::{NAME, PATH, SCENARIO, duration, key};
 use crate::benchmark::scenario::{Expect, RequestChoice};
 use crate::document::grammar::Presence::{Default, Optional, Required};
 use crate::document::grammar::{Kind, Object};
@@ -52,19 +52,20 @@ pub static EXPECT: Object = Object {
 };
 
 pub fn read(fields: &Fields<'_>, folder: &Path, problems: &mut Problems) -> Vec<RequestChoice> {
-    let (timeout, own) = (fields.duration("timeout"), expect(&fields.object("expect", &EXPECT)));
+    let (timeout, own) =
+        (fields.duration(key!(SCENARIO, "timeout")), expect(&fields.object(key!(SCENARIO, "expect"), &EXPECT)));
     let only = RequestChoice { timeout, expect: own.clone(), ..RequestChoice::default() };
-    if !fields.is_written("requests") {
+    if !fields.is_written(key!(SCENARIO, "requests")) {
         return vec![only];
     }
-    let entries = fields.objects("requests", &REQUEST);
+    let entries = fields.objects(key!(SCENARIO, "requests"), &REQUEST);
     if entries.is_empty() || entries.len() > REQUESTS_MAX {
         let detail = format!("a scenario has 1 to {REQUESTS_MAX} requests, but here are {}", entries.len());
-        problems.push(fields.problem("requests", "Wrong number of requests", detail));
+        problems.push(fields.problem(key!(SCENARIO, "requests"), "Wrong number of requests", detail));
     }
     let mut requests: Vec<RequestChoice> = Vec::new();
     for entry in entries {
-        let name = entry.text("name");
+        let name = entry.text(key!(REQUEST, "name"));
         if requests.iter().any(|request| request.name == name) {
             problems.push(entry.problem(
                 "name",
@@ -74,36 +75,42 @@ pub fn read(fields: &Fields<'_>, folder: &Path, problems: &mut Problems) -> Vec<
         }
         requests.push(RequestChoice {
             name,
-            weight: entry.integer("weight"),
-            method: entry.text("method"),
-            path: entry.text_written("path").unwrap_or_default(),
+            weight: entry.integer(key!(REQUEST, "weight")),
+            method: entry.text(key!(REQUEST, "method")),
+            path: entry.text_written(key!(REQUEST, "path")).unwrap_or_default(),
             headers: headers(&entry),
             body: body(&entry, folder, problems),
-            timeout: entry.duration_written("timeout").unwrap_or(timeout),
-            expect: entry.object_written("expect", &EXPECT).map_or_else(|| own.clone(), |written| expect(&written)),
+            timeout: entry.duration_written(key!(REQUEST, "timeout")).unwrap_or(timeout),
+            expect: entry
+                .object_written(key!(REQUEST, "expect"), &EXPECT)
+                .map_or_else(|| own.clone(), |written| expect(&written)),
         });
     }
     requests
 }
 
 fn expect(fields: &Fields<'_>) -> Expect {
-    Expect { status: fields.integer("status"), contains: fields.text_written("contains") }
+    Expect { status: fields.integer(key!(EXPECT, "status")), contains: fields.text_written(key!(EXPECT, "contains")) }
 }
 
 fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
-    let entries = fields.map("headers").iter();
+    let entries = fields.map(key!(REQUEST, "headers")).iter();
     entries.map(|entry| (entry.key.clone(), scalar_text(&entry.value).unwrap_or_default().to_owned())).collect()
 }
 
 fn body(fields: &Fields<'_>, folder: &Path, problems: &mut Problems) -> Vec<u8> {
-    let (text, file) = (fields.text_written("body"), fields.text_written("body_file"));
+    let (text, file) = (fields.text_written(key!(REQUEST, "body")), fields.text_written(key!(REQUEST, "body_file")));
     let Some(file) = file else { return text.unwrap_or_default().into_bytes() };
     if text.is_some() {
-        problems.push(fields.problem("body_file", "Two bodies", "a request has `body` or `body_file`, but not both"));
+        problems.push(fields.problem(
+            key!(REQUEST, "body_file"),
+            "Two bodies",
+            "a request has `body` or `body_file`, but not both",
+        ));
         return Vec::new();
     }
     super::beside(folder, &file, BODY_BYTES_MAX).unwrap_or_else(|why| {
-        problems.push(Problem::usage("Cannot read a body", why).at(fields.place("body_file")));
+        problems.push(Problem::usage("Cannot read a body", why).at(fields.place(key!(REQUEST, "body_file"))));
         Vec::new()
     })
 }
