@@ -4,7 +4,7 @@
 //! hour", and LCUs by the dimension that is used most: 25 new connections a second, 1 GB an hour, 1,000 rule evaluations a
 //! second; the first 10 rules are free. The fourth, 3,000 active connections a minute, is not measured here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::prices;
 use crate::resources::price;
@@ -55,18 +55,18 @@ impl Carried {
 /// during the run is billed for a minute at least. `None` where a type has no known price.
 pub fn cost(stack: &Stack, cloud: &Cloud, seconds: f64, carried: Carried) -> Option<Cost> {
     let declared = price::hourly(stack)?;
-    let mut types: BTreeMap<&str, (u32, f64)> = BTreeMap::new();
+    let mut types: BTreeMap<&str, (BTreeSet<&str>, f64)> = BTreeMap::new();
     for span in &cloud.instances {
         let came_later = span.from > 0.0;
         let own = types.entry(&span.instance_type).or_default();
-        own.0 += 1;
+        own.0.insert(&span.instance);
         own.1 += (span.until - span.from).max(if came_later { SECONDS_MIN } else { 0.0 });
     }
     let mut parts = Vec::new();
-    for (kind, (count, billed)) in types {
+    for (kind, (instances, billed)) in types {
         let hourly = prices::instance(kind)?;
         parts.push(CostPart {
-            what: format!("{count} × {kind}"),
+            what: format!("{} × {kind}", instances.len()),
             how: format!("{} in all, at ${hourly} an hour", figures::duration(billed)),
             dollars: hourly * billed / HOUR,
         });

@@ -213,7 +213,7 @@ fn add_healthy_instances(target: &mut TargetResult, cloud: &Cloud) {
     }
     for span in cloud.instances.iter().filter(|span| span.cluster == target.name && span.healthy_seconds > 0.0) {
         target.instances.entry(span.instance.clone()).or_default();
-        target.healthy_seconds.insert(span.instance.clone(), span.healthy_seconds);
+        *target.healthy_seconds.entry(span.instance.clone()).or_default() += span.healthy_seconds;
     }
 }
 

@@ -78,7 +78,8 @@ pub async fn events(engine: &Engine, started: Timestamp) -> Vec<Activity> {
 #[derive(Debug, Default)]
 pub struct Looks {
     points: Vec<(Timestamp, CapacityPoint)>,
-    spans: BTreeMap<String, Span>,
+    /// By instance: one from each start to its stop, as instances of a warm pool have several.
+    spans: BTreeMap<String, Vec<Span>>,
     last: Option<Timestamp>,
 }
 
@@ -100,12 +101,13 @@ impl Looks {
             self.last.map_or(Duration::ZERO, |last| Duration::try_from(at.duration_since(last)).unwrap_or_default());
         for cluster in &status.clusters {
             self.add_point(at, cluster);
-            for instance in &cluster.instances {
+            // Whoever is stopped, in a warm pool for example, takes no part in the run.
+            for instance in cluster.instances.iter().filter(|instance| !is_stopped(instance)) {
                 self.add_instance(at, since, cluster, instance);
             }
         }
         // Whoever is not there any more.
-        for span in self.spans.values_mut().filter(|span| span.last < at && span.was_healthy) {
+        for span in self.spans.values_mut().flatten().filter(|span| span.last < at && span.was_healthy) {
             span.was_healthy = false;
             span.lost.get_or_insert(at);
         }
@@ -140,15 +142,19 @@ impl Looks {
 
     fn add_instance(&mut self, at: Timestamp, since: Duration, cluster: &ClusterStatus, instance: &InstanceStatus) {
         let healthy = instance.health == TargetState::Healthy;
-        let span = self.spans.entry(instance.id.clone()).or_insert_with(|| Span {
-            cluster: cluster.name.clone(),
-            instance_type: cluster.instance_type.clone(),
-            first: at,
-            last: at,
-            healthy: Duration::ZERO,
-            was_healthy: healthy,
-            lost: None,
-        });
+        let spans = self.spans.entry(instance.id.clone()).or_default();
+        if spans.last().is_none_or(|span| Some(span.last) < self.last) {
+            spans.push(Span {
+                cluster: cluster.name.clone(),
+                instance_type: cluster.instance_type.clone(),
+                first: at,
+                last: at,
+                healthy: Duration::ZERO,
+                was_healthy: healthy,
+                lost: None,
+            });
+        }
+        let Some(span) = spans.last_mut() else { return };
         span.last = at;
         if healthy && span.was_healthy {
             span.healthy += since;
@@ -162,20 +168,26 @@ impl Looks {
         span.was_healthy = healthy;
     }
 
-    /// Every instance of a cluster that was seen.
+    /// Every instance of a cluster that was seen to run.
     pub fn instances(&self, cluster: &str) -> Vec<String> {
-        self.spans.iter().filter(|(_, span)| span.cluster == cluster).map(|(id, _)| id.clone()).collect()
+        self.latest(cluster).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Those of them that were gone at the last look.
+    /// Those of them that were gone, or stopped, at the last look.
     pub fn ended(&self, cluster: &str) -> Vec<String> {
-        let gone = |(_, span): &(&String, &Span)| span.cluster == cluster && Some(span.last) < self.last;
-        self.spans.iter().filter(gone).map(|(id, _)| id.clone()).collect()
+        self.latest(cluster).filter(|(_, span)| Some(span.last) < self.last).map(|(id, _)| id.clone()).collect()
+    }
+
+    fn latest(&self, cluster: &str) -> impl Iterator<Item = (&String, &Span)> {
+        let latest = self.spans.iter().filter_map(|(id, spans)| Some((id, spans.last()?)));
+        latest.filter(move |(_, span)| span.cluster == cluster)
     }
 
     /// When all of these instances, which were struck at a time, had been seen to serve no more.
     pub fn lost(&self, instances: &[String], struck: Timestamp) -> Option<Timestamp> {
-        let lost = |instance: &String| self.spans.get(instance)?.lost.filter(|lost| *lost >= struck);
+        let lost = |instance: &String| {
+            self.spans.get(instance)?.iter().find_map(|span| span.lost.filter(|lost| *lost >= struck))
+        };
         instances.iter().map(lost).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
@@ -191,7 +203,8 @@ impl Looks {
         let since = |at: Timestamp| (at.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
         let capacity =
             self.points.iter().map(|(at, point)| CapacityPoint { at: since(*at).clamp(0.0, elapsed), ..point.clone() });
-        let instances = self.spans.iter().map(|(id, span)| InstanceSpan {
+        let spans = self.spans.iter().flat_map(|(id, spans)| spans.iter().map(move |span| (id, span)));
+        let instances = spans.map(|(id, span)| InstanceSpan {
             instance: id.clone(),
             cluster: span.cluster.clone(),
             instance_type: span.instance_type.clone(),
@@ -214,6 +227,10 @@ impl Looks {
             weights: BTreeMap::new(),
         }
     }
+}
+
+fn is_stopped(instance: &InstanceStatus) -> bool {
+    matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped)
 }
 
 #[cfg(test)]
@@ -287,5 +304,24 @@ pub(super) mod tests {
         let late = &cloud.instances[1];
         assert_eq!((late.from, late.until, late.healthy_seconds), (10.0, 40.0, 25.0));
         assert_eq!((cloud.events[0].at, cloud.events[0].cause.as_str()), (9.0, "alarm high"));
+    }
+
+    #[test]
+    fn an_instance_counts_while_it_runs_and_not_while_it_waits_in_a_warm_pool() {
+        let seen = |state: &str, health: &str| {
+            let mut status = status(1, &[("i-1", "healthy"), ("i-2", health)]);
+            status.clusters[0].instances[1].state = state.into();
+            status
+        };
+        let mut looks = Looks::default();
+        let story = [("stopped", "unused"), ("running", "initial"), ("running", "healthy"), ("stopped", "unused")];
+        for (second, (state, health)) in (0..).step_by(10).zip(story) {
+            looks.add(at(second), &seen(state, health));
+        }
+        assert_eq!(looks.ended("web"), ["i-2"], "it is there, and runs no more");
+        looks.add(at(40), &seen("running", "healthy"));
+        assert!(looks.ended("web").is_empty());
+        let spans: Vec<_> = looks.record(at(0), 40.0, &[]).instances.into_iter().skip(1).collect();
+        assert_eq!(spans.iter().map(|span| (span.from, span.until)).collect::<Vec<_>>(), [(10.0, 20.0), (40.0, 40.0)]);
     }
 }

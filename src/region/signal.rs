@@ -126,6 +126,10 @@ pub enum Signal {
     ProcessStarted {
         instance: String,
     },
+    /// The instance has booted: its user data begins.
+    InstanceBooted {
+        instance: String,
+    },
     /// The instance cannot go on, and why: it does not start, or takes more of the machine than it may.
     InstanceFailed {
         instance: String,
@@ -248,6 +252,8 @@ pub struct Boot {
     pub address: Ipv4Addr,
     /// Decoded; empty where the instance has none.
     pub user_data: Vec<u8>,
+    /// Whether the instance has never booted before.
+    pub first: bool,
 }
 
 /// One health check to make.

@@ -426,12 +426,13 @@ pub struct CapacityPoint {
     pub healthy: u32,
 }
 
+/// From a start of an instance to its stop or end: one that was stopped meanwhile, in a warm pool, has several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceSpan {
     pub instance: String,
     pub cluster: String,
     pub instance_type: String,
-    /// First and last seen.
+    /// First and last seen to run.
     pub from: f64,
     pub until: f64,
     /// How long the load balancer called it healthy.

@@ -85,7 +85,7 @@ impl Group {
     /// Launches one instance, into service or into the warm pool; how much of the desired capacity it is, or `None` when that
     /// failed at once.
     pub(super) fn launch_one(&mut self, cx: &mut Context, cause: String, grows: bool, into_pool: bool) -> Option<i64> {
-        let subnet = self.emptiest_subnet(cx);
+        let subnet = self.emptiest_subnet(cx, into_pool);
         let activity = Activity {
             id: cx.ids.uuid(),
             description: launching(into_pool).to_owned(),
@@ -172,8 +172,16 @@ impl Group {
     }
 
     /// The zone with the fewest active instances, and a random subnet in it. A zone where the last launch failed comes last.
-    fn emptiest_subnet(&self, cx: &mut Context) -> SubnetFacts {
-        let zones = self.zones();
+    /// One of a zone with the fewest instances; what is launched into the warm pool counts with its own, too, since it is to
+    /// keep the zones even when it goes into service.
+    fn emptiest_subnet(&self, cx: &mut Context, into_pool: bool) -> SubnetFacts {
+        let mut zones = self.zones();
+        if into_pool {
+            let launching = self.launches.iter().filter(|launch| launch.into_pool).map(|launch| &launch.subnet.zone);
+            for zone in self.pooled().map(|member| &member.zone).chain(launching) {
+                *zones.entry(zone.clone()).or_insert(0) += 1;
+            }
+        }
         let load = |zone: &str| (self.failures.zone.as_deref() == Some(zone), zones.get(zone).copied().unwrap_or(0));
         let least = self.settings.subnets.iter().map(|subnet| load(&subnet.zone)).min();
         let best: Vec<&SubnetFacts> =

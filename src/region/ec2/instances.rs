@@ -73,6 +73,9 @@ pub struct Instance {
     pub impaired_since: Option<Timestamp>,
     /// The tree is being ended to be started again.
     pub rebooting: bool,
+    /// Whether a boot of it has ever come as far as its user data.
+    #[serde(default)]
+    pub booted: bool,
     pub tags: Tags,
 }
 
@@ -124,7 +127,8 @@ impl Instance {
     }
 
     pub fn boot(&self) -> Boot {
-        Boot { instance: self.id.clone(), address: self.address, user_data: self.user_data.clone() }
+        let first = !self.booted;
+        Boot { instance: self.id.clone(), address: self.address, user_data: self.user_data.clone(), first }
     }
 
     pub fn facts(&self) -> InstanceFacts {
@@ -276,6 +280,13 @@ pub fn reboot(ec2: &mut Ec2, cx: &mut Context, id: &str) {
 pub fn process_started(ec2: &mut Ec2, cx: &mut Context, id: &str) {
     if ec2.instances.all.get(id).is_some_and(|instance| instance.state == InstanceState::Pending) {
         ec2.instances.change(cx, id, InstanceState::Running);
+    }
+}
+
+/// Its user data has begun: whatever only a first boot does is done.
+pub fn booted(ec2: &mut Ec2, id: &str) {
+    if let Some(instance) = ec2.instances.all.get_mut(id) {
+        instance.booted = true;
     }
 }
 

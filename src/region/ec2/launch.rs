@@ -338,6 +338,7 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         ended: None,
         impaired_since: None,
         rebooting: false,
+        booted: false,
         tags: plan.tags,
     };
     cx.send(Signal::InstanceState { instance: id.clone(), state: InstanceState::Pending });

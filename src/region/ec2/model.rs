@@ -123,6 +123,7 @@ impl Ec2 {
             }
             Signal::HostFailed => instances::host_failed(self, cx),
             Signal::ProcessStarted { instance } => instances::process_started(self, cx, instance),
+            Signal::InstanceBooted { instance } => instances::booted(self, instance),
             Signal::InstanceFailed { instance, reason } => {
                 let message = format!("Server.InternalError: {reason}");
                 instances::terminate(self, cx, instance, ("Server.InternalError", &message));

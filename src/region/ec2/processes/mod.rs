@@ -232,7 +232,7 @@ impl Processes {
     async fn live(self: Arc<Self>, boot: Boot, end: CancellationToken) {
         let instance = boot.instance.clone();
         let metadata = end.child_token();
-        let started = match end.run_until_cancelled(self.boot(&boot.instance)).await {
+        let started = match end.run_until_cancelled(self.boot(&boot)).await {
             None => None,
             Some(()) => Some(self.start(&boot, metadata.clone()).await),
         };
@@ -246,6 +246,7 @@ impl Processes {
                     tree.running = pid.map(|pid| (pid, clock::instant()));
                 }
                 self.region.signal(Signal::ProcessStarted { instance: instance.clone() });
+                self.region.signal(Signal::InstanceBooted { instance: instance.clone() });
                 tokio::select! {
                     status = child.wait() => tracing::warn!(instance, ?status, "the tree ended by itself"),
                     () = end.cancelled() => {
@@ -274,13 +275,14 @@ impl Processes {
     }
 
     /// Waits as long as a machine boots. It is `running` some time before its user data begins.
-    async fn boot(&self, instance: &str) {
+    async fn boot(&self, boot: &Boot) {
         let (delays, launched) = (self.region.read(|world| world.delays()), clock::now());
-        if delays.running < delays.boot {
+        let lasts = if boot.first { delays.boot } else { delays.restart };
+        if delays.running < lasts {
             clock::sleep_until(launched + delays.running).await;
-            self.region.signal(Signal::ProcessStarted { instance: instance.to_owned() });
+            self.region.signal(Signal::ProcessStarted { instance: boot.instance.clone() });
         }
-        clock::sleep_until(launched + delays.boot).await;
+        clock::sleep_until(launched + lasts).await;
     }
 
     async fn start(&self, boot: &Boot, stop: CancellationToken) -> io::Result<Child> {

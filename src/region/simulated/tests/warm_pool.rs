@@ -287,3 +287,27 @@ fn a_mixed_group_has_no_pool() {
     let form = format!("AutoScalingGroupName=web&{policy}.LaunchTemplateSpecification.LaunchTemplateName=web");
     assert_eq!(cloud.try_asg("UpdateAutoScalingGroup", &form).unwrap_err().code, "ValidationError");
 }
+
+/// "Amazon EC2 Auto Scaling tries to maintain equivalent numbers of instances in each enabled Availability Zone" (EC2 Auto
+/// Scaling user guide), which a pool in one zone would undo: its instances would be replaced as soon as they serve.
+#[test]
+fn a_pool_keeps_the_zones_even_with_its_group() {
+    for seed in 1..=8 {
+        let mut cloud = Simulated::empty(seed);
+        cloud.create_group(SIZES);
+        cloud.run(600);
+        put(&mut cloud, "");
+        cloud.run(120);
+        let mut counts = std::collections::BTreeMap::new();
+        let instances = [pool(&mut cloud).maps("Instances"), group(&mut cloud).maps("Instances")].concat();
+        for instance in &instances {
+            *counts.entry(instance.text("AvailabilityZone").unwrap().to_owned()).or_insert(0) += 1;
+        }
+        let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());
+        assert!(counts.len() > 1 && most - least <= 1, "{counts:?}");
+        desire(&mut cloud, 4);
+        cloud.run(300);
+        assert_eq!(cloud.in_service().len(), 4);
+        assert!(!descriptions(&cloud).iter().any(|it| it == "Terminating EC2 instance"), "{:?}", descriptions(&cloud));
+    }
+}
