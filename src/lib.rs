@@ -21,7 +21,7 @@
 //! resources    one file per AWS type, and AWS as a provider: what its plans mean and cost
 //! engine       diff, plan, scheduler, apply, lock, adopt, plan file
 //! region       the embedded region: an AWS endpoint with a real data plane (imports none of aws, cloud, resource, resources, engine)
-//! chaos        what is broken on purpose, and whom it strikes
+//! chaos        what is broken on purpose, and whom it disrupts
 //! workload     the sample application that instances run
 //! result       a benchmark's result and its store on disk
 //! benchmark    scenario → load → what the client measured → CloudWatch → RunResult

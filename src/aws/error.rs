@@ -166,7 +166,7 @@ const MEANINGS: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["DependencyViolation", "ResourceInUse", "*.InUse", "ScalingActivityInProgress"],
-        "Something still uses the resource",
+        "Resource still in use",
         "draining takes minutes: run the command again, it continues; if it stays, something outside the stack uses it",
     ),
     (&["*.NotFound", "*NotFound"], UNKNOWN, UNKNOWN_HINT),
@@ -366,8 +366,8 @@ mod tests {
         assert_eq!(summary("RequestLimitExceeded"), "AWS throttles the account's calls");
         assert_eq!(summary("InvalidAMIID.NotFound"), "The image does not exist here");
         assert_eq!(summary("VcpuLimitExceeded"), "A quota of the account is used up");
-        assert_eq!(summary("DependencyViolation"), "Something still uses the resource");
-        assert_eq!(summary("InvalidGroup.InUse"), "Something still uses the resource");
+        assert_eq!(summary("DependencyViolation"), "Resource still in use");
+        assert_eq!(summary("InvalidGroup.InUse"), "Resource still in use");
         assert_eq!(summary("InvalidGroup.NotFound"), "AWS does not know a resource");
         assert_eq!(summary("Unavailable"), "The endpoint failed at the call");
         assert_eq!(summary("InvalidParameterCombination"), "AWS refused a call");

@@ -7,20 +7,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::scenario::ChaosStep;
 use super::watch::Looks;
-use crate::chaos::model::{Kind, Victim};
-use crate::chaos::strike;
+use crate::chaos::experiment;
+use crate::chaos::model::{Kind, TargetInstance};
 use crate::clock;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::resource::event::Event;
 use crate::result::record::{self, TargetResult};
 
-/// A blow that was struck.
+/// A disruption that was made.
 #[derive(Clone, Debug)]
-pub struct Struck {
+pub struct Disrupted {
     pub at: Timestamp,
     pub kind: Kind,
-    pub victims: Vec<Victim>,
+    pub targets: Vec<TargetInstance>,
 }
 
 /// Strikes at the times of the steps, counted from now, until `over`.
@@ -29,52 +29,57 @@ pub async fn during(
     steps: &[ChaosStep],
     sink: &dyn crate::resource::event::Sink,
     over: &CancellationToken,
-) -> Vec<Struck> {
+) -> Vec<Disrupted> {
     let started = clock::now();
     let mut steps: Vec<&ChaosStep> = steps.iter().collect();
     steps.sort_by_key(|step| step.at);
-    let mut struck = Vec::new();
+    let mut disrupted = Vec::new();
     for step in steps {
         if over.run_until_cancelled(clock::sleep_until(started + step.at)).await.is_none() {
             break;
         }
         let at = clock::now();
-        match strike::strike(engine, &step.strike).await {
-            Ok(victims) => {
-                sink.event(Event::Note { text: told(step.strike.kind, &victims) });
-                struck.push(Struck { at, kind: step.strike.kind, victims });
+        match experiment::disrupt(engine, &step.experiment).await {
+            Ok(targets) => {
+                sink.event(Event::Note { text: told(step.experiment.kind, &targets) });
+                disrupted.push(Disrupted { at, kind: step.experiment.kind, targets });
             }
             Err(Problem { summary, detail, .. }) => {
-                sink.event(Event::Note { text: format!("chaos: {}: {summary}: {detail}", step.strike.kind) });
+                sink.event(Event::Note { text: format!("chaos: {}: {summary}: {detail}", step.experiment.kind) });
             }
         }
     }
-    struck
+    disrupted
 }
 
-fn told(kind: Kind, victims: &[Victim]) -> String {
-    let names: Vec<String> = victims.iter().map(|victim| format!("{} ({})", victim.instance, victim.cluster)).collect();
+fn told(kind: Kind, targets: &[TargetInstance]) -> String {
+    let names: Vec<String> = targets.iter().map(|target| format!("{} ({})", target.instance, target.cluster)).collect();
     format!("chaos: {kind} {}", names.join(", "))
 }
 
-/// What came of the blows, one row for each cluster that one met; times count from `started`.
-pub fn record(struck: &[Struck], looks: &Looks, targets: &[TargetResult], started: Timestamp) -> Vec<record::Blow> {
+/// What came of the disruptions, one row for each cluster that one met; times count from `started`.
+pub fn record(
+    disrupted: &[Disrupted],
+    looks: &Looks,
+    targets: &[TargetResult],
+    started: Timestamp,
+) -> Vec<record::Disruption> {
     let mut rows = Vec::new();
-    for blow in struck {
+    for disruption in disrupted {
         let mut clusters: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for victim in &blow.victims {
-            clusters.entry(&victim.cluster).or_default().push(victim.instance.clone());
+        for target in &disruption.targets {
+            clusters.entry(&target.cluster).or_default().push(target.instance.clone());
         }
         for (cluster, instances) in clusters {
-            let at = blow.at.duration_since(started).as_secs_f64();
-            let detected = looks.lost(&instances, blow.at);
-            let replaced = detected.and_then(|detected| looks.whole_again(cluster, blow.at, detected));
-            let after = |time: Timestamp| time.duration_since(blow.at).as_secs_f64().max(0.0);
+            let at = disruption.at.duration_since(started).as_secs_f64();
+            let detected = looks.lost(&instances, disruption.at);
+            let replaced = detected.and_then(|detected| looks.whole_again(cluster, disruption.at, detected));
+            let after = |time: Timestamp| time.duration_since(disruption.at).as_secs_f64().max(0.0);
             let target = targets.iter().find(|target| target.name == cluster);
             let until = replaced.map_or(f64::INFINITY, |replaced| replaced.duration_since(started).as_secs_f64());
-            rows.push(record::Blow {
+            rows.push(record::Disruption {
                 at: at.max(0.0),
-                what: blow.kind.name().to_owned(),
+                what: disruption.kind.name().to_owned(),
                 cluster: cluster.to_owned(),
                 instances,
                 detected_after: detected.map(after),
@@ -107,15 +112,15 @@ mod tests {
         {
             looks.add(at(second), &status(2, &instances));
         }
-        let victim = Victim { instance: "i-1".into(), cluster: "web".into(), zone: "a".into() };
-        let blow = Struck { at: at(11), kind: Kind::Kill, victims: vec![victim] };
+        let target = TargetInstance { instance: "i-1".into(), cluster: "web".into(), zone: "a".into() };
+        let disruption = Disrupted { at: at(11), kind: Kind::Kill, targets: vec![target] };
         let second = |at, errors| Second { at, errors, requests: 10, ..Second::default() };
         let target = TargetResult {
             name: "web".into(),
             timeline: vec![second(0, 0), second(10, 2), second(20, 1), second(30, 0), second(60, 9)],
             ..TargetResult::default()
         };
-        let rows = record(&[blow], &looks, &[target], at(0));
+        let rows = record(&[disruption], &looks, &[target], at(0));
         assert_eq!((rows[0].at, rows[0].detected_after, rows[0].replaced_after), (11.0, Some(9.0), Some(39.0)));
         assert_eq!((rows[0].what.as_str(), rows[0].failed), ("kill", 3));
     }
@@ -124,8 +129,8 @@ mod tests {
     fn what_nobody_noticed_has_no_times() {
         let mut looks = Looks::default();
         looks.add(at(0), &status(1, &[("i-1", "healthy")]));
-        let victim = Victim { instance: "i-1".into(), cluster: "web".into(), zone: "a".into() };
-        let rows = record(&[Struck { at: at(1), kind: Kind::Zone, victims: vec![victim] }], &looks, &[], at(0));
+        let target = TargetInstance { instance: "i-1".into(), cluster: "web".into(), zone: "a".into() };
+        let rows = record(&[Disrupted { at: at(1), kind: Kind::Zone, targets: vec![target] }], &looks, &[], at(0));
         assert_eq!((rows[0].detected_after, rows[0].replaced_after, rows[0].failed), (None, None, 0));
     }
 }

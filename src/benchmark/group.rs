@@ -131,7 +131,7 @@ impl<'a> Group<'a> {
             let reason = format!("{healthy} of {instances} healthy, {there} there");
             if clock::now().duration_since(began) > jiff::SignedDuration::try_from(within).unwrap_or_default() {
                 let detail = format!("{}: {reason} after {} s", self.cluster, within.as_secs());
-                return Err(Problem::new("The group did not get there", detail)
+                return Err(Problem::new("Group did not reach its desired capacity", detail)
                     .hint("`cloudscale status` and `cloudscale events` show why")
                     .into());
             }

@@ -17,7 +17,7 @@ use super::scaling::{self, ScaleUntil, Tap};
 use super::scenario::{Scenario, default_path};
 use super::watch::{self, Looks};
 use super::{judge, setup, telling};
-use crate::chaos::strike;
+use crate::chaos::experiment;
 use crate::clock;
 use crate::document::suggest;
 use crate::engine::Engine;
@@ -65,7 +65,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let url = url(&bench.engine.stack, bench.status)?;
     let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
     for step in &bench.scenario.chaos {
-        strike::check(step.strike.kind, bench.engine.clients().provider)?;
+        experiment::check(step.experiment.kind, bench.engine.clients().provider)?;
     }
     let setup = tokio::select! {
         () = bench.cancel.cancelled() => return Err(interrupted().into()),
@@ -97,7 +97,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
         }
     };
     let breaking = chaos::during(bench.engine, &bench.scenario.chaos, bench.sink, &over);
-    let (measured, looks, struck, scaled) = futures_util::future::join4(loading, looking, breaking, scaling).await;
+    let (measured, looks, disrupted, scaled) = futures_util::future::join4(loading, looking, breaking, scaling).await;
     if let Some(group) = &mut group {
         group.release().await?;
     }
@@ -107,7 +107,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let seconds = measured.ended.duration_since(measured.started).as_secs_f64();
     let mut cloud = looks.record(measured.started, seconds, &watch::events(bench.engine, measured.started).await);
     cloud.weights.clone_from(&bench.scenario.weights);
-    cloud.blows = chaos::record(&struck, &looks, &measured.targets, measured.started);
+    cloud.disruptions = chaos::record(&disrupted, &looks, &measured.targets, measured.started);
     for target in &mut measured.targets {
         add_healthy_instances(target, &cloud);
         target.instance_hours = Some(cloud.instance_hours(&target.name));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::arrivals::{Curve, Spacing};
 use super::data::Table;
 use super::threshold::Threshold;
-use crate::chaos::model::Strike;
+use crate::chaos::model::Experiment;
 use crate::stack::model::Cluster;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -43,11 +43,11 @@ pub struct Scenario {
     pub weights: BTreeMap<String, f64>,
 }
 
-/// A blow at a time after the start of the load.
+/// A disruption at a time after the start of the load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChaosStep {
     pub at: Duration,
-    pub strike: Strike,
+    pub experiment: Experiment,
 }
 
 /// A cluster, and the path to load it by.

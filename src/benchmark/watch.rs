@@ -183,18 +183,18 @@ impl Looks {
         latest.filter(move |(_, span)| span.cluster == cluster)
     }
 
-    /// When all of these instances, which were struck at a time, had been seen to serve no more.
-    pub fn lost(&self, instances: &[String], struck: Timestamp) -> Option<Timestamp> {
+    /// When all of these instances, which were disrupted at a time, had been seen to serve no more.
+    pub fn lost(&self, instances: &[String], disrupted: Timestamp) -> Option<Timestamp> {
         let lost = |instance: &String| {
-            self.spans.get(instance)?.iter().find_map(|span| span.lost.filter(|lost| *lost >= struck))
+            self.spans.get(instance)?.iter().find_map(|span| span.lost.filter(|lost| *lost >= disrupted))
         };
         instances.iter().map(lost).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
-    /// When a cluster first had as many healthy instances again as before it was struck, after that was noticed.
-    pub fn whole_again(&self, cluster: &str, struck: Timestamp, noticed: Timestamp) -> Option<Timestamp> {
+    /// When a cluster first had as many healthy instances again as before it was disrupted, after that was noticed.
+    pub fn whole_again(&self, cluster: &str, disrupted: Timestamp, noticed: Timestamp) -> Option<Timestamp> {
         let own = || self.points.iter().filter(|(_, point)| point.cluster == cluster);
-        let before = own().rfind(|(at, _)| *at <= struck)?.1.healthy;
+        let before = own().rfind(|(at, _)| *at <= disrupted)?.1.healthy;
         own().find(|(at, point)| *at > noticed && point.healthy >= before).map(|(at, _)| *at)
     }
 
@@ -223,7 +223,7 @@ impl Looks {
             capacity: capacity.collect(),
             instances: instances.collect(),
             events: events.collect(),
-            blows: Vec::new(),
+            disruptions: Vec::new(),
             weights: BTreeMap::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! Kinds of blows, and whom one strikes. Pure: chance comes as numbers.
+//! Kinds of disruptions, and whom one meets. Pure: chance comes as numbers.
 
 use std::fmt;
 use std::time::Duration;
@@ -44,9 +44,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One blow, as it is asked for.
+/// One disruption, as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Strike {
+pub struct Experiment {
     pub kind: Kind,
     /// `None`: any.
     pub cluster: Option<String>,
@@ -56,9 +56,9 @@ pub struct Strike {
     pub lasts: Duration,
 }
 
-/// An instance that is struck.
+/// An instance that is disrupted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Victim {
+pub struct TargetInstance {
     pub instance: String,
     pub cluster: String,
     pub zone: String,
@@ -67,25 +67,25 @@ pub struct Victim {
 /// Picks instances that serve; `random` gives a number below its argument.
 ///
 /// # Errors
-/// A cluster that there is not; nobody to strike.
-pub fn victims(
+/// A cluster that there is not; nobody to disrupt.
+pub fn targets(
     status: &Status,
-    strike: &Strike,
+    experiment: &Experiment,
     mut random: impl FnMut(usize) -> usize,
-) -> Result<Vec<Victim>, Problem> {
-    let clusters = clusters(status, strike.cluster.as_deref())?;
-    let mut all: Vec<Victim> = clusters.into_iter().flat_map(serving).collect();
+) -> Result<Vec<TargetInstance>, Problem> {
+    let clusters = clusters(status, experiment.cluster.as_deref())?;
+    let mut all: Vec<TargetInstance> = clusters.into_iter().flat_map(serving).collect();
     if all.is_empty() {
-        let detail = format!("no instance of {} serves", strike.cluster.as_deref().unwrap_or(&status.stack));
-        return Err(Problem::new("No instance to strike", detail).hint("`cloudscale status` shows the instances"));
+        let detail = format!("no instance of {} serves", experiment.cluster.as_deref().unwrap_or(&status.stack));
+        return Err(Problem::new("No matching instance", detail).hint("`cloudscale status` shows the instances"));
     }
-    if strike.kind == Kind::Zone {
+    if experiment.kind == Kind::Zone {
         let zone = all[random(all.len())].zone.clone();
-        all.retain(|victim| victim.zone == zone);
+        all.retain(|target| target.zone == zone);
         return Ok(all);
     }
     let mut chosen = Vec::new();
-    while chosen.len() < strike.count && !all.is_empty() {
+    while chosen.len() < experiment.count && !all.is_empty() {
         chosen.push(all.swap_remove(random(all.len())));
     }
     Ok(chosen)
@@ -101,12 +101,12 @@ fn clusters<'a>(status: &'a Status, named: Option<&str>) -> Result<Vec<&'a Clust
     Ok(vec![found])
 }
 
-fn serving(cluster: &ClusterStatus) -> impl Iterator<Item = Victim> {
+fn serving(cluster: &ClusterStatus) -> impl Iterator<Item = TargetInstance> {
     let serves = |instance: &&InstanceStatus| {
         instance.state == InstanceState::Running
             && (instance.health == TargetState::Healthy || cluster.target_group.is_none())
     };
-    cluster.instances.iter().filter(serves).map(|instance| Victim {
+    cluster.instances.iter().filter(serves).map(|instance| TargetInstance {
         instance: instance.id.clone(),
         cluster: cluster.name.clone(),
         zone: instance.az.clone(),
@@ -154,28 +154,28 @@ mod tests {
         }
     }
 
-    fn struck(kind: Kind, cluster: Option<&str>, count: usize, random: usize) -> Result<Vec<String>, Problem> {
-        let strike = Strike { kind, cluster: cluster.map(str::to_owned), count, lasts: Duration::ZERO };
-        let victims = victims(&status(), &strike, |below| random % below)?;
-        Ok(victims.into_iter().map(|victim| victim.instance).collect())
+    fn disrupted(kind: Kind, cluster: Option<&str>, count: usize, random: usize) -> Result<Vec<String>, Problem> {
+        let experiment = Experiment { kind, cluster: cluster.map(str::to_owned), count, lasts: Duration::ZERO };
+        let targets = targets(&status(), &experiment, |below| random % below)?;
+        Ok(targets.into_iter().map(|target| target.instance).collect())
     }
 
     #[test]
     fn only_those_that_serve_are_struck_and_never_more_than_there_are() {
-        assert_eq!(struck(Kind::Kill, Some("web"), 1, 0).unwrap(), ["i-1"]);
-        assert_eq!(struck(Kind::Kill, Some("web"), 9, 0).unwrap(), ["i-1", "i-3"]);
-        assert_eq!(struck(Kind::Kill, None, 1, 2).unwrap(), ["i-4"]);
+        assert_eq!(disrupted(Kind::Kill, Some("web"), 1, 0).unwrap(), ["i-1"]);
+        assert_eq!(disrupted(Kind::Kill, Some("web"), 9, 0).unwrap(), ["i-1", "i-3"]);
+        assert_eq!(disrupted(Kind::Kill, None, 1, 2).unwrap(), ["i-4"]);
     }
 
     #[test]
     fn a_zone_fails_with_all_that_is_in_it() {
-        assert_eq!(struck(Kind::Zone, None, 1, 2).unwrap(), ["i-3", "i-4"]);
-        assert_eq!(struck(Kind::Zone, Some("web"), 1, 0).unwrap(), ["i-1"]);
+        assert_eq!(disrupted(Kind::Zone, None, 1, 2).unwrap(), ["i-3", "i-4"]);
+        assert_eq!(disrupted(Kind::Zone, Some("web"), 1, 0).unwrap(), ["i-1"]);
     }
 
     #[test]
     fn a_cluster_that_there_is_not_is_a_problem_that_names_the_likely_one() {
-        let problem = struck(Kind::Kill, Some("webb"), 1, 0).unwrap_err();
+        let problem = disrupted(Kind::Kill, Some("webb"), 1, 0).unwrap_err();
         assert_eq!(problem.hint.as_deref(), Some("did you mean `web`?"));
     }
 }

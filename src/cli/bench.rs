@@ -45,7 +45,7 @@ pub struct LoadArgs {
     /// The scenario file [default: the stack's `benchmark`]
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
-    /// How long to wait for CloudWatch to show the whole run [default: 5m on AWS, 30s in the embedded region]
+    /// How long to wait for CloudWatch to show the whole run [default: 5m on AWS, 75s in the embedded region]
     #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
     pub metrics_timeout: Option<Duration>,
     /// Threads that carry the load [default: the machine's cores]

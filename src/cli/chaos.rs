@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
-use crate::chaos::model::{Kind, Strike, Victim};
-use crate::chaos::strike;
+use crate::chaos::experiment;
+use crate::chaos::model::{Experiment, Kind, TargetInstance};
 use crate::clock::{self, speed};
 use crate::engine::Engine;
 use crate::exit::Exit;
@@ -44,9 +44,9 @@ fn kind(name: &str) -> Result<Kind, String> {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::known(&StackArg { stack: args.stack.clone() }, session)?;
-    strike::check(args.kind, stack.provider)?;
+    experiment::check(args.kind, stack.provider)?;
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
-        let problem = Problem::new("No instance to strike", "no embedded region runs");
+        let problem = Problem::new("No matching instance", "no embedded region runs");
         return Err(problem.hint("`cloudscale up` brings the stack up").into());
     };
     let question = format!("{} instances of {} on AWS?", capital(args.kind), stack.name);
@@ -55,7 +55,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     }
     let interrupt = cloud::interrupt();
     let engine = Engine::new(stack, clients, cloud::sink(session), interrupt.clone(), Duration::ZERO);
-    let blow = Strike {
+    let disruption = Experiment {
         kind: args.kind,
         cluster: args.cluster.clone(),
         count: args.count,
@@ -63,8 +63,8 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     };
     let until = clock::now() + args.lasts;
     loop {
-        for victim in strike::strike(&engine, &blow).await? {
-            session.printer.result(&told(args.kind, &victim));
+        for target in experiment::disrupt(&engine, &disruption).await? {
+            session.printer.result(&told(args.kind, &target));
         }
         let Some(every) = args.every.filter(|every| clock::now() + *every < until) else { return Ok(Exit::Ok) };
         if interrupt.run_until_cancelled(clock::sleep(speed::wall(every))).await.is_none() {
@@ -74,9 +74,9 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
 }
 
 /// `21:40:12  kill  i-0a19… (web, us-east-1a)`
-fn told(kind: Kind, victim: &Victim) -> String {
+fn told(kind: Kind, target: &TargetInstance) -> String {
     let at = clock::now().strftime("%H:%M:%S");
-    format!("{at}  {kind}  {} ({}, {})", victim.instance, victim.cluster, victim.zone)
+    format!("{at}  {kind}  {} ({}, {})", target.instance, target.cluster, target.zone)
 }
 
 fn capital(kind: Kind) -> &'static str {

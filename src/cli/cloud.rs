@@ -76,7 +76,7 @@ pub async fn clients(
 /// What became of what an earlier process of the region left.
 pub fn print_state(daemon: &Daemon, session: &Session) {
     if daemon.restored {
-        session.printer.note("It goes on from what was in it; its instances were stopped meanwhile.");
+        session.printer.note("Its state is restored; its instances are stopped.");
     }
     if let Some(aside) = &daemon.set_aside {
         session.printer.note(&format!("What was in it could not be read and lies in {aside}: it begins empty."));
@@ -106,8 +106,8 @@ pub async fn running(provider: Provider, region: &str, session: &Session) -> Res
 
 /// The problem of a command that goes on looking, where there is nothing to look at.
 pub fn nothing_runs(stack: &str) -> Problem {
-    Problem::new("Nothing to look at", format!("{stack} is not up: the embedded region does not run"))
-        .hint("run `cloudscale up` first; `--provider aws` looks at AWS")
+    Problem::new("Stack is not up", format!("{stack}: the embedded region does not run"))
+        .hint("run `cloudscale up` first; for a stack on AWS add `--provider aws`")
 }
 
 /// An engine for a stack, with the sink that suits the terminal.
@@ -164,7 +164,7 @@ pub fn confirm(provider: Provider, yes: bool, question: &str, session: &Session)
         return Ok(true);
     }
     session.printer.ask(question).ok_or_else(|| {
-        Problem::usage("Not confirmed", format!("{question} Nobody is there to answer."))
+        Problem::usage("Not confirmed", format!("{question} Confirmation needs a terminal."))
             .hint("give --yes where there is no terminal")
     })
 }

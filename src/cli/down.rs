@@ -82,7 +82,7 @@ async fn later(
         session.printer.note(&format!("AWS takes {groups} to zero at that time by itself."));
     }
     session.printer.note(&format!(
-        "The load balancer and {} outside of groups run and cost on until somebody runs `cloudscale down`; `status` and \
+        "The load balancer and {} outside of groups keep running and keep costing until you run `cloudscale down`; `status` and \
          `ls` tell when it has expired.",
         counted(set.instances, "instance")
     ));

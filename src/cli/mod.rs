@@ -79,7 +79,7 @@ pub struct Globals {
     /// Results and problems only
     #[arg(short, long, global = true, display_order = 100)]
     pub quiet: bool,
-    /// Tell more: every field of a plan, every AWS operation with its count
+    /// Verbose output: every field of a plan, every AWS operation with its count
     #[arg(short, long, global = true, display_order = 100)]
     pub verbose: bool,
 }

@@ -22,6 +22,9 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::known(&StackArg { stack: args.stack.clone() }, session)?;
+    if cloud::running(stack.provider, &stack.region, session).await?.is_none() {
+        return Err(cloud::nothing_runs(&stack.name).into());
+    }
     let engine = cloud::engine(stack, session, Duration::ZERO).await?;
     engine.scale(&args.cluster, args.instances, args.lock_timeout).await?;
     session.printer.note(&format!("{}: desired capacity {}", args.cluster, args.instances));

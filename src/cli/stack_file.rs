@@ -59,7 +59,7 @@ pub fn known_by_name(argument: &StackArg, session: &Session) -> Result<Known, Pr
         problem.severity = Severity::Warning;
     }
     session.printer.problems(&problems);
-    session.printer.note(&format!("The name is enough here: {}, as the cloud knows it.", identity.name));
+    session.printer.note(&format!("Continuing with the stack's name, {}.", identity.name));
     Ok(Known::ByName(identity))
 }
 

@@ -121,7 +121,7 @@ struct ClusterLine<'a> {
     cluster: &'a ClusterView,
 }
 
-/// What the cloud reports a stack without its file.
+/// What the cloud knows of a stack without its file.
 async fn of_name(
     name: &str,
     provider: Provider,
@@ -129,7 +129,7 @@ async fn of_name(
     session: &Session,
 ) -> Result<(Status, Option<Clients>), Problems> {
     let unknown = || {
-        let detail = format!("{region} ({}) has nothing that carries the name {name}", provider.name());
+        let detail = format!("{region} ({}) has no resources tagged cloudscale:stack={name}", provider.name());
         Problem::new("No such stack", detail)
             .hint("`cloudscale ls` lists the stacks; --provider and --region say where")
     };
@@ -165,8 +165,7 @@ fn text(status: &Status, now: Timestamp, width: u16) -> String {
         text += &table(&["instance", "cluster", "zone", "address", "state", "health"], &[], instances, width);
     }
     if modelled {
-        text +=
-            "\n\nProcessors are modelled: CPUUtilization is what the application's model says, and nothing is burnt.";
+        text += "\n\nProcessors are modelled: CPUUtilization is what the application's model says, and no CPU time is used.";
     }
     text
 }

@@ -36,6 +36,6 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let after = engine.status().await?;
     cloud::print_calls(session, engine.clients());
     session.printer.result(&format!("{name}: stopped{}", cloud::cost_change(&before, &after)));
-    session.printer.note(&format!("What stays keeps costing. {}.", prices::SOURCE));
+    session.printer.note(&format!("What stays keeps costing ({}).", prices::SOURCE));
     Ok(Exit::Ok)
 }

@@ -1,4 +1,4 @@
-//! `cloudscale unlock`: takes a stack's lock away from a run that is dead.
+//! `cloudscale unlock`: releases the lock of a run that has ended.
 
 use super::{Outcome, Session, StackArg, cloud};
 use crate::cloud::lease::store;
@@ -6,7 +6,7 @@ use crate::engine::lock::process;
 use crate::exit::Exit;
 use crate::stack::model::Provider;
 
-/// Take a stack's lock away from a run that is dead
+/// Release the lock of a run that has ended
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     session.printer.note(&lease.sentence(now));
     // A run that may be at work is somebody's, wherever the stack is.
     let asks = if process::is_gone(&lease.holder.process) { provider } else { Provider::Aws };
-    if !cloud::confirm(asks, args.yes, "Release the lock? A run that still works under it stops.", session)? {
+    if !cloud::confirm(asks, args.yes, "Release the lock? A run that still holds it stops.", session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }

@@ -102,7 +102,7 @@ struct SampleArgs {
     /// Processor time that a request costs
     #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
     burn: Duration,
-    /// Model a processor: what a request keeps a virtual CPU busy for; nothing is burnt, and it is the instance's CPUUtilization
+    /// Model a processor: what a request keeps a virtual CPU busy for; no CPU time is used, and it is the instance's CPUUtilization
     #[arg(long, value_parser = positive, value_name = "TIME", conflicts_with_all = ["rate", "burn"])]
     service_time: Option<Duration>,
     /// How service times are spread around it: fixed, exponential or lognormal

@@ -69,9 +69,9 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
             Action::Create => &[Phase::Apply],
             Action::Update if !content.resource.prunes() => &[Phase::Apply],
             // What serves takes its leave before it goes.
-            Action::Replace if goes_with_another(&gone, content) && !content.resource.prunes() => &[Phase::Apply],
+            Action::Replace if deleted_with_another(&gone, content) && !content.resource.prunes() => &[Phase::Apply],
             Action::Update | Action::Replace => &[Phase::Apply, Phase::Delete],
-            Action::Delete if goes_with_another(&gone, content) => &[],
+            Action::Delete if deleted_with_another(&gone, content) => &[],
             Action::Delete => &[Phase::Delete],
             Action::Unchanged => &[],
         };
@@ -97,7 +97,7 @@ impl<'a> Gone<'a> {
 }
 
 /// Whether AWS deletes this by deleting something that it belongs to.
-fn goes_with_another(gone: &Gone<'_>, node: &Node) -> bool {
+fn deleted_with_another(gone: &Gone<'_>, node: &Node) -> bool {
     let fields = node.observed.iter().flat_map(|observed| observed.fields.iter());
     let held = fields.flat_map(|(_, value)| value.references().into_iter().map(|it| (it, value.is_replaced())));
     let gone = held.filter(|held| gone.0.contains(held)).filter_map(|(address, _)| gone.1.get(address));

@@ -266,7 +266,7 @@ impl Engine {
         if !(found.min..=found.max).contains(&instances) {
             return Err(Problem::usage(
                 "Out of the group's range",
-                format!("{cluster} takes {} to {} instances, not {instances}", found.min, found.max),
+                format!("{cluster} allows {} to {} instances, not {instances}", found.min, found.max),
             )
             .hint("change `min` or `max` in the stack and run `cloudscale up`"));
         }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 
 use crate::aws::error::CallError as _;
-use crate::chaos::strike::terminate;
+use crate::chaos::experiment::terminate;
 use crate::engine::Engine;
 use crate::problem::{Problem, Problems};
 

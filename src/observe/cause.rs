@@ -134,7 +134,7 @@ pub fn response_words(response: &str) -> String {
         ("an EC2 health check indicating it has been terminated or stopped", "ended outside the group"),
         ("an EC2 instance status checks failure", "failed EC2's status checks"),
         ("a user health-check", "was reported unhealthy"),
-        ("an instance refresh", "was replaced by the instance refresh"),
+        ("an instance refresh", "instance refresh"),
         ("a launch lifecycle hook that was abandoned", "was abandoned by its lifecycle hook"),
         ("an unhealthy instance needing to be replaced", "replaces an unhealthy one"),
     ];

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use tokio::sync::mpsc;
 
 use super::event::Event;
-use super::look::{Cadence, Looker};
+use super::look::{Cadence, Observer};
 use super::model::{Model, View};
 use crate::clock::{self, speed};
 use crate::engine::Engine;
@@ -14,7 +14,7 @@ use crate::problem::Problem;
 
 /// A stack that is followed.
 pub struct Follower {
-    looker: Looker,
+    looker: Observer,
     model: Model,
     looked: Option<Instant>,
 }
@@ -22,7 +22,7 @@ pub struct Follower {
 impl Follower {
     /// One that looks back for `span` of the region's time.
     pub fn new(engine: Engine, cadence: Cadence, span: SignedDuration) -> Self {
-        Self { looker: Looker::new(engine, cadence, span), model: Model::new(span, speed::speed()), looked: None }
+        Self { looker: Observer::new(engine, cadence, span), model: Model::new(span, speed::speed()), looked: None }
     }
 
     /// Waits until it is time for another look, the first at once; returns the events that are new or changed.

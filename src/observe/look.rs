@@ -56,7 +56,7 @@ impl Cadence {
 }
 
 /// Looks at a stack again and again.
-pub struct Looker {
+pub struct Observer {
     engine: Engine,
     cadence: Cadence,
     /// How far back the first look asks for metrics.
@@ -68,7 +68,7 @@ pub struct Looker {
     latest: Option<Timestamp>,
 }
 
-impl Looker {
+impl Observer {
     pub fn new(engine: Engine, cadence: Cadence, span: SignedDuration) -> Self {
         Self { engine, cadence, span, asked: None, read: BTreeMap::new(), latest: None }
     }

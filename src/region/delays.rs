@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::stack::local::{Local, Profile};
 
 /// The next health check of a new target, and the look at a minute's metrics, lie at least so long (wall time) after what
@@ -30,6 +32,8 @@ pub struct Delays {
     pub first_probe: Duration,
     /// From the end of a period until an alarm looks at its metrics.
     pub publication: Duration,
+    /// Whether metrics of AWS's own services can be read no earlier than alarms see them.
+    pub reads_late: bool,
     /// How long a deregistered target is still shown as draining although nothing is in flight on it any more.
     pub shows_draining: Duration,
     /// Whether instances without detailed monitoring tell their metrics each five minutes only.
@@ -53,6 +57,7 @@ impl Delays {
                 load_balancer: Duration::from_millis(500),
                 first_probe: Duration::from_millis(500),
                 publication: seconds(2),
+                reads_late: false,
                 shows_draining: Duration::ZERO,
                 basic_monitoring: false,
             },
@@ -67,6 +72,7 @@ impl Delays {
                 // The interval of the target group alone counts.
                 first_probe: Duration::MAX,
                 publication: seconds(60),
+                reads_late: true,
                 // To the end of the deregistration delay ("Deregistration delay" in the ELB user guide).
                 shows_draining: Duration::MAX,
                 basic_monitoring: true,
@@ -81,6 +87,13 @@ impl Delays {
             publication: delays.publication.max(PUBLICATION_WALL * local.speed),
             ..delays
         }
+    }
+}
+
+impl Delays {
+    /// Until when (epoch seconds) the metrics of AWS's own services can be read at `now`.
+    pub fn published(&self, now: Timestamp) -> i64 {
+        if self.reads_late { (now - self.publication).as_second().div_euclid(60) * 60 } else { i64::MAX }
     }
 }
 

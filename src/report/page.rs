@@ -419,16 +419,16 @@ fn scaling(run: &RunResult) -> Markup {
                     }
                 } }
             } }
-            @if !cloud.blows.is_empty() {
+            @if !cloud.disruptions.is_empty() {
                 div.scroll { table {
                     thead { tr { th { "After" } th { "Cluster" } th { "Broken on purpose" } th.n { "Noticed in" } th.n { "Healed in" } th.n { "Failed" } } }
-                    tbody { @for blow in &cloud.blows { tr {
-                        td.one { (figures::duration(blow.at)) } td { (blow.cluster) }
-                        td.wrap { "✕ " (blow.what) " " (blow.instances.join(", ")) }
-                        @for time in [blow.detected_after, blow.replaced_after] {
+                    tbody { @for disruption in &cloud.disruptions { tr {
+                        td.one { (figures::duration(disruption.at)) } td { (disruption.cluster) }
+                        td.wrap { "✕ " (disruption.what) " " (disruption.instances.join(", ")) }
+                        @for time in [disruption.detected_after, disruption.replaced_after] {
                             td.n { (time.map_or_else(|| "–".to_owned(), figures::duration)) }
                         }
-                        td.n { (figures::count(blow.failed)) }
+                        td.n { (figures::count(disruption.failed)) }
                     } } }
                 } }
             }

@@ -98,7 +98,7 @@ pub fn run(name: &str) -> RunResult {
                 cause: name.into(),
                 status: "Successful".into(),
             }],
-            blows: vec![Blow {
+            disruptions: vec![Disruption {
                 at: 2.0,
                 what: "kill".into(),
                 cluster: name.into(),
@@ -197,8 +197,8 @@ fn every_section_is_there_in_order() {
 fn the_summary_says_what_happened() {
     assert_eq!(
         words::summary(&run("light")),
-        "The run sent 5,000 requests to light and heavy in 8.0 s; 6 of them failed. Half of light’s answers took 1.00 ms \
-         or less, 99 in 100 took 8.00 ms or less. Half of heavy’s answers took 1.00 ms or less, 99 in 100 took 8.00 ms or less."
+        "The run sent 5,000 requests to light and heavy in 8.0 s; 6 of them failed. light: median 1.00 ms, \
+         p99 8.00 ms. heavy: median 1.00 ms, p99 8.00 ms."
     );
 }
 

@@ -35,12 +35,7 @@ pub fn summary(run: &RunResult) -> String {
             text += &format!(" {} gave no correct answer.", target.name);
             continue;
         };
-        text += &format!(
-            " Half of {}’s answers took {} or less, 99 in 100 took {} or less.",
-            target.name,
-            ms(latency.p50),
-            ms(latency.p99)
-        );
+        text += &format!(" {}: median {}, p99 {}.", target.name, ms(latency.p50), ms(latency.p99));
     }
     text
 }
@@ -94,7 +89,7 @@ pub fn caveats(run: &RunResult) -> Vec<String> {
             limits.push(format!("its busiest worker used {} of a processor", percent(run.client.busiest_thread)));
         }
         caveats.push(format!(
-            "The load generator was its own limit, so these figures say little about the clusters: {}.",
+            "The load generator was the bottleneck, so these figures say little about the clusters: {}.",
             limits.join("; ")
         ));
     }

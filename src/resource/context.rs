@@ -241,7 +241,7 @@ pub enum Poll<T> {
 /// The problem that Ctrl-C ends in.
 pub fn interrupted() -> Problem {
     Problem::new("Interrupted", "calls in flight were finished; nothing is lost")
-        .hint("`cloudscale up` continues where this stopped, `cloudscale down` removes what is there")
+        .hint("an interrupted change: `cloudscale up` continues it, `cloudscale down` removes what is there")
         .exit(Exit::Interrupted)
 }
 

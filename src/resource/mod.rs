@@ -59,7 +59,7 @@ pub type Prepared = Arc<dyn Any + Send + Sync>;
 
 /// One resource type.
 ///
-/// A change has two halves: `create` or `update` runs when everything referred to is there; `retire` of what was
+/// A change has two phases: `create` or `update` runs when everything referred to is there; `delete` of what was
 /// replaced, or `prune` of what an update left, when nothing refers to the old any more. So replacements create before
 /// they delete.
 pub trait Resource: Sized + Send + Sync + 'static {

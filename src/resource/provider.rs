@@ -183,11 +183,8 @@ pub trait Leases: Send + Sync {
 
     /// The problem of a lock that somebody has and that is not listed as the stack's.
     fn unlisted(&self, stack: &str) -> Problem {
-        Problem::new(
-            "The lock is not there to see",
-            format!("the lock of {stack} exists, and no run is listed as its holder"),
-        )
-        .hint("run the command again; `cloudscale unlock` releases the lock of a dead run")
+        Problem::new("Lock not found", format!("the lock of {stack} exists, and no run is listed as its holder"))
+            .hint("run the command again; `cloudscale unlock` releases the lock of a dead run")
     }
 
     /// Takes the lock and answers with its id; `None` where somebody has it. `tags` are the user's own.

@@ -1,6 +1,6 @@
 //! How a stack looks whose file is not at hand, or whose region does not run.
 //!
-//! What the cloud reports a stack is written down as its file would say it, so that one view serves both.
+//! What the cloud knows of a stack is written down as its file would say it, so that one view serves both.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -101,7 +101,7 @@ fn cluster_part(
     match overall {
         Action::Unchanged => return remark(changes),
         _ if is(capacity, Action::Create) && is(former, Action::Delete) => {
-            let text = format!("{} instead of {}; those go when the new serve", whole(cluster), running(seen));
+            let text = format!("{} instead of {}; the old go when the new are healthy", whole(cluster), running(seen));
             return (Action::Replace, vec![text]);
         }
         _ if is(capacity, Action::Create) => return (Action::Create, vec![created(stack, cluster)]),
@@ -174,7 +174,8 @@ fn fixed(count: u32, rollout: &FixedRollout, seen: &ClusterRunning, changes: &[&
     let present = u32::try_from(seen.templates.len()).unwrap_or(u32::MAX);
     let desired = field(instances, "template").and_then(|field| field.desired.as_deref());
     let outdated = desired.map_or(0, |desired| seen.templates.iter().filter(|other| *other != desired).count());
-    let outdated = u32::try_from(outdated).unwrap_or(u32::MAX);
+    let rotated = field(instances, "launch_template").is_some();
+    let outdated = if rotated { present } else { u32::try_from(outdated).unwrap_or(u32::MAX) };
     let apart = field(instances, "vpc").is_some() || is(acting(changes, TargetGroup::KIND), Action::Replace);
     if outdated > 0 && apart {
         said.push(format!("{} at once, the old {outdated} go when the new are healthy", launches(count)));

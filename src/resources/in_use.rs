@@ -42,7 +42,7 @@ where
         }
     };
     let late = |reason: String| {
-        Problem::new("Something still uses the resource", format!("{call} for {}: {reason}", task.address))
+        Problem::new("Resource still in use", format!("{call} for {}: {reason}", task.address))
             .hint("remove what is not the stack's, and run `cloudscale down` again: it continues")
     };
     task.poll(ask, late).await

@@ -1,9 +1,10 @@
 //! Fixed instances: a number of them, spread over the zones, all from the cluster's launch template.
 //!
-//! What to keep, launch and terminate is decided by [`moves`] alone. New instances start first; what they replace is
+//! What to keep, launch and terminate is decided by `moves.rs` alone. New instances start first; what they replace is
 //! terminated when the target group no longer sends it requests (`prune`). Instances of an older launch template are
 //! replaced in rounds ([`rollout`]).
 
+mod moves;
 mod rollout;
 mod states;
 
@@ -57,11 +58,22 @@ pub fn is_fixed(instance: &Instance) -> bool {
 /// remembers a token.
 const TOKEN_PERIOD_S: i64 = 600;
 const TOKENS_MAX: u32 = 5;
+/// The launch template's version, as a field.
+const VERSION: &str = "launch_template";
 /// The same token with another request.
 const TOKEN_USED: &[&str] = &["IdempotentParameterMismatch"];
 
 #[derive(Debug)]
 pub struct Instances;
+
+/// What an instance was launched from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template {
+    /// The hash of the launch template's spec.
+    pub spec: String,
+    /// Its version, where it holds secrets: the hash does not follow a secret's value.
+    pub version: Option<String>,
+}
 
 #[derive(Clone, Debug)]
 pub struct Desired {
@@ -69,8 +81,10 @@ pub struct Desired {
     pub count: usize,
     /// Whether they serve behind a target group.
     pub balanced: bool,
-    /// The hash of the launch template's spec: an instance of another is outdated.
-    pub template: String,
+    /// An instance of another is outdated.
+    pub template: Template,
+    /// Whether the template holds secrets.
+    pub secret: bool,
     /// An instance of another VPC is outdated, too.
     pub vpc: Value,
     /// How many instances may run beyond `count`, and how many of it may be missing, while they are replaced.
@@ -99,13 +113,31 @@ pub struct Observed {
     tags: Tags,
 }
 
+impl Observed {
+    /// The launch template where all instances that hold secrets are of its latest version; else that of the oldest.
+    fn launched_from(&self, cloud: &Snapshot) -> Option<Value> {
+        let versions = || self.members.iter().filter_map(|member| member.template.version.as_deref());
+        let oldest = versions().min_by_key(|version| version.parse::<u64>().unwrap_or_default())?;
+        let template = launch_template::address(self.cluster()?);
+        let latest = launch_template::latest_version(cloud, &template)?;
+        Some(match versions().all(|version| version == latest) {
+            true => Value::Ref(template),
+            false => Value::Text(format!("version {oldest}")),
+        })
+    }
+
+    fn cluster(&self) -> Option<&str> {
+        self.tags.get(tags::ADDRESS).and_then(|address| address.strip_prefix("cluster.")?.split('.').next())
+    }
+}
+
 /// One instance that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Member {
     id: String,
     zone: String,
     vpc: Option<String>,
-    template: String,
+    template: Template,
     /// Why it does not serve, e.g. "unhealthy: …" or "stopped".
     trouble: Option<String>,
 }
@@ -137,7 +169,9 @@ impl Resource for Instances {
                 balanced: scope.stack.has_load_balancer(),
                 surge,
                 unavailable,
-                template: launch_template::LaunchTemplate::spec(template),
+                // Which version it is, only the run itself knows.
+                template: Template { spec: launch_template::LaunchTemplate::spec(template), version: None },
+                secret: launch_template::holds_secrets(template),
                 vpc: network::of(scope).vpc.clone(),
                 zones: zones.clone(),
             };
@@ -160,12 +194,13 @@ impl Resource for Instances {
     }
 
     fn desired_fields(desired: &Desired) -> Fields {
-        let fields = Fields::default().text("instances", desired.count).text("template", &desired.template);
-        fields.value("vpc", desired.vpc.clone())
+        let fields = Fields::default().text("instances", desired.count).text("template", &desired.template.spec);
+        let fields = fields.value("vpc", desired.vpc.clone());
+        if desired.secret { fields.reference(VERSION, launch_template::address(&desired.cluster)) } else { fields }
     }
 
     fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
-        let mut templates: Vec<_> = observed.members.iter().map(|member| member.template.as_str()).collect();
+        let mut templates: Vec<_> = observed.members.iter().map(|member| member.template.spec.as_str()).collect();
         templates.sort_unstable();
         templates.dedup();
         let troubles =
@@ -175,6 +210,7 @@ impl Resource for Instances {
             observed.members.iter().filter_map(|member| Some(Value::observed(cloud, member.vpc.as_ref()?))).collect();
         let fields = Fields::default().text("instances", observed.members.len()).text("template", templates.join(", "));
         let fields = if vpcs.is_empty() { fields } else { fields.value("vpc", Value::set(vpcs)) };
+        let fields = fields.values(VERSION, observed.launched_from(cloud));
         fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
@@ -191,7 +227,7 @@ impl Resource for Instances {
     fn reason(desired: &Desired, observed: &Observed) -> Option<String> {
         let count = |word: &str, number: usize| (number > 0).then(|| format!("{number} {word}"));
         let troubled = observed.members.iter().filter(|member| member.trouble.is_some()).count();
-        let outdated = observed.members.iter().filter(|member| member.template != desired.template).count();
+        let outdated = observed.members.iter().filter(|member| member.template.spec != desired.template.spec).count();
         let parts = [
             count("missing", desired.count.saturating_sub(observed.members.len())),
             count("too many", observed.members.len().saturating_sub(desired.count)),
@@ -218,7 +254,7 @@ impl Resource for Instances {
             subnets: Vec::new(),
             tags: Tags::new(),
         };
-        converge(task, desired, &observed).await
+        converge(task, &pinned(task, desired)?, &observed).await
     }
 
     async fn update(
@@ -227,6 +263,7 @@ impl Resource for Instances {
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
+        let desired = &pinned(task, desired)?;
         let observed = rollout::run(task, desired, observed).await?;
         let output = converge(task, desired, &observed).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
@@ -260,7 +297,10 @@ fn observed(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Obs
             id: id.to_owned(),
             zone: zone(instance),
             vpc: instance.vpc_id().map(str::to_owned),
-            template: tag(instance, tags::SPEC).unwrap_or_default().to_owned(),
+            template: Template {
+                spec: tag(instance, tags::SPEC).unwrap_or_default().to_owned(),
+                version: tag(instance, tags::VERSION).map(str::to_owned),
+            },
             trouble: stopped.or_else(|| health.map(|health| health.sentence())),
         }
     };
@@ -288,46 +328,12 @@ fn observed(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Obs
     Observed { target_group, members, seen: seen.collect(), subnets, tags: shared }
 }
 
-/// What to do to fixed instances.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Moves {
-    /// Ids that stay.
-    keep: Vec<String>,
-    /// How many to launch, by zone.
-    launch: BTreeMap<String, usize>,
-}
-
-/// Keeps what serves and is current, as many as desired, evenly over the zones; launches the rest where there are
-/// fewest.
-fn moves(count: usize, template: &str, zones: &[(String, Value)], members: &[Member]) -> Moves {
-    let mut by_zone: BTreeMap<&str, Vec<&str>> = zones.iter().map(|(zone, _)| (zone.as_str(), Vec::new())).collect();
-    for member in members.iter().filter(|member| member.trouble.is_none() && member.template == template) {
-        by_zone.entry(&member.zone).or_default().push(&member.id);
-    }
-    while by_zone.values().map(Vec::len).sum::<usize>() > count {
-        let fullest = by_zone
-            .values_mut()
-            .max_by_key(|ids| ids.len())
-            .expect("more instances than desired, so some zone has one");
-        fullest.pop();
-    }
-    let mut sizes: BTreeMap<&str, usize> =
-        zones.iter().map(|(zone, _)| (zone.as_str(), by_zone.get(zone.as_str()).map_or(0, Vec::len))).collect();
-    let keep: Vec<_> = by_zone.into_values().flatten().map(str::to_owned).collect();
-    let mut launch = BTreeMap::new();
-    for _ in keep.len()..count {
-        let Some((zone, size)) = sizes.iter_mut().min_by_key(|(_, size)| **size) else { break };
-        *size += 1;
-        *launch.entry((*zone).to_owned()).or_default() += 1;
-    }
-    Moves { keep, launch }
-}
-
 async fn converge(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
     let vpc = task.resolve(&desired.vpc)?;
     let here = observed.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
     let here: Vec<_> = here.cloned().collect();
-    let Moves { keep: mut members, launch } = moves(desired.count, &desired.template, &desired.zones, &here);
+    let moves::Moves { keep: mut members, launch } =
+        moves::moves(desired.count, &desired.template, &desired.zones, &here);
     let launched = self::launch(task, desired, observed, &launch).await?;
     members.extend(launched.into_iter().map(|(_, id)| id));
     Ok(Output { members, ..Output::default() })
@@ -443,9 +449,19 @@ fn fresh_ids(instances: &[Instance]) -> Option<Vec<String>> {
 }
 
 fn instance_tags(task: &ActionContext<'_>, desired: &Desired) -> Tags {
-    let mut tags = tags::of(&task.run.stack, task.address, &desired.template, &task.run.tags);
+    let mut tags = tags::of(&task.run.stack, task.address, &desired.template.spec, &task.run.tags);
+    tags.extend(desired.template.version.clone().map(|version| (tags::VERSION.to_owned(), version)));
     tags.insert("Name".to_owned(), names::instance(&task.run.stack, &desired.cluster));
     tags
+}
+
+/// The same with the version of the launch template that this run has made or found, where it holds secrets.
+fn pinned(task: &ActionContext<'_>, desired: &Desired) -> Result<Desired, Problem> {
+    let mut desired = desired.clone();
+    if desired.secret {
+        desired.template.version = Some(task.output(&launch_template::address(&desired.cluster))?.revision.clone());
+    }
+    Ok(desired)
 }
 
 /// All instances with the tag of the stack that AWS still lists, terminated ones included.
@@ -525,51 +541,20 @@ mod tests {
 
     /// Of template `t`, in zones a, b and c.
     pub(super) fn desired(count: usize) -> Desired {
-        let (cluster, template, vpc) = ("app".into(), "t".into(), Value::Text("vpc-1".into()));
-        Desired { cluster, count, balanced: true, template, vpc, surge: 1, unavailable: 0, zones: zones() }
+        let (cluster, vpc) = ("app".into(), Value::Text("vpc-1".into()));
+        let (template, secret, zones) = (of("t"), false, zones());
+        Desired { cluster, count, balanced: true, template, secret, vpc, surge: 1, unavailable: 0, zones }
     }
 
-    fn zones() -> Vec<(String, Value)> {
+    pub(super) fn of(spec: &str) -> Template {
+        Template { spec: spec.to_owned(), version: None }
+    }
+
+    pub(super) fn zones() -> Vec<(String, Value)> {
         ["a", "b", "c"].map(|zone| (zone.to_owned(), Value::Text(format!("subnet-{zone}")))).to_vec()
     }
 
     pub(super) fn member(id: &str, zone: &str) -> Member {
-        Member { id: id.into(), zone: zone.into(), vpc: None, template: "t".into(), trouble: None }
-    }
-
-    fn launches(moves: &Moves) -> Vec<(&str, usize)> {
-        moves.launch.iter().map(|(zone, count)| (zone.as_str(), *count)).collect()
-    }
-
-    #[test]
-    fn a_new_fleet_is_spread_over_the_zones() {
-        assert_eq!(launches(&moves(5, "t", &zones(), &[])), [("a", 2), ("b", 2), ("c", 1)]);
-    }
-
-    #[test]
-    fn a_missing_instance_is_launched_where_it_is_missing() {
-        let moves = moves(3, "t", &zones(), &[member("i-1", "a"), member("i-3", "c")]);
-        assert_eq!(moves.keep, ["i-1", "i-3"]);
-        assert_eq!(launches(&moves), [("b", 1)]);
-    }
-
-    #[test]
-    fn an_unhealthy_instance_is_replaced() {
-        let sick = Member { trouble: Some("unhealthy".into()), ..member("i-2", "b") };
-        let moves = moves(2, "t", &zones(), &[member("i-1", "a"), sick]);
-        assert_eq!((moves.keep.as_slice(), launches(&moves)), (&["i-1".to_owned()][..], vec![("b", 1)]));
-    }
-
-    #[test]
-    fn an_outdated_instance_is_replaced() {
-        let old = Member { template: "old".into(), ..member("i-1", "a") };
-        assert_eq!(launches(&moves(1, "t", &zones(), &[old])), [("a", 1)]);
-    }
-
-    #[test]
-    fn surplus_instances_leave_the_fullest_zone() {
-        let moves = moves(2, "t", &zones(), &[member("i-1", "a"), member("i-2", "a"), member("i-3", "b")]);
-        assert_eq!(moves.keep, ["i-1", "i-3"]);
-        assert!(moves.launch.is_empty());
+        Member { id: id.into(), zone: zone.into(), vpc: None, template: of("t"), trouble: None }
     }
 }

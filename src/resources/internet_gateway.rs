@@ -86,7 +86,7 @@ impl Resource for InternetGateway {
         let call = call.tag_specifications(tags::specification(ResourceType::InternetGateway, &task.tags()));
         let answer = call.send().await.map_err(|error| error.problem("ec2:CreateInternetGateway", task.address))?;
         let id = answer.internet_gateway().and_then(|gateway| gateway.internet_gateway_id()).unwrap_or_default();
-        delete_twins(task, id).await?;
+        delete_duplicates(task, id).await?;
         attach(task, id).await?;
         Ok(Output::id(id))
     }
@@ -128,12 +128,12 @@ impl Resource for InternetGateway {
 }
 
 /// AWS takes no client token for this: an attempt whose answer was lost has left a gateway that is attached to nothing.
-async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+async fn delete_duplicates(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let answer = ec2.describe_internet_gateways().set_filters(Some(task.filters())).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
-    let twins = answer.internet_gateways().iter().filter(|twin| twin.attachments().is_empty());
-    for twin in twins.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
+    let duplicates = answer.internet_gateways().iter().filter(|twin| twin.attachments().is_empty());
+    for twin in duplicates.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
         settled(
             ec2.delete_internet_gateway().internet_gateway_id(twin).send().await,
             DescribeInternetGateways::NOT_FOUND,

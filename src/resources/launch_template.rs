@@ -76,6 +76,12 @@ impl Observed {
     }
 }
 
+/// The number of the latest version of a template of the stack.
+pub fn latest_version(cloud: &Snapshot, of: &Address) -> Option<String> {
+    let found = LaunchTemplate::observed(cloud).into_iter().find(|(address, _)| address == of)?;
+    Some(found.1.latest())
+}
+
 /// `cluster.light.launch_template`
 pub fn address(cluster: &str) -> Address {
     Address::in_cluster(cluster, LaunchTemplate::KIND)
@@ -284,7 +290,8 @@ fn description(task: &ActionContext<'_>, desired: &Desired) -> String {
     format!("{}{secret}{IMAGE_MARK}{}", task.spec, desired.image.name())
 }
 
-fn holds_secrets(desired: &Desired) -> bool {
+/// Whether its user data holds secrets, whose values its spec does not follow.
+pub fn holds_secrets(desired: &Desired) -> bool {
     desired.user_data.as_ref().is_some_and(Text::holds_secrets)
 }
 

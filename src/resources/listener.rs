@@ -181,7 +181,7 @@ impl Resource for Listener {
         };
         let late = |_| {
             let detail = format!("{} needs port {}, which another listener keeps", task.address, desired.port);
-            Problem::new("A port is not free", detail).hint("run `cloudscale up` again: it continues")
+            Problem::new("Port already in use", detail).hint("run `cloudscale up` again: it continues")
         };
         let ask = || async {
             if let Some(output) = task.fresh("elasticloadbalancing:CreateListener", create).await? {

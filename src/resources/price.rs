@@ -95,7 +95,7 @@ pub fn running(status: &Status) -> Option<f64> {
 pub fn check(stack: &Stack, max: f64) -> Result<(), Problem> {
     let Some(cost) = hourly(stack) else {
         let types = stack.clusters.iter().flat_map(Cluster::instance_types).filter(|name| instance(name).is_none());
-        let detail = format!("{}: no price is known of {}", stack.name, types.collect::<Vec<_>>().join(", "));
+        let detail = format!("{}: no known price for {}", stack.name, types.collect::<Vec<_>>().join(", "));
         return Err(Problem::usage("The cost is not known", detail)
             .hint("choose another instance type, or leave out --max-hourly"));
     };

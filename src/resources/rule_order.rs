@@ -168,7 +168,7 @@ async fn tags_if_there(task: &ActionContext<'_>, arn: &str) -> Result<Option<Tag
 
 pub fn occupied(task: &ActionContext<'_>, priority: i32) -> Problem {
     Problem::new(
-        "A listener rule is in the way",
+        "Conflicting listener rule",
         format!("{} needs priority {priority}, which a rule that is not cloudscale's has", task.address),
     )
     .hint("move that rule to another priority, or delete it")

@@ -287,7 +287,7 @@ impl Resource for ScalingGroup {
             is_made(task, &desired.name, &target_group).await
         };
         let late = |reason: String| {
-            Problem::new("The name of the group is not free", reason)
+            Problem::new("Auto Scaling group name already in use", reason)
                 .hint("run `cloudscale up` again when the old group is gone")
         };
         task.poll(ask, late).await?;

@@ -243,7 +243,7 @@ async fn until_empty(run: &Operation, group: &str) -> Result<(), Problem> {
             run.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
         let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", group))?;
         let left = answer.auto_scaling_groups().first().map_or(0, |group| group.instances().len());
-        let detail = format!("{left} instances left");
+        let detail = format!("instances left: {left}");
         Ok(if left == 0 { Poll::Ready(detail) } else { Poll::Pending(detail) })
     };
     let detail = run.poll(group, ask, |detail| too_long(format!("{group}: {detail}"))).await?;

@@ -198,11 +198,8 @@ async fn adopt(task: &ActionContext<'_>, vpc: &str, cidr: &str) -> Result<String
     let is_ours = |subnet: &Api| tags::address(&tags::from_ec2(subnet.tags())).as_ref() == Some(task.address);
     let ours = task.appears(look).await?.filter(is_ours);
     ours.and_then(|subnet| subnet.subnet_id).ok_or_else(|| {
-        Problem::new(
-            "A subnet is in the way",
-            format!("{} needs {cidr}, which overlaps a subnet of {vpc}", task.address),
-        )
-        .hint("delete that subnet, which is not cloudscale's, and run `cloudscale up` again")
+        Problem::new("Conflicting subnet", format!("{} needs {cidr}, which overlaps a subnet of {vpc}", task.address))
+            .hint("delete that subnet, which is not cloudscale's, and run `cloudscale up` again")
     })
 }
 

@@ -79,7 +79,7 @@ impl Resource for Vpc {
         let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &task.tags())).send().await;
         let answer = call.map_err(|error| error.problem("ec2:CreateVpc", task.address))?;
         let id = answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default();
-        delete_twins(task, id).await?;
+        delete_duplicates(task, id).await?;
         Ok(Output::id(id))
     }
 
@@ -104,13 +104,13 @@ impl Resource for Vpc {
 
 /// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses. The
 /// predecessor of this one is of another spec.
-async fn delete_twins(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+async fn delete_duplicates(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let ec2 = &task.clients().ec2;
     let answer = ec2.describe_vpcs().set_filters(Some(task.filters())).send().await;
     let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;
     let of_this = |vpc: &&Api| tags::from_ec2(vpc.tags()).get(tags::SPEC).map(String::as_str) == Some(task.spec);
-    let twins = answer.vpcs().iter().filter(of_this).filter_map(|vpc| vpc.vpc_id());
-    for twin in twins.filter(|twin| *twin != id) {
+    let duplicates = answer.vpcs().iter().filter(of_this).filter_map(|vpc| vpc.vpc_id());
+    for twin in duplicates.filter(|twin| *twin != id) {
         settled(ec2.delete_vpc().vpc_id(twin).send().await, DescribeVpcs::NOT_FOUND)
             .map_err(|error| error.problem("ec2:DeleteVpc", task.address))?;
     }

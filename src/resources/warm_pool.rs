@@ -70,7 +70,11 @@ pub async fn remove(run: &Operation, group: &str) -> Result<(), Problem> {
         let answer = answer.map_err(|error| error.problem("autoscaling:DescribeWarmPool", group))?;
         let left = answer.instances().len();
         let is_gone = left == 0 && answer.warm_pool_configuration().is_none();
-        Ok(if is_gone { Poll::Ready(()) } else { Poll::Pending(format!("{group}: {left} instances in its warm pool")) })
+        Ok(if is_gone {
+            Poll::Ready(())
+        } else {
+            Poll::Pending(format!("{group}, instances in its warm pool: {left}"))
+        })
     };
     let late = |reason: String| {
         Problem::new("The warm pool is still there", reason).hint("run the command again: it continues")

@@ -108,7 +108,7 @@ pub enum Verdict {
     Passed,
     /// A threshold was missed.
     Missed,
-    /// Every threshold held, but the load generator was its own limit: the figures say nothing about the stack.
+    /// Every threshold held, but the load generator was the bottleneck: the figures say nothing about the stack.
     Limited,
     /// Stopped before the end.
     Interrupted,
@@ -393,8 +393,8 @@ pub struct Cloud {
     /// The groups' scaling activities.
     pub events: Vec<CloudEvent>,
     /// What was broken on purpose.
-    #[serde(default)]
-    pub blows: Vec<Blow>,
+    #[serde(default, alias = "blows")]
+    pub disruptions: Vec<Disruption>,
     /// What an hour of an instance type counts as; 1 where it is not here.
     #[serde(default)]
     pub weights: BTreeMap<String, f64>,
@@ -402,7 +402,7 @@ pub struct Cloud {
 
 /// What was broken on purpose in a cluster, and how it healed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Blow {
+pub struct Disruption {
     pub at: f64,
     /// `kill`, `zone`, `hang`, `slow` or `unhealthy`
     pub what: String,

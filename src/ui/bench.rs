@@ -48,7 +48,7 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
         }
     }
     for limit in &run.client.limits {
-        lines.push(paint.warn(&format!("The load generator was its own limit: {limit}.")));
+        lines.push(paint.warn(&format!("The load generator was the bottleneck: {limit}.")));
     }
     if !run.metrics.complete && !run.metrics.note.is_empty() {
         lines.push(paint.dim(&one_line(&run.metrics.note)));
@@ -103,7 +103,7 @@ pub fn calibration(run: &Calibration, report: &str, width: u16) -> String {
             run.launches.len()
         ));
     }
-    lines.extend(run.warnings.iter().map(|warning| one_line(&format!("Beware: {warning}."))));
+    lines.extend(run.warnings.iter().map(|warning| one_line(&format!("Warning: {warning}."))));
     lines.push(format!("Report: {}", one_line(report)));
     lines.join("\n")
 }

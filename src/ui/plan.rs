@@ -185,7 +185,7 @@ fn price(report: &Report, view: View) -> String {
         return format!("{}\n{source}\n", cost_line(prices));
     }
     let is_new = prices.total.now == 0.0 && prices.parts.iter().all(|part| part.hourly.unpriced.is_empty());
-    let total = ("in all", &prices.total);
+    let total = ("total", &prices.total);
     let parts = prices.parts.iter().map(|part| (part.part.as_str(), &part.hourly)).chain([total]);
     let rows = parts.map(|(name, price)| {
         let now = amount(price.now, price.now, price);
@@ -231,7 +231,7 @@ fn monthly(price: &Price) -> String {
 
 fn unknown(price: &Price) -> Option<String> {
     let types: Vec<_> = price.unpriced.iter().map(String::as_str).collect();
-    (!types.is_empty()).then(|| format!("no price is known of {}", types.join(", ")))
+    (!types.is_empty()).then(|| format!("no known price for {}", types.join(", ")))
 }
 
 /// `$0.6200 an hour on AWS, $453 a month`; of types without a price, their names.

@@ -1,4 +1,4 @@
-//! A modelled processor: requests wait for it and take their service time, and nothing is burnt.
+//! A modelled processor: requests wait for it and take their service time, and no CPU time is used.
 //!
 //! It has virtual CPUs, each of which serves one request at a time, in the order of arrival. When each is free again is all
 //! that has to be known. So a laptop carries fifty instances that are as busy as the model says, which they report as their

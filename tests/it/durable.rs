@@ -73,7 +73,7 @@ async fn a_stopped_region_goes_on_and_a_reset_one_is_empty() {
     assert!(text(&stack.region.run(&["local", "stop"])).contains("local reset"));
     assert!(text(&stack.region.run(&["local", "status"])).contains("goes on from what was in it"));
     let started = text(&stack.region.run(&["local", "start"]));
-    assert!(started.contains("It goes on from what was in it"), "{started}");
+    assert!(started.contains("Its state is restored"), "{started}");
     assert_eq!(stack.region.endpoint(), endpoint, "clients find it where it was");
     assert_eq!(stack.audit()["groups"], 2);
     assert!(text(&stack.region.run(&["local", "reset"])).contains("forgot everything"));

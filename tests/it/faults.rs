@@ -148,7 +148,7 @@ async fn a_group_that_exists_and_is_never_listed_ends_in_a_problem() {
     let ended = tokio::time::timeout(PATIENCE, work).await.expect("it ends by itself");
     let problems = ended.expect_err("the groups are not known to be there");
     let summaries: Vec<_> = problems.0.iter().map(|problem| problem.summary).collect();
-    assert!(summaries.contains(&"The name of the group is not free"), "{summaries:?}");
+    assert!(summaries.contains(&"Auto Scaling group name already in use"), "{summaries:?}");
 }
 
 #[tokio::test]

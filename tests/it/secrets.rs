@@ -55,6 +55,13 @@ impl Vault {
         String::from_utf8(bytes).expect("a script")
     }
 
+    /// How many instances' folders hold the new value.
+    fn in_instances(&self) -> usize {
+        let mut all = Vec::new();
+        collect(&self.rehearsal.region.home(), &mut all);
+        all.iter().filter(|text| text.contains("/user-data: ") && text.contains("second-s3cr3t")).count()
+    }
+
     async fn tags(&self) -> String {
         let clients = self.rehearsal.region.clients();
         format!("{:?}", clients.ec2.describe_tags().send().await.expect("the region answers"))
@@ -97,8 +104,11 @@ async fn a_secret_reaches_the_cloud_and_nothing_else() {
     assert_eq!(rotated.code, Some(3), "{}{}", rotated.stdout, rotated.stderr);
     assert!(rotated.stdout.contains("a secret has another value"), "{}", rotated.stdout);
     vault.run(&["diff", "--json"]).ok();
-    vault.run(&["up", "-v", "--wait", "none"]).ok();
+    assert!(rotated.stdout.contains("replaces 1 instance"), "{}", rotated.stdout);
+    vault.run(&["up", "-v"]).ok();
     assert!(vault.in_the_cloud().await.contains("TOKEN='second-s3cr3t'\n"));
+    assert_eq!(vault.in_instances(), 1, "the instance was replaced by one that has the new value");
+    vault.run(&["diff", "--exit-code"]).ok();
 
     // A script without the secret: what the cloud has is a former one by now, and is not shown either.
     vault.rehearsal.file("boot.sh", &SCRIPT.replace("TOKEN='${var.token}'\n", ""));

@@ -163,10 +163,10 @@ async fn what_chaos_breaks_heals_and_is_told() {
     );
     let scenario = scenario.display().to_string();
     let result = region.stack.cloudscale(&["bench", "--json", "--scenario", &scenario]).ok().json();
-    let blow = &result["cloud"]["blows"][0];
-    assert_eq!((&blow["what"], &blow["cluster"]), (&"unhealthy".into(), &"web".into()), "{result}");
-    let (noticed, healed) = (blow["detected_after"].as_f64(), blow["replaced_after"].as_f64());
-    assert!(noticed.zip(healed).is_some_and(|(noticed, healed)| noticed > 0.0 && healed > noticed), "{blow}");
+    let disruption = &result["cloud"]["disruptions"][0];
+    assert_eq!((&disruption["what"], &disruption["cluster"]), (&"unhealthy".into(), &"web".into()), "{result}");
+    let (noticed, healed) = (disruption["detected_after"].as_f64(), disruption["replaced_after"].as_f64());
+    assert!(noticed.zip(healed).is_some_and(|(noticed, healed)| noticed > 0.0 && healed > noticed), "{disruption}");
     let target = &result["targets"][0];
     // A minute is two seconds by the wall; the last request ends a little later.
     let minutes = target["minutes"].as_array().map_or(0, Vec::len);

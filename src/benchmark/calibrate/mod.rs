@@ -170,7 +170,7 @@ impl Bench<'_> {
         }
         let own = measured.targets.remove(0);
         for limit in measured.client.limits {
-            self.warnings.push(format!("the load generator was its own limit: {limit}"));
+            self.warnings.push(format!("the load generator was the bottleneck: {limit}"));
         }
         Ok(own)
     }

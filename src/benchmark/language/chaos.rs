@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{NAME, SCENARIO, duration, key};
 use crate::benchmark::scenario::ChaosStep;
-use crate::chaos::model::{Kind as Blow, Strike};
+use crate::chaos::model::{Experiment, Kind as Disruption};
 use crate::document::Fields;
 use crate::document::grammar::Presence::{Default, Optional, Required};
 use crate::document::grammar::{Kind, Object};
@@ -33,13 +33,14 @@ pub fn read(fields: &Fields<'_>, problems: &mut Problems) -> Vec<ChaosStep> {
 }
 
 fn one(fields: &Fields<'_>, problems: &mut Problems) -> Option<ChaosStep> {
-    let count = |kind: Blow| match kind {
-        Blow::Zone => fields.flag(key!(STEP, "zone")).then_some(1),
+    let count = |kind: Disruption| match kind {
+        Disruption::Zone => fields.flag(key!(STEP, "zone")).then_some(1),
         _ => fields.integer_written(kind.name()),
     };
-    let written: Vec<(Blow, usize)> = Blow::ALL.into_iter().filter_map(|kind| Some((kind, count(kind)?))).collect();
+    let written: Vec<(Disruption, usize)> =
+        Disruption::ALL.into_iter().filter_map(|kind| Some((kind, count(kind)?))).collect();
     let [(kind, count)] = written[..] else {
-        let detail = format!("a step has exactly one of {}", Blow::ALL.map(Blow::name).join(", "));
+        let detail = format!("a step has exactly one of {}", Disruption::ALL.map(Disruption::name).join(", "));
         let problem = fields.problem(key!(STEP, "at"), "What to break is not clear", detail);
         problems.push(problem.hint("for example `{at: 10m, kill: 1}`"));
         return None;
@@ -47,7 +48,7 @@ fn one(fields: &Fields<'_>, problems: &mut Problems) -> Option<ChaosStep> {
     let lasts: Duration = fields.duration(key!(STEP, "for"));
     Some(ChaosStep {
         at: fields.duration(key!(STEP, "at")),
-        strike: Strike { kind, count, cluster: fields.text_written(key!(STEP, "cluster")), lasts },
+        experiment: Experiment { kind, count, cluster: fields.text_written(key!(STEP, "cluster")), lasts },
     })
 }
 
@@ -65,12 +66,16 @@ mod tests {
     fn a_step_says_when_what_and_whom() {
         let steps =
             steps("{at: 10m, kill: 2, cluster: web}, {at: 1h, zone: true}, {at: 0s, slow: 1, for: 30s}").unwrap();
-        let told =
-            |step: &ChaosStep| (step.at.as_secs(), step.strike.kind, step.strike.count, step.strike.lasts.as_secs());
-        let expected =
-            [(600, Blow::Kill, 2, 120), (3600, Blow::Zone, 1, 120), (0, Blow::Process(Disturbance::Slow), 1, 30)];
+        let told = |step: &ChaosStep| {
+            (step.at.as_secs(), step.experiment.kind, step.experiment.count, step.experiment.lasts.as_secs())
+        };
+        let expected = [
+            (600, Disruption::Kill, 2, 120),
+            (3600, Disruption::Zone, 1, 120),
+            (0, Disruption::Process(Disturbance::Slow), 1, 30),
+        ];
         assert_eq!(steps.iter().map(told).collect::<Vec<_>>(), expected);
-        assert_eq!(steps[0].strike.cluster.as_deref(), Some("web"));
+        assert_eq!(steps[0].experiment.cluster.as_deref(), Some("web"));
     }
 
     #[test]

@@ -206,7 +206,8 @@ fn load(fields: &Fields<'_>, folder: &Path, spacing: Spacing, replayed: &mut Rep
 fn users(fields: &Fields<'_>) -> Result<Load, Problem> {
     let (iterations, duration) =
         (fields.integer_written(key!(PHASE, "iterations")), fields.duration_written(key!(PHASE, "duration")));
-    if iterations.is_none() && duration.is_none() {
+    let is_written = |name: Name<name::Any>| fields.is_written(name);
+    if !is_written(key!(PHASE, "iterations")) && !is_written(key!(PHASE, "duration")) {
         let problem = fields.problem(
             key!(PHASE, "virtual_users"),
             "A phase without an end",
@@ -284,7 +285,12 @@ fn stages(fields: &Fields<'_>) -> Result<Curve, Problem> {
 }
 
 fn lasting(fields: &Fields<'_>, kind: &str) -> Result<Duration, Problem> {
-    fields.duration_written(key!(PHASE, "duration")).ok_or_else(|| {
+    if let Some(duration) = fields.duration_written(key!(PHASE, "duration")) {
+        return Ok(duration);
+    }
+    // One that is written and wrong is a problem of its own already.
+    let wrong = fields.is_written(key!(PHASE, "duration"));
+    wrong.then_some(Duration::from_secs(1)).ok_or_else(|| {
         let problem = fields.problem(kind, "A phase without an end", format!("`{kind}` needs `duration`"));
         problem.hint("add for example `duration: 1m`")
     })

@@ -159,7 +159,7 @@ impl Lease {
         let left = span(self.expires.duration_since(now));
         Problem::new("The stack is locked", self.sentence(now))
             .hint(format!(
-                "`--lock-timeout 10m` waits for it; without a sign of life the lock ends by itself in {left}; \
+                "`--lock-timeout 10m` waits for it; if it is not renewed, the lock expires in {left}; \
                  `cloudscale unlock` takes it away from a run that you know is dead"
             ))
             .exit(Exit::Locked)
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(renewed.state(time("09:01:59"), false), State::Held);
         assert!(renewed.sentence(time("09:01:00")).ends_with(", 8h 1m ago"), "{}", renewed.sentence(time("09:01:00")));
         let late = lease().problem(time("09:00:00"));
-        assert!(late.hint.unwrap().contains("ends by itself in 0s"));
+        assert!(late.hint.unwrap().contains("lock expires in 0s"));
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
             problem.detail,
             "ann@laptop (process 4711) runs `cloudscale up` on lab since 2026-11-22T01:00:00Z, 1m 30s ago"
         );
-        assert!(problem.hint.unwrap().contains("ends by itself in 30s"));
+        assert!(problem.hint.unwrap().contains("lock expires in 30s"));
         assert_eq!(problem.exit, Exit::Locked);
     }
 }

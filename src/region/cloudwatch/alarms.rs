@@ -15,7 +15,7 @@ use super::alarm_reason::{Evaluation, Reason};
 use super::alarm_window::{Points, Window};
 use super::composites::{Child, Composite, CompositeConfig};
 use super::math;
-use super::query::{self, Align};
+use super::query::{self, Reading};
 use super::statistics::Statistic;
 use super::store::Store;
 use super::wire::validation;
@@ -100,7 +100,7 @@ impl Alarm {
                 self.points = spread(values, start, period, rule.range());
             }
             Watched::Math { queries, .. } => {
-                let Ok(results) = query::compute(store, queries, &(start..end), Align::Start, now) else {
+                let Ok(results) = query::compute(store, queries, &(start..end), Reading::of_alarm(now)) else {
                     return false;
                 };
                 let returned = queries.iter().position(|query| query.returned);

@@ -8,6 +8,7 @@ use super::alarm_config::Config;
 use super::alarms::Alarms;
 use super::basic::Basic;
 use super::dashboards::Dashboards;
+use super::query::Reading;
 use super::statistics::Samples;
 use super::store::{MetricRef, Store};
 use super::{alarm_operations, put, query, widget};
@@ -43,17 +44,17 @@ pub const OPERATIONS: &[Operation] = &[
         "GetMetricStatistics",
         "Namespace MetricName Dimensions[]{Name Value} StartTime EndTime Period Statistics[] \
          ExtendedStatistics[] Unit",
-        |it, cx, params| query::get_metric_statistics(&it.store, cx.now, params),
+        |it, cx, params| query::get_metric_statistics(&it.store, cx, params),
     ),
     Operation::new(
         "GetMetricData",
         "MetricDataQueries[]{Id MetricStat{Metric{Namespace MetricName Dimensions[]{Name Value}} Period \
          Stat Unit} Expression Label ReturnData Period} StartTime EndTime NextToken ScanBy MaxDatapoints",
-        |it, cx, params| query::get_metric_data(&it.store, cx.now, params),
+        |it, cx, params| query::get_metric_data(&it.store, cx, params),
     )
     .differs("No anomaly detection."),
     Operation::new("GetMetricWidgetImage", "MetricWidget OutputFormat=png", |it, cx, params| {
-        widget::get_metric_widget_image(&it.store, cx.region, cx.now, params)
+        widget::get_metric_widget_image(&it.store, cx.region, Reading::of_request(cx), params)
     }),
     Operation::new(
         "PutMetricAlarm",

@@ -9,6 +9,7 @@ use super::search;
 use super::statistics::Statistic;
 use super::store::{MetricId, Store, available_from, first_period};
 use super::wire::{bounded, invalid, metric, metric_value, page, page_start, period, statistic, validation};
+use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
 /// GetMetricStatistics gives no more points.
@@ -110,19 +111,44 @@ impl Query {
     }
 }
 
+/// How metrics are read, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    pub align: Align,
+    pub now: Timestamp,
+    /// What metrics of AWS's own services (`AWS/…`) have from here on (epoch seconds) is not published yet.
+    pub published: i64,
+}
+
+impl Reading {
+    /// As whoever asks now.
+    pub fn of_request(cx: &Context) -> Self {
+        Self { align: Align::Request, now: cx.now, published: cx.delays.published(cx.now) }
+    }
+
+    /// As alarms read, which wait by themselves until a period is published.
+    pub fn of_alarm(now: Timestamp) -> Self {
+        Self { align: Align::Start, now, published: i64::MAX }
+    }
+
+    fn shown(&self, namespace: &str, range: Range<i64>) -> Range<i64> {
+        if namespace.starts_with("AWS/") { range.start..range.end.min(self.published) } else { range }
+    }
+}
+
 /// Computes all queries over `range` (epoch seconds); results in the order of the queries. The error names the query.
 pub fn compute(
     store: &Store,
     queries: &[Query],
     range: &Range<i64>,
-    align: Align,
-    now: Timestamp,
+    reading: Reading,
 ) -> Result<Vec<math::Value>, String> {
+    let Reading { align, now, .. } = reading;
     let search = |query: &str, statistic: &str, period: i64| {
         let statistic = Statistic::parse(statistic).ok_or_else(|| format!("the statistic {statistic} is not known"))?;
         bound(range, period)?;
         let found = search::search(store, now, query);
-        Ok(found.map(|id| one_metric(store, &id, range, (align, now), period, statistic, None)).collect())
+        Ok(found.map(|id| one_metric(store, &id, range, reading, period, statistic, None)).collect())
     };
     let begin = match align {
         Align::Request => first_period(range.start, 60, now),
@@ -132,7 +158,7 @@ pub fn compute(
     for query in queries {
         if let Source::Metric { id, period, statistic, unit } = &query.source {
             bound(range, *period)?;
-            let mut series = one_metric(store, id, range, (align, now), *period, *statistic, unit.as_deref());
+            let mut series = one_metric(store, id, range, reading, *period, *statistic, unit.as_deref());
             series.label = query.default_label(queries);
             scope.metrics.push(query.id.clone());
             scope.results.push((query.id.clone(), math::Value::Series(series)));
@@ -177,18 +203,18 @@ fn one_metric(
     store: &Store,
     id: &MetricId,
     range: &Range<i64>,
-    (align, now): (Align, Timestamp),
+    reading: Reading,
     period: i64,
     statistic: Statistic,
     unit: Option<&str>,
 ) -> math::Series {
     let whole = |second: i64| second.div_euclid(period) * period;
-    let range = match align {
+    let range = match reading.align {
         Align::Whole => whole(range.start)..whole(range.end + period - 1),
         Align::Start => range.clone(),
-        Align::Request => requested(range, period, now),
+        Align::Request => requested(range, period, reading.now),
     };
-    let samples = store.periods(id, unit, range, period);
+    let samples = store.periods(id, unit, reading.shown(&id.namespace, range), period);
     let points = samples.into_iter().filter_map(|(start, samples)| Some((start, samples.get(statistic)?))).collect();
     math::Series { label: search::label(id), period, points }
 }
@@ -247,7 +273,8 @@ fn range(params: &Params) -> Result<Range<i64>, ApiError> {
 }
 
 /// `GetMetricStatistics`: samples of different units make different datapoints.
-pub fn get_metric_statistics(store: &Store, now: Timestamp, params: &Params) -> Answer {
+pub fn get_metric_statistics(store: &Store, cx: &Context, params: &Params) -> Answer {
+    let (now, reading) = (cx.now, Reading::of_request(cx));
     let id = metric(params)?;
     let period = period(params)?.ok_or_else(|| ApiError::missing("Period"))?;
     let range = range(params)?;
@@ -285,14 +312,16 @@ pub fn get_metric_statistics(store: &Store, now: Timestamp, params: &Params) -> 
     let wanted = params.text("Unit");
     let mut datapoints = Vec::new();
     for unit in store.units(&id).into_iter().filter(|unit| wanted.is_none_or(|wanted| wanted == *unit)) {
-        let periods = store.periods(&id, Some(unit), requested(&range, period, now), period);
+        let periods =
+            store.periods(&id, Some(unit), reading.shown(&id.namespace, requested(&range, period, now)), period);
         datapoints.extend(periods.into_iter().filter_map(|one| datapoint(unit, one)));
     }
     Ok(Value::map().with("Label", Value::from(&*id.name)).with("Datapoints", Value::List(datapoints)))
 }
 
 /// `GetMetricData`
-pub fn get_metric_data(store: &Store, now: Timestamp, params: &Params) -> Answer {
+pub fn get_metric_data(store: &Store, cx: &Context, params: &Params) -> Answer {
+    let reading = Reading::of_request(cx);
     let queries = Query::parse_all(&params.maps("MetricDataQueries"))?;
     if queries.is_empty() {
         return Err(ApiError::missing("MetricDataQueries"));
@@ -309,7 +338,7 @@ pub fn get_metric_data(store: &Store, now: Timestamp, params: &Params) -> Answer
         Some(other) => return Err(invalid(format!("The value {other} for parameter ScanBy is invalid."))),
     };
     let size = params.int("MaxDatapoints")?.and_then(|max| usize::try_from(max).ok()).unwrap_or(DATA_POINTS_MAX);
-    let results = compute(store, &queries, &range, Align::Request, now).map_err(validation)?;
+    let results = compute(store, &queries, &range, reading).map_err(validation)?;
     let mut rows = Vec::new();
     for (query, value) in queries.iter().zip(results).filter(|(query, _)| query.returned) {
         let series = match value {

@@ -6,6 +6,7 @@ use jiff::tz::Offset;
 use jiff::{Span, Timestamp};
 use serde_json::{Map, Value as Json};
 
+use super::query::Reading;
 use super::statistics::Statistic;
 use super::store::Store;
 use super::widget_model::{Axis, Widget};
@@ -41,7 +42,7 @@ const KNOWN: [&str; 16] = [
 ];
 
 /// `GetMetricWidgetImage`
-pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, params: &Params) -> Answer {
+pub fn get_metric_widget_image(store: &Store, region: &str, reading: Reading, params: &Params) -> Answer {
     let text = params.required("MetricWidget")?;
     if text.len() > BYTES_MAX {
         return Err(invalid(format!("The parameter MetricWidget must not be larger than {BYTES_MAX} bytes.")));
@@ -55,7 +56,7 @@ pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, para
         return Err(invalid("The parameter MetricWidget is invalid: it must be a valid JSON object."));
     };
     let mut reader = Reader::default();
-    let widget = reader.widget(&fields, region, now);
+    let widget = reader.widget(&fields, region, reading.now);
     if !reader.messages.is_empty() {
         let count = reader.messages.len();
         let list = Json::Array(reader.messages);
@@ -63,7 +64,7 @@ pub fn get_metric_widget_image(store: &Store, region: &str, now: Timestamp, para
             "The parameter MetricWidget is invalid, there are {count} validation errors: {list}"
         )));
     }
-    let chart = widget_chart::chart(store, &widget, now).map_err(invalid)?;
+    let chart = widget_chart::chart(store, &widget, reading).map_err(invalid)?;
     Ok(Value::map().with("MetricWidgetImage", Value::Chart(Box::new(chart))))
 }
 

@@ -35,7 +35,7 @@ pub static FAULTS: Object = Object {
             "faults",
             Kind::List(&Kind::Object(&FAULT)),
             Required,
-            "Tried in order for every call: the first that strikes decides.",
+            "Tried in order for every call: the first that applies decides.",
         ),
     ],
 };
@@ -64,13 +64,13 @@ static FAULT: Object = Object {
             "What goes wrong.",
         ),
         key("on", Kind::List(&OPERATION), Optional, "The operations; without it, all that the fault can happen to."),
-        key("probability", Kind::Number, Optional, "The share of the calls that it strikes, 0 to 1."),
-        key("times", Kind::Integer { min: 1, max: CALLS_MAX }, Optional, "It strikes the first so many calls."),
+        key("probability", Kind::Number, Optional, "The share of the calls that it applies to, 0 to 1."),
+        key("times", Kind::Integer { min: 1, max: CALLS_MAX }, Optional, "It applies to the first so many calls."),
         key(
             "calls",
             Kind::List(&Kind::Integer { min: 1, max: CALLS_MAX }),
             Optional,
-            "It strikes these calls: `[1, 3]` are an operation's first and third.",
+            "It applies to these calls: `[1, 3]` are an operation's first and third.",
         ),
         key(
             "for",
@@ -152,7 +152,7 @@ fn fault(fields: &Fields<'_>) -> Fault {
 fn when(fields: &Fields<'_>, problems: &mut Problems) -> When {
     let written: Vec<_> = ["probability", "times", "calls"].into_iter().filter(|key| fields.is_written(key)).collect();
     if let [first, second, ..] = written[..] {
-        let detail = format!("`{first}` and `{second}` both say which calls are struck");
+        let detail = format!("`{first}` and `{second}` both say which calls it applies to");
         problems.push(fields.problem(second, "Keys that exclude each other", detail).hint("keep one of them"));
     }
     if let Some(probability) = fields.number_written(key!(FAULT, "probability")) {

@@ -32,7 +32,7 @@ pub enum Effect {
 #[derive(Clone, Debug)]
 pub struct Model {
     faults: Faults,
-    /// How many calls a rule could have struck, by rule and operation.
+    /// How many calls a rule could have applied to, by rule and operation.
     calls: BTreeMap<(usize, String), u64>,
     recent: Recent,
 }
@@ -52,14 +52,14 @@ impl Model {
             };
             let turn = self.calls.entry((index, request.operation.clone())).or_default();
             *turn += 1;
-            let strikes = match &rule.when {
+            let applies = match &rule.when {
                 When::Always => true,
                 When::First(count) => *turn <= *count,
                 When::Calls(calls) => calls.contains(turn),
                 When::Chance(probability) => draw(self.faults.seed, index, &request.operation, *turn) < *probability,
             };
             // The others count the call all the same: the second call is the second for every rule.
-            if strikes && decided == Effect::Serve {
+            if applies && decided == Effect::Serve {
                 decided = effect;
             }
         }
@@ -80,7 +80,7 @@ impl Model {
     }
 }
 
-/// What a rule does to a call that it strikes; `None` where there is nothing for it to strike.
+/// What a rule does to a call that it applies to; `None` where it has nothing to do.
 fn effect(
     rule: &Rule,
     now: Timestamp,
@@ -208,20 +208,20 @@ mod tests {
 
     #[test]
     fn chance_follows_the_seed_whatever_else_is_called() {
-        let strikes = |others: usize| {
+        let applies = |others: usize| {
             let mut model = model(&[(Fault::Throttle, When::Chance(0.2))]);
-            let mut struck = Vec::new();
+            let mut applied = Vec::new();
             for turn in 0..1000 {
                 (0..others).for_each(|_| drop(decide(&mut model, 0, &request(Service::Ec2, "CreateTags", &[]))));
                 if decide(&mut model, 0, &request(Service::Ec2, "DescribeTags", &[])) != Effect::Serve {
-                    struck.push(turn);
+                    applied.push(turn);
                 }
             }
-            struck
+            applied
         };
-        let struck = strikes(0);
-        assert!((150..250).contains(&struck.len()), "{}", struck.len());
-        assert_eq!(struck, strikes(2));
+        let applied = applies(0);
+        assert!((150..250).contains(&applied.len()), "{}", applied.len());
+        assert_eq!(applied, applies(2));
     }
 
     #[test]

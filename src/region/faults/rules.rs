@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-/// The rules of a file, in its order: the first that strikes a call decides.
+/// The rules of a file, in its order: the first that applies to a call decides.
 #[derive(Clone, Debug)]
 pub struct Faults {
     /// Where they were read from.
@@ -79,7 +79,7 @@ impl Operations {
     }
 }
 
-/// Which of the calls that a rule is for it strikes; each operation is counted by itself, from 1.
+/// Which of the calls that a rule is for it applies to; each operation is counted by itself, from 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum When {
     Always,

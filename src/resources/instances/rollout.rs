@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use super::moves::moves;
 use super::states::{terminate_at_once, until_running, until_terminated};
-use super::{Desired, Member, Observed, launch, moves};
+use super::{Desired, Member, Observed, launch};
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
 use crate::resources::target_group;
@@ -88,7 +89,7 @@ pub(super) async fn run(task: &ActionContext<'_>, desired: &Desired, observed: &
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{desired, member};
+    use super::super::tests::{desired, member, of};
     use super::*;
 
     /// Plays the rounds through; (running, serving) after each half of each round.
@@ -117,7 +118,7 @@ mod tests {
         zones
             .take(count)
             .enumerate()
-            .map(|(n, zone)| Member { template: "old".into(), ..member(&format!("o-{n}"), zone) })
+            .map(|(n, zone)| Member { template: of("old"), ..member(&format!("o-{n}"), zone) })
             .collect()
     }
 

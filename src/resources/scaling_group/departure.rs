@@ -99,7 +99,7 @@ async fn until_deleted(task: &ActionContext<'_>, name: &str) -> Result<(), Probl
     let ask = || async {
         let group = describe(task, name).await?;
         Ok(group.map_or(Poll::Ready(()), |group| {
-            Poll::Pending(format!("{name}: {} instances left", group.instances().len()))
+            Poll::Pending(format!("{name}, instances left: {}", group.instances().len()))
         }))
     };
     let late = |reason: String| {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 /// What is asked for, once it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Endpoint {
     Page,
     Style,
     Chart,
@@ -48,7 +48,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// Why it is not let in.
-pub fn admit(asked: Asked<'_>, token: &str, address: SocketAddr) -> Result<Wanted, Refused> {
+pub fn admit(asked: Asked<'_>, token: &str, address: SocketAddr) -> Result<Endpoint, Refused> {
     let names = [address.to_string(), format!("localhost:{}", address.port())];
     if !asked.host.is_some_and(|host| names.iter().any(|name| name.eq_ignore_ascii_case(host))) {
         return Err(Refused::Foreign);
@@ -57,36 +57,36 @@ pub fn admit(asked: Asked<'_>, token: &str, address: SocketAddr) -> Result<Wante
     if asked.origin.is_some_and(|origin| !is_ours(origin)) {
         return Err(Refused::Foreign);
     }
-    let wanted = if asked.path == "/metrics" { Wanted::Metrics } else { wanted(asked.path, token)? };
-    let method = if wanted == Wanted::Act { "POST" } else { "GET" };
+    let endpoint = if asked.path == "/metrics" { Endpoint::Metrics } else { endpoint(asked.path, token)? };
+    let method = if endpoint == Endpoint::Act { "POST" } else { "GET" };
     if asked.method != method {
         return Err(Refused::Method);
     }
-    if wanted == Wanted::Act {
+    if endpoint == Endpoint::Act {
         if asked.origin.is_none() {
             return Err(Refused::Foreign);
         }
         let json = asked.content_type.is_some_and(|kind| kind.split(';').next() == Some("application/json"));
-        return json.then_some(wanted).ok_or(Refused::ContentType);
+        return json.then_some(endpoint).ok_or(Refused::ContentType);
     }
-    Ok(wanted)
+    Ok(endpoint)
 }
 
-fn wanted(path: &str, token: &str) -> Result<Wanted, Refused> {
+fn endpoint(path: &str, token: &str) -> Result<Endpoint, Refused> {
     let (given, page) = path.strip_prefix('/').and_then(|rest| rest.split_once('/')).ok_or(Refused::Unknown)?;
     if !is_same(given, token) {
         return Err(Refused::Unknown);
     }
     match page {
-        "" => Ok(Wanted::Page),
-        "page.css" => Ok(Wanted::Style),
-        "chart.js" => Ok(Wanted::Chart),
-        "page.js" => Ok(Wanted::Script),
-        "events" => Ok(Wanted::Events),
-        "act" => Ok(Wanted::Act),
+        "" => Ok(Endpoint::Page),
+        "page.css" => Ok(Endpoint::Style),
+        "chart.js" => Ok(Endpoint::Chart),
+        "page.js" => Ok(Endpoint::Script),
+        "events" => Ok(Endpoint::Events),
+        "act" => Ok(Endpoint::Act),
         page => {
             let instance = page.strip_prefix("console/").filter(|id| is_instance(id));
-            instance.map(|id| Wanted::Console(id.to_owned())).ok_or(Refused::Unknown)
+            instance.map(|id| Endpoint::Console(id.to_owned())).ok_or(Refused::Unknown)
         }
     }
 }
@@ -112,15 +112,15 @@ mod tests {
         Asked { method: "GET", path, host: Some("127.0.0.1:8090"), origin: None, content_type: None }
     }
 
-    fn let_in(asked: Asked<'_>) -> Result<Wanted, Refused> {
+    fn let_in(asked: Asked<'_>) -> Result<Endpoint, Refused> {
         admit(asked, TOKEN, "127.0.0.1:8090".parse().unwrap())
     }
 
     #[test]
     fn the_token_opens_every_page_and_nothing_else_does() {
-        assert_eq!(let_in(asked("/0123456789abcdef/")), Ok(Wanted::Page));
-        assert_eq!(let_in(asked("/0123456789abcdef/console/i-0a19")), Ok(Wanted::Console("i-0a19".into())));
-        assert_eq!(let_in(asked("/metrics")), Ok(Wanted::Metrics));
+        assert_eq!(let_in(asked("/0123456789abcdef/")), Ok(Endpoint::Page));
+        assert_eq!(let_in(asked("/0123456789abcdef/console/i-0a19")), Ok(Endpoint::Console("i-0a19".into())));
+        assert_eq!(let_in(asked("/metrics")), Ok(Endpoint::Metrics));
         for path in
             ["/", "", "/0123456789abcdee/", "/0123456789abcdef", "//", "/0123456789abcdef0/", "/x/events", "/metrics/"]
         {
@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(let_in(Asked { host, ..asked(path) }), Err(Refused::Foreign), "{host:?}");
             assert_eq!(let_in(Asked { host, ..asked("/metrics") }), Err(Refused::Foreign), "{host:?}");
         }
-        assert_eq!(let_in(Asked { host: Some("LOCALHOST:8090"), ..asked(path) }), Ok(Wanted::Page));
+        assert_eq!(let_in(Asked { host: Some("LOCALHOST:8090"), ..asked(path) }), Ok(Endpoint::Page));
         for origin in ["http://evil.example", "null", "https://127.0.0.1:8090", "http://127.0.0.1:80"] {
             assert_eq!(let_in(Asked { origin: Some(origin), ..asked(path) }), Err(Refused::Foreign), "{origin}");
         }
@@ -152,7 +152,7 @@ mod tests {
             content_type: Some("application/json"),
             ..asked("/0123456789abcdef/act")
         };
-        assert_eq!(let_in(act), Ok(Wanted::Act));
+        assert_eq!(let_in(act), Ok(Endpoint::Act));
         assert_eq!(let_in(Asked { origin: None, ..act }), Err(Refused::Foreign));
         assert_eq!(let_in(Asked { method: "GET", ..act }), Err(Refused::Method));
         for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Asked, Refused, Wanted, admit};
+use super::gate::{Asked, Endpoint, Refused, admit};
 use crate::clock;
 use crate::engine::Engine;
 use crate::observe::act::{self, Action};
@@ -169,17 +169,17 @@ async fn answer(
     };
     Ok(match admit(asked, &served.token, served.address) {
         // Another user of this machine reads what an exporter tells everybody, and no more.
-        Ok(wanted) if is_other_user && wanted != Wanted::Metrics => {
+        Ok(endpoint) if is_other_user && endpoint != Endpoint::Metrics => {
             plain(StatusCode::FORBIDDEN, "another user's dashboard")
         }
-        Ok(Wanted::Page) => full(StatusCode::OK, "text/html; charset=utf-8", PAGE),
-        Ok(Wanted::Style) => full(StatusCode::OK, "text/css; charset=utf-8", STYLE),
-        Ok(Wanted::Chart) => full(StatusCode::OK, "text/javascript; charset=utf-8", CHART),
-        Ok(Wanted::Script) => full(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT),
-        Ok(Wanted::Events) => events(served.shown.clone()),
-        Ok(Wanted::Metrics) => metrics(&served),
-        Ok(Wanted::Console(instance)) => console(&served, &instance).await,
-        Ok(Wanted::Act) => act(&served, request.into_body()).await,
+        Ok(Endpoint::Page) => full(StatusCode::OK, "text/html; charset=utf-8", PAGE),
+        Ok(Endpoint::Style) => full(StatusCode::OK, "text/css; charset=utf-8", STYLE),
+        Ok(Endpoint::Chart) => full(StatusCode::OK, "text/javascript; charset=utf-8", CHART),
+        Ok(Endpoint::Script) => full(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT),
+        Ok(Endpoint::Events) => events(served.shown.clone()),
+        Ok(Endpoint::Metrics) => metrics(&served),
+        Ok(Endpoint::Console(instance)) => console(&served, &instance).await,
+        Ok(Endpoint::Act) => act(&served, request.into_body()).await,
         Err(Refused::Foreign) => plain(StatusCode::FORBIDDEN, "not from here"),
         Err(Refused::Unknown) => plain(StatusCode::NOT_FOUND, "there is nothing here"),
         Err(Refused::Method) => plain(StatusCode::METHOD_NOT_ALLOWED, "not this way"),
@@ -255,8 +255,8 @@ async fn act(served: &Served, body: Incoming) -> Response<Body> {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "too much");
     };
     let view = served.shown.borrow().view.clone();
-    let wanted = serde_json::from_slice(&body.to_bytes()).ok();
-    let Some(action) = view.zip(wanted).and_then(|(view, wanted)| action(&view, &wanted)) else {
+    let request = serde_json::from_slice(&body.to_bytes()).ok();
+    let Some(action) = view.zip(request).and_then(|(view, request)| action(&view, &request)) else {
         return plain(
             StatusCode::BAD_REQUEST,
             "neither the scaling of a cluster of the stack nor the end of one of its instances",
@@ -273,17 +273,17 @@ async fn act(served: &Served, body: Incoming) -> Response<Body> {
 
 /// `{"scale": {"cluster": "web", "to": 3}}` or `{"kill": {"cluster": "web", "instance": "i-…"}}`, of the view's
 /// clusters.
-fn action(view: &View, wanted: &serde_json::Value) -> Option<Action> {
+fn action(view: &View, request: &serde_json::Value) -> Option<Action> {
     let of = |what: &serde_json::Value| {
         let name = what["cluster"].as_str()?;
         view.clusters.iter().find(|cluster| cluster.name == name)
     };
-    if let Some(cluster) = of(&wanted["scale"]) {
-        let to = u32::try_from(wanted["scale"]["to"].as_u64()?).ok()?;
+    if let Some(cluster) = of(&request["scale"]) {
+        let to = u32::try_from(request["scale"]["to"].as_u64()?).ok()?;
         return Some(Action::Scale { cluster: cluster.name.clone(), from: cluster.capacity.desired, to });
     }
-    let cluster = of(&wanted["kill"])?;
-    let instance = wanted["kill"]["instance"].as_str()?;
+    let cluster = of(&request["kill"])?;
+    let instance = request["kill"]["instance"].as_str()?;
     let found = cluster.instances.iter().find(|found| found.id == instance)?;
     Some(Action::Kill {
         cluster: cluster.name.clone(),

@@ -44,7 +44,7 @@ fn a_new_laboratory_is_a_line_for_each_cluster() {
     cluster.fleet           $0.3712
     cluster.group   $0.2000–$0.8000
     load_balancer           $0.0225
-    in all          $0.5937–$1.1937
+    total           $0.5937–$1.1937
     $433 to $871 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -88,7 +88,7 @@ fn a_changed_user_data_tells_how_instances_are_replaced() {
     cluster.fleet   $0.3712          $0.3712
     cluster.group   $0.3000  $0.2000–$0.8000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.5937–$1.1937
+    total           $0.6937  $0.5937–$1.1937
     $433 to $871 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -113,7 +113,7 @@ fn a_changed_instance_type_costs_something_else() {
     cluster.fleet   $0.3712          $0.7424
     cluster.group   $0.3000  $0.2000–$0.8000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.9649–$1.5649
+    total           $0.6937  $0.9649–$1.5649
     $704 to $1142 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -138,8 +138,8 @@ fn a_type_without_a_price_is_named() {
     cluster.fleet   at least $0.3712                 not known
     cluster.group            $0.3000           $0.2000–$0.8000
     load_balancer            $0.0225                   $0.0225
-    in all          at least $0.6937  at least $0.2225–$0.8225
-    no price is known of x8g.large
+    total           at least $0.6937  at least $0.2225–$0.8225
+    no known price for x8g.large
     $162 to $600 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -164,7 +164,7 @@ fn a_removed_cluster_says_what_ends() {
     cluster.group   $0.3000  $0.2000–$0.8000
     cluster.fleet   $0.3712          $0.0000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.2225–$0.8225
+    total           $0.6937  $0.2225–$0.8225
     $162 to $600 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -190,7 +190,7 @@ fn drift_is_called_drift() {
     cluster.fleet   $0.3712          $0.3712
     cluster.group   $0.3000  $0.2000–$0.8000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.5937–$1.1937
+    total           $0.6937  $0.5937–$1.1937
     $433 to $871 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -214,7 +214,7 @@ fn a_group_is_refreshed_within_its_bounds() {
     cluster.fleet   $0.3712          $0.3712
     cluster.group   $0.3000  $0.4000–$1.6000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.7937–$1.9937
+    total           $0.6937  $0.7937–$1.9937
     $579 to $1455 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -235,7 +235,7 @@ fn a_group_of_another_range_keeps_or_moves_its_capacity() {
     cluster.fleet   $0.3712  $0.3712
     cluster.group   $0.3000  $0.2000
     load_balancer   $0.0225  $0.0225
-    in all          $0.6937  $0.5937
+    total           $0.6937  $0.5937
     $433 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -257,7 +257,7 @@ fn one_cluster_alone_is_scaled() {
     cluster.fleet   $0.3712          $0.5568
     cluster.group   $0.3000  $0.2000–$0.8000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.7793–$1.3793
+    total           $0.6937  $0.7793–$1.3793
     $569 to $1007 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -285,7 +285,7 @@ fn another_port_forces_replacement() {
     cluster.fleet   $0.3712          $0.3712
     cluster.group   $0.3000  $0.2000–$0.8000
     load_balancer   $0.0225          $0.0225
-    in all          $0.6937  $0.5937–$1.1937
+    total           $0.6937  $0.5937–$1.1937
     $433 to $871 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
@@ -307,7 +307,7 @@ fn down_tells_what_ends_and_what_is_saved() {
     cluster.fleet   $0.3712  $0.0000
     cluster.group   $0.3000  $0.0000
     load_balancer   $0.0225  $0.0000
-    in all          $0.6937  $0.0000
+    total           $0.6937  $0.0000
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
 }

@@ -168,7 +168,7 @@ impl State {
         }
         let to = cluster.capacity.desired.saturating_add_signed(by);
         if !(cluster.min..=cluster.max).contains(&to) {
-            let told = format!("{} takes {} to {} instances", cluster.name, cluster.min, cluster.max);
+            let told = format!("{} allows {} to {} instances", cluster.name, cluster.min, cluster.max);
             self.tell(told, now);
             return;
         }

@@ -166,3 +166,32 @@ fn basic_monitoring_tells_five_minutes_at_once() {
         assert_eq!(counts, vec![samples; points], "detailed: {detailed}");
     }
 }
+
+/// "Most AWS services send metrics to CloudWatch every minute" ("CloudWatch concepts", resolution), and what they send is there
+/// to read when alarms see it, not in the minute that it is about. What users put is there at once.
+#[test]
+fn with_awss_delays_a_minute_can_be_read_when_it_is_published() {
+    for (profile, newest) in [(Profile::Aws, "2026-01-01T00:28:00Z"), (Profile::Quick, "2026-01-01T00:29:00Z")] {
+        let mut cloud = Simulated::empty(7);
+        cloud.world = cloud.world.with_delays(Delays::of(Local { delays: profile, ..Local::default() }));
+        let data = "SourceVersion=1&LaunchTemplateData.Monitoring.Enabled=true";
+        cloud.ec2("CreateLaunchTemplateVersion", &format!("LaunchTemplateName=web&{data}"));
+        cloud.ec2("ModifyLaunchTemplate", "LaunchTemplateName=web&SetDefaultVersion=2");
+        cloud.create_group("&MinSize=1&MaxSize=1");
+        cloud.load_now(10.0);
+        cloud.run_until("2026-01-01T00:30:50Z".parse().unwrap());
+        let datum = "MetricData.member.1.MetricName=Depth&MetricData.member.1.Value=3";
+        cloud.cloudwatch("PutMetricData", &format!("Namespace=Mine&{datum}"));
+        let group = "&Dimensions.member.1.Name=AutoScalingGroupName&Dimensions.member.1.Value=web";
+        for (metric, dimensions, newest) in [
+            ("Namespace=AWS%2FEC2&MetricName=CPUUtilization", group, newest),
+            ("Namespace=Mine&MetricName=Depth", "", "2026-01-01T00:30:00Z"),
+        ] {
+            let range = "Period=60&Statistics.member.1=Sum&StartTime=2026-01-01T00:10:00Z&EndTime=2026-01-01T00:40:00Z";
+            let found = cloud.cloudwatch("GetMetricStatistics", &format!("{metric}{dimensions}&{range}"));
+            let points = found.maps("Datapoints");
+            let times: Vec<_> = points.iter().map(|it| it.time("Timestamp").unwrap().unwrap()).collect();
+            assert_eq!(times.iter().max(), Some(&newest.parse().unwrap()), "{profile:?} {metric}: {times:?}");
+        }
+    }
+}

@@ -119,14 +119,14 @@ fn streams(seed: u64) -> Streams {
 async fn whatever_is_sent_only_what_the_proxy_wrote_comes_out() {
     let count = std::env::var("PROXY_STREAMS").ok().and_then(|count| count.parse().ok()).unwrap_or(STREAMS);
     let mut running = tokio::task::JoinSet::new();
-    let mut outcomes = Vec::new();
     for seed in 0..count {
         if running.len() == AT_ONCE {
-            outcomes.extend(running.join_next().await);
+            let outcome: Result<(), String> = running.join_next().await.expect("some run").expect("no panic");
+            outcome.unwrap();
         }
         running.spawn(async move { streams(seed).run().await.map_err(|reason| format!("seed {seed}: {reason}")) });
     }
-    outcomes.extend(running.join_all().await.into_iter().map(Ok));
-    let wrong: Vec<String> = outcomes.into_iter().filter_map(|outcome| outcome.unwrap().err()).collect();
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong[..wrong.len().min(5)].join("\n"));
+    while let Some(outcome) = running.join_next().await {
+        outcome.expect("no panic").unwrap();
+    }
 }

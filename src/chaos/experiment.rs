@@ -1,6 +1,6 @@
-//! Strikes a blow, and says whom it met.
+//! Carries out an experiment, and says whom it met.
 
-use super::model::{Kind, Strike, Victim, victims};
+use super::model::{Experiment, Kind, TargetInstance, targets};
 use crate::aws::error::CallError as _;
 use crate::clock::speed;
 use crate::engine::Engine;
@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::region::daemon;
 use crate::stack::model::Provider;
 
-/// Whether a blow of that kind can be struck there.
+/// Whether a disruption of that kind can be made there.
 ///
 /// # Errors
 /// What only the embedded region can do, on AWS.
@@ -32,21 +32,21 @@ pub async fn terminate(engine: &Engine, instances: &[String]) -> Result<(), Prob
 /// Strikes once.
 ///
 /// # Errors
-/// As [`check`] and [`victims`]; a call that fails.
-pub async fn strike(engine: &Engine, strike: &Strike) -> Result<Vec<Victim>, Problem> {
-    check(strike.kind, engine.clients().provider)?;
-    let struck = victims(&engine.status().await?, strike, |below| fastrand::usize(..below))?;
-    match strike.kind {
+/// As [`check`] and [`targets`]; a call that fails.
+pub async fn disrupt(engine: &Engine, experiment: &Experiment) -> Result<Vec<TargetInstance>, Problem> {
+    check(experiment.kind, engine.clients().provider)?;
+    let disrupted = targets(&engine.status().await?, experiment, |below| fastrand::usize(..below))?;
+    match experiment.kind {
         Kind::Kill | Kind::Zone => {
-            let ids: Vec<String> = struck.iter().map(|victim| victim.instance.clone()).collect();
+            let ids: Vec<String> = disrupted.iter().map(|target| target.instance.clone()).collect();
             terminate(engine, &ids).await?;
         }
         Kind::Process(disturbance) => {
             let home = daemon::default_home()?;
-            for victim in &struck {
-                daemon::disturb(&home, &victim.instance, disturbance, speed::wall(strike.lasts)).await?;
+            for target in &disrupted {
+                daemon::disturb(&home, &target.instance, disturbance, speed::wall(experiment.lasts)).await?;
             }
         }
     }
-    Ok(struck)
+    Ok(disrupted)
 }
