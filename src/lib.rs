@@ -32,7 +32,11 @@
 //! ```
 //!
 //! Inside a folder no two files import each other in a circle. A folder's face (`mod.rs`, `x.rs` beside `x/`) and a service's
-//! `model.rs`, which owns the parts that its files hold, are excepted.
+//! `model.rs`, which owns the parts that its files hold, are excepted. One circle stays, in the contract (`resource`): an
+//! operation (`context`) holds the provider that it acts through, a provider (`provider`) is given the operation and lists its
+//! types (`erased`), and a type is given both. These are three sides of one definition: none of them can be described, or
+//! changed, without the others. Taken apart by type parameters, every function of every type would name the provider's type;
+//! in one file they would be 900 lines.
 //!
 //! # The ideas
 //!

@@ -39,6 +39,7 @@ mod rehearsal;
 mod routes;
 mod secrets;
 mod smoke;
+mod sources;
 mod spike;
 mod stop_start;
 mod tamper;

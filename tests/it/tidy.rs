@@ -1,14 +1,16 @@
 //! The rules of the house, as tests: what a model may name, who prints, how files are called and how long they are.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::sources::{collect, without_tests};
 
 /// Longer files want splitting by noun.
 const LINES_MAX: usize = 600;
 
 struct SourceFile {
     path: String,
-    /// Without the tests at the end of the file.
+    /// Without what is for tests only.
     code: String,
     lines: usize,
 }
@@ -22,22 +24,11 @@ fn sources() -> Vec<SourceFile> {
         .iter()
         .map(|path| {
             let text = fs::read_to_string(path).expect("sources are UTF-8");
-            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+            let code = without_tests(&text);
             let path = path.strip_prefix(&root).expect("found under src").to_string_lossy().replace('\\', "/");
             SourceFile { path, lines: text.lines().count(), code }
         })
         .collect()
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("the entry can be read").path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 /// Lines of code, without comments, that name one of `words`.
