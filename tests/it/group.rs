@@ -68,7 +68,7 @@ async fn a_group_keeps_the_capacity_that_it_was_given_by_hand() {
     for out_of_range in ["1", "6"] {
         let refused = groups.cloudscale(&["scale", "heavy", out_of_range]);
         assert_eq!(refused.code, Some(2));
-        assert!(refused.stderr.contains("takes 2 to 5 instances"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("allows 2 to 5 instances"), "{}", refused.stderr);
     }
     let diff = groups.cloudscale(&["diff", "--exit-code"]).ok().stdout;
     assert!(diff.contains("now 4, range 2–5, desired capacity not touched"), "{diff}");

@@ -92,7 +92,7 @@ fn a_page_shows_a_stack_and_scales_it_and_strangers_see_nothing() {
     assert_eq!((status, told.as_str()), (200, "light: desired capacity 3"));
     address.until("three", |view| view["clusters"][0]["capacity"]["desired"] == 3);
     let (status, _, told) = address.act(r#"{"scale": {"cluster": "light", "to": 60}}"#);
-    assert!(status == 409 && told.contains("takes 2 to 6 instances"), "{told}");
+    assert!(status == 409 && told.contains("allows 2 to 6 instances"), "{told}");
     let (status, ..) = address.act(&format!(r#"{{"kill": {{"cluster": "light", "instance": "{instance}"}}}}"#));
     assert_eq!(status, 200);
     address.until("its end in the time line", |view| {
