@@ -261,6 +261,21 @@ mod tests {
         );
     }
 
+    /// What people saw in the console: target 30 has its low alarm at 21, and so on; a metric of one's own as well.
+    #[test]
+    fn the_low_alarm_stands_at_seven_tenths_of_the_target() {
+        for (target, low) in [("30", 21.0), ("40", 28.0), ("50", 35.0), ("75", 52.5), ("90", 63.0), ("20", 14.0)] {
+            let own = Value::map()
+                .with("Namespace", Value::from("App"))
+                .with("MetricName", Value::from("Jobs"))
+                .with("Statistic", Value::from("Average"));
+            let fields = vec![("TargetValue", target.into()), ("CustomizedMetricSpecification", own)];
+            let parsed = Tracking::parse("web", configuration(fields), "u").unwrap();
+            let threshold = parsed.alarms("arn:p")[1].float("Threshold").unwrap().unwrap();
+            assert!((threshold - low).abs() < 1e-9, "{target}: {threshold}");
+        }
+    }
+
     #[test]
     fn a_resource_label_names_the_load_balancer_and_the_target_group() {
         let split = split_label("app/web/0123/targetgroup/light/4567").unwrap();

@@ -187,6 +187,17 @@ mod tests {
         }
     }
 
+    /// "Alarms that evaluate metrics in the AWS/DynamoDB namespace always ignore missing data" (user guide, "Configuring how
+    /// CloudWatch alarms treat missing data").
+    #[test]
+    fn an_alarm_on_dynamodb_ignores_missing_data_whatever_it_says() {
+        let rule = Rule { periods: 3, to_alarm: 3, missing: Missing::Breaching };
+        let state = |namespace: &str, text: &str| rule.of_namespace(namespace).state(points(text).into_iter());
+        assert_eq!((state("AWS/EC2", "-----"), state("AWS/DynamoDB", "-----")), (ALARM, KEEP));
+        assert_eq!((state("AWS/EC2", "--X--"), state("AWS/DynamoDB", "--X--")), (ALARM, KEEP));
+        assert_eq!(state("AWS/DynamoDB", "0XX-X"), ALARM);
+    }
+
     #[test]
     fn without_gaps_the_last_points_decide() {
         assert_eq!(states("XXX00", 3, 2), [OK; 4]);

@@ -253,3 +253,54 @@ impl FixedResponse {
 fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("ValidationError", message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirect(fields: &[(&str, &str)]) -> Result<Action, String> {
+        let config = fields.iter().chain(&[("StatusCode", "HTTP_301")]);
+        let config = config.fold(Value::map(), |config, (name, value)| config.with(name, Value::from(*value)));
+        let action = Value::map().with("Type", Value::from("redirect")).with("RedirectConfig", config);
+        let Value::Map(action) = action else { unreachable!() };
+        Action::parse_one(&[Params(action)]).map_err(|error| error.code)
+    }
+
+    /// "You must modify at least one of the following components to avoid a redirect loop: protocol, port, hostname, or
+    /// path" (user guide, "Redirect actions"); each of host, path and query has 128 characters at most (API reference).
+    #[test]
+    fn a_redirect_leads_elsewhere() {
+        let loops = Err("InvalidLoadBalancerAction".to_owned());
+        for same in
+            [vec![], vec![("Query", "a=b")], vec![("Path", "/#{path}"), ("Host", "#{host}"), ("Port", "#{port}")]]
+        {
+            assert_eq!(redirect(&same), loops, "{same:?}");
+        }
+        for elsewhere in [("Protocol", "HTTPS"), ("Port", "443"), ("Host", "www.#{host}"), ("Path", "/new/#{path}")] {
+            assert!(redirect(&[elsewhere]).is_ok(), "{elsewhere:?}");
+        }
+        let (most, more) = ("x".repeat(128), "x".repeat(129));
+        assert!(redirect(&[("Host", &most)]).is_ok());
+        for wrong in [("Host", more.as_str()), ("Protocol", "FTP"), ("Port", "0"), ("Path", "new")] {
+            assert_eq!(redirect(&[wrong]), Err("ValidationError".to_owned()), "{wrong:?}");
+        }
+    }
+
+    /// Bodies of 1,024 bytes at most, five content types, and the codes 2XX, 4XX and 5XX (API reference,
+    /// `FixedResponseActionConfig`).
+    #[test]
+    fn a_fixed_response_has_a_code_a_type_and_a_short_body() {
+        let fixed = |code: &str, kind: &str, body: &str| {
+            let config = [("StatusCode", code), ("ContentType", kind), ("MessageBody", body)];
+            FixedResponse::parse(&Params(config.map(|(name, value)| (name.to_owned(), Value::from(value))).to_vec()))
+        };
+        for kind in CONTENT_TYPES {
+            assert!(fixed("503", kind, &"x".repeat(1024)).is_ok(), "{kind}");
+        }
+        for (code, kind, length) in
+            [("503", "text/plain", 1025), ("503", "image/png", 1), ("301", "text/plain", 1), ("600", "text/plain", 1)]
+        {
+            assert!(fixed(code, kind, &"x".repeat(length)).is_err(), "{code} {kind} {length}");
+        }
+    }
+}

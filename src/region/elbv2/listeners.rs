@@ -67,7 +67,7 @@ impl Elbv2 {
         let port = port_of(params, "Port")?.ok_or_else(|| ApiError::missing("Port"))?;
         let actions = params.maps("DefaultActions");
         let (default, order) = (Action::parse_one(&actions)?, Action::order_of(&actions)?);
-        self.check_action(&default, &load_balancer)?;
+        self.check_action(&default, &load_balancer, tls.is_some())?;
         let tags = tags::parse(params)?;
         let same = |there: &&Listener| {
             (&there.load_balancer, there.port, &there.tls) == (&load_balancer, port, &tls)
@@ -116,7 +116,10 @@ impl Elbv2 {
             none if none.is_empty() => (there.default.clone(), there.order),
             actions => (Action::parse_one(&actions)?, Action::order_of(&actions)?),
         };
-        self.check_action(&default, &there.load_balancer)?;
+        self.check_action(&default, &there.load_balancer, tls.is_some())?;
+        for rule in there.rules.values() {
+            self.check_action(&rule.action, &there.load_balancer, tls.is_some())?;
+        }
         let there = self.listener_mut(arn)?;
         if there.port != port {
             there.problem = None;
@@ -165,8 +168,13 @@ impl Elbv2 {
         self.listeners.get_mut(arn).ok_or_else(|| missing(arn))
     }
 
-    /// An action may only name target groups that exist and that no other load balancer uses.
-    pub(super) fn check_action(&self, action: &Action, load_balancer: &str) -> Result<(), ApiError> {
+    /// An action may only name target groups that exist and that no other load balancer uses, and does not lead from TLS
+    /// into the clear ("You can't redirect HTTPS to HTTP", user guide, "Redirect actions").
+    pub(super) fn check_action(&self, action: &Action, load_balancer: &str, https: bool) -> Result<(), ApiError> {
+        if https && matches!(action, Action::Redirect(redirect) if redirect.protocol == "HTTP") {
+            let message = "Redirecting from HTTPS to HTTP is not supported.";
+            return Err(ApiError::new("InvalidLoadBalancerAction", message));
+        }
         let users = self.users();
         for group in action.target_groups() {
             self.target_group(group)?;

@@ -22,7 +22,7 @@ impl Elbv2 {
         let conditions = Condition::parse_all(&params.maps("Conditions"))?;
         let actions = params.maps("Actions");
         let (action, order) = (Action::parse_one(&actions)?, Action::order_of(&actions)?);
-        self.check_action(&action, &listener.load_balancer)?;
+        self.check_action(&action, &listener.load_balancer, listener.tls.is_some())?;
         let tags = tags::parse(params)?;
         if listener.rules.contains_key(&priority) {
             return Err(priority_in_use(priority));
@@ -54,7 +54,8 @@ impl Elbv2 {
         };
         let listener =
             self.listeners.values().find(|listener| listener.rules.get(&priority).is_some_and(|rule| rule.arn == arn));
-        self.check_action(&action, &listener.ok_or_else(|| missing(arn))?.load_balancer)?;
+        let listener = listener.ok_or_else(|| missing(arn))?;
+        self.check_action(&action, &listener.load_balancer, listener.tls.is_some())?;
         let there = self.rule_mut(arn).ok_or_else(|| missing(arn))?;
         (there.conditions, there.action, there.order) = (conditions, action, order);
         Ok(Value::map().with("Rules", Value::list([show(Some(priority), there)])))

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod composite;
+mod examples;
 mod hooks;
 mod launch;
 mod loops;
