@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use jiff::Timestamp;
 
@@ -55,6 +56,13 @@ pub trait Facts {
     // answered by CloudWatch
     /// Whether `PutMetricAlarm` would take these parameters: what crosses services is checked before the caller is answered.
     fn check_alarm(&self, params: &Params) -> Result<(), ApiError>;
+    /// The points of the one query that returns data, over a range of epoch seconds: what a forecast is made of.
+    fn metric_history(
+        &self,
+        queries: &[Params],
+        range: &Range<i64>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<i64, f64>, ApiError>;
     /// Whether there is an alarm of that name and it is in ALARM.
     fn is_in_alarm(&self, name: &str) -> bool;
     /// The names of the alarms that act on a policy.

@@ -4,6 +4,7 @@
 //! that leave for the shells. Nothing here does I/O or reads a clock.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use jiff::Timestamp;
@@ -303,6 +304,14 @@ impl Facts for Services {
     }
     fn check_alarm(&self, params: &Params) -> Result<(), ApiError> {
         self.cloudwatch.check_alarm(params)
+    }
+    fn metric_history(
+        &self,
+        queries: &[Params],
+        range: &Range<i64>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<i64, f64>, ApiError> {
+        self.cloudwatch.metric_history(queries, range, now)
     }
     fn is_in_alarm(&self, name: &str) -> bool {
         self.cloudwatch.is_in_alarm(name)

@@ -267,7 +267,8 @@ impl Group {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let actions = self.members.iter().flat_map(|member| &member.actions).map(|action| action.deadline).min();
         let scheduled = self.schedule.values().filter_map(ScheduledAction::deadline).min();
-        [self.check_due, self.failures.retry_at, scheduled, self.metrics_due, self.decide_due, actions]
+        let predicted = self.prediction_due();
+        [self.check_due, self.failures.retry_at, scheduled, predicted, self.metrics_due, self.decide_due, actions]
             .into_iter()
             .flatten()
             .min()
@@ -286,6 +287,7 @@ impl Group {
             self.failures.retry_at = None;
         }
         self.run_schedule(cx);
+        self.predict(cx);
         self.measure(cx);
         if self.decide_due.is_some_and(|due| due <= cx.now) {
             self.decide(cx.now);

@@ -1,9 +1,9 @@
 //! EC2 Auto Scaling: groups that launch, replace and end instances, and the policies and schedules that size them.
 //!
 //! `model.rs` holds the groups and hands operations to `calls/`, signals and time to [`group::Group`]. A group's
-//! behaviour is split by what it does: `launching` and `ending`, `health`, `replacing`, `balancing` (zones), `hooks`, `scaling` (policies), `scheduling`, `refreshing`,
+//! behaviour is split by what it does: `launching` and `ending`, `health`, `replacing`, `balancing` (zones), `hooks`, `scaling` (policies), `predicting`, `scheduling`, `refreshing`,
 //! `pooling` (the warm pool),
-//! `metrics`; what those act on has files below them (`member`, `hook`, `schedule`, `refresh`, `policy`, `proposal`).
+//! `metrics`; what those act on has files below them (`member`, `hook`, `schedule`, `refresh`, `policy`, `forecast`, `proposal`).
 
 pub mod activity;
 mod balancing;
@@ -12,6 +12,7 @@ pub mod configuration;
 #[cfg(test)]
 mod edge_tests;
 mod ending;
+pub mod forecast;
 pub mod group;
 pub mod health;
 pub mod hook;
@@ -28,6 +29,7 @@ mod notifying;
 mod parameters;
 pub mod policy;
 mod pooling;
+mod predicting;
 pub mod process;
 #[cfg(test)]
 mod properties;

@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 
+use super::forecast::Predictive;
 use super::tracking::Tracking;
 
 /// What a policy adds, sets, or multiplies.
@@ -181,6 +182,7 @@ pub enum Kind {
     Tracking(Tracking),
     Step { adjustment: Adjustment, steps: Vec<Step>, aggregation: Aggregation },
     Simple { adjustment: Adjustment, amount: i64, cooldown: Option<i64> },
+    Predictive(Box<Predictive>),
 }
 
 impl Kind {
@@ -190,6 +192,7 @@ impl Kind {
             Kind::Tracking(_) => "TargetTrackingScaling",
             Kind::Step { .. } => "StepScaling",
             Kind::Simple { .. } => "SimpleScaling",
+            Kind::Predictive(_) => "PredictiveScaling",
         }
     }
 }

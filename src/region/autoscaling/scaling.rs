@@ -3,7 +3,8 @@
 //! An alarm calls its policy each minute while in ALARM, so each minute is decided afresh. What the policies ask for in one
 //! moment is collected and then decided together: out if any wants it, to the largest capacity asked for. In only if every
 //! target-tracking policy that may scale in agrees, no instance is warming up and no policy has just asked for more; and
-//! of several that scale in, the one that keeps the largest capacity wins.
+//! of several that scale in, the one that keeps the largest capacity wins. Nothing scales in below what a predictive policy
+//! expects of the hour.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -135,6 +136,9 @@ impl Group {
             Kind::Tracking(_) => {
                 return Err(invalid("ExecutePolicy is not supported for target tracking scaling policies."));
             }
+            Kind::Predictive(_) => {
+                return Err(invalid("ExecutePolicy is not supported for predictive scaling policies."));
+            }
             Kind::Step { adjustment, steps, aggregation } => {
                 let value = aggregation.of(values).ok_or_else(|| {
                     invalid("MetricValue must be specified when executing a policy of type StepScaling")
@@ -194,11 +198,13 @@ impl Group {
             return self.apply(now, largest, largest.capacity);
         }
         let agreed = self.agreed_scale_in(now);
+        let floor = self.predicted_floor(now).unwrap_or(0);
         let allowed = |proposal: &Proposal| {
             let capacity = match proposal.by {
                 By::Tracking => tracking::cautious(desired, agreed?),
                 By::Step | By::Simple { .. } => proposal.capacity,
             };
+            let capacity = capacity.max(floor);
             let warms = !matches!(proposal.by, By::Simple { .. }) && self.is_warming(now, proposal.warmup);
             (capacity < desired && !warms && !self.wants_more(now, capacity)).then_some(capacity)
         };

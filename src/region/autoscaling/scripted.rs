@@ -403,6 +403,14 @@ impl Facts for Neighbours {
     fn launch_templates_of_groups(&self) -> Vec<String> {
         Vec::new()
     }
+    fn metric_history(
+        &self,
+        _queries: &[Params],
+        _range: &std::ops::Range<i64>,
+        _now: Timestamp,
+    ) -> Result<BTreeMap<i64, f64>, ApiError> {
+        Ok(BTreeMap::new())
+    }
     fn check_alarm(&self, _params: &Params) -> Result<(), ApiError> {
         Ok(())
     }

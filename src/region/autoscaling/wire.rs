@@ -181,6 +181,7 @@ pub fn alarms(cx: &Context, policy: &Policy) -> Value {
     let names = match &policy.kind {
         Kind::Tracking(tracking) => tracking.alarm_names(),
         Kind::Step { .. } | Kind::Simple { .. } => cx.facts.alarms_of_policy(&policy.arn),
+        Kind::Predictive(_) => Vec::new(),
     };
     Value::list(names.into_iter().map(|name| {
         let arn = cx.arn("cloudwatch", &format!("alarm:{name}"));
@@ -219,6 +220,9 @@ pub fn policy(cx: &Context, group: &str, policy: &Policy) -> Value {
             .with("MinAdjustmentMagnitude", adjustment.min_magnitude.map(Value::from))
             .with("ScalingAdjustment", Value::from(*amount))
             .with("Cooldown", cooldown.map(Value::from)),
+        Kind::Predictive(predictive) => {
+            common.with("PredictiveScalingConfiguration", Value::Map(predictive.configuration.0.clone()))
+        }
     }
 }
 

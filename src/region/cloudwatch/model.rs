@@ -1,6 +1,7 @@
 //! CloudWatch's face to the region: operations, signals, time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -183,6 +184,16 @@ impl Cloudwatch {
     /// Whether `PutMetricAlarm` would take these parameters, for another service that puts an alarm later.
     pub fn check_alarm(&self, params: &Params) -> Result<(), ApiError> {
         Config::parse(params).and_then(|config| self.alarms.check_room(&config.name))
+    }
+
+    /// The points of the one query that returns data, over a range of epoch seconds.
+    pub fn metric_history(
+        &self,
+        queries: &[Params],
+        range: &Range<i64>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<i64, f64>, ApiError> {
+        query::one_series(&self.store, queries, range, now)
     }
 
     /// The ARN of every alarm, and its tags.

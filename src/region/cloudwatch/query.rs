@@ -1,5 +1,6 @@
 //! Questions about metrics: ListMetrics, GetMetricStatistics, GetMetricData; and the queries of alarms and widgets.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
@@ -360,6 +361,31 @@ pub fn get_metric_data(store: &Store, cx: &Context, params: &Params) -> Answer {
     }
     let start = page_start(params)?;
     Ok(paged(&rows, start, size.clamp(1, DATA_POINTS_MAX)))
+}
+
+/// What the one query of `list` that returns data comes to.
+///
+/// # Errors
+/// As GetMetricData; and where not exactly one series is returned.
+pub fn one_series(
+    store: &Store,
+    list: &[Params],
+    range: &Range<i64>,
+    now: Timestamp,
+) -> Result<BTreeMap<i64, f64>, ApiError> {
+    let queries = Query::parse_all(list)?;
+    let returned: Vec<usize> = (0..queries.len()).filter(|index| queries[*index].returned).collect();
+    let [returned] = returned.as_slice() else {
+        return Err(validation("Exactly one of the metric data queries must return data."));
+    };
+    let reading = Reading { align: Align::Whole, ..Reading::of_alarm(now) };
+    match compute(store, &queries, range, reading).map_err(validation)?.swap_remove(*returned) {
+        math::Value::Series(series) => Ok(series.points),
+        math::Value::List(mut list) if list.len() <= 1 => {
+            Ok(list.pop().map_or(BTreeMap::new(), |series| series.points))
+        }
+        _ => Err(validation("The metric data queries must return a single time series.")),
+    }
 }
 
 /// One result before it is cut into pages.

@@ -81,7 +81,19 @@ pub const OPERATIONS: &[Operation] = &[
          PredefinedMetricSpecification{PredefinedMetricType ResourceLabel} \
          CustomizedMetricSpecification{MetricName Namespace Dimensions[]{Name Value} Statistic Unit \
          Period Metrics[]{Id Expression MetricStat{Metric{Namespace MetricName Dimensions[]{Name Value}} \
-         Stat Unit Period} Label Period ReturnData}}}", policies::put),
+         Stat Unit Period} Label Period ReturnData}}} \
+         PredictiveScalingConfiguration{MetricSpecifications[]{TargetValue \
+         PredefinedMetricPairSpecification{PredefinedMetricType ResourceLabel} \
+         PredefinedScalingMetricSpecification{PredefinedMetricType ResourceLabel} \
+         PredefinedLoadMetricSpecification{PredefinedMetricType ResourceLabel} \
+         CustomizedScalingMetricSpecification{MetricDataQueries[]{Id Expression MetricStat{Metric{Namespace MetricName \
+         Dimensions[]{Name Value}} Stat Unit} Label ReturnData}} \
+         CustomizedLoadMetricSpecification{MetricDataQueries[]{Id Expression MetricStat{Metric{Namespace MetricName \
+         Dimensions[]{Name Value}} Stat Unit} Label ReturnData}} \
+         CustomizedCapacityMetricSpecification{MetricDataQueries[]{Id Expression MetricStat{Metric{Namespace MetricName \
+         Dimensions[]{Name Value}} Stat Unit} Label ReturnData}}} Mode SchedulingBufferTime MaxCapacityBreachBehavior \
+         MaxCapacityBuffer}", policies::put).differs("A predictive forecast is the mean of the same hour of the last two weeks, or of the last days where a week is not known yet."),
+    Operation::new("GetPredictiveScalingForecast", "AutoScalingGroupName PolicyName StartTime EndTime", |service, _, params| policies::forecast(service, params)),
     Operation::new("DescribePolicies", "AutoScalingGroupName PolicyNames[] PolicyTypes[] MaxRecords NextToken", |service, cx, params| policies::describe(service, cx, params)),
     Operation::new("DeletePolicy", "AutoScalingGroupName PolicyName", policies::delete),
     Operation::new("ExecutePolicy", "AutoScalingGroupName PolicyName HonorCooldown MetricValue BreachThreshold", policies::execute),

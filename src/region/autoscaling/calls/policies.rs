@@ -1,5 +1,8 @@
 //! Scaling policies.
 
+use jiff::Timestamp;
+
+use super::super::forecast::{HOUR, Predictive, hour_of};
 use super::super::group::Group;
 use super::super::model::Autoscaling;
 use super::super::parameters::{invalid, seconds};
@@ -26,6 +29,7 @@ pub fn put(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answ
         "TargetTrackingScaling" => Kind::Tracking(tracking(group, cx, params)?),
         "StepScaling" => step(params)?,
         "SimpleScaling" => simple(params)?,
+        "PredictiveScaling" => Kind::Predictive(Box::new(predictive(group, cx, params, existing.as_ref())?)),
         other => return Err(invalid(format!("The embedded region does not support the policy type {other}."))),
     };
     let arn = existing.as_ref().map_or_else(
@@ -45,7 +49,7 @@ pub fn put(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answ
     };
     let alarms = match &policy.kind {
         Kind::Tracking(tracking) => tracking.alarms(&policy.arn),
-        Kind::Step { .. } | Kind::Simple { .. } => Vec::new(),
+        Kind::Step { .. } | Kind::Simple { .. } | Kind::Predictive(_) => Vec::new(),
     };
     // Nothing is changed, and no ARN answered, before CloudWatch would take every alarm.
     for params in &alarms {
@@ -78,6 +82,23 @@ fn tracking(group: &Group, cx: &mut Context, params: &Params) -> Result<Tracking
         return Err(invalid(format!("The target group {target_group} is not attached to the group {}.", group.name)));
     }
     Ok(tracking)
+}
+
+/// A predictive policy, with its first forecast where there are data for it. What was told of the past stays.
+fn predictive(group: &Group, cx: &Context, params: &Params, existing: Option<&Policy>) -> Result<Predictive, ApiError> {
+    let configuration = params
+        .map("PredictiveScalingConfiguration")
+        .ok_or_else(|| invalid("PredictiveScalingConfiguration is required for policy type PredictiveScaling"))?;
+    let mut predictive = Predictive::parse(&group.name, configuration, cx.now)?;
+    let now = cx.now.as_second();
+    for queries in predictive.queries() {
+        cx.facts.metric_history(queries, &(now - HOUR..now), cx.now).map_err(|error| invalid(error.message))?;
+    }
+    if let Some(Kind::Predictive(before)) = existing.map(|policy| &policy.kind) {
+        predictive.hours = before.hours.range(..hour_of(cx.now)).map(|(hour, told)| (*hour, *told)).collect();
+    }
+    predictive.forecast(cx.facts, cx.now);
+    Ok(predictive)
 }
 
 /// Whether the group registers with the target group of that CloudWatch name.
@@ -206,4 +227,43 @@ pub fn execute(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> 
     group.execute(cx.now, &name, params.float("MetricValue")?, threshold, honors)?;
     group.turn(cx);
     Ok(Value::map())
+}
+
+/// The longest range of `GetPredictiveScalingForecast`, in seconds.
+const FORECAST_RANGE_MAX: i64 = 30 * 24 * HOUR;
+
+pub fn forecast(service: &Autoscaling, params: &Params) -> Answer {
+    let (group, name) = find(service, params)?;
+    let time = |name: &str| -> Result<i64, ApiError> {
+        Ok(params.time(name)?.ok_or_else(|| ApiError::missing(name))?.as_second())
+    };
+    let (start, end) = (time("StartTime")?, time("EndTime")?);
+    if start >= end || end - start > FORECAST_RANGE_MAX {
+        return Err(invalid("StartTime must be before EndTime, and at most 30 days before it"));
+    }
+    let policy = service.group(&group)?.policies.get(&name).map(|policy| &policy.kind);
+    let Some(Kind::Predictive(predictive)) = policy else {
+        return Err(invalid(format!("The policy {name} is not a predictive scaling policy")));
+    };
+    let Some(made) = predictive.made else {
+        return Err(invalid(format!(
+            "There is no forecast of the policy {name} yet: it needs at least 24 hours of data of its load metric"
+        )));
+    };
+    let hours = || predictive.hours.range(start..end);
+    let times = || {
+        let time = |hour: &i64| Timestamp::from_second(*hour).ok().map(Value::Time);
+        Value::list(hours().filter_map(|(hour, _)| time(hour)))
+    };
+    let load = Value::map()
+        .with("Timestamps", times())
+        .with("Values", Value::list(hours().map(|(_, told)| Value::Float(told.load))))
+        .with("MetricSpecification", predictive.configuration.list("MetricSpecifications").first().cloned());
+    #[expect(clippy::cast_precision_loss, reason = "capacities are small")]
+    let capacities = hours().map(|(_, told)| Value::Float(told.capacity as f64));
+    let capacity = Value::map().with("Timestamps", times()).with("Values", Value::list(capacities));
+    Ok(Value::map()
+        .with("LoadForecast", Value::list([load]))
+        .with("CapacityForecast", capacity)
+        .with("UpdateTime", Value::Time(made)))
 }

@@ -10,6 +10,7 @@ mod maintenance;
 mod membership;
 mod mixtures;
 mod policies;
+mod predictive;
 mod refresh;
 mod speed;
 mod suspend;
