@@ -76,6 +76,11 @@ fn a_client_that_speaks_query_gets_the_same() {
 }
 
 #[test]
+fn boto3_does_what_scripts_begin_with() {
+    boto3("beginnings");
+}
+
+#[test]
 fn the_first_caller_names_the_region() {
     boto3("foreign");
 }

@@ -190,4 +190,74 @@ def foreign():
         assert "This embedded region is ca-central-1" in str(error), error
 
 
-{story.__name__: story for story in (instances, network, group, metrics, older_metrics, foreign)}[sys.argv[1]]()
+def beginnings():
+    """What scripts begin with: a key, an image, a launch configuration, zones instead of subnets; and what they ask for."""
+    ec2, ssm, autoscaling, cloudwatch = (client(it) for it in ("ec2", "ssm", "autoscaling", "cloudwatch"))
+    role = client("sts").assume_role(RoleArn="arn:aws:iam::000000000000:role/lab", RoleSessionName="me")
+    assert role["Credentials"]["AccessKeyId"].startswith("ASIA"), role
+    key = ec2.create_key_pair(KeyName="lab", KeyType="ed25519")
+    assert key["KeyMaterial"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----"), key
+    [known] = ec2.describe_key_pairs(KeyNames=["lab"], IncludePublicKey=True)["KeyPairs"]
+    assert known["PublicKey"].startswith("ssh-ed25519 ") and known["KeyFingerprint"] == key["KeyFingerprint"], known
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path="/aws/service/ami-amazon-linux-latest")
+    images = {it["Name"].rsplit("/", 1)[1]: it["Value"] for page in pages for it in page["Parameters"]}
+    prices = ec2.describe_spot_price_history(InstanceTypes=["t3.micro"], MaxResults=5)["SpotPriceHistory"]
+    assert float(prices[0]["SpotPrice"]) > 0, prices
+
+    autoscaling.create_launch_configuration(
+        LaunchConfigurationName="web", ImageId=images["al2023-ami-kernel-default-x86_64"], InstanceType="t3.micro", KeyName="lab"
+    )
+    zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"][:2]]
+    tag = {"Key": "course", "Value": "log8415", "PropagateAtLaunch": True}
+    autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName="web", LaunchConfigurationName="web", MinSize=1, MaxSize=2, AvailabilityZones=zones, Tags=[tag]
+    )
+
+    def serving():
+        [group] = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"]
+        return [it for it in group["Instances"] if it["LifecycleState"] == "InService"]
+
+    [instance] = until("in service", serving)
+    assert instance["LaunchConfigurationName"] == "web" and instance["AvailabilityZone"] in zones, instance
+    [shown] = autoscaling.describe_launch_configurations()["LaunchConfigurations"]
+    assert shown["InstanceMonitoring"]["Enabled"] and shown["KeyName"] == "lab", shown
+    limits = autoscaling.describe_account_limits()
+    assert (limits["NumberOfAutoScalingGroups"], limits["NumberOfLaunchConfigurations"]) == (1, 1), limits
+    assert len(autoscaling.describe_lifecycle_hook_types()["LifecycleHookTypes"]) == 2
+
+    ident = instance["InstanceId"]
+    ec2.modify_instance_attribute(InstanceId=ident, DisableApiTermination={"Value": True})
+    attribute = ec2.describe_instance_attribute(InstanceId=ident, Attribute="disableApiTermination")
+    assert attribute["DisableApiTermination"]["Value"], attribute
+    assert ec2.get_console_output(InstanceId=ident)["InstanceId"] == ident
+    resources = client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(
+        TagFilters=[{"Key": "course", "Values": ["log8415"]}], ResourceTypeFilters=["ec2:instance"]
+    )
+    [found] = [it["ResourceARN"] for page in resources for it in page["ResourceTagMappingList"]]
+    assert found.endswith(f":instance/{ident}"), found
+
+    autoscaling.put_warm_pool(AutoScalingGroupName="web", PoolState="Running")
+
+    def warmed():
+        pool = autoscaling.describe_warm_pool(AutoScalingGroupName="web")
+        return [it for it in pool["Instances"] if it["LifecycleState"] == "Warmed:Running"]
+
+    until("warmed", warmed)
+    autoscaling.put_notification_configuration(
+        AutoScalingGroupName="web",
+        TopicARN="arn:aws:sns:us-east-1:000000000000:lab",
+        NotificationTypes=["autoscaling:EC2_INSTANCE_TERMINATE"],
+    )
+    alarm = {"Namespace": "Lab", "MetricName": "Errors", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors", ComparisonOperator="GreaterThanThreshold", Threshold=1, TreatMissingData="ignore", **alarm
+    )
+    cloudwatch.put_composite_alarm(AlarmName="page", AlarmRule="ALARM(errors)")
+    cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a test")
+    [page] = cloudwatch.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    assert page["StateValue"] == "ALARM", page
+    autoscaling.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
+
+
+STORIES = (instances, network, group, metrics, older_metrics, foreign, beginnings)
+{story.__name__: story for story in STORIES}[sys.argv[1]]()

@@ -212,6 +212,14 @@ fn rules_of_a_network_acl_are_replaced_and_a_subnet_changes_its_acl() {
         story.error("CreateNetworkAclEntry", &format!("{ported}&CidrBlock=0.0.0.0/0")),
         "NetworkAclEntryAlreadyExists"
     );
+    // As Terraform's aws_network_acl_rule reads it back.
+    for (number, found) in [(110, 1), (111, 0)] {
+        let filters = format!(
+            "Filter.1.Name=entry.rule-number&Filter.1.Value.1={number}&Filter.2.Name=entry.egress&Filter.2.Value.1=false"
+        );
+        let answer = story.call("DescribeNetworkAcls", &format!("NetworkAclId.1={id}&{filters}"));
+        assert_eq!(answer.maps("networkAclSet").len(), found, "{number}");
+    }
     story.call("ReplaceNetworkAclEntry", &format!("{ported}&Ipv6CidrBlock=::/0"));
     let entries = listed(&mut story, true)[0].maps("entrySet");
     let made = entries.iter().find(|entry| entry.int("ruleNumber").unwrap() == Some(110)).unwrap();

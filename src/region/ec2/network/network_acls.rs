@@ -115,6 +115,29 @@ impl NetworkAcl {
         }
     }
 
+    /// What its entries have in a field of the filter `entry.…` (DescribeNetworkAcls, `Filters`); `None` for no such field.
+    fn entry_values(&self, field: &str) -> Option<Vec<String>> {
+        let ports = |end: fn((i64, i64)) -> i64| self.each(move |_, entry| entry.ports.map(|it| end(it).to_string()));
+        let icmp = |end: fn((i64, i64)) -> i64| self.each(move |_, entry| entry.icmp.map(|it| end(it).to_string()));
+        Some(match field {
+            "cidr" => self.each(|_, entry| entry.ipv4.map(|cidr| cidr.to_string())),
+            "ipv6-cidr" => self.each(|_, entry| entry.ipv6.clone()),
+            "egress" => self.each(|(egress, _), _| Some(egress.to_string())),
+            "rule-number" => self.each(|(_, number), _| Some(number.to_string())),
+            "protocol" => self.each(|_, entry| Some(entry.protocol.clone())),
+            "rule-action" => self.each(|_, entry| Some(if entry.allows { "allow" } else { "deny" }.to_owned())),
+            "port-range.from" => ports(|(from, _)| from),
+            "port-range.to" => ports(|(_, to)| to),
+            "icmp.type" => icmp(|(kind, _)| kind),
+            "icmp.code" => icmp(|(_, code)| code),
+            _ => return None,
+        })
+    }
+
+    fn each(&self, of: impl Fn((bool, i64), &Entry) -> Option<String>) -> Vec<String> {
+        self.entries.iter().filter_map(|(key, entry)| of(*key, entry)).collect()
+    }
+
     fn value(&self, network: &Network) -> Value {
         let association = |(association, subnet): (String, &str)| {
             Value::map()
@@ -196,7 +219,7 @@ fn describe_network_acls(network: &Network, params: &Params) -> Answer {
             "association.subnet-id" => Some(associated.iter().map(|(_, subnet)| (*subnet).to_owned()).collect()),
             "association.association-id" => Some(associated.iter().map(|(id, _)| id.clone()).collect()),
             "owner-id" => Some(vec![ACCOUNT.to_owned()]),
-            _ => None,
+            _ => name.strip_prefix("entry.").and_then(|field| acl.entry_values(field)),
         })?;
         if keep && (ids.is_empty() || ids.contains(&&*acl.id)) {
             found.push(acl);
