@@ -129,7 +129,7 @@ impl LaunchTemplate {
             .with("createTime", Value::from(version.created))
             .with("createdBy", Value::from(creator()))
             .with("defaultVersion", Value::from(version.number == self.default_version))
-            .with("launchTemplateData", shown(&Value::Map(version.data.0.clone())))
+            .with("launchTemplateData", shown(&Value::Map(version.data.0.clone()), false))
     }
 }
 
@@ -138,14 +138,15 @@ fn creator() -> String {
 }
 
 /// Request data in the names of an answer: `ImageId` → `imageId`, a list `TagSpecification` → `tagSpecificationSet`.
-fn shown(data: &Value) -> Value {
+fn shown(data: &Value, of_interface: bool) -> Value {
     match data {
         Value::Map(fields) => {
-            let interface = fields.iter().any(|(name, _)| name == "DeviceIndex");
-            let field = |(name, value): &(String, Value)| (shown_name(name, value, interface), shown(value));
+            let field = |(name, value): &(String, Value)| {
+                (shown_name(name, value, of_interface), shown(value, name == "NetworkInterface"))
+            };
             Value::Map(fields.iter().map(field).collect())
         }
-        Value::List(items) => Value::list(items.iter().map(shown)),
+        Value::List(items) => Value::list(items.iter().map(|item| shown(item, of_interface))),
         scalar => scalar.clone(),
     }
 }

@@ -160,3 +160,18 @@ fn the_spot_price_of_a_type_is_its_price_on_demand_in_every_zone() {
     assert_eq!(history(&mut story, "&AvailabilityZone=us-east-1b").len(), 1);
     assert_eq!(story.error("DescribeSpotPriceHistory", "AvailabilityZone=mars-1a"), "InvalidParameterValue");
 }
+
+/// `LaunchTemplateInstanceNetworkInterfaceSpecification` has `groupSet` for what a request calls `SecurityGroupId` (EC2 API
+/// reference); Terraform gives no device index where it is the first.
+#[test]
+fn a_templates_interface_shows_its_security_groups() {
+    let mut story = Story::new();
+    let interface = "LaunchTemplateData.NetworkInterface.1";
+    let form = format!("{interface}.SecurityGroupId.1=sg-1&{interface}.AssociatePublicIpAddress=true");
+    story.call("CreateLaunchTemplate", &format!("LaunchTemplateName=web&{form}"));
+    let versions = story.call("DescribeLaunchTemplateVersions", "LaunchTemplateName=web");
+    let data = versions.maps("launchTemplateVersionSet")[0].map("launchTemplateData").unwrap();
+    let interface = &data.maps("networkInterfaceSet")[0];
+    assert_eq!(interface.texts("groupSet"), ["sg-1"]);
+    assert_eq!(interface.text("associatePublicIpAddress"), Some("true"));
+}

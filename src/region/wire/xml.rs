@@ -52,6 +52,11 @@ pub fn time_text(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
+/// The one list of EC2 whose items have a name of their own: plain ids of security groups (`GroupIdStringList` of the API
+/// model). Go's SDK, and so Terraform, sees no others; lists of groups with their names are `<item>` as usual.
+const GROUP_IDS: &str = "groupSet";
+const GROUP_ID: &str = "groupId";
+
 /// A document under construction. Writing to memory cannot fail.
 struct Xml {
     bytes: Vec<u8>,
@@ -84,7 +89,12 @@ impl Xml {
             return;
         }
         self.write(Event::Start(BytesStart::new(name)));
-        self.content(value);
+        match value {
+            Value::List(items) if name == GROUP_IDS && matches!(items[..], [Value::Text(_), ..]) => {
+                items.iter().for_each(|item| self.element(GROUP_ID, item));
+            }
+            _ => self.content(value),
+        }
         self.close(name);
     }
 
@@ -159,6 +169,15 @@ mod tests {
              <set><item><launchTime>2026-11-21T10:00:00.500Z</launchTime><ebsOptimized>false</ebsOptimized></item></set>\
              </OpResponse>"
         );
+    }
+
+    #[test]
+    fn plain_ids_of_security_groups_have_the_name_that_the_api_model_gives_them() {
+        let group = Value::map().with("groupId", Value::from("sg-2"));
+        let value = Value::map().with("template", Value::map().with("groupSet", Value::list([Value::from("sg-1")])));
+        let answer = text(ec2_answer("Op", "n", &value.with("groupSet", Value::list([group])), "r"));
+        assert!(answer.contains("<template><groupSet><groupId>sg-1</groupId></groupSet></template>"), "{answer}");
+        assert!(answer.contains("<groupSet><item><groupId>sg-2</groupId></item></groupSet>"), "{answer}");
     }
 
     #[test]
