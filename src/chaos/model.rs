@@ -16,14 +16,17 @@ pub enum Kind {
     Kill,
     /// EC2 terminates all instances of one zone.
     Zone,
+    /// EC2 takes a spot instance away, with its notice. Only the embedded region lets us ask for it.
+    Interrupt,
     /// Only the embedded region can do this: it has the processes.
     Process(Disturbance),
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Kill,
         Self::Zone,
+        Self::Interrupt,
         Self::Process(Disturbance::Hang),
         Self::Process(Disturbance::Slow),
         Self::Process(Disturbance::Unhealthy),
@@ -33,6 +36,7 @@ impl Kind {
         match self {
             Self::Kill => "kill",
             Self::Zone => "zone",
+            Self::Interrupt => "interrupt",
             Self::Process(disturbance) => disturbance.name(),
         }
     }
@@ -52,7 +56,7 @@ pub struct Experiment {
     pub cluster: Option<String>,
     /// How many instances; of no meaning for a zone.
     pub count: usize,
-    /// How long an instance hangs or is slow, in the region's time.
+    /// How long an instance hangs or is slow, or after what time it is taken away; in the region's time.
     pub lasts: Duration,
 }
 

@@ -11,10 +11,11 @@ use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::Problem;
 
-/// Break parts of a stack on purpose, to see it heal: kill, hang, slow, unhealthy, zone
+/// Break parts of a stack on purpose, to see it heal: kill, zone, interrupt, hang, slow, unhealthy
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// kill: EC2 terminates an instance; zone: all of a zone; hang: it answers nothing; slow: it runs for a tenth of the time;
+    /// kill: EC2 terminates an instance; zone: all of a zone; interrupt: EC2 takes a spot instance away, with its notice two
+    /// minutes before; hang: it answers nothing; slow: it runs for a tenth of the time;
     /// unhealthy: its application is gone
     #[arg(value_parser = kind)]
     kind: Kind,
@@ -29,7 +30,7 @@ pub struct Args {
     /// Again and again so often, until `--for` is over; like every duration here in the region's time
     #[arg(long, value_parser = cloud::duration, value_name = "TIME")]
     every: Option<Duration>,
-    /// How long an instance hangs or is slow; with `--every`, for how long it is done again [default: 2m]
+    /// How long an instance hangs or is slow, or after what time it is interrupted; with `--every`, for how long it is done again [default: 2m]
     #[arg(long = "for", value_parser = cloud::duration, value_name = "TIME", default_value = "2m", hide_default_value = true)]
     lasts: Duration,
     /// Do not ask
@@ -95,6 +96,6 @@ mod tests {
         for known in Kind::ALL {
             assert_eq!(kind(known.name()), Ok(known));
         }
-        assert!(kind("burn").is_err_and(|error| error.contains("kill, zone, hang, slow, unhealthy")));
+        assert!(kind("burn").is_err_and(|error| error.contains("kill, zone, interrupt, hang, slow, unhealthy")));
     }
 }

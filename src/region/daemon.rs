@@ -19,8 +19,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use super::ec2::processes as instances;
 use super::ec2::processes::limits::{self, Limits};
-use super::ec2::processes::{self as instances, Disturbance};
 use super::{log, state};
 use crate::clock;
 use crate::clock::speed::{self, Scale};
@@ -270,10 +270,9 @@ async fn ask(endpoint: &str, method: Method, path: &str) -> Option<(StatusCode, 
 ///
 /// # Errors
 /// No region; no such instance.
-pub async fn disturb(home: &Path, instance: &str, disturbance: Disturbance, lasts: Duration) -> Result<(), Problem> {
+pub async fn disturb(home: &Path, instance: &str, kind: &str, lasts: Duration) -> Result<(), Problem> {
     let failed = |detail: String| Problem::new("The instance is not disturbed", detail);
     let record = find(home).await.ok_or_else(|| failed("no embedded region runs".to_owned()))?;
-    let kind = disturbance.name();
     let path = format!("/_cloudscale/disturb?instance={instance}&kind={kind}&ms={}", lasts.as_millis());
     match ask(&record.endpoint, Method::POST, &path).await {
         Some((StatusCode::OK, _)) => Ok(()),

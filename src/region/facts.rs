@@ -107,6 +107,8 @@ pub struct MetadataFacts {
     pub enabled: bool,
     pub tokens_required: bool,
     pub serves_tags: bool,
+    /// Of a spot instance that is about to be taken away: when that was recommended, is noticed, and happens.
+    pub interruption: Option<(Timestamp, Timestamp, Timestamp)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

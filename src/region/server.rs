@@ -27,9 +27,10 @@ use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
 use super::ids::Ids;
 use super::seldom::Seldom;
-use super::signal::{self, DISTURBED_TAG};
+use super::signal::{self, DISTURBED_TAG, Signal};
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
+use super::world::World;
 use crate::clock::{self, speed};
 
 /// The largest body that is read, before and after decompression. AWS's own largest, PutMetricData's, is 1 MB.
@@ -257,8 +258,11 @@ impl Endpoint {
     async fn disturb(&self, query: &str) -> Response<Full<Bytes>> {
         let value =
             |name: &str| form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value);
-        let kind = value("kind").and_then(|kind| Disturbance::parse(&kind));
         let lasts = value("ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        if let (Some("interrupt"), Some(instance), Some(lasts)) = (value("kind").as_deref(), value("instance"), lasts) {
+            return self.interrupt(instance.into_owned(), speed::region(lasts));
+        }
+        let kind = value("kind").and_then(|kind| Disturbance::parse(&kind));
         let (Some(instance), Some(kind), Some(lasts)) = (value("instance"), kind, lasts) else {
             return text(StatusCode::BAD_REQUEST, "instance, kind or ms is missing or wrong");
         };
@@ -271,6 +275,19 @@ impl Endpoint {
             }
             _ => text(StatusCode::NOT_FOUND, "no such instance runs"),
         }
+    }
+
+    /// A spot instance is taken away after so long.
+    fn interrupt(&self, instance: String, after: Duration) -> Response<Full<Bytes>> {
+        let is_interruptible = |world: &World| {
+            world.services.ec2.instances.all.get(&instance).is_some_and(|instance| instance.is_interruptible())
+        };
+        if !self.region.read(is_interruptible) {
+            return text(StatusCode::NOT_FOUND, "no such spot instance runs that is not interrupted already");
+        }
+        let after = jiff::SignedDuration::try_from(after).unwrap_or(jiff::SignedDuration::MAX);
+        self.region.signal(Signal::InterruptSpot { instance, after });
+        text(StatusCode::OK, "")
     }
 
     /// Calls the world as far as the faults let the call through.
@@ -408,7 +425,6 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
-    use crate::region::world::World;
 
     fn endpoint() -> Arc<Endpoint> {
         let (region, _signals) = Region::new(World::new("us-east-1", 1));

@@ -118,6 +118,19 @@ pub enum Signal {
         instance: String,
     },
 
+    // chaos (shell) → EC2
+    /// A spot instance is taken away after so long.
+    InterruptSpot {
+        instance: String,
+        after: jiff::SignedDuration,
+    },
+
+    // EC2 → Auto Scaling
+    /// A spot instance is at an elevated risk of being taken away.
+    RebalanceRecommended {
+        instance: String,
+    },
+
     // the region's start → EC2
     /// The machine under all instances was away: what ran runs no more.
     HostFailed,

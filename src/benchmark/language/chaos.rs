@@ -15,16 +15,27 @@ const COUNT: Kind = Kind::Integer { min: 1, max: 1000 };
 
 pub static STEP: Object = Object {
     name: "chaos step",
-    about: "What is broken, and when: exactly one of `kill`, `zone`, `hang`, `slow` and `unhealthy`.",
+    about: "What is broken, and when: exactly one of `kill`, `zone`, `interrupt`, `hang`, `slow` and `unhealthy`.",
     keys: &[
         key("at", duration(0, 7 * DAY_MS), Required, "After the start of the load."),
         key("kill", COUNT, Optional, "EC2 terminates so many instances, chosen by chance among those that serve."),
         key("zone", Kind::Flag, Optional, "`true`: EC2 terminates all instances of one zone."),
+        key(
+            "interrupt",
+            COUNT,
+            Optional,
+            "EC2 takes so many spot instances away after `for`, with its notice two minutes before. Only in the embedded region.",
+        ),
         key("hang", COUNT, Optional, "So many instances answer nothing, for `for`. Only in the embedded region."),
         key("slow", COUNT, Optional, "So many run for a tenth of the time, for `for`. Only in the embedded region."),
         key("unhealthy", COUNT, Optional, "The applications of so many are gone. Only in the embedded region."),
         key("cluster", NAME, Optional, "Only instances of this cluster."),
-        key("for", duration(1, DAY_MS), Default("2m"), "How long instances hang or are slow."),
+        key(
+            "for",
+            duration(1, DAY_MS),
+            Default("2m"),
+            "How long instances hang or are slow, or after what time they are interrupted.",
+        ),
     ],
 };
 

@@ -55,6 +55,7 @@ pub enum VacancyCause {
     Refresh,
     Lifetime,
     Balance,
+    Risk,
 }
 
 impl VacancyCause {
@@ -65,6 +66,7 @@ impl VacancyCause {
             VacancyCause::Refresh => "in response to an instance refresh",
             VacancyCause::Lifetime => "in response to the maximum instance lifetime",
             VacancyCause::Balance => "to aid in balancing the group's zones",
+            VacancyCause::Risk => "in response to an EC2 instance rebalance recommendation",
         }
     }
 }
@@ -301,6 +303,7 @@ impl Group {
             return self.end_all(cx);
         }
         self.replace_members(cx);
+        self.replace_risks(cx);
         self.turn_refresh(cx);
         self.turn_zones(cx);
         let wanted = self.wanted();
@@ -326,7 +329,7 @@ impl Group {
 
     /// How many instances shall be active: what is desired, and what a replacement or a rebalancing adds for a while.
     pub(super) fn wanted(&self) -> i64 {
-        self.desired + self.refresh_surge().max(self.replacement_surge()).max(self.rebalancing)
+        self.desired + self.refresh_surge().max(self.replacement_surge()).max(self.rebalancing).max(self.risk_surge())
     }
 
     /// Launches are tried again at once, as if none had failed.

@@ -225,6 +225,7 @@ impl Group {
             in_service: None,
             sickness: None,
             expired: false,
+            at_risk: false,
             protected: self.settings.protect_new,
             grows: launch.grows,
             registered: Vec::new(),

@@ -156,6 +156,9 @@ pub struct Member {
     pub sickness: Option<Sickness>,
     /// Older than the group's maximum lifetime.
     pub expired: bool,
+    /// A spot instance of which EC2 recommends to do without.
+    #[serde(default)]
+    pub at_risk: bool,
     pub protected: bool,
     /// Launched for a scale-out by a policy: until it is warm, it is not yet part of what the next one starts from.
     pub grows: bool,

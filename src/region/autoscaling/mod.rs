@@ -1,7 +1,7 @@
 //! EC2 Auto Scaling: groups that launch, replace and end instances, and the policies and schedules that size them.
 //!
 //! `model.rs` holds the groups and hands operations to `calls/`, signals and time to [`group::Group`]. A group's
-//! behaviour is split by what it does: `launching` and `ending`, `health`, `replacing`, `balancing` (zones), `hooks`, `scaling` (policies), `predicting`, `scheduling`, `refreshing`,
+//! behaviour is split by what it does: `launching` and `ending`, `health`, `replacing`, `balancing` (zones), `risking` (spot), `hooks`, `scaling` (policies), `predicting`, `scheduling`, `refreshing`,
 //! `pooling` (the warm pool),
 //! `metrics`; what those act on has files below them (`member`, `hook`, `schedule`, `refresh`, `policy`, `forecast`, `proposal`).
 
@@ -37,6 +37,7 @@ mod proposal;
 pub mod refresh;
 mod refreshing;
 mod replacing;
+mod risking;
 mod scaling;
 pub mod schedule;
 mod scheduling;

@@ -62,6 +62,11 @@ impl Autoscaling {
                     group.turn(cx);
                 }
             }
+            Signal::RebalanceRecommended { instance } => {
+                if let Some(group) = self.group_with(instance) {
+                    group.risk(cx, instance);
+                }
+            }
             // Its status checks fail from now on, or it is about to be reported as stopped.
             Signal::ProcessEnded { instance } => {
                 if let Some(group) = self.group_with(instance) {

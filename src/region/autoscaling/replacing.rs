@@ -17,10 +17,10 @@ use crate::region::signal::InstanceState;
 
 /// How a group stands while it replaces, in units of capacity.
 #[derive(Clone, Copy, Debug)]
-struct Stand {
-    desired: i64,
+pub(super) struct Stand {
+    pub(super) desired: i64,
     /// In service, proven and not unhealthy; those that are only too old are among them.
-    ready: i64,
+    pub(super) ready: i64,
     /// Started or launched, and not proven yet.
     under_way: i64,
     /// Active in all.
@@ -96,7 +96,8 @@ impl Group {
             let unhealthy = self.members.iter().any(|it| it.is_in_service() && it.sickness.is_some());
             return Some(if unhealthy { VacancyCause::Unhealthy } else { VacancyCause::Lifetime });
         }
-        self.active_refresh().map(|_| VacancyCause::Refresh)
+        let refreshes = self.active_refresh().map(|_| VacancyCause::Refresh);
+        if self.risk_surge() > 0 { Some(VacancyCause::Risk) } else { refreshes }
     }
 
     /// Ends unhealthy and old instances, so that `turn` launches their successors: urgent ones at once.
@@ -125,7 +126,7 @@ impl Group {
         }
     }
 
-    fn stand(&self, cx: &Context) -> Stand {
+    pub(super) fn stand(&self, cx: &Context) -> Stand {
         let warmup = self.settings.warmup_seconds.unwrap_or(0);
         let load_balancer = self.settings.checks_load_balancer();
         let proven = |member: &Member| is_proven(member, cx.facts, cx.now, warmup, load_balancer);

@@ -139,6 +139,7 @@ mod tests {
             in_service: None,
             sickness: None,
             expired: false,
+            at_risk: false,
             protected: false,
             grows: false,
             registered: Vec::new(),

@@ -71,12 +71,38 @@ pub struct Instance {
     pub ended: Option<Timestamp>,
     /// Since when its process tree is gone without having been asked to go.
     pub impaired_since: Option<Timestamp>,
+    /// Of a spot instance that is about to be taken away.
+    #[serde(default)]
+    pub interruption: Option<Interruption>,
     /// The tree is being ended to be started again.
     pub rebooting: bool,
     /// Whether a boot of it has ever come as far as its user data.
     #[serde(default)]
     pub booted: bool,
     pub tags: Tags,
+}
+
+/// How long before its end a spot instance is given notice (EC2 user guide, "Spot Instance interruption notices").
+const NOTICE: SignedDuration = SignedDuration::from_mins(2);
+
+/// A spot instance is about to be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Interruption {
+    /// When the rebalance recommendation came.
+    pub recommended: Timestamp,
+    pub ends: Timestamp,
+}
+
+impl Interruption {
+    /// After so long, but not without notice.
+    pub fn new(now: Timestamp, after: SignedDuration) -> Self {
+        Self { recommended: now, ends: now + after.max(NOTICE) }
+    }
+
+    /// When the notice comes.
+    pub fn noticed(&self) -> Timestamp {
+        self.ends - NOTICE
+    }
 }
 
 /// How the metadata service behaves.
@@ -126,6 +152,11 @@ impl Instance {
         self.state != InstanceState::Terminated
     }
 
+    /// Whether it can be interrupted: it is a spot instance, and runs.
+    pub fn is_interruptible(&self) -> bool {
+        self.spot_request.is_some() && self.state == InstanceState::Running && self.interruption.is_none()
+    }
+
     pub fn boot(&self) -> Boot {
         let first = !self.booted;
         Boot { instance: self.id.clone(), address: self.address, user_data: self.user_data.clone(), first }
@@ -155,9 +186,12 @@ impl Instances {
         self.all.get(id).ok_or_else(|| not_found(&[id]))
     }
 
-    /// When a terminated instance next vanishes.
+    /// When a terminated instance next vanishes, or a spot instance is taken away.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.all.values().filter_map(|instance| instance.ended).min().map(|ended| ended + TERMINATED_VISIBLE)
+        let ended = self.all.values().filter_map(|instance| instance.ended).min();
+        let going = self.all.values().filter(|it| matches!(it.state, InstanceState::Running | InstanceState::Pending));
+        let interrupted = going.filter_map(|instance| Some(instance.interruption?.ends)).min();
+        [ended.map(|ended| ended + TERMINATED_VISIBLE), interrupted].into_iter().flatten().min()
     }
 
     /// Forgets the instances that were terminated long enough ago.

@@ -23,7 +23,7 @@ pub const OPERATIONS: &[Operation] = &[
         concat!("MinCount MaxCount ClientToken SubnetId PrivateIpAddress LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} ", launch_parameters!()),
         run_instances,
     )
-    .differs("An instance is a tree of processes of this machine, whatever its image; at most 250 at once. Spot instances are never interrupted and MaxPrice has no effect: there is no market. Volumes are shown, not made. In a created subnet the private address is shown only: the instance is reached at its public address or through a load balancer, and its metadata say where it can bind."),
+    .differs("An instance is a tree of processes of this machine, whatever its image; at most 250 at once. Spot instances are interrupted by `cloudscale chaos interrupt` only and MaxPrice has no effect: there is no market. Volumes are shown, not made. In a created subnet the private address is shown only: the instance is reached at its public address or through a load balancer, and its metadata say where it can bind."),
 ];
 
 /// Instances that may run at once: each is a tree of processes of this machine.
@@ -337,6 +337,7 @@ fn start(ec2: &mut Ec2, cx: &mut Context, plan: Plan, reservation: &str, index: 
         launched: cx.now,
         ended: None,
         impaired_since: None,
+        interruption: None,
         rebooting: false,
         booted: false,
         tags: plan.tags,

@@ -5,6 +5,7 @@ mod images;
 mod instance_calls;
 pub mod instance_types;
 mod instances;
+mod interruption;
 mod key_pairs;
 mod launch;
 mod launch_data;

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::instances::{self, Instances};
+use super::interruption;
 use super::key_pairs::{self, KeyPairs};
 use super::launch_templates::{self, LaunchTemplates};
 use super::network::Network;
@@ -121,6 +122,7 @@ impl Ec2 {
                     }
                 }
             }
+            Signal::InterruptSpot { instance, after } => interruption::begin(self, cx, instance, *after),
             Signal::HostFailed => instances::host_failed(self, cx),
             Signal::ProcessStarted { instance } => instances::process_started(self, cx, instance),
             Signal::InstanceBooted { instance } => instances::booted(self, instance),
@@ -135,6 +137,7 @@ impl Ec2 {
 
     /// Does what is due at `cx.now`.
     pub fn advance(&mut self, cx: &mut Context) {
+        interruption::advance(self, cx);
         self.instances.forget_terminated(cx.now);
     }
 
@@ -170,6 +173,7 @@ impl Ec2 {
             enabled: instance.metadata_options.enabled,
             tokens_required: instance.metadata_options.tokens_required,
             serves_tags: instance.metadata_options.tags,
+            interruption: instance.interruption.map(|it| (it.recommended, it.noticed(), it.ends)),
         })
     }
     /// The virtual CPUs of an instance's type.

@@ -118,7 +118,7 @@ impl Metadata {
         if is_report {
             return self.processor(head.uri.query().unwrap_or_default());
         }
-        match tree::answer(&facts, head.uri.path()) {
+        match tree::answer(&facts, head.uri.path(), clock::now()) {
             Some(body) => text(StatusCode::OK, body),
             None => text(StatusCode::NOT_FOUND, ""),
         }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::region::context::ACCOUNT;
 use crate::region::facts::MetadataFacts;
 
-/// What `path` holds; `None` where there is nothing.
-pub fn answer(facts: &MetadataFacts, path: &str) -> Option<Vec<u8>> {
+/// What `path` holds at `now`; `None` where there is nothing.
+pub fn answer(facts: &MetadataFacts, path: &str, now: Timestamp) -> Option<Vec<u8>> {
     let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
     let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
     if version != "latest" && !is_date(version) {
@@ -19,7 +21,9 @@ pub fn answer(facts: &MetadataFacts, path: &str) -> Option<Vec<u8>> {
         rest => {
             let below = rest.strip_prefix("meta-data")?;
             let below = if below.is_empty() { "" } else { below.strip_prefix('/')? };
-            look_up(&leaves(facts), below)
+            let mut leaves = leaves(facts);
+            leaves.extend(interruption(facts, now).into_iter().flatten());
+            look_up(&leaves, below)
         }
     }
 }
@@ -81,6 +85,21 @@ fn leaves(facts: &MetadataFacts) -> BTreeMap<String, String> {
     leaves
 }
 
+/// What a spot instance is told before it is taken away (EC2 user guide, "Rebalance recommendations" and "Spot Instance
+/// interruption notices").
+fn interruption(facts: &MetadataFacts, now: Timestamp) -> Option<Vec<(String, String)>> {
+    let (recommended, noticed, ends) = facts.interruption?;
+    let time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let recommendation = serde_json::json!({ "noticeTime": time(recommended) });
+    let mut told = vec![("events/recommendations/rebalance".to_owned(), recommendation.to_string())];
+    if noticed <= now {
+        let action = serde_json::json!({ "action": "terminate", "time": time(ends) });
+        told.push(("spot/instance-action".to_owned(), action.to_string()));
+        told.push(("spot/termination-time".to_owned(), time(ends)));
+    }
+    Some(told)
+}
+
 /// The instance identity document. It is not signed: nobody here could check the signature.
 fn identity(facts: &MetadataFacts) -> String {
     let instance = &facts.instance;
@@ -133,11 +152,12 @@ mod tests {
             enabled: true,
             tokens_required: true,
             serves_tags: true,
+            interruption: None,
         }
     }
 
     fn get(path: &str) -> Option<String> {
-        answer(&facts(), path).map(|bytes| String::from_utf8(bytes).unwrap())
+        answer(&facts(), path, Timestamp::UNIX_EPOCH).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
@@ -170,6 +190,24 @@ mod tests {
             assert_eq!(get(path), None, "{path}");
         }
         let without = MetadataFacts { serves_tags: false, ..facts() };
-        assert_eq!(answer(&without, "/latest/meta-data/tags/instance/Name"), None);
+        assert_eq!(answer(&without, "/latest/meta-data/tags/instance/Name", Timestamp::UNIX_EPOCH), None);
+    }
+
+    /// The recommendation is there at once, the notice two minutes before the end; both were nothing before.
+    #[test]
+    fn a_spot_instance_is_told_that_it_goes() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let times = ["2026-01-01T10:00:00Z", "2026-01-01T10:03:00Z", "2026-01-01T10:05:00Z"].map(at);
+        let facts = MetadataFacts { interruption: Some((times[0], times[1], times[2])), ..facts() };
+        let told =
+            |path: &str, now: Timestamp| answer(&facts, path, now).map(|bytes| String::from_utf8(bytes).unwrap());
+        let (rebalance, action) =
+            ("/latest/meta-data/events/recommendations/rebalance", "/latest/meta-data/spot/instance-action");
+        assert_eq!(told(rebalance, times[0]).as_deref(), Some(r#"{"noticeTime":"2026-01-01T10:00:00Z"}"#));
+        assert_eq!(told(action, at("2026-01-01T10:02:59Z")), None);
+        let expected = r#"{"action":"terminate","time":"2026-01-01T10:05:00Z"}"#;
+        assert_eq!(told(action, times[1]).as_deref(), Some(expected));
+        assert_eq!(told("/latest/meta-data/spot/termination-time", times[1]).as_deref(), Some("2026-01-01T10:05:00Z"));
+        assert_eq!((get(rebalance), get(action)), (None, None));
     }
 }

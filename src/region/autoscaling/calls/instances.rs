@@ -195,6 +195,7 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             in_service: None,
             sickness: None,
             expired: false,
+            at_risk: false,
             protected: group.settings.protect_new,
             grows: false,
             registered: Vec::new(),

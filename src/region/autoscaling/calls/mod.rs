@@ -34,7 +34,7 @@ pub const OPERATIONS: &[Operation] = &[
          CapacityReservationSpecification{CapacityReservationPreference=default} DeletionProtection=none \
          TargetGroupARNs[] TrafficSources[]{Identifier Type=elbv2} LifecycleHookSpecificationList[]{LifecycleHookName LifecycleTransition NotificationMetadata \
          HeartbeatTimeout DefaultResult NotificationTargetARN RoleARN} Tags[]{ResourceId \
-         ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", groups::create).differs("CapacityRebalance has nothing to act on: spot instances are never interrupted."),
+         ResourceType=auto-scaling-group Key Value PropagateAtLaunch}", groups::create).differs("Spot instances are interrupted by `cloudscale chaos interrupt` only."),
     Operation::new("UpdateAutoScalingGroup", "AutoScalingGroupName LaunchConfigurationName AvailabilityZones[] LaunchTemplate{LaunchTemplateId LaunchTemplateName Version} \
          MixedInstancesPolicy{LaunchTemplate{LaunchTemplateSpecification{LaunchTemplateId \
          LaunchTemplateName Version} Overrides[]{InstanceType WeightedCapacity}} \

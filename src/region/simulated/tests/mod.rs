@@ -13,5 +13,6 @@ mod policies;
 mod predictive;
 mod refresh;
 mod speed;
+mod spot;
 mod suspend;
 mod warm_pool;
