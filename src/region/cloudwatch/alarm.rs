@@ -41,14 +41,20 @@ pub enum Comparison {
     GreaterThanThreshold,
     LessThanThreshold,
     LessThanOrEqualToThreshold,
+    LessThanLowerOrGreaterThanUpperThreshold,
+    LessThanLowerThreshold,
+    GreaterThanUpperThreshold,
 }
 
 impl Comparison {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 7] = [
         Self::GreaterThanOrEqualToThreshold,
         Self::GreaterThanThreshold,
         Self::LessThanThreshold,
         Self::LessThanOrEqualToThreshold,
+        Self::LessThanLowerOrGreaterThanUpperThreshold,
+        Self::LessThanLowerThreshold,
+        Self::GreaterThanUpperThreshold,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -57,6 +63,9 @@ impl Comparison {
             Self::GreaterThanThreshold => "GreaterThanThreshold",
             Self::LessThanThreshold => "LessThanThreshold",
             Self::LessThanOrEqualToThreshold => "LessThanOrEqualToThreshold",
+            Self::LessThanLowerOrGreaterThanUpperThreshold => "LessThanLowerOrGreaterThanUpperThreshold",
+            Self::LessThanLowerThreshold => "LessThanLowerThreshold",
+            Self::GreaterThanUpperThreshold => "GreaterThanUpperThreshold",
         }
     }
 
@@ -67,11 +76,27 @@ impl Comparison {
             Self::GreaterThanThreshold => "greater than",
             Self::LessThanThreshold => "less than",
             Self::LessThanOrEqualToThreshold => "less than or equal to",
+            Self::LessThanLowerOrGreaterThanUpperThreshold => "less than the lower or greater than the upper",
+            Self::LessThanLowerThreshold => "less than the lower",
+            Self::GreaterThanUpperThreshold => "greater than the upper",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|comparison| comparison.as_str() == text)
+    }
+
+    /// Whether it compares with a band rather than with a threshold.
+    pub fn is_of_band(self) -> bool {
+        use Comparison::{GreaterThanUpperThreshold, LessThanLowerOrGreaterThanUpperThreshold, LessThanLowerThreshold};
+        matches!(self, LessThanLowerOrGreaterThanUpperThreshold | LessThanLowerThreshold | GreaterThanUpperThreshold)
+    }
+
+    /// Whether a value leaves the band on a side that is watched.
+    pub fn leaves(self, value: f64, (lower, upper): (f64, f64)) -> bool {
+        let below = self != Self::GreaterThanUpperThreshold && value < lower;
+        let above = self != Self::LessThanLowerThreshold && value > upper;
+        self.is_of_band() && (below || above)
     }
 
     pub fn breaches(self, value: f64, threshold: f64) -> bool {
@@ -80,6 +105,7 @@ impl Comparison {
             Self::GreaterThanThreshold => value > threshold,
             Self::LessThanThreshold => value < threshold,
             Self::LessThanOrEqualToThreshold => value <= threshold,
+            _ => self.leaves(value, (threshold, threshold)),
         }
     }
 }
@@ -208,6 +234,18 @@ mod tests {
     #[test]
     fn comparisons_include_the_threshold_where_they_say_so() {
         let at_threshold = Comparison::ALL.map(|comparison| comparison.breaches(5.0, 5.0));
-        assert_eq!(at_threshold, [true, false, false, true]);
+        assert_eq!(at_threshold[..4], [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_band_is_left_on_the_sides_that_are_watched() {
+        let leaves = |value: f64| Comparison::ALL.map(|comparison| comparison.leaves(value, (2.0, 8.0)));
+        let none = [false; 4];
+        for (value, watched) in
+            [(1.9, [true, true, false]), (2.0, [false; 3]), (8.0, [false; 3]), (8.1, [true, false, true])]
+        {
+            let seen = leaves(value);
+            assert_eq!((&seen[..4], &seen[4..]), (&none[..], &watched[..]), "{value}");
+        }
     }
 }

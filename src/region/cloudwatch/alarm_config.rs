@@ -1,6 +1,8 @@
 //! What PutMetricAlarm says: what an alarm watches, when it breaches, and what it then does.
 
 use super::alarm::{Comparison, Missing, Rule};
+use super::anomaly::Of;
+use super::math::{self, Expression};
 use super::query::{Query, Source};
 use super::statistics::Statistic;
 use super::store::MetricId;
@@ -27,7 +29,11 @@ pub struct Config {
     pub period: i64,
     pub rule: Rule,
     pub comparison: Comparison,
+    /// Of no meaning for an alarm that watches a band.
     pub threshold: f64,
+    /// `ThresholdMetricId`: the query whose band is watched.
+    #[serde(default)]
+    pub band: Option<String>,
     /// Only what was said is shown again.
     datapoints_to_alarm: Option<i64>,
     treat_missing_data: Option<String>,
@@ -47,10 +53,22 @@ impl Config {
         let name = bounded(params, "AlarmName", 255)?;
         let comparison = params.required("ComparisonOperator")?;
         let comparison = Comparison::parse(comparison).ok_or_else(|| {
-            validation(format!("Value '{comparison}' at 'comparisonOperator' failed to satisfy constraint: the embedded region has no anomaly detection; it compares with a threshold."))
+            validation(format!("Value '{comparison}' at 'comparisonOperator' failed to satisfy constraint: Member must satisfy enum value set."))
         })?;
-        let threshold = params.float("Threshold")?.ok_or_else(|| ApiError::missing("Threshold"))?;
-        let (watched, period) = watched(params)?;
+        let band = params.text("ThresholdMetricId").map(str::to_owned);
+        let threshold = params.float("Threshold")?;
+        let threshold = match (&band, comparison.is_of_band(), threshold) {
+            (None, false, Some(threshold)) => threshold,
+            (None, false, None) => return Err(ApiError::missing("Threshold")),
+            (Some(_), true, None) => 0.0,
+            _ => {
+                return Err(validation(format!(
+                    "An alarm has either a Threshold, or a ThresholdMetricId and a comparison with a band; {} does not fit.",
+                    comparison.as_str()
+                )));
+            }
+        };
+        let (watched, period) = watched(params, band.as_deref())?;
         let config = Self {
             name,
             description: params.text("AlarmDescription").map(str::to_owned),
@@ -63,10 +81,15 @@ impl Config {
             rule: rule(params)?.of_namespace(params.text("Namespace").unwrap_or_default()),
             comparison,
             threshold,
+            band,
             datapoints_to_alarm: params.int("DatapointsToAlarm")?,
             treat_missing_data: params.text("TreatMissingData").map(str::to_owned),
             evaluate_low_sample_count_percentile: low_samples(params)?,
         };
+        let scales = |action: &String| action.starts_with("arn:aws:autoscaling:");
+        if config.band.is_some() && config.all_actions().any(scales) {
+            return Err(validation("An alarm with a ThresholdMetricId cannot have Auto Scaling actions."));
+        }
         let window = i64::try_from(config.rule.periods).unwrap_or(i64::MAX).saturating_mul(period);
         let window_max = if period >= 3600 { LONG_WINDOW_SECONDS } else { WINDOW_SECONDS };
         if window > window_max {
@@ -102,6 +125,17 @@ impl Config {
             list.retain(|action| !actions.contains(action));
         }
         self.all_actions().count() < before
+    }
+
+    /// The metric, statistic and period whose usual course it needs at each evaluation.
+    pub fn banded(&self) -> Option<Of> {
+        let Watched::Math { queries, .. } = &self.watched else { return None };
+        let source = |id: &str| queries.iter().find(|query| query.id == id).map(|query| &query.source);
+        let Source::Math { expression, .. } = source(self.band.as_deref()?)? else { return None };
+        match source(expression.names().first()?)? {
+            Source::Metric { id, period, statistic, .. } => Some((id.clone(), statistic.to_string(), *period)),
+            Source::Math { .. } => None,
+        }
     }
 
     /// Where the window begins that ends at `end`, in epoch seconds.
@@ -150,7 +184,8 @@ impl Config {
         value
             .with("EvaluationPeriods", Value::Int(i64::try_from(self.rule.periods).unwrap_or(i64::MAX)))
             .with("DatapointsToAlarm", self.datapoints_to_alarm.map(Value::Int))
-            .with("Threshold", Value::Float(self.threshold))
+            .with("Threshold", self.band.is_none().then_some(Value::Float(self.threshold)))
+            .with("ThresholdMetricId", text(&self.band))
             .with("ComparisonOperator", Value::from(self.comparison.as_str()))
             .with("TreatMissingData", text(&self.treat_missing_data))
             .with("EvaluateLowSampleCountPercentile", text(&self.evaluate_low_sample_count_percentile))
@@ -176,13 +211,24 @@ fn rule(params: &Params) -> Result<Rule, ApiError> {
     Ok(Rule { periods: bounded(periods), to_alarm: bounded(to_alarm), missing })
 }
 
-/// What is watched, and its period.
-fn watched(params: &Params) -> Result<(Watched, i64), ApiError> {
+/// What is watched, and its period; `band` is the query that it is compared with, if any.
+fn watched(params: &Params, band: Option<&str>) -> Result<(Watched, i64), ApiError> {
     let list = params.maps("Metrics");
     if !list.is_empty() {
         let queries = Query::parse_all(&list)?;
-        if queries.iter().filter(|query| query.returned).count() != 1 {
+        let returned = queries.iter().filter(|query| query.returned && Some(query.id.as_str()) != band);
+        if returned.count() != 1 {
             return Err(validation("Exactly one element of the metrics list should return data."));
+        }
+        if let Some(band) = band {
+            let query = queries.iter().find(|query| query.id == band).map(|query| &query.source);
+            if !matches!(query, Some(Source::Math { expression: Expression::Call(name, _), .. }) if name == math::BAND)
+            {
+                return Err(validation(format!(
+                    "ThresholdMetricId {band} must be the id of an expression with the function {}.",
+                    math::BAND
+                )));
+            }
         }
         let period_of = |query: &Query| match &query.source {
             Source::Metric { period, .. } => Some(*period),
@@ -191,6 +237,9 @@ fn watched(params: &Params) -> Result<(Watched, i64), ApiError> {
         let period = queries.iter().find_map(period_of).ok_or_else(|| validation("The metrics list has no metric."))?;
         let request = params.get("Metrics").cloned().unwrap_or(Value::List(Vec::new()));
         return Ok((Watched::Math { queries, request }, period));
+    }
+    if band.is_some() {
+        return Err(validation("ThresholdMetricId is for alarms with a metrics list."));
     }
     let period = params.int("Period")?.ok_or_else(|| ApiError::missing("Period"))?;
     if !([10, 20, 30].contains(&period) || (period > 0 && period % 60 == 0)) {

@@ -19,6 +19,9 @@ pub struct Evaluation {
     pub threshold: f64,
     /// Oldest first.
     pub points: Vec<Option<f64>>,
+    /// The band (lower, upper) of each point, where one is watched.
+    #[serde(default)]
+    pub bounds: Vec<Option<(f64, f64)>>,
 }
 
 /// Why an alarm has its state.
@@ -77,6 +80,19 @@ impl Evaluation {
         starts.zip(&self.points).filter_map(|(start, value)| Some((start, (*value)?))).collect()
     }
 
+    /// The band of the period that begins at `start`.
+    fn band(&self, start: i64) -> Option<(f64, f64)> {
+        let place = usize::try_from((start - self.start) / self.period).ok()?;
+        self.bounds.get(place).copied().flatten()
+    }
+
+    fn breaches(&self, start: i64, value: f64) -> bool {
+        match self.comparison.is_of_band() {
+            true => self.band(start).is_some_and(|band| self.comparison.leaves(value, band)),
+            false => self.comparison.breaches(value, self.threshold),
+        }
+    }
+
     fn text(&self, state: State) -> String {
         let Self { rule, comparison, threshold, .. } = self;
         let real = self.real();
@@ -95,7 +111,7 @@ impl Evaluation {
                 ),
             };
         }
-        let breaching: Vec<_> = recent.iter().filter(|(_, value)| comparison.breaches(*value, *threshold)).collect();
+        let breaching: Vec<_> = recent.iter().filter(|(start, value)| self.breaches(*start, *value)).collect();
         let shown: Vec<&(i64, f64)> = if state == State::Alarm { breaching } else { recent.iter().collect() };
         let list: Vec<String> =
             shown.iter().rev().map(|(start, value)| format!("{value:?} ({})", stamp(*start))).collect();
@@ -107,6 +123,18 @@ impl Evaluation {
         let not = if state == State::Alarm { "" } else { "not " };
         let plural = if rule.to_alarm == 1 { "" } else { "s" };
         let turn = if state == State::Alarm { "OK -> ALARM" } else { "ALARM -> OK" };
+        if comparison.is_of_band() {
+            let edges = |edge: fn((f64, f64)) -> f64| -> String {
+                let bands = shown.iter().rev().filter_map(|(start, _)| self.band(*start));
+                bands.map(|band| format!("{:?}", edge(band))).collect::<Vec<_>>().join(", ")
+            };
+            let (lower, upper) = (edges(|band| band.0), edges(|band| band.1));
+            return format!(
+                "Thresholds Crossed: {count} [{}] {verb} {not}less than the lower thresholds [{lower}] or greater than the upper thresholds [{upper}] (minimum {} datapoint{plural} for {turn} transition).",
+                list.join(", "),
+                rule.to_alarm,
+            );
+        }
         format!(
             "Threshold Crossed: {count} [{}] {verb} {not}{} the threshold ({threshold:?}) (minimum {} datapoint{plural} for {turn} transition).",
             list.join(", "),

@@ -3,7 +3,7 @@
 //! An evaluation works on numbers: `alarm_window.rs` keeps the datapoints, `alarm.rs` decides. What it says in words is made
 //! when somebody reads it (`alarm_reason.rs`, `alarm_history.rs`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use super::alarm_config::{Config, Watched};
 use super::alarm_history::{Happened, History};
 use super::alarm_reason::{Evaluation, Reason};
 use super::alarm_window::{Points, Window};
+use super::anomaly::Anomalies;
 use super::composites::{Child, Composite, CompositeConfig};
 use super::math;
 use super::query::{self, Reading};
@@ -51,6 +52,9 @@ pub struct Alarm {
     window: Window,
     /// The datapoints that were evaluated last, oldest first.
     points: Points,
+    /// The band (lower, upper) of each, where one is watched.
+    #[serde(default)]
+    bounds: VecDeque<Option<(f64, f64)>>,
 }
 
 impl Alarm {
@@ -65,9 +69,14 @@ impl Alarm {
     }
 
     /// Looks at the window that ends at `end`; the new state, unless the old one is kept.
-    fn evaluate(&mut self, store: &Store, end: i64, now: Timestamp) -> Option<State> {
-        if !self.look(store, end, now) {
+    fn evaluate(&mut self, store: &Store, anomalies: &Anomalies, end: i64, now: Timestamp) -> Option<State> {
+        if !self.look(store, anomalies, end, now) {
             return None;
+        }
+        if self.config.band.is_some() {
+            let comparison = self.config.comparison;
+            let points = self.points.iter().zip(&self.bounds);
+            return self.config.rule.state(points.map(|(point, band)| Some(comparison.leaves((*point)?, (*band)?))));
         }
         let (comparison, threshold) = (self.config.comparison, self.config.threshold);
         let breaches = |value: f64| comparison.breaches(value, threshold);
@@ -75,7 +84,7 @@ impl Alarm {
     }
 
     /// Reads the datapoints; `false` where there are too few samples to say anything, or the expression has no value.
-    fn look(&mut self, store: &Store, end: i64, now: Timestamp) -> bool {
+    fn look(&mut self, store: &Store, anomalies: &Anomalies, end: i64, now: Timestamp) -> bool {
         let Config { watched, period, rule, .. } = &self.config;
         let (period, start) = (*period, self.config.window_start(end));
         match watched {
@@ -100,14 +109,22 @@ impl Alarm {
                 self.points = spread(values, start, period, rule.range());
             }
             Watched::Math { queries, .. } => {
-                let Ok(results) = query::compute(store, queries, &(start..end), Reading::of_alarm(now)) else {
-                    return false;
-                };
-                let returned = queries.iter().position(|query| query.returned);
-                let Some(math::Value::Series(series)) = returned.and_then(|index| results.into_iter().nth(index))
+                let Ok(results) = query::compute(store, anomalies, queries, &(start..end), Reading::of_alarm(now))
                 else {
                     return false;
                 };
+                let band = self.config.band.as_deref();
+                let returned = queries.iter().position(|query| query.returned && Some(query.id.as_str()) != band);
+                let Some(math::Value::Series(series)) = returned.and_then(|index| results.get(index)).cloned() else {
+                    return false;
+                };
+                let place = queries.iter().position(|query| Some(query.id.as_str()) == band);
+                if let Some(math::Value::List(edges)) = place.and_then(|index| results.get(index)) {
+                    let edge = |series: &math::Series| spread(series.points.clone(), start, period, rule.range());
+                    let edges: Vec<Points> = edges.iter().map(edge).collect();
+                    let [lower, upper] = edges.as_slice() else { return false };
+                    self.bounds = lower.iter().zip(upper).map(|(lower, upper)| Some(((*lower)?, (*upper)?))).collect();
+                }
                 self.points = spread(series.points, start, period, rule.range());
             }
         }
@@ -124,6 +141,7 @@ impl Alarm {
             comparison: *comparison,
             threshold: *threshold,
             points: self.points.iter().copied().collect(),
+            bounds: self.bounds.iter().copied().collect(),
         }))
     }
 
@@ -232,6 +250,7 @@ impl Alarms {
             alarm.configured = now;
             alarm.window = window;
             alarm.points.clear();
+            alarm.bounds.clear();
             alarm.schedule(cx);
             alarm.history.add(now, Happened::Updated);
             self.due.insert((alarm.due, name));
@@ -251,6 +270,7 @@ impl Alarms {
             acted: None,
             window,
             points: Points::new(),
+            bounds: VecDeque::new(),
         };
         alarm.schedule(cx);
         alarm.history.add(now, Happened::Created);
@@ -374,13 +394,13 @@ impl Alarms {
     }
 
     /// Looks at every alarm that is due.
-    pub fn advance(&mut self, cx: &mut Context, store: &Store) {
+    pub fn advance(&mut self, cx: &mut Context, store: &Store, anomalies: &Anomalies) {
         let mut has_changed = false;
         while self.due.first().is_some_and(|(due, _)| *due <= cx.now) {
             let Some((_, name)) = self.due.pop_first() else { break };
             let Some(alarm) = self.all.get_mut(&name) else { continue };
             let (before, end) = (alarm.state, last_end(cx, alarm.interval()));
-            if let Some(state) = alarm.evaluate(store, end, cx.now)
+            if let Some(state) = alarm.evaluate(store, anomalies, end, cx.now)
                 && state != before
             {
                 let reason = alarm.evaluation(end, cx.now);

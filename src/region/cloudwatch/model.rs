@@ -1,18 +1,19 @@
 //! CloudWatch's face to the region: operations, signals, time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarm_config::Config;
 use super::alarms::Alarms;
+use super::anomaly::{self, Anomalies};
 use super::basic::Basic;
 use super::dashboards::Dashboards;
 use super::query::Reading;
 use super::statistics::Samples;
 use super::store::{MetricRef, Store};
-use super::{alarm_operations, put, query, widget};
+use super::{alarm_operations, detectors, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
 use crate::region::signal::{AlarmStateValue, Measurement, Signal};
@@ -23,6 +24,8 @@ use crate::region::wire::{Answer, ApiError, Params, Request, Value};
 const EACH_MINUTE: [&str; 3] = ["CPUUtilization", "NetworkIn", "NetworkOut"];
 /// How often old data are joined and forgotten.
 const AGE_EVERY: SignedDuration = SignedDuration::from_mins(15);
+/// How often the usual course of metrics is learnt anew. AWS does not publish it.
+const LEARN_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 type Operation = operation::Operation<Cloudwatch>;
 
@@ -51,23 +54,49 @@ pub const OPERATIONS: &[Operation] = &[
         "GetMetricData",
         "MetricDataQueries[]{Id MetricStat{Metric{Namespace MetricName Dimensions[]{Name Value}} Period \
          Stat Unit} Expression Label ReturnData Period} StartTime EndTime NextToken ScanBy MaxDatapoints",
-        |it, cx, params| query::get_metric_data(&it.store, cx, params),
-    )
-    .differs("No anomaly detection."),
+        |it, cx, params| query::get_metric_data(&it.store, &it.anomalies, cx, params),
+    ),
     Operation::new("GetMetricWidgetImage", "MetricWidget OutputFormat=png", |it, cx, params| {
-        widget::get_metric_widget_image(&it.store, cx.region, Reading::of_request(cx), params)
+        widget::get_metric_widget_image(&it.store, &it.anomalies, cx.region, Reading::of_request(cx), params)
     }),
     Operation::new(
         "PutMetricAlarm",
         "AlarmName AlarmDescription ActionsEnabled OKActions[] AlarmActions[] InsufficientDataActions[] \
          Namespace MetricName Dimensions[]{Name Value} Statistic ExtendedStatistic Period Unit \
          EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator TreatMissingData \
-         EvaluateLowSampleCountPercentile Metrics[]{Id MetricStat{Metric{Namespace MetricName \
+         EvaluateLowSampleCountPercentile ThresholdMetricId Metrics[]{Id MetricStat{Metric{Namespace MetricName \
          Dimensions[]{Name Value}} Period Stat Unit} Expression Label ReturnData Period} Tags[]{Key \
          Value}",
-        |it, cx, params| alarm_operations::put(&mut it.alarms, cx, params),
+        |it, cx, params| {
+            let answer = alarm_operations::put(&mut it.alarms, cx, params)?;
+            it.learn(cx.now);
+            Ok(answer)
+        },
     )
-    .differs("Actions other than scaling policies are recorded, not run. No anomaly detection."),
+    .differs("Actions other than scaling policies are recorded, not run."),
+    Operation::new(
+        "PutAnomalyDetector",
+        "Namespace MetricName Dimensions[]{Name Value} Stat SingleMetricAnomalyDetector{Namespace MetricName \
+         Dimensions[]{Name Value} Stat} Configuration{ExcludedTimeRanges[]{StartTime EndTime} MetricTimezone} \
+         MetricCharacteristics{PeriodicSpikes=false}",
+        |it, cx, params| {
+            let answer = detectors::put(&mut it.anomalies, cx, params)?;
+            it.learn(cx.now);
+            Ok(answer)
+        },
+    )
+    .differs("A band is the mean of the last two weeks at the same hour, and so many deviations to each side. No detectors of metric math."),
+    Operation::new(
+        "DescribeAnomalyDetectors",
+        "AnomalyDetectorIds[] Namespace MetricName Dimensions[]{Name Value} AnomalyDetectorTypes[] MaxResults NextToken",
+        |it, cx, params| detectors::describe(&it.anomalies, &it.store, cx.now, params),
+    ),
+    Operation::new(
+        "DeleteAnomalyDetector",
+        "AnomalyDetectorId Namespace MetricName Dimensions[]{Name Value} Stat SingleMetricAnomalyDetector{Namespace \
+         MetricName Dimensions[]{Name Value} Stat}",
+        |it, _, params| detectors::delete(&mut it.anomalies, params),
+    ),
     Operation::new(
         "PutCompositeAlarm",
         "AlarmName AlarmRule AlarmDescription ActionsEnabled OKActions[] AlarmActions[] InsufficientDataActions[] \
@@ -122,6 +151,11 @@ pub struct Cloudwatch {
     store: Store,
     alarms: Alarms,
     dashboards: Dashboards,
+    #[serde(default)]
+    anomalies: Anomalies,
+    /// When the usual course of metrics is learnt anew; `None` while no alarm watches a band.
+    #[serde(default)]
+    learn_at: Option<Timestamp>,
     /// When the store's age is next looked at; `None` while it is empty.
     age_at: Option<Timestamp>,
     /// What instances without detailed monitoring measured in the five minutes that run.
@@ -168,7 +202,10 @@ impl Cloudwatch {
 
     /// Does what is due at `cx.now`.
     pub fn advance(&mut self, cx: &mut Context) {
-        self.alarms.advance(cx, &self.store);
+        if self.learn_at.is_some_and(|at| at <= cx.now) {
+            self.learn(cx.now);
+        }
+        self.alarms.advance(cx, &self.store, &self.anomalies);
         if self.age_at.is_some_and(|at| at <= cx.now) {
             self.store.age(cx.now);
             self.basic.forget(cx.now);
@@ -178,7 +215,7 @@ impl Cloudwatch {
 
     /// When `advance` next has something to do.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.alarms.next_deadline(), self.age_at].into_iter().flatten().min()
+        [self.alarms.next_deadline(), self.age_at, self.learn_at].into_iter().flatten().min()
     }
 
     /// Whether `PutMetricAlarm` would take these parameters, for another service that puts an alarm later.
@@ -193,7 +230,7 @@ impl Cloudwatch {
         range: &Range<i64>,
         now: Timestamp,
     ) -> Result<BTreeMap<i64, f64>, ApiError> {
-        query::one_series(&self.store, queries, range, now)
+        query::one_series(&self.store, &self.anomalies, queries, range, now)
     }
 
     /// The ARN of every alarm, and its tags.
@@ -208,6 +245,18 @@ impl Cloudwatch {
 
     pub fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
         self.alarms.acting_on(policy_arn)
+    }
+
+    /// Learns the usual course of every metric whose band an alarm watches: what it is asked for at each evaluation.
+    fn learn(&mut self, now: Timestamp) {
+        let wanted = self.alarms.iter().filter_map(|(_, alarm)| alarm.config.banded()).collect::<BTreeSet<_>>();
+        let learnt = wanted.into_iter().map(|of| {
+            let course = anomaly::learn(&self.store, &self.anomalies, &of, now);
+            (of, course)
+        });
+        let learnt: BTreeMap<_, _> = learnt.collect();
+        self.learn_at = (!learnt.is_empty()).then(|| now + LEARN_EVERY);
+        self.anomalies.keep(learnt);
     }
 
     fn expect_age(&mut self, now: Timestamp) {

@@ -1,10 +1,12 @@
 //! Questions about metrics: ListMetrics, GetMetricStatistics, GetMetricData; and the queries of alarms and widgets.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::anomaly::{self, Anomalies};
 use super::math::{self, Expression, Scope};
 use super::search;
 use super::statistics::Statistic;
@@ -140,6 +142,7 @@ impl Reading {
 /// Computes all queries over `range` (epoch seconds); results in the order of the queries. The error names the query.
 pub fn compute(
     store: &Store,
+    anomalies: &Anomalies,
     queries: &[Query],
     range: &Range<i64>,
     reading: Reading,
@@ -155,7 +158,8 @@ pub fn compute(
         Align::Request => first_period(range.start, 60, now),
         Align::Start | Align::Whole => range.start,
     };
-    let mut scope = Scope::new(begin..range.end, align != Align::Whole, &search);
+    let bands = |id: &str, factor: f64, times: &[i64]| band(store, anomalies, queries, (id, factor, times), now);
+    let mut scope = Scope::new(begin..range.end, align != Align::Whole, &search).with_bands(&bands);
     for query in queries {
         if let Source::Metric { id, period, statistic, unit } = &query.source {
             bound(range, *period)?;
@@ -189,6 +193,31 @@ pub fn compute(
     }
     let result = |query: &Query| scope.get(&query.id).cloned().ok_or_else(|| format!("{} has no result", query.id));
     queries.iter().map(result).collect()
+}
+
+/// The lower and the upper edge of what the metric of a query usually is.
+fn band(
+    store: &Store,
+    anomalies: &Anomalies,
+    queries: &[Query],
+    (id, factor, times): (&str, f64, &[i64]),
+    now: Timestamp,
+) -> Result<Vec<math::Series>, String> {
+    let source = queries.iter().find(|query| query.id == id).map(|query| &query.source);
+    let Some(Source::Metric { id: metric, period, statistic, .. }) = source else {
+        return Err(format!("{} needs a metric, and {id} is an expression", math::BAND));
+    };
+    let of = (metric.clone(), statistic.to_string(), *period);
+    let course =
+        anomalies.course(&of).map_or_else(|| Cow::Owned(anomaly::learn(store, anomalies, &of, now)), Cow::Borrowed);
+    let edges = times.iter().filter_map(|time| Some((*time, course.band(*time, factor)?)));
+    let edges: Vec<(i64, (f64, f64))> = edges.collect();
+    let series = |name: &str, edge: fn(&(f64, f64)) -> f64| math::Series {
+        label: format!("{} ({name})", metric.name),
+        period: *period,
+        points: edges.iter().map(|(time, both)| (*time, edge(both))).collect(),
+    };
+    Ok(vec![series("expected low", |both| both.0), series("expected high", |both| both.1)])
 }
 
 /// A range holds at most so many periods, whatever is in it.
@@ -321,7 +350,7 @@ pub fn get_metric_statistics(store: &Store, cx: &Context, params: &Params) -> An
 }
 
 /// `GetMetricData`
-pub fn get_metric_data(store: &Store, cx: &Context, params: &Params) -> Answer {
+pub fn get_metric_data(store: &Store, anomalies: &Anomalies, cx: &Context, params: &Params) -> Answer {
     let reading = Reading::of_request(cx);
     let queries = Query::parse_all(&params.maps("MetricDataQueries"))?;
     if queries.is_empty() {
@@ -339,7 +368,7 @@ pub fn get_metric_data(store: &Store, cx: &Context, params: &Params) -> Answer {
         Some(other) => return Err(invalid(format!("The value {other} for parameter ScanBy is invalid."))),
     };
     let size = params.int("MaxDatapoints")?.and_then(|max| usize::try_from(max).ok()).unwrap_or(DATA_POINTS_MAX);
-    let results = compute(store, &queries, &range, reading).map_err(validation)?;
+    let results = compute(store, anomalies, &queries, &range, reading).map_err(validation)?;
     let mut rows = Vec::new();
     for (query, value) in queries.iter().zip(results).filter(|(query, _)| query.returned) {
         let series = match value {
@@ -369,6 +398,7 @@ pub fn get_metric_data(store: &Store, cx: &Context, params: &Params) -> Answer {
 /// As GetMetricData; and where not exactly one series is returned.
 pub fn one_series(
     store: &Store,
+    anomalies: &Anomalies,
     list: &[Params],
     range: &Range<i64>,
     now: Timestamp,
@@ -379,7 +409,7 @@ pub fn one_series(
         return Err(validation("Exactly one of the metric data queries must return data."));
     };
     let reading = Reading { align: Align::Whole, ..Reading::of_alarm(now) };
-    match compute(store, &queries, range, reading).map_err(validation)?.swap_remove(*returned) {
+    match compute(store, anomalies, &queries, range, reading).map_err(validation)?.swap_remove(*returned) {
         math::Value::Series(series) => Ok(series.points),
         math::Value::List(mut list) if list.len() <= 1 => {
             Ok(list.pop().map_or(BTreeMap::new(), |series| series.points))

@@ -6,6 +6,7 @@ use jiff::tz::Offset;
 use jiff::{Span, Timestamp};
 use serde_json::{Map, Value as Json};
 
+use super::anomaly::Anomalies;
 use super::query::Reading;
 use super::statistics::Statistic;
 use super::store::Store;
@@ -42,7 +43,13 @@ const KNOWN: [&str; 16] = [
 ];
 
 /// `GetMetricWidgetImage`
-pub fn get_metric_widget_image(store: &Store, region: &str, reading: Reading, params: &Params) -> Answer {
+pub fn get_metric_widget_image(
+    store: &Store,
+    anomalies: &Anomalies,
+    region: &str,
+    reading: Reading,
+    params: &Params,
+) -> Answer {
     let text = params.required("MetricWidget")?;
     if text.len() > BYTES_MAX {
         return Err(invalid(format!("The parameter MetricWidget must not be larger than {BYTES_MAX} bytes.")));
@@ -64,7 +71,7 @@ pub fn get_metric_widget_image(store: &Store, region: &str, reading: Reading, pa
             "The parameter MetricWidget is invalid, there are {count} validation errors: {list}"
         )));
     }
-    let chart = widget_chart::chart(store, &widget, reading).map_err(invalid)?;
+    let chart = widget_chart::chart(store, anomalies, &widget, reading).map_err(invalid)?;
     Ok(Value::map().with("MetricWidgetImage", Value::Chart(Box::new(chart))))
 }
 

@@ -1,5 +1,6 @@
 //! From a [`Widget`] and the metrics to a chart.
 
+use super::anomaly::Anomalies;
 use super::math::{self, Series};
 use super::query::{self, Align, Query, Reading, Source};
 use super::store::{MetricId, Store};
@@ -7,7 +8,7 @@ use super::widget_model::{Axis, Row, Widget};
 use crate::chart::{self, Chart, Kind, Side, XAxis, YAxis};
 
 /// Draws what the widget says; metrics without data stay in the legend.
-pub(super) fn chart(store: &Store, widget: &Widget, reading: Reading) -> Result<Chart, String> {
+pub(super) fn chart(store: &Store, anomalies: &Anomalies, widget: &Widget, reading: Reading) -> Result<Chart, String> {
     let range = widget.start.as_second()..widget.end.as_second() + i64::from(widget.end.subsec_nanosecond() > 0);
     let is_whole = widget.whole_range && widget.view != Kind::Along;
     let length = ((range.end - range.start).max(1) + 59) / 60 * 60;
@@ -23,7 +24,7 @@ pub(super) fn chart(store: &Store, widget: &Widget, reading: Reading) -> Result<
         })
         .collect();
     let align = if is_whole { Align::Start } else { Align::Whole };
-    let results = query::compute(store, &queries, &range, Reading { align, ..reading })?;
+    let results = query::compute(store, anomalies, &queries, &range, Reading { align, ..reading })?;
     let mut series = Vec::new();
     for ((row, label), result) in
         widget.rows.iter().zip(labels(&widget.rows)).zip(results).filter(|((row, _), _)| row.visible)

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::chart::Side;
+use crate::region::cloudwatch::anomaly::Anomalies;
 use crate::region::cloudwatch::query::{Reading, Source};
 use crate::region::cloudwatch::statistics::Samples;
 use crate::region::cloudwatch::store::MetricId;
@@ -30,7 +31,7 @@ fn ids(widget: &Widget) -> Vec<MetricId> {
 
 fn image(store: &Store, widget: &Json) -> Answer {
     let params = Params(vec![("MetricWidget".into(), Value::from(widget.to_string()))]);
-    get_metric_widget_image(store, "us-east-1", Reading::of_alarm(now()), &params)
+    get_metric_widget_image(store, &Anomalies::default(), "us-east-1", Reading::of_alarm(now()), &params)
 }
 
 #[test]
@@ -135,7 +136,8 @@ fn labels_show_what_differs_and_their_dynamic_parts() {
         ["...", "i-2"],
         ["...", "i-2", {"label": "${PROP('Dim.InstanceId')} max ${MAX} ${NOPE}"}],
     ], "stat": "Maximum"}));
-    let chart = widget_chart::chart(&Store::default(), &widget, Reading::of_alarm(now())).unwrap();
+    let chart =
+        widget_chart::chart(&Store::default(), &Anomalies::default(), &widget, Reading::of_alarm(now())).unwrap();
     let labels: Vec<&str> = chart.series.iter().map(|series| series.label.as_str()).collect();
     assert_eq!(labels, ["i-1", "i-2", "i-2 max -- ${NOPE}"]);
 }
@@ -144,8 +146,14 @@ fn labels_show_what_differs_and_their_dynamic_parts() {
 fn what_is_no_widget_is_refused() {
     let params = |text: &str| Params(vec![("MetricWidget".into(), Value::from(text))]);
     for text in ["", "[]", "{", &format!("\"{}\"", "x".repeat(BYTES_MAX))] {
-        let error = get_metric_widget_image(&Store::default(), "us-east-1", Reading::of_alarm(now()), &params(text))
-            .unwrap_err();
+        let error = get_metric_widget_image(
+            &Store::default(),
+            &Anomalies::default(),
+            "us-east-1",
+            Reading::of_alarm(now()),
+            &params(text),
+        )
+        .unwrap_err();
         assert_eq!(error.code, "InvalidParameterValue", "{text:.20}");
     }
     let error = image(&Store::default(), &json!({"width": 0, "height": 0})).unwrap_err();

@@ -20,6 +20,7 @@ mod rule;
 mod rules;
 mod security_groups;
 mod spot_prices;
+mod status_checks;
 mod tags;
 mod volumes;
 

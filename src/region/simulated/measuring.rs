@@ -26,6 +26,9 @@ impl Simulated {
         }
         self.measure_targets(minute, total, &mut measured);
         self.measure_gauges(minute, &mut measured);
+        if self.checks_status {
+            measured.extend(self.world.services.ec2.status_checks(minute));
+        }
         if !measured.is_empty() {
             self.signal(Signal::Measurements(measured));
         }

@@ -68,6 +68,8 @@ pub struct Simulated {
     pub load: Load,
     pub application: Application,
     pub gauges: Vec<Gauge>,
+    /// Whether EC2's status checks are told, too: three more metrics of each instance.
+    pub checks_status: bool,
     machines: Machines,
     events: BTreeMap<(Timestamp, u64), Event>,
     count: u64,
@@ -90,6 +92,7 @@ impl Simulated {
             load: Load::default(),
             application: Application::default(),
             gauges: Vec::new(),
+            checks_status: false,
             machines: Machines::default(),
             events: BTreeMap::new(),
             count: 0,

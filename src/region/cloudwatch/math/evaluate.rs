@@ -10,6 +10,11 @@ use super::{Series, Value};
 /// What functions take besides metrics and numbers.
 const WORDS: [&str; 9] = ["REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "MAX", "SUM", "LAST"];
 
+/// The function whose argument is a metric rather than its values.
+pub const BAND: &str = "ANOMALY_DETECTION_BAND";
+/// How many deviations wide a band is where nobody says (user guide, "Using CloudWatch anomaly detection").
+const BAND_FACTOR: f64 = 2.0;
+
 /// The value of an expression; the error names what is wrong with it.
 pub fn evaluate(expression: &Expression, scope: &Scope) -> Result<Value, String> {
     match expression {
@@ -33,12 +38,27 @@ pub fn evaluate(expression: &Expression, scope: &Scope) -> Result<Value, String>
         }
         Expression::Negate(inner) => each(evaluate(inner, scope)?, |value| -value),
         Expression::Binary(operator, left, right) => binary(*operator, evaluate(left, scope)?, evaluate(right, scope)?),
+        Expression::Call(name, arguments) if name == BAND => band(arguments, scope),
         Expression::Call(name, arguments) => {
             let arguments =
                 arguments.iter().map(|argument| evaluate(argument, scope)).collect::<Result<Vec<_>, _>>()?;
             functions::call(name, arguments, scope)
         }
     }
+}
+
+/// `ANOMALY_DETECTION_BAND(m1, 2)`: the lower and the upper edge.
+fn band(arguments: &[Expression], scope: &Scope) -> Result<Value, String> {
+    let (id, factor) = match arguments {
+        [Expression::Name(id)] => (id, BAND_FACTOR),
+        [Expression::Name(id), Expression::Number(factor)] if *factor > 0.0 => (id, *factor),
+        _ => return Err(format!("{BAND} takes the id of a metric, and a number above 0")),
+    };
+    let (Some(Value::Series(series)), Some(bands)) = (scope.get(id), scope.bands) else {
+        return Err(format!("{BAND} needs a metric of this request, and {id} is none"));
+    };
+    let times: Vec<i64> = scope.times(series.period).collect();
+    bands(id, factor, &times).map(Value::List)
 }
 
 fn binary(operator: Operator, left: Value, right: Value) -> Result<Value, String> {

@@ -10,7 +10,7 @@ mod scope;
 
 use std::collections::BTreeMap;
 
-pub use evaluate::evaluate;
+pub use evaluate::{BAND, evaluate};
 pub use parse::{Expression, parse};
 pub use scope::Scope;
 

@@ -7,6 +7,9 @@ use super::{Series, Value};
 /// Finds metrics by a text and computes a statistic and period of each.
 pub type Search<'a> = dyn Fn(&str, &str, i64) -> Result<Vec<Series>, String> + 'a;
 
+/// The band of a metric of the request, by its id: so many deviations wide, at these times; the lower series first.
+pub type Bands<'a> = dyn Fn(&str, f64, &[i64]) -> Result<Vec<Series>, String> + 'a;
+
 /// What an expression can refer to.
 pub struct Scope<'a> {
     /// Results by id.
@@ -18,11 +21,18 @@ pub struct Scope<'a> {
     /// Whether periods begin at the range's start, instead of at whole multiples.
     from_start: bool,
     pub(super) search: &'a Search<'a>,
+    pub(super) bands: Option<&'a Bands<'a>>,
 }
 
 impl<'a> Scope<'a> {
     pub fn new(range: Range<i64>, from_start: bool, search: &'a Search<'a>) -> Self {
-        Self { results: Vec::new(), metrics: Vec::new(), range, from_start, search }
+        Self { results: Vec::new(), metrics: Vec::new(), range, from_start, search, bands: None }
+    }
+
+    /// With the bands of anomaly detection.
+    #[must_use]
+    pub fn with_bands(self, bands: &'a Bands<'a>) -> Self {
+        Self { bands: Some(bands), ..self }
     }
 
     pub fn get(&self, id: &str) -> Option<&Value> {

@@ -1,4 +1,4 @@
-//! How busy instances are: measured at the end of every minute, paid for in CPU credits, and told to CloudWatch.
+//! How busy instances are, and whether their status checks fail: measured at the end of every minute, paid for in CPU credits, and told to CloudWatch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,9 @@ impl Processes {
             let again = clock::now() + cpu::NEW_EVERY.max(speed::region(cpu::NEW_EVERY_MIN));
             clock::sleep_until(end.min(again)).await;
             let only_new = clock::now() < end;
+            if !only_new {
+                self.check_status(cpu::start_of_minute(end));
+            }
             let trees = self.measurable(|_| true);
             if trees.is_empty() {
                 continue;
@@ -47,6 +50,14 @@ impl Processes {
             if !measurements.is_empty() {
                 self.region.signal(Signal::Measurements(measurements));
             }
+        }
+    }
+
+    /// Tells the status checks of the minute that is over, those of instances without a tree, too.
+    fn check_status(&self, minute: Timestamp) {
+        let checks = self.region.read(|world| world.services.ec2.status_checks(minute));
+        if !checks.is_empty() {
+            self.region.signal(Signal::Measurements(checks));
         }
     }
 

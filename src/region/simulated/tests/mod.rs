@@ -1,6 +1,7 @@
 //! Stories on simulated time, by what they are about.
 
 mod alarms;
+mod anomalies;
 mod composite;
 mod examples;
 mod hooks;
