@@ -137,6 +137,8 @@ pub struct TargetGroupFacts {
     /// `app/name/0123456789abcdef` of every load balancer that routes to it.
     pub load_balancers: Vec<String>,
     pub targets: Vec<String>,
+    /// Its targets are addresses, not instances.
+    pub by_address: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -370,6 +370,7 @@ impl Facts for Neighbours {
             full_name: "targetgroup/web/1".to_owned(),
             load_balancers: vec!["app/web/1".to_owned()],
             targets: Vec::new(),
+            by_address: false,
         })
     }
     fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {

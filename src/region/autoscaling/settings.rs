@@ -290,7 +290,8 @@ pub fn target_groups(facts: &dyn Facts, arns: &[&str], sources: &[Params]) -> Re
     let mut found: Vec<String> = Vec::new();
     let sources = sources.iter().map(|source| source.required("Identifier")).collect::<Result<Vec<_>, _>>()?;
     for arn in arns.iter().copied().chain(sources) {
-        if facts.target_group(arn).is_none() {
+        // A group registers instances (user guide, "Attach an Application Load Balancer target group").
+        if facts.target_group(arn).is_none_or(|found| found.by_address) {
             return Err(invalid(format!(
                 "Provided Target Groups may not be valid. Please ensure they exist and try again. ({arn})"
             )));

@@ -68,7 +68,7 @@ const TARGET_GROUP: &[Known] = &[
     known("stickiness.app_cookie.duration_seconds", "86400", Rule::Int(1, 604_800)),
     known("stickiness.enabled", "false", Rule::Bool),
     known("stickiness.lb_cookie.duration_seconds", "86400", Rule::Int(1, 604_800)),
-    known("stickiness.type", "lb_cookie", Rule::OneOf(&["lb_cookie"])),
+    known("stickiness.type", "lb_cookie", Rule::OneOf(&["lb_cookie", "app_cookie"])),
     known("target_group_health.dns_failover.minimum_healthy_targets.count", "1", Rule::IntOrOff(1, 1000)),
     known("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", Rule::IntOrOff(1, 100)),
     known("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", Rule::Int(1, 1000)),
@@ -151,6 +151,7 @@ impl Attributes {
             row.check(value)?;
             set.insert(row.key.to_owned(), value.to_owned());
         }
+        check_cookie(&set)?;
         self.set = set;
         Ok(())
     }
@@ -161,6 +162,22 @@ impl Attributes {
             |row: &Known| Value::map().with("Key", Value::from(row.key)).with("Value", Value::from(self.get(row.key)));
         Value::map().with("Attributes", Value::list(self.known.rows().iter().map(pair)))
     }
+}
+
+/// An application's cookie must be named, and not as one of the load balancer's own (API reference,
+/// `TargetGroupAttribute`).
+fn check_cookie(set: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    let of = |key: &str| set.get(key).map_or("", String::as_str);
+    let name = of("stickiness.app_cookie.cookie_name");
+    let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+    let is_on = of("stickiness.type") == "app_cookie" && of("stickiness.enabled") == "true";
+    if name.starts_with("AWSALB") || !is_token || (is_on && name.is_empty()) {
+        let message = format!(
+            "'stickiness.app_cookie.cookie_name' value '{name}' must be the name of a cookie that does not start with AWSALB"
+        );
+        return Err(ApiError::new("ValidationError", message));
+    }
+    Ok(())
 }
 
 impl Known {
@@ -203,6 +220,18 @@ mod tests {
         for row in [LOAD_BALANCER, TARGET_GROUP, LISTENER].concat() {
             assert_eq!(row.check(row.default), Ok(()), "{}", row.key);
         }
+    }
+
+    #[test]
+    fn an_applications_cookie_has_a_name_of_its_own() {
+        let mut attributes = Attributes::new(Table::TargetGroup);
+        let on = [("stickiness.enabled", "true"), ("stickiness.type", "app_cookie")];
+        let name = |name: &'static str| ("stickiness.app_cookie.cookie_name", name);
+        for wrong in [on.to_vec(), vec![name("AWSALBAPP")], vec![name("a b")]] {
+            assert_eq!(attributes.modify(&params(&wrong)).unwrap_err().code, "ValidationError", "{wrong:?}");
+        }
+        attributes.modify(&params(&[on[0], on[1], name("SESSION")])).unwrap();
+        assert_eq!(attributes.get("stickiness.type"), "app_cookie");
     }
 
     #[test]

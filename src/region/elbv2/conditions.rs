@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use httparse::Header;
 
+use super::patterns::Pattern;
 use crate::region::wire::{ApiError, Params, Value};
 
 /// AWS's quota for the values of all conditions of one rule.
@@ -22,10 +23,27 @@ const VALUE_LENGTH_MAX: usize = 128;
 pub enum Condition {
     PathPattern(Vec<String>),
     HostHeader(Vec<String>),
-    HttpHeader { name: String, values: Vec<String> },
+    HttpHeader {
+        name: String,
+        values: Vec<String>,
+    },
     HttpRequestMethod(Vec<String>),
     QueryString(Vec<QueryPattern>),
     SourceIp(Vec<Cidr>),
+    /// Regular expressions in place of values.
+    Regex {
+        of: Field,
+        patterns: Vec<Pattern>,
+    },
+}
+
+/// What regular expressions are compared with.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Field {
+    Path,
+    /// With the port, if the client named it.
+    Host,
+    Header(String),
 }
 
 /// A pattern for one query parameter; without a key, any parameter with the value fits.
@@ -50,9 +68,19 @@ pub struct Asked<'a> {
     pub query: Option<&'a str>,
     /// Without the port.
     pub host: &'a str,
+    /// As the client sent it.
+    pub host_header: &'a str,
     pub headers: &'a [Header<'a>],
     /// The client's own address; X-Forwarded-For is not looked at.
     pub peer: IpAddr,
+}
+
+impl Asked<'_> {
+    /// The values of a header.
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+        named.filter_map(|header| std::str::from_utf8(header.value).ok())
+    }
 }
 
 impl Condition {
@@ -67,7 +95,7 @@ impl Condition {
         let conditions = params.iter().map(Self::parse).collect::<Result<Vec<_>, _>>()?;
         let mut once = Vec::new();
         for condition in &conditions {
-            let repeatable = matches!(condition, Condition::HttpHeader { .. } | Condition::QueryString(_));
+            let repeatable = matches!(condition.field(), "http-header" | "query-string");
             if !repeatable && once.contains(&condition.field()) {
                 return Err(invalid(format!("A rule can only have one '{}' condition", condition.field())));
             }
@@ -80,7 +108,10 @@ impl Condition {
         let wildcard = |c: &char| matches!(c, '*' | '?');
         let wildcards: usize = conditions
             .iter()
-            .filter(|condition| !matches!(condition, Condition::HttpRequestMethod(_) | Condition::SourceIp(_)))
+            .filter(|condition| {
+                use Condition::{HttpRequestMethod, Regex, SourceIp};
+                !matches!(condition, HttpRequestMethod(_) | SourceIp(_) | Regex { .. })
+            })
             .flat_map(Condition::patterns)
             .map(|pattern| pattern.chars().filter(wildcard).count())
             .sum();
@@ -92,8 +123,8 @@ impl Condition {
 
     fn parse(params: &Params) -> Result<Self, ApiError> {
         let field = params.required("Field")?;
-        if !params.list("RegexValues").is_empty() {
-            return Err(invalid("The embedded region does not have regular expressions in conditions"));
+        if let Some(regex) = Self::parse_regex(field, params)? {
+            return Ok(regex);
         }
         let config = |name: &str| params.map(name).unwrap_or_default();
         let values = |name: &str| -> Vec<String> {
@@ -131,6 +162,34 @@ impl Condition {
         };
         condition.check()?;
         Ok(condition)
+    }
+
+    /// A condition with regular expressions, in either of the two places that AWS has for them; `None` without any.
+    fn parse_regex(field: &str, params: &Params) -> Result<Option<Self>, ApiError> {
+        let name = match field {
+            "path-pattern" => "PathPatternConfig",
+            "host-header" => "HostHeaderConfig",
+            _ => "HttpHeaderConfig",
+        };
+        let config = params.map(name).unwrap_or_default();
+        let (plain, nested) = (params.texts("RegexValues"), config.texts("RegexValues"));
+        let given = if plain.is_empty() { nested } else { plain };
+        if given.is_empty() {
+            return Ok(None);
+        }
+        if !params.list("Values").is_empty() || !config.list("Values").is_empty() {
+            return Err(invalid(format!("A '{field}' condition has either values or regular expressions")));
+        }
+        let of = match field {
+            "path-pattern" => Field::Path,
+            "host-header" => Field::Host,
+            "http-header" => Field::Header(config.required("HttpHeaderName")?.to_owned()),
+            _ => return Err(invalid(format!("A '{field}' condition has no regular expressions"))),
+        };
+        // As values are compared: only a path's case matters.
+        let parse = |text: &str| Pattern::parse(text, VALUE_LENGTH_MAX, of != Field::Path);
+        let patterns = given.into_iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Some(Condition::Regex { of, patterns }))
     }
 
     fn check(&self) -> Result<(), ApiError> {
@@ -173,6 +232,9 @@ impl Condition {
             Condition::HttpRequestMethod(_) => "http-request-method",
             Condition::QueryString(_) => "query-string",
             Condition::SourceIp(_) => "source-ip",
+            Condition::Regex { of: Field::Path, .. } => "path-pattern",
+            Condition::Regex { of: Field::Host, .. } => "host-header",
+            Condition::Regex { of: Field::Header(_), .. } => "http-header",
         }
     }
 
@@ -186,6 +248,7 @@ impl Condition {
                 pairs.iter().map(|pair| format!("{}{}", pair.key.as_deref().unwrap_or(""), pair.value)).collect()
             }
             Condition::SourceIp(ranges) => ranges.iter().map(Cidr::show).collect(),
+            Condition::Regex { patterns, .. } => patterns.iter().map(|pattern| pattern.text().to_owned()).collect(),
         }
     }
 
@@ -218,6 +281,16 @@ impl Condition {
                 let values: Vec<String> = ranges.iter().map(Cidr::show).collect();
                 shown.with("SourceIpConfig", config(&values))
             }
+            Condition::Regex { of, .. } => {
+                let regexes = || texts(&self.patterns());
+                let (name, header) = match of {
+                    Field::Path => ("PathPatternConfig", None),
+                    Field::Host => ("HostHeaderConfig", None),
+                    Field::Header(name) => ("HttpHeaderConfig", Some(Value::from(name.as_str()))),
+                };
+                let nested = Value::map().with("HttpHeaderName", header).with("RegexValues", regexes());
+                shown.with(name, nested).with("RegexValues", regexes())
+            }
         }
     }
 
@@ -226,12 +299,9 @@ impl Condition {
         match self {
             Condition::PathPattern(patterns) => patterns.iter().any(|pattern| fits(pattern, asked.path, Case::Matters)),
             Condition::HostHeader(patterns) => patterns.iter().any(|pattern| fits(pattern, asked.host, Case::Ignored)),
-            Condition::HttpHeader { name, values } => asked
-                .headers
-                .iter()
-                .filter(|header| header.name.eq_ignore_ascii_case(name))
-                .filter_map(|header| std::str::from_utf8(header.value).ok())
-                .any(|value| values.iter().any(|pattern| fits(pattern, value, Case::Ignored))),
+            Condition::HttpHeader { name, values } => {
+                asked.values(name).any(|value| values.iter().any(|pattern| fits(pattern, value, Case::Ignored)))
+            }
             Condition::HttpRequestMethod(methods) => methods.iter().any(|method| method == asked.method),
             Condition::QueryString(patterns) => {
                 form_urlencoded::parse(asked.query.unwrap_or("").as_bytes()).any(|(key, value)| {
@@ -242,6 +312,14 @@ impl Condition {
                 })
             }
             Condition::SourceIp(ranges) => ranges.iter().any(|range| range.contains(asked.peer)),
+            Condition::Regex { of, patterns } => {
+                let fits = |text: &str| patterns.iter().any(|pattern| pattern.fits(text));
+                match of {
+                    Field::Path => fits(asked.path),
+                    Field::Host => fits(asked.host_header),
+                    Field::Header(name) => asked.values(name).any(fits),
+                }
+            }
         }
     }
 }
@@ -369,7 +447,8 @@ mod tests {
 
     fn asked<'a>(headers: &'a [Header<'a>], query: Option<&'a str>) -> Asked<'a> {
         let peer = IpAddr::from([127, 0, 0, 1]);
-        Asked { method: "GET", path: "/", query, host: "Shop.Example.com", headers, peer }
+        let host = "Shop.Example.com";
+        Asked { method: "GET", path: "/", query, host, host_header: "Shop.Example.com:8443", headers, peer }
     }
 
     #[test]
@@ -388,6 +467,43 @@ mod tests {
         assert!(!query(Some("a"), "fast").holds(&asked));
         let source = |range: &str| Condition::SourceIp(vec![Cidr::parse(range).unwrap()]).holds(&asked);
         assert!(source("127.0.0.0/8") && source("0.0.0.0/0") && source("127.0.0.1/32") && !source("10.0.0.0/8"));
+    }
+
+    fn regex(field: &str, config: Option<(&str, Value)>, regexes: &[&str]) -> Params {
+        let list = Value::list(regexes.iter().map(|regex| Value::from(*regex)));
+        let mut fields = vec![("Field".to_owned(), Value::from(field))];
+        match config {
+            Some((name, config)) => fields.push((name.to_owned(), config.with("RegexValues", list))),
+            None => fields.push(("RegexValues".to_owned(), list)),
+        }
+        Params(fields)
+    }
+
+    #[test]
+    fn regular_expressions_fit_anywhere_and_only_a_paths_case_matters() {
+        let headers = [Header { name: "user-agent", value: b"Mozilla/5.0 Chrome/1" }];
+        let asked = Asked { path: "/Cart/17", ..asked(&headers, None) };
+        let holds = |condition: Params| Condition::parse_all(&[condition]).unwrap()[0].holds(&asked);
+        assert!(holds(regex("path-pattern", None, &["^/none$", "^/Cart/[0-9]+$"])));
+        assert!(!holds(regex("path-pattern", None, &["^/cart/"])));
+        assert!(holds(regex("host-header", Some(("HostHeaderConfig", Value::map())), &["EXAMPLE[.]com:8443$"])));
+        let agent = || Value::map().with("HttpHeaderName", Value::from("User-Agent"));
+        assert!(holds(regex("http-header", Some(("HttpHeaderConfig", agent())), &["chrome/\\d+$"])));
+        assert!(!holds(regex("http-header", Some(("HttpHeaderConfig", agent())), &["^chrome"])));
+    }
+
+    #[test]
+    fn regular_expressions_stand_alone_and_count_as_values() {
+        let refused = |conditions: &[Params]| Condition::parse_all(conditions).unwrap_err().code;
+        let both = Value::map().with("Values", Value::list([Value::from("/a")]));
+        assert_eq!(refused(&[regex("path-pattern", Some(("PathPatternConfig", both)), &["a"])]), "ValidationError");
+        assert_eq!(refused(&[regex("http-request-method", None, &["GET"])]), "ValidationError");
+        assert_eq!(refused(&[regex("path-pattern", None, &["(?=a)"])]), "ValidationError");
+        assert_eq!(refused(&[regex("path-pattern", None, &["a", "b", "c", "d", "e", "f"])]), "ValidationError");
+        assert_eq!(refused(&[regex("path-pattern", None, &["a"]), path_condition(&["/b"])]), "ValidationError");
+        let five = Condition::parse_all(&[regex("path-pattern", None, &["a*?", "b*?", "c*?", "d*?", "e*?"])]);
+        let Value::Map(shown) = five.unwrap()[0].show() else { panic!("a map") };
+        assert_eq!(Params(shown).texts("RegexValues").len(), 5, "no wildcards");
     }
 
     fn path_condition(values: &[&str]) -> Params {

@@ -13,6 +13,7 @@ mod listeners;
 mod load_balancers;
 pub mod model;
 mod page;
+mod patterns;
 pub mod prober;
 pub mod proxy;
 pub mod routing;
@@ -22,6 +23,7 @@ mod tags;
 mod target;
 mod target_groups;
 mod targets;
+mod transforms;
 mod wire;
 
 #[cfg(test)]

@@ -176,6 +176,7 @@ impl Elbv2 {
             full_name: group.full_name().to_owned(),
             load_balancers: full_names.map(|it| it.full_name().to_owned()).collect(),
             targets: group.targets.keys().map(|id| id.instance.clone()).collect(),
+            by_address: group.by_address,
         })
     }
 

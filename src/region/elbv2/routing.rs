@@ -13,8 +13,10 @@ use super::conditions::{Asked, Condition};
 use super::listeners::Listener;
 use super::load_balancers::LoadBalancer;
 use super::model::Elbv2;
+use super::rule::Rule;
 use super::target::TargetId;
 use super::target_groups::TargetGroup;
+use super::transforms::Transforms;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Routing {
@@ -30,8 +32,27 @@ pub struct ListenerRoutes {
     pub address: SocketAddrV4,
     pub settings: Arc<Settings>,
     /// In the order of their priorities.
-    pub rules: Vec<(Vec<Condition>, Action)>,
+    pub rules: Vec<RuleRoute>,
     pub default: Action,
+}
+
+/// A rule's part in the routing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleRoute {
+    pub priority: u32,
+    pub conditions: Vec<Condition>,
+    pub action: Action,
+    pub transforms: Transforms,
+}
+
+/// The rule that applies to a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Applies<'a> {
+    pub action: &'a Action,
+    /// `None` is the default rule.
+    pub rule: Option<&'a RuleRoute>,
+    /// How many rules were looked at.
+    pub looked_at: usize,
 }
 
 /// The load balancer's part in serving a listener.
@@ -78,10 +99,18 @@ pub struct TargetGroupRoutes {
     pub algorithm: Algorithm,
     pub slow_start: Duration,
     /// How long a client stays with its target.
-    pub stickiness: Option<Duration>,
+    pub stickiness: Option<Stickiness>,
     pub targets: Vec<TargetRoute>,
     /// Whether too few targets are healthy, so that requests go to all that could answer.
     pub fails_open: bool,
+}
+
+/// Whose cookie says which target a client stays with, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stickiness {
+    pub stay: Duration,
+    /// The application's cookie: a client stays from when a target sets it. `None`: from its first request.
+    pub application: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,13 +140,15 @@ pub enum Standing {
 }
 
 impl ListenerRoutes {
-    /// The action of the first rule that applies, or the default; and how many rules were looked at.
-    pub fn action(&self, asked: &Asked) -> (&Action, usize) {
-        let applies =
-            |(conditions, _): &(Vec<Condition>, Action)| conditions.iter().all(|condition| condition.holds(asked));
+    /// The first rule that applies, or the default.
+    pub fn applies(&self, asked: &Asked) -> Applies<'_> {
+        let applies = |rule: &RuleRoute| rule.conditions.iter().all(|condition| condition.holds(asked));
         match self.rules.iter().position(applies) {
-            Some(index) => (&self.rules[index].1, index + 1),
-            None => (&self.default, self.rules.len()),
+            Some(index) => {
+                let rule = &self.rules[index];
+                Applies { action: &rule.action, rule: Some(rule), looked_at: index + 1 }
+            }
+            None => Applies { action: &self.default, rule: None, looked_at: self.rules.len() },
         }
     }
 }
@@ -131,7 +162,7 @@ impl Elbv2 {
                 arn: listener.arn.clone(),
                 address: SocketAddrV4::new(load_balancer.address, self.served(listener.port)),
                 settings: Arc::new(settings(load_balancer, listener)),
-                rules: listener.rules.values().map(|rule| (rule.conditions.clone(), rule.action.clone())).collect(),
+                rules: listener.rules.iter().map(rule_route).collect(),
                 default: listener.default.clone(),
             })
         });
@@ -141,6 +172,11 @@ impl Elbv2 {
         });
         Routing { listeners: listeners.collect(), target_groups: target_groups.collect() }
     }
+}
+
+fn rule_route((priority, rule): (&u32, &Rule)) -> RuleRoute {
+    let Rule { conditions, action, transforms, .. } = rule.clone();
+    RuleRoute { priority: *priority, conditions, action, transforms }
 }
 
 fn settings(load_balancer: &LoadBalancer, listener: &Listener) -> Settings {
@@ -161,6 +197,17 @@ fn settings(load_balancer: &LoadBalancer, listener: &Listener) -> Settings {
         drop_invalid_headers: attributes.is_on("routing.http.drop_invalid_header_fields.enabled"),
         secure: listener.tls.is_some(),
         tells_tls: attributes.is_on("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+    }
+}
+
+fn stickiness(group: &TargetGroup) -> Stickiness {
+    let attributes = &group.attributes;
+    let kind = attributes.get("stickiness.type");
+    let seconds = attributes.number(&format!("stickiness.{kind}.duration_seconds"));
+    let name = attributes.get("stickiness.app_cookie.cookie_name");
+    Stickiness {
+        stay: Duration::from_secs(seconds.into()),
+        application: (kind == "app_cookie").then(|| name.to_owned()),
     }
 }
 
@@ -192,7 +239,6 @@ fn target_group(group: &TargetGroup, load_balancer: &LoadBalancer) -> TargetGrou
     let minimum = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
     let count = attributes.number(&format!("{minimum}.count")) as usize;
     let percentage = attributes.number(&format!("{minimum}.percentage")) as usize;
-    let stickiness = attributes.number("stickiness.lb_cookie.duration_seconds");
     TargetGroupRoutes {
         arn: group.arn.clone(),
         full_name: group.full_name().to_owned(),
@@ -203,7 +249,7 @@ fn target_group(group: &TargetGroup, load_balancer: &LoadBalancer) -> TargetGrou
             _ => Algorithm::RoundRobin,
         },
         slow_start: Duration::from_secs(attributes.number("slow_start.duration_seconds").into()),
-        stickiness: attributes.is_on("stickiness.enabled").then(|| Duration::from_secs(stickiness.into())),
+        stickiness: attributes.is_on("stickiness.enabled").then(|| stickiness(group)),
         fails_open: healthy < count || healthy * 100 < percentage * (healthy + doubtful),
         targets,
     }

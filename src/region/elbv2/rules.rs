@@ -7,6 +7,7 @@ use super::model::Elbv2;
 use super::page;
 use super::rule::Rule;
 use super::tags::{self, Tags};
+use super::transforms::Transforms;
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -23,6 +24,7 @@ impl Elbv2 {
         let actions = params.maps("Actions");
         let (action, order) = (Action::parse_one(&actions)?, Action::order_of(&actions)?);
         self.check_action(&action, &listener.load_balancer, listener.tls.is_some())?;
+        let transforms = Transforms::parse(&params.maps("Transforms"))?;
         let tags = tags::parse(params)?;
         if listener.rules.contains_key(&priority) {
             return Err(priority_in_use(priority));
@@ -32,7 +34,7 @@ impl Elbv2 {
             return Err(ApiError::new("TooManyRules", format!("A load balancer can only have '{RULES_MAX}' rules")));
         }
         let arn = format!("{}/{}", listener_arn.replacen(":listener/", ":listener-rule/", 1), cx.ids.hex(16));
-        let rule = Rule { arn, conditions, action, order, tags };
+        let rule = Rule { arn, conditions, action, transforms, order, tags };
         let shown = show(Some(priority), &rule);
         self.listener_mut(listener_arn)?.rules.insert(priority, rule);
         Ok(Value::map().with("Rules", Value::list([shown])))
@@ -52,12 +54,22 @@ impl Elbv2 {
             none if none.is_empty() => (there.action.clone(), there.order),
             given => (Action::parse_one(&given)?, Action::order_of(&given)?),
         };
+        let transforms = match (params.maps("Transforms"), params.bool("ResetTransforms")?.unwrap_or(false)) {
+            (none, false) if none.is_empty() => there.transforms.clone(),
+            (none, true) if none.is_empty() => Transforms::default(),
+            (given, false) => Transforms::parse(&given)?,
+            (_, true) => {
+                let message = "Transforms and ResetTransforms cannot be specified together";
+                return Err(ApiError::new("ValidationError", message));
+            }
+        };
         let listener =
             self.listeners.values().find(|listener| listener.rules.get(&priority).is_some_and(|rule| rule.arn == arn));
         let listener = listener.ok_or_else(|| missing(arn))?;
         self.check_action(&action, &listener.load_balancer, listener.tls.is_some())?;
         let there = self.rule_mut(arn).ok_or_else(|| missing(arn))?;
         (there.conditions, there.action, there.order) = (conditions, action, order);
+        there.transforms = transforms;
         Ok(Value::map().with("Rules", Value::list([show(Some(priority), there)])))
     }
 
@@ -162,6 +174,7 @@ fn show(priority: Option<u32>, rule: &Rule) -> Value {
         .with("Priority", Value::from(priority.map_or("default".to_owned(), |priority| priority.to_string())))
         .with("Conditions", Value::list(rule.conditions.iter().map(Condition::show)))
         .with("Actions", Value::list([rule.action.show(rule.order)]))
+        .with("Transforms", Some(rule.transforms.show()).filter(|_| rule.transforms != Transforms::default()))
         .with("IsDefault", Value::from(priority.is_none()))
 }
 
@@ -170,6 +183,7 @@ fn show_default(listener: &Listener) -> Value {
         arn: listener.default_rule.clone(),
         conditions: Vec::new(),
         action: listener.default.clone(),
+        transforms: Transforms::default(),
         order: listener.order,
         tags: Tags::new(),
     };

@@ -15,6 +15,7 @@ pub const TERMINATED_STAYS: Duration = Duration::from_secs(60);
 /// An instance may be registered several times, with different ports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct TargetId {
+    /// The address, where the target group has addresses.
     pub instance: String,
     pub port: u16,
 }

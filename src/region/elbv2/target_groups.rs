@@ -21,6 +21,9 @@ pub struct TargetGroup {
     pub name: String,
     pub port: u16,
     pub vpc: String,
+    /// Its targets are addresses, not instances: target type `ip`.
+    #[serde(default)]
+    pub by_address: bool,
     pub check: HealthCheck,
     pub attributes: Attributes,
     pub tags: Tags,
@@ -42,9 +45,7 @@ impl Elbv2 {
     pub(super) fn create_target_group(&mut self, cx: &mut Context, params: &Params) -> Answer {
         let name = params.required("Name")?;
         check_name(TARGET_GROUP, name)?;
-        for (field, only) in
-            [("Protocol", "HTTP"), ("ProtocolVersion", "HTTP1"), ("TargetType", "instance"), ("IpAddressType", "ipv4")]
-        {
+        for (field, only) in [("Protocol", "HTTP"), ("ProtocolVersion", "HTTP1"), ("IpAddressType", "ipv4")] {
             if let Some(other) = params.text(field).filter(|given| *given != only) {
                 return Err(ApiError::new(
                     if field == "Protocol" { "UnsupportedProtocol" } else { "ValidationError" },
@@ -52,6 +53,15 @@ impl Elbv2 {
                 ));
             }
         }
+        let by_address = match params.text("TargetType").unwrap_or("instance") {
+            "instance" => false,
+            "ip" => true,
+            other => {
+                return Err(invalid(format!(
+                    "The embedded region has target groups with TargetType 'instance' and 'ip' only, not '{other}'"
+                )));
+            }
+        };
         params.required("Protocol")?;
         let port = port_of(params, "Port")?.ok_or_else(|| invalid("A port must be specified"))?;
         let vpc = params.text("VpcId").ok_or_else(|| invalid("A VPC ID must be specified"))?.to_owned();
@@ -61,7 +71,8 @@ impl Elbv2 {
         let check = parse_check(params, &default_check())?;
         let tags = tags::parse(params)?;
         if let Some(there) = self.target_groups.values().find(|there| there.name == name) {
-            if there.port == port && there.vpc == vpc && there.check == check && there.tags == tags {
+            let same = (there.port, &there.vpc, there.by_address) == (port, &vpc, by_address);
+            if same && there.check == check && there.tags == tags {
                 let shown = show(there, &self.load_balancers_of(&there.arn));
                 return Ok(Value::map().with("TargetGroups", Value::list([shown])));
             }
@@ -84,6 +95,7 @@ impl Elbv2 {
             name: name.to_owned(),
             port,
             vpc,
+            by_address,
             check,
             attributes,
             tags,
@@ -281,7 +293,7 @@ fn show(it: &TargetGroup, load_balancers: &[&str]) -> Value {
         .with("HealthCheckPath", Value::from(check.path.as_str()))
         .with("Matcher", Value::map().with("HttpCode", Value::from(check.matcher.text())))
         .with("LoadBalancerArns", texts(load_balancers))
-        .with("TargetType", Value::from("instance"))
+        .with("TargetType", Value::from(if it.by_address { "ip" } else { "instance" }))
         .with("ProtocolVersion", Value::from("HTTP1"))
         .with("IpAddressType", Value::from("ipv4"))
 }

@@ -1,6 +1,6 @@
 //! Targets: registration, deregistration, and what their health checks mean for them.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::model::Elbv2;
 use super::target::{TERMINATED_STAYS, Target, TargetId};
 use super::target_groups::{TargetGroup, port_of};
 use crate::region::context::Context;
-use crate::region::facts::InstanceFacts;
+use crate::region::facts::{Facts, InstanceFacts};
 use crate::region::signal::{InstanceState, Probe, ProbeOutcome, Signal, TargetState};
 use crate::region::wire::{Answer, ApiError, Params, Value};
 
@@ -20,6 +20,11 @@ impl Elbv2 {
         let group = self.target_group_mut(params.required("TargetGroupArn")?)?;
         let mut wanted = Vec::new();
         for id in parse_targets(params, group.port)? {
+            if group.by_address {
+                let facts = at_address(cx.facts, &group.vpc, &id.instance)?;
+                wanted.push((id, facts));
+                continue;
+            }
             let facts = cx.facts.instance(&id.instance).ok_or_else(|| {
                 ApiError::new(
                     "InvalidTarget",
@@ -89,7 +94,9 @@ impl Elbv2 {
 
     /// Auto Scaling registers instances on the group's port, also while they are pending.
     pub(super) fn register_instances(&mut self, cx: &Context, target_group: &str, instances: &[String]) {
-        let Some(group) = self.target_groups.get_mut(target_group) else { return };
+        // A group by addresses is refused where it is attached.
+        let group = self.target_groups.get_mut(target_group).filter(|group| !group.by_address);
+        let Some(group) = group else { return };
         for instance in instances {
             if let Some(facts) = cx.facts.instance(instance) {
                 register(group, TargetId { instance: instance.clone(), port: group.port }, &facts);
@@ -178,6 +185,20 @@ impl Elbv2 {
             }
         }
     }
+}
+
+/// The instance that has an address, whatever it does: an address stays registered when nobody answers there any more.
+///
+/// # Errors
+/// `InvalidTarget` for what is no address, and for one that no instance of the VPC has.
+fn at_address(facts: &dyn Facts, vpc: &str, text: &str) -> Result<InstanceFacts, ApiError> {
+    let invalid = |why: &str| ApiError::new("InvalidTarget", format!("The IP address '{text}' {why}"));
+    let address: Ipv4Addr = text.parse().map_err(|_| invalid("is not a valid IPv4 address"))?;
+    let all = facts.instances();
+    let there = all.into_iter().find(|it| it.address == address && it.state != InstanceState::Terminated);
+    let there = there.filter(|it| it.vpc == vpc);
+    let there = there.ok_or_else(|| invalid(&format!("is not that of an instance of the VPC '{vpc}'")))?;
+    Ok(InstanceFacts { state: InstanceState::Running, ..there })
 }
 
 /// A number in 0–1 that is always the same for one target.

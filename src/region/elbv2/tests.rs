@@ -1,6 +1,8 @@
 //! The control plane through its operations, with EC2 as its neighbour.
 
+mod addresses;
 mod certificates;
+mod transforms;
 
 use std::time::Duration;
 
@@ -467,7 +469,7 @@ fn tags_come_with_the_creation_and_change_later() {
 /// Every attribute that the data plane works by, with another value than its default.
 #[test]
 fn the_routing_follows_attributes_beyond_their_defaults() {
-    use super::routing::{Algorithm, ForwardedFor};
+    use super::routing::{Algorithm, ForwardedFor, Stickiness};
     let mut cloud = Cloud::new();
     let (balancer, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
     cloud.listener(&balancer, "80", forward(&group)).unwrap();
@@ -503,7 +505,8 @@ fn the_routing_follows_attributes_beyond_their_defaults() {
     set(&mut cloud, groups, "TargetGroupArn", &group, "stickiness.lb_cookie.duration_seconds", "9");
     assert_eq!(routes(&cloud).stickiness, None, "a duration alone turns nothing on");
     set(&mut cloud, groups, "TargetGroupArn", &group, "stickiness.enabled", "true");
-    assert_eq!(routes(&cloud).stickiness, Some(seconds(9)));
+    let lasts = |seconds| Some(Stickiness { stay: seconds, application: None });
+    assert_eq!(routes(&cloud).stickiness, lasts(seconds(9)));
     set(&mut cloud, groups, "TargetGroupArn", &group, "slow_start.duration_seconds", "30");
     assert_eq!(routes(&cloud).slow_start, seconds(30));
     // It goes with round robin only.

@@ -44,12 +44,13 @@ pub const OPERATIONS: &[Operation] = &[
     }),
     Operation::new(
         "CreateTargetGroup",
-        "Name Protocol=HTTP ProtocolVersion=HTTP1 Port VpcId TargetType=instance IpAddressType=ipv4 \
+        "Name Protocol=HTTP ProtocolVersion=HTTP1 Port VpcId TargetType=instance|ip IpAddressType=ipv4 \
          HealthCheckProtocol=HTTP HealthCheckPort HealthCheckEnabled=true HealthCheckPath \
          HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount \
          UnhealthyThresholdCount Matcher{HttpCode} Tags[]{Key Value}",
         |it, cx, params| it.create_target_group(cx, params),
-    ),
+    )
+    .differs("Targets of type `ip` are addresses of the region's instances."),
     Operation::new(
         "DescribeTargetGroups",
         "LoadBalancerArn TargetGroupArns[] Names[] Marker PageSize",
@@ -118,13 +119,14 @@ pub const OPERATIONS: &[Operation] = &[
     }),
     Operation::new(
         "CreateRule",
-        "ListenerArn Priority Conditions[]{Field Values[] HostHeaderConfig{Values[]} \
-         PathPatternConfig{Values[]} HttpHeaderConfig{HttpHeaderName Values[]} \
+        "ListenerArn Priority Conditions[]{Field Values[] RegexValues[] HostHeaderConfig{Values[] RegexValues[]} \
+         PathPatternConfig{Values[] RegexValues[]} HttpHeaderConfig{HttpHeaderName Values[] RegexValues[]} \
          QueryStringConfig{Values[]{Key Value}} HttpRequestMethodConfig{Values[]} \
          SourceIpConfig{Values[]}} Actions[]{Type TargetGroupArn Order RedirectConfig{Protocol Port Host \
          Path Query StatusCode} FixedResponseConfig{MessageBody StatusCode ContentType} \
          ForwardConfig{TargetGroups[]{TargetGroupArn Weight} TargetGroupStickinessConfig{Enabled \
-         DurationSeconds}}} Tags[]{Key Value}",
+         DurationSeconds}}} Tags[]{Key Value} Transforms[]{Type HostHeaderRewriteConfig{Rewrites[]{Regex Replace}} \
+         UrlRewriteConfig{Rewrites[]{Regex Replace}}}",
         |it, cx, params| it.create_rule(cx, params),
     ),
     Operation::new("DescribeRules", "ListenerArn RuleArns[] Marker PageSize", |it, _, params| {
@@ -132,12 +134,14 @@ pub const OPERATIONS: &[Operation] = &[
     }),
     Operation::new(
         "ModifyRule",
-        "RuleArn Conditions[]{Field Values[] HostHeaderConfig{Values[]} PathPatternConfig{Values[]} \
-         HttpHeaderConfig{HttpHeaderName Values[]} QueryStringConfig{Values[]{Key Value}} \
-         HttpRequestMethodConfig{Values[]} SourceIpConfig{Values[]}} Actions[]{Type TargetGroupArn Order \
-         RedirectConfig{Protocol Port Host Path Query StatusCode} FixedResponseConfig{MessageBody \
-         StatusCode ContentType} ForwardConfig{TargetGroups[]{TargetGroupArn Weight} \
-         TargetGroupStickinessConfig{Enabled DurationSeconds}}}",
+        "RuleArn Conditions[]{Field Values[] RegexValues[] HostHeaderConfig{Values[] RegexValues[]} \
+         PathPatternConfig{Values[] RegexValues[]} HttpHeaderConfig{HttpHeaderName Values[] RegexValues[]} \
+         QueryStringConfig{Values[]{Key Value}} HttpRequestMethodConfig{Values[]} SourceIpConfig{Values[]}} \
+         Actions[]{Type TargetGroupArn Order RedirectConfig{Protocol Port Host Path Query StatusCode} \
+         FixedResponseConfig{MessageBody StatusCode ContentType} ForwardConfig{TargetGroups[]{TargetGroupArn \
+         Weight} TargetGroupStickinessConfig{Enabled DurationSeconds}}} \
+         Transforms[]{Type HostHeaderRewriteConfig{Rewrites[]{Regex Replace}} \
+         UrlRewriteConfig{Rewrites[]{Regex Replace}}} ResetTransforms",
         |it, _, params| it.modify_rule(params),
     ),
     Operation::new("DeleteRule", "RuleArn", |it, _, params| it.delete_rule(params)),

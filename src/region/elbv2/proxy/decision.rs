@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::super::actions::{Action, Forward};
 use super::super::conditions::Asked;
+use super::super::routing::{Applies, RuleRoute, Stickiness};
+use super::super::transforms::Transforms;
 use super::answers::{self, Answer, Origin};
 use super::cookies;
 use super::exchange::Plan;
@@ -71,11 +73,12 @@ impl Asker<'_> {
             path: head.target.path,
             query: head.target.query,
             host: rewrite::host_name(host),
+            host_header: host,
             headers: head.fields.all,
             peer: self.peer,
         };
         let meter = self.meter();
-        let (action, looked_at) = self.table.routes.action(&asked);
+        let Applies { action, rule, looked_at } = self.table.routes.applies(&asked);
         if looked_at > 0 {
             meter.rule_evaluations.fetch_add(looked_at as u64, Relaxed);
         }
@@ -83,7 +86,7 @@ impl Asker<'_> {
             meter.charged_rules.fetch_add((looked_at - FREE_RULES) as u64, Relaxed);
         }
         let answer = match action {
-            Action::Forward(forward) => match self.forward(head, forward, &framing) {
+            Action::Forward(forward) => match self.forward(head, forward, rule, &framing) {
                 Ok(plan) => return Step::Forward(plan),
                 Err(status) => {
                     meter.refused(status);
@@ -113,6 +116,16 @@ impl Asker<'_> {
         Step::Answer { answer, framing, without_body: head.method == "HEAD", connection }
     }
 
+    /// The host and the URL that the rule's transforms make.
+    fn transformed(&self, head: &RequestHead<'_>, rule: Option<&RuleRoute>) -> Result<(Seen, Seen), u16> {
+        let Some(rule) = rule.filter(|rule| rule.transforms != Transforms::default()) else { return Ok((None, None)) };
+        let host = head.target.authority.or(head.fields.host).unwrap_or_default();
+        rule.transforms.apply(host, || match head.target.query {
+            Some(query) => format!("{}?{query}", head.target.path),
+            None => head.target.path.to_owned(),
+        })
+    }
+
     /// Whether the connection is closed after this request.
     fn closes(&self, head: &RequestHead<'_>) -> bool {
         let fields = &head.fields;
@@ -122,12 +135,21 @@ impl Asker<'_> {
     /// Picks the target group and the target, and writes the head for it.
     ///
     /// # Errors
-    /// 503 where no target is registered; 463 for too many addresses in X-Forwarded-For.
-    fn forward(&self, head: &RequestHead<'_>, forward: &Forward, framing: &Framing) -> Result<Plan, u16> {
+    /// 503 where no target is registered; 463 for too many addresses in X-Forwarded-For; 500 for a transform that fails.
+    fn forward(
+        &self,
+        head: &RequestHead<'_>,
+        forward: &Forward,
+        rule: Option<&RuleRoute>,
+        framing: &Framing,
+    ) -> Result<Plan, u16> {
         let met = |name: &str| cookies::read(head.fields.all, name);
         let met_group = forward.stickiness.and_then(|_| met(cookies::TARGET_GROUP));
         let group = self.table.group(forward, met_group).ok_or(503_u16)?;
-        let met_target = group.routes.stickiness.and_then(|_| met(cookies::TARGET));
+        let stickiness = group.routes.stickiness.as_ref();
+        let by_application = stickiness.is_some_and(|it| it.application.is_some());
+        let name = if by_application { cookies::APPLICATION } else { cookies::TARGET };
+        let met_target = stickiness.and_then(|_| met(name));
         let target = group.pick(met_target).ok_or(503_u16)?;
         let in_flight = InFlight::new(Arc::clone(target), self.lane);
         if group.routes.fails_open {
@@ -139,14 +161,25 @@ impl Asker<'_> {
             let stay = Duration::from_secs(seconds.into());
             cookies::set(&mut cookies, cookies::TARGET_GROUP, &group.tag, now, stay);
         }
-        if let Some(stay) = group.routes.stickiness {
-            cookies::set(&mut cookies, cookies::TARGET, &target.tag, now, stay);
-        }
+        let follows = match stickiness {
+            Some(Stickiness { stay, application: None }) => {
+                cookies::set(&mut cookies, cookies::TARGET, &target.tag, now, *stay);
+                None
+            }
+            Some(Stickiness { stay, application: Some(name) }) => {
+                let mut field = Vec::new();
+                cookies::set_one(&mut field, cookies::APPLICATION, &target.tag, now, *stay);
+                Some((name.clone(), field))
+            }
+            None => None,
+        };
         let settings = &self.table.routes.settings;
         let upgrades = asks_for_upgrade(head, framing);
         let mut out = Vec::with_capacity(head.size + 256);
         let upgrade = upgrades.then_some(UPGRADE);
-        let onward = Onward { client: self.fields, settings, framing, upgrade, now };
+        let (host, url) = self.transformed(head, rule)?;
+        let (host, url) = (host.as_deref(), url.as_deref());
+        let onward = Onward { client: self.fields, settings, framing, upgrade, now, host, url };
         rewrite::request(&mut out, head, &onward)?;
         let harmless = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
         Ok(Plan {
@@ -161,10 +194,14 @@ impl Asker<'_> {
             expects_continue: head.fields.expects_continue,
             upgrades,
             cookies,
+            follows,
             idle_timeout: settings.idle_timeout,
         })
     }
 }
+
+/// What a target sees in place of what the client sent; `None` is the same.
+type Seen = Option<String>;
 
 /// Whether the head frames its body in more than one way, although only one is meant. It is rewritten in one way, and
 /// neither connection is used again (user guide, "Desync mitigation mode", defensive).

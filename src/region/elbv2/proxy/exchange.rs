@@ -5,6 +5,7 @@
 //! up when no byte moved on either side for as long as the idle timeout; whose fault that is says the status. And it is
 //! up when the deregistration delay of the target is over.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
@@ -14,6 +15,7 @@ use tokio::io::{AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::buffer::Buffer;
+use super::cookies;
 use super::flow::Flow;
 use super::framing::{self, Framing};
 use super::head::{self, ResponseHead};
@@ -55,6 +57,8 @@ pub struct Plan {
     pub expects_continue: bool,
     pub upgrades: bool,
     pub cookies: Vec<u8>,
+    /// The field that goes with the application's cookie of that name.
+    pub follows: Option<(String, Vec<u8>)>,
     pub idle_timeout: Duration,
 }
 
@@ -426,7 +430,10 @@ fn begin(plan: &Plan, head: &ResponseHead<'_>, out: &mut Vec<u8>) -> Result<Opti
         _ => Connection::Stays,
     };
     let keeps_length = plan.to_head || head.status == 304;
-    let back = Back { framing: &onward, keeps_length, cookies: &plan.cookies, connection, now: clock::now() };
+    let follows = plan.follows.as_ref().filter(|(name, _)| cookies::is_set(fields.all, name));
+    let cookies =
+        follows.map_or(Cow::Borrowed(&plan.cookies), |(_, field)| Cow::Owned([&plan.cookies[..], field].concat()));
+    let back = Back { framing: &onward, keeps_length, cookies: &cookies, connection, now: clock::now() };
     out.reserve(head.size + ADDED_BYTES);
     rewrite::response(out, head, &back);
     Ok(Some(Response { status: head.status, framing, chunks, keeps_client: !closes_client, keeps_target, tunnel }))

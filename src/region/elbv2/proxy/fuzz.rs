@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::super::actions::{Action, FixedResponse, Forward, WeightedTargetGroup};
 use super::super::conditions::Condition;
 use super::super::routing::{
-    Algorithm, ForwardedFor, ListenerRoutes, Routing, Settings, Standing, TargetGroupRoutes, TargetRoute,
+    Algorithm, ForwardedFor, ListenerRoutes, Routing, RuleRoute, Settings, Standing, Stickiness, TargetGroupRoutes,
+    TargetRoute,
 };
 use super::super::target::TargetId;
+use super::super::transforms::Transforms;
 use super::lane::LaneIndex;
 use super::listening::Listening;
 use super::secure::Certificates;
@@ -176,7 +178,7 @@ fn routing(front: SocketAddrV4, target: SocketAddrV4) -> Routing {
         algorithm: Algorithm::RoundRobin,
         slow_start: Duration::ZERO,
         // The cookie marks what the proxy passed on.
-        stickiness: Some(Duration::from_secs(1)),
+        stickiness: Some(Stickiness { stay: Duration::from_secs(1), application: None }),
         fails_open: false,
         targets: vec![route],
     };
@@ -199,7 +201,12 @@ fn routing(front: SocketAddrV4, target: SocketAddrV4) -> Routing {
         arn: "listener".to_owned(),
         address: front,
         settings: Arc::new(settings),
-        rules: vec![(vec![Condition::PathPattern(vec!["/own*".to_owned()])], Action::FixedResponse(fixed))],
+        rules: vec![RuleRoute {
+            priority: 1,
+            conditions: vec![Condition::PathPattern(vec!["/own*".to_owned()])],
+            action: Action::FixedResponse(fixed),
+            transforms: Transforms::default(),
+        }],
         default: Action::Forward(forward),
     };
     Routing { listeners: vec![listener], target_groups: vec![group] }

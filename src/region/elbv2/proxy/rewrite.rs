@@ -49,6 +49,10 @@ pub struct Onward<'a> {
     /// The one protocol that a connection may be upgraded to.
     pub upgrade: Option<&'a str>,
     pub now: Timestamp,
+    /// In place of what the client sent, where a transform says so.
+    pub host: Option<&'a str>,
+    /// Path and query.
+    pub url: Option<&'a str>,
 }
 
 /// Writes the head of a request for its target.
@@ -58,11 +62,11 @@ pub struct Onward<'a> {
 pub fn request(out: &mut Vec<u8>, head: &RequestHead<'_>, onward: &Onward<'_>) -> Result<(), u16> {
     let fields = &head.fields;
     let target = &head.target;
-    push(out, &[head.method.as_bytes(), b" ", target.path.as_bytes()]);
-    if let Some(query) = target.query {
+    push(out, &[head.method.as_bytes(), b" ", onward.url.unwrap_or(target.path).as_bytes()]);
+    if let Some(query) = target.query.filter(|_| onward.url.is_none()) {
         push(out, &[b"?", query.as_bytes()]);
     }
-    let host = target.authority.or(fields.host).unwrap_or(&onward.client.host);
+    let host = onward.host.or(target.authority).or(fields.host).unwrap_or(&onward.client.host);
     push(out, &[b" HTTP/1.1\r\nHost: ", host.as_bytes(), b"\r\n"]);
     let named = fields.named_by_connection();
     let mode = onward.settings.forwarded_for;
@@ -277,7 +281,8 @@ mod tests {
         text.push_str("\r\n");
         let client = ClientFields::new(([127, 0, 0, 9], 5000).into(), ([127, 0, 0, 1], 80).into(), settings, None);
         let now = Timestamp::from_second(0x5759_e988).unwrap();
-        let onward = Onward { client: &client, settings, framing: &Framing::Empty, upgrade: None, now };
+        let onward =
+            Onward { client: &client, settings, framing: &Framing::Empty, upgrade: None, now, host: None, url: None };
         let mut out = Vec::new();
         head::read_request(text.as_bytes(), |head| request(&mut out, &head, &onward)).unwrap().unwrap()?;
         Ok(String::from_utf8(out).unwrap())

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod rewriting;
 mod secure;
 mod streams;
 
@@ -21,9 +22,11 @@ use tokio::sync::Notify;
 use super::super::actions::{Action, FixedResponse, Forward, WeightedTargetGroup};
 use super::super::conditions::Condition;
 use super::super::routing::{
-    Algorithm, ForwardedFor, ListenerRoutes, Routing, Settings, Standing, TargetGroupRoutes, TargetRoute,
+    Algorithm, ForwardedFor, ListenerRoutes, Routing, RuleRoute, Settings, Standing, Stickiness, TargetGroupRoutes,
+    TargetRoute,
 };
 use super::super::target::TargetId;
+use super::super::transforms::Transforms;
 use super::*;
 use crate::region::addresses::BLOCKS;
 use crate::region::wire::{Params, Service, Value};
@@ -119,6 +122,8 @@ struct Bench {
     client_keep_alive: Duration,
     /// The folder of the certificates, where the listener speaks TLS.
     certificates: Option<tempfile::TempDir>,
+    transforms: Transforms,
+    stickiness: Option<Stickiness>,
 }
 
 impl Bench {
@@ -144,7 +149,16 @@ impl Bench {
         let client_keep_alive = Duration::from_secs(3600);
         let home = certificates.as_ref().map(|folder| Certificates::of(folder.path().to_owned()));
         let live = Live::new(1, home.unwrap_or_default());
-        let mut bench = Self { live, listening: None, address, idle_timeout, client_keep_alive, certificates };
+        let mut bench = Self {
+            live,
+            listening: None,
+            address,
+            idle_timeout,
+            client_keep_alive,
+            certificates,
+            transforms: Transforms::default(),
+            stickiness: None,
+        };
         bench.route(targets);
         let listening = bench.listening.clone().unwrap();
         tokio::spawn(listening.accept(listener, LaneIndex(0)));
@@ -160,7 +174,7 @@ impl Bench {
             load_balancer: "app/lab/1".to_owned(),
             algorithm: Algorithm::RoundRobin,
             slow_start: Duration::ZERO,
-            stickiness: None,
+            stickiness: self.stickiness.clone(),
             fails_open: !healthy,
             targets: targets
                 .iter()
@@ -193,7 +207,12 @@ impl Bench {
                 secure: self.certificates.is_some(),
                 tells_tls: true,
             }),
-            rules: vec![(vec![paths], Action::Forward(forward))],
+            rules: vec![RuleRoute {
+                priority: 1,
+                conditions: vec![paths],
+                action: Action::Forward(forward),
+                transforms: self.transforms.clone(),
+            }],
             default: Action::FixedResponse(FixedResponse {
                 status: 404,
                 content_type: "text/plain".to_owned(),
