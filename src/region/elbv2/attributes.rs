@@ -28,7 +28,7 @@ const fn known(key: &'static str, default: &'static str, rule: Rule) -> Known {
 }
 
 const LOAD_BALANCER: &[Known] = &[
-    known("access_logs.s3.enabled", "false", Rule::OneOf(&["false"])),
+    known("access_logs.s3.enabled", "false", Rule::Bool),
     known("access_logs.s3.bucket", "", Rule::Text),
     known("access_logs.s3.prefix", "", Rule::Text),
     known("client_keep_alive.seconds", "3600", Rule::Int(60, 604_800)),
@@ -152,6 +152,7 @@ impl Attributes {
             set.insert(row.key.to_owned(), value.to_owned());
         }
         check_cookie(&set)?;
+        check_bucket(&set)?;
         self.set = set;
         Ok(())
     }
@@ -176,6 +177,30 @@ fn check_cookie(set: &BTreeMap<String, String>) -> Result<(), ApiError> {
             "'stickiness.app_cookie.cookie_name' value '{name}' must be the name of a cookie that does not start with AWSALB"
         );
         return Err(ApiError::new("ValidationError", message));
+    }
+    Ok(())
+}
+
+/// An access log has a bucket, and both it and the prefix are names as S3 has them (S3 user guide, "General purpose bucket
+/// naming rules"; ELB user guide, "Enable access logs": a prefix does not contain AWSLogs).
+fn check_bucket(set: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    let of = |key: &str| set.get(key).map_or("", String::as_str);
+    let (bucket, prefix) = (of("access_logs.s3.bucket"), of("access_logs.s3.prefix"));
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|byte| plain(byte) || b".-".contains(&byte))
+        && bucket.bytes().next().is_some_and(plain)
+        && bucket.bytes().last().is_some_and(plain)
+        && !bucket.contains("..");
+    let is_part = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!-_.*'()".contains(&byte);
+        !part.is_empty() && part.len() <= 255 && !part.starts_with('.') && part.bytes().all(allowed)
+    };
+    let is_prefix = prefix.is_empty() || (prefix.split('/').all(is_part) && !prefix.contains("AWSLogs"));
+    let named = !bucket.is_empty() || of("access_logs.s3.enabled") == "true";
+    if (named && !is_bucket) || !is_prefix || prefix.len() > 512 {
+        let message = format!("The access log's bucket '{bucket}' with prefix '{prefix}' is not valid");
+        return Err(ApiError::new("InvalidConfigurationRequest", message));
     }
     Ok(())
 }
@@ -232,6 +257,34 @@ mod tests {
         }
         attributes.modify(&params(&[on[0], on[1], name("SESSION")])).unwrap();
         assert_eq!(attributes.get("stickiness.type"), "app_cookie");
+    }
+
+    #[test]
+    fn an_access_log_has_a_bucket_and_neither_leaves_its_folder() {
+        let log = |bucket: &'static str, prefix: &'static str| {
+            let all = [
+                ("access_logs.s3.enabled", "true"),
+                ("access_logs.s3.bucket", bucket),
+                ("access_logs.s3.prefix", prefix),
+            ];
+            Attributes::new(Table::LoadBalancer).modify(&params(&all)).map_err(|error| error.code)
+        };
+        assert_eq!(log("my-logs", ""), Ok(()));
+        assert_eq!(log("my.logs.2026", "team/web"), Ok(()));
+        for (bucket, prefix) in [
+            ("", ""),
+            ("My-Logs", ""),
+            ("..", ""),
+            ("a/b", ""),
+            ("my-logs", "/web"),
+            ("my-logs", "web/"),
+            ("my-logs", "../web"),
+            ("my-logs", "a/../b"),
+            ("my-logs", "AWSLogs"),
+        ] {
+            let refused = Err("InvalidConfigurationRequest".to_owned());
+            assert_eq!(log(bucket, prefix), refused, "{bucket} {prefix}");
+        }
     }
 
     #[test]

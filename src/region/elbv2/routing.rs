@@ -73,6 +73,17 @@ pub struct Settings {
     pub secure: bool,
     /// Targets learn what TLS the client speaks.
     pub tells_tls: bool,
+    /// The ARN that an HTTPS listener names.
+    pub certificate: Option<String>,
+    pub access_log: Option<AccessLog>,
+}
+
+/// Where a load balancer's access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    pub bucket: String,
+    /// Without a slash at either end; may be empty.
+    pub prefix: String,
 }
 
 impl Settings {
@@ -197,6 +208,11 @@ fn settings(load_balancer: &LoadBalancer, listener: &Listener) -> Settings {
         drop_invalid_headers: attributes.is_on("routing.http.drop_invalid_header_fields.enabled"),
         secure: listener.tls.is_some(),
         tells_tls: attributes.is_on("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+        certificate: listener.tls.as_ref().map(|tls| tls.certificate.clone()),
+        access_log: attributes.is_on("access_logs.s3.enabled").then(|| AccessLog {
+            bucket: attributes.get("access_logs.s3.bucket").to_owned(),
+            prefix: attributes.get("access_logs.s3.prefix").to_owned(),
+        }),
     }
 }
 

@@ -27,7 +27,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation::new("ModifyLoadBalancerAttributes", "LoadBalancerArn Attributes[]{Key Value}", |it, _, params| {
         it.modify_load_balancer_attributes(params)
     })
-    .differs("No access logs and no connection logs; load balancing over zones is always on."),
+    .differs("Access logs go into the folder `s3/BUCKET` of the region's home. No connection logs; load balancing over zones is always on."),
     Operation::new("SetSecurityGroups", "LoadBalancerArn SecurityGroups[]", |it, cx, params| {
         it.set_security_groups(cx, params)
     }),

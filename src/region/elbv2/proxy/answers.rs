@@ -51,6 +51,11 @@ pub fn fixed(fixed: &FixedResponse) -> Answer {
 }
 
 impl Answer {
+    /// Where a redirect leads.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
     pub fn write(&self, out: &mut Vec<u8>, manner: &Manner<'_>) {
         out.extend_from_slice(b"HTTP/1.1 ");
         rewrite::push_status(out, self.status);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 
+use super::access_log::Entry;
 use super::answers::{self, Answer, Manner};
 use super::buffer::Buffer;
 use super::decision::{self, Step};
@@ -17,6 +18,7 @@ use super::exchange::{End, Exchange, Plan};
 use super::framing::{Decoder, Framing};
 use super::head;
 use super::listening::Open;
+use super::logging::{Connected, Draft};
 use super::meters::FrontMeter;
 use super::rewrite::{ClientFields, Connection};
 use super::stream::Stream;
@@ -36,6 +38,9 @@ pub struct Client {
     stream: Stream,
     peer: IpAddr,
     fields: ClientFields,
+    connected: Connected,
+    /// How long the last answer of the load balancer's own was.
+    answered_bytes: u64,
     input: Buffer,
     timer: Timer,
     since: Instant,
@@ -55,9 +60,21 @@ impl Client {
     pub fn new(stream: Stream, peer: SocketAddr, table: &Table, open: Open) -> Self {
         let fields =
             ClientFields::new(peer, table.routes.address.into(), &table.routes.settings, stream.session().as_ref());
+        let connected = Connected::new(peer, &stream);
         let peer = peer.ip().to_canonical();
         let since = clock::instant();
-        Self { stream, peer, fields, input: Buffer::default(), timer: Timer::default(), since, open, broken: false }
+        Self {
+            stream,
+            peer,
+            fields,
+            connected,
+            answered_bytes: 0,
+            input: Buffer::default(),
+            timer: Timer::default(),
+            since,
+            open,
+            broken: false,
+        }
     }
 
     /// Serves the connection to its end.
@@ -72,10 +89,14 @@ impl Client {
     async fn requests(&mut self) {
         while let Some(step) = self.next().await {
             let stays = match step {
-                Step::Forward(plan) => self.forward(plan).await,
-                Step::Answer { answer, framing, without_body, connection } => {
-                    self.answer(&answer, without_body, connection, b"").await
-                        && self.discard(&framing, connection).await
+                Step::Forward(plan, log) => self.forward(plan, log).await,
+                Step::Answer { answer, framing, without_body, connection, log } => {
+                    let taken = self.answer(&answer, without_body, connection, b"").await;
+                    if let Some(log) = log {
+                        let redirect = answer.location().map(str::to_owned);
+                        self.log(log.answered(answer.status, self.answered_bytes, redirect));
+                    }
+                    taken && self.discard(&framing, connection).await
                 }
                 Step::Refuse(status) => self.refuse(status, Connection::Closes).await,
             };
@@ -120,6 +141,7 @@ impl Client {
             lane: self.open.lane,
             peer: self.peer,
             fields: &self.fields,
+            connected: &self.connected,
             is_last: self.open.listening.is_removed()
                 || clock::instant().duration_since(self.since) >= table.routes.settings.client_keep_alive,
         };
@@ -147,7 +169,7 @@ impl Client {
     }
 
     /// Passes a request on to its target and the response back. Whether the connection stays.
-    async fn forward(&mut self, mut plan: Plan) -> bool {
+    async fn forward(&mut self, mut plan: Plan, log: Option<Box<Draft>>) -> bool {
         plan.in_flight.meter().requests.fetch_add(1, Relaxed);
         let kept = plan.in_flight.kept_connection();
         let connection = match kept {
@@ -155,10 +177,16 @@ impl Client {
             None => match Box::pin(plan.in_flight.connect()).await {
                 Ok(fresh) => (fresh, false),
                 Err(failure) => {
-                    return self.refuse_plan(&plan, status_of(failure), plan.framing == Framing::Empty).await;
+                    let status = status_of(failure);
+                    let stays = self.refuse_plan(&plan, status, plan.framing == Framing::Empty).await;
+                    if let Some(log) = log {
+                        self.log(log.answered(status, self.answered_bytes, None));
+                    }
+                    return stays;
                 }
             },
         };
+        let dispatched = clock::instant();
         let lane = self.open.lane;
         let meter = self.open.front.meter(lane);
         let mut exchange =
@@ -172,6 +200,7 @@ impl Client {
                 end => break end,
             }
         };
+        let told = exchange.told();
         let has_whole_request = exchange.has_whole_request();
         let client_stirred = exchange.client_stirred();
         let is_abrupt = exchange.must_reset();
@@ -179,6 +208,21 @@ impl Client {
         if let Some((connection, since)) = kept {
             plan.in_flight.keep(connection, since);
         }
+        self.answered_bytes = 0;
+        let stays = self.conclude(&plan, end, (has_whole_request, client_stirred, is_abrupt)).await;
+        if let Some(log) = log {
+            self.log(log.ended(end, told, dispatched, self.answered_bytes));
+        }
+        stays
+    }
+
+    /// What follows an exchange that has ended: whether the connection stays.
+    async fn conclude(
+        &mut self,
+        plan: &Plan,
+        end: End,
+        (has_whole_request, client_stirred, is_abrupt): (bool, bool, bool),
+    ) -> bool {
         match end {
             End::Finished { keeps_client } => {
                 // One that closed its connection while it waited has reset it as soon as the answer came.
@@ -190,7 +234,7 @@ impl Client {
             }
             End::Answered => self.linger().await,
             End::Stale => false,
-            End::Refused(status) => self.refuse_plan(&plan, status, has_whole_request && status != 408).await,
+            End::Refused(status) => self.refuse_plan(plan, status, has_whole_request && status != 408).await,
             End::ClientGone { unanswered } => {
                 if unanswered {
                     self.meter().refused(460);
@@ -205,6 +249,11 @@ impl Client {
                 false
             }
         }
+    }
+
+    /// Adds a line to the access log.
+    fn log(&self, entry: Entry) {
+        self.open.front.log(self.open.lane, &entry);
     }
 
     /// Answers in place of a target.
@@ -231,6 +280,7 @@ impl Client {
         let mut out = Vec::with_capacity(1024);
         answer.write(&mut out, &Manner { without_body, connection, cookies, now: clock::now() });
         self.meter().processed_bytes.fetch_add(out.len() as u64, Relaxed);
+        self.answered_bytes = out.len() as u64;
         let deadline = clock::instant() + self.open.listening.table().routes.settings.idle_timeout;
         let mut sent = 0;
         poll_fn(|cx| self.poll_write(cx, &out, &mut sent, deadline)).await.is_ok()

@@ -9,6 +9,7 @@ use super::super::actions::{Action, Forward};
 use super::super::conditions::Asked;
 use super::super::routing::{Applies, RuleRoute, Stickiness};
 use super::super::transforms::Transforms;
+use super::access_log::Executed;
 use super::answers::{self, Answer, Origin};
 use super::cookies;
 use super::exchange::Plan;
@@ -16,6 +17,7 @@ use super::framing::{self, Framing};
 use super::head::RequestHead;
 use super::lane::LaneIndex;
 use super::length::TransferEncoding;
+use super::logging::{Connected, Draft};
 use super::meters::FrontMeter;
 use super::rewrite::{self, ClientFields, Connection, Onward};
 use super::table::Table;
@@ -30,14 +32,10 @@ const UPGRADE: &str = "websocket";
 /// What to do with a request.
 #[derive(Debug)]
 pub enum Step {
-    Forward(Plan),
+    /// With what the access log will say, where there is one.
+    Forward(Plan, Option<Box<Draft>>),
     /// The rules answer; then the request's body is in the way.
-    Answer {
-        answer: Answer,
-        framing: Framing,
-        without_body: bool,
-        connection: Connection,
-    },
+    Answer { answer: Answer, framing: Framing, without_body: bool, connection: Connection, log: Option<Box<Draft>> },
     /// What follows on the connection may not be what the client thinks.
     Refuse(u16),
 }
@@ -49,6 +47,8 @@ pub struct Asker<'a> {
     pub lane: LaneIndex,
     pub peer: IpAddr,
     pub fields: &'a ClientFields,
+    /// What the access log tells of the client's connection.
+    pub connected: &'a Connected,
     /// The listener is removed, or the connection is as old as it gets: this is its last request.
     pub is_last: bool,
 }
@@ -87,7 +87,10 @@ impl Asker<'_> {
         }
         let answer = match action {
             Action::Forward(forward) => match self.forward(head, forward, rule, &framing) {
-                Ok(plan) => return Step::Forward(plan),
+                Ok(plan) => {
+                    let log = self.log(head, rule, Some(Executed::Forward)).map(|log| log.to(&plan));
+                    return Step::Forward(plan, log);
+                }
                 Err(status) => {
                     meter.refused(status);
                     answers::error(status)
@@ -106,6 +109,12 @@ impl Asker<'_> {
                 answers::redirect(redirect, origin)
             }
         };
+        let executed = match action {
+            Action::Forward(_) => Executed::Forward,
+            Action::FixedResponse(_) => Executed::FixedResponse,
+            Action::Redirect(_) => Executed::Redirect,
+        };
+        let log = self.log(head, rule, Some(executed));
         // A client that asked whether to send its body may or may not send it now: what follows could be either.
         let asks_first = head.fields.expects_continue && framing != Framing::Empty;
         let connection = match (self.closes(head) || asks_first, head.old) {
@@ -113,7 +122,15 @@ impl Asker<'_> {
             (false, true) => Connection::StaysOld,
             (false, false) => Connection::Stays,
         };
-        Step::Answer { answer, framing, without_body: head.method == "HEAD", connection }
+        Step::Answer { answer, framing, without_body: head.method == "HEAD", connection, log }
+    }
+
+    /// What the access log will say of a request, where there is one.
+    fn log(&self, head: &RequestHead<'_>, rule: Option<&RuleRoute>, executed: Option<Executed>) -> Option<Box<Draft>> {
+        let settings = &self.table.routes.settings;
+        settings.access_log.as_ref()?;
+        let priority = rule.map_or(0, |rule| rule.priority);
+        Some(Box::new(Draft::new(head, self.connected, settings, (priority, executed))))
     }
 
     /// The host and the URL that the rule's transforms make.

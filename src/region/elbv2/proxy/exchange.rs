@@ -62,6 +62,16 @@ pub struct Plan {
     pub idle_timeout: Duration,
 }
 
+/// What came of a request at its target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// The response's status, and when its head came.
+    pub answered: Option<(u16, Instant)>,
+    /// Bytes of the request that went to the target, and of the response that went to the client.
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+}
+
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -108,6 +118,7 @@ pub struct Exchange<'c> {
     /// The client is listened to while its answer is awaited, to notice when it leaves.
     watches_client: bool,
     started: Instant,
+    told_by_target: Told,
     activity: Instant,
     /// When it looks again whether its target is still there.
     next_look: Instant,
@@ -152,6 +163,7 @@ impl<'c> Exchange<'c> {
             told: (false, false),
             watches_client: true,
             started: now,
+            told_by_target: Told::default(),
             activity: now,
             next_look: now + LOOKS_EVERY,
         }
@@ -159,6 +171,11 @@ impl<'c> Exchange<'c> {
 
     pub fn in_flight(&self) -> &InFlight {
         &self.plan.in_flight
+    }
+
+    /// What the access log tells of it.
+    pub fn told(&self) -> Told {
+        self.told_by_target
     }
 
     /// Sends the request once more, on a new connection.
@@ -233,6 +250,7 @@ impl<'c> Exchange<'c> {
                     Poll::Ready(Ok(count)) => {
                         *moved += count;
                         self.sent = true;
+                        self.told_by_target.received_bytes += count as u64;
                         self.plan.in_flight.meter().bytes_in.fetch_add(count as u64, Relaxed);
                     }
                     Poll::Ready(Err(_)) if self.kept && !self.sent => return Some(End::Stale),
@@ -286,7 +304,10 @@ impl<'c> Exchange<'c> {
                 match self.down.poll_write(cx, &mut self.output, self.client) {
                     Poll::Pending => return None,
                     Poll::Ready(Err(_)) => return Some(self.client_gone()),
-                    Poll::Ready(Ok(count)) => *moved += count,
+                    Poll::Ready(Ok(count)) => {
+                        *moved += count;
+                        self.told_by_target.sent_bytes += count as u64;
+                    }
                 }
                 continue;
             }
@@ -335,7 +356,9 @@ impl<'c> Exchange<'c> {
             self.interim += 1;
             return if self.interim > INTERIM_MAX { Err(502) } else { Ok(()) };
         };
-        self.plan.in_flight.meter().answered(response.status, clock::instant().duration_since(self.started));
+        let now = clock::instant();
+        self.plan.in_flight.meter().answered(response.status, now.duration_since(self.started));
+        self.told_by_target.answered = Some((response.status, now));
         self.begun = true;
         self.tunnel = response.tunnel;
         self.keeps_target = response.keeps_target;

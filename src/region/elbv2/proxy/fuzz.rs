@@ -195,6 +195,8 @@ fn routing(front: SocketAddrV4, target: SocketAddrV4) -> Routing {
         drop_invalid_headers: false,
         secure: false,
         tells_tls: false,
+        certificate: None,
+        access_log: None,
     };
     let fixed = FixedResponse { status: 404, content_type: "text/plain".to_owned(), body: "none\n".to_owned() };
     let listener = ListenerRoutes {

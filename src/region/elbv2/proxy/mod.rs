@@ -13,6 +13,7 @@
 //!                                └─ target   kept connections, requests in flight, meters: a lane for each thread
 //! ```
 
+mod access_log;
 mod answers;
 mod buffer;
 mod connection;
@@ -28,6 +29,8 @@ mod lane;
 mod length;
 mod listener;
 mod listening;
+mod log_files;
+mod logging;
 mod meters;
 mod rewrite;
 mod secure;
@@ -54,6 +57,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lane::LaneIndex;
 use self::listening::Listening;
+use self::log_files::LogFiles;
 use self::meters::{Counted, Drained, TargetLabels, network};
 use self::secure::Certificates;
 use self::table::{Live, Table};
@@ -90,10 +94,17 @@ pub fn start(region: Arc<Region>, home: &Path, stop: &CancellationToken) -> io::
     processes::allow_descriptors(DESCRIPTORS);
     region.signal(Signal::LowPorts { allowed: low_ports_allowed() });
     let workers = Workers::start(stop)?;
-    Ok(tokio::spawn(run(region, Certificates::of(home.to_owned()), workers, stop.clone())))
+    let files = LogFiles::new(home.to_owned(), clock::now());
+    Ok(tokio::spawn(run(region, Certificates::of(home.to_owned()), files, workers, stop.clone())))
 }
 
-async fn run(region: Arc<Region>, certificates: Certificates, workers: Workers, stop: CancellationToken) {
+async fn run(
+    region: Arc<Region>,
+    certificates: Certificates,
+    files: LogFiles,
+    workers: Workers,
+    stop: CancellationToken,
+) {
     let mut changes = region.subscribe();
     let mut plane = Plane {
         region,
@@ -106,6 +117,7 @@ async fn run(region: Arc<Region>, certificates: Certificates, workers: Workers, 
         idle_told: clock::now(),
         minute: minute_of(clock::now()),
         emptied: clock::now(),
+        files,
     };
     let drained = Arc::clone(&plane.live.drained);
     let mut next_tick = next_tick();
@@ -122,12 +134,14 @@ async fn run(region: Arc<Region>, certificates: Certificates, workers: Workers, 
         }
         if clock::instant() >= next_tick {
             plane.tick();
+            plane.write_logs(false).await;
             next_tick = self::next_tick();
         }
     }
     if tokio::task::spawn_blocking(move || workers.join()).await.is_err() {
         tracing::error!("the proxy's threads could not be waited for");
     }
+    plane.write_logs(true).await;
 }
 
 /// When the meters are emptied next; at the end of a minute, so that each has its own counts.
@@ -152,6 +166,7 @@ struct Plane {
     idle_told: Timestamp,
     minute: Timestamp,
     emptied: Timestamp,
+    files: LogFiles,
 }
 
 /// A listener's socket; `None` while it cannot be bound.
@@ -255,6 +270,24 @@ impl Plane {
             }
             // The next look takes the routing again and tries to bind what is missing.
             self.revision = None;
+        }
+    }
+
+    /// Takes the lines of the access logs, and writes the files whose time has come.
+    async fn write_logs(&mut self, at_end: bool) {
+        for front in self.live.fronts() {
+            let lines = front.take_lines();
+            if let Some(place) = self.live.logs.get(&front.load_balancer) {
+                self.files.add(&front.load_balancer, place, &lines);
+            }
+        }
+        let due = self.files.due(clock::now(), at_end, fastrand::u64(..));
+        if due.is_empty() {
+            return;
+        }
+        let write = move || due.into_iter().for_each(log_files::File::write);
+        if tokio::task::spawn_blocking(write).await.is_err() {
+            tracing::error!("access logs could not be written");
         }
     }
 

@@ -269,6 +269,8 @@ mod tests {
             drop_invalid_headers: false,
             secure: false,
             tells_tls: false,
+            certificate: None,
+            access_log: None,
         }
     }
 

@@ -49,6 +49,12 @@ impl Stream {
         Some(Session { version, cipher_suite: openssl_name(suite.as_str()?) })
     }
 
+    /// The name that the client asked TLS for.
+    pub fn server_name(&self) -> Option<&str> {
+        let Self::Secure(stream) = self else { return None };
+        stream.get_ref().1.server_name()
+    }
+
     fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,

@@ -12,13 +12,20 @@ use tokio::sync::Notify;
 use super::super::actions::Forward;
 use super::super::routing::{Algorithm, ListenerRoutes, Routing, Standing, TargetGroupRoutes};
 use super::super::target::TargetId;
+use super::access_log::Entry;
 use super::lane::LaneIndex;
+use super::log_files::Place;
 use super::meters::{FrontMeter, FrontMinute};
 use super::secure::{Certificates, Secure};
 use super::target::{Target, tag};
 use crate::clock::{self, speed};
+use crate::region::seldom::Seldom;
 
-/// A load balancer, for its meters.
+/// What a serving thread keeps of an access log until it is taken, once a second.
+const LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
+static LOG_FULL: Seldom = Seldom::new();
+
+/// A load balancer, for its meters and its access log.
 #[derive(Debug)]
 pub struct Front {
     pub load_balancer: String,
@@ -29,6 +36,8 @@ pub struct Front {
     minute: Mutex<FrontMinute>,
     /// What its HTTPS listeners are served with.
     pub secure: Secure,
+    /// Lines of the access log that are not in a file yet, for each serving thread.
+    lines: Box<[Mutex<String>]>,
 }
 
 impl Front {
@@ -39,7 +48,24 @@ impl Front {
             meters: (0..lanes).map(|_| FrontMeter::default()).collect(),
             minute: Mutex::default(),
             secure,
+            lines: (0..lanes).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// Adds a line to the access log. Delivery is best effort, as on AWS: what comes faster than it is written is left out.
+    pub fn log(&self, lane: LaneIndex, entry: &Entry) {
+        let mut lines = self.lines[lane.0].lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < LINES_BYTES_MAX {
+            entry.write(&mut lines);
+        } else if let Some(unsaid) = LOG_FULL.due() {
+            tracing::warn!(unsaid, load_balancer = self.load_balancer, "the access log leaves a request out");
+        }
+    }
+
+    /// The lines that came since the last time.
+    pub fn take_lines(&self) -> String {
+        let take = |lines: &Mutex<String>| std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+        self.lines.iter().map(take).collect()
     }
 
     pub fn meter(&self, lane: LaneIndex) -> &FrontMeter {
@@ -103,6 +129,8 @@ pub struct Live {
     fronts: HashMap<String, Arc<Front>>,
     targets: HashMap<(String, TargetId), Arc<Target>>,
     groups: Arc<HashMap<String, Arc<Group>>>,
+    /// Where the access log of each load balancer that has one goes.
+    pub logs: HashMap<String, Place>,
     /// Told when a draining target is idle.
     pub drained: Arc<Notify>,
     certificates: Certificates,
@@ -111,7 +139,15 @@ pub struct Live {
 impl Live {
     pub fn new(lanes: usize, certificates: Certificates) -> Self {
         let drained = Arc::default();
-        Self { lanes, fronts: HashMap::new(), targets: HashMap::new(), groups: Arc::default(), drained, certificates }
+        Self {
+            lanes,
+            fronts: HashMap::new(),
+            targets: HashMap::new(),
+            groups: Arc::default(),
+            logs: HashMap::new(),
+            drained,
+            certificates,
+        }
     }
 
     /// The tables for a new routing, in the order of its listeners. What it does not name any more is forgotten.
@@ -148,6 +184,7 @@ impl Live {
         let before = std::mem::replace(&mut self.targets, targets);
         before.iter().filter(|(key, _)| !self.targets.contains_key(*key)).for_each(|(_, target)| target.leave());
         self.groups = Arc::new(groups);
+        self.logs = routing.listeners.iter().filter_map(Place::of).collect();
         let mut fronts = HashMap::new();
         let tables = routing.listeners.into_iter().map(|routes| {
             let name = routes.settings.load_balancer.clone();

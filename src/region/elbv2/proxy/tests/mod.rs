@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod logs;
 mod rewriting;
 mod secure;
 mod streams;
@@ -22,8 +23,8 @@ use tokio::sync::Notify;
 use super::super::actions::{Action, FixedResponse, Forward, WeightedTargetGroup};
 use super::super::conditions::Condition;
 use super::super::routing::{
-    Algorithm, ForwardedFor, ListenerRoutes, Routing, RuleRoute, Settings, Standing, Stickiness, TargetGroupRoutes,
-    TargetRoute,
+    AccessLog, Algorithm, ForwardedFor, ListenerRoutes, Routing, RuleRoute, Settings, Standing, Stickiness,
+    TargetGroupRoutes, TargetRoute,
 };
 use super::super::target::TargetId;
 use super::super::transforms::Transforms;
@@ -124,6 +125,7 @@ struct Bench {
     certificates: Option<tempfile::TempDir>,
     transforms: Transforms,
     stickiness: Option<Stickiness>,
+    access_log: Option<AccessLog>,
 }
 
 impl Bench {
@@ -158,6 +160,7 @@ impl Bench {
             certificates,
             transforms: Transforms::default(),
             stickiness: None,
+            access_log: None,
         };
         bench.route(targets);
         let listening = bench.listening.clone().unwrap();
@@ -206,6 +209,8 @@ impl Bench {
                 drop_invalid_headers: false,
                 secure: self.certificates.is_some(),
                 tells_tls: true,
+                certificate: None,
+                access_log: self.access_log.clone(),
             }),
             rules: vec![RuleRoute {
                 priority: 1,
