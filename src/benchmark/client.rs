@@ -298,7 +298,10 @@ impl Wire {
         length: u64,
     ) -> Result<Option<Range<usize>>, Failure> {
         let mut seen = arrived.len() as u64;
-        if length > BODY_BYTES_MAX || seen > length {
+        if length > BODY_BYTES_MAX {
+            return Err(Failure::Size);
+        }
+        if seen > length {
             return Err(Failure::Protocol);
         }
         if seen == length {
@@ -330,7 +333,10 @@ impl Wire {
                 body.extend_from_slice(&payload[..room]);
             })?;
             seen += arrived.len() as u64;
-            if seen > BODY_BYTES_MAX || (done && used < arrived.len()) {
+            if seen > BODY_BYTES_MAX {
+                return Err(Failure::Size);
+            }
+            if done && used < arrived.len() {
                 return Err(Failure::Protocol);
             }
             if done {
@@ -357,7 +363,7 @@ impl Wire {
             }
             seen += read as u64;
             if seen > BODY_BYTES_MAX {
-                return Err(Failure::Protocol);
+                return Err(Failure::Size);
             }
             self.keep(HEAD_BYTES_MAX..HEAD_BYTES_MAX + read);
         }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::control::demanded;
+use super::course::Mark;
 use super::grid::Grid;
 use super::interval::{Interval, Tally};
 use super::plan::{Plan, TargetPlan};
 use super::scenario::Phase;
 use super::spread::round3;
 use super::timeline::Timeline;
-use super::worker::Mark;
 use crate::clock::speed;
 use crate::result::record::{self, EndpointResult, LatencyKind, Repetition, TargetResult};
 
@@ -29,6 +29,8 @@ pub struct Collector {
     /// By endpoint and phase.
     parts: BTreeMap<(u16, u16), Tally>,
     warm_up: Tally,
+    /// Requests by phase, those of the warm-up among them.
+    sent: BTreeMap<u16, u64>,
     timeline: Timeline,
     /// (time, requests done) of the last second.
     samples: VecDeque<(Duration, u64)>,
@@ -41,6 +43,7 @@ impl Collector {
             total: Tally::default(),
             parts: BTreeMap::new(),
             warm_up: Tally::default(),
+            sent: BTreeMap::new(),
             timeline: Timeline::new(grid),
             samples: VecDeque::new(),
         }
@@ -48,6 +51,7 @@ impl Collector {
 
     pub fn add(&mut self, interval: &Interval) {
         self.timeline.add(interval.row, &interval.tally);
+        *self.sent.entry(interval.place.phase).or_default() += interval.tally.requests;
         if interval.place.warm_up {
             self.warm_up.add(&interval.tally);
         } else {
@@ -122,6 +126,7 @@ impl Collector {
             retries: total.retries,
             warm_up_requests: self.warm_up.requests,
             demanded: spans.demanded_until(elapsed),
+            demanded_sent: spans.demanded_sent(&self.sent),
             rate: per_second(elapsed.saturating_sub(plan.warm_up)).unwrap_or(0.0),
             rate_while_sending: per_second(spans.sending(plan.warm_up)),
             connections: total.connections + self.warm_up.connections,
@@ -228,6 +233,12 @@ impl<'a> Spans<'a> {
     /// Requests that open phases demanded until then; `None` where there is no open phase.
     fn demanded_until(&self, at: Duration) -> Option<u64> {
         self.demand(at).map(|requests| requests.round() as u64)
+    }
+
+    /// Of the requests sent in each phase, those that a schedule demanded.
+    fn demanded_sent(&self, sent: &BTreeMap<u16, u64>) -> Option<u64> {
+        let open = self.spans.iter().filter(|span| span.phase.load.is_open());
+        open.map(|span| sent.get(&span.number).copied().unwrap_or_default()).reduce(|sum, requests| sum + requests)
     }
 
     fn demand(&self, at: Duration) -> Option<f64> {

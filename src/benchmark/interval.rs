@@ -24,16 +24,18 @@ pub enum Failure {
     Status,
     /// Not the body that the scenario expects.
     Body,
-    /// Not HTTP/1.1, or larger than the bounds.
+    /// Not HTTP/1.1.
     Protocol,
     /// This machine has no port or file left for another connection.
     Exhausted,
     /// The server's certificate is not trusted, or it speaks no TLS.
     Tls,
+    /// A body larger than the bound: the rest of it is not read.
+    Size,
 }
 
 impl Failure {
-    pub const ALL: [Failure; 8] = [
+    pub const ALL: [Failure; 9] = [
         Failure::Connect,
         Failure::Timeout,
         Failure::Reset,
@@ -42,6 +44,7 @@ impl Failure {
         Failure::Protocol,
         Failure::Exhausted,
         Failure::Tls,
+        Failure::Size,
     ];
 
     /// The name in `result.json`.
@@ -55,6 +58,7 @@ impl Failure {
             Failure::Protocol => "protocol",
             Failure::Exhausted => "exhausted",
             Failure::Tls => "tls",
+            Failure::Size => "size",
         }
     }
 }

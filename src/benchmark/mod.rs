@@ -5,7 +5,8 @@
 //! `access_log.rs` reads a log that is replayed, `data.rs` and `template.rs` put rows of a CSV file into requests.
 //! `worker.rs` carries it with `client.rs` (a connection; `stream.rs` its bytes, `redirect.rs` where an answer leads) and
 //! `pool.rs` (the connections of an open load) and counts into
-//! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `collector.rs` and `timeline.rs` put their intervals together, with
+//! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `locust` has Locust's carry the same load; `load_engine.rs` is the choice. `course.rs` is how far
+//! a load has come, `watched.rs` what its watcher makes of it; `collector.rs` and `timeline.rs` put intervals together, with
 //! `spread.rs` for times; `control.rs` is what a person changes meanwhile. `telling.rs` tells
 //! whoever watches what is demanded. `threshold.rs` and `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
 //! meanwhile. `metrics.rs` says what
@@ -23,6 +24,7 @@ pub mod cloudwatch;
 pub mod collector;
 pub mod control;
 pub mod count;
+pub mod course;
 pub mod data;
 pub mod export;
 pub mod framing;
@@ -32,6 +34,8 @@ pub mod interval;
 pub mod judge;
 pub mod language;
 pub mod load;
+pub mod load_engine;
+pub mod locust;
 pub mod metrics;
 pub mod plan;
 pub mod pool;
@@ -51,6 +55,7 @@ pub mod threshold;
 pub mod timeline;
 pub mod url;
 pub mod watch;
+pub mod watched;
 pub mod worker;
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use super::bill;
 use super::chaos;
 use super::cloudwatch::{self, Collect};
 use super::control::Control;
-use super::load::{self, Measured, Target};
+use super::load::{Measured, Target};
+use super::load_engine::LoadEngine;
 use super::metrics::{MetricsTarget, load_bands};
 use super::scaling::{self, ScaleUntil, Tap};
 use super::scenario::{Scenario, default_path};
@@ -46,6 +47,7 @@ pub struct Bench<'a> {
     /// Adds instances until a rate holds; the load ends then.
     pub scaling: Option<&'a ScaleUntil>,
     pub metrics_timeout: Duration,
+    pub load_engine: LoadEngine,
     pub workers: usize,
     /// Where whoever watches is reported the load; see [`crate::result::live`].
     pub base: &'a Path,
@@ -83,8 +85,8 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let loading = async {
         let mut told = telling::load(bench.scenario, clock::now());
         told.tell(bench.base, &bench.engine.stack.name);
-        let measured =
-            load::controlled(bench.scenario, &targets, bench.workers, &tap, &enough, bench.control.clone()).await;
+        let control = bench.control.clone();
+        let measured = bench.load_engine.load(bench.scenario, &targets, bench.workers, &tap, &enough, control).await;
         over.cancel();
         told.ended = Some(clock::now());
         told.tell(bench.base, &bench.engine.stack.name);

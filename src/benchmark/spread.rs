@@ -26,9 +26,17 @@ pub struct Spread {
 
 impl Spread {
     pub fn record(&mut self, time: Duration) {
+        self.record_many(time, 1);
+    }
+
+    /// So many that took the same time.
+    pub fn record_many(&mut self, time: Duration, count: u64) {
+        if count == 0 {
+            return;
+        }
         let histogram = self.histogram.get_or_insert_with(empty);
-        histogram.record(nanoseconds(time)).expect("it grows up to an hour, and longer times are cut");
-        self.sum += time;
+        histogram.record_n(nanoseconds(time), count).expect("it grows up to an hour, and longer times are cut");
+        self.sum += time.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
         self.min = Some(self.min.map_or(time, |min| min.min(time)));
         self.max = self.max.max(time);
     }

@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::client::Client;
 use super::control::Control;
 use super::interval::Failure;
+use super::judge;
+use super::load_engine::LoadEngine;
 use super::plan::{Plan, Target};
 use super::scenario::Scenario;
-use super::{judge, load};
 use crate::clock;
 use crate::problem::Problem;
 use crate::resource::event::Sink;
@@ -21,6 +22,7 @@ pub const PROVIDER: &str = "url";
 pub struct UrlBench<'a> {
     pub url: &'a str,
     pub scenario: &'a Scenario,
+    pub load_engine: LoadEngine,
     pub workers: usize,
     pub commands: Vec<String>,
     pub sink: &'a dyn Sink,
@@ -46,8 +48,9 @@ pub async fn run(bench: UrlBench<'_>) -> Result<RunResult, Problem> {
     let name = name(bench.url)?;
     let target = Target { name: name.clone(), url: bench.url.to_owned() };
     ask(&Plan::new(bench.scenario, std::slice::from_ref(&target), 1)?, bench.url).await?;
-    let measured =
-        load::controlled(bench.scenario, &[target], bench.workers, bench.sink, bench.cancel, bench.control).await?;
+    let (scenario, targets) = (bench.scenario, [target]);
+    let load = bench.load_engine.load(scenario, &targets, bench.workers, bench.sink, bench.cancel, bench.control);
+    let measured = load.await?;
     let mut result = judge::record(&name, bench.scenario, measured, bench.commands);
     result.provider = PROVIDER.to_owned();
     result.metrics = Metrics { note: "A URL alone has no CloudWatch.".to_owned(), ..Metrics::default() };
@@ -66,7 +69,8 @@ async fn ask(plan: &Plan, url: &str) -> Result<(), Problem> {
         Failure::Tls => format!("no TLS: {}", client.trouble().unwrap_or("the handshake failed")),
         Failure::Timeout => format!("no answer within {} s", target.timeout_min.as_secs_f64()),
         Failure::Reset => "the connection broke before an answer".to_owned(),
-        Failure::Protocol => "what it answers is not HTTP/1.1, or larger than 64 MiB".to_owned(),
+        Failure::Protocol => "what it answers is not HTTP/1.1".to_owned(),
+        Failure::Size => "its answer is larger than 64 MiB, more than is read of one".to_owned(),
         failure => failure.name().to_owned(),
     };
     let hint = match failure {

@@ -5,21 +5,21 @@
 //! so that the next begins everywhere at once. Four times a second a worker hands over what it counted.
 
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Barrier, mpsc};
-use tokio_util::sync::CancellationToken;
 
 use super::arrivals::{Arrivals, Curve, Random};
 use super::client::Client;
 use super::control::Control;
 use super::count::Counts;
+use super::course::{Course, Mark, WorkerEnd};
 use super::interval::Interval;
-use super::plan::{Plan, TargetPlan};
+use super::plan::TargetPlan;
 use super::pool::{Job, Pool};
 use super::scenario::{Closed, Load, Phase, Ramping};
 use crate::clock;
@@ -33,17 +33,13 @@ const SENT_BEFORE_YIELD: u32 = 32;
 
 /// What all workers of a load share.
 pub struct Crew {
-    pub plan: Plan,
-    /// The moment that everything is measured from, set when all workers are ready.
-    pub start: OnceLock<Instant>,
+    pub course: Course,
     ready: Barrier,
     /// Of each target, of each flow.
     gates: Vec<Gate>,
     /// Where everybody waits between repetitions, and when the next began.
     laps: Barrier,
     lap_starts: Vec<OnceLock<Instant>>,
-    pub cancel: CancellationToken,
-    pub control: Arc<Control>,
 }
 
 /// Where the workers of one flow wait for each other.
@@ -53,28 +49,23 @@ struct Gate {
     ends: Vec<OnceLock<Instant>>,
     /// Requests left in each closed phase.
     budgets: Vec<AtomicU64>,
-    /// The phase under way, counted from 1; 0 before the start, beyond the last when done.
-    phase: AtomicUsize,
 }
 
 impl Crew {
-    pub fn new(plan: Plan, cancel: CancellationToken, control: Arc<Control>) -> Self {
+    pub fn new(course: Course) -> Self {
+        let plan = &course.plan;
         let gate = |flow: &super::scenario::Flow| Gate {
             barrier: Barrier::new(plan.workers),
             ends: (0..plan.repeat).flat_map(|_| &flow.phases).map(|_| OnceLock::new()).collect(),
             budgets: (0..plan.repeat).flat_map(|_| &flow.phases).map(budget).collect(),
-            phase: AtomicUsize::new(0),
         };
         let gates: Vec<Gate> = plan.targets.iter().flat_map(|_| plan.flows.iter().map(gate)).collect();
         Self {
-            start: OnceLock::new(),
             ready: Barrier::new(plan.workers),
             laps: Barrier::new(plan.workers * gates.len().max(1)),
             lap_starts: (1..plan.repeat).map(|_| OnceLock::new()).collect(),
             gates,
-            cancel,
-            control,
-            plan,
+            course,
         }
     }
 
@@ -82,15 +73,8 @@ impl Crew {
     fn kept_going(&self, worker: &Worker, paced: std::io::Result<()>) {
         if let Err(error) = paced {
             *worker.broken.borrow_mut() = Some(error);
-            self.cancel.cancel();
+            self.course.cancel.cancel();
         }
-    }
-
-    /// The phase of a target's flow that is under way, if one is.
-    pub fn current(&self, target: usize, flow: usize) -> Option<usize> {
-        let phase = self.gates[target * self.plan.flows.len() + flow].phase.load(Ordering::Relaxed);
-        let phases = self.plan.flows[flow].phases.len();
-        phase.checked_sub(1).filter(|phase| *phase < phases * self.plan.repeat).map(|phase| phase % phases)
     }
 }
 
@@ -100,27 +84,6 @@ fn budget(phase: &Phase) -> AtomicU64 {
         Load::Closed(closed) => AtomicU64::new(closed.iterations.unwrap_or(u64::MAX)),
         _ => AtomicU64::new(0),
     }
-}
-
-/// When a worker's part of a phase began and ended, since the start.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    pub target: usize,
-    pub phase: u16,
-    pub began: Duration,
-    /// `None` where the run was stopped before.
-    pub ended: Option<Duration>,
-}
-
-/// What a worker answers at its end.
-#[derive(Debug, Default)]
-pub struct WorkerEnd {
-    pub marks: Vec<Mark>,
-    /// How long at least one of its phases was sending, and the CPU time of that.
-    pub sending: Duration,
-    pub sending_cpu: Duration,
-    /// Requests that had to wait because the pool was full.
-    pub waited: u64,
 }
 
 struct Worker {
@@ -139,16 +102,16 @@ pub async fn work(
     counted: &mpsc::UnboundedSender<Vec<Interval>>,
 ) -> std::io::Result<WorkerEnd> {
     crew.ready.wait().await;
-    let start = *crew.start.get_or_init(clock::instant);
+    let start = *crew.course.start.get_or_init(clock::instant);
     let worker = Worker {
-        counts: Counts::new(start, crew.plan.warm_up, crew.plan.grid),
+        counts: Counts::new(start, crew.course.plan.warm_up, crew.course.plan.grid),
         end: RefCell::default(),
         active: Cell::new(0),
         broken: RefCell::new(None),
     };
     {
         let flows: FuturesUnordered<_> = (0..crew.gates.len()).map(|gate| flow(crew, &worker, number, gate)).collect();
-        let mut all = std::pin::pin!(crew.cancel.run_until_cancelled(flows.collect::<()>()));
+        let mut all = std::pin::pin!(crew.course.cancel.run_until_cancelled(flows.collect::<()>()));
         let mut then = (clock::instant(), clock::thread_cpu());
         loop {
             let over = tokio::select! {
@@ -178,14 +141,14 @@ pub async fn work(
 
 /// This worker's part of one flow against one target.
 async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
-    let plan = &crew.plan;
+    let plan = &crew.course.plan;
     let (target_number, flow_number) = (gate / plan.flows.len(), gate % plan.flows.len());
     let (target, flow) = (&plan.targets[target_number], &plan.flows[flow_number]);
     // Single users of several flows are spread over the workers.
     let place = (number + plan.workers - gate % plan.workers) % plan.workers;
     let connections_max = (plan.connections_max as usize).div_ceil(plan.workers);
     let pool = Pool::new(&worker.counts, target, connections_max);
-    let gate = &crew.gates[gate];
+    let (place_in_course, gate) = (gate, &crew.gates[gate]);
     let phases = async {
         let mut users = Vec::new();
         let turn = Cell::new(place);
@@ -197,7 +160,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
                 began = *crew.lap_starts[lap - 1].get_or_init(clock::instant);
             }
             let index = lap * flow.phases.len() + phase_number;
-            gate.phase.fetch_max(index + 1, Ordering::Relaxed);
+            crew.course.enter(place_in_course, index);
             let number = plan.phase_number(lap, flow_number, phase_number);
             let mark = worker.end.borrow().marks.len();
             let begun = Mark { target: target_number, phase: number, began: began - worker.counts.start, ended: None };
@@ -210,7 +173,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
                 place,
                 workers: plan.workers,
                 turn: &turn,
-                control: &crew.control,
+                control: &crew.course.control,
             };
             if phase.load.sends() {
                 worker.active.set(worker.active.get() + 1);
@@ -222,7 +185,8 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
                     end
                 }
                 Load::Open { curve, spacing } => {
-                    let arrivals = Arrivals::new(curve, *spacing).controlled(&crew.control).map(|due| (due, None));
+                    let arrivals =
+                        Arrivals::new(curve, *spacing).controlled(&crew.course.control).map(|due| (due, None));
                     crew.kept_going(worker, part.pace(arrivals, curve.duration(), &pool).await);
                     began + curve.duration()
                 }
@@ -250,7 +214,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
         pool.close();
     };
     futures_util::future::join(phases, pool.serve()).await;
-    gate.phase.store(usize::MAX, Ordering::Relaxed);
+    crew.course.leave(place_in_course);
 }
 
 /// A worker's part of one phase.

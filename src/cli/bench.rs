@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
 use crate::benchmark::control::Control;
+use crate::benchmark::load_engine::LoadEngine;
 use crate::benchmark::scaling::ScaleUntil;
 use crate::benchmark::scenario::Scenario;
 use crate::benchmark::{language, load, run as benchmark};
@@ -48,7 +49,13 @@ pub struct LoadArgs {
     /// How long to wait for CloudWatch to show the whole run [default: 5m on AWS, 75s in the embedded region]
     #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
     pub metrics_timeout: Option<Duration>,
-    /// Threads that carry the load [default: the machine's cores]
+    /// What carries the load: our own threads, or Locust's workers (installed once, from PyPI)
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: EngineArg,
+    /// Have Locust's workers come from other machines, which connect here; --workers says how many are waited for
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Threads that carry the load, or Locust's worker processes [default: the machine's cores]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
     pub workers: Option<usize>,
     /// Also write the thresholds as JUnit XML
@@ -57,6 +64,26 @@ pub struct LoadArgs {
     /// Print the result as JSON, and meanwhile events on standard error, a JSON text a line
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineArg {
+    #[default]
+    Builtin,
+    Locust,
+}
+
+impl LoadArgs {
+    fn load_engine(&self) -> Result<LoadEngine, Problem> {
+        match (self.engine, self.listen) {
+            (EngineArg::Locust, listen) => Ok(LoadEngine::Locust { listen }),
+            (EngineArg::Builtin, None) => Ok(LoadEngine::Builtin),
+            (EngineArg::Builtin, Some(_)) => {
+                let detail = "our own threads are all in this process; `--listen` waits for Locust’s workers";
+                Err(Problem::usage("Nobody would come", detail).hint("add `--engine locust`"))
+            }
+        }
+    }
 }
 
 pub fn workers(text: &str) -> Result<usize, String> {
@@ -87,7 +114,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         status: &status,
         scenario: &scenario,
         scaling: scaling.as_ref(),
-        commands: commands(&engine.stack, file.as_deref(), session),
+        commands: commands(&engine.stack, file.as_deref(), &args.load, session),
         sink: &*sink,
         control,
         cancel: &cancel,
@@ -105,7 +132,7 @@ pub fn scenario(stack: &Stack, named: Option<&Path>) -> Result<(Scenario, PathBu
 }
 
 /// The commands that repeat the run.
-pub fn commands(stack: &Stack, scenario: Option<&Path>, session: &Session) -> Vec<String> {
+pub fn commands(stack: &Stack, scenario: Option<&Path>, load: &LoadArgs, session: &Session) -> Vec<String> {
     let file = quoted(&stack.file.display().to_string());
     let mut options = format!(" --provider {}", stack.provider.name());
     if let Some(region) = &session.globals.region {
@@ -119,9 +146,15 @@ pub fn commands(stack: &Stack, scenario: Option<&Path>, session: &Session) -> Ve
         options += &format!(" --var-file {}", quoted(&file.display().to_string()));
     }
     let scenario = scenario.map(|file| format!(" --scenario {}", quoted(&file.display().to_string())));
+    let mut engine = String::new();
+    if load.engine == EngineArg::Locust {
+        engine += " --engine locust";
+        engine += &load.listen.map_or_else(String::new, |listen| format!(" --listen {listen}"));
+        engine += &load.workers.map_or_else(String::new, |workers| format!(" --workers {workers}"));
+    }
     vec![
         format!("cloudscale up {file}{options}"),
-        format!("cloudscale bench {file}{options}{}", scenario.unwrap_or_default()),
+        format!("cloudscale bench {file}{options}{}{engine}", scenario.unwrap_or_default()),
         format!("cloudscale down {file}{options}"),
     ]
 }
@@ -158,6 +191,7 @@ impl Job<'_> {
             scenario: self.scenario,
             scaling: self.scaling,
             metrics_timeout: args.metrics_timeout.unwrap_or_else(|| benchmark::metrics_timeout(provider)),
+            load_engine: args.load_engine()?,
             workers: args.workers.unwrap_or_else(load::workers_default),
             base: Path::new(""),
             commands: self.commands,

@@ -47,7 +47,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     }
     // Before anything is created: a mistake in the scenario must not cost an `up`.
     let (scenario, file) = bench::scenario(&stack, args.load.scenario.as_deref())?;
-    let commands = bench::commands(&stack, Some(&file), session);
+    let commands = bench::commands(&stack, Some(&file), &args.load, session);
     let before = match stack.provider {
         Provider::Local => Some(daemon::status(&daemon::default_home()?).await),
         Provider::Aws => None,

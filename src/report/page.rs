@@ -290,8 +290,15 @@ fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
     html! {
         h2 { (target.name) }
         div.card {
-            p { "Loaded at " code { (target.url) } " over " (figures::count(target.connections)) " "
-                (if target.connections == 1 { "connection" } else { "connections" }) "." }
+            p {
+                "Loaded at " code { (target.url) }
+                // Not every engine counts its connections.
+                @if target.connections > 0 {
+                    " over " (figures::count(target.connections)) " "
+                    (if target.connections == 1 { "connection" } else { "connections" })
+                }
+                "."
+            }
             div.scroll { table {
                 thead { tr { th { "Requests" } th { "Errors" } th { "Sent again" } th { "Rate" } th { "Answers by status" } th { "Errors by kind" } } }
                 tbody { tr {

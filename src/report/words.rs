@@ -83,6 +83,9 @@ pub fn caveats(run: &RunResult) -> Vec<String> {
             "A threshold ended the run before its time: {missed}. Figures cover the requests until then."
         ));
     }
+    if !run.client.engine.is_empty() {
+        caveats.push(format!("{} carried the load: {}.", run.client.engine, run.client.notes.join("; ")));
+    }
     if run.client.limited {
         let mut limits = run.client.limits.clone();
         if limits.is_empty() {

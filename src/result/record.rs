@@ -126,7 +126,7 @@ pub struct TargetResult {
     pub speed: u32,
     pub requests: u64,
     pub errors: u64,
-    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`, `exhausted`, `tls`.
+    /// Errors by kind: `connect`, `timeout`, `reset`, `status`, `body`, `protocol`, `exhausted`, `tls`, `size`.
     pub errors_by_kind: BTreeMap<String, u64>,
     /// Answers by status code.
     pub status: BTreeMap<u16, u64>,
@@ -139,6 +139,9 @@ pub struct TargetResult {
     /// Requests that the schedule demanded, those of the warm-up among them; `None` in a closed load.
     #[serde(default)]
     pub demanded: Option<u64>,
+    /// Of these, how many were sent; requests of closed phases are none of them.
+    #[serde(default)]
+    pub demanded_sent: Option<u64>,
     /// Correct answers per second over the whole run after its warm-up, pauses included.
     pub rate: f64,
     /// As `rate`, without pauses.
@@ -518,6 +521,12 @@ pub struct CostPart {
 /// The load generator's own health.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
+    /// `Locust 2.47.0 with 2 workers`; empty of our own.
+    #[serde(default)]
+    pub engine: String,
+    /// What that engine cannot express of the scenario, or means otherwise.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// CPU of this process during the load, in percent of one core.
     pub cpu: f64,
     /// CPU of the busiest worker while it was sending, in percent of one core.

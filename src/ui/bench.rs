@@ -40,12 +40,22 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
         if target.latency_ms.is_none() && target.requests > 0 {
             lines.push(paint.bad(&format!("{}: no correct answer", target.name)));
         }
+        if !target.errors_by_kind.is_empty() {
+            let kinds = target.errors_by_kind.iter();
+            let kinds: Vec<_> = kinds.map(|(kind, count)| format!("{} {kind}", figures::count(*count))).collect();
+            lines.push(paint.warn(&one_line(&format!("{}: failed with {}", target.name, kinds.join(", ")))));
+        }
         if target.retries > 0 {
             let count = figures::count(target.retries);
             lines.push(
                 paint.warn(&format!("{}: {count} requests sent again after their connection broke", target.name)),
             );
         }
+    }
+    if !run.client.engine.is_empty() {
+        lines.push(
+            paint.dim(&one_line(&format!("{} carried the load; the report says what that means.", run.client.engine))),
+        );
     }
     for limit in &run.client.limits {
         lines.push(paint.warn(&format!("The load generator was the bottleneck: {limit}.")));

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod aws_clients;
+mod bad_input;
 mod callers;
 mod changes;
 mod core_share;
@@ -28,6 +29,7 @@ mod live_page;
 mod load;
 mod local_region;
 mod lock;
+mod locust;
 mod looking;
 mod memory_line;
 mod moto;

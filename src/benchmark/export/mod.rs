@@ -31,14 +31,25 @@ pub fn export(scenario: &Scenario, url: &str, tool: Tool) -> Script {
     let text = match tool {
         // A JSON text is a JavaScript expression.
         Tool::K6 => include_str!("k6.js").replace("__SPEC__", &serde_json::to_string_pretty(&spec).unwrap_or_default()),
-        // And a JSON string is a Python string.
-        Tool::Locust => {
-            let literal = serde_json::to_string(&spec.to_string()).unwrap_or_default();
-            include_str!("locust.py").replace("__SPEC__", &literal)
-        }
+        Tool::Locust => locust_script(&spec),
         Tool::Oha => oha(scenario, url, &mut notes),
     };
     Script { text, notes }
+}
+
+/// The script of `export locust`, with more to know.
+pub fn locust(scenario: &Scenario, url: &str, more: &[(&str, Value)]) -> String {
+    let mut spec = spec(scenario, url, &mut Vec::new());
+    for (name, value) in more {
+        spec[*name] = value.clone();
+    }
+    locust_script(&spec)
+}
+
+fn locust_script(spec: &Value) -> String {
+    // A JSON string is a Python string.
+    let literal = serde_json::to_string(&spec.to_string()).unwrap_or_default();
+    include_str!("locust.py").replace("__SPEC__", &literal)
 }
 
 fn left_out(scenario: &Scenario, tool: Tool) -> Vec<String> {
@@ -55,7 +66,7 @@ fn left_out(scenario: &Scenario, tool: Tool) -> Vec<String> {
         }
     };
     note(!scenario.warm_up.is_zero(), "there is no warm-up that is sent and not counted");
-    note(scenario.repeat > 1, "it is done once; run the script as often as `repeat` says");
+    note(scenario.repeat > 1 && tool != Tool::Locust, "it is done once; run the script as often as `repeat` says");
     note(!scenario.chaos.is_empty(), "chaos is left out");
     let random = phases().any(|phase| matches!(phase.load, Load::Open { spacing: Spacing::Poisson { .. }, .. }));
     note(random && tool != Tool::Locust, "arrivals are even, not random");
@@ -66,9 +77,6 @@ fn left_out(scenario: &Scenario, tool: Tool) -> Vec<String> {
         "its users wait for their answers: a rate is reached only while answers take less than a second, and response times \
          count from the send",
     );
-    let mixed = scenario.flows.len() > 1
-        && phases().any(|phase| !matches!(phase.load, Load::Pause(_)) && iterations(&phase.load).is_none());
-    note(mixed && tool == Tool::Locust, "only the first thread is sent");
     let not_known =
         scenario.thresholds.iter().filter(|threshold| k6_threshold(&threshold.to_string()).is_none()).count();
     note(
@@ -77,10 +85,6 @@ fn left_out(scenario: &Scenario, tool: Tool) -> Vec<String> {
     );
     note(tool != Tool::K6 && !scenario.thresholds.is_empty(), "thresholds are left out");
     notes
-}
-
-fn iterations(load: &Load) -> Option<u64> {
-    if let Load::Closed(closed) = load { closed.iterations } else { None }
 }
 
 fn spec(scenario: &Scenario, url: &str, notes: &mut Vec<String>) -> Value {
@@ -98,7 +102,7 @@ fn spec(scenario: &Scenario, url: &str, notes: &mut Vec<String>) -> Value {
     let flows: Vec<Value> = scenario
         .flows
         .iter()
-        .map(|flow| json!({"name": flow.name, "phases": flow.phases.iter().filter_map(phase).collect::<Vec<_>>()}))
+        .map(|flow| json!({"name": flow.name, "phases": flow.phases.iter().map(phase).collect::<Vec<_>>()}))
         .collect();
     let known = scenario.thresholds.iter().filter_map(|threshold| k6_threshold(&threshold.to_string()));
     let mut thresholds = serde_json::Map::new();
@@ -113,6 +117,7 @@ fn spec(scenario: &Scenario, url: &str, notes: &mut Vec<String>) -> Value {
         "connections": scenario.connections_max,
         "keep_alive": scenario.keep_alive,
         "redirects": scenario.redirects,
+        "repeat": scenario.repeat,
         "requests": scenario.requests.iter().map(request).collect::<Vec<_>>(),
         "data": scenario.data.as_ref().map(|data| json!({"columns": data.columns, "rows": data.rows})),
         "flows": flows,
@@ -120,9 +125,9 @@ fn spec(scenario: &Scenario, url: &str, notes: &mut Vec<String>) -> Value {
     })
 }
 
-fn phase(phase: &Phase) -> Option<Value> {
+fn phase(phase: &Phase) -> Value {
     let name = &phase.name;
-    Some(match &phase.load {
+    match &phase.load {
         Load::Pause(duration) => json!({"kind": "pause", "name": name, "duration": duration.as_secs_f64()}),
         Load::Closed(closed) => json!({
             "kind": "closed", "name": name, "users": closed.users, "iterations": closed.iterations,
@@ -132,12 +137,14 @@ fn phase(phase: &Phase) -> Option<Value> {
             "kind": "ramping", "name": name, "duration": ramping.users.duration().as_secs_f64(),
             "segments": ramping.users.segments(), "think": ramping.think_time.as_secs_f64(),
         }),
-        Load::Open { curve, .. } => json!({
+        Load::Open { curve, spacing } => json!({
             "kind": "open", "name": name, "duration": curve.duration().as_secs_f64(), "peak": curve.peak(),
             "segments": curve.segments(),
+            "poisson": if let Spacing::Poisson { seed } = spacing { Some(seed) } else { None },
         }),
-        Load::Replay(_) => return None,
-    })
+        // What it cannot send it waits for, so that what comes after is in its time.
+        Load::Replay(replay) => json!({"kind": "pause", "name": name, "duration": replay.duration().as_secs_f64()}),
+    }
 }
 
 /// `p99 < 500ms` → `http_req_duration`, `p(99)<500`

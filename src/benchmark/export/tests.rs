@@ -39,7 +39,7 @@ fn the_scenario_is_data_in_the_scripts_and_comes_back_as_it_was() {
     let within = k6.split("const SPEC = ").nth(1).and_then(|rest| rest.split(";\nconst BASE").next()).expect("a text");
     assert_eq!(serde_json::from_str::<Value>(within).expect("JSON"), spec);
     let locust = export(&scenario, "http://127.0.0.1:8080/app/", Tool::Locust).text;
-    let literal = locust.split("json.loads(").nth(1).and_then(|rest| rest.split(")\nSHAPED").next()).expect("a text");
+    let literal = locust.split("json.loads(").nth(1).and_then(|rest| rest.split(")\nTARGETS").next()).expect("a text");
     let text: String = serde_json::from_str(literal).expect("a JSON string");
     assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), spec);
     assert_eq!((&spec["base"], &spec["redirects"]), (&json!("http://127.0.0.1:8080/app"), &json!(2)));

@@ -103,6 +103,7 @@ pub async fn run(url: &str, args: &UrlArgs, load: &LoadArgs, session: &Session) 
     let bench = UrlBench {
         url,
         scenario: &scenario,
+        load_engine: load.load_engine()?,
         workers: load.workers.unwrap_or_else(load::workers_default),
         commands: vec![command()],
         sink: &*sink,

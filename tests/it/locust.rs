@@ -1,0 +1,205 @@
+//! One scenario on both engines: the records agree within the bounds that are named here.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::local_region::eventually;
+use super::moto::{Answer, venv};
+
+/// What a correct answer takes.
+const SERVICE: Duration = Duration::from_millis(20);
+
+/// Serves until the end of the tests: `/ok` after [`SERVICE`], `/busy` 503, `/gone` closes, `/late` never.
+fn server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    format!("http://{address}")
+}
+
+fn serve(mut stream: TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        let path = head.split(' ').nth(1)?;
+        match path {
+            "/gone" => return None,
+            "/late" => drop(reader.read_line(&mut String::new())),
+            _ => std::thread::sleep(SERVICE),
+        }
+        let status = if path == "/busy" { "503 Service Unavailable" } else { "200 OK" };
+        let answer = format!("HTTP/1.1 {status}\r\nx-instance-id: i-0123456789abcdef0\r\ncontent-length: 2\r\n\r\nok");
+        stream.write_all(answer.as_bytes()).ok()?;
+    }
+}
+
+/// The program with the tests' Python in its path, and a cache that all stories share.
+fn bench(folder: &Path, url: &str, scenario: &str, more: &[&str]) -> Command {
+    let file = folder.join("scenario.yaml");
+    std::fs::write(&file, scenario).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cloudscale"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([venv().join("bin")].into_iter().chain(std::env::split_paths(&path)));
+    command
+        .env_clear()
+        .env("PATH", path.expect("a path"))
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .args(["bench", "--json", "--workers", "2", "--url", url, "--scenario"])
+        .arg(file)
+        .args(more);
+    command
+}
+
+fn both(scenario: &str) -> [Value; 2] {
+    let url = server();
+    [&[][..], &["--engine", "locust"]].map(|engine| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let answer = Answer::of(&mut bench(folder.path(), &format!("{url}/"), scenario, engine));
+        // A busy machine may make either of them its own limit.
+        assert!(matches!(answer.code, Some(0 | 4)), "{}", answer.stderr);
+        assert_eq!(left(folder.path()), Vec::<PathBuf>::new());
+        answer.json()
+    })
+}
+
+/// What Locust has left in its folder for temporary files.
+fn left(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the folder").flatten().map(|entry| entry.path());
+    entries.filter(|path| path.to_string_lossy().contains("cloudscale-locust")).collect()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// A quarter, and 10 ms for a machine that does other things meanwhile.
+fn assert_close(own: &Value, others: &Value, what: &str) {
+    let (own, others) = (number(own), number(others));
+    assert!((own - others).abs() <= 0.25 * own + 10.0, "{what}: {own} here, {others} there");
+}
+
+#[test]
+fn the_same_scenario_gives_the_same_record_on_both_engines() {
+    let scenario = "
+name: both
+warm_up: 300ms
+requests: [{name: read, weight: 3, path: /ok}, {name: write, weight: 1, method: PUT, path: /ok, body: x}]
+repeat: 2
+phases:
+  - {name: users, virtual_users: 4, iterations: 120}
+  - {name: rest, pause: 500ms}
+  - {name: climb, start_rate: 20/s, stages: [{target: 60/s, duration: 2s}]}
+  - {name: crowd, stages: [{target: 3, duration: 1s}], think_time: 50ms}
+thresholds: [errors < 1%]
+";
+    let records = both(scenario);
+    let [own, others] = records.each_ref().map(|record| &record["targets"][0]);
+    // What is counted and not timed is the same: 120 of users who share them and 80 of the ramp's area, twice.
+    for record in [own, others] {
+        let phases = record["phases"].as_array().expect("phases");
+        let names: Vec<_> = phases.iter().map(|phase| phase["label"].as_str().expect("a label")).collect();
+        assert_eq!(names, ["users", "rest", "climb", "crowd", "users", "rest", "climb", "crowd"]);
+        let requests: Vec<_> = phases.iter().map(|phase| phase["requests"].as_u64().expect("a count")).collect();
+        let warm_up = record["warm_up_requests"].as_u64().expect("a count");
+        assert_eq!((requests[0] + warm_up, requests[1], requests[2]), (120, 0, 80), "{requests:?}");
+        assert_eq!((requests[4], requests[6]), (120, 80), "{requests:?}");
+        assert!(warm_up > 0 && requests[3] > 5, "{warm_up} in the warm-up, {requests:?}");
+        assert_eq!(
+            (&record["errors"], &record["demanded"], &record["demanded_sent"]),
+            (&json!(0), &json!(160), &json!(160))
+        );
+        assert_eq!(record["latency_kind"], "response");
+        assert_eq!(record["status"], json!({"200": record["requests"]}));
+        assert_eq!(record["instances"], json!({"i-0123456789abcdef0": record["requests"]}));
+        assert_eq!(record["endpoints"].as_array().expect("endpoints").len(), 2);
+        assert!(number(&record["service_ms"]["min"]) >= 20.0, "{}", record["service_ms"]);
+    }
+    assert_close(&own["latency_ms"]["p50"], &others["latency_ms"]["p50"], "p50");
+    assert_close(&own["service_ms"]["p50"], &others["service_ms"]["p50"], "p50 of service times");
+    assert_close(&own["rate"], &others["rate"], "rate");
+    for (own, others) in own["phases"].as_array().unwrap().iter().zip(others["phases"].as_array().unwrap()) {
+        let length = |phase: &Value| {
+            let at = |key: &str| phase[key].as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+            json!(at("ended").duration_since(at("started")).as_secs_f64() * 1000.0)
+        };
+        assert!((number(&length(own)) - number(&length(others))).abs() < 700.0, "{own} {others}");
+    }
+    // What it is, and how far it stayed from what was demanded, is said.
+    let client = &records[1]["client"];
+    assert_eq!(client["engine"], "Locust 2.47.0 with 2 workers");
+    let said = format!("{} {}", client["notes"], client["limits"]);
+    assert!(said.contains("Locust sent 160 of the 160 requests"), "{said}");
+    assert_eq!(records[0]["client"]["engine"], "");
+}
+
+#[test]
+fn what_fails_has_the_same_name_on_both_engines() {
+    let scenario = "
+name: broken
+timeout: 400ms
+requests: [{name: ok, path: /ok}, {name: busy, path: /busy}, {name: gone, path: /gone}, {name: late, path: /late}]
+phases: [{virtual_users: 4, duration: 4s}]
+thresholds: [errors > 1%]
+";
+    for record in both(scenario) {
+        let target = &record["targets"][0];
+        let kinds: Vec<_> = target["errors_by_kind"].as_object().expect("kinds").keys().collect();
+        assert_eq!(kinds, ["reset", "status", "timeout"], "{target}");
+        let failed = |name: &str| {
+            let endpoints = target["endpoints"].as_array().expect("endpoints");
+            let own = endpoints.iter().find(|endpoint| endpoint["name"] == name).expect("an endpoint");
+            (own["errors"].as_u64() == own["requests"].as_u64(), own["errors"] == 0)
+        };
+        assert_eq!(
+            ["ok", "busy", "gone", "late"].map(failed),
+            [(false, true), (true, false), (true, false), (true, false)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_is_interrupted_keeps_what_was_measured_and_leaves_no_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = "name: long\nrequests: [{name: one, path: /ok}]\nphases: [{rate: 40/s, duration: 60s}]\n";
+    let mut bench = bench(folder.path(), &format!("{}/", server()), scenario, &["--engine", "locust"]);
+    let mut process = bench.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let lines = BufReader::new(process.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let mut told = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    assert!(told.any(|event| event["progress"]["done"].as_u64() > Some(40)), "it sends");
+    std::thread::spawn(move || told.for_each(drop));
+    let id = rustix::process::Pid::from_raw(i32::try_from(process.id()).expect("an id")).expect("an id");
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it runs");
+    let output = process.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let record: Value = serde_json::from_slice(&output.stdout).expect("a record");
+    assert_eq!(record["verdict"], "interrupted");
+    let target = &record["targets"][0];
+    assert!(target["requests"].as_u64() > Some(40) && target["errors"] == 0, "{target}");
+    let home = folder.path().to_owned();
+    eventually("the end of Locust's processes", || async { processes_in(&home).is_empty().then_some(()) }).await;
+    assert_eq!(left(folder.path()), Vec::<PathBuf>::new());
+}
+
+fn processes_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let working = entries.filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok());
+    working.filter(|cwd| cwd.starts_with(folder)).collect()
+}
