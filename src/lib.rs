@@ -11,7 +11,7 @@
 //! platform     what only some operating systems can do
 //! clock        the only file that reads the time or sleeps
 //! files        what we leave on the user's disk: whole or not at all, and for its owner alone
-//! chart        time series → pictures, for the region's widget images
+//! chart        everything that is drawn: the region's widget images and the figures of reports, as SVG and from that PNG
 //! document     reading YAML: places, grammar, checks, did-you-mean; stacks, scenarios and faults use it alike
 //! catalog      what AWS publishes, as data: instance types, prices, images
 //! stack        the stack language and its model: a text → Stack, or all its problems at once
@@ -64,7 +64,8 @@
 //! - Problems are used everywhere, so they live in `problem.rs`, not in the stack language.
 //! - The YAML reader stands on serde-saphyr's event parser: a deserializer stops at the first mistake. One description of
 //!   the keys (`document::grammar`, `stack::language`) makes checks, defaults and the JSON Schema, so schemars is not needed.
-//! - Charts use plotters' drawing backends only; its chart builder can neither truncate labels nor leave gaps.
+//! - Charts are SVG of our own, and resvg makes pixels of it: no chart library truncates labels, leaves gaps and follows a page's
+//!   colours.
 //! - The region's state is an append-only journal of our own, not an embedded database: a transaction that survives `kill -9` forces
 //!   a write to the disk, which no call should wait for, and what is kept is one list that is read once.
 //! - Instances end with their region, and the next one adopts none. Whoever would serve them meanwhile (load balancer, metadata

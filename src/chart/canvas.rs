@@ -1,15 +1,14 @@
-//! A surface to draw on in fractions of a pixel: plotters' bitmap at a multiple of the picture's size.
-//!
-//! The backend takes whole pixels only. Drawing at `scale` times the size and averaging it down gives smooth lines.
+//! A surface to draw on in fractions of a pixel: SVG, whose letters are outlines, so that it looks the same everywhere.
 
-use plotters_backend::text_anchor::HPos;
-use plotters_backend::{BackendColor, BackendCoord, BackendStyle, DrawingBackend};
-use plotters_bitmap::BitMapBackend;
+use std::fmt::Write as _;
 
-use super::font::{self, Lettering};
+use super::letters::{self, Anchor};
 use super::theme::Color;
 
 pub(super) type Point = (f64, f64);
+
+/// Beyond this nothing is seen, and numbers stay short.
+const FAR: f64 = 100_000.0;
 
 /// Left, top, right and bottom, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,57 +29,77 @@ impl Area {
     }
 }
 
-/// The picture: pixels at `scale` times its size.
-pub(super) struct Canvas<'a> {
-    pub backend: BitMapBackend<'a>,
-    pub scale: f64,
+/// The picture so far.
+pub(super) struct Canvas {
+    svg: String,
 }
 
-/// In memory nothing can fail but for a mistake of ours.
-const IN_MEMORY: &str = "drawing in memory does not fail";
+impl Canvas {
+    pub fn new(width: u32, height: u32) -> Self {
+        let svg = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\">");
+        Self { svg }
+    }
 
-impl Canvas<'_> {
-    #[expect(clippy::cast_possible_truncation, reason = "pixels of a picture of at most a few thousand")]
-    fn place(&self, (x, y): Point) -> BackendCoord {
-        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
+    pub fn finish(mut self) -> String {
+        self.svg += "</svg>";
+        self.svg
     }
 
     pub fn rectangle(&mut self, area: Area, color: Color, alpha: f64) {
-        let (from, to) = (self.place((area.left, area.top)), self.place((area.right, area.bottom)));
-        self.backend.draw_rect(from, to, &ink(color, alpha), true).expect(IN_MEMORY);
+        let corners =
+            [(area.left, area.top), (area.right, area.top), (area.right, area.bottom), (area.left, area.bottom)];
+        self.polygon(&corners, color, alpha);
     }
 
     pub fn polygon(&mut self, points: &[Point], color: Color, alpha: f64) {
-        let points: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
-        self.backend.fill_polygon(points, &ink(color, alpha)).expect(IN_MEMORY);
+        let _ = write!(self.svg, "<path d=\"{}Z\" fill=\"{}\"", path(points), color.css());
+        if alpha < 1.0 {
+            let _ = write!(self.svg, " fill-opacity=\"{alpha}\"");
+        }
+        self.svg += "/>";
     }
 
     pub fn line(&mut self, points: &[Point], color: Color, width: f64) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
-        let pen = Pen { color: ink(color, 1.0), width: (width * self.scale).round().max(1.0) as u32 };
-        let mut points: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
-        points.dedup();
-        if points.len() > 1 {
-            self.backend.draw_path(points, &pen).expect(IN_MEMORY);
-        }
+        self.dashed(points, color, width, None);
     }
 
-    pub fn circle(&mut self, center: Point, radius: f64, color: Color) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few pixels")]
-        let radius = (radius * self.scale).round() as u32;
-        self.backend.draw_circle(self.place(center), radius, &ink(color, 1.0), true).expect(IN_MEMORY);
+    /// `dashes` are a dash and a gap, and where in them the line begins.
+    pub fn dashed(&mut self, points: &[Point], color: Color, width: f64, dashes: Option<(f64, f64, f64)>) {
+        let [first, rest @ ..] = points else { return };
+        if rest.iter().all(|point| point == first) {
+            return;
+        }
+        let _ = write!(
+            self.svg,
+            "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"",
+            path(&crisp(points)),
+            color.css()
+        );
+        if let Some((dash, gap, offset)) = dashes {
+            let _ = write!(self.svg, " stroke-dasharray=\"{dash} {gap}\" stroke-dashoffset=\"{offset}\"");
+        }
+        self.svg += "/>";
+    }
+
+    pub fn circle(&mut self, (x, y): Point, radius: f64, color: Color) {
+        let _ = write!(
+            self.svg,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\" fill=\"{}\"/>",
+            number(x),
+            number(y),
+            color.css()
+        );
     }
 
     /// `at` is the middle of the text's height.
-    pub fn text(&mut self, text: &str, at: Point, anchor: HPos, size: f64, color: Color) {
+    pub fn text(&mut self, text: &str, at: Point, anchor: Anchor, size: f64, color: Color) {
         // Mostly digits and capitals: their middle is a little above that of small letters.
-        let place = self.place((at.0, at.1 + size * 0.09));
-        let style = Lettering { size: size * self.scale, color: ink(color, 1.0), anchor };
-        self.backend.draw_text(text, &style, place).expect(IN_MEMORY);
+        let baseline = (at.0, at.1 + size * 0.35);
+        self.svg += &letters::path(text, baseline, anchor, size, &color.css());
     }
 
     pub fn text_width(&self, text: &str, size: f64) -> f64 {
-        font::width(text, size)
+        letters::width(text, size)
     }
 
     /// `text`, or its beginning and "…" where it is wider than `room` pixels; empty where nothing fits.
@@ -99,21 +118,25 @@ impl Canvas<'_> {
     }
 }
 
-struct Pen {
-    color: BackendColor,
-    width: u32,
-}
-
-impl BackendStyle for Pen {
-    fn color(&self) -> BackendColor {
-        self.color
-    }
-
-    fn stroke_width(&self) -> u32 {
-        self.width
+/// A straight line along an axis lies on whole pixels, so that it is as sharp as they are.
+fn crisp(points: &[Point]) -> Vec<Point> {
+    match points {
+        [(x0, y0), (x1, y1)] if y0 == y1 => vec![(*x0, y0.floor() + 0.5), (*x1, y1.floor() + 0.5)],
+        [(x0, y0), (x1, y1)] if x0 == x1 => vec![(x0.floor() + 0.5, *y0), (x1.floor() + 0.5, *y1)],
+        _ => points.to_vec(),
     }
 }
 
-fn ink(Color(red, green, blue): Color, alpha: f64) -> BackendColor {
-    BackendColor { alpha, rgb: (red, green, blue) }
+fn path(points: &[Point]) -> String {
+    let mut path = String::new();
+    for (index, (x, y)) in points.iter().enumerate() {
+        let _ = write!(path, "{}{} {}", if index == 0 { 'M' } else { 'L' }, number(*x), number(*y));
+    }
+    path
+}
+
+pub(super) fn number(value: f64) -> String {
+    // What is not a number is nowhere.
+    let value = if value.is_nan() { -FAR } else { value.clamp(-FAR, FAR) };
+    format!("{}", (value * 100.0).round() / 100.0)
 }

@@ -1,11 +1,10 @@
 //! Charts that compare one value a series: bars and a pie.
 
-use plotters_backend::text_anchor::HPos;
-
 use super::axis::{self, Scale};
 use super::canvas::{Area, Canvas, Point};
 use super::frame::{self, Frame, color};
 use super::layout::{Layout, TEXT_SIZE};
+use super::letters::Anchor;
 use super::{Chart, Series, Side};
 
 /// A full circle is cut into this many straight edges.
@@ -17,7 +16,7 @@ fn last(series: &Series) -> Option<f64> {
 }
 
 /// One upright bar a series, its value above it.
-pub(super) fn bars(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
+pub(super) fn bars(canvas: &mut Canvas, chart: &Chart, layout: &Layout) {
     let values = Chart {
         series: chart
             .series
@@ -43,13 +42,13 @@ pub(super) fn bars(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
         let slot = (frame.x(index as f64), frame.x(index as f64 + 1.0));
         let (middle, half) = (f64::midpoint(slot.0, slot.1), ((slot.1 - slot.0) * 0.35).min(45.0));
         let name = canvas.fitted(&series.label, TEXT_SIZE, slot.1 - slot.0 - 6.0);
-        canvas.text(&name, (middle, plot.bottom + 13.0), HPos::Center, TEXT_SIZE, chart.theme.text());
+        canvas.text(&name, (middle, plot.bottom + 13.0), Anchor::Center, TEXT_SIZE, chart.theme.text());
         let Some(value) = last(series) else { continue };
         let inside = |value: f64| frame.y(value, Side::Left).clamp(plot.top, plot.bottom);
         let (top, bottom) = (inside(value.max(0.0)), inside(value.min(0.0)));
         canvas.rectangle(Area { left: middle - half, top, right: middle + half, bottom }, color(chart, index), 1.0);
         let text = canvas.fitted(&axis::value(value), TEXT_SIZE, slot.1 - slot.0 - 4.0);
-        canvas.text(&text, (middle, top - 8.0), HPos::Center, TEXT_SIZE, chart.theme.title());
+        canvas.text(&text, (middle, top - 8.0), Anchor::Center, TEXT_SIZE, chart.theme.title());
     }
     let zero = frame.y(0.0, Side::Left).clamp(plot.top, plot.bottom);
     canvas.line(&[(plot.left, zero), (plot.right, zero)], chart.theme.axis(), 1.0);
@@ -69,7 +68,7 @@ pub(super) fn pie_labels(chart: &Chart) -> Vec<String> {
 }
 
 /// A ring of wedges, clockwise from the top.
-pub(super) fn pie(canvas: &mut Canvas<'_>, chart: &Chart, plot: Area) {
+pub(super) fn pie(canvas: &mut Canvas, chart: &Chart, plot: Area) {
     let center = (f64::midpoint(plot.left, plot.right), f64::midpoint(plot.top, plot.bottom));
     let radius = (plot.width().min(plot.height()) / 2.0 - 8.0).max(4.0);
     let place = |turn: f64, radius: f64| {
@@ -79,7 +78,7 @@ pub(super) fn pie(canvas: &mut Canvas<'_>, chart: &Chart, plot: Area) {
     let mut from = 0.0;
     let shares = shares(chart);
     if shares.iter().all(|share| *share == 0.0) {
-        canvas.text("No data", center, HPos::Center, TEXT_SIZE, chart.theme.text());
+        canvas.text("No data", center, Anchor::Center, TEXT_SIZE, chart.theme.text());
     }
     for (index, share) in shares.into_iter().enumerate().filter(|(_, share)| *share > 0.0) {
         let edges = (share * EDGES).ceil();

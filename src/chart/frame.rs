@@ -1,10 +1,9 @@
 //! The frame of a chart: its scales, the grid, and what stands at its sides.
 
-use plotters_backend::text_anchor::HPos;
-
 use super::axis::{self, Scale};
 use super::canvas::{Area, Canvas, Point};
 use super::layout::Layout;
+use super::letters::Anchor;
 use super::stacking;
 use super::{Chart, Color, Kind, Series, Side};
 
@@ -69,28 +68,28 @@ pub(super) fn side_scale(chart: &Chart, side: Side, count: f64) -> Scale {
 }
 
 /// The axes' names above the plot, each at its side.
-pub(super) fn names(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout, has_right: bool) {
+pub(super) fn names(canvas: &mut Canvas, chart: &Chart, layout: &Layout, has_right: bool) {
     let room = layout.plot.width() * if has_right { 0.48 } else { 1.0 };
     let left = canvas.fitted(&chart.left.label, AXIS_SIZE, room);
-    canvas.text(&left, (layout.plot.left, layout.names), HPos::Left, AXIS_SIZE, chart.theme.text());
+    canvas.text(&left, (layout.plot.left, layout.names), Anchor::Left, AXIS_SIZE, chart.theme.text());
     if has_right {
         let right = canvas.fitted(&chart.right.label, AXIS_SIZE, room);
-        canvas.text(&right, (layout.plot.right, layout.names), HPos::Right, AXIS_SIZE, chart.theme.text());
+        canvas.text(&right, (layout.plot.right, layout.names), Anchor::Right, AXIS_SIZE, chart.theme.text());
     }
 }
 
-pub(super) fn grid(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, side: Side) {
+pub(super) fn grid(canvas: &mut Canvas, chart: &Chart, frame: &Frame, side: Side) {
     for tick in &frame.scale(side).ticks {
         let y = frame.y(tick.at, side);
         canvas.line(&[(frame.plot.left, y), (frame.plot.right, y)], chart.theme.grid(), 1.0);
     }
 }
 
-pub(super) fn y_labels(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, side: Side) {
+pub(super) fn y_labels(canvas: &mut Canvas, chart: &Chart, frame: &Frame, side: Side) {
     for tick in &frame.scale(side).ticks {
         let (x, anchor) = match side {
-            Side::Left => (frame.plot.left - 6.0, HPos::Right),
-            Side::Right => (frame.plot.right + 6.0, HPos::Left),
+            Side::Left => (frame.plot.left - 6.0, Anchor::Right),
+            Side::Right => (frame.plot.right + 6.0, Anchor::Left),
         };
         canvas.text(&tick.label, (x, frame.y(tick.at, side)), anchor, AXIS_SIZE, chart.theme.text());
     }

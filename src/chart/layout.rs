@@ -35,7 +35,7 @@ pub(super) struct Entry {
 }
 
 /// The layout of a picture, except for the plot's left and right edges, which need the axes' labels: see `narrow`.
-pub(super) fn layout(canvas: &Canvas<'_>, chart: &Chart, labels: &[String], width: f64, height: f64) -> Layout {
+pub(super) fn layout(canvas: &Canvas, chart: &Chart, labels: &[String], width: f64, height: f64) -> Layout {
     let mut rest = Area { left: PADDING, top: PADDING * 0.75, right: width - PADDING, bottom: height - PADDING * 0.75 };
     let title = Area { bottom: rest.top + if chart.title.is_empty() { 0.0 } else { 22.0 }, ..rest };
     rest.top = title.bottom;
@@ -69,7 +69,7 @@ impl Layout {
 }
 
 /// Rows below the plot, in at most a third of the height.
-fn bottom_legend(canvas: &Canvas<'_>, labels: &[String], rest: &mut Area) -> Vec<Entry> {
+fn bottom_legend(canvas: &Canvas, labels: &[String], rest: &mut Area) -> Vec<Entry> {
     if labels.is_empty() {
         return Vec::new();
     }
@@ -104,7 +104,7 @@ fn bottom_legend(canvas: &Canvas<'_>, labels: &[String], rest: &mut Area) -> Vec
 }
 
 /// A column at the right, at most 40 % of the width.
-fn right_legend(canvas: &Canvas<'_>, labels: &[String], rest: &mut Area) -> Vec<Entry> {
+fn right_legend(canvas: &Canvas, labels: &[String], rest: &mut Area) -> Vec<Entry> {
     if labels.is_empty() {
         return Vec::new();
     }

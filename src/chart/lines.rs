@@ -2,6 +2,7 @@
 
 use super::canvas::{Area, Canvas, Point};
 use super::frame::{Frame, color};
+use super::ranks::{dashes, ranks};
 use super::stacking::{Stack, finite};
 use super::{Chart, Color, Series, Side};
 
@@ -15,18 +16,26 @@ const FILL: f64 = 0.55;
 const GAP_STEPS: f64 = 1.5;
 
 /// Draws every series: areas first, so that they cover no line; among equals the first one at the bottom.
-pub(super) fn series(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
+pub(super) fn series(canvas: &mut Canvas, chart: &Chart, frame: &Frame) {
     let shapes = shapes(chart, frame);
     for Shape { series, color, lower, upper } in shapes.iter().filter(|_| chart.stacked) {
         for run in runs(upper, series.step) {
             area(canvas, frame, series.side, (&lower[run.clone()], &upper[run]), *color);
         }
     }
-    for Shape { series, color, upper, .. } in &shapes {
+    let places = |shape: &Shape<'_>| shape.upper.iter().map(|point| frame.point(*point, shape.series.side)).collect();
+    let ranks = ranks(&shapes.iter().map(places).collect::<Vec<_>>());
+    for (Shape { series, color, upper, .. }, rank) in shapes.iter().zip(ranks) {
         for run in runs(upper, series.step) {
-            line(canvas, frame, series.side, &upper[run], *color);
+            line(canvas, frame, series.side, &upper[run], Pen { color: *color, dashes: dashes(rank) });
         }
     }
+}
+
+#[derive(Clone, Copy)]
+struct Pen {
+    color: Color,
+    dashes: Option<(f64, f64, f64)>,
 }
 
 /// A series as it is drawn: between a lower and an upper edge.
@@ -67,22 +76,22 @@ fn runs(points: &[Point], step: Option<f64>) -> Vec<std::ops::Range<usize>> {
 
 /// One run of a line, clipped to the plot. Where its points stand well apart each has a dot: it reports what was
 /// measured from what only joins it, and a single point is to be seen.
-fn line(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, run: &[Point], color: Color) {
+fn line(canvas: &mut Canvas, frame: &Frame, side: Side, run: &[Point], pen: Pen) {
     let mut pixels: Vec<Point> = run.iter().map(|point| frame.point(*point, side)).collect();
     if pixels.windows(2).all(|pair| pair[1].0 - pair[0].0 >= DOTS_APART) {
-        pixels.iter().for_each(|point| dot(canvas, frame, *point, color));
+        pixels.iter().for_each(|point| dot(canvas, frame, *point, pen.color));
     }
     thin(&mut pixels);
     let mut path: Vec<Point> = Vec::new();
     for pair in pixels.windows(2) {
         let Some((from, to)) = clip(pair[0], pair[1], frame.plot) else { continue };
         if path.last() != Some(&from) {
-            canvas.line(&path, color, LINE);
+            canvas.dashed(&path, pen.color, LINE, pen.dashes);
             path = vec![from];
         }
         path.push(to);
     }
-    canvas.line(&path, color, LINE);
+    canvas.dashed(&path, pen.color, LINE, pen.dashes);
 }
 
 /// Leaves out points that come too close to their neighbour to be distinguished: they would only roughen the line.
@@ -99,13 +108,13 @@ fn thin(pixels: &mut Vec<Point>) {
     });
 }
 
-fn dot(canvas: &mut Canvas<'_>, frame: &Frame, (x, y): Point, color: Color) {
+fn dot(canvas: &mut Canvas, frame: &Frame, (x, y): Point, color: Color) {
     if (frame.plot.top - 0.5..=frame.plot.bottom + 0.5).contains(&y) {
         canvas.circle((x, y), DOT, color);
     }
 }
 
-fn area(canvas: &mut Canvas<'_>, frame: &Frame, side: Side, (lower, upper): (&[Point], &[Point]), color: Color) {
+fn area(canvas: &mut Canvas, frame: &Frame, side: Side, (lower, upper): (&[Point], &[Point]), color: Color) {
     let inside = |point: &Point| {
         let (x, y) = frame.point(*point, side);
         (x, y.clamp(frame.plot.top, frame.plot.bottom))

