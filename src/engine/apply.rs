@@ -41,7 +41,7 @@ struct Step {
 pub async fn apply(run: &Operation, nodes: Vec<Node>) -> Result<(), Problems> {
     for node in &nodes {
         if let (Some(observed), Action::Unchanged | Action::Update) = (&node.observed, node.change.action) {
-            run.publish(&observed.address, observed.output.clone());
+            run.publish(&node.change.address, observed.output.clone());
         }
     }
     let steps = steps(&nodes);
@@ -63,6 +63,8 @@ pub async fn apply(run: &Operation, nodes: Vec<Node>) -> Result<(), Problems> {
 /// The phases that each change has.
 fn steps(nodes: &[Node]) -> Vec<Step> {
     let gone = Gone::of(nodes);
+    let handed_over: BTreeSet<&str> = handed_over(nodes).map(|(cluster, _)| cluster).collect();
+    let is_handed_over = |node: &Node| node.change.address.cluster().is_some_and(|it| handed_over.contains(it));
     let mut steps = Vec::new();
     for (node, content) in nodes.iter().enumerate() {
         let phases: &[Phase] = match content.change.action {
@@ -71,6 +73,7 @@ fn steps(nodes: &[Node]) -> Vec<Step> {
             // What serves takes its leave before it goes.
             Action::Replace if deleted_with_another(&gone, content) && !content.resource.prunes() => &[Phase::Apply],
             Action::Update | Action::Replace => &[Phase::Apply, Phase::Delete],
+            Action::Delete if content.resource.prunes() && is_handed_over(content) => &[Phase::Delete],
             Action::Delete if deleted_with_another(&gone, content) => &[],
             Action::Delete => &[Phase::Delete],
             Action::Unchanged => &[],
@@ -104,6 +107,21 @@ fn deleted_with_another(gone: &Gone<'_>, node: &Node) -> bool {
     gone.into_iter().any(|kind| node.resource.deleted_with().contains(kind))
 }
 
+/// Clusters that something leads to which others take over, with the node that does: a route that turns to another
+/// cluster, or that goes when another rule has its paths.
+fn handed_over(nodes: &[Node]) -> impl Iterator<Item = (&str, usize)> {
+    nodes.iter().enumerate().flat_map(|(index, node)| {
+        let (turns, ends) = match node.change.action {
+            Action::Update | Action::Replace => (true, false),
+            Action::Delete => (false, !node.yields_to.is_empty()),
+            Action::Create | Action::Unchanged => (false, false),
+        };
+        let clusters = node.holds().filter_map(Address::cluster);
+        let counts = move |cluster: &&str| ends || turns && node.change.address.cluster() != Some(cluster);
+        clusters.filter(counts).map(move |cluster| (cluster, index))
+    })
+}
+
 /// For each step, the steps before it.
 fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
     let mut at = BTreeMap::<&Address, Vec<usize>>::new();
@@ -116,6 +134,11 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
             forward.entry(cluster).or_default().push(index);
         }
     }
+    let first: BTreeMap<usize, usize> = steps.iter().enumerate().rev().map(|(index, it)| (it.node, index)).collect();
+    let mut leading = BTreeMap::<&str, Vec<usize>>::new();
+    for (cluster, node) in handed_over(nodes) {
+        leading.entry(cluster).or_default().extend(first.get(&node));
+    }
     let mut before = vec![Vec::new(); steps.len()];
     let steps_at = |address: &Address| at.get(address).into_iter().flatten().copied();
     for (index, step) in steps.iter().enumerate() {
@@ -125,6 +148,11 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
                 before[index].push(needed);
             }
         } else {
+            // What a route leads to goes when that has turned.
+            if node.change.action == Action::Delete && node.yields_to.is_empty() {
+                let leading = node.change.address.cluster().and_then(|cluster| leading.get(cluster));
+                before[index].extend(leading.into_iter().flatten());
+            }
             let own = steps_at(&node.change.address);
             before[index]
                 .extend(own.filter(|other| steps[*other].node == step.node && steps[*other].phase == Phase::Apply));
@@ -133,6 +161,13 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
                 let successors = node.change.address.cluster().and_then(|cluster| forward.get(cluster));
                 before[index].extend(successors.into_iter().flatten());
             }
+        }
+        // It lets go by its update, or by its end, when others have taken over.
+        let lets_go = if node.change.action == Action::Update { Phase::Apply } else { Phase::Delete };
+        if step.phase == lets_go {
+            let heirs = node.yields_to.iter().flat_map(steps_at);
+            let heirs = heirs.filter(|heir| steps[*heir].phase == Phase::Apply && steps[*heir].node != step.node);
+            before[index].extend(heirs);
         }
         // What this one refers to is retired only when this one has let go of it.
         for held in node.holds().chain(node.needs()).flat_map(steps_at) {
@@ -281,7 +316,7 @@ async fn delete(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::diff::gentlest_tests::edited;
+    use super::super::diff::gentlest_tests::{BASE, between, edited};
     use super::*;
 
     /// Whether everything of `first` is over before `then` begins.
@@ -376,5 +411,47 @@ mod tests {
         let group = ("cluster.fleet.scaling_group", Apply);
         assert!(precedes(&nodes, group, ("cluster.fleet.target_attachment", Delete)));
         assert!(precedes(&nodes, group, ("cluster.fleet.instances", Delete)));
+    }
+
+    #[test]
+    fn a_cluster_goes_when_what_led_to_it_has_turned_to_another() {
+        use Phase::{Apply, Delete};
+        for (old, new, serves) in [("fleet", "crew", "target_attachment"), ("group", "crew", "scaling_group")] {
+            let nodes = edited(&format!("  {old}:\n"), &format!("  {new}:\n"));
+            let address = |cluster: &str, kind: &str| format!("cluster.{cluster}.{kind}");
+            let (rule, attached) = (address(new, "rule"), address(new, serves));
+            assert!(precedes(&nodes, (&attached, Apply), (&rule, Apply)));
+            for kind in [serves, "target_group", "launch_template"] {
+                assert!(precedes(&nodes, (&rule, Apply), (&address(old, kind), Delete)), "{kind}");
+            }
+        }
+        let nodes = edited("  fleet:\n", "  crew:\n");
+        let (attached, instances) = ("cluster.fleet.target_attachment", "cluster.fleet.instances");
+        assert!(precedes(&nodes, (attached, Delete), (instances, Delete)), "it takes its leave first");
+        let one = BASE.replace("[\"/fleet\"]", "[]").replace("[\"/group\"]", "[\"/fleet\", \"/group\"]");
+        let one = one.replace("  group:\n", "  crew:\n").replace("  fleet:\n", "  spare:\n");
+        let two_become_one = between(BASE, &one);
+        for gone in ["cluster.fleet.target_attachment", "cluster.group.scaling_group"] {
+            assert!(precedes(&two_become_one, ("cluster.crew.rule", Apply), (gone, Delete)), "{gone}");
+        }
+        let alarm = edited("  group:\n", "  crew:\n");
+        assert!(
+            precedes(&alarm, ("cluster.crew.rule", Apply), ("cluster.group.alarm.up", Delete)),
+            "it scales until then"
+        );
+    }
+
+    #[test]
+    fn a_rule_gives_a_path_up_when_the_other_has_it() {
+        use Phase::Apply;
+        let nodes = edited("routes: [\"/fleet\"]", "routes: [\"/other\"]");
+        assert!(nodes.iter().all(|node| node.yields_to.is_empty()), "nobody takes it over");
+        let nodes = edited("routes: [\"/group\"]", "routes: [\"/group\", \"/fleet/*\"]");
+        assert!(nodes.iter().all(|node| node.yields_to.is_empty()));
+        let text = BASE.replace("[\"/fleet\"]", "[\"/fleet\", \"/more\"]");
+        let after =
+            text.replace("[\"/fleet\", \"/more\"]", "[\"/fleet\"]").replace("[\"/group\"]", "[\"/group\", \"/more\"]");
+        let nodes = between(&text, &after);
+        assert!(precedes(&nodes, ("cluster.group.rule", Apply), ("cluster.fleet.rule", Apply)));
     }
 }

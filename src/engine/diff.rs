@@ -3,17 +3,20 @@
 //! A field that differs while the spec tag equals the desired spec was changed behind our back: drift. Otherwise the
 //! stack changed. What refers to a resource that is created again changes with it.
 
+mod heirs;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use self::heirs::Heirs;
 use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problems;
 use crate::resource::Scope;
-use crate::resource::change::{Action, Change, FieldChange};
+use crate::resource::change::{self, Action, Change, FieldChange};
 use crate::resource::erased::{Desired, ErasedResource, Observed};
 use crate::resource::fields::{Fields, Value};
 
@@ -31,6 +34,8 @@ pub struct Node {
     pub change: Change,
     pub desired: Option<Desired>,
     pub observed: Option<Observed>,
+    /// Addresses of what takes over something from the observed one, which keeps it until then.
+    pub yields_to: Vec<Address>,
 }
 
 impl Node {
@@ -70,15 +75,19 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
     let mut cloud = Cow::Borrowed(scope.cloud);
     // In the order of the types, what others refer to comes before them: so they see what has been replaced.
     for &resource in types {
-        let mut observed = by_address(resource.observed(&cloud));
-        for desired in resource.desired(scope) {
+        let (observed, desired) = (resource.observed(&cloud), resource.desired(scope));
+        let heirs = Heirs::of(resource, &observed, &desired);
+        let mut observed = by_address(observed, &heirs);
+        let first = nodes.len();
+        for desired in desired {
             let mut found = observed.remove(&desired.address).unwrap_or_default();
             // A replacement that was interrupted leaves two: the one that can stay does, of the desired spec and next
             // to its own kind where there is a choice.
             let fits = |observed: &Observed| {
+                let moves = observed.address != desired.address;
                 let behind = observed.fields.iter().any(|(_, value)| value.is_replaced());
                 let differences = differences(resource, &observed.fields, &desired.fields);
-                (action(&differences) != Action::Replace, spec_tag(observed) == Some(&desired.spec), !behind)
+                (moves, action(&differences) != Action::Replace, spec_tag(observed) == Some(&desired.spec), !behind)
             };
             let keep = (0..found.len()).rev().max_by_key(|index| fits(&found[*index]));
             let kept = keep.map(|keep| found.remove(keep));
@@ -90,6 +99,7 @@ pub fn diff(types: Types, scope: &Scope<'_>) -> Result<Vec<Node>, Problems> {
         }
         let rest = observed.into_values().flatten();
         nodes.extend(rest.map(|observed| deletion(resource, observed, "no longer in the stack")));
+        nodes[first..].iter_mut().for_each(|node| heirs.mark(node));
     }
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
@@ -120,10 +130,11 @@ fn unmanaged(types: Types, scope: &Scope<'_>) -> Problems {
     Problems(taken.map(|(kind, name)| tags::not_ours(kind, &name)).collect())
 }
 
-fn by_address(observed: Vec<Observed>) -> BTreeMap<Address, Vec<Observed>> {
+/// By the addresses that they are to have.
+fn by_address(observed: Vec<Observed>, heirs: &Heirs) -> BTreeMap<Address, Vec<Observed>> {
     let mut found = BTreeMap::<Address, Vec<Observed>>::new();
     for observed in observed {
-        found.entry(observed.address.clone()).or_default().push(observed);
+        found.entry(heirs.address_of(&observed).clone()).or_default().push(observed);
     }
     found
 }
@@ -140,7 +151,7 @@ fn deletion(resource: &'static dyn ErasedResource, observed: Observed, reason: &
         reason: reason.to_owned(),
         fields: Vec::new(),
     };
-    Node { resource, change, desired: None, observed: Some(observed) }
+    Node { resource, change, desired: None, observed: Some(observed), yields_to: Vec::new() }
 }
 
 fn compare(
@@ -159,21 +170,23 @@ fn compare(
     let Some(observed) = observed else {
         let fields = desired.fields.iter().map(|(path, value)| field(path, None, Some(value)));
         let change = change(Action::Create, "does not exist yet".to_owned(), fields.collect());
-        return Node { resource, change, desired: Some(desired), observed: None };
+        return Node { resource, change, desired: Some(desired), observed: None, yields_to: Vec::new() };
     };
     let mut fields = match resource.in_sync(&observed, &desired.spec) {
         true => Vec::new(),
         false => differences(resource, &observed.fields, &desired.fields),
     };
+    fields.extend(moved(&observed.address, &desired.address));
     fields.extend(observed.tags.iter().flat_map(|tags| tag_differences(tags, user_tags)));
     fields.extend(observed.tags.as_ref().and_then(|tags| missing_spec(tags, &desired.spec)));
     let action = action(&fields);
     let reason = match action {
         Action::Unchanged => observed.remark.clone().unwrap_or_default(),
+        _ if observed.address != desired.address => format!("takes over from {}", observed.address),
         _ => resource.reason(&desired, &observed).unwrap_or_else(|| reason(&observed, &desired)),
     };
     let change = change(action, reason, fields);
-    Node { resource, change, desired: Some(desired), observed: Some(observed) }
+    Node { resource, change, desired: Some(desired), observed: Some(observed), yields_to: Vec::new() }
 }
 
 fn reason(observed: &Observed, desired: &Desired) -> String {
@@ -204,6 +217,16 @@ fn field(path: &str, observed: Option<&Value>, desired: Option<&Value>) -> Field
         desired: desired.map(|value| value.shown_beside(observed)),
         forces_replacement: false,
     }
+}
+
+/// The field that says so where it is at another address.
+fn moved(from: &Address, to: &Address) -> Option<FieldChange> {
+    (from != to).then(|| FieldChange {
+        path: change::ADDRESS.to_owned(),
+        observed: Some(from.to_string()),
+        desired: Some(to.to_string()),
+        forces_replacement: false,
+    })
 }
 
 fn differences(resource: &dyn ErasedResource, observed: &Fields, desired: &Fields) -> Vec<FieldChange> {

@@ -41,6 +41,9 @@ pub struct FieldChange {
     pub forces_replacement: bool,
 }
 
+/// The path of the field by which a change says that what it changes is at another address now.
+pub const ADDRESS: &str = "address";
+
 /// What happens to one resource, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
@@ -53,4 +56,12 @@ pub struct Change {
     /// In a few words: "does not exist yet", "changed in the stack", "drift: changed outside cloudscale".
     pub reason: String,
     pub fields: Vec<FieldChange>,
+}
+
+impl Change {
+    /// The address that it has until then, where this moves it.
+    pub fn moved_from(&self) -> Option<Address> {
+        let field = self.fields.iter().find(|field| field.path == ADDRESS)?;
+        Some(Address::parse(field.observed.clone()?))
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::fields::Fields;
 use super::provider::{Answer, Provider};
+use super::succession::{Place, Succession};
 use super::{Output, Prepared, Resource, Scope};
 use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
@@ -85,6 +86,7 @@ pub trait ErasedResource: Send + Sync {
     fn desired(&self, scope: &Scope<'_>) -> Vec<Desired>;
     fn observed(&self, cloud: &Snapshot) -> Vec<Observed>;
     fn unique_names(&self, stack: &Stack) -> Vec<(&'static str, String)>;
+    fn succession(&self, observed: &[Place<'_>], desired: &[Place<'_>]) -> Succession;
     fn details<'a>(&self, provider: &'a dyn Provider, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>>;
     fn prepare<'a>(&self, provider: &'a dyn Provider, desired: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>>;
     fn in_sync(&self, observed: &Observed, spec: &str) -> bool;
@@ -178,6 +180,10 @@ impl<R: Resource> ErasedResource for Erased<R> {
 
     fn unique_names(&self, stack: &Stack) -> Vec<(&'static str, String)> {
         R::unique_names(stack)
+    }
+
+    fn succession(&self, observed: &[Place<'_>], desired: &[Place<'_>]) -> Succession {
+        R::succession(observed, desired)
     }
 
     fn observed(&self, cloud: &Snapshot) -> Vec<Observed> {

@@ -12,6 +12,7 @@ pub mod outlook;
 pub mod provider;
 pub mod running;
 pub mod status;
+pub mod succession;
 
 use std::any::Any;
 use std::future::Future;
@@ -28,6 +29,7 @@ use change::FieldChange;
 use context::ActionContext;
 use fields::Fields;
 use provider::Provider;
+use succession::{Place, Succession};
 
 /// What desired resources are made of.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +130,11 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Whether the observed resource is known to equal `spec` without looking at its fields.
     fn in_sync(_observed: &Self::Observed, _spec: &str) -> bool {
         false
+    }
+
+    /// Who takes over from whom, where addresses alone do not tell.
+    fn succession(_observed: &[Place<'_>], _desired: &[Place<'_>]) -> Succession {
+        Succession::default()
     }
 
     /// Addresses that must be there first although no field refers to them.

@@ -2,7 +2,7 @@
 //!
 //! Pure: from the stack, the capacity that is there, and the changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::instances::Instances;
@@ -30,9 +30,11 @@ fn part_of(address: &Address) -> Address {
 
 /// The parts of a plan: clusters in the order of the stack, then what is shared. `None` declares nothing.
 pub fn parts(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> Vec<Part> {
+    let heirs = heirs(stack, observed, changes);
     let mut grouped = BTreeMap::<Address, Vec<&Change>>::new();
     for change in changes {
-        grouped.entry(part_of(&change.address)).or_default().push(change);
+        let part = part_of(&change.address);
+        grouped.entry(heirs.get(&part).cloned().unwrap_or(part)).or_default().push(change);
     }
     let clusters = || stack.iter().flat_map(|stack| &stack.clusters);
     let position = |name: &str| clusters().position(|cluster| cluster.name == name);
@@ -50,7 +52,11 @@ pub fn parts(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> V
             Owner::Cluster(name) => {
                 let declared = clusters().find(|other| other.name == name);
                 let seen = observed.clusters.get(name).cloned().unwrap_or_default();
-                cluster_part(&part, stack.zip(declared), &seen, &changes)
+                let former = heirs.iter().find(|(_, heir)| **heir == part).map(|(former, _)| former);
+                match (declared, former) {
+                    (Some(declared), Some(former)) => (Action::Replace, vec![succeeds(declared, former, observed)]),
+                    _ => cluster_part(&part, stack.zip(declared), &seen, &changes),
+                }
             }
             Owner::Route(name) => route(&part, name, stack, &changes),
             Owner::Shared(_) if part == load_balancer::ADDRESS => balancer(&part, stack, &changes),
@@ -61,6 +67,28 @@ pub fn parts(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> V
         Part::new(part.clone(), action, &sentences, &changes)
     };
     grouped.into_iter().map(part).collect()
+}
+
+/// Clusters that go, with the new cluster that takes over what leads to them: the two are one move.
+fn heirs(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> BTreeMap<Address, Address> {
+    let is_declared = |name: &str| stack.is_some_and(|stack| stack.clusters.iter().any(|other| other.name == name));
+    let goes = |from: &Address| from.cluster().is_some_and(|name| !is_declared(name));
+    let is_new = |to: &Address| to.cluster().is_some_and(|name| !observed.clusters.contains_key(name));
+    let moves = changes.iter().filter_map(|change| Some((change.moved_from()?, &change.address)));
+    moves.filter(|(from, to)| goes(from) && is_new(to)).map(|(from, to)| (from.part(), to.part())).collect()
+}
+
+/// `takes over from cluster.old: 2 × t3.large instead of 2 × t2.large; those go when the new are healthy`
+fn succeeds(cluster: &Cluster, former: &Address, observed: &Running) -> String {
+    let seen = former.cluster().and_then(|name| observed.clusters.get(name)).cloned().unwrap_or_default();
+    let (new, old) = (whole(cluster), running(&seen));
+    format!("takes over from {former}: {new} instead of {old}; those go when the new are healthy")
+}
+
+/// `takes over from cluster.old`, for every route that comes from elsewhere.
+fn taken_over(changes: &[&Change]) -> Vec<String> {
+    let from: BTreeSet<_> = changes.iter().filter_map(|change| Some(change.moved_from()?.part())).collect();
+    from.iter().map(|from| format!("takes over from {from}")).collect()
 }
 
 fn acting<'a>(changes: &[&'a Change], kind: &str) -> Option<&'a Change> {
@@ -116,6 +144,7 @@ fn cluster_part(
         said.push("a new target group takes over".to_owned());
     }
     said.extend(drift(part, changes));
+    said.extend(taken_over(changes));
     if said.is_empty() {
         said.extend(in_place(part, changes));
         said.push("no instance is replaced".to_owned());
@@ -350,7 +379,7 @@ fn route(part: &Address, name: &str, stack: Option<&Stack>, changes: &[&Change])
 
 fn changed(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
     let replaces = changes.iter().any(|change| change.action == Action::Replace);
-    let said: Vec<_> = drift(part, changes).into_iter().collect();
+    let said: Vec<_> = drift(part, changes).into_iter().chain(taken_over(changes)).collect();
     let said = if said.is_empty() { in_place(part, changes) } else { said };
     (if replaces { Action::Replace } else { Action::Update }, said)
 }

@@ -1,13 +1,15 @@
 //! Moves a rule to another target group without a request that finds nobody there.
 //!
-//! AWS checks the health of targets only behind a rule that uses their group. So the rule names the new group with
-//! weight 0 first: it is checked and gets no requests. When all its targets are healthy, the rule may move.
+//! AWS checks the health of targets only behind a rule that uses their group. So the rule that serves names the new
+//! group with weight 0 first: it is checked and gets no requests. When as many of its targets are healthy as there should
+//! be, the rule turns, or a new rule takes its path over.
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupStickinessConfig, TargetGroupTuple,
     TargetHealthDescription,
 };
 
+use super::rule_order::{GONE, Order};
 use super::scaling_group;
 use super::targets;
 use super::targets::target_health;
@@ -28,39 +30,108 @@ pub struct Next {
     pub arn: String,
 }
 
-/// Brings the targets of a rule's next groups to health while the present ones serve.
+/// Brings next target groups to health behind a rule whose present ones serve; answers with the ARNs of those that the
+/// rule has for this reason alone. Several may be prepared behind the same rule: they change it by turns.
 ///
 /// # Errors
-/// Where they do not get healthy in time: the rule has not moved then.
-pub async fn prepare(task: &ActionContext<'_>, rule: &Rule, next: &[Next]) -> Result<(), Problem> {
+/// Where they do not get healthy in time: the rule has not turned then.
+pub async fn prepare(
+    task: &ActionContext<'_>,
+    order: &Order,
+    rule: &str,
+    next: &[Next],
+) -> Result<Vec<String>, Problem> {
+    let (coming, added) = introduce(task, order, rule, next).await?;
+    for next in coming {
+        until_healthy(task, next).await?;
+    }
+    Ok(added)
+}
+
+/// An Auto Scaling group that takes over all requests of others takes over with as many instances as answer them now, as
+/// far as it may grow: the scaler's number goes on under another name.
+///
+/// # Errors
+/// When a call fails.
+pub async fn grow(task: &ActionContext<'_>, rule: &Rule, next: &Next) -> Result<(), Problem> {
+    let group = next.address.cluster().and_then(|cluster| task.run.published(&scaling_group::address(cluster)));
+    let Some(group) = group else { return Ok(()) };
+    let mut serving = 0;
+    for arn in groups(rule).iter().filter(|group| group.weight() != Some(0)).filter_map(|it| it.target_group_arn()) {
+        let (_, targets) = target_health(task.clients(), arn).await?;
+        serving += targets.iter().filter(|target| arn != next.arn && Health::of(target).is_healthy()).count();
+    }
+    scaling_group::grow(task, &group.id, i32::try_from(serving).unwrap_or(i32::MAX)).await
+}
+
+/// Names the next groups in a rule with weight 0; answers with those that are to be waited for, and with the ARNs of those
+/// that it did not name before.
+async fn introduce<'a>(
+    task: &ActionContext<'_>,
+    order: &Order,
+    rule: &str,
+    next: &'a [Next],
+) -> Result<(Vec<&'a Next>, Vec<String>), Problem> {
+    let _turn = order.turn.lock().await;
+    let Some(rule) = &describe(task, rule).await? else { return Ok((Vec::new(), Vec::new())) };
     let present = groups(rule);
     let (serving, others): (Vec<_>, Vec<_>) = present.iter().partition(|group| group.weight() != Some(0));
     let is_among = |groups: &[&TargetGroupTuple], next: &Next| {
         groups.iter().any(|group| group.target_group_arn() == Some(&next.arn))
     };
-    let new_instances: Vec<_> = next.iter().filter(|next| !is_among(&serving, next)).collect();
+    let coming: Vec<_> = next.iter().filter(|next| !is_among(&serving, next)).collect();
     // Where nobody serves, there is nothing to lose by moving at once.
-    if new_instances.is_empty() || !anybody_serves(task, &serving).await? {
-        return Ok(());
+    if coming.is_empty() || !anybody_serves(task, &serving).await? {
+        return Ok((Vec::new(), Vec::new()));
     }
-    let unknown = new_instances.iter().filter(|next| !is_among(&others, next));
-    let unknown = unknown.map(|next| TargetGroupTuple::builder().target_group_arn(&next.arn).weight(0).build());
-    let unknown: Vec<_> = unknown.collect();
+    let unknown: Vec<_> = coming.iter().filter(|next| !is_among(&others, next)).map(|next| next.arn.clone()).collect();
     if present.len() + unknown.len() > GROUPS_MAX {
-        return Ok(());
+        return Ok((Vec::new(), Vec::new()));
     }
     if !unknown.is_empty() {
-        let groups = present.iter().cloned().chain(unknown).collect();
-        let config = ForwardActionConfig::builder().set_target_groups(Some(groups));
-        let config = config.set_target_group_stickiness_config(stickiness(rule)).build();
-        let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
-        let call = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
-        call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyRule", task.address))?;
+        let waiting = |arn: &String| TargetGroupTuple::builder().target_group_arn(arn).weight(0).build();
+        write(task, rule, present.iter().cloned().chain(unknown.iter().map(waiting))).await?;
     }
-    for next in new_instances {
-        until_healthy(task, next).await?;
+    Ok((coming, unknown))
+}
+
+/// Takes groups out of a rule that had them to be prepared, where they serve behind another by now.
+///
+/// # Errors
+/// When a call fails.
+pub async fn withdraw(task: &ActionContext<'_>, order: &Order, rule: &str, added: &[String]) -> Result<(), Problem> {
+    if added.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let _turn = order.turn.lock().await;
+    let Some(rule) = &describe(task, rule).await? else { return Ok(()) };
+    let is_added = |group: &TargetGroupTuple| {
+        group.weight() == Some(0) && added.iter().any(|arn| group.target_group_arn() == Some(arn))
+    };
+    let (leaving, staying): (Vec<_>, Vec<_>) = groups(rule).into_iter().partition(is_added);
+    if leaving.is_empty() || staying.is_empty() { Ok(()) } else { write(task, rule, staying.into_iter()).await }
+}
+
+/// `None` where the rule is gone.
+async fn describe(task: &ActionContext<'_>, arn: &str) -> Result<Option<Rule>, Problem> {
+    match task.clients().elb.describe_rules().rule_arns(arn).send().await {
+        Ok(answer) => Ok(answer.rules.unwrap_or_default().into_iter().next()),
+        Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeRules", task.address)),
+    }
+}
+
+/// Gives a rule these groups; clients stay where they are.
+async fn write(
+    task: &ActionContext<'_>,
+    rule: &Rule,
+    groups: impl Iterator<Item = TargetGroupTuple>,
+) -> Result<(), Problem> {
+    let config = ForwardActionConfig::builder().set_target_groups(Some(groups.collect()));
+    let config = config.set_target_group_stickiness_config(stickiness(rule)).build();
+    let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
+    let request = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
+    task.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await.map(drop)
 }
 
 async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
@@ -73,17 +144,12 @@ async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) 
     Ok(false)
 }
 
-/// Whether the cluster of a target group has no instances, and is to have none for now.
-async fn is_empty(task: &ActionContext<'_>, target_group: &Address) -> Result<bool, Problem> {
+/// How many instances the cluster of a target group is to have now.
+async fn expected(task: &ActionContext<'_>, target_group: &Address) -> Result<usize, Problem> {
     let cluster = target_group.cluster().unwrap_or_default();
-    let attached = task.run.published(&targets::attachment_of(cluster));
-    if attached.is_some_and(|attached| !attached.members.is_empty()) {
-        return Ok(false);
-    }
-    match task.run.published(&scaling_group::address(cluster)) {
-        Some(group) => Ok(scaling_group::capacity(task, &group.id).await? == 0),
-        None => Ok(true),
-    }
+    let fixed = task.run.published(&targets::attachment_of(cluster)).map_or(0, |attached| attached.members.len());
+    let Some(group) = task.run.published(&scaling_group::address(cluster)) else { return Ok(fixed) };
+    Ok(fixed.max(usize::try_from(scaling_group::capacity(task, &group.id).await?).unwrap_or_default()))
 }
 
 /// Clients stay where they are meanwhile.
@@ -108,30 +174,32 @@ fn groups(rule: &Rule) -> Vec<TargetGroupTuple> {
 async fn until_healthy(task: &ActionContext<'_>, next: &Next) -> Result<(), Problem> {
     let ask = || async {
         let (_, targets) = target_health(task.clients(), &next.arn).await?;
-        let Some(reason) = missing(&targets) else { return Ok(Poll::Ready(())) };
-        if targets.is_empty() && is_empty(task, &next.address).await? {
-            return Ok(Poll::Ready(()));
-        }
-        Ok(Poll::Pending(format!("the rule moves when all new targets are healthy: {reason}")))
+        let reason = missing(&targets, expected(task, &next.address).await?);
+        let pending = |reason| Poll::Pending(format!("the rule turns when the new targets are healthy: {reason}"));
+        Ok(reason.map_or(Poll::Ready(()), pending))
     };
     let late = |reason: String| {
         Problem::new("The new target group is not healthy", format!("{}: {reason}", task.address)).hint(
-            "the rule has not moved, and the old targets serve; correct port, user data or health check and run \
+            "the rule has not turned, and the old targets serve; correct port, user data or health check and run \
              `cloudscale up` again",
         )
     };
     task.poll(ask, late).await
 }
 
-/// Why the rule may not move yet.
-fn missing(targets: &[TargetHealthDescription]) -> Option<String> {
+/// Why the rule may not turn yet.
+fn missing(targets: &[TargetHealthDescription], expected: usize) -> Option<String> {
     let staying: Vec<_> = targets.iter().map(|target| (target, Health::of(target))).collect();
     let staying: Vec<_> = staying.into_iter().filter(|(_, health)| !health.is_draining()).collect();
-    if staying.is_empty() {
-        return Some("no target is registered".to_owned());
+    let healthy = staying.iter().filter(|(_, health)| health.is_healthy()).count();
+    if healthy >= expected {
+        return None;
     }
-    let (target, health) = staying.iter().find(|(_, health)| !health.is_healthy())?;
-    Some(format!("{}: {}", target.target().and_then(|target| target.id()).unwrap_or("a target"), health.sentence()))
+    let first = staying.iter().find(|(_, health)| !health.is_healthy());
+    let first = first.map_or("no other target is registered".to_owned(), |(target, health)| {
+        format!("{}: {}", target.target().and_then(|target| target.id()).unwrap_or("a target"), health.sentence())
+    });
+    Some(format!("{healthy} of {expected}; {first}"))
 }
 
 #[cfg(test)]
@@ -147,12 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_moves_when_all_new_targets_are_healthy_and_there_are_any() {
+    fn a_rule_turns_when_as_many_new_targets_are_healthy_as_there_should_be() {
         use TargetHealthStateEnum::{Draining, Healthy, Initial};
-        assert_eq!(missing(&[]).as_deref(), Some("no target is registered"));
-        assert_eq!(missing(&[target("i-1", Draining)]).as_deref(), Some("no target is registered"));
-        assert_eq!(missing(&[target("i-1", Healthy), target("i-2", Initial)]).as_deref(), Some("i-2: initial"));
-        assert_eq!(missing(&[target("i-1", Healthy), target("i-2", Draining)]), None);
+        let nobody = Some("0 of 1; no other target is registered");
+        assert_eq!(missing(&[], 1).as_deref(), nobody);
+        assert_eq!(missing(&[target("i-1", Draining)], 1).as_deref(), nobody);
+        let both = [target("i-1", Healthy), target("i-2", Initial)];
+        assert_eq!(missing(&both, 2).as_deref(), Some("1 of 2; i-2: initial"));
+        assert_eq!(missing(&both, 1), None, "one more than there should be may be on its way out");
+        assert_eq!(missing(&[], 0), None, "a group of none");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod readiness;
 pub mod route_table;
 pub mod rule;
 pub mod rule_order;
+pub mod rule_succession;
 pub mod running;
 pub mod scaling_group;
 pub mod scaling_policy;

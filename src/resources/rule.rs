@@ -15,8 +15,9 @@ use super::listener::DescribeListeners;
 use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
 use super::rule_order::{Order, PRIORITY_MAX, occupied};
+use super::rule_succession::Table;
 use super::target_group;
-use super::{handover, listener};
+use super::{handover, listener, rule_succession};
 use super::{scaling_group, targets};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
@@ -28,6 +29,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::succession::{Place, Succession};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::Stack;
 use futures_util::future::try_join_all;
@@ -47,6 +49,8 @@ pub struct Desired {
     pub order: Arc<Order>,
     pub paths: Vec<String>,
     pub forward: Forward,
+    /// The ARN of the stack's rule that gets its requests now: that one keeps them until this one can serve.
+    pub until_then: Option<String>,
 }
 
 /// Where requests go.
@@ -78,6 +82,10 @@ impl Resource for Rule {
     const REPLACE_ON: &'static [&'static str] = &["listener"];
     const DELETED_WITH: &'static [&'static str] = &[Listener::KIND, LoadBalancer::KIND];
 
+    fn succession(observed: &[Place<'_>], desired: &[Place<'_>]) -> Succession {
+        rule_succession::succession(observed, desired)
+    }
+
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let mut rules: Vec<(Address, Vec<String>, Forward)> = Vec::new();
         for route in &scope.stack.routes {
@@ -99,8 +107,16 @@ impl Resource for Rule {
         let priority = |index: usize| i32::try_from((index + 1) * PRIORITY_STEP).unwrap_or(PRIORITY_MAX);
         let order = rules.iter().enumerate().map(|(index, (address, ..))| (address.clone(), priority(index)));
         let order = Order::new(order);
+        let now: Vec<_> = Rule::observed(scope.cloud).into_iter().map(|(_, rule)| rule.api).collect();
+        let paths_now: Vec<_> = now.iter().map(|api| (priority_of(api), self::paths(api))).collect();
+        let table = Table::of(paths_now.iter().map(|(at, paths)| (*at, paths.iter().map(String::as_str).collect())));
+        let serves_now = |paths: &[String]| {
+            let first = paths.iter().find_map(|path| table.touches(path))?;
+            now[first].rule_arn().map(str::to_owned)
+        };
         let desired = rules.into_iter().enumerate().map(|(index, (address, paths, forward))| {
-            (address, Desired { priority: priority(index), order: Arc::clone(&order), paths, forward })
+            let until_then = serves_now(&paths);
+            (address, Desired { priority: priority(index), order: Arc::clone(&order), paths, forward, until_then })
         });
         desired.collect()
     }
@@ -173,6 +189,10 @@ impl Resource for Rule {
 
     async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let listener = task.output(&listener::ADDRESS)?.id;
+        let added = match &desired.until_then {
+            Some(rule) => handover::prepare(task, &desired.order, rule, &serving(task, desired)?).await?,
+            None => Vec::new(),
+        };
         let request = task
             .clients()
             .elb
@@ -196,7 +216,11 @@ impl Resource for Rule {
             }
             Ok(desired.order.arrange(task, &listener, desired.priority).await?.map(Output::id))
         };
-        task.appears(attempt).await?.ok_or_else(|| occupied(task, desired.priority))
+        let output = task.appears(attempt).await?.ok_or_else(|| occupied(task, desired.priority))?;
+        if let Some(rule) = &desired.until_then {
+            handover::withdraw(task, &desired.order, rule, &added).await?;
+        }
+        Ok(output)
     }
 
     async fn update(
@@ -208,7 +232,11 @@ impl Resource for Rule {
         let output = Self::output(observed);
         let elb = &task.clients().elb;
         if touches(changes, &["target_group", "weight"]) {
-            handover::prepare(task, &observed.api, &serving(task, desired)?).await?;
+            let next = serving(task, desired)?;
+            if let (Forward::One(_), [only]) = (&desired.forward, next.as_slice()) {
+                handover::grow(task, &observed.api, only).await?;
+            }
+            handover::prepare(task, &desired.order, &output.id, &next).await?;
         }
         if touches(changes, &["paths", "target_group", "weight", "stickiness"]) {
             let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&desired.paths));
@@ -260,6 +288,11 @@ fn chunks(routes: &[String]) -> Vec<Vec<String>> {
         }
     }
     rules
+}
+
+/// Where it is tried; the last where AWS does not say.
+fn priority_of(api: &Api) -> i32 {
+    api.priority().and_then(|priority| priority.parse().ok()).unwrap_or(PRIORITY_MAX)
 }
 
 /// `…:listener-rule/app/name/lb/listener/rule` belongs to `…:listener/app/name/lb/listener`.

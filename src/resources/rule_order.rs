@@ -22,7 +22,7 @@ pub const PRIORITY_MAX: i32 = 50_000;
 const ATTEMPTS: usize = 4;
 const IN_USE: &[&str] = &["PriorityInUse"];
 /// Of a rule that another action of this run has deleted.
-const GONE: &[&str] = &["RuleNotFound"];
+pub const GONE: &[&str] = &["RuleNotFound"];
 
 /// The desired priorities by address, and the turn to change them.
 #[derive(Debug)]
@@ -31,11 +31,13 @@ pub struct Order {
     /// What has its priority by this run already, by ARN: the first of many rules moves all, the others need not ask
     /// again.
     moved: Mutex<BTreeMap<String, i32>>,
+    /// Held by whoever changes to what rules forward that are not its own.
+    pub turn: Mutex<()>,
 }
 
 impl Order {
     pub fn new(priorities: impl IntoIterator<Item = (Address, i32)>) -> Arc<Self> {
-        Arc::new(Self { priorities: priorities.into_iter().collect(), moved: Mutex::default() })
+        Arc::new(Self { priorities: priorities.into_iter().collect(), moved: Mutex::default(), turn: Mutex::default() })
     }
 
     /// Gives every rule that is there its priority, whoever has it now, and frees `own`'s.

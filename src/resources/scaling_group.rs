@@ -13,6 +13,7 @@ use self::rollover::{roll_over, template, template_is_current};
 use self::schedules::DescribeScheduledActions;
 use self::settings::{configure, listed, resume, suspend, suspended};
 use super::launch_template;
+use super::listener;
 use super::target_group;
 use super::{instance_refresh, mixed_instances, network, security_group, targets, warm_pool};
 use crate::aws::clients::Clients;
@@ -352,7 +353,8 @@ impl Resource for ScalingGroup {
         if let Some(attached) = task.run.published(&targets::attachment_of(cluster)) {
             targets::until_healthy(task, &attached.id, &attached.members, "").await?;
         }
-        if task.run.published(&target_group::address(cluster)).is_some() {
+        // Requests still come where the load balancer stays, to this cluster or to the one that took its paths over.
+        if task.run.published(&listener::ADDRESS).is_some() {
             departure::leave(task, &observed.group).await?;
         }
         departure::delete(task, name).await
@@ -418,6 +420,21 @@ async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Re
 /// When the call fails.
 pub(super) async fn capacity(task: &ActionContext<'_>, name: &str) -> Result<i32, Problem> {
     Ok(describe(task, name).await?.and_then(|group| group.desired_capacity()).unwrap_or_default())
+}
+
+/// Lets a group have so many instances where it has fewer, within its range.
+///
+/// # Errors
+/// When a call fails.
+pub(super) async fn grow(task: &ActionContext<'_>, name: &str, instances: i32) -> Result<(), Problem> {
+    let Some(group) = describe(task, name).await? else { return Ok(()) };
+    let instances = instances.min(group.max_size().unwrap_or_default());
+    if group.desired_capacity().is_none_or(|desired| desired >= instances) {
+        return Ok(());
+    }
+    let request = task.clients().autoscaling.set_desired_capacity().auto_scaling_group_name(name);
+    let request = request.desired_capacity(instances).honor_cooldown(false);
+    task.fresh("autoscaling:SetDesiredCapacity", || request.clone().send()).await.map(drop)
 }
 
 /// Waits until a group has as many instances behind its target groups as it should; answers with their ids.

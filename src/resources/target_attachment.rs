@@ -110,6 +110,11 @@ impl Resource for TargetAttachment {
         fields.text("targets", format!("{known} of {}{surplus}", observed.instances.len()))
     }
 
+    // Whatever it registers: none of them goes before it has left.
+    fn delete_after(observed: &Observed) -> Vec<Address> {
+        vec![targets::instances_of(&observed.cluster)]
+    }
+
     fn reason(_desired: &Desired, observed: &Observed) -> Option<String> {
         (observed.registered != observed.instances)
             .then(|| "the attached targets are not the cluster's fixed instances".to_owned())

@@ -141,7 +141,7 @@ fn literal_prefix(pattern: &str) -> &str {
 /// Whether every path that `later` matches is matched by `earlier`.
 ///
 /// Walks both as automata: a position in `later` together with all positions in `earlier` that the same text can lead to.
-fn covers(earlier: &str, later: &str) -> bool {
+pub fn covers(earlier: &str, later: &str) -> bool {
     if earlier == later {
         return true;
     }

@@ -18,6 +18,7 @@ mod folder_provider;
 mod fuzz;
 mod fuzz_stack;
 mod group;
+mod handover;
 mod healing;
 mod instances;
 mod inventory;

@@ -58,11 +58,7 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
     ("name", "another stack"),
     ("provider", "another cloud"),
     ("region", "another region"),
-    ("dashboard", "tests/it/dashboard.rs"),
-    ("local.speed", "how the embedded region runs"),
-    ("local.delays", "how the embedded region runs"),
-    ("local.boot", "how the embedded region runs"),
-    ("local.core_share", "how the embedded region runs"),
+    ("local", "how the embedded region runs"),
     ("variables", "they are in the user data"),
     ("benchmark", "not of the cloud"),
     ("quotas", "what the account may have, for warnings"),
@@ -86,17 +82,22 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
     let scope = |(stack, _): (_, &LiveNetwork), cloud| Scope { stack, cloud };
     let mut nodes = Vec::new();
     for &resource in TYPES {
-        let mut observed: BTreeMap<_, _> = resource
-            .desired(&scope(before, &clouds[0]))
-            .into_iter()
-            .map(|desired| (desired.address.clone(), desired))
-            .collect();
-        for desired in resource.desired(&scope(after, &clouds[1])) {
-            let tags = (!UNTAGGED.contains(&resource.kind())).then_some(&before.0.tags);
-            let observed = observed.remove(&desired.address).map(|desired| Observed::like(&desired, tags));
+        let tags = (!UNTAGGED.contains(&resource.kind())).then_some(&before.0.tags);
+        let observed = resource.desired(&scope(before, &clouds[0])).into_iter();
+        let observed: Vec<_> = observed.map(|desired| Observed::like(&desired, tags)).collect();
+        let desired = resource.desired(&scope(after, &clouds[1]));
+        let heirs = Heirs::of(resource, &observed, &desired);
+        let mut observed = by_address(observed, &heirs);
+        let first = nodes.len();
+        for desired in desired {
+            let mut found = observed.remove(&desired.address).unwrap_or_default();
+            found.sort_by_key(|observed| observed.address != desired.address);
+            let observed = found.pop();
+            nodes.extend(found.into_iter().map(|observed| deletion(resource, observed, "")));
             let fields = observed.iter().flat_map(|observed| {
                 let tags = observed.tags.iter().flat_map(|tags| tag_differences(tags, &after.0.tags));
-                differences(resource, &observed.fields, &desired.fields).into_iter().chain(tags)
+                let differences = differences(resource, &observed.fields, &desired.fields);
+                differences.into_iter().chain(moved(&observed.address, &desired.address)).chain(tags)
             });
             let fields: Vec<_> = fields.collect();
             let action = if observed.is_some() { action(&fields) } else { Action::Create };
@@ -107,9 +108,10 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
                 _ => "changed in the stack",
             };
             let change = Change { address: desired.address.clone(), kind, action, reason: reason.to_owned(), fields };
-            nodes.push(Node { resource, change, desired: Some(desired), observed });
+            nodes.push(Node { resource, change, desired: Some(desired), observed, yields_to: Vec::new() });
         }
-        nodes.extend(observed.into_values().map(|desired| deletion(resource, Observed::like(&desired, None), "")));
+        nodes.extend(observed.into_values().flatten().map(|observed| deletion(resource, observed, "")));
+        nodes[first..].iter_mut().for_each(|node| heirs.mark(node));
     }
     follow_references(&mut nodes);
     nodes.sort_by(|a, b| a.change.address.cmp(&b.change.address));
@@ -156,8 +158,13 @@ pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&
 /// What a change of the text makes of the cloud.
 pub(in crate::engine) fn edited(from: &str, to: &str) -> Vec<Node> {
     assert!(BASE.contains(from), "{from}");
+    between(BASE, &BASE.replace(from, to))
+}
+
+/// What `up` does where one text was applied and another is.
+pub(in crate::engine) fn between(before: &str, after: &str) -> Vec<Node> {
     let network = network();
-    nodes((&stack(BASE), &network), (&stack(&BASE.replace(from, to)), &network))
+    nodes((&stack(before), &network), (&stack(after), &network))
 }
 
 fn rows(nodes: &[Node]) -> String {
@@ -307,6 +314,22 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
             "+ cluster.early.target_group",
             "~ cluster.fleet.rule: priority",
             "~ cluster.group.rule: priority",
+        ],
+    ),
+    (
+        "clusters",
+        "  fleet:\n",
+        "  crew:\n",
+        &[
+            "+ cluster.crew.instances",
+            "+ cluster.crew.launch_template",
+            "~ cluster.crew.rule: target_group address",
+            "+ cluster.crew.target_attachment",
+            "+ cluster.crew.target_group",
+            "- cluster.fleet.instances",
+            "- cluster.fleet.launch_template",
+            "- cluster.fleet.target_attachment",
+            "- cluster.fleet.target_group",
         ],
     ),
     (

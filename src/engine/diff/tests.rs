@@ -194,6 +194,7 @@ fn what_an_expiry_has_set_to_zero_says_when_and_other_drift_stays_drift() {
         },
         desired: None,
         observed: None,
+        yields_to: Vec::new(),
     };
     let mut nodes =
         [node(DRIFT, &["min", "max"]), node(DRIFT, &["min", "warmup_s"]), node("changed in the stack", &["min"])];
