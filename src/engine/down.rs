@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::apply::apply;
 use super::diff::{self, Node};
-use super::lock;
 use super::plan::Report;
+use super::{lock, obstacles};
 use crate::clock;
 use crate::cloud::lease::Lease;
 use crate::cloud::snapshot::listing::Depth;
@@ -28,11 +28,12 @@ pub struct Teardown {
 /// Lists what carries the stack's tag.
 ///
 /// # Errors
-/// The first call that fails.
-pub async fn plan(run: &Operation) -> Result<Teardown, Problem> {
+/// What stands in the way; the first call that fails.
+pub async fn plan(run: &Operation) -> Result<Teardown, Problems> {
     let cloud = run.provider.snapshot(&run.stack, None, Depth::Existence).await?;
     run.note_once(&cloud.notes);
     let nodes = diff::teardown(run.provider.types(), &cloud);
+    obstacles::check(&*run.provider, &cloud, &nodes).await?;
     let mut changes: Vec<Change> = nodes.iter().map(|node| node.change.clone()).collect();
     changes.sort_by(|a, b| a.address.cmp(&b.address));
     let outlook = run.provider.outlook(None, &cloud, &changes);

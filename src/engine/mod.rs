@@ -8,6 +8,7 @@ pub mod apply;
 pub mod diff;
 pub mod down;
 pub mod lock;
+pub mod obstacles;
 pub mod offline;
 pub mod plan;
 pub mod plan_file;
@@ -128,6 +129,7 @@ impl Engine {
             diff::explain_expiry(&mut nodes, at);
             self.run.note_once(&[format!("the stack {}", expiry::sentence(at, cloud.taken))]);
         }
+        obstacles::check(&**provider, &cloud, &nodes).await?;
         let prepared = self.prepare(&nodes).await?;
         let changes: Vec<_> = nodes.iter().map(|node| node.change.clone()).collect();
         let outlook = provider.outlook(Some(&self.stack), &cloud, &changes);

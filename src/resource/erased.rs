@@ -11,11 +11,12 @@ use std::sync::Arc;
 use super::fields::Fields;
 use super::provider::{Answer, Provider};
 use super::succession::{Place, Succession};
-use super::{Output, Prepared, Resource, Scope};
+use super::{Coming, Output, Prepared, Resource, Scope};
 use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{ErasedListing, Rows};
 use crate::cloud::tags::Tags;
+use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::stack::model::Stack;
@@ -89,6 +90,12 @@ pub trait ErasedResource: Send + Sync {
     fn succession(&self, observed: &[Place<'_>], desired: &[Place<'_>]) -> Succession;
     fn details<'a>(&self, provider: &'a dyn Provider, scope: &'a Scope<'a>) -> Answer<'a, Option<Rows>>;
     fn prepare<'a>(&self, provider: &'a dyn Provider, desired: Vec<&'a Desired>) -> Answer<'a, Option<Prepared>>;
+    fn obstacles<'a>(
+        &self,
+        provider: &'a dyn Provider,
+        cloud: &'a Snapshot,
+        coming: Vec<Coming<'a, Desired, Observed>>,
+    ) -> Answer<'a, Vec<Problem>>;
     fn in_sync(&self, observed: &Observed, spec: &str) -> bool;
     fn reason(&self, desired: &Desired, observed: &Observed) -> Option<String>;
     fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output>;
@@ -207,6 +214,24 @@ impl<R: Resource> ErasedResource for Erased<R> {
         Box::pin(async move {
             let desired: Vec<_> = desired.into_iter().map(Self::desired_of).collect();
             R::prepare(provider, &desired).await
+        })
+    }
+
+    fn obstacles<'a>(
+        &self,
+        provider: &'a dyn Provider,
+        cloud: &'a Snapshot,
+        coming: Vec<Coming<'a, Desired, Observed>>,
+    ) -> Answer<'a, Vec<Problem>> {
+        Box::pin(async move {
+            let typed = |Coming { address, action, desired, observed }: Coming<'a, Desired, Observed>| Coming {
+                address,
+                action,
+                desired: desired.map(Self::desired_of),
+                observed: observed.map(Self::observed_of),
+            };
+            let coming: Vec<_> = coming.into_iter().map(typed).collect();
+            R::obstacles(provider, cloud, &coming).await
         })
     }
 

@@ -25,7 +25,7 @@ use crate::cloud::tags::Tags;
 use crate::problem::Problem;
 use crate::stack::model::Stack;
 
-use change::FieldChange;
+use change::{Action, FieldChange};
 use context::ActionContext;
 use fields::Fields;
 use provider::Provider;
@@ -54,6 +54,15 @@ impl Output {
     pub fn id(id: impl Into<String>) -> Self {
         Self { id: id.into(), ..Self::default() }
     }
+}
+
+/// A change of one resource that is planned.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming<'a, D, O> {
+    pub address: &'a Address,
+    pub action: Action,
+    pub desired: Option<&'a D>,
+    pub observed: Option<&'a O>,
 }
 
 /// Something that actions of a type need to know, by its Rust type.
@@ -120,6 +129,18 @@ pub trait Resource: Sized + Send + Sync + 'static {
         _desired: &[&Self::Desired],
     ) -> impl Future<Output = Result<Option<Prepared>, Problem>> + Send {
         async { Ok(None) }
+    }
+
+    /// What stands in the way of planned changes and can be read before anything is changed.
+    ///
+    /// # Errors
+    /// When a call fails.
+    fn obstacles(
+        _provider: &dyn Provider,
+        _cloud: &Snapshot,
+        _coming: &[Coming<'_, Self::Desired, Self::Observed>],
+    ) -> impl Future<Output = Result<Vec<Problem>, Problem>> + Send {
+        async { Ok(Vec::new()) }
     }
 
     /// The hash of what is desired, for the spec tag.

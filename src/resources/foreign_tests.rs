@@ -95,7 +95,9 @@ impl Cloud {
         let groups = ec2.describe_security_groups().send().await.unwrap();
         let templates = ec2.describe_launch_templates().send().await.unwrap();
         let target_groups = elb.describe_target_groups().send().await.unwrap();
-        let balancers = elb.describe_load_balancers().send().await.unwrap();
+        let mut balancers = elb.describe_load_balancers().send().await.unwrap();
+        // It becomes active by itself.
+        balancers.load_balancers.iter_mut().flatten().for_each(|balancer| balancer.state = None);
         let scaling = autoscaling.describe_auto_scaling_groups().send().await.unwrap();
         format!(
             "{:?}{:?}{:?}{:?}{:?}",

@@ -5,6 +5,7 @@
 //! replaced in rounds ([`rollout`]).
 
 mod moves;
+mod protection;
 mod rollout;
 mod states;
 
@@ -16,6 +17,7 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecificatio
 
 use jiff::Timestamp;
 
+use super::connection::clients_of;
 use super::{launch_template, network};
 use super::{security_group, target_group, targets};
 use crate::aws::error::CallError;
@@ -32,7 +34,8 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value, short_hash};
-use crate::resource::{Output, Resource, Scope};
+use crate::resource::provider::Provider;
+use crate::resource::{Coming, Output, Resource, Scope};
 use crate::stack::model::Capacity;
 use crate::stack::names;
 
@@ -236,6 +239,23 @@ impl Resource for Instances {
         ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    async fn obstacles(
+        provider: &dyn Provider,
+        _cloud: &Snapshot,
+        coming: &[Coming<'_, Desired, Observed>],
+    ) -> Result<Vec<Problem>, Problem> {
+        let leaving = coming.iter().filter_map(|coming| {
+            let members = coming.observed?.members.as_slice();
+            let keep =
+                coming.desired.map(|desired| moves(desired.count, &desired.template, &desired.zones, members).keep);
+            Some((coming.address, members, keep.unwrap_or_default()))
+        });
+        let leaving = leaving.flat_map(|(address, members, keep)| {
+            members.iter().filter(move |member| !keep.contains(&member.id)).map(move |member| (address, &*member.id))
+        });
+        protection::check(clients_of(provider), &leaving.collect::<Vec<_>>()).await
     }
 
     fn output(observed: &Observed) -> Output {

@@ -24,11 +24,11 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
-use crate::resource::change::FieldChange;
+use crate::resource::change::{Action, FieldChange};
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
 use crate::resource::provider::Provider;
-use crate::resource::{Output, Prepared, Resource, Scope};
+use crate::resource::{Coming, Output, Prepared, Resource, Scope};
 use crate::secret::Text;
 use crate::stack::model::Image;
 use crate::stack::names;
@@ -38,6 +38,8 @@ const METADATA_HOPS: i32 = 2;
 const VOLUME: &str = "gp3, encrypted";
 /// DescribeLaunchTemplates gives fewer than the rest of EC2.
 const TEMPLATES_PAGE: usize = 200;
+/// Values of one filter (EC2 API).
+const NAMES_PER_CALL: usize = 200;
 /// What the name of a cluster ends in (`stack/language.rs`).
 const LAST_CHARACTERS: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 /// Into how many a listing is split that was cut: few enough calls, and rarely twice.
@@ -200,6 +202,30 @@ impl Resource for LaunchTemplate {
     // A template that outlives its security group looks as it did, and launches nothing.
     fn delete_after(_observed: &Observed) -> Vec<Address> {
         vec![security_group::INSTANCES.to_owned()]
+    }
+
+    /// Launch templates of our names that are not ours.
+    async fn obstacles(
+        provider: &dyn Provider,
+        cloud: &Snapshot,
+        coming: &[Coming<'_, Desired, Observed>],
+    ) -> Result<Vec<Problem>, Problem> {
+        let new = coming.iter().filter(|coming| coming.action == Action::Create);
+        let names: Vec<_> = new.filter_map(|coming| Some(coming.desired?.name.clone())).collect();
+        let mut problems = Vec::new();
+        for names in names.chunks(NAMES_PER_CALL) {
+            let filter = ec2::Filter::builder().name("launch-template-name").set_values(Some(names.to_vec()));
+            let call = clients_of(provider).ec2.describe_launch_templates().filters(filter.build());
+            let answer = call.send().await;
+            let answer = answer.map_err(|error| error.problem("ec2:DescribeLaunchTemplates", &cloud.stack))?;
+            let theirs = answer
+                .launch_templates()
+                .iter()
+                .filter(|template| tags::from_ec2(template.tags()).get(tags::STACK) != Some(&cloud.stack));
+            problems
+                .extend(theirs.filter_map(|it| Some(tags::not_ours("launch template", it.launch_template_name()?))));
+        }
+        Ok(problems)
     }
 
     fn output(observed: &Observed) -> Output {

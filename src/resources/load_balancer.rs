@@ -1,29 +1,37 @@
 //! The application load balancer.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    LoadBalancer as Api, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
+    LoadBalancer as Api, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
 };
 
+use futures_util::future::try_join_all;
+
+use super::connection::clients_of;
 use super::network;
 use super::security_group;
 use super::subnet::DescribeSubnets;
 use super::target_group::{NO_SERVICE, tags_of};
+use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
+use crate::aws::quirks;
 use crate::cloud::address::Address;
 use crate::cloud::discover::{ELB_PAGE, found};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
-use crate::resource::change::FieldChange;
+use crate::resource::change::{Action, FieldChange};
 use crate::resource::context::{ActionContext, Operation, Poll};
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, touches};
+use crate::resource::provider::Provider;
+use crate::resource::{Coming, Output, Resource, Scope, touches};
 use crate::stack::model::Stack;
 use crate::stack::names;
 
 pub const ADDRESS: Address = Address::fixed("load_balancer");
+/// An attribute of a load balancer (ELBv2 API, LoadBalancerAttribute).
+const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 
 #[derive(Debug)]
 pub struct LoadBalancer;
@@ -110,6 +118,17 @@ impl Resource for LoadBalancer {
         observed.target_groups.clone()
     }
 
+    async fn obstacles(
+        provider: &dyn Provider,
+        _cloud: &Snapshot,
+        coming: &[Coming<'_, Desired, Observed>],
+    ) -> Result<Vec<Problem>, Problem> {
+        let going = coming.iter().filter(|coming| matches!(coming.action, Action::Delete | Action::Replace));
+        let arns = going.filter_map(|coming| coming.observed?.api.load_balancer_arn());
+        let found = try_join_all(arns.map(|arn| is_protected(clients_of(provider), arn))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
     fn output(observed: &Observed) -> Output {
         Output::id(observed.api.load_balancer_arn().unwrap_or_default())
     }
@@ -193,6 +212,29 @@ impl Resource for LoadBalancer {
         )
         .map_err(|error| error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))
     }
+}
+
+/// The problem where AWS refuses to delete a load balancer.
+async fn is_protected(clients: &Clients, arn: &str) -> Result<Option<Problem>, Problem> {
+    let answer = match clients.elb.describe_load_balancer_attributes().load_balancer_arn(arn).send().await {
+        Ok(answer) => answer,
+        Err(error) if error.is(DescribeLoadBalancers::NOT_FOUND) || quirks::lacks(&error) => return Ok(None),
+        Err(error) => return Err(error.problem("elasticloadbalancing:DescribeLoadBalancerAttributes", ADDRESS)),
+    };
+    let is_on = |attribute: &LoadBalancerAttribute| {
+        attribute.key() == Some(DELETION_PROTECTION) && attribute.value() == Some("true")
+    };
+    let name = crate::aws::arn::name(arn).unwrap_or(arn);
+    Ok(answer.attributes().iter().any(is_on).then(|| {
+        Problem::new(
+            "The load balancer is protected",
+            format!("{name} has deletion protection: AWS refuses to delete it"),
+        )
+        .hint(format!(
+            "nothing was changed; `aws elbv2 modify-load-balancer-attributes --attributes \
+                 Key={DELETION_PROTECTION},Value=false --load-balancer-arn {arn}` lifts it"
+        ))
+    }))
 }
 
 /// The load balancer of a name that exists with other settings: this very one, made by a call whose answer was lost, or

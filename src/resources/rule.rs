@@ -3,6 +3,7 @@
 //! Priorities rise in steps: weighted routes first, then clusters, in the order of the file (`rule_order.rs` moves
 //! them).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -14,7 +15,7 @@ use super::handover::Next;
 use super::listener::DescribeListeners;
 use super::listener::Listener;
 use super::load_balancer::LoadBalancer;
-use super::rule_order::{Order, PRIORITY_MAX, occupied};
+use super::rule_order::{Order, PRIORITY_MAX, in_the_way, occupied};
 use super::rule_succession::Table;
 use super::target_group;
 use super::{handover, listener, rule_succession};
@@ -26,11 +27,12 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
-use crate::resource::change::FieldChange;
+use crate::resource::change::{self, FieldChange};
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::provider::Provider;
 use crate::resource::succession::{Place, Succession};
-use crate::resource::{Output, Resource, Scope, touches};
+use crate::resource::{Coming, Output, Resource, Scope, touches};
 use crate::stack::model::Stack;
 use futures_util::future::try_join_all;
 
@@ -177,6 +179,30 @@ impl Resource for Rule {
         };
         let serving = |cluster| [targets::attachment_of(cluster), scaling_group::address(cluster)];
         clusters.into_iter().flat_map(serving).collect()
+    }
+
+    /// Somebody else's rules at priorities that ours are to have.
+    async fn obstacles(
+        _provider: &dyn Provider,
+        cloud: &Snapshot,
+        coming: &[Coming<'_, Desired, Observed>],
+    ) -> Result<Vec<Problem>, Problem> {
+        // A new listener has no rules yet.
+        if coming.iter().any(|coming| coming.action == change::Action::Replace) {
+            return Ok(Vec::new());
+        }
+        let arns = cloud.all::<DescribeListeners>().iter().filter_map(|listener| listener.listener_arn());
+        let serving: Vec<_> = arns.filter(|arn| cloud.address_of(arn) == Some(listener::ADDRESS)).collect();
+        let foreign = cloud.all::<DescribeRules>().iter().filter_map(|api| {
+            let arn = api.rule_arn().filter(|arn| cloud.tags_of(arn).is_none())?;
+            serving.contains(&listener_of(arn).as_str()).then_some((priority_of(api), arn))
+        });
+        let foreign: BTreeMap<_, _> = foreign.collect();
+        let taken = coming.iter().filter_map(|coming| {
+            let priority = coming.desired?.priority;
+            Some(in_the_way(coming.address, priority, &format!("the rule {}", foreign.get(&priority)?)))
+        });
+        Ok(taken.collect())
     }
 
     fn output(observed: &Observed) -> Output {

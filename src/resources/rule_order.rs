@@ -60,7 +60,7 @@ impl Order {
         for _ in 0..ATTEMPTS {
             let rules = describe(task, listener).await?;
             let moves = moves(&arns, &rules);
-            let blocking = in_the_way(&arns, &moves, &rules, own);
+            let blocking = blocking(&arns, &moves, &rules, own);
             if !blocking.is_empty() {
                 if let Some(arn) = push_aside(task, &blocking, &rules, own).await? {
                     return Ok(Some(arn));
@@ -90,12 +90,7 @@ fn moves(desired: &BTreeMap<String, i32>, rules: &[Api]) -> Vec<(String, i32)> {
 }
 
 /// Rules that have a priority which is needed, and do not move away by themselves.
-fn in_the_way<'a>(
-    desired: &BTreeMap<String, i32>,
-    moves: &[(String, i32)],
-    rules: &'a [Api],
-    own: i32,
-) -> Vec<&'a Api> {
+fn blocking<'a>(desired: &BTreeMap<String, i32>, moves: &[(String, i32)], rules: &'a [Api], own: i32) -> Vec<&'a Api> {
     let needed: BTreeSet<i32> = moves.iter().map(|(_, priority)| *priority).chain([own]).collect();
     let blocks = |rule: &&Api| {
         let known = rule.rule_arn().is_some_and(|arn| desired.contains_key(arn));
@@ -169,11 +164,13 @@ async fn tags_if_there(task: &ActionContext<'_>, arn: &str) -> Result<Option<Tag
 }
 
 pub fn occupied(task: &ActionContext<'_>, priority: i32) -> Problem {
-    Problem::new(
-        "Conflicting listener rule",
-        format!("{} needs priority {priority}, which a rule that is not cloudscale's has", task.address),
-    )
-    .hint("move that rule to another priority, or delete it")
+    in_the_way(task.address, priority, "a rule")
+}
+
+/// `rule` has a priority that ours is to have.
+pub fn in_the_way(address: &Address, priority: i32, rule: &str) -> Problem {
+    let detail = format!("{address} needs priority {priority}, which {rule} has, that is not cloudscale's");
+    Problem::new("Conflicting listener rule", detail).hint("move that rule to another priority, or delete it")
 }
 
 #[cfg(test)]
@@ -194,7 +191,7 @@ mod tests {
         let desired = desired(&[("a", 20), ("b", 10), ("c", 30)]);
         let moves = moves(&desired, &rules);
         assert_eq!(moves, [("a".to_owned(), 20), ("b".to_owned(), 10)]);
-        assert!(in_the_way(&desired, &moves, &rules, 20).is_empty());
+        assert!(blocking(&desired, &moves, &rules, 20).is_empty());
     }
 
     #[test]
@@ -202,8 +199,7 @@ mod tests {
         let rules = [rule("a", 20), rule("b", 40), rule("leaving", 10), rule("gone", 30), rule("else", 50)];
         let desired = desired(&[("a", 10), ("b", 30)]);
         let moves = moves(&desired, &rules);
-        let found: Vec<_> =
-            in_the_way(&desired, &moves, &rules, 10).iter().filter_map(|rule| rule.rule_arn()).collect();
+        let found: Vec<_> = blocking(&desired, &moves, &rules, 10).iter().filter_map(|rule| rule.rule_arn()).collect();
         assert_eq!(found, ["leaving", "gone"]);
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup as Api, UserIdGroupPair};
 
+use super::connection::clients_of;
 use super::{in_use, network};
 use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
@@ -14,10 +15,11 @@ use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
-use crate::resource::change::FieldChange;
+use crate::resource::change::{Action, FieldChange};
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
-use crate::resource::{Output, Resource, Scope, touches};
+use crate::resource::provider::Provider;
+use crate::resource::{Coming, Output, Resource, Scope, touches};
 use crate::stack::names;
 
 pub const LOAD_BALANCER: Address = Address::fixed("load_balancer.security_group");
@@ -113,6 +115,35 @@ impl Resource for SecurityGroup {
             by_path.entry(format!("ingress.{}", access.ports())).or_default().push(source);
         }
         by_path.into_iter().fold(fields, |fields, (path, sources)| fields.value(path, Value::set(sources)))
+    }
+
+    /// Security groups of our names that are not ours.
+    async fn obstacles(
+        provider: &dyn Provider,
+        cloud: &Snapshot,
+        coming: &[Coming<'_, Desired, Observed>],
+    ) -> Result<Vec<Problem>, Problem> {
+        let new = coming.iter().filter(|coming| matches!(coming.action, Action::Create | Action::Replace));
+        let new: Vec<_> = new.filter_map(|coming| coming.desired).collect();
+        // A VPC that is still to be made has none.
+        let vpcs = new.iter().filter_map(|desired| match &desired.vpc {
+            Value::Text(id) => Some(id.clone()),
+            _ => None,
+        });
+        let vpcs: BTreeSet<String> = vpcs.collect();
+        if vpcs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let among = |name: &str, values: Vec<String>| Filter::builder().name(name).set_values(Some(values)).build();
+        let call = clients_of(provider).ec2.describe_security_groups();
+        let call = call.filters(among("group-name", new.iter().map(|desired| desired.name.clone()).collect()));
+        let answer = call.filters(among("vpc-id", vpcs.into_iter().collect())).send().await;
+        let answer = answer.map_err(|error| error.problem("ec2:DescribeSecurityGroups", &cloud.stack))?;
+        let theirs = answer
+            .security_groups()
+            .iter()
+            .filter(|group| tags::from_ec2(group.tags()).get(tags::STACK) != Some(&cloud.stack));
+        Ok(theirs.filter_map(|group| Some(tags::not_ours("security group", group.group_name()?))).collect())
     }
 
     fn output(observed: &Observed) -> Output {

@@ -35,6 +35,7 @@ mod looking;
 mod memory_line;
 mod moto;
 mod network;
+mod obstacles;
 mod plan_file;
 mod policies;
 mod quick_region;
