@@ -215,7 +215,9 @@ impl Resource for Rule {
 
     async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let listener = task.output(&listener::ADDRESS)?.id;
-        let added = match &desired.until_then {
+        // AWS lets a target group be behind one load balancer only (ELBv2 guide, "Target groups").
+        let until_then = desired.until_then.as_ref().filter(|rule| balancer_of(rule) == balancer_of(&listener));
+        let added = match until_then {
             Some(rule) => handover::prepare(task, &desired.order, rule, &serving(task, desired)?).await?,
             None => Vec::new(),
         };
@@ -243,7 +245,7 @@ impl Resource for Rule {
             Ok(desired.order.arrange(task, &listener, desired.priority).await?.map(Output::id))
         };
         let output = task.appears(attempt).await?.ok_or_else(|| occupied(task, desired.priority))?;
-        if let Some(rule) = &desired.until_then {
+        if let Some(rule) = until_then {
             handover::withdraw(task, &desired.order, rule, &added).await?;
         }
         Ok(output)
@@ -325,6 +327,12 @@ fn priority_of(api: &Api) -> i32 {
 fn listener_of(rule_arn: &str) -> String {
     let parent = rule_arn.rsplit_once('/').map_or(rule_arn, |(parent, _)| parent);
     parent.replacen(":listener-rule/", ":listener/", 1)
+}
+
+/// The part of a listener's or a rule's ARN that names its load balancer: `app/name/lb`.
+fn balancer_of(arn: &str) -> &str {
+    let name = arn.split_once("/").map_or(arn, |(_, name)| name);
+    name.match_indices('/').nth(2).map_or(name, |(end, _)| &name[..end])
 }
 
 fn paths(rule: &Api) -> Vec<String> {
@@ -443,5 +451,6 @@ mod tests {
     fn a_rules_arn_names_its_listener() {
         let rule = "arn:aws:elasticloadbalancing:us-east-1:1:listener-rule/app/web/50dc/f2f7/9683";
         assert_eq!(listener_of(rule), "arn:aws:elasticloadbalancing:us-east-1:1:listener/app/web/50dc/f2f7");
+        assert_eq!((balancer_of(rule), balancer_of(&listener_of(rule))), ("app/web/50dc", "app/web/50dc"));
     }
 }
