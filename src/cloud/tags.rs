@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::address::Address;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
@@ -17,9 +19,17 @@ pub const BOUNDS: &str = "cloudscale:bounds";
 pub const ADOPTED: &str = "adopted";
 /// The launch template version that the spec belongs to.
 pub const VERSION: &str = "cloudscale:version";
+/// What the console shows in its first column.
+pub const NAME: &str = "Name";
 /// Of the embedded region, on its instances: how their processor is known, and what was done to them on purpose.
 pub const PROCESSOR: &str = "aws:cloudscale:processor";
 pub const DISTURBED: &str = "aws:cloudscale:disturbed";
+
+/// Which tags the stack's file gave: a mark for each key. So one that it no longer has is told from somebody else's.
+pub const GIVEN: &str = "cloudscale:tags";
+/// Hexadecimal characters of a mark: those of 45 keys (the language's limit) fit into the 256 that a value may have (EC2
+/// and ELBv2 API), and a foreign key is rarely taken for one of them.
+const MARK_CHARACTERS: usize = 5;
 
 pub type Tags = BTreeMap<String, String>;
 
@@ -29,7 +39,25 @@ pub fn of(stack: &str, address: &Address, spec: &str, user: &Tags) -> Tags {
     tags.insert(STACK.to_owned(), stack.to_owned());
     tags.insert(ADDRESS.to_owned(), address.to_string());
     tags.insert(SPEC.to_owned(), spec.to_owned());
+    if !user.is_empty() {
+        tags.insert(GIVEN.to_owned(), user.keys().map(|key| mark(key)).collect());
+    }
     tags
+}
+
+fn mark(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..MARK_CHARACTERS].to_owned()
+}
+
+/// Keys of tags that a stack's file gave once and that `user` no longer has.
+pub fn outlived<'a>(tags: &'a Tags, user: &'a Tags) -> impl Iterator<Item = (&'a String, &'a String)> {
+    let given = tags.get(GIVEN).map(String::as_str).unwrap_or_default();
+    let marks: Vec<&[u8]> = given.as_bytes().chunks(MARK_CHARACTERS).collect();
+    let is_given = move |key: &str| marks.contains(&mark(key).as_bytes());
+    // The name of an instance is ours, whoever else named it.
+    let is_own = |key: &str| key == NAME || key.starts_with("cloudscale:");
+    tags.iter().filter(move |(key, _)| !user.contains_key(*key) && !is_own(key) && is_given(key))
 }
 
 /// The address that they carry.
@@ -82,7 +110,7 @@ pub fn to_group(group: &str, tags: &Tags) -> Vec<aws_sdk_autoscaling::types::Tag
                 .resource_type("auto-scaling-group")
                 .key(key)
                 .value(value)
-                .propagate_at_launch(key != BOUNDS)
+                .propagate_at_launch(![BOUNDS, GIVEN].contains(&key.as_str()))
                 .build()
         })
         .collect()
@@ -110,4 +138,51 @@ pub async fn write_elb(clients: &Clients, about: impl AsRef<str>, arn: &str, tag
 pub async fn write_group(clients: &Clients, about: impl AsRef<str>, name: &str, tags: &Tags) -> Result<(), Problem> {
     let call = clients.autoscaling.create_or_update_tags().set_tags(Some(to_group(name, tags))).send().await;
     call.map(|_| ()).map_err(|error| error.problem("autoscaling:CreateOrUpdateTags", about))
+}
+
+/// Takes tags off a resource of Elastic Load Balancing; `about` names it in a problem.
+pub async fn drop_elb(clients: &Clients, about: impl AsRef<str>, arn: &str, keys: &[String]) -> Result<(), Problem> {
+    let call = clients.elb.remove_tags().resource_arns(arn).set_tag_keys(Some(keys.to_vec())).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("elasticloadbalancing:RemoveTags", about))
+}
+
+/// Takes tags off an Auto Scaling group; `about` names it in a problem.
+pub async fn drop_group(clients: &Clients, about: impl AsRef<str>, name: &str, keys: &[String]) -> Result<(), Problem> {
+    let tag = |key: &String| {
+        let tag = aws_sdk_autoscaling::types::Tag::builder().resource_id(name).resource_type("auto-scaling-group");
+        tag.key(key).build()
+    };
+    let call = clients.autoscaling.delete_tags().set_tags(Some(keys.iter().map(tag).collect())).send().await;
+    call.map(|_| ()).map_err(|error| error.problem("autoscaling:DeleteTags", about))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(keys: &[&str]) -> Tags {
+        keys.iter().map(|key| ((*key).to_owned(), "value".to_owned())).collect()
+    }
+
+    #[test]
+    fn a_tag_that_the_stack_gave_once_is_told_from_somebody_elses() {
+        let address = Address::fixed("load_balancer");
+        let mut live = of("web", &address, "spec", &tags(&["course", "team"]));
+        live.extend(tags(&["backup", "Name"]));
+        let outlived = |user: &[&str]| {
+            let user = tags(user);
+            outlived(&live, &user).map(|(key, _)| key.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(outlived(&["course", "team"]), Vec::<String>::new());
+        assert_eq!(outlived(&["team", "other"]), ["course"]);
+        assert_eq!(outlived(&[]), ["course", "team"]);
+        assert!(!of("web", &address, "spec", &Tags::new()).contains_key(GIVEN), "nothing to note");
+    }
+
+    #[test]
+    fn the_marks_of_as_many_tags_as_a_stack_may_have_fit_into_a_tag() {
+        let many: Tags = (0..45).map(|number| (format!("key {number}"), String::new())).collect();
+        let tags = of("web", &Address::fixed("load_balancer"), "spec", &many);
+        assert_eq!(tags[GIVEN].len(), 225);
+    }
 }

@@ -280,7 +280,8 @@ impl Application<'_> {
 async fn perform(run: Operation, nodes: Arc<[Node]>, step: Step, index: usize) -> (usize, Result<(), Problem>) {
     let node = &nodes[step.node];
     let spec = node.desired.as_ref().map(|desired| desired.spec.as_str()).unwrap_or_default();
-    let task = ActionContext { run: &run, address: &node.change.address, spec };
+    let tags_to_drop = node.change.tags_to_drop();
+    let task = ActionContext { run: &run, address: &node.change.address, spec, tags_to_drop: &tags_to_drop };
     let outcome = match step.phase {
         Phase::Apply => create_or_update(&task, node).await,
         Phase::Delete => delete(&task, node).await,

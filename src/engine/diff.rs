@@ -255,7 +255,13 @@ fn tag_differences(observed: &Tags, desired: &Tags) -> Vec<FieldChange> {
         desired: Some(value.clone()),
         forces_replacement: false,
     };
-    differs.map(change).collect()
+    let outlived = tags::outlived(observed, desired).map(|(key, value)| FieldChange {
+        path: format!("tags.{key}"),
+        observed: Some(value.clone()),
+        desired: None,
+        forces_replacement: false,
+    });
+    differs.map(change).chain(outlived).collect()
 }
 
 /// Without our own tag nobody could tell a change of the stack from drift.

@@ -59,6 +59,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// Keys of the tags that go.
+    pub fn tags_to_drop(&self) -> Vec<String> {
+        let tags = self.fields.iter().filter_map(|field| Some((field.path.strip_prefix("tags.")?, field)));
+        tags.filter(|(_, field)| field.desired.is_none()).map(|(key, _)| key.to_owned()).collect()
+    }
+
     /// The address that it has until then, where this moves it.
     pub fn moved_from(&self) -> Option<Address> {
         let field = self.fields.iter().find(|field| field.path == ADDRESS)?;

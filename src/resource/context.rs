@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, Tag as Ec2Tag};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Sink};
@@ -252,6 +252,8 @@ pub struct ActionContext<'a> {
     pub address: &'a Address,
     /// The hash of what is desired; empty for deletions.
     pub spec: &'a str,
+    /// Keys of tags that the stack no longer has.
+    pub tags_to_drop: &'a [String],
 }
 
 impl ActionContext<'_> {
@@ -276,7 +278,38 @@ impl ActionContext<'_> {
     /// When the call fails.
     pub async fn write_ec2_tags(&self, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
         let request = self.clients().ec2.create_tags().set_resources(Some(ids)).set_tags(Some(tags::to_ec2(tags)));
-        self.fresh("ec2:CreateTags", || request.clone().send()).await.map(drop)
+        let ids = request.get_resources().clone();
+        self.fresh("ec2:CreateTags", || request.clone().send()).await?;
+        if self.tags_to_drop.is_empty() {
+            return Ok(());
+        }
+        let gone = self.tags_to_drop.iter().map(|key| Ec2Tag::builder().key(key).build()).collect();
+        let request = self.clients().ec2.delete_tags().set_resources(ids).set_tags(Some(gone));
+        self.fresh("ec2:DeleteTags", || request.clone().send()).await.map(drop)
+    }
+
+    /// Writes this action's tags onto a resource of Elastic Load Balancing that exists.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn write_elb_tags(&self, arn: &str) -> Result<(), Problem> {
+        tags::write_elb(self.clients(), self.address, arn, &self.tags()).await?;
+        match self.tags_to_drop {
+            [] => Ok(()),
+            gone => tags::drop_elb(self.clients(), self.address, arn, gone).await,
+        }
+    }
+
+    /// Writes tags onto an Auto Scaling group that exists.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn write_group_tags(&self, name: &str, tags: &Tags) -> Result<(), Problem> {
+        tags::write_group(self.clients(), self.address, name, tags).await?;
+        match self.tags_to_drop {
+            [] => Ok(()),
+            gone => tags::drop_group(self.clients(), self.address, name, gone).await,
+        }
     }
 
     /// What another resource has become.

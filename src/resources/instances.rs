@@ -4,16 +4,19 @@
 //! terminated when the target group no longer sends it requests (`prune`). Instances of an older launch template are
 //! replaced in rounds ([`rollout`]).
 
+mod launch;
 mod moves;
 mod protection;
 mod rollout;
+pub mod settings;
 mod states;
 
+use settings::{MONITORING, SECURITY_GROUP, Settings};
 pub use states::{terminate, until_running};
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{Instance, InstanceStateName, LaunchTemplateSpecification, Reservation, ResourceType};
+use aws_sdk_ec2::types::{Instance, InstanceStateName, Reservation};
 
 use jiff::Timestamp;
 
@@ -21,7 +24,6 @@ use super::connection::clients_of;
 use super::{launch_template, network};
 use super::{security_group, target_group, targets};
 use crate::aws::error::CallError;
-use crate::clock;
 use crate::cloud::address::Address;
 use crate::cloud::discover::EC2_PAGE;
 use crate::cloud::discover::filter;
@@ -33,14 +35,11 @@ use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
-use crate::resource::fields::{Fields, Value, short_hash};
+use crate::resource::fields::{Fields, Value};
 use crate::resource::provider::Provider;
 use crate::resource::{Coming, Output, Resource, Scope};
 use crate::stack::model::Capacity;
 use crate::stack::names;
-
-/// The zone has none of these instances; another may.
-const NO_CAPACITY: &[&str] = &["InsufficientInstanceCapacity", "Unsupported", "InsufficientHostCapacity"];
 
 /// The address that an instance carries.
 pub fn address(instance: &Instance) -> Option<Address> {
@@ -57,14 +56,8 @@ pub fn is_fixed(instance: &Instance) -> bool {
     address(instance).is_some_and(|address| address.is_only(targets::INSTANCES))
 }
 
-/// How long a token may be used again. AWS lists terminated instances for longer than that, but not as long as it
-/// remembers a token.
-const TOKEN_PERIOD_S: i64 = 600;
-const TOKENS_MAX: u32 = 5;
 /// The launch template's version, as a field.
 const VERSION: &str = "launch_template";
-/// The same token with another request.
-const TOKEN_USED: &[&str] = &["IdempotentParameterMismatch"];
 
 #[derive(Debug)]
 pub struct Instances;
@@ -100,7 +93,7 @@ pub struct Desired {
 impl Desired {
     /// An instance as it is launched.
     fn member(&self, id: String, zone: String) -> Member {
-        Member { id, zone, vpc: None, template: self.template.clone(), trouble: None }
+        Member { id, zone, vpc: None, template: self.template.clone(), trouble: None, settings: Settings::default() }
     }
 }
 
@@ -143,6 +136,15 @@ struct Member {
     template: Template,
     /// Why it does not serve, e.g. "unhealthy: …" or "stopped".
     trouble: Option<String>,
+    /// What its launch template gave it and may have been changed since.
+    settings: Settings,
+}
+
+impl Member {
+    /// Whether it was launched from that; where no version is named, from any of that spec.
+    fn is_of(&self, template: &Template) -> bool {
+        self.template.spec == template.spec && (template.version.is_none() || self.template.version == template.version)
+    }
 }
 
 impl Resource for Instances {
@@ -153,7 +155,7 @@ impl Resource for Instances {
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInstances>::NEW];
     const VERSIONED: bool = true;
     const PRUNES: bool = true;
-    const OPTIONAL_READBACK: &'static [&'static str] = &["vpc"];
+    const OPTIONAL_READBACK: &'static [&'static str] = &["vpc", SECURITY_GROUP, MONITORING];
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let templates: BTreeMap<_, _> = launch_template::LaunchTemplate::desired(scope).into_iter().collect();
@@ -198,7 +200,10 @@ impl Resource for Instances {
 
     fn desired_fields(desired: &Desired) -> Fields {
         let fields = Fields::default().text("instances", desired.count).text("template", &desired.template.spec);
-        let fields = fields.value("vpc", desired.vpc.clone());
+        let fields = fields
+            .value("vpc", desired.vpc.clone())
+            .reference(SECURITY_GROUP, security_group::INSTANCES)
+            .text(MONITORING, true);
         if desired.secret { fields.reference(VERSION, launch_template::address(&desired.cluster)) } else { fields }
     }
 
@@ -214,6 +219,8 @@ impl Resource for Instances {
         let fields = Fields::default().text("instances", observed.members.len()).text("template", templates.join(", "));
         let fields = if vpcs.is_empty() { fields } else { fields.value("vpc", Value::set(vpcs)) };
         let fields = fields.values(VERSION, observed.launched_from(cloud));
+        let fields =
+            settings::fields(fields, observed.members.iter().map(|member| (&*member.id, &member.settings)), cloud);
         fields.maybe("not_serving", (!troubles.is_empty()).then(|| troubles.join("; ")))
     }
 
@@ -236,6 +243,7 @@ impl Resource for Instances {
             count("too many", observed.members.len().saturating_sub(desired.count)),
             count("not serving", troubled),
             count("from an older launch template", outdated),
+            settings::reason(observed.members.iter().map(|member| &member.settings)),
         ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(", "))
@@ -248,8 +256,9 @@ impl Resource for Instances {
     ) -> Result<Vec<Problem>, Problem> {
         let leaving = coming.iter().filter_map(|coming| {
             let members = coming.observed?.members.as_slice();
-            let keep =
-                coming.desired.map(|desired| moves(desired.count, &desired.template, &desired.zones, members).keep);
+            let keep = coming
+                .desired
+                .map(|desired| moves::moves(desired.count, &desired.template, &desired.zones, members).keep);
             Some((coming.address, members, keep.unwrap_or_default()))
         });
         let leaving = leaving.flat_map(|(address, members, keep)| {
@@ -286,6 +295,8 @@ impl Resource for Instances {
         let desired = &pinned(task, desired)?;
         let observed = rollout::run(task, desired, observed).await?;
         let output = converge(task, desired, &observed).await?;
+        let staying = observed.members.iter().filter(|member| output.members.contains(&member.id));
+        settings::restore(task, staying.map(|member| (&*member.id, &member.settings)).collect()).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
             task.write_ec2_tags(output.members.clone(), &instance_tags(task, desired)).await?;
         }
@@ -322,6 +333,7 @@ fn observed(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Obs
                 version: tag(instance, tags::VERSION).map(str::to_owned),
             },
             trouble: stopped.or_else(|| health.map(|health| health.sentence())),
+            settings: Settings::of(instance, cloud),
         }
     };
     let present: Vec<_> = instances.iter().filter(|instance| is_present(instance)).collect();
@@ -354,118 +366,9 @@ async fn converge(task: &ActionContext<'_>, desired: &Desired, observed: &Observ
     let here: Vec<_> = here.cloned().collect();
     let moves::Moves { keep: mut members, launch } =
         moves::moves(desired.count, &desired.template, &desired.zones, &here);
-    let launched = self::launch(task, desired, observed, &launch).await?;
+    let launched = launch::launch(task, desired, observed, &launch).await?;
     members.extend(launched.into_iter().map(|(_, id)| id));
     Ok(Output { members, ..Output::default() })
-}
-
-/// Launches so many in each zone, all at once: (zone, id).
-async fn launch(
-    task: &ActionContext<'_>,
-    desired: &Desired,
-    observed: &Observed,
-    counts: &BTreeMap<String, usize>,
-) -> Result<Vec<(String, String)>, Problem> {
-    let launches = counts.iter().map(|(zone, count)| launch_in(task, desired, observed, zone, *count));
-    Ok(futures_util::future::try_join_all(launches).await?.concat())
-}
-
-/// `1 instance`, `3 instances`
-fn instances(count: usize) -> String {
-    format!("{count} instance{}", if count == 1 { "" } else { "s" })
-}
-
-/// Launches in a zone, or in the next one that has capacity.
-async fn launch_in(
-    task: &ActionContext<'_>,
-    desired: &Desired,
-    observed: &Observed,
-    zone: &str,
-    count: usize,
-) -> Result<Vec<(String, String)>, Problem> {
-    let first = desired.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
-    let mut refusal = None;
-    for (zone, subnet) in desired.zones.iter().cycle().skip(first).take(desired.zones.len()) {
-        let subnet = task.resolve(subnet)?;
-        match run_instances(task, desired, observed, (zone, &subnet), (first, count)).await? {
-            Ok(ids) => return Ok(ids.into_iter().map(|id| (zone.clone(), id)).collect()),
-            Err(problem) => {
-                task.waiting(format!("insufficient capacity in {zone} for {}, trying the next zone", instances(count)));
-                refusal = Some(problem);
-            }
-        }
-    }
-    let zones = desired.zones.iter().map(|(zone, _)| zone.as_str()).collect::<Vec<_>>().join(", ");
-    Err(match refusal {
-        Some(last) => {
-            let detail = format!("insufficient capacity in {zones} for {}: {}", instances(count), last.detail);
-            Problem { detail, ..last }
-        }
-        None => Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address)),
-    })
-}
-
-/// One call: count, place, tags and all. The inner error is a lack of capacity.
-///
-/// The client token names what was there before and the time, roughly: a retry after a lost answer and a run that
-/// follows a killed one get the same instances, a launch after a termination gets new ones. AWS remembers a token for
-/// longer than it lists a terminated instance, so a token may turn out to be used up; then the next is tried.
-async fn run_instances(
-    task: &ActionContext<'_>,
-    desired: &Desired,
-    observed: &Observed,
-    (zone, subnet): (&str, &str),
-    (origin, count): (usize, usize),
-) -> Result<Result<Vec<String>, Problem>, Problem> {
-    let template = task.output(&launch_template::address(&desired.cluster))?;
-    let mut seen: Vec<_> = observed.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
-    seen.sort_unstable();
-    let period = clock::now().as_second() / TOKEN_PERIOD_S;
-    let numbers = [origin.to_string(), count.to_string(), period.to_string()];
-    let words = [&*task.run.stack, task.address.as_str(), task.spec, &template.id, &template.revision, subnet];
-    let words: Vec<_> = words.into_iter().chain(numbers.iter().map(String::as_str)).chain(seen).collect();
-    let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let request = task
-        .clients()
-        .ec2
-        .run_instances()
-        .min_count(count)
-        .max_count(count)
-        .subnet_id(subnet)
-        .launch_template(
-            LaunchTemplateSpecification::builder().launch_template_id(&template.id).version(&template.revision).build(),
-        )
-        .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(task, desired)));
-    for attempt in 0..TOKENS_MAX {
-        let token = short_hash(words.iter().copied().chain([attempt.to_string().as_str()]));
-        let request = request.clone().client_token(token);
-        let run = || async {
-            match request.clone().send().await {
-                Ok(answer) => Ok(fresh_ids(answer.instances()).map(Ok)),
-                Err(error) if error.is(TOKEN_USED) => Ok(None),
-                Err(error) if error.is(NO_CAPACITY) => Ok(Some(Err(error.problem("ec2:RunInstances", task.address)))),
-                Err(error) => Err(error),
-            }
-        };
-        if let Some(launched) = task.fresh("ec2:RunInstances", run).await? {
-            return Ok(launched);
-        }
-    }
-    Err(Problem::new(
-        "No instances were launched",
-        format!("{}: AWS answers with instances of earlier launches", task.address),
-    )
-    .hint("run `cloudscale up` again in ten minutes"))
-}
-
-/// The ids of instances that have just been launched; `None` where one has ended already: another call launched it.
-fn fresh_ids(instances: &[Instance]) -> Option<Vec<String>> {
-    let is_fresh = |instance: &Instance| {
-        let state = instance.state().and_then(|state| state.name());
-        matches!(state, None | Some(InstanceStateName::Pending | InstanceStateName::Running))
-    };
-    let ids = || instances.iter().filter_map(|instance| instance.instance_id().map(str::to_owned)).collect();
-    instances.iter().all(is_fresh).then(ids)
 }
 
 fn instance_tags(task: &ActionContext<'_>, desired: &Desired) -> Tags {
@@ -575,6 +478,7 @@ mod tests {
     }
 
     pub(super) fn member(id: &str, zone: &str) -> Member {
-        Member { id: id.into(), zone: zone.into(), vpc: None, template: of("t"), trouble: None }
+        let (vpc, template) = (None, of("t"));
+        Member { id: id.into(), zone: zone.into(), vpc, template, trouble: None, settings: Settings::default() }
     }
 }

@@ -141,7 +141,7 @@ async fn in_action<A: Future<Output = Result<(), Problem>>>(
 ) -> Vec<String> {
     interrupted(|run, _| {
         let address = Box::leak(Box::new(targets::instances_of("web")));
-        wait(ActionContext { run: Box::leak(Box::new(run)), address, spec: "" })
+        wait(ActionContext { run: Box::leak(Box::new(run)), address, spec: "", tags_to_drop: &[] })
     })
     .await
 }

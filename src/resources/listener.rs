@@ -215,7 +215,7 @@ impl Resource for Listener {
             let call = "elasticloadbalancing:ModifyListener";
             task.patient(call, PORT_TAKEN, Some(PORT_LIMIT), || request.clone().send()).await?;
         }
-        tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
+        task.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 

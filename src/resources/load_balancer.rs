@@ -200,7 +200,7 @@ impl Resource for LoadBalancer {
             let request = elb.set_security_groups().load_balancer_arn(&output.id).security_groups(group);
             task.fresh("elasticloadbalancing:SetSecurityGroups", || request.clone().send()).await?;
         }
-        tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
+        task.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 

@@ -274,7 +274,7 @@ impl Resource for Rule {
         if touches(changes, &["priority"]) {
             desired.order.arrange(task, &listener_of(&output.id), desired.priority).await?;
         }
-        tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
+        task.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 

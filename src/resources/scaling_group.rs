@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use self::rollover::{roll_over, template, template_is_current};
 use self::schedules::DescribeScheduledActions;
 use self::settings::{configure, listed, resume, suspend, suspended};
+use super::instances::{self, settings::Settings};
 use super::launch_template;
 use super::listener;
 use super::target_group;
@@ -40,6 +41,8 @@ mod settings;
 const DESCRIBE: &str = "autoscaling:DescribeAutoScalingGroups";
 /// Where some instances are not of the group's version: nothing like that is ever desired.
 const OUTDATED: &str = "outdated_instances";
+/// Where some instances have other settings than their launch template gave them.
+const INSTANCES: &str = "instances";
 
 #[derive(Debug)]
 pub struct ScalingGroup;
@@ -73,6 +76,8 @@ pub struct Observed {
     tags: Tags,
     /// Whether its launch template's version is the one that our tags name.
     current: bool,
+    /// What each of its instances has of its own.
+    instances: Vec<(String, Settings)>,
 }
 
 /// The cluster that has its group at an address.
@@ -136,7 +141,9 @@ impl Resource for ScalingGroup {
         let ours = all(cloud).filter_map(|group| {
             let tags = tags::from_group(group.tags());
             let current = template_is_current(cloud, group);
-            Some((tags::address(&tags)?, Observed { group: group.clone(), tags, current }))
+            let ids = group.instances().iter().filter_map(|instance| instance.instance_id());
+            let instances = settings_of(ids.collect(), cloud);
+            Some((tags::address(&tags)?, Observed { group: group.clone(), tags, current, instances }))
         });
         ours.collect()
     }
@@ -196,7 +203,8 @@ impl Resource for ScalingGroup {
             .maybe("protect_from_scale_in", group.new_instances_protected_from_scale_in())
             .value("subnets", subnets)
             .value("launch_template", template)
-            .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| observed.current));
+            .maybe(OUTDATED, instance_refresh::outdated(group).filter(|_| observed.current))
+            .maybe(INSTANCES, instances::settings::reason(observed.instances.iter().map(|(_, settings)| settings)));
         let fields = warm_pool::fields(fields, warm_pool::of(group).as_ref());
         let fields = mixed_instances::observed_fields(fields, group);
         match group.target_group_arns() {
@@ -334,7 +342,11 @@ impl Resource for ScalingGroup {
             let request = call.target_group_arns(arn);
             task.fresh("autoscaling:AttachLoadBalancerTargetGroups", || request.clone().send()).await?;
         }
-        tags::write_group(task.clients(), task.address, &output.id, &group_tags(task, desired)).await?;
+        task.write_group_tags(&output.id, &group_tags(task, desired)).await?;
+        if touches(changes, &[INSTANCES]) {
+            let all = observed.instances.iter().map(|(id, settings)| (id.as_str(), settings));
+            instances::settings::restore(task, all.collect()).await?;
+        }
         if touches(changes, &["launch_template", OUTDATED]) {
             roll_over(task, desired, observed).await?;
         }
@@ -359,6 +371,13 @@ impl Resource for ScalingGroup {
         }
         departure::delete(task, name).await
     }
+}
+
+/// Of those of these instances that are there.
+fn settings_of(ids: Vec<&str>, cloud: &Snapshot) -> Vec<(String, Settings)> {
+    let present = instances::present(cloud).filter_map(|instance| Some((instance.instance_id()?, instance)));
+    let members = present.filter(|(id, _)| ids.contains(id));
+    members.map(|(id, instance)| (id.to_owned(), Settings::of(instance, cloud))).collect()
 }
 
 /// Whether one of the stack's scheduled actions for the group is such.

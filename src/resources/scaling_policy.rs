@@ -8,6 +8,8 @@ use aws_sdk_autoscaling::types::{
     ScalingPolicy as Api, StepAdjustment, TargetTrackingConfiguration,
 };
 
+use aws_sdk_cloudwatch::types::MetricAlarm;
+
 use super::load_balancer::DescribeLoadBalancers;
 use super::scaling_group::ScalingGroup;
 use super::scaling_group::{self, DescribeAutoScalingGroups};
@@ -15,6 +17,7 @@ use super::target_group;
 use super::target_group::DescribeTargetGroups;
 use crate::aws::arn::full_name;
 use crate::aws::error::{CallError, settled};
+use crate::aws::quirks;
 use crate::cloud::address::Address;
 use crate::cloud::discover::AUTOSCALING_PAGE;
 use crate::cloud::snapshot::Snapshot;
@@ -28,6 +31,9 @@ use crate::resources::{load_balancer, rule};
 use crate::stack::model::{Adjustment, Capacity, Comparison, Metric, Policy, Step};
 use crate::stack::names;
 use std::collections::BTreeSet;
+
+/// Nothing where the alarms that AWS has made are there and on.
+const ALARMS: &str = "alarms";
 
 #[derive(Debug)]
 pub struct ScalingPolicy;
@@ -43,6 +49,8 @@ pub struct Desired {
 #[derive(Clone, Debug)]
 pub struct Observed {
     policy: Api,
+    /// What is wrong with the alarms that AWS has made for it.
+    alarms: Vec<String>,
 }
 
 /// `cluster.heavy.policy.cpu`
@@ -80,7 +88,8 @@ impl Resource for ScalingPolicy {
     type Observed = Observed;
 
     const KIND: &'static str = "scaling_policy";
-    const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribePolicies>::NEW];
+    const LISTINGS: &'static [&'static dyn ErasedListing] =
+        &[&Bulk::<DescribePolicies>::NEW, &Bulk::<DescribeTrackingAlarms>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
     const DELETED_WITH: &'static [&'static str] = &[ScalingGroup::KIND];
     // moto has no notion of it.
@@ -95,10 +104,9 @@ impl Resource for ScalingPolicy {
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {
-        let ours = cloud
-            .all::<DescribePolicies>()
-            .iter()
-            .filter_map(|policy| Some((address_of(cloud, policy)?, Observed { policy: policy.clone() })));
+        let ours = cloud.all::<DescribePolicies>().iter().filter_map(|policy| {
+            Some((address_of(cloud, policy)?, Observed { policy: policy.clone(), alarms: faults(policy, cloud) }))
+        });
         ours.collect()
     }
 
@@ -146,7 +154,8 @@ impl Resource for ScalingPolicy {
             .value("group", Value::observed(cloud, policy.auto_scaling_group_name().unwrap_or_default()))
             .maybe("enabled", policy.enabled())
             .maybe("type", policy.policy_type())
-            .maybe("warmup_s", policy.estimated_instance_warmup());
+            .maybe("warmup_s", policy.estimated_instance_warmup())
+            .maybe(ALARMS, (!observed.alarms.is_empty()).then(|| observed.alarms.join(", ")));
         if let Some(tracking) = policy.target_tracking_configuration() {
             let fields = fields
                 .text("metric", observed_metric(tracking))
@@ -208,6 +217,23 @@ impl Resource for ScalingPolicy {
         settled(call.send().await, &["ValidationError"])
             .map_err(|error| error.problem("autoscaling:DeletePolicy", task.address))
     }
+}
+
+/// Those alarms of a target tracking policy that are gone, or are off.
+fn faults(policy: &Api, cloud: &Snapshot) -> Vec<String> {
+    if cloud.lacks::<DescribeTrackingAlarms>() {
+        return Vec::new();
+    }
+    let listed = cloud.all::<DescribeTrackingAlarms>();
+    let fault = |arn: &str| {
+        let name = arn.split_once(":alarm:").map_or(arn, |(_, name)| name);
+        match listed.iter().find(|alarm| alarm.alarm_name() == Some(name)) {
+            None => Some(format!("{name} is deleted")),
+            Some(alarm) if alarm.actions_enabled() == Some(false) => Some(format!("{name} is off")),
+            Some(_) => None,
+        }
+    };
+    aws_alarms(policy).filter_map(fault).collect()
 }
 
 /// Creates or changes: the call is idempotent by name.
@@ -386,6 +412,36 @@ fn bounds(comparison: Comparison, step: &Step) -> (Option<f64>, Option<f64>) {
 fn step_text((from, to): (Option<f64>, Option<f64>), amount: i32) -> String {
     let bound = |value: Option<f64>, open: &str| value.map_or(open.to_owned(), |value| value.to_string());
     format!("[{}, {}) {amount:+}", bound(from, "-∞"), bound(to, "∞"))
+}
+
+/// The alarms that AWS has made for the target tracking policies of our groups.
+#[derive(Debug)]
+pub struct DescribeTrackingAlarms;
+
+impl Collection for DescribeTrackingAlarms {
+    type Item = MetricAlarm;
+
+    const OURS_ONLY: bool = false;
+}
+
+impl Listing for DescribeTrackingAlarms {
+    const ROUND: u8 = 2;
+    const DEPTHS: &'static [Depth] = &[Depth::Plan];
+
+    async fn list(query: &Query<'_>) -> Result<Option<Vec<MetricAlarm>>, Problem> {
+        let policies = query.cloud.all::<DescribePolicies>();
+        if !policies.iter().any(|policy| aws_alarms(policy).next().is_some()) {
+            return Ok(Some(Vec::new()));
+        }
+        // AWS names them after the group (Auto Scaling User Guide, "Target tracking scaling policies").
+        let prefix = format!("TargetTracking-{}{}--", names::PREFIX, query.cloud.stack);
+        let pages = query.clients.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+        match pages.try_collect().await {
+            Ok(pages) => Ok(Some(pages.into_iter().flat_map(|page| page.metric_alarms.unwrap_or_default()).collect())),
+            Err(error) if quirks::lacks(&error) => Ok(None),
+            Err(error) => Err(error.problem("cloudwatch:DescribeAlarms", &query.cloud.stack)),
+        }
+    }
 }
 
 /// The policies of our groups; nothing is asked where the stack has none.

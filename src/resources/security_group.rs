@@ -26,6 +26,7 @@ pub const LOAD_BALANCER: Address = Address::fixed("load_balancer.security_group"
 pub const INSTANCES: Address = Address::fixed("instances.security_group");
 const ANYWHERE: &str = "0.0.0.0/0";
 const SSH_PORT: u16 = 22;
+const EGRESS: &str = "egress.all";
 
 #[derive(Debug)]
 pub struct SecurityGroup;
@@ -99,7 +100,7 @@ impl Resource for SecurityGroup {
     }
 
     fn desired_fields(desired: &Desired) -> Fields {
-        let fields = Fields::default().value("vpc", desired.vpc.clone());
+        let fields = Fields::default().value("vpc", desired.vpc.clone()).text(EGRESS, ANYWHERE);
         desired
             .ingress
             .iter()
@@ -113,6 +114,12 @@ impl Resource for SecurityGroup {
         for access in accesses(observed.group.ip_permissions()) {
             let source = Value::observed(cloud, &access.source);
             by_path.entry(format!("ingress.{}", access.ports())).or_default().push(source);
+        }
+        for access in ways_out(&observed.group) {
+            by_path
+                .entry(format!("egress.{}", access.ports()))
+                .or_default()
+                .push(Value::observed(cloud, &access.source));
         }
         by_path.into_iter().fold(fields, |fields, (path, sources)| fields.value(path, Value::set(sources)))
     }
@@ -190,7 +197,13 @@ impl Resource for SecurityGroup {
         let desired = desired_accesses(task, desired)?;
         let present: BTreeSet<_> = accesses(observed.group.ip_permissions()).collect();
         authorize(task, &output.id, desired.difference(&present)).await?;
-        if touches(changes, &["tags", "ingress"]) {
+        if !ways_out(&observed.group).any(|way| way == Access::everywhere()) {
+            let request = task.clients().ec2.authorize_security_group_egress().group_id(&output.id);
+            let request = request.ip_permissions(Access::everywhere().permission());
+            let open = || async { settled(request.clone().send().await, &["InvalidPermission.Duplicate"]) };
+            task.fresh("ec2:AuthorizeSecurityGroupEgress", open).await?;
+        }
+        if touches(changes, &["tags", "ingress", "egress"]) {
             task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
         }
         Ok(Output { members: desired.iter().map(ToString::to_string).collect(), ..output })
@@ -201,6 +214,13 @@ impl Resource for SecurityGroup {
         let present = accesses(observed.group.ip_permissions());
         let surplus = present.filter(|access| !kept.members.contains(&access.to_string()));
         let surplus: Vec<_> = surplus.map(|access| access.permission()).collect();
+        let out = ways_out(&observed.group).filter(|way| *way != Access::everywhere());
+        let out: Vec<_> = out.map(|way| way.permission()).collect();
+        if !out.is_empty() {
+            let call = task.clients().ec2.revoke_security_group_egress().group_id(&kept.id);
+            settled(call.set_ip_permissions(Some(out)).send().await, &["InvalidPermission.NotFound"])
+                .map_err(|error| error.problem("ec2:RevokeSecurityGroupEgress", task.address))?;
+        }
         if surplus.is_empty() {
             return Ok(());
         }
@@ -239,6 +259,11 @@ impl fmt::Display for Access {
 }
 
 impl Access {
+    /// The way out that AWS gives every new security group (EC2 User Guide, "Default security group rules").
+    fn everywhere() -> Self {
+        Self { protocol: "-1".to_owned(), from: None, to: None, source: ANYWHERE.to_owned() }
+    }
+
     /// `tcp.80`, `tcp.80-90`, `all`
     fn ports(&self) -> String {
         match (self.protocol.as_str(), self.from, self.to) {
@@ -280,6 +305,15 @@ fn accesses(permissions: &[IpPermission]) -> impl Iterator<Item = Access> {
             source: source.to_owned(),
         })
     })
+}
+
+/// Where instances may go. A VPC with IPv6 opens that, too, for every new security group.
+fn ways_out(group: &Api) -> impl Iterator<Item = Access> {
+    let ipv6 = Access { source: "::/0".to_owned(), ..Access::everywhere() };
+    let ways = accesses(group.ip_permissions_egress());
+    // A range of ports means nothing where all protocols are meant.
+    let ways = ways.map(|way| if way.protocol == "-1" { Access { from: None, to: None, ..way } } else { way });
+    ways.filter(move |way| *way != ipv6)
 }
 
 fn desired_accesses(task: &ActionContext<'_>, desired: &Desired) -> Result<BTreeSet<Access>, Problem> {

@@ -144,7 +144,7 @@ async fn stop_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = ActionContext { run, address: &FIXED, spec: "" };
+    let task = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
     let mark = Tags::from([(STOPPED.to_owned(), WITH_ITS_STACK.to_owned())]);
     task.write_ec2_tags(ids.clone(), &mark).await?;
     let request = run.clients().ec2.stop_instances().set_instance_ids(Some(ids.clone()));
@@ -156,7 +156,7 @@ async fn start_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = ActionContext { run, address: &FIXED, spec: "" };
+    let task = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
     let request = run.clients().ec2.start_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Running).await?;

@@ -37,6 +37,8 @@ pub struct Observed {
     /// Those of the registered that get no requests now: going is not a loss.
     unhealthy: BTreeSet<String>,
     instances: BTreeSet<String>,
+    /// Registrations on another port than the target group's: (instance, port).
+    other_ports: Vec<(String, i32)>,
 }
 
 impl Resource for TargetAttachment {
@@ -70,6 +72,7 @@ impl Resource for TargetAttachment {
             let mut observed = Observed {
                 target_group: arn.to_owned(),
                 registered: BTreeSet::new(),
+                other_ports: Vec::new(),
                 unhealthy: BTreeSet::new(),
                 instances: instances::present_at(cloud, &targets::instances_of(&cluster))
                     .filter_map(|instance| instance.instance_id().map(str::to_owned))
@@ -79,6 +82,11 @@ impl Resource for TargetAttachment {
             for target in targets::of_group(cloud, arn)? {
                 let id = target.target()?.id()?.to_owned();
                 let health = Health::of(target);
+                let port = target.target().and_then(|target| target.port()).filter(|port| Some(*port) != group.port());
+                if let Some(port) = port.filter(|_| !health.is_draining()) {
+                    observed.other_ports.push((id, port));
+                    continue;
+                }
                 if health.is_draining() || scaling_group::all(cloud).any(|group| in_group(group, &id)) {
                     continue;
                 }
@@ -88,7 +96,8 @@ impl Resource for TargetAttachment {
                 observed.registered.insert(id);
             }
             let address = targets::attachment_of(&observed.cluster);
-            (!observed.registered.is_empty()).then_some((address, observed))
+            let is_empty = observed.registered.is_empty() && observed.other_ports.is_empty();
+            (!is_empty).then_some((address, observed))
         });
         attachments.collect()
     }
@@ -100,7 +109,10 @@ impl Resource for TargetAttachment {
     }
 
     fn observed_fields(observed: &Observed, cloud: &Snapshot) -> Fields {
-        let fields = Fields::default().value("target_group", Value::observed(cloud, &observed.target_group));
+        let ports: Vec<_> = observed.other_ports.iter().map(|(id, port)| format!("{id}:{port}")).collect();
+        let fields = Fields::default()
+            .value("target_group", Value::observed(cloud, &observed.target_group))
+            .maybe("other_ports", (!ports.is_empty()).then(|| ports.join(", ")));
         if observed.registered == observed.instances {
             return fields.reference("targets", targets::instances_of(&observed.cluster));
         }
@@ -146,7 +158,8 @@ impl Resource for TargetAttachment {
 
     async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
         let leaving = observed.registered.iter().filter(|id| !kept.members.contains(id));
-        targets::leave(task, &observed.target_group, &leaving.cloned().collect::<Vec<_>>()).await
+        targets::leave(task, &observed.target_group, &leaving.cloned().collect::<Vec<_>>()).await?;
+        targets::leave_ports(task, &observed.target_group, &observed.other_ports).await
     }
 
     async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {

@@ -214,7 +214,7 @@ impl Resource for TargetGroup {
         if changes.iter().any(|change| ATTRIBUTES.iter().any(|(name, _)| change.path == *name)) {
             set_attributes(task, &output.id, &attributes(&desired.balancing)).await?;
         }
-        tags::write_elb(task.clients(), task.address, &output.id, &task.tags()).await?;
+        task.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::target_group::{self, DescribeTargetGroups};
 use crate::aws::clients::Clients;
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, settled};
 use crate::cloud::address::Address;
 use crate::cloud::console::Console;
 use crate::cloud::health::Health;
@@ -101,8 +101,12 @@ pub fn of_group<'a>(cloud: &'a Snapshot, target_group: &str) -> Option<&'a [Targ
 /// How the target group of a cluster sees an instance; `None` where it does not know it.
 pub fn health(cloud: &Snapshot, cluster: &str, instance: &str) -> Option<Health> {
     let group = target_group::of_cluster(cloud, cluster).next()?;
+    // Whoever registered it on another port besides checks another thing.
+    let is_it = |target: &TargetDescription| {
+        target.id() == Some(instance) && target.port().is_none_or(|port| group.port().is_none_or(|own| own == port))
+    };
     let mut targets = of_group(cloud, group.target_group_arn()?)?.iter();
-    targets.find(|health| health.target().and_then(|target| target.id()) == Some(instance)).map(Health::of)
+    targets.find(|health| health.target().is_some_and(is_it)).map(Health::of)
 }
 
 fn targets(ids: &[String]) -> Vec<TargetDescription> {
@@ -150,7 +154,10 @@ pub async fn until_healthy(
 /// Those that do not serve yet, and why: a target that is not listed is one of them.
 fn waiting<'a>(ids: &'a [String], targets: &[TargetHealthDescription]) -> BTreeMap<&'a str, String> {
     let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, Health::of(target))));
-    let healths: BTreeMap<_, _> = healths.collect();
+    // Of one that somebody registered on another port besides, the registration that serves counts.
+    let mut healths: Vec<_> = healths.collect();
+    healths.sort_by_key(|(_, health)| health.is_healthy());
+    let healths: BTreeMap<_, _> = healths.into_iter().collect();
     let why = |id: &'a String| match healths.get(id.as_str()) {
         None => Some((id.as_str(), "not listed yet".to_owned())),
         Some(health) if health.is_healthy() || health.reason.as_deref() == Some("Target.NotInUse") => None,
@@ -171,6 +178,32 @@ pub async fn leave(task: &ActionContext<'_>, target_group: &str, ids: &[String])
         }
         _ => until_gone(task, target_group, ids).await,
     }
+}
+
+/// Takes registrations on these ports out, and waits until they have no more requests: (instance, port).
+pub async fn leave_ports(
+    task: &ActionContext<'_>,
+    target_group: &str,
+    leaving: &[(String, i32)],
+) -> Result<(), Problem> {
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    let targets = leaving.iter().map(|(id, port)| TargetDescription::builder().id(id).port(*port).build());
+    let call = task.clients().elb.deregister_targets().target_group_arn(target_group);
+    let call = call.set_targets(Some(targets.collect())).send().await;
+    settled(call, &[DescribeTargetGroups::NOT_FOUND, DescribeTargetHealth::NOT_FOUND].concat())
+        .map_err(|error| error.problem("elasticloadbalancing:DeregisterTargets", task.address))?;
+    let ask = || async {
+        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let is_leaving = |target: &&TargetHealthDescription| {
+            let target = target.target().and_then(|target| target.id().zip(target.port()));
+            target.is_some_and(|(id, port)| leaving.iter().any(|it| it.0 == id && it.1 == port))
+        };
+        let left = targets.iter().filter(is_leaving).count();
+        Ok(if left == 0 { Poll::Ready(()) } else { Poll::Pending(format!("{left} registrations draining")) })
+    };
+    task.wait(ask).await.map(drop)
 }
 
 /// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later:

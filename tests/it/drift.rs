@@ -1,5 +1,6 @@
 //! What somebody else changed behind our back, with boto3 and awscli: `diff` tells it, `up` mends what is ours.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -171,4 +172,122 @@ fn an_instance_and_a_target_group_of_a_group_that_went_are_told_and_come_back() 
         healthy.len() == 2 && healthy.iter().all(|(id, health)| *id != victim && health == "healthy"),
         "{healthy:?}"
     );
+}
+
+/// What hides behind a resource that looks as it should.
+const MEDDLE_BEHIND: &str = r#"
+import boto3, json
+ec2, elb, scaling, watch = map(boto3.client, ["ec2", "elbv2", "autoscaling", "cloudwatch"])
+tags = lambda thing: {t["Key"]: t["Value"] for t in thing.get("Tags", [])}
+address = lambda thing: tags(thing).get("cloudscale:address")
+groups = {address(g): g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"]}
+running = [i for r in ec2.describe_instances()["Reservations"] for i in r["Instances"] if i["State"]["Name"] == "running"]
+fleet = sorted(i["InstanceId"] for i in running if address(i) == "cluster.fleet.instances")
+crew = [i["InstanceId"] for i in running if address(i) == "cluster.group.scaling_group"]
+theirs = ec2.create_security_group(GroupName="theirs", Description="theirs")["GroupId"]
+
+ec2.modify_instance_attribute(InstanceId=fleet[0], Groups=[theirs])
+ec2.unmonitor_instances(InstanceIds=[fleet[1]])
+ec2.modify_instance_attribute(InstanceId=crew[0], Groups=[groups["instances.security_group"], theirs])
+ec2.unmonitor_instances(InstanceIds=crew)
+ec2.revoke_security_group_egress(GroupId=groups["instances.security_group"], IpPermissions=[
+    {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+ec2.authorize_security_group_egress(GroupId=groups["load_balancer.security_group"], IpPermissions=[
+    {"IpProtocol": "tcp", "FromPort": 25, "ToPort": 25, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}])
+for group in elb.describe_target_groups()["TargetGroups"]:
+    targets = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+    if targets[0]["Target"]["Id"] in fleet:
+        elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": fleet[0], "Port": 9999}])
+policy = scaling.describe_policies()["ScalingPolicies"][0]
+alarms = [a["AlarmName"] for a in policy["Alarms"]]
+watch.delete_alarms(AlarmNames=alarms[:1])
+watch.disable_alarm_actions(AlarmNames=alarms[1:])
+balancer = elb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+elb.add_tags(ResourceArns=[balancer], Tags=[{"Key": "backup", "Value": "daily"}])
+ec2.create_tags(Resources=[fleet[0]], Tags=[{"Key": "backup", "Value": "daily"}])
+print(json.dumps({"fleet": fleet, "crew": crew, "theirs": theirs, "alarms": alarms}))
+"#;
+
+/// What is there of all that, as boto3 sees it.
+const LOOK_BEHIND: &str = r#"
+import boto3, json
+ec2, elb, scaling, watch = map(boto3.client, ["ec2", "elbv2", "autoscaling", "cloudwatch"])
+tags = lambda thing: {t["Key"]: t["Value"] for t in thing.get("Tags", [])}
+running = [i for r in ec2.describe_instances()["Reservations"] for i in r["Instances"] if i["State"]["Name"] == "running"]
+groups = [g for g in ec2.describe_security_groups()["SecurityGroups"] if "cloudscale:stack" in tags(g)]
+elbs = [elb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]]
+elbs += [elb.describe_listeners(LoadBalancerArn=elbs[0])["Listeners"][0]["ListenerArn"]]
+elbs += [r["RuleArn"] for r in elb.describe_rules(ListenerArn=elbs[1])["Rules"] if not r["IsDefault"]]
+target_groups = [g["TargetGroupArn"] for g in elb.describe_target_groups()["TargetGroups"]]
+found = elb.describe_tags(ResourceArns=elbs + target_groups)["TagDescriptions"]
+found += running + groups + ec2.describe_launch_templates()["LaunchTemplates"]
+found += scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+ports = [t["Target"]["Port"] for g in target_groups for t in elb.describe_target_health(TargetGroupArn=g)["TargetHealthDescriptions"]]
+alarms = [a for p in scaling.describe_policies()["ScalingPolicies"] for a in p["Alarms"]]
+listed = watch.describe_alarms(AlarmNames=[a["AlarmName"] for a in alarms])["MetricAlarms"]
+print(json.dumps({
+    "groups of instances": sorted({g["GroupName"] for i in running for g in i["SecurityGroups"]}),
+    "monitoring": sorted({i["Monitoring"]["State"] for i in running}),
+    "out": sorted({str((p["IpProtocol"], [r["CidrIp"] for r in p["IpRanges"]])) for g in groups for p in g["IpPermissionsEgress"]}),
+    "ports": sorted(set(ports)),
+    "alarms": [len(listed), all(a["ActionsEnabled"] for a in listed)],
+    "course": sum("course" in tags(thing) for thing in found if "cloudscale:stack" in tags(thing)),
+    "backup": sum("backup" in tags(thing) for thing in found),
+}))
+"#;
+
+fn python(stack: &Rehearsal, script: &str) -> Value {
+    let mut python = Command::new(venv().join("bin/python"));
+    Answer::of(hermetic(&mut python, &stack.region.endpoint(), stack.folder()).args(["-c", script])).ok().json()
+}
+
+#[test]
+fn what_was_changed_behind_a_resource_is_told_and_mended_in_place() {
+    let stack = up();
+    let before = python(&stack, LOOK_BEHIND);
+    assert!(before["course"].as_u64().is_some_and(|count| count >= 13), "{before}");
+    let made = python(&stack, MEDDLE_BEHIND);
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let (first, second, crew) = (text(&made["fleet"][0]), text(&made["fleet"][1]), text(&made["crew"][0]));
+    let (deleted, off) = (text(&made["alarms"][0]), text(&made["alarms"][1]));
+
+    let found = changes(&stack);
+    let instances = "1 with other security groups, 1 without detailed monitoring";
+    let (reason, groups, desired) = field(&found, "cluster.fleet.instances", "security_group");
+    assert_eq!((reason, desired), (&json!(instances), &json!("instances.security_group")));
+    assert!(text(groups).contains(&text(&made["theirs"])), "{groups}");
+    let told = [
+        ("cluster.fleet.instances", "monitoring", json!(format!("off: {second}")), json!("true")),
+        ("cluster.fleet.target_attachment", "other_ports", json!(format!("{first}:9999")), json!(null)),
+        ("instances.security_group", "egress.all", json!(null), json!("0.0.0.0/0")),
+        ("load_balancer.security_group", "egress.tcp.25", json!("10.0.0.0/8"), json!(null)),
+        ("cluster.group.policy.cpu", "alarms", json!(format!("{deleted} is deleted, {off} is off")), json!(null)),
+        ("cluster.group.scaling_group", "instances", json!(instances), json!(null)),
+    ];
+    for (address, path, observed, desired) in &told {
+        let (_, is, should) = field(&found, address, path);
+        assert_eq!((is, should), (observed, desired), "{address}: {path}");
+    }
+    stack.cloudscale(&["up"]).ok();
+    stack.cloudscale(&["diff", "--exit-code"]).ok();
+    let mut mended = before.clone();
+    mended["backup"] = json!(2);
+    assert_eq!(python(&stack, LOOK_BEHIND), mended);
+    let ids = |cluster: &str| stack.instances(cluster).into_iter().map(|(id, _)| id).collect::<BTreeSet<_>>();
+    assert_eq!((ids("fleet"), ids("group")), (BTreeSet::from([first, second]), BTreeSet::from([crew])), "none is new");
+
+    // A tag that the stack no longer has goes from everything, and somebody else's stays.
+    let edited = std::fs::read_to_string(&stack.stack).expect("the stack").replace("tags: {course: one}\n", "");
+    stack.file("stack.yaml", &edited);
+    let found = changes(&stack);
+    let of_tag: Vec<_> = found.iter().filter(|change| change["action"] != "unchanged").collect();
+    let gone = json!({"path": "tags.course", "observed": "one", "desired": null});
+    assert_eq!(of_tag.len(), 12, "{of_tag:?}");
+    assert!(of_tag.iter().all(|change| change["fields"] == json!([gone])), "{of_tag:?}");
+    stack.cloudscale(&["up"]).ok();
+    stack.cloudscale(&["diff", "--exit-code"]).ok();
+    let after = python(&stack, LOOK_BEHIND);
+    // Instances of a group keep what they were launched with.
+    assert_eq!((&after["course"], &after["backup"]), (&json!(1), &json!(2)));
+    assert_eq!(ids("fleet").len(), 2);
 }

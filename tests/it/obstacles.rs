@@ -74,7 +74,7 @@ async fn a_foreign_rule_on_a_desired_priority_stops_the_plan_and_the_old_route_s
     let rule = text_of(&rule.ok().json()["Rules"][0]["RuleArn"]);
     // The old cluster goes, and one of the two new ones is to have the priority of the foreign rule.
     stack.file("stack.yaml", &text(&["new", "newer"]));
-    let told = ["A listener rule is in the way", "cluster.newer.rule needs priority 20", &rule];
+    let told = ["Conflicting listener rule", "cluster.newer.rule needs priority 20", &rule];
     refused(&stack, &["diff"], &told);
     refused(&stack, &["up", "--yes"], &told);
     assert_eq!(Visitor::at(&stack.url()).await.get("/old").await.status, 200);

@@ -215,7 +215,7 @@ const CASES: &[(&str, &str, &str, &[&str])] = &[
         "",
         "",
         &[
-            "~ cluster.fleet.instances: vpc",
+            "~ cluster.fleet.instances: vpc →security_group",
             "~ cluster.fleet.launch_template: →security_group",
             "-/+ cluster.fleet.rule: →target_group →!listener",
             "-/+ cluster.fleet.target_attachment: →!target_group →targets",

@@ -18,7 +18,7 @@ pub(super) struct Moves {
 /// fewest.
 pub(super) fn moves(count: usize, template: &Template, zones: &[(String, Value)], members: &[Member]) -> Moves {
     let mut by_zone: BTreeMap<&str, Vec<&str>> = zones.iter().map(|(zone, _)| (zone.as_str(), Vec::new())).collect();
-    for member in members.iter().filter(|member| member.trouble.is_none() && member.template == *template) {
+    for member in members.iter().filter(|member| member.trouble.is_none() && member.is_of(template)) {
         by_zone.entry(&member.zone).or_default().push(&member.id);
     }
     while by_zone.values().map(Vec::len).sum::<usize>() > count {

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use super::launch::launch;
 use super::moves::moves;
 use super::states::{terminate_at_once, until_running, until_terminated};
-use super::{Desired, Member, Observed, launch};
+use super::{Desired, Member, Observed};
 use crate::problem::Problem;
 use crate::resource::context::ActionContext;
 use crate::resources::target_group;
@@ -26,7 +27,7 @@ struct Round {
 fn round(desired: &Desired, members: &[Member]) -> Option<Round> {
     let (troubled, serving): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.trouble.is_some());
     let (current, mut old): (Vec<&Member>, Vec<&Member>) =
-        serving.into_iter().partition(|member| member.template == desired.template);
+        serving.into_iter().partition(|member| member.is_of(&desired.template));
     if old.is_empty() {
         return None;
     }
@@ -61,7 +62,7 @@ pub(super) async fn run(task: &ActionContext<'_>, desired: &Desired, observed: &
     if observed.target_group != target_group {
         return Ok(observed);
     }
-    let is_old = |member: &&Member| member.template != desired.template;
+    let is_old = |member: &&Member| !member.is_of(&desired.template);
     let total = observed.members.iter().filter(is_old).count();
     let mut ended = Vec::new();
     while let Some(round) = round(desired, &observed.members) {
@@ -105,7 +106,7 @@ mod tests {
             course.push(sizes(&members));
             assert!(course.len() < 100, "{course:?}");
         }
-        assert!(members.iter().all(|member| member.template == desired.template && member.trouble.is_none()));
+        assert!(members.iter().all(|member| member.is_of(&desired.template) && member.trouble.is_none()));
         course
     }
 

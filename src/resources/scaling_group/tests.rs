@@ -10,7 +10,10 @@ fn a_bound_that_the_schedule_has_set_is_no_drift() {
     let cloud = Snapshot::default().with::<DescribeScheduledActions>(vec![morning, foreign]);
     let bounds = |name: &str, min: i32, max: i32| {
         let group = AutoScalingGroup::builder().auto_scaling_group_name(name).min_size(min).max_size(max).build();
-        let fields = ScalingGroup::observed_fields(&Observed { group, tags: Tags::new(), current: true }, &cloud);
+        let fields = ScalingGroup::observed_fields(
+            &Observed { group, tags: Tags::new(), current: true, instances: Vec::new() },
+            &cloud,
+        );
         ["min", "max"].map(|path| fields.get(path).map(ToString::to_string))
     };
     let told = |text: &str| Some(text.to_owned());
@@ -28,7 +31,7 @@ fn a_bound_that_the_schedule_has_set_does_not_hide_what_the_stack_gave() {
     let cloud = Snapshot::default().with::<DescribeScheduledActions>(vec![sale, end]);
     let group = AutoScalingGroup::builder().auto_scaling_group_name("web").min_size(0).max_size(9).build();
     let tags = Tags::from([(tags::BOUNDS.to_owned(), "2-8".to_owned())]);
-    let fields = ScalingGroup::observed_fields(&Observed { group, tags, current: true }, &cloud);
+    let fields = ScalingGroup::observed_fields(&Observed { group, tags, current: true, instances: Vec::new() }, &cloud);
     let told = ["min", "max"].map(|path| fields.get(path).map(ToString::to_string));
     assert_eq!(told, [Some("0".to_owned()), Some("8".to_owned())], "an expiry is no part of the stack");
 }

@@ -51,6 +51,16 @@ fn a_new_laboratory_is_a_line_for_each_cluster() {
 }
 
 #[test]
+fn a_cluster_under_another_name_is_one_move() {
+    let plan = plan("  fleet:\n", "  crew:\n");
+    let told = "cluster.crew  takes over from cluster.fleet: 4 × t2.large instead of 4 ×";
+    assert!(plan.contains(&format!("-/+ {told}")), "{plan}");
+    assert!(!plan.lines().any(|line| line.trim_start().starts_with("- cluster.fleet ")), "{plan}");
+    let rule = plan.lines().find(|line| line.trim_start().starts_with("~ rule")).expect("the rule is in the plan");
+    assert!(plan.contains("cluster.fleet.rule → cluster.crew.rule"), "{rule}: {plan}");
+}
+
+#[test]
 fn details_name_every_resource_and_field() {
     let text = render(&report(None, Some(BASE), |_| {}), view(true, false));
     insta::assert_snapshot!(text.lines().take(9).collect::<Vec<_>>().join("\n"), @r"
@@ -61,8 +71,8 @@ fn details_name_every_resource_and_field() {
                instances: 4
                template: c6c0b43fedfd
                vpc: vpc-1
-           + launch_template    does not exist yet
-               image: amazon-linux-2023
+               security_group: instances.security_group
+               monitoring: true
     ");
 }
 
