@@ -203,3 +203,47 @@ fn processes_in(folder: &Path) -> Vec<PathBuf> {
     let working = entries.filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok());
     working.filter(|cwd| cwd.starts_with(folder)).collect()
 }
+
+#[test]
+fn workers_of_other_machines_join_by_locusts_own_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = "name: joined\nrequests: [{name: one, path: /ok}]\nphases: [{virtual_users: 2, iterations: 40}]\n";
+    let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+    let listen = format!("127.0.0.1:{port}");
+    let more = ["--engine", "locust", "--listen", &listen];
+    let mut bench = bench(folder.path(), &format!("{}/", server()), scenario, &more);
+    let mut process = bench.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let lines = BufReader::new(process.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let mut told = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let command = format!("locust -f - --worker --master-host ADDRESS --master-port {port}");
+    let says = |event: &Value| event["reason"].as_str().is_some_and(|reason| reason.contains(&command));
+    assert!(told.any(|event| says(&event)), "it says what it waits for");
+    let program = python(folder.path());
+    let workers: Vec<_> = (0..2)
+        .map(|_| {
+            let mut worker = Command::new(&program);
+            worker.args(["-m", "locust", "-f", "-", "--worker", "--master-host", "127.0.0.1", "--master-port"]);
+            worker.arg(port.to_string()).env_clear().env("HOME", folder.path()).current_dir(folder.path());
+            worker.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs")
+        })
+        .collect();
+    std::thread::spawn(move || told.for_each(drop));
+    let output = process.wait_with_output().expect("it ends");
+    let record: Value = serde_json::from_slice(&output.stdout).expect("a record");
+    assert_eq!((&record["targets"][0]["requests"], &record["targets"][0]["errors"]), (&json!(40), &json!(0)));
+    // They end with the load.
+    for mut worker in workers {
+        assert!(worker.wait().expect("it ends").code().is_some());
+    }
+}
+
+/// A Python that has Locust: the tests' own, or the one that the program has installed.
+fn python(home: &Path) -> PathBuf {
+    let of = |python: PathBuf| {
+        let mut ask = Command::new(&python);
+        ask.args(["-c", "import importlib.metadata as m; m.version('locust')"]).env_clear().env("HOME", home);
+        ask.stderr(Stdio::null()).status().is_ok_and(|status| status.success()).then_some(python)
+    };
+    let cached = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache/cloudscale/locust-2.47.0/bin/python");
+    of(venv().join("bin/python")).or_else(|| of(cached)).expect("Locust is installed")
+}

@@ -12,6 +12,7 @@ mod drift;
 mod durable;
 mod engine_moto;
 mod events;
+mod experiments;
 mod failures;
 mod faults;
 mod folder_provider;

@@ -56,21 +56,24 @@ async fn has_locust(python: &Path) -> Result<bool, Problem> {
 /// Beside its place first, so that one that is half made is never used.
 async fn install(own: &Path) -> Result<(), Problem> {
     let beside = own.with_extension(format!("{}.new", std::process::id()));
-    let made = fill(&beside).await;
-    let moved = made.and_then(|()| {
-        // What stands there has no Locust that can be used.
-        let _ = std::fs::remove_dir_all(own);
-        std::fs::rename(&beside, own).map_err(|error| not_installed(format!("{}: {error}", own.display())))
-    });
-    if moved.is_err() {
-        // What is left of it is of no use to anybody.
-        let _ = std::fs::remove_dir_all(&beside);
-    }
-    // Another process may have been as quick.
-    if moved.is_err() && own.join("bin/python").exists() && has_locust(&own.join("bin/python")).await.unwrap_or(false) {
+    let outcome = match fill(&beside).await {
+        Ok(()) => put(&beside, own).await,
+        Err(problem) => Err(problem),
+    };
+    // What is left of it is of no use to anybody.
+    let _ = std::fs::remove_dir_all(&beside);
+    outcome
+}
+
+/// Another process may have been as quick: then its environment is used, and not taken from under it.
+async fn put(beside: &Path, own: &Path) -> Result<(), Problem> {
+    // A folder that is not empty is not replaced.
+    if std::fs::rename(beside, own).is_ok() || has_locust(&own.join("bin/python")).await.unwrap_or(false) {
         return Ok(());
     }
-    moved
+    // What stands there cannot be used.
+    let _ = std::fs::remove_dir_all(own);
+    std::fs::rename(beside, own).map_err(|error| not_installed(format!("{}: {error}", own.display())))
 }
 
 async fn fill(folder: &Path) -> Result<(), Problem> {
