@@ -27,9 +27,35 @@ pub struct Part {
     /// `replace` where instances, or what clients know by name, are replaced.
     pub action: Action,
     pub consequence: String,
+    /// Instances that others take the place of.
+    pub replaced_instances: u32,
     /// What belongs to it.
     #[serde(skip)]
     pub addresses: Vec<Address>,
+    /// What of it is changed by replacing its instances.
+    #[serde(skip)]
+    pub rolled: Vec<Address>,
+}
+
+/// What happens to a part, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    pub action: Action,
+    pub sentences: Vec<String>,
+    /// As [`Part::replaced_instances`].
+    pub replaced_instances: u32,
+    /// As [`Part::rolled`].
+    pub rolled: Vec<Address>,
+}
+
+impl Consequence {
+    pub fn of(action: Action, sentences: Vec<String>) -> Self {
+        Self { action, sentences, replaced_instances: 0, rolled: Vec::new() }
+    }
+
+    pub fn sentence(action: Action, sentence: impl Into<String>) -> Self {
+        Self::of(action, vec![sentence.into()])
+    }
 }
 
 /// The running cost in US dollars per hour; `min == max` where nothing scales.
@@ -79,16 +105,17 @@ impl Outlook {
         let part = |(part, changes): (Address, Vec<&Change>)| {
             let action = overall(&changes);
             let sentences = if action == Action::Unchanged { Vec::new() } else { in_place(&part, &changes) };
-            Part::new(part, action, &sentences, &changes)
+            Part::new(part, Consequence::of(action, sentences), &changes)
         };
         Self { parts: grouped.into_iter().map(part).collect(), ..Self::default() }
     }
 }
 
 impl Part {
-    pub fn new(part: Address, action: Action, sentences: &[String], changes: &[&Change]) -> Self {
+    pub fn new(part: Address, consequence: Consequence, changes: &[&Change]) -> Self {
+        let Consequence { action, sentences, replaced_instances, rolled } = consequence;
         let addresses = changes.iter().map(|change| change.address.clone()).collect();
-        Self { part, action, consequence: sentences.join("; "), addresses }
+        Self { part, action, consequence: sentences.join("; "), replaced_instances, addresses, rolled }
     }
 }
 

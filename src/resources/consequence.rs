@@ -2,6 +2,7 @@
 //!
 //! Pure: from the stack, the capacity that is there, and the changes.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::{dashboard, load_balancer, security_group};
 use crate::cloud::address::{Address, Owner};
 use crate::resource::Resource;
 use crate::resource::change::{Action, Change, FieldChange};
-use crate::resource::outlook::{NAMES_MAX, Part, in_place, listed, overall};
+use crate::resource::outlook::{Consequence, NAMES_MAX, Part, in_place, listed, overall};
 use crate::resource::running::{ClusterRunning, Running};
 use crate::stack::model::{Autoscaling, Capacity, Cluster, FixedRollout, Network, Stack};
 
@@ -48,7 +49,7 @@ pub fn parts(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> V
     let mut grouped: Vec<_> = grouped.into_iter().collect();
     grouped.sort_by_key(|(part, _)| rank(part));
     let part = |(part, changes): (Address, Vec<&Change>)| {
-        let (action, sentences) = match part.owner() {
+        let consequence = match part.owner() {
             Owner::Cluster(name) => {
                 let declared = clusters().find(|other| other.name == name);
                 let seen = observed.clusters.get(name).cloned().unwrap_or_default();
@@ -64,7 +65,7 @@ pub fn parts(stack: Option<&Stack>, observed: &Running, changes: &[Change]) -> V
             Owner::Shared(_) if part == dashboard::ADDRESS => board(&part, &changes),
             Owner::Shared(_) => changed(&part, &changes),
         };
-        Part::new(part.clone(), action, &sentences, &changes)
+        Part::new(part.clone(), consequence, &changes)
     };
     grouped.into_iter().map(part).collect()
 }
@@ -104,9 +105,9 @@ fn is(change: Option<&Change>, action: Action) -> bool {
 }
 
 /// What is observed of an unchanged part and worth a line.
-fn remark(changes: &[&Change]) -> (Action, Vec<String>) {
+fn remark(changes: &[&Change]) -> Consequence {
     let reason = changes.iter().map(|change| change.reason.clone()).find(|reason| !reason.is_empty());
-    (Action::Unchanged, reason.into_iter().collect())
+    Consequence::of(Action::Unchanged, reason.into_iter().collect())
 }
 
 fn cluster_part(
@@ -114,12 +115,12 @@ fn cluster_part(
     declared: Option<(&Stack, &Cluster)>,
     seen: &ClusterRunning,
     changes: &[&Change],
-) -> (Action, Vec<String>) {
+) -> Consequence {
     let overall = overall(changes);
     let Some((stack, cluster)) = declared.filter(|_| overall != Action::Delete) else {
         // Instances are reported by their number, and so is what holds them.
         let others = changes.iter().filter(|change| change.kind != Instances::KIND).count();
-        return (Action::Delete, vec![removed(seen, others)]);
+        return Consequence::sentence(Action::Delete, removed(seen, others));
     };
     let (own, other) = match cluster.capacity {
         Capacity::Fixed { .. } => (Instances::KIND, ScalingGroup::KIND),
@@ -130,17 +131,23 @@ fn cluster_part(
         Action::Unchanged => return remark(changes),
         _ if is(capacity, Action::Create) && is(former, Action::Delete) => {
             let text = format!("{} instead of {}; the old go when the new are healthy", whole(cluster), running(seen));
-            return (Action::Replace, vec![text]);
+            return Consequence {
+                replaced_instances: seen.instances(),
+                ..Consequence::sentence(Action::Replace, text)
+            };
         }
-        _ if is(capacity, Action::Create) => return (Action::Create, vec![created(stack, cluster)]),
+        _ if is(capacity, Action::Create) => {
+            return Consequence::sentence(Action::Create, created(stack, cluster));
+        }
         _ => {}
     }
-    let (mut replaces, mut said) = match &cluster.capacity {
+    let mut consequence = match &cluster.capacity {
         Capacity::Fixed { instances, rollout } => fixed(*instances, rollout, seen, changes),
         Capacity::Group(scaling) => group(scaling, seen, changes),
     };
+    let said = &mut consequence.sentences;
     if is(acting(changes, TargetGroup::KIND), Action::Replace) {
-        replaces = true;
+        consequence.action = Action::Replace;
         said.push("a new target group takes over".to_owned());
     }
     said.extend(drift(part, changes));
@@ -149,7 +156,7 @@ fn cluster_part(
         said.extend(in_place(part, changes));
         said.push("no instance is replaced".to_owned());
     }
-    (if replaces { Action::Replace } else { Action::Update }, said)
+    consequence
 }
 
 /// `6 × t2.large are terminated, 5 resources deleted`
@@ -196,8 +203,8 @@ fn running(seen: &ClusterRunning) -> String {
     }
 }
 
-/// Whether fixed instances are replaced, and what comes for them.
-fn fixed(count: u32, rollout: &FixedRollout, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
+/// What comes for fixed instances.
+fn fixed(count: u32, rollout: &FixedRollout, seen: &ClusterRunning, changes: &[&Change]) -> Consequence {
     let instances = acting(changes, Instances::KIND);
     let mut said = Vec::new();
     let present = u32::try_from(seen.templates.len()).unwrap_or(u32::MAX);
@@ -205,31 +212,59 @@ fn fixed(count: u32, rollout: &FixedRollout, seen: &ClusterRunning, changes: &[&
     let outdated = desired.map_or(0, |desired| seen.templates.iter().filter(|other| *other != desired).count());
     let rotated = field(instances, "launch_template").is_some();
     let outdated = if rotated { present } else { u32::try_from(outdated).unwrap_or(u32::MAX) };
-    let apart = field(instances, "vpc").is_some() || is(acting(changes, TargetGroup::KIND), Action::Replace);
-    if outdated > 0 && apart {
-        said.push(format!("{} at once, the old {outdated} go when the new are healthy", launches(count)));
-    } else if outdated > 0 {
-        said.push(format!(
-            "replaces {}{}, {}",
-            counted(outdated, "instance"),
-            by_type(changes),
-            pace(count, outdated, rollout)
-        ));
+    // Of a number that shrinks, those in surplus only end.
+    let launched = count.saturating_sub(present - outdated);
+    let mut replaced = outdated.min(launched);
+    let network = field(instances, "vpc");
+    if let Some(vpc) = network {
+        let (text, old) = moved(vpc, count, present);
+        said.push(text);
+        replaced = old;
+    } else if outdated > 0 && is(acting(changes, TargetGroup::KIND), Action::Replace) {
+        said.push(format!("{} at once, the old {outdated} go when the new are healthy", launches(launched)));
+    } else {
+        if replaced > 0 {
+            let what = counted(replaced, "instance");
+            said.push(format!("replaces {what}{}, {}", by_type(changes), pace(count, replaced, rollout)));
+        }
+        match count.cmp(&present) {
+            Ordering::Greater if replaced > 0 => {
+                said.push(format!("launches {} more: {present} → {count}", count - present));
+            }
+            Ordering::Greater if instances.is_some() => {
+                said.push(format!("{}: {present} → {count}", launches(count - present)));
+            }
+            Ordering::Less => {
+                said.push(format!("terminates {}: {present} → {count}", counted(present - count, "instance")));
+            }
+            _ => {}
+        }
+        if let Some(troubled) = field(instances, "not_serving").and_then(|field| field.observed.as_deref()) {
+            let number = u32::try_from(troubled.split("; ").count()).unwrap_or(u32::MAX);
+            said.push(format!(
+                "replaces {} that {} not serve",
+                counted(number, "instance"),
+                if number == 1 { "does" } else { "do" }
+            ));
+            replaced = (replaced + number).min(present);
+        }
     }
-    if count > present && instances.is_some() && outdated == 0 {
-        said.push(format!("{}: {present} → {count}", launches(count - present)));
-    } else if count < present {
-        said.push(format!("terminates {}: {present} → {count}", counted(present - count, "instance")));
+    let rolled = instances.filter(|_| replaced > 0 || network.is_some()).map(|change| change.address.clone());
+    let rolled: Vec<_> = rolled.into_iter().collect();
+    let action = if rolled.is_empty() { Action::Update } else { Action::Replace };
+    Consequence { action, sentences: said, replaced_instances: replaced, rolled }
+}
+
+/// What is said of instances that go to another network, and how many are replaced: they cannot move.
+fn moved(vpc: &FieldChange, count: u32, present: u32) -> (String, u32) {
+    let mut observed = vpc.observed.iter().flat_map(|observed| observed.split(", "));
+    if observed.any(|observed| Some(observed) == vpc.desired.as_deref()) {
+        // A run before this one was interrupted; how many have moved is not in the change.
+        let text = format!("launches what is missing of {} in the new network", counted(count, "instance"));
+        return (text + ", the old go when the new are healthy", 0);
     }
-    if let Some(troubled) = field(instances, "not_serving").and_then(|field| field.observed.as_deref()) {
-        let number = u32::try_from(troubled.split("; ").count()).unwrap_or(u32::MAX);
-        said.push(format!(
-            "replaces {} that {} not serve",
-            counted(number, "instance"),
-            if number == 1 { "does" } else { "do" }
-        ));
-    }
-    (outdated > 0, said)
+    let text = format!("{} in the new network, the old {present} go when the new are healthy", launches(count));
+    (text, present.min(count))
 }
 
 fn launches(count: u32) -> String {
@@ -244,10 +279,12 @@ fn by_type(changes: &[&Change]) -> String {
 }
 
 /// `2 at a time, the old go when the new are healthy`
-fn pace(count: u32, outdated: u32, rollout: &FixedRollout) -> String {
+fn pace(count: u32, replaced: u32, rollout: &FixedRollout) -> String {
     let (surge, unavailable) = rollout.bounds(count);
-    let all = usize::try_from(outdated.max(count)).unwrap_or(usize::MAX);
+    let all = usize::try_from(replaced).unwrap_or(usize::MAX);
     match (surge, unavailable) {
+        (_, 0) if all == 1 => "the old goes when the new is healthy".to_owned(),
+        (0, _) if all == 1 => "the old goes before the new starts".to_owned(),
         (surge, 0) if surge >= all => "all at once, the old go when the new are healthy".to_owned(),
         (surge, 0) => format!("{surge} at a time, the old go when the new are healthy"),
         (0, gone) if gone >= all => "all at once, the old go before the new start".to_owned(),
@@ -256,17 +293,17 @@ fn pace(count: u32, outdated: u32, rollout: &FixedRollout) -> String {
     }
 }
 
-/// Whether a group's instances are replaced, and what comes for it.
-fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> (bool, Vec<String>) {
+/// What comes for a group.
+fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> Consequence {
     let group = acting(changes, ScalingGroup::KIND);
     let present = seen.instances();
     let mut said = Vec::new();
     if is(group, Action::Replace) {
-        said.push(format!(
+        let text = format!(
             "a new group with {} takes over, the old goes when they are in service",
             counted(present, "instance")
-        ));
-        return (true, said);
+        );
+        return Consequence { replaced_instances: present, ..Consequence::sentence(Action::Replace, text) };
     }
     let refreshes = field(group, "launch_template").is_some() || field(group, "outdated_instances").is_some();
     if refreshes && present > 0 {
@@ -299,7 +336,9 @@ fn group(scaling: &Autoscaling, seen: &ClusterRunning, changes: &[&Change]) -> (
     if said.len() == 1 && !refreshes && bounds.iter().all(Option::is_none) && said[0].contains("stays") {
         said.clear();
     }
-    (refreshes && present > 0, said)
+    let replaced_instances = if refreshes { present } else { 0 };
+    let action = if replaced_instances > 0 { Action::Replace } else { Action::Update };
+    Consequence { replaced_instances, ..Consequence::of(action, said) }
 }
 
 fn drift(part: &Address, changes: &[&Change]) -> Option<String> {
@@ -309,18 +348,20 @@ fn drift(part: &Address, changes: &[&Change]) -> Option<String> {
     (!names.is_empty()).then(|| format!("drift: {} changed outside cloudscale, set back", listed(&names)))
 }
 
-fn balancer(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+fn balancer(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> Consequence {
     let itself = acting(changes, LoadBalancer::KIND);
     match (overall(changes), stack.and_then(|stack| stack.load_balancer.as_ref())) {
         (Action::Unchanged, _) => remark(changes),
-        (Action::Delete, _) | (_, None) => (Action::Delete, vec!["its DNS name no longer answers".to_owned()]),
+        (Action::Delete, _) | (_, None) => {
+            Consequence::sentence(Action::Delete, "its DNS name no longer answers".to_owned())
+        }
         (_, Some(declared)) if is(itself, Action::Create) => {
             let https = declared.https.as_ref().map(|https| format!(" and HTTPS on port {}", https.port));
             let ports = format!("HTTP on port {}{}", declared.port, https.unwrap_or_default());
-            (Action::Create, vec![format!("{ports}, other paths answer {}", declared.default.status)])
+            Consequence::sentence(Action::Create, format!("{ports}, other paths answer {}", declared.default.status))
         }
         _ if is(itself, Action::Replace) => {
-            (Action::Replace, vec!["a new load balancer takes over: its DNS name changes".to_owned()])
+            Consequence::sentence(Action::Replace, "a new load balancer takes over: its DNS name changes".to_owned())
         }
         _ => {
             let replaces = changes.iter().any(|change| change.action == Action::Replace);
@@ -329,59 +370,70 @@ fn balancer(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> (Acti
                 said = in_place(part, changes);
             }
             said.push("its DNS name stays".to_owned());
-            (if replaces { Action::Replace } else { Action::Update }, said)
+            Consequence::of(if replaces { Action::Replace } else { Action::Update }, said)
         }
     }
 }
 
-fn network(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+fn network(part: &Address, stack: Option<&Stack>, changes: &[&Change]) -> Consequence {
     match (overall(changes), stack.map(|stack| &stack.network)) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Create, Some(Network::Created { cidr, zones })) => {
             let zones = counted(u32::from(*zones), "public subnet");
-            (Action::Create, vec![format!("VPC {cidr} with {zones}, a security group for the instances")])
+            Consequence::sentence(
+                Action::Create,
+                format!("VPC {cidr} with {zones}, a security group for the instances"),
+            )
         }
         (Action::Create, Some(Network::Default)) => {
-            (Action::Create, vec!["a security group for the instances, in the default VPC".to_owned()])
+            Consequence::sentence(Action::Create, "a security group for the instances, in the default VPC".to_owned())
         }
         (Action::Create, Some(Network::Existing { vpc, .. })) => {
-            (Action::Create, vec![format!("a security group for the instances, in {vpc}")])
+            Consequence::sentence(Action::Create, format!("a security group for the instances, in {vpc}"))
         }
-        (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
+        (Action::Delete, _) => {
+            Consequence::sentence(Action::Delete, format!("{} deleted", counted(changes.len(), "resource")))
+        }
         _ => changed(part, changes),
     }
 }
 
-fn board(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
+fn board(part: &Address, changes: &[&Change]) -> Consequence {
     match overall(changes) {
-        Action::Create => {
-            (Action::Create, vec!["sizes, requests, latency, health and alarms of the clusters".to_owned()])
-        }
-        Action::Delete => (Action::Delete, vec!["the CloudWatch dashboard is deleted".to_owned()]),
+        Action::Create => Consequence::sentence(
+            Action::Create,
+            "sizes, requests, latency, health and alarms of the clusters".to_owned(),
+        ),
+        Action::Delete => Consequence::sentence(Action::Delete, "the CloudWatch dashboard is deleted".to_owned()),
         Action::Unchanged => remark(changes),
         _ => changed(part, changes),
     }
 }
 
-fn route(part: &Address, name: &str, stack: Option<&Stack>, changes: &[&Change]) -> (Action, Vec<String>) {
+fn route(part: &Address, name: &str, stack: Option<&Stack>, changes: &[&Change]) -> Consequence {
     let mut declared = stack.iter().flat_map(|stack| &stack.routes);
     let declared = declared.find(|route| route.name == name);
     match (overall(changes), declared) {
         (Action::Unchanged, _) => remark(changes),
         (Action::Create, Some(route)) => {
             let weights: Vec<_> = route.weights.iter().map(|(name, weight)| format!("{name} {weight}")).collect();
-            (Action::Create, vec![format!("{} to {}", listed(&distinct(&route.paths)), weights.join(", "))])
+            Consequence::sentence(
+                Action::Create,
+                format!("{} to {}", listed(&distinct(&route.paths)), weights.join(", ")),
+            )
         }
-        (Action::Delete, _) => (Action::Delete, vec![format!("{} deleted", counted(changes.len(), "resource"))]),
+        (Action::Delete, _) => {
+            Consequence::sentence(Action::Delete, format!("{} deleted", counted(changes.len(), "resource")))
+        }
         _ => changed(part, changes),
     }
 }
 
-fn changed(part: &Address, changes: &[&Change]) -> (Action, Vec<String>) {
+fn changed(part: &Address, changes: &[&Change]) -> Consequence {
     let replaces = changes.iter().any(|change| change.action == Action::Replace);
     let said: Vec<_> = drift(part, changes).into_iter().chain(taken_over(changes)).collect();
     let said = if said.is_empty() { in_place(part, changes) } else { said };
-    (if replaces { Action::Replace } else { Action::Update }, said)
+    Consequence::of(if replaces { Action::Replace } else { Action::Update }, said)
 }
 
 /// Path patterns without those that a shorter one reports: `/a/*` beside `/a`.
@@ -424,6 +476,8 @@ mod tests {
         assert_eq!(pace(4, 0, 100), "all at once, the old go before the new start");
         assert_eq!(pace(4, 25, 25), "with at most 1 more and 1 fewer than 4 at any time");
         assert_eq!(pace(4, 0, 0), "1 at a time, the old go when the new are healthy");
+        assert_eq!(pace(1, 100, 0), "the old goes when the new is healthy");
+        assert_eq!(pace(1, 0, 100), "the old goes before the new starts");
     }
 
     #[test]

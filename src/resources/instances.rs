@@ -235,14 +235,16 @@ impl Resource for Instances {
     }
 
     fn reason(desired: &Desired, observed: &Observed) -> Option<String> {
-        let count = |word: &str, number: usize| (number > 0).then(|| format!("{number} {word}"));
+        let count = |words: &str, number: usize| (number > 0).then(|| format!("{number} {words}"));
         let troubled = observed.members.iter().filter(|member| member.trouble.is_some()).count();
-        let outdated = observed.members.iter().filter(|member| member.template.spec != desired.template.spec).count();
+        let current = observed.members.iter().filter(|member| member.template.spec == desired.template.spec).count();
+        let outdated = observed.members.len() - current;
         let parts = [
-            count("missing", desired.count.saturating_sub(observed.members.len())),
-            count("too many", observed.members.len().saturating_sub(desired.count)),
+            count("to launch", desired.count.saturating_sub(observed.members.len())),
+            count("to terminate", observed.members.len().saturating_sub(desired.count)),
             count("not serving", troubled),
-            count("from an older launch template", outdated),
+            // Of a number that shrinks, those in surplus only end.
+            count("to replace", outdated.min(desired.count.saturating_sub(current))),
             settings::reason(observed.members.iter().map(|member| &member.settings)),
         ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();

@@ -9,7 +9,7 @@ use super::style::Paint;
 use super::table::table;
 use crate::catalog::prices::SOURCE;
 use crate::cloud::address::Address;
-use crate::engine::plan::{Report, Summary};
+use crate::engine::plan::Report;
 use crate::resource::change::{Action, Change};
 use crate::resource::outlook::{Part, Price, Prices};
 
@@ -45,7 +45,7 @@ pub fn render(report: &Report, view: View) -> String {
         out.push_str(&changes(part, report, view));
     }
     out.push('\n');
-    out.push_str(&summary(report.summary, paint));
+    out.push_str(&summary(report, paint));
     out.push_str(&price(report, view));
     out
 }
@@ -57,7 +57,7 @@ fn cleaned(report: &Report) -> Report {
     report.stack = one_line(&report.stack);
     for part in &mut report.parts {
         part.part = clean(&part.part);
-        part.addresses.iter_mut().for_each(|address| *address = clean(address));
+        part.addresses.iter_mut().chain(&mut part.rolled).for_each(|address| *address = clean(address));
         part.consequence = one_line(&part.consequence);
     }
     for price in &mut report.prices.parts {
@@ -97,13 +97,19 @@ fn changes(part: &Part, report: &Report, view: View) -> String {
     let width = changes.iter().map(|change| measure_text_width(change.address.within(&part.part))).max().unwrap_or(0);
     let mut out = String::new();
     for change in changes {
-        out.push_str(&row(5, (change.action, change.address.within(&part.part), &change.reason), width, view));
+        let action = shown_action(part, change);
+        out.push_str(&row(5, (action, change.address.within(&part.part), &change.reason), width, view));
         if view.details || change.action != Action::Create {
             let fields = change.fields.iter().filter(|field| view.details || !field::follows(field));
             fields.for_each(|field| out.push_str(&field::render(field, view)));
         }
     }
     out
+}
+
+/// Fixed instances are changed by replacing them, without anything but them being new.
+fn shown_action(part: &Part, change: &Change) -> Action {
+    if part.rolled.contains(&change.address) { Action::Replace } else { change.action }
 }
 
 /// Symbol, name and a sentence that goes on below its beginning.
@@ -156,14 +162,17 @@ fn paint_action(action: Action, text: &str, paint: Paint) -> String {
     }
 }
 
-fn summary(summary: Summary, paint: Paint) -> String {
+/// `2 to update, 1 to replace, 14 unchanged; replaces 4 instances`, counted as the lines above have it.
+fn summary(report: &Report, paint: Paint) -> String {
+    let summary = report.summary;
     if summary.is_empty() {
         return paint.good("No changes: the cloud matches the stack.") + "\n";
     }
+    let rolled = report.parts.iter().map(|part| part.rolled.len()).sum::<usize>();
     let parts: Vec<String> = [
         (summary.create, Action::Create, "to create"),
-        (summary.update, Action::Update, "to update"),
-        (summary.replace, Action::Replace, "to replace"),
+        (summary.update.saturating_sub(rolled), Action::Update, "to update"),
+        (summary.replace + rolled, Action::Replace, "to replace"),
         (summary.delete, Action::Delete, "to delete"),
     ]
     .into_iter()
@@ -171,7 +180,19 @@ fn summary(summary: Summary, paint: Paint) -> String {
     .map(|(count, action, words)| paint_action(action, &format!("{count} {words}"), paint))
     .chain((summary.unchanged > 0).then(|| format!("{} unchanged", summary.unchanged)))
     .collect();
-    parts.join(", ") + "\n"
+    parts.join(", ") + &replaced_instances(&report.parts, paint) + "\n"
+}
+
+/// `; replaces 3 instances in 2 clusters`
+fn replaced_instances(parts: &[Part], paint: Paint) -> String {
+    let counts: Vec<u32> = parts.iter().map(|part| part.replaced_instances).filter(|count| *count > 0).collect();
+    let instances = match counts.iter().sum::<u32>() {
+        0 => return String::new(),
+        1 => "1 instance".to_owned(),
+        count => format!("{count} instances"),
+    };
+    let clusters = if counts.len() > 1 { format!(" in {} clusters", counts.len()) } else { String::new() };
+    format!("; {}", paint_action(Action::Replace, &format!("replaces {instances}{clusters}"), paint))
 }
 
 /// What it costs: a line where nothing changes, otherwise a row for each part with what it costs now and afterwards.

@@ -162,7 +162,7 @@ fn an_instance_and_a_target_group_of_a_group_that_went_are_told_and_come_back() 
         .ok();
     let found = changes(&stack);
     let (reason, live, wanted) = field(&found, "cluster.fleet.instances", "instances");
-    assert_eq!((reason, live, wanted), (&json!("1 missing"), &json!("1"), &json!("2")));
+    assert_eq!((reason, live, wanted), (&json!("1 to launch"), &json!("1"), &json!("2")));
     let (reason, live, _) = field(&found, "cluster.group.scaling_group", "target_group");
     assert_eq!((reason, live), (&json!("drift: changed outside cloudscale"), &json!("")));
     stack.cloudscale(&["up"]).ok();

@@ -82,7 +82,7 @@ fn a_terminated_instance_is_shown_and_replaced() {
     let changes = diff(&moto, LAB).json()["changes"].clone();
     let fleet =
         changes.as_array().expect("changes").iter().find(|change| change["address"] == "cluster.light.instances");
-    assert_eq!(fleet.expect("the fleet")["reason"], "1 missing");
+    assert_eq!(fleet.expect("the fleet")["reason"], "1 to launch");
     up(&moto, LAB).ok();
     diff(&moto, LAB).ok();
     let healed = moto.cloudscale(&["--provider", "aws", "status", "--json", LAB]).ok();

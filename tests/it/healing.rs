@@ -32,10 +32,10 @@ async fn an_instance_terminated_behind_our_back_is_gone_round_told_and_replaced(
     assert_eq!(traffic.lost_after(ROUNDS).await, lost, "no request fails once the target is out");
 
     let change = lab.change("cluster.light.instances").expect("a change");
-    assert_eq!((&change["action"], &change["reason"]), (&"update".into(), &"1 missing".into()));
+    assert_eq!((&change["action"], &change["reason"]), (&"update".into(), &"1 to launch".into()));
     let text = lab.cloudscale(&["diff", "--exit-code"]);
     assert_eq!(text.code, Some(3));
-    assert!(text.stdout.contains("cluster.light.instances") && text.stdout.contains("1 missing"), "{}", text.stdout);
+    assert!(text.stdout.contains("cluster.light.instances") && text.stdout.contains("1 to launch"), "{}", text.stdout);
     assert_healed(&lab, &victim);
     assert_eq!(traffic.lost_after(ROUNDS).await, lost, "nor while the stack heals");
 }

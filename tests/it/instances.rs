@@ -34,7 +34,7 @@ async fn instances_come_heal_are_replaced_rest_and_go() {
 
     let victim = stack.status()["clusters"][0]["instances"][0]["id"].as_str().expect("an id").to_owned();
     stack.aws(&["ec2", "terminate-instances", "--instance-ids", &victim]).ok();
-    assert_eq!(stack.change("cluster.workers.instances").expect("a change")["reason"], "1 missing");
+    assert_eq!(stack.change("cluster.workers.instances").expect("a change")["reason"], "1 to launch");
     stack.cloudscale(&["up"]).ok();
     assert_eq!(healths(&stack)[0], ("workers".to_owned(), 2, 2));
 

@@ -13,11 +13,11 @@ use crate::engine::plan::Report;
 use crate::resource::erased::Observed;
 use crate::resource::running::{ClusterRunning, Running};
 use crate::resources::TYPES;
-use crate::resources::network::{LiveNetwork, StackNetwork};
+use crate::resources::network::{LiveNetwork, StackNetwork, as_declared};
 use crate::resources::provider::outlook;
 use crate::resources::targets::instances_of;
 use crate::stack::language::STACK;
-use crate::stack::model::{Capacity, Stack};
+use crate::stack::model::{Capacity, Network, Stack};
 use crate::stack::{Overrides, load};
 
 pub(crate) const BASE: &str = r#"
@@ -120,9 +120,12 @@ fn nodes(before: (&Stack, &LiveNetwork), after: (&Stack, &LiveNetwork)) -> Vec<N
 
 /// The plan for a cloud that is just as a text wants it (`None`: empty), its fixed instances and its group running.
 pub(crate) fn report(before: Option<&str>, after: Option<&str>, touch: impl Fn(&mut Change)) -> Report {
-    let network = network();
     let declared = after.map(stack);
     let observed = before.map(stack);
+    let network = match declared.as_ref().or(observed.as_ref()).map(|stack| &stack.network) {
+        Some(own @ Network::Created { .. }) => as_declared(own, "us-east-1"),
+        _ => network(),
+    };
     let mut nodes = match (&observed, &declared) {
         (None, Some(after)) => {
             let cloud = Snapshot::default().with::<StackNetwork>(vec![network]);

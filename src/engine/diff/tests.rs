@@ -158,7 +158,7 @@ fn a_fleet_says_how_many_are_missing() {
     let stack = stack(8080);
     let cloud = empty().with::<DescribeInstances>(vec![instance(&stack, "i-1")]);
     let fixed = change(&stack, &cloud, INSTANCES);
-    assert_eq!((fixed.action, fixed.reason.as_str()), (Action::Update, "1 missing"));
+    assert_eq!((fixed.action, fixed.reason.as_str()), (Action::Update, "1 to launch"));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_changed_user_data_tells_how_instances_are_replaced() {
 
      -/+ cluster.fleet  replaces 4 instances, 1 at a time, the old go when the new
                         are healthy
-           ~ instances          changed in the stack
+         -/+ instances          changed in the stack
                template: c6c0b43fedfd → 67546d9741fd
            ~ launch_template    changed in the stack
                user_data
@@ -92,7 +92,7 @@ fn a_changed_user_data_tells_how_instances_are_replaced() {
                + echo two.sh
            ~ target_attachment  follows cluster.fleet.instances
 
-    3 to update, 14 unchanged
+    2 to update, 1 to replace, 14 unchanged; replaces 4 instances
 
     AN HOUR ON AWS      NOW            AFTER
     cluster.fleet   $0.3712          $0.3712
@@ -111,13 +111,13 @@ fn a_changed_instance_type_costs_something_else() {
 
      -/+ cluster.fleet  replaces 4 instances (t2.large → t2.xlarge), 1 at a time,
                         the old go when the new are healthy
-           ~ instances          changed in the stack
+         -/+ instances          changed in the stack
                template: c6c0b43fedfd → d6aa787baeb1
            ~ launch_template    changed in the stack
                instance_type: t2.large → t2.xlarge
            ~ target_attachment  follows cluster.fleet.instances
 
-    3 to update, 14 unchanged
+    2 to update, 1 to replace, 14 unchanged; replaces 4 instances
 
     AN HOUR ON AWS      NOW            AFTER
     cluster.fleet   $0.3712          $0.7424
@@ -136,13 +136,13 @@ fn a_type_without_a_price_is_named() {
 
      -/+ cluster.fleet  replaces 4 instances (t2.large → x8g.large), 1 at a time,
                         the old go when the new are healthy
-           ~ instances          changed in the stack
+         -/+ instances          changed in the stack
                template: c6c0b43fedfd → fb52e36f2fad
            ~ launch_template    changed in the stack
                instance_type: t2.large → x8g.large
            ~ target_attachment  follows cluster.fleet.instances
 
-    3 to update, 14 unchanged
+    2 to update, 1 to replace, 14 unchanged; replaces 4 instances
 
     AN HOUR ON AWS               NOW                     AFTER
     cluster.fleet   at least $0.3712                 not known
@@ -218,7 +218,7 @@ fn a_group_is_refreshed_within_its_bounds() {
                instance_type: m4.large → m4.xlarge
            ~ scaling_group    follows cluster.group.launch_template
 
-    2 to update, 15 unchanged
+    2 to update, 15 unchanged; replaces 3 instances
 
     AN HOUR ON AWS      NOW            AFTER
     cluster.fleet   $0.3712          $0.3712
@@ -271,6 +271,68 @@ fn one_cluster_alone_is_scaled() {
     $569 to $1007 a month
     on-demand prices of us-east-1, 2025-06; without traffic, volumes and LCUs
     ");
+}
+
+/// The plan without what it costs.
+fn changes_alone(from: &[(&str, &str)]) -> String {
+    let changed = from.iter().fold(BASE.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    });
+    let text = shown(&report(Some(BASE), Some(&changed), |_| {}));
+    text.split("\n\nAN HOUR").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn more_instances_of_another_type_are_replaced_and_launched() {
+    insta::assert_snapshot!(changes_alone(&[("instances: 4", "instances: 6"), ("t2.large", "t2.xlarge")]), @r"
+    web on aws
+
+     -/+ cluster.fleet  replaces 4 instances (t2.large → t2.xlarge), 2 at a time,
+                        the old go when the new are healthy; launches 2 more: 4 → 6
+         -/+ instances          changed in the stack
+               instances: 4 → 6
+               template: c6c0b43fedfd → d6aa787baeb1
+           ~ launch_template    changed in the stack
+               instance_type: t2.large → t2.xlarge
+           ~ target_attachment  follows cluster.fleet.instances
+
+    2 to update, 1 to replace, 14 unchanged; replaces 4 instances
+    ");
+}
+
+#[test]
+fn of_fewer_instances_of_another_type_only_those_that_stay_are_replaced() {
+    let text = changes_alone(&[("instances: 4", "instances: 1"), ("t2.large", "t2.xlarge")]);
+    let sentence = "replaces 1 instance (t2.large → t2.xlarge), the old goes when the new is healthy; terminates 3";
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&format!("-/+ cluster.fleet {sentence} instances: 4 → 1")), "{text}");
+    assert!(text.ends_with("; replaces 1 instance"), "{text}");
+}
+
+#[test]
+fn instances_of_several_clusters_are_counted_together() {
+    let text = changes_alone(&[("t2.large", "t2.xlarge"), ("m4.large", "m4.xlarge")]);
+    assert!(text.ends_with("to replace, 12 unchanged; replaces 7 instances in 2 clusters"), "{text}");
+}
+
+#[test]
+fn another_network_replaces_every_instance() {
+    let own = |cidr: &str| format!("{BASE}network: {{cidr: {cidr}, zones: 2}}\n");
+    let text = shown(&report(Some(&own("10.0.0.0/16")), Some(&own("10.1.0.0/16")), |_| {}));
+    let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with("        ") || line.contains("old")).collect();
+    insta::assert_snapshot!(rows[..9].join("\n"), @r"
+    web on aws
+
+     -/+ cluster.fleet  launches 4 instances in the new network, the old 4 go when
+         -/+ instances          follows network.vpc
+           ~ launch_template    follows instances.security_group
+         -/+ rule               follows cluster.fleet.target_group
+         -/+ target_attachment  follows cluster.fleet.target_group,
+         -/+ target_group       follows network.vpc
+     -/+ cluster.group  a new group with 3 instances takes over, the old goes when
+    ");
+    assert!(text.contains("; replaces 7 instances in 2 clusters\n"), "{text}");
 }
 
 #[test]
