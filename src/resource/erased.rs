@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::fields::Fields;
+use super::outlook::{Consequence, PartView};
 use super::provider::{Answer, Provider};
 use super::succession::{Place, Succession};
 use super::{Coming, Output, Prepared, Resource, Scope};
@@ -98,6 +99,7 @@ pub trait ErasedResource: Send + Sync {
     ) -> Answer<'a, Vec<Problem>>;
     fn in_sync(&self, observed: &Observed, spec: &str) -> bool;
     fn reason(&self, desired: &Desired, observed: &Observed) -> Option<String>;
+    fn consequence(&self, part: PartView<'_>) -> Consequence;
     fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output>;
     fn replace<'a>(
         &self,
@@ -241,6 +243,10 @@ impl<R: Resource> ErasedResource for Erased<R> {
 
     fn reason(&self, desired: &Desired, observed: &Observed) -> Option<String> {
         R::reason(Self::desired_of(desired), Self::observed_of(observed))
+    }
+
+    fn consequence(&self, part: PartView<'_>) -> Consequence {
+        R::consequence(part)
     }
 
     fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output> {

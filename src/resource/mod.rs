@@ -28,6 +28,7 @@ use crate::stack::model::Stack;
 use change::{Action, FieldChange};
 use context::ActionContext;
 use fields::Fields;
+use outlook::{Consequence, PartView};
 use provider::Provider;
 use succession::{Place, Succession};
 
@@ -178,6 +179,12 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// `None` where AWS gives this type no tags.
     fn tags(_observed: &Self::Observed) -> Option<&Tags> {
         None
+    }
+
+    /// What a plan says of a part of the stack that is this resource's: its address is the part's, or all in it are of
+    /// this type.
+    fn consequence(part: PartView<'_>) -> Consequence {
+        part.consequence()
     }
 
     /// Something worth showing beside an unchanged resource.

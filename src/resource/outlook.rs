@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::change::{Action, Change};
-use crate::cloud::address::Address;
+use super::change::{Action, Change, FieldChange};
+use super::running::{ClusterRunning, Running};
+use crate::cloud::address::{Address, Owner};
+use crate::stack::model::{Cluster, Stack};
+
+/// How `diff` begins the reason of a change that was made outside of cloudscale.
+const DRIFT: &str = "drift";
 
 /// What is named one by one; of more, only how many.
 pub const NAMES_MAX: usize = 3;
@@ -117,6 +122,90 @@ impl Part {
         let addresses = changes.iter().map(|change| change.address.clone()).collect();
         Self { part, action, consequence: sentences.join("; "), replaced_instances, addresses, rolled }
     }
+}
+
+/// A part of a plan, as it is shown to the resource type that describes it ([`super::Resource::consequence`]).
+#[derive(Clone, Copy, Debug)]
+pub struct PartView<'a> {
+    pub part: &'a Address,
+    /// `None` where the stack is removed.
+    pub stack: Option<&'a Stack>,
+    pub running: &'a Running,
+    /// Unchanged resources are among them.
+    pub changes: &'a [&'a Change],
+}
+
+impl<'a> PartView<'a> {
+    pub fn overall(self) -> Action {
+        overall(self.changes)
+    }
+
+    /// The change of the resource of a kind, where there is something to do.
+    pub fn acting(self, kind: &str) -> Option<&'a Change> {
+        self.changes.iter().copied().find(|change| change.kind == kind && change.action != Action::Unchanged)
+    }
+
+    /// The cluster as the stack declares it.
+    pub fn cluster(self) -> Option<&'a Cluster> {
+        let Owner::Cluster(name) = self.part.owner() else { return None };
+        self.stack?.clusters.iter().find(|cluster| cluster.name == name)
+    }
+
+    /// What the cluster has now.
+    pub fn cluster_running(self) -> ClusterRunning {
+        let name = self.part.cluster().unwrap_or_default();
+        self.running.clusters.get(name).cloned().unwrap_or_default()
+    }
+
+    /// What can be said without knowing what it is.
+    pub fn consequence(self) -> Consequence {
+        match self.overall() {
+            Action::Unchanged => {
+                let remark = self.changes.iter().map(|change| change.reason.clone()).find(|reason| !reason.is_empty());
+                Consequence::of(Action::Unchanged, remark.into_iter().collect())
+            }
+            Action::Delete => {
+                let text = format!("{} deleted", counted(self.changes.len(), "resource"));
+                Consequence::sentence(Action::Delete, text)
+            }
+            Action::Create => Consequence::of(Action::Create, in_place(self.part, self.changes)),
+            Action::Update | Action::Replace => {
+                let replaces = self.changes.iter().any(|change| change.action == Action::Replace);
+                let told: Vec<_> = self.drift().into_iter().chain(self.taken_over()).collect();
+                let sentences = if told.is_empty() { in_place(self.part, self.changes) } else { told };
+                Consequence::of(if replaces { Action::Replace } else { Action::Update }, sentences)
+            }
+        }
+    }
+
+    /// `drift: target_group changed outside cloudscale, set back`
+    pub fn drift(self) -> Option<String> {
+        let changes = self.changes.iter().filter(|change| change.action != Action::Unchanged);
+        let drifted = changes.filter(|change| change.reason.starts_with(DRIFT));
+        let names: Vec<_> = drifted.map(|change| change.address.within(self.part)).collect();
+        (!names.is_empty()).then(|| format!("drift: {} changed outside cloudscale, set back", listed(&names)))
+    }
+
+    /// `takes over from cluster.old`, for every route that comes from elsewhere.
+    pub fn taken_over(self) -> Vec<String> {
+        let from: BTreeSet<_> = self.changes.iter().filter_map(|change| Some(change.moved_from()?.part())).collect();
+        from.iter().map(|from| format!("takes over from {from}")).collect()
+    }
+}
+
+/// What differs in a field, where there is such a change.
+pub fn field<'a>(change: Option<&'a Change>, path: &str) -> Option<&'a FieldChange> {
+    change?.fields.iter().find(|field| field.path == path)
+}
+
+pub fn is(change: Option<&Change>, action: Action) -> bool {
+    change.is_some_and(|change| change.action == action)
+}
+
+/// `1 instance`, `2 instances`
+pub fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count: u64 = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The one action that stands for all of a part's changes.

@@ -21,9 +21,10 @@ use crate::cloud::address::Address;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query};
 use crate::problem::Problem;
-use crate::resource::change::FieldChange;
+use crate::resource::change::{Action, FieldChange};
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::outlook::{Consequence, PartView};
 use crate::resource::{Output, Resource, Scope};
 use crate::stack::model::Stack;
 use crate::stack::names;
@@ -148,6 +149,16 @@ impl Resource for Dashboard {
 
     fn depends_on(desired: &Desired) -> Vec<Address> {
         desired.alarms.iter().map(Shown::policy_address).collect()
+    }
+
+    fn consequence(part: PartView<'_>) -> Consequence {
+        match part.overall() {
+            Action::Create => {
+                Consequence::sentence(Action::Create, "sizes, requests, latency, health and alarms of the clusters")
+            }
+            Action::Delete => Consequence::sentence(Action::Delete, "the CloudWatch dashboard is deleted"),
+            _ => part.consequence(),
+        }
     }
 
     fn output(observed: &Observed) -> Output {

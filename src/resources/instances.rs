@@ -4,6 +4,7 @@
 //! terminated when the target group no longer sends it requests (`prune`). Instances of an older launch template are
 //! replaced in rounds ([`rollout`]).
 
+mod consequence;
 mod launch;
 mod moves;
 mod protection;
@@ -36,6 +37,7 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::outlook::{Consequence, PartView};
 use crate::resource::provider::Provider;
 use crate::resource::{Coming, Output, Resource, Scope};
 use crate::stack::model::Capacity;
@@ -267,6 +269,10 @@ impl Resource for Instances {
             members.iter().filter(move |member| !keep.contains(&member.id)).map(move |member| (address, &*member.id))
         });
         protection::check(clients_of(provider), &leaving.collect::<Vec<_>>()).await
+    }
+
+    fn consequence(part: PartView<'_>) -> Consequence {
+        consequence::of(part)
     }
 
     fn output(observed: &Observed) -> Output {

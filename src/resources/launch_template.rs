@@ -27,6 +27,7 @@ use crate::problem::Problem;
 use crate::resource::change::{Action, FieldChange};
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::outlook::{PartView, field};
 use crate::resource::provider::Provider;
 use crate::resource::{Coming, Output, Prepared, Resource, Scope};
 use crate::secret::Text;
@@ -87,6 +88,13 @@ pub fn latest_version(cloud: &Snapshot, of: &Address) -> Option<String> {
 /// `cluster.light.launch_template`
 pub fn address(cluster: &str) -> Address {
     Address::in_cluster(cluster, LaunchTemplate::KIND)
+}
+
+/// ` (t2.large → t2.xlarge)`
+pub fn new_type(part: PartView<'_>) -> String {
+    let types = field(part.acting(LaunchTemplate::KIND), "instance_type");
+    let types = types.and_then(|field| field.observed.as_deref().zip(field.desired.as_deref()));
+    types.map(|(observed, desired)| format!(" ({observed} → {desired})")).unwrap_or_default()
 }
 
 impl Resource for LaunchTemplate {

@@ -24,6 +24,7 @@ use crate::resource::change::{Action, FieldChange};
 use crate::resource::context::{ActionContext, Operation, Poll};
 use crate::resource::event::Event;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::outlook::{Consequence, PartView, is};
 use crate::resource::provider::Provider;
 use crate::resource::{Coming, Output, Resource, Scope, touches};
 use crate::stack::model::Stack;
@@ -127,6 +128,28 @@ impl Resource for LoadBalancer {
         let arns = going.filter_map(|coming| coming.observed?.api.load_balancer_arn());
         let found = try_join_all(arns.map(|arn| is_protected(clients_of(provider), arn))).await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    fn consequence(part: PartView<'_>) -> Consequence {
+        let itself = part.acting(Self::KIND);
+        match (part.overall(), part.stack.and_then(|stack| stack.load_balancer.as_ref())) {
+            (Action::Unchanged, _) => part.consequence(),
+            (Action::Delete, _) | (_, None) => Consequence::sentence(Action::Delete, "its DNS name no longer answers"),
+            (_, Some(declared)) if is(itself, Action::Create) => {
+                let https = declared.https.as_ref().map(|https| format!(" and HTTPS on port {}", https.port));
+                let ports = format!("HTTP on port {}{}", declared.port, https.unwrap_or_default());
+                let text = format!("{ports}, other paths answer {}", declared.default.status);
+                Consequence::sentence(Action::Create, text)
+            }
+            _ if is(itself, Action::Replace) => {
+                Consequence::sentence(Action::Replace, "a new load balancer takes over: its DNS name changes")
+            }
+            _ => {
+                let mut consequence = part.consequence();
+                consequence.sentences.push("its DNS name stays".to_owned());
+                consequence
+            }
+        }
     }
 
     fn output(observed: &Observed) -> Output {

@@ -10,7 +10,9 @@ use crate::cloud::address::Address;
 use crate::cloud::snapshot::listing::{Collection, Depth, Listing, Query};
 use crate::problem::Problem;
 use crate::resource::Scope;
+use crate::resource::change::Action;
 use crate::resource::fields::Value;
+use crate::resource::outlook::{Consequence, PartView, counted};
 use crate::stack::model::Network;
 
 /// Where the VPC of a network of the stack's own stands.
@@ -69,6 +71,24 @@ impl LiveNetwork {
     /// All subnets, as one value.
     pub fn subnet_set(&self) -> Value {
         Value::set(self.subnets.iter().map(|subnet| subnet.id.clone()))
+    }
+}
+
+/// What a plan says of the network and the security group of the instances, which has the network's life.
+pub fn consequence(part: PartView<'_>) -> Consequence {
+    match (part.overall(), part.stack.map(|stack| &stack.network)) {
+        (Action::Create, Some(Network::Created { cidr, zones })) => {
+            let zones = counted(u32::from(*zones), "public subnet");
+            let text = format!("VPC {cidr} with {zones}, a security group for the instances");
+            Consequence::sentence(Action::Create, text)
+        }
+        (Action::Create, Some(Network::Default)) => {
+            Consequence::sentence(Action::Create, "a security group for the instances, in the default VPC")
+        }
+        (Action::Create, Some(Network::Existing { vpc, .. })) => {
+            Consequence::sentence(Action::Create, format!("a security group for the instances, in {vpc}"))
+        }
+        _ => part.consequence(),
     }
 }
 

@@ -21,7 +21,7 @@ use super::target_group;
 use super::{handover, listener, rule_succession};
 use super::{scaling_group, targets};
 use crate::aws::error::{CallError, settled};
-use crate::cloud::address::Address;
+use crate::cloud::address::{Address, Owner};
 use crate::cloud::discover::ELB_PAGE;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Tagged};
@@ -30,6 +30,7 @@ use crate::problem::Problem;
 use crate::resource::change::{self, FieldChange};
 use crate::resource::context::ActionContext;
 use crate::resource::fields::{Fields, Value};
+use crate::resource::outlook::{Consequence, PartView, listed};
 use crate::resource::provider::Provider;
 use crate::resource::succession::{Place, Succession};
 use crate::resource::{Coming, Output, Resource, Scope, touches};
@@ -203,6 +204,20 @@ impl Resource for Rule {
             Some(in_the_way(coming.address, priority, &format!("the rule {}", foreign.get(&priority)?)))
         });
         Ok(taken.collect())
+    }
+
+    /// Of a route of the stack; those of a cluster are among its changes.
+    fn consequence(part: PartView<'_>) -> Consequence {
+        let name = if let Owner::Route(name) = part.part.owner() { name } else { "" };
+        let declared = part.stack.iter().flat_map(|stack| &stack.routes).find(|route| route.name == name);
+        match (part.overall(), declared) {
+            (change::Action::Create, Some(route)) => {
+                let weights: Vec<_> = route.weights.iter().map(|(name, weight)| format!("{name} {weight}")).collect();
+                let text = format!("{} to {}", listed(&distinct(&route.paths)), weights.join(", "));
+                Consequence::sentence(change::Action::Create, text)
+            }
+            _ => part.consequence(),
+        }
     }
 
     fn output(observed: &Observed) -> Output {
@@ -427,6 +442,13 @@ impl Listing for DescribeRules {
     }
 }
 
+/// Path patterns without those that a shorter one reports: `/a/*` beside `/a`.
+pub fn distinct<'a>(paths: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let paths: Vec<&str> = paths.into_iter().map(String::as_str).collect();
+    let is_shown = |path: &str| path.strip_suffix("/*").is_some_and(|stem| paths.contains(&stem));
+    paths.iter().copied().filter(|path| !is_shown(path)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,5 +474,11 @@ mod tests {
         let rule = "arn:aws:elasticloadbalancing:us-east-1:1:listener-rule/app/web/50dc/f2f7/9683";
         assert_eq!(listener_of(rule), "arn:aws:elasticloadbalancing:us-east-1:1:listener/app/web/50dc/f2f7");
         assert_eq!((balancer_of(rule), balancer_of(&listener_of(rule))), ("app/web/50dc", "app/web/50dc"));
+    }
+
+    #[test]
+    fn paths_are_named_once() {
+        let paths = ["/a", "/a/*", "/b/*"].map(str::to_owned);
+        assert_eq!(distinct(&paths), ["/a", "/b/*"]);
     }
 }

@@ -29,10 +29,12 @@ use crate::problem::Problem;
 use crate::resource::change::FieldChange;
 use crate::resource::context::{ActionContext, Poll};
 use crate::resource::fields::{Fields, Value};
+use crate::resource::outlook::{Consequence, PartView};
 use crate::resource::{Output, Resource, Scope, touches};
 use crate::stack::model::{Capacity, Mix, Rollout, Stack, WarmPool};
 use crate::stack::names;
 
+mod consequence;
 pub mod departure;
 mod rollover;
 pub mod schedules;
@@ -225,6 +227,10 @@ impl Resource for ScalingGroup {
             }
             _ => instance_refresh::outdated(&observed.group),
         }
+    }
+
+    fn consequence(part: PartView<'_>) -> Consequence {
+        consequence::of(part)
     }
 
     fn output(observed: &Observed) -> Output {

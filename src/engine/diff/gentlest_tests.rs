@@ -179,13 +179,8 @@ fn rows(nodes: &[Node]) -> String {
             format!("{}{}", mark.map(|(_, mark)| mark).collect::<String>(), field.path)
         });
         let fields = fields.collect::<Vec<_>>().join(" ");
-        let _ = writeln!(
-            rows,
-            "{} {}{}{fields}",
-            change.action.symbol(),
-            change.address,
-            if fields.is_empty() { "" } else { ": " }
-        );
+        let colon = if fields.is_empty() { "" } else { ": " };
+        let _ = writeln!(rows, "{} {}{colon}{fields}", change.action.symbol(), change.address);
     }
     rows
 }
