@@ -69,7 +69,7 @@ impl<'a> Group<'a> {
 
     /// Keeps the group's policies and schedules from scaling it.
     pub async fn hold(&mut self) -> Result<(), Problem> {
-        let client = &self.engine.clients().autoscaling;
+        let client = &self.engine.clients()?.autoscaling;
         let call = client.describe_auto_scaling_groups().auto_scaling_group_names(&self.name).send().await;
         let groups = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", &self.name))?;
         let group = groups.auto_scaling_groups().first();
@@ -93,7 +93,7 @@ impl<'a> Group<'a> {
         if self.suspended.is_empty() {
             return Ok(());
         }
-        let client = &self.engine.clients().autoscaling;
+        let client = &self.engine.clients()?.autoscaling;
         let call = client.resume_processes().auto_scaling_group_name(&self.name);
         let call = call.set_scaling_processes(Some(std::mem::take(&mut self.suspended))).send().await;
         call.map(drop).map_err(|error| {

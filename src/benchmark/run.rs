@@ -27,16 +27,7 @@ use crate::resource::context::interrupted;
 use crate::resource::event::Sink;
 use crate::resource::status::{ClusterStatus, Status};
 use crate::result::record::{Cloud, Images, Metrics, RunResult, TargetResult};
-use crate::stack::model::{Provider, Stack};
-
-/// How long CloudWatch's data are waited for where `--metrics-timeout` says nothing.
-pub fn metrics_timeout(provider: Provider) -> Duration {
-    match provider {
-        // The minute that is measured at its end, and a little.
-        Provider::Local => Duration::from_secs(75),
-        Provider::Aws => Duration::from_secs(300),
-    }
-}
+use crate::stack::model::Stack;
 
 /// What a benchmark needs to know.
 pub struct Bench<'a> {
@@ -64,17 +55,18 @@ pub struct Bench<'a> {
 /// # Errors
 /// A stack that is not up, and a scenario that does not fit it. Failing requests are a result.
 pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
+    let clients = bench.engine.clients()?;
     let url = url(&bench.engine.stack, bench.status)?;
     let targets = targets(&bench.engine.stack, bench.status, bench.scenario, url)?;
     for step in &bench.scenario.chaos {
-        experiment::check(step.experiment.kind, bench.engine.clients().provider)?;
+        experiment::check(step.experiment.kind, bench.engine.provider().can_disturb())?;
     }
     let setup = tokio::select! {
         () = bench.cancel.cancelled() => return Err(interrupted().into()),
         setup = setup::prove(&bench.engine.stack, bench.status, url) => setup?,
     };
     let over = CancellationToken::new();
-    let every = watch::every(bench.engine.clients().provider == Provider::Local);
+    let every = bench.engine.provider().timing().look_loaded;
     let looking = watch::watch(bench.engine, bench.status, every, bench.sink, &over);
     let mut group = match bench.scaling {
         Some(scaling) => Some(scaling.group(bench.engine, bench.status).await?),
@@ -119,18 +111,11 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
         let note = "The run was interrupted: CloudWatch was not asked.".to_owned();
         (Metrics { note, ..Metrics::default() }, Images::new())
     } else {
-        cloudwatch::collect(
-            &bench.engine.clients().cloudwatch,
-            &wanted(bench, &measured, &looks),
-            bench.sink,
-            bench.cancel,
-        )
-        .await
+        cloudwatch::collect(&clients.cloudwatch, &wanted(bench, &measured, &looks), bench.sink, bench.cancel).await
     };
-    let clients = bench.engine.clients();
     let mut result = judge::record(&bench.engine.stack.name, bench.scenario, measured, bench.commands.clone());
-    result.provider = clients.provider.name().to_owned();
-    result.region = clients.region.clone();
+    result.provider = bench.engine.provider().name().to_owned();
+    result.region = bench.engine.stack.region.clone();
     (result.setup, result.metrics) = (setup, metrics);
     let carried = bill::Carried::of(&bench.engine.stack, &result.targets, result.metrics.load_balancer_bytes);
     result.cost = bill::cost(&bench.engine.stack, &cloud, seconds, carried);
@@ -238,10 +223,7 @@ fn wanted(bench: &Bench<'_>, measured: &Measured, looks: &Looks) -> Collect {
         ended: measured.ended,
         bands: load_bands(&measured.targets),
         cap: bench.metrics_timeout,
-        pauses: match bench.engine.clients().provider {
-            Provider::Local => (Duration::from_millis(200), Duration::from_secs(2)),
-            Provider::Aws => (Duration::from_secs(5), Duration::from_secs(20)),
-        },
+        pauses: bench.engine.provider().timing().metrics_poll,
     }
 }
 

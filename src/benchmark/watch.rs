@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{self, speed};
+use crate::clock;
 use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
 use crate::cloud::state::{InstanceState, TargetState};
 use crate::engine::Engine;
@@ -17,20 +17,8 @@ use crate::resource::event::{Event, Sink};
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
 use crate::result::record::{CapacityPoint, Cloud, CloudEvent, InstanceSpan};
 
-/// A look is a handful of calls. Where the region's time runs faster, more happens between two.
-const LOOK_EVERY_LOCAL: Duration = Duration::from_secs(1);
-const LOOK_EVERY_FAST: Duration = Duration::from_millis(250);
-const LOOK_EVERY_AWS: Duration = Duration::from_secs(10);
 /// How often what groups do is asked for while a load runs.
 const ACTIVITIES_EVERY: Duration = Duration::from_secs(5);
-
-/// How often the stack is looked at.
-pub fn every(is_local: bool) -> Duration {
-    match is_local {
-        true => speed::wall(10 * LOOK_EVERY_LOCAL).clamp(LOOK_EVERY_FAST, LOOK_EVERY_LOCAL),
-        false => LOOK_EVERY_AWS,
-    }
-}
 
 /// Looks until `over`, and once more then.
 pub async fn watch(

@@ -8,21 +8,21 @@ use crate::clock::speed;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::region::daemon;
-use crate::stack::model::Provider;
 
-/// Whether a disruption of that kind can be made there.
+/// Whether a disruption of that kind can be made where processes can be disturbed, or cannot.
 ///
 /// # Errors
-/// What only the embedded region can do, on AWS.
-pub fn check(kind: Kind, provider: Provider) -> Result<(), Problem> {
-    if kind == Kind::Interrupt && provider == Provider::Aws {
+/// What only the embedded region can do, elsewhere.
+pub fn check(kind: Kind, can_disturb: bool) -> Result<(), Problem> {
+    if kind == Kind::Interrupt && !can_disturb {
         let detail = "AWS interrupts spot instances on purpose by its Fault Injection Service only";
-        return Err(Problem::usage("Not possible on AWS", detail)
+        return Err(Problem::usage("Only possible in the embedded region", detail)
             .hint("`aws fis` has the action aws:ec2:send-spot-instance-interruptions"));
     }
-    if matches!(kind, Kind::Process(_)) && provider == Provider::Aws {
+    if matches!(kind, Kind::Process(_)) && !can_disturb {
         let detail = format!("`{kind}` needs the processes of an instance, which only the embedded region has");
-        return Err(Problem::usage("Not possible on AWS", detail).hint("`kill` and `zone` terminate instances there"));
+        return Err(Problem::usage("Only possible in the embedded region", detail)
+            .hint("`kill` and `zone` terminate instances there"));
     }
     Ok(())
 }
@@ -32,7 +32,7 @@ pub fn check(kind: Kind, provider: Provider) -> Result<(), Problem> {
 /// # Errors
 /// A call that fails.
 pub async fn terminate(engine: &Engine, instances: &[String]) -> Result<(), Problem> {
-    let call = engine.clients().ec2.terminate_instances().set_instance_ids(Some(instances.to_vec())).send().await;
+    let call = engine.clients()?.ec2.terminate_instances().set_instance_ids(Some(instances.to_vec())).send().await;
     call.map(drop).map_err(|error| error.problem("ec2:TerminateInstances", instances.join(", ")))
 }
 
@@ -43,7 +43,7 @@ pub async fn terminate(engine: &Engine, instances: &[String]) -> Result<(), Prob
 async fn spot_instances(engine: &Engine) -> Result<Vec<String>, Problem> {
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
     let mut pages = engine
-        .clients()
+        .clients()?
         .ec2
         .describe_instances()
         .filters(filter("instance-lifecycle", "spot"))
@@ -64,7 +64,7 @@ async fn spot_instances(engine: &Engine) -> Result<Vec<String>, Problem> {
 /// # Errors
 /// As [`check`] and [`targets`]; a call that fails.
 pub async fn disrupt(engine: &Engine, experiment: &Experiment) -> Result<Vec<TargetInstance>, Problem> {
-    check(experiment.kind, engine.clients().provider)?;
+    check(experiment.kind, engine.provider().can_disturb())?;
     let mut status = engine.status().await?;
     if experiment.kind == Kind::Interrupt {
         let spot = spot_instances(engine).await?;

@@ -45,12 +45,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     changes::show(&adoption.plan.report, session);
     let names: Vec<_> = adoption.taken.iter().map(|(_, name)| name.as_str()).collect();
     let question = format!("Adopt {}? `cloudscale down` will delete it with the stack.", names.join(" and "));
-    if !cloud::confirm(engine.stack.provider, args.change.yes, &question, session)? {
+    if !cloud::confirm(engine.provider().costs_money(), args.change.yes, &question, session)? {
         printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
     engine.adopt(&adoption, args.change.lock_timeout).await?;
-    cloud::print_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients().ok());
     for (address, name) in &adoption.taken {
         printer.result(&format!("{name} is {address} now"));
     }

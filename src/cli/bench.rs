@@ -184,13 +184,13 @@ pub struct Job<'a> {
 impl Job<'_> {
     /// Runs it, stores and prints the result; the exit code is the verdict's.
     pub async fn run(self, args: &LoadArgs, session: &Session) -> Outcome {
-        let provider = self.engine.clients().provider;
+        let timing = self.engine.provider().timing();
         let bench = benchmark::Bench {
             engine: self.engine,
             status: self.status,
             scenario: self.scenario,
             scaling: self.scaling,
-            metrics_timeout: args.metrics_timeout.unwrap_or_else(|| benchmark::metrics_timeout(provider)),
+            metrics_timeout: args.metrics_timeout.unwrap_or(timing.metrics_timeout),
             load_engine: args.load_engine()?,
             workers: args.workers.unwrap_or_else(load::workers_default),
             base: Path::new(""),

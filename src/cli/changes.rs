@@ -9,7 +9,7 @@ use crate::engine::plan::Report;
 use crate::engine::plan_file::PlanFile;
 use crate::engine::{Engine, Plan};
 use crate::problem::{Problem, Problems};
-use crate::stack::model::Provider;
+use crate::resource::provider::Provider;
 use crate::ui::plan::render;
 
 /// The options of the commands that change a stack.
@@ -39,8 +39,8 @@ pub struct Consent<'a> {
 
 impl Consent<'_> {
     /// Whether somebody is asked before anything is done.
-    fn asks(&self, provider: Provider) -> bool {
-        !self.change.yes && self.planned.is_none() && provider != Provider::Local
+    fn asks(&self, provider: &dyn Provider) -> bool {
+        !self.change.yes && self.planned.is_none() && provider.costs_money()
     }
 
     fn check(&self, plan: &Plan) -> Result<(), Problem> {
@@ -74,7 +74,7 @@ pub async fn prepare(
         return Ok(None);
     }
     let lock = engine.lock(command, consent.change.lock_timeout).await?;
-    if plan.is_current(&lock) && !consent.asks(engine.stack.provider) {
+    if plan.is_current(&lock) && !consent.asks(engine.provider()) {
         return Ok(Some(Ready { plan, lock: Some(lock) }));
     }
     match again(engine, &plan, consent, session).await {
@@ -121,7 +121,7 @@ pub fn show(report: &Report, session: &Session) {
 
 fn agree(engine: &Engine, plan: &Plan, consent: &Consent<'_>, session: &Session) -> Result<bool, Problems> {
     let question = cloud::question(&plan.report);
-    let agreed = cloud::confirm(engine.stack.provider, !consent.asks(engine.stack.provider), &question, session)?;
+    let agreed = cloud::confirm(true, !consent.asks(engine.provider()), &question, session)?;
     if !agreed {
         session.printer.note("Nothing was done.");
     }

@@ -10,6 +10,7 @@ use crate::clock::{self, speed};
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::problem::Problem;
+use crate::resources::provider;
 
 /// Break parts of a stack on purpose, to see it heal: kill, zone, interrupt, hang, slow, unhealthy
 #[derive(Debug, clap::Args)]
@@ -45,17 +46,17 @@ fn kind(name: &str) -> Result<Kind, String> {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::known(&StackArg { stack: args.stack.clone() }, session)?;
-    experiment::check(args.kind, stack.provider)?;
+    experiment::check(args.kind, provider::can_disturb(stack.provider))?;
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
         let problem = Problem::new("No matching instance", "no embedded region runs");
         return Err(problem.hint("`cloudscale up` brings the stack up").into());
     };
     let question = format!("{} instances of {} on AWS?", capital(args.kind), stack.name);
-    if !cloud::confirm(stack.provider, args.yes, &question, session)? {
-        return Ok(Exit::Ok);
-    }
     let interrupt = cloud::interrupt();
     let engine = Engine::new(stack, clients, cloud::sink(session), interrupt.clone(), Duration::ZERO);
+    if !cloud::confirm(engine.provider().costs_money(), args.yes, &question, session)? {
+        return Ok(Exit::Ok);
+    }
     let disruption = Experiment {
         kind: args.kind,
         cluster: args.cluster.clone(),

@@ -155,12 +155,12 @@ pub fn interrupt() -> CancellationToken {
     token
 }
 
-/// Asks before money is spent or things are deleted on AWS; `--provider local` is never asked for.
+/// Asks before money is spent, or what was paid for is deleted; nobody is asked where nothing costs money.
 ///
 /// # Errors
 /// Where there is nobody to ask.
-pub fn confirm(provider: Provider, yes: bool, question: &str, session: &Session) -> Result<bool, Problem> {
-    if yes || provider == Provider::Local {
+pub fn confirm(costs_money: bool, yes: bool, question: &str, session: &Session) -> Result<bool, Problem> {
+    if yes || !costs_money {
         return Ok(true);
     }
     session.printer.ask(question).ok_or_else(|| {
@@ -183,11 +183,9 @@ pub fn cost_change(before: &Status, after: &Status) -> String {
     costs.map(|(before, after)| format!(" (${before:.4} → ${after:.4} an hour on AWS)")).unwrap_or_default()
 }
 
-/// With `-v`, how often the cloud was called.
-pub fn print_calls(session: &Session, clients: &Clients) {
-    if !session.globals.verbose {
-        return;
-    }
+/// With `-v`, how often AWS was called.
+pub fn print_calls(session: &Session, clients: Option<&Clients>) {
+    let Some(clients) = clients.filter(|_| session.globals.verbose) else { return };
     let calls = &clients.calls;
     session.printer.note(&format!("{} read calls, {} write calls", calls.reads(), calls.writes()));
     for (operation, count) in calls.by_operation() {

@@ -32,10 +32,10 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
         return Err(cloud::nothing_runs(&stack.name).into());
     };
-    let (provider, interrupt) = (stack.provider, cloud::interrupt());
+    let interrupt = cloud::interrupt();
     let engine = Engine::new(stack, clients, Arc::new(Silent), interrupt.clone(), Duration::ZERO);
     let dashboard = Dashboard::open(args.port).await?;
-    let mut follower = Follower::new(engine.clone(), Cadence::of(provider), watch::span(args.window));
+    let mut follower = Follower::new(engine.clone(), Cadence::of(&engine), watch::span(args.window));
     // What cannot be read at all is a problem, and no empty page.
     follower.next().await?;
     session.printer.result(&dashboard.url());

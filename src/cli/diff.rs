@@ -39,7 +39,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         let stack = stack_file::load(&args.stack, session)?;
         let engine = cloud::engine(stack, session, std::time::Duration::ZERO).await?;
         let plan = engine.plan().await?;
-        cloud::print_calls(session, engine.clients());
+        cloud::print_calls(session, engine.clients().ok());
         if let Some(path) = &args.output {
             PlanFile::of(&plan, &engine.stack).write(path)?;
         }

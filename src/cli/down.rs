@@ -11,7 +11,6 @@ use crate::cloud::expiry;
 use crate::engine::{down, lock};
 use crate::exit::Exit;
 use crate::resource::context::Operation;
-use crate::stack::model::Provider;
 
 /// Remove a stack; prove that nothing is left
 #[derive(Debug, clap::Args)]
@@ -39,34 +38,28 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     };
     let run = Operation::new(clients, &name, cloud::sink(session), cloud::interrupt(), args.timeout);
     if let Some(after) = args.after {
-        return later(&run, provider, after, &args.change, session).await;
+        return later(&run, after, &args.change, session).await;
     }
     let teardown = down::plan(&run).await?;
     let count = teardown.report.changes.len();
     if count > 0 {
         changes::show(&teardown.report, session);
         let question = format!("Delete {count} resources of {name} on AWS?");
-        if !cloud::confirm(provider, args.change.yes, &question, session)? {
+        if !cloud::confirm(run.provider.costs_money(), args.change.yes, &question, session)? {
             session.printer.note("Nothing was done.");
             return Ok(Exit::Ok);
         }
     }
     down::down(&run, teardown, args.change.lock_timeout).await?;
-    cloud::print_calls(session, run.clients());
+    cloud::print_calls(session, run.clients().ok());
     session.printer.result(&format!("{name}: nothing left"));
     Ok(Exit::Ok)
 }
 
 /// The expiry is AWS's to keep; what AWS cannot do is said.
-async fn later(
-    run: &Operation,
-    provider: Provider,
-    after: Duration,
-    change: &ChangeArgs,
-    session: &Session,
-) -> Outcome {
+async fn later(run: &Operation, after: Duration, change: &ChangeArgs, session: &Session) -> Outcome {
     let question = format!("Let AWS take the groups of {} to zero after that time?", run.stack);
-    if !cloud::confirm(provider, change.yes, &question, session)? {
+    if !cloud::confirm(run.provider.costs_money(), change.yes, &question, session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
@@ -75,7 +68,7 @@ async fn later(
     let at = Timestamp::from_second((now + after).as_second()).unwrap_or(now);
     let work = async { lock.run.provider.expire(&lock.run, at).await.map_err(Into::into) };
     let set = lock.during(work).await?;
-    cloud::print_calls(session, run.clients());
+    cloud::print_calls(session, run.clients().ok());
     session.printer.result(&format!("{}: {}", run.stack, expiry::sentence(set.at, now)));
     if set.groups > 0 {
         let groups = counted(set.groups, "group");

@@ -42,11 +42,11 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return print_all(args, session, &stack.name, &[], &lines(&stack, session));
     };
     let lines = lines(&stack, session);
-    let (name, provider) = (stack.name.clone(), stack.provider);
+    let name = stack.name.clone();
     let interrupt = cloud::interrupt();
     let engine = Engine::new(stack, clients, cloud::sink(session), interrupt.clone(), Duration::ZERO);
-    let calls = engine.clients().clone();
-    let cadence = Cadence { metrics: None, ..Cadence::of(provider) };
+    let calls = engine.clients().ok().cloned();
+    let cadence = Cadence { metrics: None, ..Cadence::of(&engine) };
     let mut follower = Follower::new(engine, cadence, SPAN);
     follower.next().await?;
     for why in follower.view().iter().flat_map(|view| &view.missing) {
@@ -56,7 +56,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let shown = &shown[shown.len().saturating_sub(args.last.into())..];
     if !args.follow {
         let shown: Vec<Event> = shown.iter().map(|event| (*event).clone()).collect();
-        cloud::print_calls(session, &calls);
+        cloud::print_calls(session, calls.as_ref());
         return print_all(args, session, &name, &shown, &lines);
     }
     shown.iter().for_each(|event| tell(event, args, session, &lines));

@@ -94,7 +94,7 @@ impl Whole<'_> {
         let keep = self.args.keep;
         let printer = &self.session.printer;
         let outcome = self.up_and_bench(&up, ready, &cancel).await;
-        cloud::print_calls(self.session, up.clients());
+        cloud::print_calls(self.session, up.clients().ok());
         if keep {
             printer.note(&format!("{} stays up; `cloudscale down` removes it.", stack.name));
             return outcome;

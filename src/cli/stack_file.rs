@@ -77,7 +77,7 @@ fn read(argument: &StackArg, overrides: &Overrides, session: &Session) -> Result
 /// Loads the stack of a plan, as the plan was made: options of the command line still win.
 pub fn planned(plan: &PlanFile, session: &Session) -> Result<Stack, Problems> {
     let given = overrides(&session.globals)?;
-    let provider = given.provider.or(Some(plan.provider()));
+    let provider = Some(given.provider.map_or_else(|| plan.provider(), Ok)?);
     let region = given.region.or_else(|| Some(plan.region.clone()));
     let (stack, warnings) = stack::load(&plan.file, &Overrides { provider, region, given: given.given })?;
     session.printer.problems(&warnings);

@@ -33,13 +33,13 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         return Ok(Exit::Ok);
     }
     let question = format!("Start the instances of {name} on AWS?");
-    if !cloud::confirm(engine.stack.provider, args.change.yes, &question, session)? {
+    if !cloud::confirm(engine.provider().costs_money(), args.change.yes, &question, session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
     engine.start(args.change.lock_timeout).await?;
     let after = engine.wait(args.wait.into()).await?;
-    cloud::print_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients().ok());
     session.printer.note(&format!("{name}: started{}", cloud::cost_change(&before, &after)));
     session.printer.note(prices::SOURCE);
     if let Some(url) = &after.url {

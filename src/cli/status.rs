@@ -54,9 +54,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         }
         None => of_file(&args.stack, session).await?,
     };
-    if let Some(clients) = &clients {
-        cloud::print_calls(session, clients);
-    }
+    cloud::print_calls(session, clients.as_ref());
     if args.json {
         session.printer.json(&status);
     } else {
@@ -74,7 +72,7 @@ async fn of_file(argument: &StackArg, session: &Session) -> Result<(Status, Opti
         return Ok((by_name::nothing_of(&stack), None));
     };
     let engine = Engine::new(stack, clients, cloud::sink(session), cloud::interrupt(), Duration::ZERO);
-    Ok((engine.status().await?, Some(engine.clients().clone())))
+    Ok((engine.status().await?, engine.clients().ok().cloned()))
 }
 
 /// Looks until it is interrupted, or nobody reads any more.
@@ -83,8 +81,9 @@ async fn watch(args: &Args, session: &Session) -> Outcome {
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
         return Err(cloud::nothing_runs(&stack.name).into());
     };
-    let (interrupt, cadence) = (cloud::interrupt(), Cadence::of(stack.provider));
+    let interrupt = cloud::interrupt();
     let engine = Engine::new(stack, clients, cloud::sink(session), interrupt.clone(), Duration::ZERO);
+    let cadence = Cadence::of(&engine);
     let mut follower = Follower::new(engine, cadence, WATCH_SPAN);
     follower.next().await?;
     let mut told = BTreeMap::new();

@@ -28,13 +28,13 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let name = &engine.stack.name;
     let before = engine.status().await?;
     let question = format!("Stop the instances of {name} on AWS?");
-    if !cloud::confirm(engine.stack.provider, args.change.yes, &question, session)? {
+    if !cloud::confirm(engine.provider().costs_money(), args.change.yes, &question, session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
     engine.stop(args.change.lock_timeout).await?;
     let after = engine.status().await?;
-    cloud::print_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients().ok());
     session.printer.result(&format!("{name}: stopped{}", cloud::cost_change(&before, &after)));
     session.printer.note(&format!("What stays keeps costing ({}).", prices::SOURCE));
     Ok(Exit::Ok)

@@ -1,10 +1,11 @@
 //! `cloudscale unlock`: releases the lock of a run that has ended.
 
+use std::sync::Arc;
+
 use super::{Outcome, Session, StackArg, cloud};
-use crate::cloud::lease::store;
 use crate::engine::lock::process;
 use crate::exit::Exit;
-use crate::stack::model::Provider;
+use crate::resource::provider::Provider;
 
 /// Release the lock of a run that has ended
 #[derive(Debug, clap::Args)]
@@ -25,19 +26,20 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         session.printer.result(&format!("{name}: not locked"));
         return Ok(Exit::Ok);
     };
-    let (lease, now) = store::find(&clients, &name).await?;
+    let provider: Arc<dyn Provider> = clients.into();
+    let (lease, now) = provider.leases().find(&name).await?;
     let Some(lease) = lease else {
         session.printer.result(&format!("{name}: not locked"));
         return Ok(Exit::Ok);
     };
     session.printer.note(&lease.sentence(now));
     // A run that may be at work is somebody's, wherever the stack is.
-    let asks = if process::is_gone(&lease.holder.process) { provider } else { Provider::Aws };
+    let asks = !process::is_gone(&lease.holder.process) || provider.costs_money();
     if !cloud::confirm(asks, args.yes, "Release the lock? A run that still holds it stops.", session)? {
         session.printer.note("Nothing was done.");
         return Ok(Exit::Ok);
     }
-    store::delete(&clients, &name, &lease.id).await?;
+    provider.leases().delete(&name, &lease.id).await?;
     session.printer.result(&format!("{name}: unlocked"));
     Ok(Exit::Ok)
 }

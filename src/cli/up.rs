@@ -43,7 +43,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     };
     ready.apply(&engine).await?;
     let status = engine.wait(args.wait.into()).await?;
-    cloud::print_calls(session, engine.clients());
+    cloud::print_calls(session, engine.clients().ok());
     if let Some(url) = &status.url {
         session.printer.result(url);
     }

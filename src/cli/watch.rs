@@ -15,7 +15,6 @@ use crate::observe::act::{self, Action};
 use crate::observe::follow::{self, Follower};
 use crate::observe::look::Cadence;
 use crate::problem::Problem;
-use crate::stack::model::Provider;
 use crate::ui::progress::Silent;
 use crate::ui::watch::{Effect, Screen, State};
 
@@ -44,13 +43,12 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let Some(clients) = cloud::running(stack.provider, &stack.region, session).await? else {
         return Err(cloud::nothing_runs(&stack.name).into());
     };
-    let provider = stack.provider;
     let interrupt = cloud::interrupt();
     let engine = Engine::new(stack, clients, Arc::new(Silent), interrupt.clone(), Duration::ZERO);
-    let mut follower = Follower::new(engine.clone(), Cadence::of(provider), span(args.window));
+    let mut follower = Follower::new(engine.clone(), Cadence::of(&engine), span(args.window));
     // What cannot be read at all is a problem, and no empty screen.
     follower.next().await?;
-    let mut state = State::new(session.printer.color, provider == Provider::Aws);
+    let mut state = State::new(session.printer.color, engine.provider().costs_money());
     if let Some(view) = follower.view() {
         state.update(view, clock::instant());
     }

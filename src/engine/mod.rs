@@ -91,7 +91,10 @@ impl Engine {
     }
 
     /// AWS's clients, for what is no resource: metrics, and how often the cloud was called.
-    pub fn clients(&self) -> &Clients {
+    ///
+    /// # Errors
+    /// Where the provider is another.
+    pub fn clients(&self) -> Result<&Clients, Problem> {
         self.run.clients()
     }
 

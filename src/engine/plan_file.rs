@@ -74,8 +74,13 @@ impl PlanFile {
         }
     }
 
-    pub fn provider(&self) -> Provider {
-        if self.provider == Provider::Aws.name() { Provider::Aws } else { Provider::Local }
+    /// # Errors
+    /// A provider that is not known.
+    pub fn provider(&self) -> Result<Provider, Problem> {
+        Provider::named(&self.provider).ok_or_else(|| {
+            let detail = format!("it was made for the provider `{}`, which is not known here", self.provider);
+            Problem::usage("The plan cannot be used", detail).hint("write it again with `cloudscale diff -o`")
+        })
     }
 
     /// # Errors
@@ -268,6 +273,9 @@ mod tests {
             changes: vec![planned("a", Action::Create, "1")],
         };
         plan.write(&path).unwrap();
+        assert_eq!(plan.provider().unwrap(), Provider::Aws);
+        let elsewhere = PlanFile { provider: "gcp".into(), ..plan.clone() }.provider().unwrap_err();
+        assert!(elsewhere.detail.contains("`gcp`"), "{}", elsewhere.detail);
         assert_eq!(PlanFile::read(&path).unwrap(), Some(plan));
         std::fs::write(&path, r#"{"name": "lab", "clusters": {}}"#).unwrap();
         assert_eq!(PlanFile::read(&path).unwrap(), None);

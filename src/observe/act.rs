@@ -67,7 +67,7 @@ const CONSOLE_BYTES_MAX: usize = 64 * 1024;
 /// # Errors
 /// A call that fails.
 pub async fn console(engine: &Engine, instance: &str) -> Result<String, Problem> {
-    let call = engine.clients().ec2.get_console_output().instance_id(instance).send().await;
+    let call = engine.clients()?.ec2.get_console_output().instance_id(instance).send().await;
     let answer = call.map_err(|error| error.problem("ec2:GetConsoleOutput", instance))?;
     let text =
         base64::engine::general_purpose::STANDARD.decode(answer.output().unwrap_or_default()).unwrap_or_default();

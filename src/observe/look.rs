@@ -26,7 +26,6 @@ use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::resources::{instances, targets};
 use crate::result::live::Load;
-use crate::stack::model::Provider;
 use crate::stack::names;
 
 /// Names that DescribeAlarms takes at once (CloudWatch API).
@@ -36,8 +35,7 @@ const LATE: SignedDuration = SignedDuration::from_mins(15);
 const PAGES_MAX: usize = 20;
 const REFRESHES: i32 = 10;
 
-/// How often, in wall time, a stack is looked at. On AWS a look is a dozen calls, and a metric that is asked for costs
-/// money.
+/// How often, in wall time, a stack is looked at: a look is a dozen calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Cadence {
     pub look: Duration,
@@ -46,12 +44,9 @@ pub struct Cadence {
 }
 
 impl Cadence {
-    pub fn of(provider: Provider) -> Self {
-        let (look, metrics) = match provider {
-            Provider::Local => (1, 1),
-            Provider::Aws => (10, 60),
-        };
-        Self { look: Duration::from_secs(look), metrics: Some(Duration::from_secs(metrics)) }
+    pub fn of(engine: &Engine) -> Self {
+        let timing = engine.provider().timing();
+        Self { look: timing.look, metrics: Some(timing.metrics) }
     }
 }
 
@@ -83,7 +78,7 @@ impl Observer {
     /// Where the stack itself cannot be read.
     pub async fn look(&mut self) -> Result<Observation, Problem> {
         let status = self.engine.status().await?;
-        let clients = self.engine.clients().clone();
+        let clients = self.engine.clients()?.clone();
         let (instances, told) = instances(&clients, &status.stack).await?;
         // A region's time goes forward; answers may overtake each other.
         let at = self.latest.map_or(told, |latest| latest.max(told));

@@ -71,9 +71,16 @@ impl Operation {
         self.provider.connection().downcast_ref().expect("a type acts through its own provider")
     }
 
-    /// AWS's clients.
-    pub fn clients(&self) -> &Clients {
-        self.connection()
+    /// AWS's clients, for what is no resource type's.
+    ///
+    /// # Errors
+    /// Where the provider has another connection.
+    pub fn clients(&self) -> Result<&Clients, Problem> {
+        self.provider.connection().downcast_ref().ok_or_else(|| {
+            let detail = format!("the provider `{}` has no AWS clients, and this needs them", self.provider.name());
+            Problem::usage("Not supported", detail)
+                .hint("`cloudscale --help` lists the commands; another --provider may be able to")
+        })
     }
 
     /// What a type has prepared before anything was changed.
@@ -257,8 +264,12 @@ pub struct ActionContext<'a> {
 }
 
 impl ActionContext<'_> {
+    /// AWS's clients, for AWS's resource types.
+    ///
+    /// # Panics
+    /// As [`Operation::connection`]: where a type acts through a provider that does not list it.
     pub fn clients(&self) -> &Clients {
-        self.run.clients()
+        self.run.connection()
     }
 
     /// The tags of what this action makes.

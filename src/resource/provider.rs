@@ -40,6 +40,16 @@ pub struct Timing {
     pub listing_lag: Duration,
     /// How soon a run notices that its lock was taken away.
     pub lease_check: Duration,
+    /// How often a stack that somebody watches is looked at, in wall time.
+    pub look: Duration,
+    /// How often it is looked at while it is loaded, in wall time.
+    pub look_loaded: Duration,
+    /// How often its metrics are asked for, in wall time: they may cost money.
+    pub metrics: Duration,
+    /// How long metrics of a load may come after its end.
+    pub metrics_timeout: Duration,
+    /// The shortest and the longest pause between two questions for them.
+    pub metrics_poll: (Duration, Duration),
 }
 
 /// How far `up` waits.
@@ -84,6 +94,21 @@ pub trait Provider: Send + Sync + 'static {
     fn connection(&self) -> &(dyn Any + Send + Sync);
 
     fn timing(&self) -> Timing;
+
+    /// Whether what runs there is paid for: then nothing is made or deleted without asking.
+    fn costs_money(&self) -> bool {
+        true
+    }
+
+    /// Whether the processes of its instances can be made to hang, or to be slow.
+    fn can_disturb(&self) -> bool {
+        false
+    }
+
+    /// The command that prints the console of `INSTANCE`.
+    fn console_command(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Lists everything that carries the stack's tag; `declared` is the stack file, where it is known.
     fn snapshot<'a>(&'a self, stack: &'a str, declared: Option<&'a Stack>, depth: Depth) -> Answer<'a, Snapshot>;

@@ -141,10 +141,10 @@ impl Adoptee for Found {
         Box::pin(async move {
             let tags = tags::of(stack, &self.address, tags::ADOPTED, &Tags::new());
             match &self.thing {
-                Thing::Group(_) => tags::write_group(operation.clients(), &self.address, self.name(), &tags).await,
+                Thing::Group(_) => tags::write_group(operation.clients()?, &self.address, self.name(), &tags).await,
                 Thing::TargetGroup(group, _) => {
                     let arn = group.target_group_arn().unwrap_or_default();
-                    tags::write_elb(operation.clients(), &self.address, arn, &tags).await
+                    tags::write_elb(operation.clients()?, &self.address, arn, &tags).await
                 }
             }
         })
@@ -232,7 +232,7 @@ async fn conflict(
             if subnets.is_empty() {
                 return Ok(None);
             }
-            let answer = operation.clients().ec2.describe_subnets().set_subnet_ids(Some(subnets)).send().await;
+            let answer = operation.clients()?.ec2.describe_subnets().set_subnet_ids(Some(subnets)).send().await;
             let answer = answer.map_err(|error| error.problem("ec2:DescribeSubnets", name))?;
             let vpcs = answer.subnets().iter().filter_map(|subnet| subnet.vpc_id());
             let other = vpcs.map(str::to_owned).find(|vpc| network.vpc != Value::Text(vpc.clone()));
@@ -243,7 +243,7 @@ async fn conflict(
         }
         Thing::TargetGroup(group, _) => {
             let arn = group.target_group_arn().unwrap_or_default();
-            let groups = scaling_group::in_region(operation.clients()).await?;
+            let groups = scaling_group::in_region(operation.clients()?).await?;
             let attached = groups.iter().filter(|group| group.target_group_arns().iter().any(|it| it == arn));
             let is_known = |group: &&AutoScalingGroup| {
                 let name = group.auto_scaling_group_name().unwrap_or_default().to_owned();

@@ -52,7 +52,7 @@ pub async fn set(run: &Operation, at: Timestamp) -> Result<Expiry, Problem> {
     let task = ActionContext { run, address: &Address::fixed("the stack"), spec: "", tags_to_drop: &[] };
     task.write_ec2_tags(ids, &mark).await?;
     for balancer in cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn()) {
-        tags::write_elb(run.clients(), "load_balancer", balancer, &mark).await?;
+        tags::write_elb(run.clients()?, "load_balancer", balancer, &mark).await?;
     }
     for group in scaling_group::all(&cloud).filter_map(|group| group.auto_scaling_group_name()) {
         note(run, group, at).await?;
@@ -81,13 +81,13 @@ pub async fn keep(run: &Operation, at: Timestamp) -> Result<(), Problem> {
 }
 
 async fn note(run: &Operation, group: &str, at: Timestamp) -> Result<(), Problem> {
-    tags::write_group(run.clients(), group, group, &expiry::tag(at)).await?;
+    tags::write_group(run.clients()?, group, group, &expiry::tag(at)).await?;
     to_zero(run, group, at).await
 }
 
 async fn to_zero(run: &Operation, group: &str, at: Timestamp) -> Result<(), Problem> {
     let call = run
-        .clients()
+        .clients()?
         .autoscaling
         .put_scheduled_update_group_action()
         .auto_scaling_group_name(group)

@@ -339,7 +339,7 @@ pub async fn until_active(run: &Operation, arn: &str) -> Result<String, Problem>
             .hint("`cloudscale down` and `up` make a new one; AWS's health dashboard shows trouble in the region")
     };
     let ask = || async {
-        let answer = run.clients().elb.describe_load_balancers().load_balancer_arns(arn).send().await;
+        let answer = run.clients()?.elb.describe_load_balancers().load_balancer_arns(arn).send().await;
         let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeLoadBalancers", ADDRESS))?;
         let found = answer.load_balancers().first();
         let state = found.and_then(|lb| lb.state()).and_then(|state| state.code());

@@ -35,7 +35,15 @@ const LOCAL: Timing = Timing {
     boot_grace: Duration::from_secs(5),
     listing_lag: Duration::ZERO,
     lease_check: Duration::from_secs(1),
+    look: Duration::from_secs(1),
+    look_loaded: Duration::from_secs(1),
+    metrics: Duration::from_secs(1),
+    // The minute that is measured at its end, and a little.
+    metrics_timeout: Duration::from_secs(75),
+    metrics_poll: (Duration::from_millis(200), Duration::from_secs(2)),
 };
+/// The shortest pause between two looks at a stack that is loaded: each is a handful of calls.
+const LOOK_MIN: Duration = Duration::from_millis(250);
 /// The shortest pause between two polls that is worth their calls.
 const POLL_MIN: Duration = Duration::from_millis(25);
 /// AWS changes in seconds; an EC2 instance boots for about a minute and then often installs its application. How long
@@ -45,7 +53,17 @@ const AWS: Timing = Timing {
     boot_grace: Duration::from_secs(300),
     listing_lag: Duration::ZERO,
     lease_check: Duration::from_secs(10),
+    look: Duration::from_secs(10),
+    look_loaded: Duration::from_secs(10),
+    metrics: Duration::from_secs(60),
+    metrics_timeout: Duration::from_secs(300),
+    metrics_poll: (Duration::from_secs(5), Duration::from_secs(20)),
 };
+
+/// Whether it has processes that can be disturbed: known before there is a connection.
+pub fn can_disturb(provider: model::Provider) -> bool {
+    provider == model::Provider::Local
+}
 
 /// AWS, or an endpoint that stands in for it.
 #[derive(Clone, Debug)]
@@ -82,7 +100,26 @@ impl Provider for Aws {
         // More happens between two polls where the region's time runs faster: a second or two of it, as long as that is
         // worth a call.
         let poll_max = speed::wall(2 * timing.poll_max).clamp(POLL_MIN.min(timing.poll_max), timing.poll_max);
-        Timing { listing_lag: self.clients.listing_lag, boot_grace, poll_max, ..timing }
+        let look_loaded = match self.clients.provider {
+            model::Provider::Local => speed::wall(10 * timing.look_loaded).clamp(LOOK_MIN, timing.look_loaded),
+            model::Provider::Aws => timing.look_loaded,
+        };
+        Timing { listing_lag: self.clients.listing_lag, boot_grace, poll_max, look_loaded, ..timing }
+    }
+
+    fn costs_money(&self) -> bool {
+        self.clients.provider == model::Provider::Aws
+    }
+
+    fn can_disturb(&self) -> bool {
+        can_disturb(self.clients.provider)
+    }
+
+    fn console_command(&self) -> Option<&'static str> {
+        Some(match self.clients.provider {
+            model::Provider::Local => "cloudscale local logs INSTANCE",
+            model::Provider::Aws => "aws ec2 get-console-output --latest --output text --instance-id INSTANCE",
+        })
     }
 
     fn snapshot<'a>(&'a self, stack: &'a str, declared: Option<&'a Stack>, depth: Depth) -> Answer<'a, Snapshot> {

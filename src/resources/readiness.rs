@@ -30,7 +30,7 @@ use crate::resource::context::{Operation, Poll};
 use crate::resource::event::Event;
 use crate::resource::provider::Wait;
 use crate::resource::status::{ClusterKind, ClusterStatus, Status, split_port};
-use crate::stack::model::{Cluster, FixedResponse, Provider, Stack};
+use crate::stack::model::{Cluster, FixedResponse, Stack};
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough to tell a fixed response (at most 1 KiB) from anything else.
@@ -129,7 +129,8 @@ async fn instances(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
 async fn reasons_of_ends(run: &Operation) -> String {
     let of_stack = Filter::builder().name(format!("tag:{}", tags::STACK)).values(&run.stack).build();
     let ended = Filter::builder().name("instance-state-name").values("shutting-down").values("terminated").build();
-    let pages = run.clients().ec2.describe_instances().filters(of_stack).filters(ended).into_paginator().items();
+    let Ok(clients) = run.clients() else { return String::new() };
+    let pages = clients.ec2.describe_instances().filters(of_stack).filters(ended).into_paginator().items();
     let reservations = pages.send().try_collect().await.unwrap_or_default();
     let instances = reservations.iter().flat_map(|reservation| reservation.instances());
     let reason = |instance: &Instance| {
@@ -181,7 +182,7 @@ pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, des
     let seen = Mutex::new((String::new(), Vec::new(), Console::default()));
     let misses = Misses::default();
     let ask = || async {
-        let Some(found) = target_health_if_there(run.clients(), target_group).await? else {
+        let Some(found) = target_health_if_there(run.clients()?, target_group).await? else {
             return match misses.one_more() {
                 true => Err(gone(format!("the target group of {what}"))),
                 false => Ok(Poll::Pending(format!("{target_group} is not listed"))),
@@ -202,9 +203,9 @@ pub async fn targets(run: &Operation, cluster: &Cluster, target_group: &str, des
             None => format!("{count}; no other target is registered"),
             Some((id, health)) => {
                 if run.is_late() {
-                    console.read(run.clients(), id).await;
+                    console.read(run.clients()?, id).await;
                 } else if health.is_unhealthy() && console.is_unread() {
-                    console.read(run.clients(), id).await;
+                    console.read(run.clients()?, id).await;
                     if let Some(line) = console.last_line() {
                         run.sink.event(Event::Note { text: format!("{what}: {id}'s console ends with: {line}") });
                     }
@@ -273,13 +274,11 @@ fn unhealthy(
         let _ = write!(detail, "\n  and {} more", others.len() - TARGETS_SHOWN);
     }
     console.append_to(&mut detail);
-    let logs = match run.clients().provider {
-        Provider::Local => "cloudscale local logs INSTANCE",
-        Provider::Aws => "aws ec2 get-console-output --latest --output text --instance-id INSTANCE",
-    };
+    let logs = run.provider.console_command().map(|command| format!("`{command}` shows its whole console; "));
     Problem::new("Targets are not healthy", detail).hint(format!(
-        "`{logs}` shows its whole console; correct user data, port or health check and run `cloudscale up` again, or \
-         give it more time with --timeout; nothing is rolled back until then"
+        "{}correct user data, port or health check and run `cloudscale up` again, or give it more time with --timeout; \
+         nothing is rolled back until then",
+        logs.unwrap_or_default()
     ))
 }
 

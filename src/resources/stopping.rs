@@ -147,7 +147,7 @@ async fn stop_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     let task = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
     let mark = Tags::from([(STOPPED.to_owned(), WITH_ITS_STACK.to_owned())]);
     task.write_ec2_tags(ids.clone(), &mark).await?;
-    let request = run.clients().ec2.stop_instances().set_instance_ids(Some(ids.clone()));
+    let request = run.clients()?.ec2.stop_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Stopped).await
 }
@@ -157,11 +157,11 @@ async fn start_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
         return Ok(());
     }
     let task = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
-    let request = run.clients().ec2.start_instances().set_instance_ids(Some(ids.clone()));
+    let request = run.clients()?.ec2.start_instances().set_instance_ids(Some(ids.clone()));
     task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
     until(&task, &ids, &InstanceStateName::Running).await?;
     let mark = aws_sdk_ec2::types::Tag::builder().key(STOPPED).build();
-    let call = run.clients().ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
+    let call = run.clients()?.ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
     call.map(|_| ()).map_err(|error| error.problem("ec2:DeleteTags", task.address))
 }
 
@@ -188,7 +188,7 @@ fn too_long(detail: String) -> Problem {
 
 async fn stop_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Problem> {
     let name = group.auto_scaling_group_name().unwrap_or_default();
-    let autoscaling = &run.clients().autoscaling;
+    let autoscaling = &run.clients()?.autoscaling;
     if remembered(group).is_none() {
         let mark = mark(name).value(Size::of(group).to_string()).build();
         let call = autoscaling.create_or_update_tags().tags(mark).send().await;
@@ -196,7 +196,7 @@ async fn stop_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pro
     }
     let call = autoscaling.suspend_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE).send().await;
     call.map_err(|error| error.problem("autoscaling:SuspendProcesses", name))?;
-    departure::unprotect(run.clients(), name, group).await?;
+    departure::unprotect(run.clients()?, name, group).await?;
     if group.warm_pool_configuration().is_some() {
         warm_pool::remove(run, name).await?;
     }
@@ -213,10 +213,10 @@ async fn start_group(run: &Operation, group: &AutoScalingGroup) -> Result<(), Pr
         Problem::new("The group's former size is not known", format!("{name}: its tag `{STOPPED}` is {text:?}"))
             .hint("delete that tag and run `cloudscale up`: it gives the group the bounds of the stack file")
     })?;
-    let autoscaling = &run.clients().autoscaling;
+    let autoscaling = &run.clients()?.autoscaling;
     resize(run, name, size).await?;
     if let Some(pool) = &size.pool {
-        warm_pool::put(run.clients(), name, pool).await?;
+        warm_pool::put(run.clients()?, name, pool).await?;
     }
     if size.scheduled {
         let call = autoscaling.resume_processes().auto_scaling_group_name(name).scaling_processes(SCHEDULE);
@@ -232,7 +232,7 @@ fn mark(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
 }
 
 async fn resize(run: &Operation, group: &str, size: Size) -> Result<(), Problem> {
-    let call = run.clients().autoscaling.update_auto_scaling_group().auto_scaling_group_name(group);
+    let call = run.clients()?.autoscaling.update_auto_scaling_group().auto_scaling_group_name(group);
     let call = call.min_size(size.min).max_size(size.max).desired_capacity(size.desired).send().await;
     call.map(|_| ()).map_err(|error| error.problem("autoscaling:UpdateAutoScalingGroup", group))
 }
@@ -240,7 +240,7 @@ async fn resize(run: &Operation, group: &str, size: Size) -> Result<(), Problem>
 async fn until_empty(run: &Operation, group: &str) -> Result<(), Problem> {
     let ask = || async {
         let call =
-            run.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
+            run.clients()?.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group).send().await;
         let answer = call.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", group))?;
         let left = answer.auto_scaling_groups().first().map_or(0, |group| group.instances().len());
         let detail = format!("instances left: {left}");

@@ -61,7 +61,7 @@ pub async fn put(clients: &Clients, group: &str, pool: &WarmPool) -> Result<(), 
 /// # Errors
 /// When a call fails, or it is still there when time is up.
 pub async fn remove(run: &Operation, group: &str) -> Result<(), Problem> {
-    let autoscaling = &run.clients().autoscaling;
+    let autoscaling = &run.clients()?.autoscaling;
     let call = autoscaling.delete_warm_pool().auto_scaling_group_name(group).force_delete(true);
     settled(call.send().await, &["ValidationError"])
         .map_err(|error| error.problem("autoscaling:DeleteWarmPool", group))?;

@@ -38,10 +38,8 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let fields = document.fields();
     let name = fields.text(key!(STACK, "name"));
     let variables = variables(&fields, &overrides.given, problems);
-    let provider = match fields.text(key!(STACK, "provider")).as_str() {
-        "aws" => Provider::Aws,
-        _ => Provider::Local,
-    };
+    // Another name is a problem of the language.
+    let provider = Provider::named(&fields.text(key!(STACK, "provider"))).unwrap_or(Provider::Local);
     let provider = overrides.provider.unwrap_or(provider);
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut routes = Vec::new();

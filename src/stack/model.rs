@@ -66,6 +66,13 @@ pub enum Provider {
 }
 
 impl Provider {
+    pub const ALL: [Provider; 2] = [Provider::Local, Provider::Aws];
+
+    /// The provider of a name that [`Provider::name`] gave.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Provider::Local => "local",

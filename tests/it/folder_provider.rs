@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cloudscale::chaos::experiment;
+use cloudscale::chaos::model::Kind;
 use cloudscale::clock;
 use cloudscale::cloud::address::Address;
 use cloudscale::cloud::lease::{Holder, Lease, length};
@@ -18,6 +20,8 @@ use cloudscale::cloud::snapshot::Snapshot;
 use cloudscale::cloud::snapshot::listing::{Collection, Depth, Tagged};
 use cloudscale::cloud::tags::{self, Tags};
 use cloudscale::engine::Engine;
+use cloudscale::observe::act;
+use cloudscale::observe::look::{Cadence, Observer};
 use cloudscale::problem::{Problem, Problems};
 use cloudscale::resource::change::{Action, FieldChange};
 use cloudscale::resource::context::{ActionContext, Operation};
@@ -29,7 +33,7 @@ use cloudscale::resource::status::Status;
 use cloudscale::resource::{Output, Resource, Scope};
 use cloudscale::stack::model::Stack;
 use cloudscale::stack::{Overrides, load};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 const STACK: &str = "name: office\nclusters:\n  front: {instance_type: t3.small}\n  back: {instance_type: t3.large}\n";
@@ -264,6 +268,11 @@ impl Provider for Office {
             boot_grace: moment,
             listing_lag: Duration::ZERO,
             lease_check: Duration::from_secs(1),
+            look: moment,
+            look_loaded: moment,
+            metrics: moment,
+            metrics_timeout: moment,
+            metrics_poll: (moment, moment),
         }
     }
 
@@ -428,4 +437,25 @@ async fn what_a_provider_cannot_do_is_said_by_its_name() {
     desk.up(STACK).await.expect("it is made");
     let problems = desk.engine(STACK).stop(Duration::ZERO).await.expect_err("an office does not stop");
     assert_eq!(problems.0[0].detail, "the provider `office` cannot stop a stack");
+}
+
+#[tokio::test]
+async fn what_only_aws_has_is_refused_and_nothing_panics() {
+    let desk = Desk::new();
+    desk.up(STACK).await.expect("it is made");
+    let engine = desk.engine(STACK);
+    let looked = Observer::new(engine.clone(), Cadence::of(&engine), SignedDuration::from_mins(1)).look().await;
+    let refused = [
+        engine.clients().err(),
+        looked.err(),
+        experiment::terminate(&engine, &["front".to_owned()]).await.err(),
+        act::console(&engine, "front").await.err(),
+    ];
+    for problem in refused {
+        let problem = problem.expect("the office has no AWS clients");
+        assert_eq!(problem.summary, "Not supported");
+        assert!(problem.detail.contains("`office` has no AWS clients"), "{}", problem.detail);
+    }
+    let hang = Kind::ALL.into_iter().find(|kind| kind.name() == "hang").expect("a kind");
+    assert!(experiment::check(hang, engine.provider().can_disturb()).is_err());
 }

@@ -107,7 +107,6 @@ async fn measure(wanted: &Calibrate<'_>, group: &Group<'_>) -> Result<Calibratio
     }
     let seconds: Vec<f64> =
         launches.iter().map(|launch| launch.answered_after.unwrap_or(launch.healthy_after)).collect();
-    let clients = wanted.engine.clients();
     bench.warnings.dedup();
     Ok(Calibration {
         schema: SCHEMA,
@@ -115,8 +114,8 @@ async fn measure(wanted: &Calibrate<'_>, group: &Group<'_>) -> Result<Calibratio
         stack: wanted.engine.stack.name.clone(),
         cluster: group.cluster.clone(),
         instance_type: group.instance_type.clone(),
-        provider: clients.provider.name().to_owned(),
-        region: clients.region.clone(),
+        provider: wanted.engine.provider().name().to_owned(),
+        region: wanted.engine.stack.region.clone(),
         speed: speed::speed(),
         started,
         ended: clock::now(),
