@@ -11,18 +11,17 @@ use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use aws_sdk_autoscaling::error::SdkError;
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, DesiredConfiguration, Instance, InstanceRefresh, InstanceRefreshStatus,
     LaunchTemplateSpecification, LifecycleState, RefreshPreferences,
 };
 
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::Mutex;
 
 use super::mixed_instances;
 use super::targets::target_health;
 use crate::aws::error::CallError;
+use crate::aws::quirks;
 use crate::clock;
 use crate::cloud::console::Console;
 use crate::cloud::health::Health;
@@ -31,8 +30,6 @@ use crate::resource::context::{ActionContext, Poll};
 use crate::resource::event::Event;
 
 const IN_PROGRESS: &[&str] = &["InstanceRefreshInProgress"];
-/// By these an endpoint that imitates AWS says that it lacks an operation; moto fails without any code.
-const LACKING: &[&str] = &["InvalidAction", "UnknownOperationException", "NotImplemented"];
 
 /// `2 of 4 from an older launch template`; `None` where all are of the group's version, or the endpoint does not
 /// report.
@@ -85,7 +82,7 @@ pub async fn run(task: &ActionContext<'_>, rollover: &Rollover<'_>) -> Result<()
                 until_none(task, group).await?;
                 Ok(Poll::Pending("another one goes on".to_owned()))
             }
-            Err(error) if is_lacking(&error) => Ok(Poll::Ready(None)),
+            Err(error) if quirks::lacks_refreshes(&error) => Ok(Poll::Ready(None)),
             Err(error) => Err(error.problem("autoscaling:StartInstanceRefresh", task.address)),
         }
     };
@@ -108,7 +105,7 @@ pub async fn until_none(task: &ActionContext<'_>, group: &str) -> Result<(), Pro
     let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
     let refreshes = match call {
         Ok(answer) => answer.instance_refreshes.unwrap_or_default(),
-        Err(error) if is_lacking(&error) => Vec::new(),
+        Err(error) if quirks::lacks_refreshes(&error) => Vec::new(),
         Err(error) => return Err(error.problem("autoscaling:DescribeInstanceRefreshes", task.address)),
     };
     let active = refreshes.into_iter().find(is_active).and_then(|refresh| refresh.instance_refresh_id);
@@ -116,13 +113,6 @@ pub async fn until_none(task: &ActionContext<'_>, group: &str) -> Result<(), Pro
         Some(id) => until_over(task, group, &id).await.map(drop),
         None => Ok(()),
     }
-}
-
-fn is_lacking<E>(error: &SdkError<E, HttpResponse>) -> bool
-where
-    SdkError<E, HttpResponse>: CallError,
-{
-    error.is(LACKING) || error.code().is_none() && error.raw_response().is_some()
 }
 
 /// Follows our own refresh to its end, and turns it round where it leads nowhere.

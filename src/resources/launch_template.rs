@@ -16,9 +16,9 @@ use super::connection::clients_of;
 use super::security_group;
 use super::security_group::SecurityGroup;
 use crate::aws::error::{CallError, settled};
+use crate::aws::quirks;
 use crate::cloud::address::Address;
 use crate::cloud::image::{self, Images, LiveImage};
-use crate::cloud::lease::store::TEMPLATE_GONE;
 use crate::cloud::lease::{self, Lease};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Bulk, Collection, Depth, ErasedListing, Listing, Query, Rows, Tagged};
@@ -292,7 +292,7 @@ impl Resource for LaunchTemplate {
 
     async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.template.launch_template_id().unwrap_or_default();
-        settled(task.clients().ec2.delete_launch_template().launch_template_id(id).send().await, TEMPLATE_GONE)
+        settled(task.clients().ec2.delete_launch_template().launch_template_id(id).send().await, quirks::TEMPLATE_GONE)
             .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", task.address))
     }
 }
@@ -494,8 +494,8 @@ impl Collection for DescribeLaunchTemplates {
 impl Listing for DescribeLaunchTemplates {
     const DEPTHS: &'static [Depth] = &[Depth::Existence, Depth::Plan];
 
-    // An endpoint that answers with one full page (moto has no second) may have cut the list: then its parts are asked
-    // for, by the last character of the cluster's name, until they fit. By name, which it looks up faster than tags.
+    // Of a list that may have been cut the parts are asked for, by the last character of the cluster's name, until they
+    // fit. By name, which such an endpoint looks up faster than tags.
     async fn list(query: &Query<'_>) -> Result<Option<Vec<ec2::LaunchTemplate>>, Problem> {
         let stack = &query.cloud.stack;
         let ours = [stack.clone(), lease::stack_tag(stack)];
@@ -521,7 +521,7 @@ impl Listing for DescribeLaunchTemplates {
                 .try_collect()
                 .await
                 .map_err(|error| error.problem("ec2:DescribeLaunchTemplates", stack))?;
-            if page.len() == TEMPLATES_PAGE && ends.len() > 1 {
+            if quirks::may_be_cut(page.len(), TEMPLATES_PAGE) && ends.len() > 1 {
                 let length = ends.len().div_ceil(PARTS);
                 parts.extend((0..ends.len()).step_by(length).map(|at| &ends[at..ends.len().min(at + length)]));
             }

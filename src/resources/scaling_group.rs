@@ -19,6 +19,7 @@ use super::target_group;
 use super::{instance_refresh, mixed_instances, network, security_group, targets, warm_pool};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::aws::quirks;
 use crate::cloud::address::Address;
 use crate::cloud::discover::{AUTOSCALING_PAGE, found};
 use crate::cloud::expiry;
@@ -98,8 +99,8 @@ impl Resource for ScalingGroup {
 
     const KIND: &'static str = "scaling_group";
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAutoScalingGroups>::NEW];
-    // moto takes the warm-up and does not report it. A bound that the schedule has set is not reported here.
-    const OPTIONAL_READBACK: &'static [&'static str] = &["warmup_s", "min", "max"];
+    // A bound that the schedule has set is not reported here.
+    const OPTIONAL_READBACK: &'static [&'static str] = &[quirks::UNREPORTED_OF_GROUPS, "min", "max"];
     const CHANGED_BY_EXPIRY: &'static [&'static str] = &["min", "max"];
     // Its instances listen on one port, in one VPC: they cannot serve behind the old target group and the new.
     const REPLACE_WITH: &'static [&'static str] = &["target_group"];

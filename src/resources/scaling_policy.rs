@@ -92,8 +92,7 @@ impl Resource for ScalingPolicy {
         &[&Bulk::<DescribePolicies>::NEW, &Bulk::<DescribeTrackingAlarms>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];
     const DELETED_WITH: &'static [&'static str] = &[ScalingGroup::KIND];
-    // moto has no notion of it.
-    const OPTIONAL_READBACK: &'static [&'static str] = &["enabled"];
+    const OPTIONAL_READBACK: &'static [&'static str] = &[quirks::UNREPORTED_OF_POLICIES];
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let desired = policies(scope).map(|(cluster, policy)| {
@@ -281,15 +280,8 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
             let alarms = answer.alarms().iter().filter_map(|alarm| alarm.alarm_arn());
             Ok(Output { members: alarms.map(str::to_owned).collect(), ..Output::id(arn) })
         }
-        None => look_up(task, &group, &name).await,
+        None => Ok(Output::id(quirks::policy_arn(task.clients(), (&group, &name), task.address).await?)),
     }
-}
-
-/// Some endpoints leave the ARN out of their answer.
-async fn look_up(task: &ActionContext<'_>, group: &str, name: &str) -> Result<Output, Problem> {
-    let call = task.clients().autoscaling.describe_policies().auto_scaling_group_name(group).policy_names(name).send();
-    let answer = call.await.map_err(|error| error.problem("autoscaling:DescribePolicies", task.address))?;
-    Ok(Output::id(answer.scaling_policies().first().and_then(|policy| policy.policy_arn()).unwrap_or_default()))
 }
 
 fn tracking(

@@ -7,6 +7,7 @@ use super::route_table::DescribeRouteTables;
 use super::vpc::DescribeVpcs;
 use super::{in_use, route_table};
 use crate::aws::error::{CallError, settled};
+use crate::aws::quirks;
 use crate::cloud::address::Address;
 use crate::cloud::discover::filter;
 use crate::cloud::snapshot::Snapshot;
@@ -138,13 +139,8 @@ impl Resource for Subnet {
     async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.api.subnet_id().unwrap_or_default();
         let ec2 = &task.clients().ec2;
-        // On AWS the association goes with the subnet; moto's stays, and with it the route table.
         if let Some(association) = observed.association.as_ref().and_then(|it| it.route_table_association_id()) {
-            settled(
-                ec2.disassociate_route_table().association_id(association).send().await,
-                &["InvalidAssociationID.NotFound"],
-            )
-            .map_err(|error| error.problem("ec2:DisassociateRouteTable", task.address))?;
+            quirks::disassociate(task.clients(), association, task.address).await?;
         }
         let delete = || async { settled(ec2.delete_subnet().subnet_id(id).send().await, DescribeSubnets::NOT_FOUND) };
         in_use::delete(task, ("ec2:DeleteSubnet", id), delete, || in_use::of_subnet(task, id)).await

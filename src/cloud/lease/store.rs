@@ -6,18 +6,13 @@ use jiff::Timestamp;
 use super::{Holder, Lease};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
+use crate::aws::quirks;
 use crate::aws::server_time::ServerTime;
 use crate::cloud::tags::{self, Tags};
 use crate::problem::Problem;
 use crate::stack::names;
 
 const TAKEN: &str = "InvalidLaunchTemplateName.AlreadyExistsException";
-/// A launch template that is not there, by id: AWS's code, moto's and MiniStack's.
-pub const TEMPLATE_GONE: &[&str] = &[
-    "InvalidLaunchTemplateId.NotFound",
-    "InvalidLaunchTemplateName.NotFoundException",
-    "InvalidLaunchTemplateId.NotFoundException",
-];
 
 /// The lock as the cloud reports it, and the cloud's time.
 ///
@@ -54,7 +49,7 @@ pub fn among(templates: &[ec2::LaunchTemplate]) -> Option<Lease> {
 pub async fn delete(clients: &Clients, stack: &str, id: &str) -> Result<bool, Problem> {
     match clients.ec2.delete_launch_template().launch_template_id(id).send().await {
         Ok(_) => Ok(true),
-        Err(error) if error.is(TEMPLATE_GONE) => Ok(false),
+        Err(error) if error.is(quirks::TEMPLATE_GONE) => Ok(false),
         Err(error) => Err(error.problem("ec2:DeleteLaunchTemplate", names::lock(stack))),
     }
 }

@@ -6,6 +6,7 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 
 use super::DescribeInstances;
 use crate::aws::error::CallError;
+use crate::aws::quirks;
 use crate::cloud::snapshot::listing::Collection as _;
 use crate::problem::Problem;
 use crate::resource::context::{ActionContext, Poll};
@@ -114,8 +115,7 @@ async fn look(
             let state = instance.state().and_then(|state| state.name()).cloned();
             Some((instance.instance_id()?.to_owned(), state.unwrap_or(InstanceStateName::Pending)))
         };
-        // MiniStack knows no such filter, and answers with all instances.
-        states.extend(instances.filter_map(state).filter(|(id, _)| ids.contains(id)));
+        states.extend(quirks::asked_for(instances.filter_map(state), ids));
     }
     Ok(Some(states))
 }
