@@ -154,8 +154,11 @@ pub fn points(points: &[(f64, f64)]) -> String {
     points.iter().map(|(x, y)| format!("{},{}", px(*x), px(*y))).collect::<Vec<_>>().join(" ")
 }
 
-/// Lines that lie on each other, so that all of them are seen; each has its classes, its name and its points.
-pub fn curves(lines: &[(String, &str, Vec<(f64, f64)>)]) -> Markup {
+/// A line's classes, its name and its points.
+pub type Curve<'a> = (String, &'a str, Vec<(f64, f64)>);
+
+/// Lines that lie on each other, so that all of them are seen.
+pub fn curves(lines: &[Curve<'_>]) -> Markup {
     let places: Vec<_> = lines.iter().map(|(.., places)| places.clone()).collect();
     let ranks = super::ranks(&places);
     let dashes = |rank| super::dashes(rank).map(|(dash, gap, offset)| (format!("{dash} {gap}"), offset.to_string()));
