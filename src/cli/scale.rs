@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Outcome, Session, StackArg, cloud, stack_file};
+use crate::engine::no_such_cluster;
 use crate::exit::Exit;
 
 /// Set a group's desired capacity by hand
@@ -22,6 +23,9 @@ pub struct Args {
 
 pub async fn run(args: &Args, session: &Session) -> Outcome {
     let stack = stack_file::known(&StackArg { stack: args.stack.clone() }, session)?;
+    if !stack.clusters.iter().any(|cluster| cluster.name == args.cluster) {
+        return Err(no_such_cluster(&stack, &args.cluster).into());
+    }
     if cloud::running(stack.provider, &stack.region, session).await?.is_none() {
         return Err(cloud::nothing_runs(&stack.name).into());
     }

@@ -285,7 +285,8 @@ fn stopped(stack: &str) -> Problem {
         .hint("`cloudscale start` brings them back, and then it can be compared and changed; `cloudscale down` removes it")
 }
 
-fn no_such_cluster(stack: &Stack, cluster: &str) -> Problem {
+/// The problem of a command that names a cluster that the stack does not have; with what was probably meant.
+pub fn no_such_cluster(stack: &Stack, cluster: &str) -> Problem {
     let known = stack.clusters.iter().map(|cluster| cluster.name.as_str());
     Problem::usage("No such cluster", format!("{} has no cluster `{cluster}`", stack.name))
         .hint(suggest::hint(cluster, known))

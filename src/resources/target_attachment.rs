@@ -166,7 +166,10 @@ impl Resource for TargetAttachment {
         // The cluster has become a group: the fixed instances go when the group's instances serve.
         if let Some(group) = task.run.published(&scaling_group::address(&observed.cluster)) {
             let members = scaling_group::until_in_service(task, &group.id).await?;
-            targets::until_healthy(task, &observed.target_group, &members, "").await?;
+            // They are registered where the cluster's path leads to now, which may be a new target group.
+            let current = task.run.published(&target_group::address(&observed.cluster)).map(|current| current.id);
+            let target_group = current.as_ref().unwrap_or(&observed.target_group);
+            targets::until_healthy(task, target_group, &members, "").await?;
         }
         Self::prune(task, observed, &Output::default()).await
     }

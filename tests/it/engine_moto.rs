@@ -51,7 +51,8 @@ fn goes_up_and_down(stack: &str) {
     let first = up(&moto, stack).ok();
     assert!(first.stdout.starts_with("http://cs-"), "{}", first.stdout);
     let (reads, writes) = first.calls();
-    assert!(reads + writes <= 45, "{}", first.stderr);
+    // Three of them ask whether the names that are to be made are taken: security groups, target groups, load balancers.
+    assert!(reads + writes <= 48, "{}", first.stderr);
     let unchanged = diff(&moto, stack).ok();
     assert!(unchanged.calls().0 <= 20, "{}", unchanged.stderr);
     assert_eq!(unchanged.calls().1, 0);

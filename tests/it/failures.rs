@@ -150,12 +150,17 @@ fn what_needs_the_name_only_goes_on_without_the_script_and_with_a_mistake_elsewh
         let answer = run(command).ok();
         let said = flat(&answer.stderr);
         assert!(answer.stdout.contains(url.trim()), "{command:?}: {}", answer.stdout);
-        assert!(said.contains("boot.sh") && said.contains("ruotes") && said.contains("The name is enough"), "{said}");
+        assert!(
+            said.contains("boot.sh") && said.contains("ruotes") && said.contains("Continuing with the stack's name"),
+            "{said}"
+        );
     }
     // What needs the whole file still does.
     assert_eq!(run(&["diff"]).code, Some(2));
     let down = run(&["down", "--yes"]).ok();
-    assert!(down.stdout.contains("fails: nothing left") && flat(&down.stderr).contains("The name is enough"));
+    assert!(
+        down.stdout.contains("fails: nothing left") && flat(&down.stderr).contains("Continuing with the stack's name")
+    );
     // A name that is in doubt is no name.
     std::fs::write(&file, text.replace("name: fails", "name: Fails!")).unwrap();
     assert_eq!(run(&["down", "--yes"]).code, Some(2));

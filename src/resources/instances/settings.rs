@@ -25,6 +25,9 @@ pub struct Settings {
 
 impl Settings {
     pub fn of(instance: &Instance, cloud: &Snapshot) -> Self {
+        if !follows_its_template(instance) {
+            return Self::default();
+        }
         let ids = instance.security_groups().iter().filter_map(|group| group.group_id());
         let groups: BTreeSet<String> = ids.map(str::to_owned).collect();
         let is_ours = |id: &String| cloud.address_of(id) == Some(security_group::INSTANCES);
@@ -34,7 +37,7 @@ impl Settings {
             1 => !groups.iter().all(is_ours),
             _ => true,
         };
-        Self { groups, astray, unmonitored: is_off(instance) && follows_its_template(instance) }
+        Self { groups, astray, unmonitored: is_off(instance) }
     }
 }
 
@@ -43,8 +46,8 @@ fn is_off(instance: &Instance) -> bool {
     matches!(state, Some(MonitoringState::Disabled | MonitoringState::Disabling))
 }
 
-/// Whether it has what its launch template gave it besides. Endpoints that stand in for AWS take little of a template, and
-/// report of every instance that it is not monitored (moto).
+/// Whether it has what its launch template gave it besides. Endpoints that stand in for AWS take little of a template: they
+/// report of every instance that it is not monitored (moto), or that it has the VPC's own security group (MiniStack).
 fn follows_its_template(instance: &Instance) -> bool {
     let tokens = instance.metadata_options().and_then(|options| options.http_tokens());
     tokens == Some(&HttpTokensState::Required)
