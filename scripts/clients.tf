@@ -188,7 +188,7 @@ resource "aws_lb_listener_rule" "weighted" {
   listener_arn = aws_lb_listener.http.arn
   priority     = 10
   condition {
-    path_pattern { values = ["/", "/work/*"] }
+    path_pattern { values = ["/", "/jobs/*"] }
   }
   action {
     type = "forward"
