@@ -88,9 +88,7 @@ impl Delays {
             ..delays
         }
     }
-}
 
-impl Delays {
     /// Until when (epoch seconds) the metrics of AWS's own services can be read at `now`.
     pub fn published(&self, now: Timestamp) -> i64 {
         if self.reads_late { (now - self.publication).as_second().div_euclid(60) * 60 } else { i64::MAX }

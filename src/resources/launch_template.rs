@@ -75,14 +75,19 @@ pub struct Observed {
 
 impl Observed {
     fn latest(&self) -> String {
-        self.template.latest_version_number().unwrap_or_default().to_string()
+        latest(&self.template)
     }
+}
+
+fn latest(template: &ec2::LaunchTemplate) -> String {
+    template.latest_version_number().unwrap_or_default().to_string()
 }
 
 /// The number of the latest version of a template of the stack.
 pub fn latest_version(cloud: &Snapshot, of: &Address) -> Option<String> {
-    let found = LaunchTemplate::observed(cloud).into_iter().find(|(address, _)| address == of)?;
-    Some(found.1.latest())
+    let address = |template: &ec2::LaunchTemplate| cloud.address_of(template.launch_template_id()?);
+    let mut all = cloud.all::<DescribeLaunchTemplates>().iter();
+    all.find(|template| address(template).as_ref() == Some(of)).map(latest)
 }
 
 /// `cluster.light.launch_template`

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::moto::Answer;
+use super::raw_server;
 
 /// So many requests are answered before a server shows its character.
 const GOOD: u32 = 20;
@@ -33,27 +34,15 @@ const PIECE: usize = 1 << 20;
 
 /// Serves until the end of the tests; `good` requests are answered well first.
 fn server(character: Character, good: u32) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let asked = Arc::new(AtomicU32::new(0));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let asked = asked.clone();
-            std::thread::spawn(move || serve(stream, character, || asked.fetch_add(1, Ordering::Relaxed) < good));
-        }
-    });
-    format!("http://{address}/")
+    let asked = AtomicU32::new(0);
+    let is_good = move || asked.fetch_add(1, Ordering::Relaxed) < good;
+    format!("{}/", raw_server::start(move |stream| serve(stream, character, &is_good)))
 }
 
 fn serve(mut stream: TcpStream, character: Character, is_good: impl Fn() -> bool) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
+        raw_server::head(&mut reader)?;
         if is_good() {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok()?;
             continue;

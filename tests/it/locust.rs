@@ -10,32 +10,17 @@ use serde_json::{Value, json};
 
 use super::local_region::eventually;
 use super::moto::{Answer, venv};
+use super::raw_server;
 
 /// What a correct answer takes.
 const SERVICE: Duration = Duration::from_millis(20);
 
-/// Serves until the end of the tests: `/ok` after [`SERVICE`], `/busy` 503, `/gone` closes, `/late` never.
-fn server() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream));
-        }
-    });
-    format!("http://{address}")
-}
-
+/// `/ok` after [`SERVICE`], `/busy` 503, `/gone` closes, `/late` never.
 #[expect(clippy::disallowed_methods, reason = "a request takes its time, the server's, not a story's")]
 fn serve(mut stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
+        let head = raw_server::head(&mut reader)?;
         let path = head.split(' ').nth(1)?;
         match path {
             "/gone" => return None,
@@ -70,7 +55,7 @@ fn bench(folder: &Path, url: &str, scenario: &str, more: &[&str]) -> Command {
 }
 
 fn both(scenario: &str) -> [Value; 2] {
-    let url = server();
+    let url = raw_server::start(serve);
     [&[][..], &["--engine", "locust"]].map(|engine| {
         let folder = tempfile::tempdir().expect("a folder");
         let answer = Answer::of(&mut bench(folder.path(), &format!("{url}/"), scenario, engine));
@@ -180,7 +165,7 @@ thresholds: [errors > 1%]
 async fn a_load_that_is_interrupted_keeps_what_was_measured_and_leaves_no_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let scenario = "name: long\nrequests: [{name: one, path: /ok}]\nphases: [{rate: 40/s, duration: 60s}]\n";
-    let mut bench = bench(folder.path(), &format!("{}/", server()), scenario, &["--engine", "locust"]);
+    let mut bench = bench(folder.path(), &format!("{}/", raw_server::start(serve)), scenario, &["--engine", "locust"]);
     let mut process = bench.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let lines = BufReader::new(process.stderr.take().expect("piped")).lines().map_while(Result::ok);
     let mut told = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
@@ -212,7 +197,7 @@ fn workers_of_other_machines_join_by_locusts_own_command() {
     let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
     let listen = format!("127.0.0.1:{port}");
     let more = ["--engine", "locust", "--listen", &listen];
-    let mut bench = bench(folder.path(), &format!("{}/", server()), scenario, &more);
+    let mut bench = bench(folder.path(), &format!("{}/", raw_server::start(serve)), scenario, &more);
     let mut process = bench.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let lines = BufReader::new(process.stderr.take().expect("piped")).lines().map_while(Result::ok);
     let mut told = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());

@@ -40,6 +40,7 @@ mod obstacles;
 mod plan_file;
 mod policies;
 mod quick_region;
+mod raw_server;
 mod rehearsal;
 mod routes;
 mod secrets;

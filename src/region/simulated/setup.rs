@@ -117,6 +117,16 @@ impl Simulated {
         self.asg("PutScalingPolicy", &tracking_form(policy, target, metric));
     }
 
+    /// The same on the requests to each target of the group `web`.
+    pub fn track_requests(&mut self, target: &str) {
+        let metric = format!(
+            "PredefinedMetricSpecification.PredefinedMetricType=ALBRequestCountPerTarget\
+             &TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel={}",
+            self.resource_label()
+        );
+        self.track("requests", target, &metric);
+    }
+
     /// Puts a step policy of (lower bound, upper bound, adjustment); returns its ARN.
     pub fn step(
         &mut self,
@@ -196,6 +206,17 @@ impl Simulated {
             }
         }
         seen
+    }
+
+    /// The fewest instances in service and the most there in so many seconds.
+    pub fn fewest_and_most(&mut self, seconds: i64) -> (usize, usize) {
+        let (mut fewest, mut most) = (usize::MAX, 0);
+        for _ in 0..seconds {
+            self.run(1);
+            fewest = fewest.min(self.in_service().len());
+            most = most.max(usize::try_from(self.group().active()).expect("a count"));
+        }
+        (fewest, most)
     }
 
     /// The group's activities, oldest first: description, cause and status, with ids and times replaced.

@@ -6,17 +6,6 @@ fn update(cloud: &mut Simulated, more: &str) {
     cloud.asg("UpdateAutoScalingGroup", &format!("AutoScalingGroupName=web{more}"));
 }
 
-/// The fewest in service and the most there in so many seconds.
-fn watched(cloud: &mut Simulated, seconds: i64) -> (usize, i64) {
-    let (mut fewest, mut most) = (usize::MAX, 0);
-    for _ in 0..seconds {
-        cloud.run(1);
-        fewest = fewest.min(cloud.in_service().len());
-        most = most.max(cloud.group().active());
-    }
-    (fewest, most)
-}
-
 /// "It can temporarily exceed the specified maximum capacity of a group by a 10 percent margin (or by a 1-instance margin,
 /// whichever is greater) during a rebalancing activity" (user guide, "Rebalancing activities").
 #[test]
@@ -29,7 +18,7 @@ fn a_rebalancing_exceeds_the_maximum_by_a_tenth_or_by_one() {
         cloud.run(600);
         update(&mut cloud, &format!("&VPCZoneIdentifier={}", subnets[..2].join("%2C")));
         let size = usize::try_from(size).unwrap();
-        assert_eq!(watched(&mut cloud, 1_800), (size, most), "of {size}");
+        assert_eq!(cloud.fewest_and_most(1_800), (size, most), "of {size}");
         assert_eq!(cloud.in_service().len(), size);
     }
 }
@@ -42,7 +31,7 @@ fn a_refresh_replaces_one_at_a_time_or_all_at_once() {
         let mut cloud = Simulated::with_group("&MinSize=4&MaxSize=4&DesiredCapacity=4");
         let preferences = format!("&Preferences.InstanceWarmup=60&Preferences.MinHealthyPercentage={min_healthy}");
         cloud.asg("StartInstanceRefresh", &format!("AutoScalingGroupName=web{preferences}"));
-        assert_eq!(watched(&mut cloud, 900), (fewest, 4), "{min_healthy} %");
+        assert_eq!(cloud.fewest_and_most(900), (fewest, 4), "{min_healthy} %");
         let shown = cloud.asg("DescribeInstanceRefreshes", "AutoScalingGroupName=web").maps("InstanceRefreshes");
         assert_eq!(shown[0].text("Status"), Some("Successful"), "{min_healthy} %");
     }

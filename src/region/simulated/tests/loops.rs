@@ -57,15 +57,7 @@ fn cpu_tracking_needs_no_load_balancer() {
 #[test]
 fn requests_per_target_follow_the_load_up_and_down() {
     let mut cloud = Simulated::with_balanced_group(SIZES);
-    let label = cloud.resource_label();
-    cloud.track(
-        "requests",
-        "3000",
-        &format!(
-            "PredefinedMetricSpecification.PredefinedMetricType=ALBRequestCountPerTarget\
-             &TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel={label}"
-        ),
-    );
+    cloud.track_requests("3000");
     assert_eq!(up_and_down(&mut cloud, 80.0, 320.0), (7, 2));
 }
 

@@ -12,21 +12,6 @@ fn update(cloud: &mut Simulated, more: &str) {
     cloud.asg("UpdateAutoScalingGroup", &format!("AutoScalingGroupName=web{more}"));
 }
 
-fn in_state(cloud: &Simulated, name: &str) -> usize {
-    cloud.group().members.iter().filter(|member| member.lifecycle.name() == name).count()
-}
-
-/// The fewest in service and the most there in so many seconds.
-fn watched(cloud: &mut Simulated, seconds: i64) -> (usize, usize) {
-    let (mut fewest, mut most) = (usize::MAX, 0);
-    for _ in 0..seconds {
-        cloud.run(1);
-        fewest = fewest.min(in_state(cloud, "InService"));
-        most = most.max(usize::try_from(cloud.group().active()).unwrap());
-    }
-    (fewest, most)
-}
-
 fn zones(cloud: &Simulated) -> Vec<String> {
     let serving = cloud.group().members.iter().filter(|member| member.is_in_service());
     let mut zones: Vec<String> = serving.map(|member| member.zone.clone()).collect();
@@ -56,7 +41,7 @@ fn a_maintenance_policy_says_whether_a_replacement_is_launched_before_or_after()
         assert_eq!(shown.int("MaxHealthyPercentage").unwrap(), Some(max));
         let broken = cloud.in_service()[0].clone();
         cloud.break_application(&broken);
-        assert_eq!(watched(&mut cloud, 900), expected, "{min}/{max}");
+        assert_eq!(cloud.fewest_and_most(900), expected, "{min}/{max}");
         assert!(!cloud.in_service().contains(&broken));
         assert_eq!(cloud.in_service().len(), 2);
         update(&mut cloud, &format!("{policy}.MinHealthyPercentage=-1{policy}.MaxHealthyPercentage=-1"));
@@ -78,7 +63,7 @@ fn a_refresh_keeps_to_the_maintenance_policy() {
     let policy = "&InstanceMaintenancePolicy";
     update(&mut cloud, &format!("{policy}.MinHealthyPercentage=100{policy}.MaxHealthyPercentage=150"));
     cloud.asg("StartInstanceRefresh", "AutoScalingGroupName=web");
-    assert_eq!(watched(&mut cloud, 1800), (2, 3));
+    assert_eq!(cloud.fewest_and_most(1800), (2, 3));
     let refreshes = cloud.asg("DescribeInstanceRefreshes", "AutoScalingGroupName=web").maps("InstanceRefreshes");
     assert_eq!(refreshes[0].text("Status"), Some("Successful"));
 }
@@ -90,7 +75,7 @@ fn an_instance_older_than_its_maximum_lifetime_is_replaced_one_at_a_time() {
     let before = cloud.in_service();
     cloud.run(85_000);
     assert_eq!(cloud.in_service(), before);
-    let (fewest, most) = watched(&mut cloud, 3_000);
+    let (fewest, most) = cloud.fewest_and_most(3_000);
     assert_eq!((fewest, most), (1, 2));
     let after = cloud.in_service();
     assert!(after.len() == 2 && after.iter().all(|id| !before.contains(id)));
@@ -115,10 +100,10 @@ fn a_group_moves_into_a_new_zone_and_out_of_an_old_one() {
     cloud.run(120);
     assert_eq!(zones(&cloud), two);
     update(&mut cloud, &format!("&VPCZoneIdentifier={one}"));
-    assert_eq!(watched(&mut cloud, 600), (2, 3), "one above the maximum, and none missing");
+    assert_eq!(cloud.fewest_and_most(600), (2, 3), "one above the maximum, and none missing");
     assert_eq!(zones(&cloud), [first.clone(), first.clone()]);
     update(&mut cloud, &format!("&VPCZoneIdentifier={both}"));
-    assert_eq!(watched(&mut cloud, 600), (2, 3));
+    assert_eq!(cloud.fewest_and_most(600), (2, 3));
     assert_eq!(zones(&cloud), two);
     let causes: Vec<String> = cloud.activities().into_iter().map(|(_, cause, _)| cause).collect();
     let balance = "At T an instance was launched to aid in balancing the group's zones.";
@@ -252,7 +237,7 @@ fn a_group_that_may_not_terminate_stays_one_too_large_after_rebalancing() {
     cloud.run(120);
     cloud.asg("SuspendProcesses", "AutoScalingGroupName=web&ScalingProcesses.member.1=Terminate");
     update(&mut cloud, &format!("&VPCZoneIdentifier={one}"));
-    assert_eq!(watched(&mut cloud, 1_200), (2, 3));
+    assert_eq!(cloud.fewest_and_most(1_200), (2, 3));
     assert_eq!(cloud.in_service().len(), 3);
     cloud.asg("ResumeProcesses", "AutoScalingGroupName=web");
     cloud.run(600);

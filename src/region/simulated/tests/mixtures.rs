@@ -36,16 +36,8 @@ fn a_tracking_and_a_step_policy_that_both_scale_out_reach_the_larger_capacity() 
 #[test]
 fn two_tracking_policies_scale_in_only_together() {
     let mut cloud = Simulated::with_balanced_group("&MinSize=1&MaxSize=10&DesiredCapacity=4&DefaultInstanceWarmup=0");
-    let label = cloud.resource_label();
     cloud.track("cpu", "50", CPU);
-    cloud.track(
-        "requests",
-        "600",
-        &format!(
-            "PredefinedMetricSpecification.PredefinedMetricType=ALBRequestCountPerTarget\
-             &TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel={label}"
-        ),
-    );
+    cloud.track_requests("600");
     cloud.load_now(32.0);
     cloud.run(3600);
     assert_eq!(cloud.desired(), 4, "9 % of CPU, but 480 of 600 requests a minute: above 420");

@@ -108,15 +108,7 @@ fn capacity_is_there_before_the_hour_and_is_not_taken_away_by_the_forecast() {
 fn a_dynamic_policy_scales_in_to_the_forecast_and_no_further() {
     let mut cloud = Simulated::with_balanced_group(SIZES);
     rushes(&mut cloud, 2);
-    let label = cloud.resource_label();
-    cloud.track(
-        "requests",
-        "3600",
-        &format!(
-            "PredefinedMetricSpecification.PredefinedMetricType=ALBRequestCountPerTarget\
-             &TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel={label}"
-        ),
-    );
+    cloud.track_requests("3600");
     predict(&mut cloud, "rush", 3_600, "@Mode=ForecastAndScale");
     // On the third day no rush comes.
     cloud.run_until(at(2, 8, 50));

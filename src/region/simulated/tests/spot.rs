@@ -18,17 +18,6 @@ fn interrupt(cloud: &mut Simulated, instance: &str, seconds: i64) {
     cloud.signal(Signal::InterruptSpot { instance: instance.to_owned(), after });
 }
 
-/// The fewest in service and the most there in so many seconds.
-fn watched(cloud: &mut Simulated, seconds: i64) -> (usize, i64) {
-    let (mut fewest, mut most) = (usize::MAX, 0);
-    for _ in 0..seconds {
-        cloud.run(1);
-        fewest = fewest.min(cloud.in_service().len());
-        most = most.max(cloud.group().active());
-    }
-    (fewest, most)
-}
-
 fn causes(cloud: &Simulated) -> Vec<String> {
     cloud.activities().into_iter().map(|(_, cause, _)| cause).collect()
 }
@@ -40,7 +29,7 @@ fn without_capacity_rebalancing_an_instance_is_replaced_once_it_is_gone() {
     interrupt(&mut cloud, &taken, 30);
     cloud.run(119);
     assert!(cloud.in_service().contains(&taken), "two minutes of notice, whatever was asked for");
-    assert_eq!(watched(&mut cloud, 300), (1, 2));
+    assert_eq!(cloud.fewest_and_most(300), (1, 2));
     assert_eq!(cloud.in_service().len(), 2);
     assert!(!cloud.in_service().contains(&taken));
     let shown = cloud.ec2("DescribeInstances", &format!("InstanceId.1={taken}")).maps("reservationSet");
@@ -55,7 +44,7 @@ fn capacity_rebalancing_launches_first_and_beyond_the_maximum() {
     let mut cloud = all_spot("&MinSize=2&MaxSize=2&CapacityRebalance=true");
     let taken = cloud.in_service()[0].clone();
     interrupt(&mut cloud, &taken, 600);
-    assert_eq!(watched(&mut cloud, 590), (2, 3));
+    assert_eq!(cloud.fewest_and_most(590), (2, 3));
     assert_eq!(cloud.in_service().len(), 2);
     assert!(!cloud.in_service().contains(&taken), "it went before it was taken away");
     let words = "in response to an EC2 instance rebalance recommendation.";
@@ -67,7 +56,7 @@ fn capacity_rebalancing_launches_first_and_beyond_the_maximum() {
             format!("At T an instance was taken out of service {words}")
         ]
     );
-    assert_eq!(watched(&mut cloud, 600), (2, 2), "nothing follows");
+    assert_eq!(cloud.fewest_and_most(600), (2, 2), "nothing follows");
 }
 
 /// "It can exceed the group's maximum by up to ten percent of its desired capacity": at least one at a time.
@@ -80,7 +69,7 @@ fn of_many_at_risk_a_tenth_is_replaced_at_a_time() {
     for instance in &all[..3] {
         interrupt(&mut cloud, instance, 900);
     }
-    assert_eq!(watched(&mut cloud, 890), (4, 5));
+    assert_eq!(cloud.fewest_and_most(890), (4, 5));
     assert!(all[..3].iter().all(|taken| !cloud.in_service().contains(taken)));
     assert!(cloud.in_service().contains(&all[3]));
 }
@@ -90,6 +79,6 @@ fn instances_on_demand_are_not_taken_away() {
     let mut cloud = Simulated::with_balanced_group(&format!("{POLICY}=100&MinSize=1&MaxSize=1&CapacityRebalance=true"));
     let instance = cloud.in_service()[0].clone();
     interrupt(&mut cloud, &instance, 0);
-    assert_eq!(watched(&mut cloud, 600), (1, 1));
+    assert_eq!(cloud.fewest_and_most(600), (1, 1));
     assert_eq!(cloud.in_service(), [instance]);
 }
