@@ -281,37 +281,39 @@ async fn perform(run: Operation, nodes: Arc<[Node]>, step: Step, index: usize) -
     let node = &nodes[step.node];
     let spec = node.desired.as_ref().map(|desired| desired.spec.as_str()).unwrap_or_default();
     let tags_to_drop = node.change.tags_to_drop();
-    let task = ActionContext { run: &run, address: &node.change.address, spec, tags_to_drop: &tags_to_drop };
+    let context = ActionContext { run: &run, address: &node.change.address, spec, tags_to_drop: &tags_to_drop };
     let outcome = match step.phase {
-        Phase::Apply => create_or_update(&task, node).await,
-        Phase::Delete => delete(&task, node).await,
+        Phase::Apply => create_or_update(&context, node).await,
+        Phase::Delete => delete(&context, node).await,
     };
     (index, outcome)
 }
 
-async fn create_or_update(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
+async fn create_or_update(context: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
     let Some(desired) = &node.desired else {
         return Ok(());
     };
     let output = match (&node.observed, node.change.action) {
-        (Some(observed), Action::Update) => node.resource.update(task, desired, observed, &node.change.fields).await?,
-        (Some(observed), Action::Replace) => node.resource.replace(task, desired, observed).await?,
-        _ => node.resource.create(task, desired).await?,
+        (Some(observed), Action::Update) => {
+            node.resource.update(context, desired, observed, &node.change.fields).await?
+        }
+        (Some(observed), Action::Replace) => node.resource.replace(context, desired, observed).await?,
+        _ => node.resource.create(context, desired).await?,
     };
-    task.run.publish(task.address, output);
+    context.run.publish(context.address, output);
     Ok(())
 }
 
-async fn delete(task: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
+async fn delete(context: &ActionContext<'_>, node: &Node) -> Result<(), Problem> {
     let Some(observed) = &node.observed else {
         return Ok(());
     };
-    let published = || task.run.published(task.address).unwrap_or_default();
+    let published = || context.run.published(context.address).unwrap_or_default();
     match node.change.action {
-        Action::Update => node.resource.prune(task, observed, &published()).await,
+        Action::Update => node.resource.prune(context, observed, &published()).await,
         // A creation may have found the observed one to be what is desired: then it stays.
         Action::Replace if published().id == observed.output.id => Ok(()),
-        _ => node.resource.delete(task, observed).await,
+        _ => node.resource.delete(context, observed).await,
     }
 }
 

@@ -101,7 +101,7 @@ async fn audit(run: &Operation, all_listed: Instant, backoff: &mut Backoff) -> R
             Ok(Poll::Pending(reason))
         }
     };
-    let outcome = run.wait_until(Some(run.deadline), backoff, run.telling(WHAT), ask).await?;
+    let outcome = run.wait_until(Some(run.deadline), backoff, run.report_waiting(WHAT), ask).await?;
     let Ok(nodes) = outcome else {
         let left = left.into_inner().expect("no holder panics");
         return Err(Problem::new("Resources remain", format!("of {}: {}", run.stack, left.join(", ")))

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types::{Filter, Tag as Ec2Tag};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Sink};
@@ -167,11 +166,11 @@ impl Operation {
         A: Future<Output = Result<Poll<T>, Problem>> + Send,
         T: Send,
     {
-        self.wait_until(Some(self.deadline), &mut self.backoff(), self.telling(what), ask).await
+        self.wait_until(Some(self.deadline), &mut self.backoff(), self.report_waiting(what), ask).await
     }
 
     /// Reports what a wait waits for, that is no action's.
-    pub fn telling(&self, what: &str) -> impl Fn(String) + Send + use<'_> {
+    pub fn report_waiting(&self, what: &str) -> impl Fn(String) + Send + use<'_> {
         let what = what.to_owned();
         move |reason| self.sink.event(Event::Waiting { what: what.clone(), reason })
     }
@@ -264,63 +263,9 @@ pub struct ActionContext<'a> {
 }
 
 impl ActionContext<'_> {
-    /// AWS's clients, for AWS's resource types.
-    ///
-    /// # Panics
-    /// As [`Operation::connection`]: where a type acts through a provider that does not list it.
-    pub fn clients(&self) -> &Clients {
-        self.run.connection()
-    }
-
     /// The tags of what this action makes.
     pub fn tags(&self) -> Tags {
         tags::of(&self.run.stack, self.address, self.spec, &self.run.tags)
-    }
-
-    /// What this action has made, among EC2's resources.
-    pub fn filters(&self) -> Vec<Filter> {
-        let filter = |key: &str, value: &str| Filter::builder().name(format!("tag:{key}")).values(value).build();
-        vec![filter(tags::STACK, &self.run.stack), filter(tags::ADDRESS, self.address.as_str())]
-    }
-
-    /// Writes tags onto resources of EC2 that exist.
-    ///
-    /// # Errors
-    /// When the call fails.
-    pub async fn write_ec2_tags(&self, ids: Vec<String>, tags: &Tags) -> Result<(), Problem> {
-        let request = self.clients().ec2.create_tags().set_resources(Some(ids)).set_tags(Some(tags::to_ec2(tags)));
-        let ids = request.get_resources().clone();
-        self.fresh("ec2:CreateTags", || request.clone().send()).await?;
-        if self.tags_to_drop.is_empty() {
-            return Ok(());
-        }
-        let gone = self.tags_to_drop.iter().map(|key| Ec2Tag::builder().key(key).build()).collect();
-        let request = self.clients().ec2.delete_tags().set_resources(ids).set_tags(Some(gone));
-        self.fresh("ec2:DeleteTags", || request.clone().send()).await.map(drop)
-    }
-
-    /// Writes this action's tags onto a resource of Elastic Load Balancing that exists.
-    ///
-    /// # Errors
-    /// When a call fails.
-    pub async fn write_elb_tags(&self, arn: &str) -> Result<(), Problem> {
-        tags::write_elb(self.clients(), self.address, arn, &self.tags()).await?;
-        match self.tags_to_drop {
-            [] => Ok(()),
-            gone => tags::drop_elb(self.clients(), self.address, arn, gone).await,
-        }
-    }
-
-    /// Writes tags onto an Auto Scaling group that exists.
-    ///
-    /// # Errors
-    /// When a call fails.
-    pub async fn write_group_tags(&self, name: &str, tags: &Tags) -> Result<(), Problem> {
-        tags::write_group(self.clients(), self.address, name, tags).await?;
-        match self.tags_to_drop {
-            [] => Ok(()),
-            gone => tags::drop_group(self.clients(), self.address, name, gone).await,
-        }
     }
 
     /// What another resource has become.

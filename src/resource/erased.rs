@@ -100,22 +100,22 @@ pub trait ErasedResource: Send + Sync {
     fn in_sync(&self, observed: &Observed, spec: &str) -> bool;
     fn reason(&self, desired: &Desired, observed: &Observed) -> Option<String>;
     fn consequence(&self, part: PartView<'_>) -> Consequence;
-    fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output>;
+    fn create<'a>(&self, context: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output>;
     fn replace<'a>(
         &self,
-        task: &'a ActionContext<'a>,
+        context: &'a ActionContext<'a>,
         desired: &'a Desired,
         observed: &'a Observed,
     ) -> Answer<'a, Output>;
     fn update<'a>(
         &self,
-        task: &'a ActionContext<'a>,
+        context: &'a ActionContext<'a>,
         desired: &'a Desired,
         observed: &'a Observed,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output>;
-    fn prune<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed, kept: &'a Output) -> Answer<'a, ()>;
-    fn delete<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed) -> Answer<'a, ()>;
+    fn prune<'a>(&self, context: &'a ActionContext<'a>, observed: &'a Observed, kept: &'a Output) -> Answer<'a, ()>;
+    fn delete<'a>(&self, context: &'a ActionContext<'a>, observed: &'a Observed) -> Answer<'a, ()>;
 }
 
 impl fmt::Debug for dyn ErasedResource {
@@ -249,34 +249,34 @@ impl<R: Resource> ErasedResource for Erased<R> {
         R::consequence(part)
     }
 
-    fn create<'a>(&self, task: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output> {
-        Box::pin(R::create(task, Self::desired_of(desired)))
+    fn create<'a>(&self, context: &'a ActionContext<'a>, desired: &'a Desired) -> Answer<'a, Output> {
+        Box::pin(R::create(context, Self::desired_of(desired)))
     }
 
     fn replace<'a>(
         &self,
-        task: &'a ActionContext<'a>,
+        context: &'a ActionContext<'a>,
         desired: &'a Desired,
         observed: &'a Observed,
     ) -> Answer<'a, Output> {
-        Box::pin(R::replace(task, Self::desired_of(desired), Self::observed_of(observed)))
+        Box::pin(R::replace(context, Self::desired_of(desired), Self::observed_of(observed)))
     }
 
     fn update<'a>(
         &self,
-        task: &'a ActionContext<'a>,
+        context: &'a ActionContext<'a>,
         desired: &'a Desired,
         observed: &'a Observed,
         changes: &'a [FieldChange],
     ) -> Answer<'a, Output> {
-        Box::pin(R::update(task, Self::desired_of(desired), Self::observed_of(observed), changes))
+        Box::pin(R::update(context, Self::desired_of(desired), Self::observed_of(observed), changes))
     }
 
-    fn prune<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed, kept: &'a Output) -> Answer<'a, ()> {
-        Box::pin(R::prune(task, Self::observed_of(observed), kept))
+    fn prune<'a>(&self, context: &'a ActionContext<'a>, observed: &'a Observed, kept: &'a Output) -> Answer<'a, ()> {
+        Box::pin(R::prune(context, Self::observed_of(observed), kept))
     }
 
-    fn delete<'a>(&self, task: &'a ActionContext<'a>, observed: &'a Observed) -> Answer<'a, ()> {
-        Box::pin(R::delete(task, Self::observed_of(observed)))
+    fn delete<'a>(&self, context: &'a ActionContext<'a>, observed: &'a Observed) -> Answer<'a, ()> {
+        Box::pin(R::delete(context, Self::observed_of(observed)))
     }
 }

@@ -193,21 +193,21 @@ pub trait Resource: Sized + Send + Sync + 'static {
     }
 
     fn create(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Self::Desired,
     ) -> impl Future<Output = Result<Output, Problem>> + Send;
 
     /// Creates the successor of `observed`, which goes when nothing refers to it any more.
     fn replace(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Self::Desired,
         _observed: &Self::Observed,
     ) -> impl Future<Output = Result<Output, Problem>> + Send {
-        Self::create(task, desired)
+        Self::create(context, desired)
     }
 
     fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Self::Desired,
         observed: &Self::Observed,
         changes: &[FieldChange],
@@ -223,7 +223,10 @@ pub trait Resource: Sized + Send + Sync + 'static {
     }
 
     /// Deletes what is observed.
-    fn delete(task: &ActionContext<'_>, observed: &Self::Observed) -> impl Future<Output = Result<(), Problem>> + Send;
+    fn delete(
+        context: &ActionContext<'_>,
+        observed: &Self::Observed,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 /// Whether any of the changed fields starts with one of the names.

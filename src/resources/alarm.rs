@@ -154,25 +154,25 @@ impl Resource for Alarm {
         Output::id(observed.alarm.as_ref().and_then(|alarm| alarm.alarm_name()).unwrap_or_default())
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        put(task, desired).await
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(context, desired).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         _observed: &Observed,
         _: &[FieldChange],
     ) -> Result<Output, Problem> {
-        put(task, desired).await
+        put(context, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let Some(name) = observed.alarm.as_ref().and_then(|alarm| alarm.alarm_name()) else {
             return Ok(());
         };
-        settled(task.clients().cloudwatch.delete_alarms().alarm_names(name).send().await, &["ResourceNotFound"])
-            .map_err(|error| error.problem("cloudwatch:DeleteAlarms", task.address))
+        settled(context.clients().cloudwatch.delete_alarms().alarm_names(name).send().await, &["ResourceNotFound"])
+            .map_err(|error| error.problem("cloudwatch:DeleteAlarms", context.address))
     }
 }
 
@@ -225,15 +225,15 @@ fn api_metric(metric: &Metric) -> (String, String, String) {
     }
 }
 
-fn dimensions(task: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Dimension>, Problem> {
+fn dimensions(context: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Dimension>, Problem> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     Ok(match &desired.trigger.metric {
         Metric::Cpu | Metric::NetworkIn | Metric::NetworkOut => {
-            let group = task.output(&scaling_group::address(&desired.cluster))?.id;
+            let group = context.output(&scaling_group::address(&desired.cluster))?.id;
             vec![dimension(GROUP_DIMENSION, &group)]
         }
         Metric::RequestsPerTarget => {
-            let group = task.output(&target_group::address(&desired.cluster))?.id;
+            let group = context.output(&target_group::address(&desired.cluster))?.id;
             vec![dimension(TARGET_GROUP_DIMENSION, &full_name(&group))]
         }
         Metric::Custom { dimensions, .. } => dimensions.iter().map(|(name, value)| dimension(name, value)).collect(),
@@ -241,11 +241,11 @@ fn dimensions(task: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Dimensi
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-    let policy = task.output(&scaling_policy::address(&desired.cluster, &desired.policy))?.id;
+async fn put(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    let policy = context.output(&scaling_policy::address(&desired.cluster, &desired.policy))?.id;
     let trigger = &desired.trigger;
     let (namespace, metric, statistic) = api_metric(&trigger.metric);
-    let request = task
+    let request = context
         .clients()
         .cloudwatch
         .put_metric_alarm()
@@ -256,7 +256,7 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
         .namespace(namespace)
         .metric_name(metric)
         .statistic(Statistic::from(statistic.as_str()))
-        .set_dimensions(Some(dimensions(task, desired)?))
+        .set_dimensions(Some(dimensions(context, desired)?))
         .comparison_operator(operator(trigger.comparison))
         .threshold(trigger.threshold)
         .period(i32::try_from(trigger.period.as_secs()).unwrap_or(i32::MAX))
@@ -268,9 +268,9 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
             Err(error) => Err(error),
         }
     };
-    if !task.fresh("cloudwatch:PutMetricAlarm", put).await? {
-        let text = format!("{}: this endpoint has no CloudWatch; nothing calls the policy", task.address);
-        task.run.sink.event(Event::Note { text });
+    if !context.fresh("cloudwatch:PutMetricAlarm", put).await? {
+        let text = format!("{}: this endpoint has no CloudWatch; nothing calls the policy", context.address);
+        context.run.sink.event(Event::Note { text });
     }
     Ok(Output::id(&desired.name))
 }

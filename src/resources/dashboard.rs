@@ -165,36 +165,37 @@ impl Resource for Dashboard {
         Output::id(&observed.name)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        put(task, desired).await
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(context, desired).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         _observed: &Observed,
         _: &[FieldChange],
     ) -> Result<Output, Problem> {
-        put(task, desired).await
+        put(context, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
-        let call = task.clients().cloudwatch.delete_dashboards().dashboard_names(&observed.name).send().await;
-        settled(call, &["ResourceNotFound"]).map_err(|error| error.problem("cloudwatch:DeleteDashboards", task.address))
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let call = context.clients().cloudwatch.delete_dashboards().dashboard_names(&observed.name).send().await;
+        settled(call, &["ResourceNotFound"])
+            .map_err(|error| error.problem("cloudwatch:DeleteDashboards", context.address))
     }
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+async fn put(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
     let mut names = BTreeMap::new();
     for address in desired.clusters.iter().map(|cluster| target_group::address(cluster)).chain([load_balancer::ADDRESS])
     {
-        let name = full_name(&task.output(&address)?.id);
+        let name = full_name(&context.output(&address)?.id);
         names.insert(address, name);
     }
     let mut arns = Vec::new();
     for shown in &desired.alarms {
-        let policy = task.output(&shown.policy_address())?;
+        let policy = context.output(&shown.policy_address())?;
         match &shown.own {
             Some(name) => arns.extend(alarm_arn(&policy.id, name)),
             None => arns.extend(policy.members),
@@ -202,8 +203,8 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
     }
     let widgets = widgets(desired, &|address| names.get(address).cloned().unwrap_or_default(), arns);
     let body = json!({ "widgets": widgets }).to_string();
-    let request = task.clients().cloudwatch.put_dashboard().dashboard_name(&desired.name).dashboard_body(body);
-    task.fresh("cloudwatch:PutDashboard", || request.clone().send()).await?;
+    let request = context.clients().cloudwatch.put_dashboard().dashboard_name(&desired.name).dashboard_body(body);
+    context.fresh("cloudwatch:PutDashboard", || request.clone().send()).await?;
     Ok(Output::id(&desired.name))
 }
 

@@ -49,8 +49,8 @@ pub async fn set(run: &Operation, at: Timestamp) -> Result<Expiry, Problem> {
         )
         .hint("`cloudscale ls` shows the stacks of the region"));
     }
-    let task = ActionContext { run, address: &Address::fixed("the stack"), spec: "", tags_to_drop: &[] };
-    task.write_ec2_tags(ids, &mark).await?;
+    let context = ActionContext { run, address: &Address::fixed("the stack"), spec: "", tags_to_drop: &[] };
+    context.write_ec2_tags(ids, &mark).await?;
     for balancer in cloud.all::<DescribeLoadBalancers>().iter().filter_map(|balancer| balancer.load_balancer_arn()) {
         tags::write_elb(run.clients()?, "load_balancer", balancer, &mark).await?;
     }

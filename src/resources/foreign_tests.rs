@@ -130,9 +130,9 @@ impl Cloud {
             let all = resource.desired(&scope);
             run.prepared.extend(resource.prepare(&*run.provider, all.iter().collect()).await.unwrap());
             for desired in all {
-                let task =
+                let context =
                     ActionContext { run: &run, address: &desired.address, spec: &desired.spec, tags_to_drop: &[] };
-                let outcome = resource.create(&task, &desired).await;
+                let outcome = resource.create(&context, &desired).await;
                 outcomes.push((desired.address.to_string(), outcome));
             }
         }

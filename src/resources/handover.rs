@@ -36,14 +36,14 @@ pub struct Next {
 /// # Errors
 /// Where they do not get healthy in time: the rule has not turned then.
 pub async fn prepare(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     order: &Order,
     rule: &str,
     next: &[Next],
 ) -> Result<Vec<String>, Problem> {
-    let (coming, added) = introduce(task, order, rule, next).await?;
+    let (coming, added) = introduce(context, order, rule, next).await?;
     for next in coming {
-        until_healthy(task, next).await?;
+        until_healthy(context, next).await?;
     }
     Ok(added)
 }
@@ -53,27 +53,27 @@ pub async fn prepare(
 ///
 /// # Errors
 /// When a call fails.
-pub async fn grow(task: &ActionContext<'_>, rule: &Rule, next: &Next) -> Result<(), Problem> {
-    let group = next.address.cluster().and_then(|cluster| task.run.published(&scaling_group::address(cluster)));
+pub async fn grow(context: &ActionContext<'_>, rule: &Rule, next: &Next) -> Result<(), Problem> {
+    let group = next.address.cluster().and_then(|cluster| context.run.published(&scaling_group::address(cluster)));
     let Some(group) = group else { return Ok(()) };
     let mut serving = 0;
     for arn in groups(rule).iter().filter(|group| group.weight() != Some(0)).filter_map(|it| it.target_group_arn()) {
-        let (_, targets) = target_health(task.clients(), arn).await?;
+        let (_, targets) = target_health(context.clients(), arn).await?;
         serving += targets.iter().filter(|target| arn != next.arn && Health::of(target).is_healthy()).count();
     }
-    scaling_group::grow(task, &group.id, i32::try_from(serving).unwrap_or(i32::MAX)).await
+    scaling_group::grow(context, &group.id, i32::try_from(serving).unwrap_or(i32::MAX)).await
 }
 
 /// Names the next groups in a rule with weight 0; answers with those that are to be waited for, and with the ARNs of those
 /// that it did not name before.
 async fn introduce<'a>(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     order: &Order,
     rule: &str,
     next: &'a [Next],
 ) -> Result<(Vec<&'a Next>, Vec<String>), Problem> {
     let _turn = order.turn.lock().await;
-    let Some(rule) = &describe(task, rule).await? else { return Ok((Vec::new(), Vec::new())) };
+    let Some(rule) = &describe(context, rule).await? else { return Ok((Vec::new(), Vec::new())) };
     let present = groups(rule);
     let (serving, others): (Vec<_>, Vec<_>) = present.iter().partition(|group| group.weight() != Some(0));
     let is_among = |groups: &[&TargetGroupTuple], next: &Next| {
@@ -81,7 +81,7 @@ async fn introduce<'a>(
     };
     let coming: Vec<_> = next.iter().filter(|next| !is_among(&serving, next)).collect();
     // Where nobody serves, there is nothing to lose by moving at once.
-    if coming.is_empty() || !anybody_serves(task, &serving).await? {
+    if coming.is_empty() || !anybody_serves(context, &serving).await? {
         return Ok((Vec::new(), Vec::new()));
     }
     let unknown: Vec<_> = coming.iter().filter(|next| !is_among(&others, next)).map(|next| next.arn.clone()).collect();
@@ -90,7 +90,7 @@ async fn introduce<'a>(
     }
     if !unknown.is_empty() {
         let waiting = |arn: &String| TargetGroupTuple::builder().target_group_arn(arn).weight(0).build();
-        write(task, rule, present.iter().cloned().chain(unknown.iter().map(waiting))).await?;
+        write(context, rule, present.iter().cloned().chain(unknown.iter().map(waiting))).await?;
     }
     Ok((coming, unknown))
 }
@@ -99,44 +99,44 @@ async fn introduce<'a>(
 ///
 /// # Errors
 /// When a call fails.
-pub async fn withdraw(task: &ActionContext<'_>, order: &Order, rule: &str, added: &[String]) -> Result<(), Problem> {
+pub async fn withdraw(context: &ActionContext<'_>, order: &Order, rule: &str, added: &[String]) -> Result<(), Problem> {
     if added.is_empty() {
         return Ok(());
     }
     let _turn = order.turn.lock().await;
-    let Some(rule) = &describe(task, rule).await? else { return Ok(()) };
+    let Some(rule) = &describe(context, rule).await? else { return Ok(()) };
     let is_added = |group: &TargetGroupTuple| {
         group.weight() == Some(0) && added.iter().any(|arn| group.target_group_arn() == Some(arn))
     };
     let (leaving, staying): (Vec<_>, Vec<_>) = groups(rule).into_iter().partition(is_added);
-    if leaving.is_empty() || staying.is_empty() { Ok(()) } else { write(task, rule, staying.into_iter()).await }
+    if leaving.is_empty() || staying.is_empty() { Ok(()) } else { write(context, rule, staying.into_iter()).await }
 }
 
 /// `None` where the rule is gone.
-async fn describe(task: &ActionContext<'_>, arn: &str) -> Result<Option<Rule>, Problem> {
-    match task.clients().elb.describe_rules().rule_arns(arn).send().await {
+async fn describe(context: &ActionContext<'_>, arn: &str) -> Result<Option<Rule>, Problem> {
+    match context.clients().elb.describe_rules().rule_arns(arn).send().await {
         Ok(answer) => Ok(answer.rules.unwrap_or_default().into_iter().next()),
         Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error.problem("elasticloadbalancing:DescribeRules", task.address)),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeRules", context.address)),
     }
 }
 
 /// Gives a rule these groups; clients stay where they are.
 async fn write(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     rule: &Rule,
     groups: impl Iterator<Item = TargetGroupTuple>,
 ) -> Result<(), Problem> {
     let config = ForwardActionConfig::builder().set_target_groups(Some(groups.collect()));
     let config = config.set_target_group_stickiness_config(stickiness(rule)).build();
     let action = Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build();
-    let request = task.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
-    task.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await.map(drop)
+    let request = context.clients().elb.modify_rule().rule_arn(rule.rule_arn().unwrap_or_default()).actions(action);
+    context.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await.map(drop)
 }
 
-async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
+async fn anybody_serves(context: &ActionContext<'_>, groups: &[&TargetGroupTuple]) -> Result<bool, Problem> {
     for arn in groups.iter().filter_map(|group| group.target_group_arn()) {
-        let (_, targets) = target_health(task.clients(), arn).await?;
+        let (_, targets) = target_health(context.clients(), arn).await?;
         if targets.iter().any(|target| Health::of(target).is_healthy()) {
             return Ok(true);
         }
@@ -145,11 +145,11 @@ async fn anybody_serves(task: &ActionContext<'_>, groups: &[&TargetGroupTuple]) 
 }
 
 /// How many instances the cluster of a target group is to have now.
-async fn expected(task: &ActionContext<'_>, target_group: &Address) -> Result<usize, Problem> {
+async fn expected(context: &ActionContext<'_>, target_group: &Address) -> Result<usize, Problem> {
     let cluster = target_group.cluster().unwrap_or_default();
-    let fixed = task.run.published(&targets::attachment_of(cluster)).map_or(0, |attached| attached.members.len());
-    let Some(group) = task.run.published(&scaling_group::address(cluster)) else { return Ok(fixed) };
-    Ok(fixed.max(usize::try_from(scaling_group::capacity(task, &group.id).await?).unwrap_or_default()))
+    let fixed = context.run.published(&targets::attachment_of(cluster)).map_or(0, |attached| attached.members.len());
+    let Some(group) = context.run.published(&scaling_group::address(cluster)) else { return Ok(fixed) };
+    Ok(fixed.max(usize::try_from(scaling_group::capacity(context, &group.id).await?).unwrap_or_default()))
 }
 
 /// Clients stay where they are meanwhile.
@@ -171,20 +171,20 @@ fn groups(rule: &Rule) -> Vec<TargetGroupTuple> {
     }
 }
 
-async fn until_healthy(task: &ActionContext<'_>, next: &Next) -> Result<(), Problem> {
+async fn until_healthy(context: &ActionContext<'_>, next: &Next) -> Result<(), Problem> {
     let ask = || async {
-        let (_, targets) = target_health(task.clients(), &next.arn).await?;
-        let reason = missing(&targets, expected(task, &next.address).await?);
+        let (_, targets) = target_health(context.clients(), &next.arn).await?;
+        let reason = missing(&targets, expected(context, &next.address).await?);
         let pending = |reason| Poll::Pending(format!("the rule turns when the new targets are healthy: {reason}"));
         Ok(reason.map_or(Poll::Ready(()), pending))
     };
     let late = |reason: String| {
-        Problem::new("The new target group is not healthy", format!("{}: {reason}", task.address)).hint(
+        Problem::new("The new target group is not healthy", format!("{}: {reason}", context.address)).hint(
             "the rule has not turned, and the old targets serve; correct port, user data or health check and run \
              `cloudscale up` again",
         )
     };
-    task.poll(ask, late).await
+    context.poll(ask, late).await
 }
 
 /// Why the rule may not turn yet.

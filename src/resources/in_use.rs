@@ -19,7 +19,7 @@ const USERS_SHOWN: usize = 5;
 /// # Errors
 /// Any other refusal; what still uses it when time is up.
 pub async fn delete<E, F, A, U, B>(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     (call, id): (&str, &str),
     delete: F,
     users: U,
@@ -38,14 +38,14 @@ where
             Err(error) if error.is(CODES) => {
                 Ok(Poll::Pending(format!("{id} is still used by {}", named(users().await))))
             }
-            Err(error) => Err(error.problem(call, task.address)),
+            Err(error) => Err(error.problem(call, context.address)),
         }
     };
     let late = |reason: String| {
-        Problem::new("Resource still in use", format!("{call} for {}: {reason}", task.address))
+        Problem::new("Resource still in use", format!("{call} for {}: {reason}", context.address))
             .hint("remove what is not the stack's, and run `cloudscale down` again: it continues")
     };
-    task.poll(ask, late).await
+    context.poll(ask, late).await
 }
 
 fn named(users: Result<Vec<String>, Problem>) -> String {
@@ -64,13 +64,13 @@ fn filter(name: &str, value: &str) -> Filter {
 }
 
 async fn interfaces_where(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     name: &str,
     value: &str,
     counts: impl Fn(&NetworkInterface) -> bool,
 ) -> Result<Vec<String>, Problem> {
-    let answer = task.clients().ec2.describe_network_interfaces().filters(filter(name, value)).send().await;
-    let answer = answer.map_err(|error| error.problem("ec2:DescribeNetworkInterfaces", task.address))?;
+    let answer = context.clients().ec2.describe_network_interfaces().filters(filter(name, value)).send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeNetworkInterfaces", context.address))?;
     let named = answer.network_interfaces().iter().filter(|interface| counts(interface)).filter_map(|interface| {
         let of = interface.attachment().and_then(|attachment| attachment.instance_id()).or(interface.description());
         let of = of.filter(|of| !of.is_empty()).map(|of| format!(" ({of})")).unwrap_or_default();
@@ -80,56 +80,56 @@ async fn interfaces_where(
 }
 
 /// Interfaces in a subnet, with their instances or load balancers.
-pub async fn of_subnet(task: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
-    interfaces_where(task, "subnet-id", id, |_| true).await
+pub async fn of_subnet(context: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
+    interfaces_where(context, "subnet-id", id, |_| true).await
 }
 
 /// Public addresses in a VPC: its gateway stays as long as there are some.
-pub async fn of_gateway(task: &ActionContext<'_>, vpc: &str) -> Result<Vec<String>, Problem> {
-    interfaces_where(task, "vpc-id", vpc, |interface| interface.association().is_some()).await
+pub async fn of_gateway(context: &ActionContext<'_>, vpc: &str) -> Result<Vec<String>, Problem> {
+    interfaces_where(context, "vpc-id", vpc, |interface| interface.association().is_some()).await
 }
 
 /// Subnets that a route table is for.
-pub async fn of_route_table(task: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
-    let answer = task.clients().ec2.describe_route_tables().route_table_ids(id).send().await;
-    let answer = answer.map_err(|error| error.problem("ec2:DescribeRouteTables", task.address))?;
+pub async fn of_route_table(context: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
+    let answer = context.clients().ec2.describe_route_tables().route_table_ids(id).send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeRouteTables", context.address))?;
     let associations = answer.route_tables().iter().flat_map(|table| table.associations());
     Ok(associations.filter_map(|association| Some(format!("subnet {}", association.subnet_id()?))).collect())
 }
 
 /// Interfaces that carry a security group, and rules of other groups that name it.
-pub async fn of_security_group(task: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
-    let mut users = interfaces_where(task, "group-id", id, |_| true).await?;
-    let groups = task.clients().ec2.describe_security_groups().filters(filter("ip-permission.group-id", id));
-    let groups = groups.send().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
+pub async fn of_security_group(context: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
+    let mut users = interfaces_where(context, "group-id", id, |_| true).await?;
+    let groups = context.clients().ec2.describe_security_groups().filters(filter("ip-permission.group-id", id));
+    let groups = groups.send().await.map_err(|error| error.problem("ec2:DescribeSecurityGroups", context.address))?;
     let groups = groups.security_groups().iter().filter_map(|group| group.group_id()).filter(|other| *other != id);
     users.extend(groups.map(|other| format!("a rule of {other}")));
     Ok(users)
 }
 
 /// What stands in a VPC: interfaces, subnets, security groups beside its own, gateways.
-pub async fn of_vpc(task: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
-    let ec2 = &task.clients().ec2;
-    let mut users = interfaces_where(task, "vpc-id", id, |_| true).await?;
+pub async fn of_vpc(context: &ActionContext<'_>, id: &str) -> Result<Vec<String>, Problem> {
+    let ec2 = &context.clients().ec2;
+    let mut users = interfaces_where(context, "vpc-id", id, |_| true).await?;
     let subnets = ec2.describe_subnets().filters(filter("vpc-id", id)).send().await;
-    let subnets = subnets.map_err(|error| error.problem("ec2:DescribeSubnets", task.address))?;
+    let subnets = subnets.map_err(|error| error.problem("ec2:DescribeSubnets", context.address))?;
     users.extend(subnets.subnets().iter().filter_map(|subnet| Some(format!("subnet {}", subnet.subnet_id()?))));
     let groups = ec2.describe_security_groups().filters(filter("vpc-id", id)).send().await;
-    let groups = groups.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
+    let groups = groups.map_err(|error| error.problem("ec2:DescribeSecurityGroups", context.address))?;
     // Its default one goes with it.
     let groups = groups.security_groups().iter().filter(|group| group.group_name() != Some("default"));
     users.extend(groups.filter_map(|group| Some(format!("security group {}", group.group_id()?))));
     let gateways = ec2.describe_internet_gateways().filters(filter("attachment.vpc-id", id)).send().await;
-    let gateways = gateways.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
+    let gateways = gateways.map_err(|error| error.problem("ec2:DescribeInternetGateways", context.address))?;
     let gateways = gateways.internet_gateways().iter().filter_map(|gateway| gateway.internet_gateway_id());
     users.extend(gateways.map(|gateway| format!("internet gateway {gateway}")));
     Ok(users)
 }
 
 /// The load balancers whose listeners and rules send requests to a target group.
-pub async fn of_target_group(task: &ActionContext<'_>, arn: &str) -> Result<Vec<String>, Problem> {
-    let answer = task.clients().elb.describe_target_groups().target_group_arns(arn).send().await;
-    let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTargetGroups", task.address))?;
+pub async fn of_target_group(context: &ActionContext<'_>, arn: &str) -> Result<Vec<String>, Problem> {
+    let answer = context.clients().elb.describe_target_groups().target_group_arns(arn).send().await;
+    let answer = answer.map_err(|error| error.problem("elasticloadbalancing:DescribeTargetGroups", context.address))?;
     let balancers = answer.target_groups().iter().flat_map(|group| group.load_balancer_arns());
     Ok(balancers.map(|arn| format!("load balancer {}", crate::aws::arn::name(arn).unwrap_or(arn))).collect())
 }

@@ -71,29 +71,29 @@ pub struct Rollover<'a> {
 /// # Errors
 /// Where new instances do not get healthy: what was rolled back, and what their console says. Where the refresh ends in
 /// anything but success: AWS's own reason. Where time is up.
-pub async fn run(task: &ActionContext<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
+pub async fn run(context: &ActionContext<'_>, rollover: &Rollover<'_>) -> Result<(), Problem> {
     let group = rollover.group;
     let ask = || async {
-        let call = task.clients().autoscaling.start_instance_refresh().auto_scaling_group_name(group);
+        let call = context.clients().autoscaling.start_instance_refresh().auto_scaling_group_name(group);
         let call = call.preferences(rollover.preferences.clone()).desired_configuration(rollover.desired.clone());
         match call.send().await {
             Ok(answer) => Ok(Poll::Ready(Some(answer.instance_refresh_id().unwrap_or_default().to_owned()))),
             Err(error) if error.is(IN_PROGRESS) => {
-                until_none(task, group).await?;
+                until_none(context, group).await?;
                 Ok(Poll::Pending("another one goes on".to_owned()))
             }
             Err(error) if quirks::lacks_refreshes(&error) => Ok(Poll::Ready(None)),
-            Err(error) => Err(error.problem("autoscaling:StartInstanceRefresh", task.address)),
+            Err(error) => Err(error.problem("autoscaling:StartInstanceRefresh", context.address)),
         }
     };
-    if let Some(id) = task.poll(ask, |progress| not_over(group, &progress)).await? {
-        return watch(task, rollover, &id).await;
+    if let Some(id) = context.poll(ask, |progress| not_over(group, &progress)).await? {
+        return watch(context, rollover, &id).await;
     }
     let text = format!(
         "{}: this endpoint knows no instance refresh; running instances keep the older launch template",
-        task.address
+        context.address
     );
-    task.run.sink.event(Event::Note { text });
+    context.run.sink.event(Event::Note { text });
     Ok(())
 }
 
@@ -101,27 +101,27 @@ pub async fn run(task: &ActionContext<'_>, rollover: &Rollover<'_>) -> Result<()
 ///
 /// # Errors
 /// When a call fails, or it goes on when time is up.
-pub async fn until_none(task: &ActionContext<'_>, group: &str) -> Result<(), Problem> {
-    let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
+pub async fn until_none(context: &ActionContext<'_>, group: &str) -> Result<(), Problem> {
+    let call = context.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).send().await;
     let refreshes = match call {
         Ok(answer) => answer.instance_refreshes.unwrap_or_default(),
         Err(error) if quirks::lacks_refreshes(&error) => Vec::new(),
-        Err(error) => return Err(error.problem("autoscaling:DescribeInstanceRefreshes", task.address)),
+        Err(error) => return Err(error.problem("autoscaling:DescribeInstanceRefreshes", context.address)),
     };
     let active = refreshes.into_iter().find(is_active).and_then(|refresh| refresh.instance_refresh_id);
     match active {
-        Some(id) => until_over(task, group, &id).await.map(drop),
+        Some(id) => until_over(context, group, &id).await.map(drop),
         None => Ok(()),
     }
 }
 
 /// Follows our own refresh to its end, and turns it round where it leads nowhere.
-async fn watch(task: &ActionContext<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(), Problem> {
+async fn watch(context: &ActionContext<'_>, rollover: &Rollover<'_>, id: &str) -> Result<(), Problem> {
     let state = Mutex::new((0, Trial::begin(clock::instant())));
     let ask = || async {
         // What was just started may not be listed yet.
-        let look = || async { Ok(describe(task, rollover.group, id).await?.into_iter().next()) };
-        let Some(refresh) = task.appears(look).await? else {
+        let look = || async { Ok(describe(context, rollover.group, id).await?.into_iter().next()) };
+        let Some(refresh) = context.appears(look).await? else {
             let detail = format!("{}: AWS does not list the refresh {id}", rollover.group);
             return Err(Problem::new("The instance refresh is not known", detail)
                 .hint("run `cloudscale up` again: it waits for a refresh that goes on, or starts another"));
@@ -132,17 +132,17 @@ async fn watch(task: &ActionContext<'_>, rollover: &Rollover<'_>, id: &str) -> R
         let (total, trial) = &mut *state.lock().await;
         *total = (*total).max(refresh.instances_to_update().unwrap_or_default());
         let progress = progress(&refresh, *total);
-        let (healthy, failing) = new_instances(task, rollover).await?;
+        let (healthy, failing) = new_instances(context, rollover).await?;
         trial.see(clock::instant(), (refresh.instances_to_update().unwrap_or_default(), healthy), failing);
         if trial.is_lost(clock::instant(), rollover.patience) {
-            return Err(roll_back(task, rollover, id, trial, &progress).await);
+            return Err(roll_back(context, rollover, id, trial, &progress).await);
         }
         Ok(Poll::Pending(match trial.failing.iter().next() {
             Some((instance, why)) => format!("{progress}; {instance}: {why}"),
             None => progress,
         }))
     };
-    task.poll(ask, |progress| not_over(rollover.group, &progress)).await
+    context.poll(ask, |progress| not_over(rollover.group, &progress)).await
 }
 
 /// What is known of the new instances while they are tried.
@@ -178,16 +178,16 @@ impl Trial {
 
 /// The group's instances of the desired version: how many are healthy, and which are not.
 async fn new_instances(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     rollover: &Rollover<'_>,
 ) -> Result<(usize, BTreeMap<String, String>), Problem> {
-    let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(rollover.group);
+    let call = context.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(rollover.group);
     let answer =
-        call.send().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", task.address))?;
+        call.send().await.map_err(|error| error.problem("autoscaling:DescribeAutoScalingGroups", context.address))?;
     let instances = answer.auto_scaling_groups().iter().flat_map(|group| group.instances());
     let is_new = |instance: &&Instance| instance.launch_template().is_some_and(|made| same(made, rollover.template));
     let new: BTreeSet<_> = instances.filter(is_new).filter_map(|instance| instance.instance_id()).collect();
-    let (_, targets) = target_health(task.clients(), rollover.target_group).await?;
+    let (_, targets) = target_health(context.clients(), rollover.target_group).await?;
     let healths = targets.iter().filter_map(|target| Some((target.target()?.id()?, Health::of(target))));
     let (healthy, others): (Vec<_>, Vec<_>) =
         healths.filter(|(id, _)| new.contains(id)).partition(|(_, health)| health.is_healthy());
@@ -197,7 +197,7 @@ async fn new_instances(
 
 /// Gives the refresh up: back to what the group had before where AWS can, otherwise no further.
 async fn roll_back(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     rollover: &Rollover<'_>,
     id: &str,
     trial: &Trial,
@@ -205,19 +205,19 @@ async fn roll_back(
 ) -> Problem {
     let mut console = Console::default();
     if let Some(instance) = trial.failing.keys().next_back() {
-        console.read(task.clients(), instance).await;
+        console.read(context.clients(), instance).await;
     }
-    let autoscaling = &task.clients().autoscaling;
+    let autoscaling = &context.clients().autoscaling;
     let group = rollover.group;
     let rolled_back = if rollover.reversible {
         let call = autoscaling.rollback_instance_refresh().auto_scaling_group_name(group).send().await;
-        call.map(drop).map_err(|error| error.problem("autoscaling:RollbackInstanceRefresh", task.address))
+        call.map(drop).map_err(|error| error.problem("autoscaling:RollbackInstanceRefresh", context.address))
     } else {
         let call = autoscaling.cancel_instance_refresh().auto_scaling_group_name(group).send().await;
-        call.map(drop).map_err(|error| error.problem("autoscaling:CancelInstanceRefresh", task.address))
+        call.map(drop).map_err(|error| error.problem("autoscaling:CancelInstanceRefresh", context.address))
     };
     let over = match rolled_back {
-        Ok(()) => until_over(task, group, id).await,
+        Ok(()) => until_over(context, group, id).await,
         Err(problem) => Err(problem),
     };
     let status = match &over {
@@ -254,10 +254,10 @@ fn not_over(group: &str, progress: &str) -> Problem {
 }
 
 /// Watches a refresh to its end; `None` where AWS does not list it any more.
-async fn until_over(task: &ActionContext<'_>, group: &str, id: &str) -> Result<Option<InstanceRefresh>, Problem> {
+async fn until_over(context: &ActionContext<'_>, group: &str, id: &str) -> Result<Option<InstanceRefresh>, Problem> {
     let total = AtomicI32::new(0);
     let ask = || async {
-        let Some(refresh) = describe(task, group, id).await?.into_iter().next() else {
+        let Some(refresh) = describe(context, group, id).await?.into_iter().next() else {
             return Ok(Poll::Ready(None));
         };
         if !is_active(&refresh) {
@@ -266,14 +266,14 @@ async fn until_over(task: &ActionContext<'_>, group: &str, id: &str) -> Result<O
         total.fetch_max(refresh.instances_to_update().unwrap_or_default(), Relaxed);
         Ok(Poll::Pending(progress(&refresh, total.load(Relaxed))))
     };
-    task.poll(ask, |progress| not_over(group, &progress)).await
+    context.poll(ask, |progress| not_over(group, &progress)).await
 }
 
 /// One of a group's refreshes.
-async fn describe(task: &ActionContext<'_>, group: &str, id: &str) -> Result<Vec<InstanceRefresh>, Problem> {
-    let call = task.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group);
+async fn describe(context: &ActionContext<'_>, group: &str, id: &str) -> Result<Vec<InstanceRefresh>, Problem> {
+    let call = context.clients().autoscaling.describe_instance_refreshes().auto_scaling_group_name(group);
     let answer = call.instance_refresh_ids(id).send().await;
-    let answer = answer.map_err(|error| error.problem("autoscaling:DescribeInstanceRefreshes", task.address))?;
+    let answer = answer.map_err(|error| error.problem("autoscaling:DescribeInstanceRefreshes", context.address))?;
     Ok(answer.instance_refreshes.unwrap_or_default())
 }
 

@@ -283,7 +283,7 @@ impl Resource for Instances {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
         let observed = Observed {
             target_group: None,
             members: Vec::new(),
@@ -291,33 +291,33 @@ impl Resource for Instances {
             subnets: Vec::new(),
             tags: Tags::new(),
         };
-        converge(task, &pinned(task, desired)?, &observed).await
+        converge(context, &pinned(context, desired)?, &observed).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let desired = &pinned(task, desired)?;
-        let observed = rollout::run(task, desired, observed).await?;
-        let output = converge(task, desired, &observed).await?;
+        let desired = &pinned(context, desired)?;
+        let observed = rollout::run(context, desired, observed).await?;
+        let output = converge(context, desired, &observed).await?;
         let staying = observed.members.iter().filter(|member| output.members.contains(&member.id));
-        settings::restore(task, staying.map(|member| (&*member.id, &member.settings)).collect()).await?;
+        settings::restore(context, staying.map(|member| (&*member.id, &member.settings)).collect()).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {
-            task.write_ec2_tags(output.members.clone(), &instance_tags(task, desired)).await?;
+            context.write_ec2_tags(output.members.clone(), &instance_tags(context, desired)).await?;
         }
         Ok(output)
     }
 
-    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+    async fn prune(context: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
         let leaving = observed.members.iter().map(|member| member.id.clone()).filter(|id| !kept.members.contains(id));
-        terminate(task, leaving.collect()).await
+        terminate(context, leaving.collect()).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
-        Self::prune(task, observed, &Output::default()).await
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        Self::prune(context, observed, &Output::default()).await
     }
 }
 
@@ -368,29 +368,29 @@ fn observed(cloud: &Snapshot, address: &Address, instances: &[&Instance]) -> Obs
     Observed { target_group, members, seen: seen.collect(), subnets, tags: shared }
 }
 
-async fn converge(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
-    let vpc = task.resolve(&desired.vpc)?;
+async fn converge(context: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
+    let vpc = context.resolve(&desired.vpc)?;
     let here = observed.members.iter().filter(|member| member.vpc.as_ref().is_none_or(|other| *other == vpc));
     let here: Vec<_> = here.cloned().collect();
     let moves::Moves { keep: mut members, launch } =
         moves::moves(desired.count, &desired.template, &desired.zones, &here);
-    let launched = launch::launch(task, desired, observed, &launch).await?;
+    let launched = launch::launch(context, desired, observed, &launch).await?;
     members.extend(launched.into_iter().map(|(_, id)| id));
     Ok(Output { members, ..Output::default() })
 }
 
-fn instance_tags(task: &ActionContext<'_>, desired: &Desired) -> Tags {
-    let mut tags = tags::of(&task.run.stack, task.address, &desired.template.spec, &task.run.tags);
+fn instance_tags(context: &ActionContext<'_>, desired: &Desired) -> Tags {
+    let mut tags = tags::of(&context.run.stack, context.address, &desired.template.spec, &context.run.tags);
     tags.extend(desired.template.version.clone().map(|version| (tags::VERSION.to_owned(), version)));
-    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &desired.cluster));
+    tags.insert("Name".to_owned(), names::instance(&context.run.stack, &desired.cluster));
     tags
 }
 
 /// The same with the version of the launch template that this run has made or found, where it holds secrets.
-fn pinned(task: &ActionContext<'_>, desired: &Desired) -> Result<Desired, Problem> {
+fn pinned(context: &ActionContext<'_>, desired: &Desired) -> Result<Desired, Problem> {
     let mut desired = desired.clone();
     if desired.secret {
-        desired.template.version = Some(task.output(&launch_template::address(&desired.cluster))?.revision.clone());
+        desired.template.version = Some(context.output(&launch_template::address(&desired.cluster))?.revision.clone());
     }
     Ok(desired)
 }

@@ -81,32 +81,32 @@ impl Resource for InternetGateway {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
-        let call = task.clients().ec2.create_internet_gateway();
-        let call = call.tag_specifications(tags::specification(ResourceType::InternetGateway, &task.tags()));
-        let answer = call.send().await.map_err(|error| error.problem("ec2:CreateInternetGateway", task.address))?;
+    async fn create(context: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
+        let call = context.clients().ec2.create_internet_gateway();
+        let call = call.tag_specifications(tags::specification(ResourceType::InternetGateway, &context.tags()));
+        let answer = call.send().await.map_err(|error| error.problem("ec2:CreateInternetGateway", context.address))?;
         let id = answer.internet_gateway().and_then(|gateway| gateway.internet_gateway_id()).unwrap_or_default();
-        delete_duplicates(task, id).await?;
-        attach(task, id).await?;
+        delete_duplicates(context, id).await?;
+        attach(context, id).await?;
         Ok(Output::id(id))
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         (): &(),
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
         if touches(changes, &["attached"]) {
-            attach(task, &output.id).await?;
+            attach(context, &output.id).await?;
         }
-        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
+        context.write_ec2_tags(vec![output.id.clone()], &context.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
-        let ec2 = &task.clients().ec2;
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let ec2 = &context.clients().ec2;
         let id = observed.api.internet_gateway_id().unwrap_or_default();
         if let Some(vpc) = observed.attached_to() {
             let detach = || async {
@@ -115,42 +115,42 @@ impl Resource for InternetGateway {
                 settled(ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc).send().await, &gone)
             };
             // Public addresses of instances and load balancers that are on their way out still use it.
-            let users = || in_use::of_gateway(task, vpc);
-            in_use::delete(task, ("ec2:DetachInternetGateway", id), detach, users).await?;
+            let users = || in_use::of_gateway(context, vpc);
+            in_use::delete(context, ("ec2:DetachInternetGateway", id), detach, users).await?;
         }
         let delete = || async {
             let call = ec2.delete_internet_gateway().internet_gateway_id(id).send().await;
             settled(call, DescribeInternetGateways::NOT_FOUND)
         };
         let users = || async { Ok(observed.attached_to().map(|vpc| format!("VPC {vpc}")).into_iter().collect()) };
-        in_use::delete(task, ("ec2:DeleteInternetGateway", id), delete, users).await
+        in_use::delete(context, ("ec2:DeleteInternetGateway", id), delete, users).await
     }
 }
 
 /// AWS takes no client token for this: an attempt whose answer was lost has left a gateway that is attached to nothing.
-async fn delete_duplicates(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
-    let ec2 = &task.clients().ec2;
-    let answer = ec2.describe_internet_gateways().set_filters(Some(task.filters())).send().await;
-    let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", task.address))?;
+async fn delete_duplicates(context: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+    let ec2 = &context.clients().ec2;
+    let answer = ec2.describe_internet_gateways().set_filters(Some(context.filters())).send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeInternetGateways", context.address))?;
     let duplicates = answer.internet_gateways().iter().filter(|twin| twin.attachments().is_empty());
     for twin in duplicates.filter_map(|twin| twin.internet_gateway_id()).filter(|twin| *twin != id) {
         settled(
             ec2.delete_internet_gateway().internet_gateway_id(twin).send().await,
             DescribeInternetGateways::NOT_FOUND,
         )
-        .map_err(|error| error.problem("ec2:DeleteInternetGateway", task.address))?;
+        .map_err(|error| error.problem("ec2:DeleteInternetGateway", context.address))?;
     }
     Ok(())
 }
 
-async fn attach(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
-    let vpc = task.output(&network::VPC)?.id;
+async fn attach(context: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+    let vpc = context.output(&network::VPC)?.id;
     let attach = || async {
-        let call = task.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
+        let call = context.clients().ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(&vpc);
         // Already, by a call whose answer was lost.
         settled(call.send().await, &["Resource.AlreadyAssociated"])
     };
-    task.fresh("ec2:AttachInternetGateway", attach).await
+    context.fresh("ec2:AttachInternetGateway", attach).await
 }
 
 /// The gateways of a network of the stack's own.

@@ -162,15 +162,15 @@ fn ids() -> Vec<String> {
 
 #[tokio::test]
 async fn waits_for_targets_hear_it() {
-    in_action(|task| async move { targets::until_healthy(&task, "arn", &ids(), "").await }).await;
-    in_action(|task| async move { targets::until_gone(&task, "arn", &ids()).await }).await;
+    in_action(|context| async move { targets::until_healthy(&context, "arn", &ids(), "").await }).await;
+    in_action(|context| async move { targets::until_gone(&context, "arn", &ids()).await }).await;
     interrupted(|run, _| async move { readiness::targets(&run, &stack("").clusters[0], "arn", 1).await }).await;
 }
 
 #[tokio::test]
 async fn waits_for_instances_hear_it() {
-    in_action(|task| async move { until_running(&task, &ids()).await }).await;
-    in_action(|task| async move { terminate(&task, ids()).await }).await;
+    in_action(|context| async move { until_running(&context, &ids()).await }).await;
+    in_action(|context| async move { terminate(&context, ids()).await }).await;
     interrupted(|run, _| async move { stopping::stop(&run).await.map_err(first) }).await;
 }
 
@@ -182,7 +182,7 @@ async fn waits_for_the_load_balancer_routes_and_refreshes_hear_it() {
         readiness::routes(&run, &stack, &host).await.map_err(first)
     })
     .await;
-    in_action(|task| async move { instance_refresh::until_none(&task, "cs-shop--web").await }).await;
+    in_action(|context| async move { instance_refresh::until_none(&context, "cs-shop--web").await }).await;
 }
 
 #[tokio::test]
@@ -197,6 +197,7 @@ async fn waits_for_a_stack_hear_it() {
 
 #[tokio::test]
 async fn one_instance_that_nobody_knows_does_not_make_the_others_terminated() {
-    let told = in_action(|task| async move { terminate(&task, vec!["i-1".to_owned(), "i-2".to_owned()]).await }).await;
+    let told =
+        in_action(|context| async move { terminate(&context, vec!["i-1".to_owned(), "i-2".to_owned()]).await }).await;
     assert_eq!(told, ["1 pending (i-1)"]);
 }

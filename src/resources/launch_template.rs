@@ -253,15 +253,15 @@ impl Resource for LaunchTemplate {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let request = task
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let request = context
             .clients()
             .ec2
             .create_launch_template()
             .launch_template_name(&desired.name)
-            .version_description(description(task, desired))
-            .launch_template_data(content(task, desired)?)
-            .tag_specifications(tags::specification(ec2::ResourceType::LaunchTemplate, &own_tags(task, "1")));
+            .version_description(description(context, desired))
+            .launch_template_data(content(context, desired)?)
+            .tag_specifications(tags::specification(ec2::ResourceType::LaunchTemplate, &own_tags(context, "1")));
         let create = || async {
             match request.clone().send().await {
                 Ok(answer) => Ok(Some(answer)),
@@ -269,36 +269,39 @@ impl Resource for LaunchTemplate {
                 Err(error) => Err(error),
             }
         };
-        let answer = task.fresh("ec2:CreateLaunchTemplate", create).await?;
+        let answer = context.fresh("ec2:CreateLaunchTemplate", create).await?;
         match answer
             .as_ref()
             .and_then(|answer| answer.launch_template())
             .and_then(|template| template.launch_template_id())
         {
             Some(id) => Ok(Output { id: id.to_owned(), revision: "1".to_owned(), members: Vec::new() }),
-            None => adopt(task, desired).await,
+            None => adopt(context, desired).await,
         }
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let mut output = Self::output(observed);
         if changes.iter().any(|change| !change.path.starts_with("tags.")) {
-            output.revision = new_version(task, desired, &output).await?;
+            output.revision = new_version(context, desired, &output).await?;
         }
-        let tags = own_tags(task, &output.revision);
-        task.write_ec2_tags(vec![output.id.clone()], &tags).await?;
+        let tags = own_tags(context, &output.revision);
+        context.write_ec2_tags(vec![output.id.clone()], &tags).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.template.launch_template_id().unwrap_or_default();
-        settled(task.clients().ec2.delete_launch_template().launch_template_id(id).send().await, quirks::TEMPLATE_GONE)
-            .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", task.address))
+        settled(
+            context.clients().ec2.delete_launch_template().launch_template_id(id).send().await,
+            quirks::TEMPLATE_GONE,
+        )
+        .map_err(|error| error.problem("ec2:DeleteLaunchTemplate", context.address))
     }
 }
 
@@ -317,16 +320,16 @@ fn stale(scope: &Scope<'_>) -> Vec<String> {
     stale.map(|(_, observed)| LaunchTemplate::output(&observed).id).collect()
 }
 
-fn own_tags(task: &ActionContext<'_>, version: &str) -> Tags {
-    let mut tags = task.tags();
+fn own_tags(context: &ActionContext<'_>, version: &str) -> Tags {
+    let mut tags = context.tags();
     tags.insert(tags::VERSION.to_owned(), version.to_owned());
     tags
 }
 
 /// `0123456789ab image amazon-linux-2023`
-fn description(task: &ActionContext<'_>, desired: &Desired) -> String {
+fn description(context: &ActionContext<'_>, desired: &Desired) -> String {
     let secret = if holds_secrets(desired) { SECRET_MARK } else { "" };
-    format!("{}{secret}{IMAGE_MARK}{}", task.spec, desired.image.name())
+    format!("{}{secret}{IMAGE_MARK}{}", context.spec, desired.image.name())
 }
 
 /// Whether its user data holds secrets, whose values its spec does not follow.
@@ -351,32 +354,32 @@ fn image_in(description: &str) -> Option<&str> {
 }
 
 /// The next version of the template; a retry of the same change makes no second one.
-async fn new_version(task: &ActionContext<'_>, desired: &Desired, template: &Output) -> Result<String, Problem> {
+async fn new_version(context: &ActionContext<'_>, desired: &Desired, template: &Output) -> Result<String, Problem> {
     // The same spec may be another secret: then the change is another one, too.
     let once = if holds_secrets(desired) { fastrand::u64(..).to_string() } else { String::new() };
     let token = crate::resource::fields::short_hash([
         &*once,
-        &*task.run.stack,
-        task.address.as_str(),
-        task.spec,
+        &*context.run.stack,
+        context.address.as_str(),
+        context.spec,
         &template.id,
         &template.revision,
     ]);
-    let request = task
+    let request = context
         .clients()
         .ec2
         .create_launch_template_version()
         .launch_template_id(&template.id)
-        .version_description(description(task, desired))
+        .version_description(description(context, desired))
         .client_token(token)
-        .launch_template_data(content(task, desired)?);
-    let answer = task.fresh("ec2:CreateLaunchTemplateVersion", || request.clone().send()).await?;
+        .launch_template_data(content(context, desired)?);
+    let answer = context.fresh("ec2:CreateLaunchTemplateVersion", || request.clone().send()).await?;
     let version = answer.launch_template_version().and_then(|version| version.version_number()).unwrap_or_default();
     Ok(version.to_string())
 }
 
-fn content(task: &ActionContext<'_>, desired: &Desired) -> Result<ec2::RequestLaunchTemplateData, Problem> {
-    let image = image_of(task, &desired.image)?;
+fn content(context: &ActionContext<'_>, desired: &Desired) -> Result<ec2::RequestLaunchTemplateData, Problem> {
+    let image = image_of(context, &desired.image)?;
     let metadata = ec2::LaunchTemplateInstanceMetadataOptionsRequest::builder()
         .http_endpoint(ec2::LaunchTemplateInstanceMetadataEndpointState::Enabled)
         .http_tokens(ec2::LaunchTemplateHttpTokensState::Required)
@@ -389,8 +392,8 @@ fn content(task: &ActionContext<'_>, desired: &Desired) -> Result<ec2::RequestLa
         .delete_on_termination(true);
     let root =
         ec2::LaunchTemplateBlockDeviceMappingRequest::builder().device_name(image.root_device).ebs(volume.build());
-    let mut volume_tags = task.run.tags.clone();
-    volume_tags.insert(tags::STACK.to_owned(), task.run.stack.clone());
+    let mut volume_tags = context.run.tags.clone();
+    volume_tags.insert(tags::STACK.to_owned(), context.run.stack.clone());
     let volume_tags = ec2::LaunchTemplateTagSpecificationRequest::builder()
         .resource_type(ec2::ResourceType::Volume)
         .set_tags(Some(tags::to_ec2(&volume_tags)));
@@ -399,7 +402,7 @@ fn content(task: &ActionContext<'_>, desired: &Desired) -> Result<ec2::RequestLa
         .instance_type(ec2::InstanceType::from(desired.instance_type.as_str()))
         .set_iam_instance_profile(desired.instance_profile.as_deref().map(profile))
         .set_user_data(desired.user_data.as_ref().map(|text| BASE64.encode(text.expose())))
-        .security_group_ids(task.output(&security_group::INSTANCES)?.id)
+        .security_group_ids(context.output(&security_group::INSTANCES)?.id)
         .set_key_name(desired.key.clone())
         .monitoring(ec2::LaunchTemplatesMonitoringRequest::builder().enabled(true).build())
         .metadata_options(metadata.build())
@@ -409,10 +412,10 @@ fn content(task: &ActionContext<'_>, desired: &Desired) -> Result<ec2::RequestLa
 }
 
 /// The image that the stack names.
-fn image_of(task: &ActionContext<'_>, image: &Image) -> Result<LiveImage, Problem> {
-    let found = task.run.prepared::<Images>().and_then(|images| images.get(image.name()).cloned());
+fn image_of(context: &ActionContext<'_>, image: &Image) -> Result<LiveImage, Problem> {
+    let found = context.run.prepared::<Images>().and_then(|images| images.get(image.name()).cloned());
     found.ok_or_else(|| {
-        Problem::new("The image is not known", format!("{} needs {}", task.address, image.name()))
+        Problem::new("The image is not known", format!("{} needs {}", context.address, image.name()))
             .hint("run `cloudscale up` again")
     })
 }
@@ -440,29 +443,29 @@ fn decode(text: &str) -> String {
 }
 
 /// A template of our name exists: ours from a call whose answer was lost, or somebody else's.
-async fn adopt(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+async fn adopt(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
     let look = || async {
-        let call = task.clients().ec2.describe_launch_templates().launch_template_names(&desired.name).send().await;
+        let call = context.clients().ec2.describe_launch_templates().launch_template_names(&desired.name).send().await;
         match call {
             Ok(answer) => Ok(answer.launch_templates.unwrap_or_default().into_iter().next()),
             Err(error) if error.is(&["InvalidLaunchTemplateName.NotFoundException"]) => Ok(None),
-            Err(error) => Err(error.problem("ec2:DescribeLaunchTemplates", task.address)),
+            Err(error) => Err(error.problem("ec2:DescribeLaunchTemplates", context.address)),
         }
     };
-    let Some(template) = task.appears(look).await? else {
+    let Some(template) = context.appears(look).await? else {
         return Err(tags::not_ours("launch template", &desired.name));
     };
     let tags = tags::from_ec2(template.tags());
-    if tags.get(tags::STACK) != Some(&task.run.stack) {
+    if tags.get(tags::STACK) != Some(&context.run.stack) {
         return Err(tags::not_ours("launch template", &desired.name));
     }
     let observed = Observed { template, tags, version: None };
-    if !holds_secrets(desired) && LaunchTemplate::in_sync(&observed, task.spec) {
+    if !holds_secrets(desired) && LaunchTemplate::in_sync(&observed, context.spec) {
         return Ok(LaunchTemplate::output(&observed));
     }
     let mut output = LaunchTemplate::output(&observed);
-    output.revision = new_version(task, desired, &output).await?;
-    task.write_ec2_tags(vec![output.id.clone()], &own_tags(task, &output.revision)).await?;
+    output.revision = new_version(context, desired, &output).await?;
+    context.write_ec2_tags(vec![output.id.clone()], &own_tags(context, &output.revision)).await?;
     Ok(output)
 }
 

@@ -157,9 +157,9 @@ impl Resource for Listener {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let load_balancer = task.output(&load_balancer::ADDRESS)?.id;
-        let request = task
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let load_balancer = context.output(&load_balancer::ADDRESS)?.id;
+        let request = context
             .clients()
             .elb
             .create_listener()
@@ -169,7 +169,7 @@ impl Resource for Listener {
             .set_certificates(certificates(desired))
             .set_ssl_policy(desired.https.as_ref().map(|https| https.policy.clone()))
             .default_actions(action(&desired.default))
-            .set_tags(Some(tags::to_elb(&task.tags())));
+            .set_tags(Some(tags::to_elb(&context.tags())));
         let create = || async {
             match request.clone().send().await {
                 Ok(answer) => {
@@ -180,29 +180,29 @@ impl Resource for Listener {
             }
         };
         let late = |_| {
-            let detail = format!("{} needs port {}, which another listener keeps", task.address, desired.port);
+            let detail = format!("{} needs port {}, which another listener keeps", context.address, desired.port);
             Problem::new("Port already in use", detail).hint("run `cloudscale up` again: it continues")
         };
         let ask = || async {
-            if let Some(output) = task.fresh("elasticloadbalancing:CreateListener", create).await? {
+            if let Some(output) = context.fresh("elasticloadbalancing:CreateListener", create).await? {
                 return Ok(Poll::Ready(output));
             }
-            let adopted = adopt(task, &load_balancer, desired.port).await?;
+            let adopted = adopt(context, &load_balancer, desired.port).await?;
             let pending = || Poll::Pending(format!("port {} is not free yet", desired.port));
             Ok(adopted.map_or_else(pending, Poll::Ready))
         };
-        task.poll(ask, late).await
+        context.poll(ask, late).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
         if touches(changes, &["port", "protocol", "certificate", "policy", "default"]) {
-            let request = task
+            let request = context
                 .clients()
                 .elb
                 .modify_listener()
@@ -213,36 +213,37 @@ impl Resource for Listener {
                 .set_ssl_policy(desired.https.as_ref().map(|https| https.policy.clone()))
                 .default_actions(action(&desired.default));
             let call = "elasticloadbalancing:ModifyListener";
-            task.patient(call, PORT_TAKEN, Some(PORT_LIMIT), || request.clone().send()).await?;
+            context.patient(call, PORT_TAKEN, Some(PORT_LIMIT), || request.clone().send()).await?;
         }
-        task.write_elb_tags(&output.id).await?;
+        context.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let arn = observed.api.listener_arn().unwrap_or_default();
-        settled(task.clients().elb.delete_listener().listener_arn(arn).send().await, DescribeListeners::NOT_FOUND)
-            .map_err(|error| error.problem("elasticloadbalancing:DeleteListener", task.address))
+        settled(context.clients().elb.delete_listener().listener_arn(arn).send().await, DescribeListeners::NOT_FOUND)
+            .map_err(|error| error.problem("elasticloadbalancing:DeleteListener", context.address))
     }
 }
 
 /// A listener has the port: this very one, made by a call whose answer was lost; `None` where it is one of ours that is
 /// on its way out.
-async fn adopt(task: &ActionContext<'_>, load_balancer: &str, port: u16) -> Result<Option<Output>, Problem> {
+async fn adopt(context: &ActionContext<'_>, load_balancer: &str, port: u16) -> Result<Option<Output>, Problem> {
     let look = || async {
-        let pages = task.clients().elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items();
+        let pages =
+            context.clients().elb.describe_listeners().load_balancer_arn(load_balancer).into_paginator().items();
         let listeners = pages.send().try_collect().await;
-        let listeners = listeners.map_err(|e| e.problem("elasticloadbalancing:DescribeListeners", task.address))?;
+        let listeners = listeners.map_err(|e| e.problem("elasticloadbalancing:DescribeListeners", context.address))?;
         let found = listeners.into_iter().find(|listener| listener.port() == Some(port.into()));
         Ok(found.and_then(|listener| listener.listener_arn))
     };
     let name = format!("of port {port}");
-    let arn = task.appears(look).await?.ok_or_else(|| tags::not_ours("listener", &name))?;
-    let tags = tags_of(task.clients(), task.address, &arn).await?;
-    if tags.get(tags::STACK) != Some(&task.run.stack) {
+    let arn = context.appears(look).await?.ok_or_else(|| tags::not_ours("listener", &name))?;
+    let tags = tags_of(context.clients(), context.address, &arn).await?;
+    if tags.get(tags::STACK) != Some(&context.run.stack) {
         return Err(tags::not_ours("listener", &name));
     }
-    Ok((tags::address(&tags).as_ref() == Some(task.address)).then(|| Output::id(arn)))
+    Ok((tags::address(&tags).as_ref() == Some(context.address)).then(|| Output::id(arn)))
 }
 
 fn protocol(desired: &Desired) -> ProtocolEnum {

@@ -160,17 +160,17 @@ impl Resource for LoadBalancer {
         Some(&observed.tags)
     }
 
-    async fn replace(task: &ActionContext<'_>, desired: &Desired, _observed: &Observed) -> Result<Output, Problem> {
-        let output = Self::create(task, desired).await?;
+    async fn replace(context: &ActionContext<'_>, desired: &Desired, _observed: &Observed) -> Result<Output, Problem> {
+        let output = Self::create(context, desired).await?;
         // It takes minutes until it serves; the old one does so meanwhile.
-        until_active(task.run, &output.id).await?;
+        until_active(context.run, &output.id).await?;
         Ok(output)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let group = task.output(&security_group::LOAD_BALANCER)?.id;
-        let subnets = task.resolve_all(&desired.subnets)?;
-        let request = task
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let group = context.output(&security_group::LOAD_BALANCER)?.id;
+        let subnets = context.resolve_all(&desired.subnets)?;
+        let request = context
             .clients()
             .elb
             .create_load_balancer()
@@ -178,10 +178,10 @@ impl Resource for LoadBalancer {
             .scheme(LoadBalancerSchemeEnum::InternetFacing)
             .set_subnets(Some(subnets.clone()))
             .security_groups(group)
-            .set_tags(Some(tags::to_elb(&task.tags())));
+            .set_tags(Some(tags::to_elb(&context.tags())));
         // Where the predecessor that this one replaces still has the name, it gets one of its own. The spec names a
         // network of the stack's own by its address, which another network may have had.
-        let reason = format!("{} {}", task.spec, task.resolve(&desired.vpc)?);
+        let reason = format!("{} {}", context.spec, context.resolve(&desired.vpc)?);
         let successor = names::successor(&desired.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
         for name in [desired.name.clone(), successor] {
             let create = || async {
@@ -193,10 +193,10 @@ impl Resource for LoadBalancer {
                     Err(error) => Err(error),
                 }
             };
-            let created = task.fresh("elasticloadbalancing:CreateLoadBalancer", create).await?;
+            let created = context.fresh("elasticloadbalancing:CreateLoadBalancer", create).await?;
             let ours = match created {
                 Some(arn) => Some(arn),
-                None => same(task, &name, &subnets).await?,
+                None => same(context, &name, &subnets).await?,
             };
             if let Some(arn) = ours {
                 return Ok(Output::id(arn));
@@ -206,34 +206,34 @@ impl Resource for LoadBalancer {
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
-        let elb = &task.clients().elb;
+        let elb = &context.clients().elb;
         if touches(changes, &["subnets"]) {
-            let subnets = task.resolve_all(&desired.subnets)?;
+            let subnets = context.resolve_all(&desired.subnets)?;
             let request = elb.set_subnets().load_balancer_arn(&output.id).set_subnets(Some(subnets));
-            task.fresh("elasticloadbalancing:SetSubnets", || request.clone().send()).await?;
+            context.fresh("elasticloadbalancing:SetSubnets", || request.clone().send()).await?;
         }
         if touches(changes, &["security_group"]) {
-            let group = task.output(&security_group::LOAD_BALANCER)?.id;
+            let group = context.output(&security_group::LOAD_BALANCER)?.id;
             let request = elb.set_security_groups().load_balancer_arn(&output.id).security_groups(group);
-            task.fresh("elasticloadbalancing:SetSecurityGroups", || request.clone().send()).await?;
+            context.fresh("elasticloadbalancing:SetSecurityGroups", || request.clone().send()).await?;
         }
-        task.write_elb_tags(&output.id).await?;
+        context.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let arn = observed.api.load_balancer_arn().unwrap_or_default();
         settled(
-            task.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await,
+            context.clients().elb.delete_load_balancer().load_balancer_arn(arn).send().await,
             DescribeLoadBalancers::NOT_FOUND,
         )
-        .map_err(|error| error.problem("elasticloadbalancing:DeleteLoadBalancer", task.address))
+        .map_err(|error| error.problem("elasticloadbalancing:DeleteLoadBalancer", context.address))
     }
 }
 
@@ -262,18 +262,18 @@ async fn is_protected(clients: &Clients, arn: &str) -> Result<Option<Problem>, P
 
 /// The load balancer of a name that exists with other settings: this very one, made by a call whose answer was lost, or
 /// `None` where it is the one that is to be replaced.
-async fn same(task: &ActionContext<'_>, name: &str, subnets: &[String]) -> Result<Option<String>, Problem> {
+async fn same(context: &ActionContext<'_>, name: &str, subnets: &[String]) -> Result<Option<String>, Problem> {
     let look = || async {
-        match task.clients().elb.describe_load_balancers().names(name).send().await {
+        match context.clients().elb.describe_load_balancers().names(name).send().await {
             Ok(answer) => Ok(answer.load_balancers.unwrap_or_default().into_iter().next()),
             Err(error) if error.is(DescribeLoadBalancers::NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.problem("elasticloadbalancing:DescribeLoadBalancers", task.address)),
+            Err(error) => Err(error.problem("elasticloadbalancing:DescribeLoadBalancers", context.address)),
         }
     };
-    let found = task.appears(look).await?.ok_or_else(|| tags::not_ours("load balancer", name))?;
+    let found = context.appears(look).await?.ok_or_else(|| tags::not_ours("load balancer", name))?;
     let arn = found.load_balancer_arn().unwrap_or_default();
-    let tags = tags_of(task.clients(), task.address, arn).await?;
-    if tags.get(tags::STACK) != Some(&task.run.stack) {
+    let tags = tags_of(context.clients(), context.address, arn).await?;
+    if tags.get(tags::STACK) != Some(&context.run.stack) {
         return Err(tags::not_ours("load balancer", name));
     }
     let is_here = found
@@ -281,7 +281,7 @@ async fn same(task: &ActionContext<'_>, name: &str, subnets: &[String]) -> Resul
         .iter()
         .filter_map(|zone| zone.subnet_id())
         .all(|id| subnets.iter().any(|subnet| subnet == id));
-    let is_same = is_here && tags.get(tags::SPEC).map(String::as_str) == Some(task.spec);
+    let is_same = is_here && tags.get(tags::SPEC).map(String::as_str) == Some(context.spec);
     Ok(is_same.then(|| arn.to_owned()))
 }
 

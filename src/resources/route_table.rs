@@ -105,20 +105,20 @@ impl Resource for RouteTable {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
-        let vpc = task.output(&network::VPC)?.id;
-        let request = task.clients().ec2.create_route_table().vpc_id(&vpc);
+    async fn create(context: &ActionContext<'_>, (): &()) -> Result<Output, Problem> {
+        let vpc = context.output(&network::VPC)?.id;
+        let request = context.clients().ec2.create_route_table().vpc_id(&vpc);
         let request = request
-            .client_token(crate::resource::fields::short_hash([&*task.run.stack, task.address.as_str(), &vpc]))
-            .tag_specifications(tags::specification(ResourceType::RouteTable, &task.tags()));
-        let answer = task.fresh("ec2:CreateRouteTable", || request.clone().send()).await?;
+            .client_token(crate::resource::fields::short_hash([&*context.run.stack, context.address.as_str(), &vpc]))
+            .tag_specifications(tags::specification(ResourceType::RouteTable, &context.tags()));
+        let answer = context.fresh("ec2:CreateRouteTable", || request.clone().send()).await?;
         let id = answer.route_table().and_then(|table| table.route_table_id()).unwrap_or_default();
-        lead_out(task, id, false).await?;
+        lead_out(context, id, false).await?;
         Ok(Output::id(id))
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         (): &(),
         observed: &Observed,
         changes: &[FieldChange],
@@ -127,46 +127,46 @@ impl Resource for RouteTable {
         let desired = format!("route.{EVERYWHERE}");
         if touches(changes, &[&desired]) {
             let there = observed.routes().any(|(destination, _)| destination == EVERYWHERE);
-            lead_out(task, &output.id, there).await?;
+            lead_out(context, &output.id, there).await?;
         }
         for (destination, _) in observed.routes().filter(|(destination, _)| *destination != EVERYWHERE) {
-            let request = task.clients().ec2.delete_route().route_table_id(&output.id);
+            let request = context.clients().ec2.delete_route().route_table_id(&output.id);
             let call = match destination.contains(':') {
                 true => request.destination_ipv6_cidr_block(destination).send().await,
                 false => request.destination_cidr_block(destination).send().await,
             };
             settled(call, &["InvalidRoute.NotFound"])
-                .map_err(|error| error.problem("ec2:DeleteRoute", task.address))?;
+                .map_err(|error| error.problem("ec2:DeleteRoute", context.address))?;
         }
-        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
+        context.write_ec2_tags(vec![output.id.clone()], &context.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.api.route_table_id().unwrap_or_default();
         let delete = || async {
             settled(
-                task.clients().ec2.delete_route_table().route_table_id(id).send().await,
+                context.clients().ec2.delete_route_table().route_table_id(id).send().await,
                 DescribeRouteTables::NOT_FOUND,
             )
         };
-        in_use::delete(task, ("ec2:DeleteRouteTable", id), delete, || in_use::of_route_table(task, id)).await
+        in_use::delete(context, ("ec2:DeleteRouteTable", id), delete, || in_use::of_route_table(context, id)).await
     }
 }
 
 /// The route to everywhere, through our gateway.
-async fn lead_out(task: &ActionContext<'_>, table: &str, there: bool) -> Result<(), Problem> {
-    let ec2 = &task.clients().ec2;
-    let gateway = task.output(&internet_gateway::ADDRESS)?.id;
+async fn lead_out(context: &ActionContext<'_>, table: &str, there: bool) -> Result<(), Problem> {
+    let ec2 = &context.clients().ec2;
+    let gateway = context.output(&internet_gateway::ADDRESS)?.id;
     if there {
         let call = ec2.replace_route().route_table_id(table).destination_cidr_block(EVERYWHERE).gateway_id(gateway);
-        return call.send().await.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRoute", task.address));
+        return call.send().await.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRoute", context.address));
     }
     let create = || async {
         let call = ec2.create_route().route_table_id(table).destination_cidr_block(EVERYWHERE).gateway_id(&gateway);
         settled(call.send().await, &["RouteAlreadyExists"])
     };
-    task.fresh("ec2:CreateRoute", create).await
+    context.fresh("ec2:CreateRoute", create).await
 }
 
 /// The route tables of a network of the stack's own.

@@ -228,23 +228,23 @@ impl Resource for Rule {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let listener = task.output(&listener::ADDRESS)?.id;
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let listener = context.output(&listener::ADDRESS)?.id;
         // AWS lets a target group be behind one load balancer only (ELBv2 guide, "Target groups").
         let until_then = desired.until_then.as_ref().filter(|rule| balancer_of(rule) == balancer_of(&listener));
         let added = match until_then {
-            Some(rule) => handover::prepare(task, &desired.order, rule, &serving(task, desired)?).await?,
+            Some(rule) => handover::prepare(context, &desired.order, rule, &serving(context, desired)?).await?,
             None => Vec::new(),
         };
-        let request = task
+        let request = context
             .clients()
             .elb
             .create_rule()
             .listener_arn(&listener)
             .priority(desired.priority)
             .conditions(condition(&desired.paths))
-            .actions(forward(task, desired)?)
-            .set_tags(Some(tags::to_elb(&task.tags())));
+            .actions(forward(context, desired)?)
+            .set_tags(Some(tags::to_elb(&context.tags())));
         let create = || async {
             match request.clone().send().await {
                 Ok(answer) => Ok(Some(answer)),
@@ -254,49 +254,49 @@ impl Resource for Rule {
         };
         // Who has the priority may not be listed yet.
         let attempt = || async {
-            if let Some(answer) = task.fresh("elasticloadbalancing:CreateRule", create).await? {
+            if let Some(answer) = context.fresh("elasticloadbalancing:CreateRule", create).await? {
                 return Ok(answer.rules().first().and_then(|rule| rule.rule_arn()).map(Output::id));
             }
-            Ok(desired.order.arrange(task, &listener, desired.priority).await?.map(Output::id))
+            Ok(desired.order.arrange(context, &listener, desired.priority).await?.map(Output::id))
         };
-        let output = task.appears(attempt).await?.ok_or_else(|| occupied(task, desired.priority))?;
+        let output = context.appears(attempt).await?.ok_or_else(|| occupied(context, desired.priority))?;
         if let Some(rule) = until_then {
-            handover::withdraw(task, &desired.order, rule, &added).await?;
+            handover::withdraw(context, &desired.order, rule, &added).await?;
         }
         Ok(output)
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
-        let elb = &task.clients().elb;
+        let elb = &context.clients().elb;
         if touches(changes, &["target_group", "weight"]) {
-            let next = serving(task, desired)?;
+            let next = serving(context, desired)?;
             if let (Forward::One(_), [only]) = (&desired.forward, next.as_slice()) {
-                handover::grow(task, &observed.api, only).await?;
+                handover::grow(context, &observed.api, only).await?;
             }
-            handover::prepare(task, &desired.order, &output.id, &next).await?;
+            handover::prepare(context, &desired.order, &output.id, &next).await?;
         }
         if touches(changes, &["paths", "target_group", "weight", "stickiness"]) {
             let call = elb.modify_rule().rule_arn(&output.id).conditions(condition(&desired.paths));
-            let request = call.actions(forward(task, desired)?);
-            task.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await?;
+            let request = call.actions(forward(context, desired)?);
+            context.fresh("elasticloadbalancing:ModifyRule", || request.clone().send()).await?;
         }
         if touches(changes, &["priority"]) {
-            desired.order.arrange(task, &listener_of(&output.id), desired.priority).await?;
+            desired.order.arrange(context, &listener_of(&output.id), desired.priority).await?;
         }
-        task.write_elb_tags(&output.id).await?;
+        context.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let arn = observed.api.rule_arn().unwrap_or_default();
-        settled(task.clients().elb.delete_rule().rule_arn(arn).send().await, DescribeRules::NOT_FOUND)
-            .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", task.address))
+        settled(context.clients().elb.delete_rule().rule_arn(arn).send().await, DescribeRules::NOT_FOUND)
+            .map_err(|error| error.problem("elasticloadbalancing:DeleteRule", context.address))
     }
 }
 
@@ -365,7 +365,7 @@ fn condition(paths: &[String]) -> RuleCondition {
 }
 
 /// The target groups that are to get requests.
-fn serving(task: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Next>, Problem> {
+fn serving(context: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Next>, Problem> {
     let addresses = match &desired.forward {
         Forward::One(address) => vec![address.clone()],
         Forward::Shared { weights, .. } => {
@@ -373,20 +373,20 @@ fn serving(task: &ActionContext<'_>, desired: &Desired) -> Result<Vec<Next>, Pro
             weighty.map(|(cluster, _)| target_group::address(cluster)).collect()
         }
     };
-    addresses.into_iter().map(|address| Ok(Next { arn: task.output(&address)?.id, address })).collect()
+    addresses.into_iter().map(|address| Ok(Next { arn: context.output(&address)?.id, address })).collect()
 }
 
-fn forward(task: &ActionContext<'_>, desired: &Desired) -> Result<Action, Problem> {
+fn forward(context: &ActionContext<'_>, desired: &Desired) -> Result<Action, Problem> {
     let action = Action::builder().r#type(ActionTypeEnum::Forward);
     let (weights, stickiness_s) = match &desired.forward {
-        Forward::One(address) => return Ok(action.target_group_arn(task.output(address)?.id).build()),
+        Forward::One(address) => return Ok(action.target_group_arn(context.output(address)?.id).build()),
         Forward::Shared { weights, stickiness_s } => (weights, *stickiness_s),
     };
     let sticky = TargetGroupStickinessConfig::builder().enabled(stickiness_s.is_some());
     let mut config = ForwardActionConfig::builder()
         .target_group_stickiness_config(sticky.set_duration_seconds(stickiness_s).build());
     for (cluster, weight) in weights {
-        let arn = task.output(&target_group::address(cluster))?.id;
+        let arn = context.output(&target_group::address(cluster))?.id;
         let group = TargetGroupTuple::builder().target_group_arn(arn).weight(i32::from(*weight));
         config = config.target_groups(group.build());
     }

@@ -47,35 +47,40 @@ impl Order {
     ///
     /// # Errors
     /// Where somebody else's rule has one of the priorities, and any call that fails.
-    pub async fn arrange(&self, task: &ActionContext<'_>, listener: &str, own: i32) -> Result<Option<String>, Problem> {
+    pub async fn arrange(
+        &self,
+        context: &ActionContext<'_>,
+        listener: &str,
+        own: i32,
+    ) -> Result<Option<String>, Problem> {
         let mut moved = self.moved.lock().await;
-        if task.run.published(task.address).is_some_and(|rule| moved.get(&rule.id) == Some(&own)) {
+        if context.run.published(context.address).is_some_and(|rule| moved.get(&rule.id) == Some(&own)) {
             return Ok(None);
         }
         let arns: BTreeMap<String, i32> = self
             .priorities
             .iter()
-            .filter_map(|(address, priority)| Some((task.run.published(address)?.id, *priority)))
+            .filter_map(|(address, priority)| Some((context.run.published(address)?.id, *priority)))
             .collect();
         for _ in 0..ATTEMPTS {
-            let rules = describe(task, listener).await?;
+            let rules = describe(context, listener).await?;
             let moves = moves(&arns, &rules);
             let blocking = blocking(&arns, &moves, &rules, own);
             if !blocking.is_empty() {
-                if let Some(arn) = push_aside(task, &blocking, &rules, own).await? {
+                if let Some(arn) = push_aside(context, &blocking, &rules, own).await? {
                     return Ok(Some(arn));
                 }
                 continue;
             }
-            if moves.is_empty() || set(task, &moves).await? {
+            if moves.is_empty() || set(context, &moves).await? {
                 moved.extend(moves);
                 return Ok(None);
             }
             // Some endpoints refuse a priority that is about to become free; a rule may have gone.
             let ends: Vec<_> = free(&rules).zip(&moves).map(|(end, (arn, _))| (arn.clone(), end)).collect();
-            set(task, &ends).await?;
+            set(context, &ends).await?;
         }
-        Err(occupied(task, own))
+        Err(occupied(context, own))
     }
 }
 
@@ -110,29 +115,29 @@ fn free(rules: &[Api]) -> impl Iterator<Item = i32> {
 }
 
 /// Whether the endpoint did it; `false` where it says that a priority is in use, or that one of the rules is gone.
-async fn set(task: &ActionContext<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> {
+async fn set(context: &ActionContext<'_>, moves: &[(String, i32)]) -> Result<bool, Problem> {
     if moves.is_empty() {
         return Ok(true);
     }
     let pairs =
         moves.iter().map(|(arn, priority)| RulePriorityPair::builder().rule_arn(arn).priority(*priority).build());
-    let call = task.clients().elb.set_rule_priorities().set_rule_priorities(Some(pairs.collect())).send().await;
+    let call = context.clients().elb.set_rule_priorities().set_rule_priorities(Some(pairs.collect())).send().await;
     match call {
         Ok(_) => Ok(true),
         Err(error) if error.is(IN_USE) || error.is(GONE) => Ok(false),
-        Err(error) => Err(error.problem("elasticloadbalancing:SetRulePriorities", task.address)),
+        Err(error) => Err(error.problem("elasticloadbalancing:SetRulePriorities", context.address)),
     }
 }
 
-async fn describe(task: &ActionContext<'_>, listener: &str) -> Result<Vec<Api>, Problem> {
-    let pages = task.clients().elb.describe_rules().listener_arn(listener).into_paginator().items().send();
-    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", task.address))
+async fn describe(context: &ActionContext<'_>, listener: &str) -> Result<Vec<Api>, Problem> {
+    let pages = context.clients().elb.describe_rules().listener_arn(listener).into_paginator().items().send();
+    pages.try_collect().await.map_err(|error| error.problem("elasticloadbalancing:DescribeRules", context.address))
 }
 
-/// Pushes rules of ours that nobody wants any more to the end; answers with the ARN of one that is what this task
+/// Pushes rules of ours that nobody wants any more to the end; answers with the ARN of one that is what this action
 /// makes.
 async fn push_aside(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     blocking: &[&Api],
     rules: &[Api],
     own: i32,
@@ -140,31 +145,31 @@ async fn push_aside(
     let mut moves = Vec::new();
     for (rule, end) in blocking.iter().zip(free(rules)) {
         let arn = rule.rule_arn().unwrap_or_default();
-        let Some(tags) = tags_if_there(task, arn).await? else { continue };
-        if tags.get(tags::STACK) != Some(&task.run.stack) {
-            return Err(occupied(task, priority(rule).unwrap_or(own)));
+        let Some(tags) = tags_if_there(context, arn).await? else { continue };
+        if tags.get(tags::STACK) != Some(&context.run.stack) {
+            return Err(occupied(context, priority(rule).unwrap_or(own)));
         }
-        if tags.get(tags::SPEC).map(String::as_str) == Some(task.spec)
-            && tags::address(&tags).as_ref() == Some(task.address)
+        if tags.get(tags::SPEC).map(String::as_str) == Some(context.spec)
+            && tags::address(&tags).as_ref() == Some(context.address)
         {
             return Ok(Some(arn.to_owned()));
         }
         moves.push((arn.to_owned(), end));
     }
-    set(task, &moves).await.map(|_| None)
+    set(context, &moves).await.map(|_| None)
 }
 
 /// `None` where another action of this run has deleted the rule meanwhile.
-async fn tags_if_there(task: &ActionContext<'_>, arn: &str) -> Result<Option<Tags>, Problem> {
-    match task.clients().elb.describe_tags().resource_arns(arn).send().await {
+async fn tags_if_there(context: &ActionContext<'_>, arn: &str) -> Result<Option<Tags>, Problem> {
+    match context.clients().elb.describe_tags().resource_arns(arn).send().await {
         Ok(answer) => Ok(answer.tag_descriptions().first().map(|row| tags::from_elb(row.tags()))),
         Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTags", task.address)),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTags", context.address)),
     }
 }
 
-pub fn occupied(task: &ActionContext<'_>, priority: i32) -> Problem {
-    in_the_way(task.address, priority, "a rule")
+pub fn occupied(context: &ActionContext<'_>, priority: i32) -> Problem {
+    in_the_way(context.address, priority, "a rule")
 }
 
 /// `rule` has a priority that ours is to have.

@@ -252,8 +252,8 @@ impl Resource for ScalingGroup {
         ))
     }
 
-    async fn replace(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
-        let target_group = task.output(&target_group::address(&desired.cluster))?.id;
+    async fn replace(context: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Output, Problem> {
+        let target_group = context.output(&target_group::address(&desired.cluster))?.id;
         let next = Desired {
             // By what it serves behind: a run that goes on finds it, and takes no other for it.
             name: names::successor(&desired.name, &target_group, names::EC2_NAME_CHARACTERS_MAX),
@@ -261,15 +261,15 @@ impl Resource for ScalingGroup {
             desired: observed.group.desired_capacity().unwrap_or(desired.desired).clamp(desired.min, desired.max),
             ..desired.clone()
         };
-        let output = Self::create(task, &next).await?;
-        until_in_service(task, &output.id).await?;
+        let output = Self::create(context, &next).await?;
+        until_in_service(context, &output.id).await?;
         Ok(output)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let template = template(task, desired)?;
-        let target_group = task.output(&target_group::address(&desired.cluster))?.id;
-        let request = task
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let template = template(context, desired)?;
+        let target_group = context.output(&target_group::address(&desired.cluster))?.id;
+        let request = context
             .clients()
             .autoscaling
             .create_auto_scaling_group()
@@ -285,9 +285,9 @@ impl Resource for ScalingGroup {
             .health_check_grace_period(desired.health_grace_s)
             .set_termination_policies(Some(desired.termination.clone()))
             .new_instances_protected_from_scale_in(desired.protect_from_scale_in)
-            .vpc_zone_identifier(task.resolve(&desired.subnets)?)
+            .vpc_zone_identifier(context.resolve(&desired.subnets)?)
             .target_group_arns(&target_group)
-            .set_tags(Some(tags::to_group(&desired.name, &group_tags(task, desired))));
+            .set_tags(Some(tags::to_group(&desired.name, &group_tags(context, desired))));
         let create = || async {
             match request.clone().send().await {
                 Ok(_) => Ok(true),
@@ -297,86 +297,86 @@ impl Resource for ScalingGroup {
         };
         // The name may be that of a group that goes, or that listings do not know yet.
         let ask = || async {
-            if task.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
+            if context.fresh("autoscaling:CreateAutoScalingGroup", create).await? {
                 return Ok(Poll::Ready(()));
             }
-            is_made(task, &desired.name, &target_group).await
+            is_made(context, &desired.name, &target_group).await
         };
         let late = |reason: String| {
             Problem::new("Auto Scaling group name already in use", reason)
                 .hint("run `cloudscale up` again when the old group is gone")
         };
-        task.poll(ask, late).await?;
-        suspend(task, &desired.name, &desired.suspended).await?;
+        context.poll(ask, late).await?;
+        suspend(context, &desired.name, &desired.suspended).await?;
         if let Some(pool) = &desired.warm_pool {
-            warm_pool::put(task.clients(), &desired.name, pool).await?;
+            warm_pool::put(context.clients(), &desired.name, pool).await?;
         }
         Ok(Output::id(&desired.name))
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
-        let autoscaling = &task.clients().autoscaling;
+        let autoscaling = &context.clients().autoscaling;
         let pool = warm_pool::of(&observed.group);
         // A mix is refused while there is a pool, and a pool while there is a mix.
         if desired.warm_pool.is_none() && pool.is_some() {
-            warm_pool::remove(task.run, &output.id).await?;
+            warm_pool::remove(context.run, &output.id).await?;
         }
         if touches(changes, settings::FIELDS) {
             let used = mixed_instances::template(&observed.group).cloned();
             let template = match touches(changes, &[settings::MIX]) {
-                true => Some(used.map_or_else(|| template(task, desired), Ok)?),
+                true => Some(used.map_or_else(|| template(context, desired), Ok)?),
                 false => None,
             };
-            configure(task, desired, &observed.group, changes, template).await?;
+            configure(context, desired, &observed.group, changes, template).await?;
         }
         if let Some(desired) = desired.warm_pool.as_ref().filter(|_| touches(changes, &[warm_pool::FIELDS])) {
-            warm_pool::put(task.clients(), &output.id, desired).await?;
+            warm_pool::put(context.clients(), &output.id, desired).await?;
         }
         if touches(changes, &["suspended"]) {
             let observed: BTreeSet<String> = suspended(&observed.group).map(str::to_owned).collect();
-            suspend(task, &output.id, &(&desired.suspended - &observed)).await?;
-            resume(task, &output.id, &(&observed - &desired.suspended)).await?;
+            suspend(context, &output.id, &(&desired.suspended - &observed)).await?;
+            resume(context, &output.id, &(&observed - &desired.suspended)).await?;
         }
         if touches(changes, &["target_group"]) {
-            let arn = task.output(&target_group::address(&desired.cluster))?.id;
+            let arn = context.output(&target_group::address(&desired.cluster))?.id;
             let call = autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(&output.id);
             let request = call.target_group_arns(arn);
-            task.fresh("autoscaling:AttachLoadBalancerTargetGroups", || request.clone().send()).await?;
+            context.fresh("autoscaling:AttachLoadBalancerTargetGroups", || request.clone().send()).await?;
         }
-        task.write_group_tags(&output.id, &group_tags(task, desired)).await?;
+        context.write_group_tags(&output.id, &group_tags(context, desired)).await?;
         if touches(changes, &[INSTANCES]) {
             let all = observed.instances.iter().map(|(id, settings)| (id.as_str(), settings));
-            instances::settings::restore(task, all.collect()).await?;
+            instances::settings::restore(context, all.collect()).await?;
         }
         if touches(changes, &["launch_template", OUTDATED]) {
-            roll_over(task, desired, observed).await?;
+            roll_over(context, desired, observed).await?;
         }
         Ok(output)
     }
 
-    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
-        departure::detach_old_target_groups(task, &observed.group, &kept.id).await
+    async fn prune(context: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+        departure::detach_old_target_groups(context, &observed.group, &kept.id).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let name = observed.group.auto_scaling_group_name().unwrap_or_default();
-        departure::unprotect(task.clients(), task.address, &observed.group).await?;
+        departure::unprotect(context.clients(), context.address, &observed.group).await?;
         // The cluster has fixed instances now: the group goes when they serve.
-        let cluster = task.address.cluster().unwrap_or_default();
-        if let Some(attached) = task.run.published(&targets::attachment_of(cluster)) {
-            targets::until_healthy(task, &attached.id, &attached.members, "").await?;
+        let cluster = context.address.cluster().unwrap_or_default();
+        if let Some(attached) = context.run.published(&targets::attachment_of(cluster)) {
+            targets::until_healthy(context, &attached.id, &attached.members, "").await?;
         }
         // Requests still come where the load balancer stays, to this cluster or to the one that took its paths over.
-        if task.run.published(&listener::ADDRESS).is_some() {
-            departure::leave(task, &observed.group).await?;
+        if context.run.published(&listener::ADDRESS).is_some() {
+            departure::leave(context, &observed.group).await?;
         }
-        departure::delete(task, name).await
+        departure::delete(context, name).await
     }
 }
 
@@ -408,16 +408,16 @@ fn given_bounds(tags: &Tags) -> Option<(i32, i32)> {
     Some((min.parse().ok()?, max.parse().ok()?))
 }
 
-fn group_tags(task: &ActionContext<'_>, desired: &Desired) -> Tags {
-    let mut tags = task.tags();
+fn group_tags(context: &ActionContext<'_>, desired: &Desired) -> Tags {
+    let mut tags = context.tags();
     tags.insert(tags::BOUNDS.to_owned(), format!("{}-{}", desired.min, desired.max));
-    tags.insert("Name".to_owned(), names::instance(&task.run.stack, &desired.cluster));
+    tags.insert("Name".to_owned(), names::instance(&context.run.stack, &desired.cluster));
     tags
 }
 
-async fn describe(task: &ActionContext<'_>, name: &str) -> Result<Option<AutoScalingGroup>, Problem> {
-    let call = task.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
-    let answer = call.map_err(|error| error.problem(DESCRIBE, task.address))?;
+async fn describe(context: &ActionContext<'_>, name: &str) -> Result<Option<AutoScalingGroup>, Problem> {
+    let call = context.clients().autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send().await;
+    let answer = call.map_err(|error| error.problem(DESCRIBE, context.address))?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().into_iter().next())
 }
 
@@ -426,16 +426,16 @@ async fn describe(task: &ActionContext<'_>, name: &str) -> Result<Option<AutoSca
 ///
 /// # Errors
 /// Where it is another; a call that fails.
-async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Result<Poll<()>, Problem> {
-    let Some(group) = describe(task, name).await? else {
+async fn is_made(context: &ActionContext<'_>, name: &str, target_group: &str) -> Result<Poll<()>, Problem> {
+    let Some(group) = describe(context, name).await? else {
         return Ok(Poll::Pending(format!("{name}: AWS says that it exists, and does not list it yet")));
     };
     if let Some(status) = group.status() {
         return Ok(Poll::Pending(format!("{name}: {status}")));
     }
     let tags = tags::from_group(group.tags());
-    let is_ours = tags.get(tags::STACK) == Some(&task.run.stack)
-        && tags::address(&tags).as_ref() == Some(task.address)
+    let is_ours = tags.get(tags::STACK) == Some(&context.run.stack)
+        && tags::address(&tags).as_ref() == Some(context.address)
         && group.target_group_arns().iter().any(|arn| arn == target_group);
     if is_ours { Ok(Poll::Ready(())) } else { Err(tags::not_ours("Auto Scaling group", name)) }
 }
@@ -444,29 +444,29 @@ async fn is_made(task: &ActionContext<'_>, name: &str, target_group: &str) -> Re
 ///
 /// # Errors
 /// When the call fails.
-pub(super) async fn capacity(task: &ActionContext<'_>, name: &str) -> Result<i32, Problem> {
-    Ok(describe(task, name).await?.and_then(|group| group.desired_capacity()).unwrap_or_default())
+pub(super) async fn capacity(context: &ActionContext<'_>, name: &str) -> Result<i32, Problem> {
+    Ok(describe(context, name).await?.and_then(|group| group.desired_capacity()).unwrap_or_default())
 }
 
 /// Lets a group have so many instances where it has fewer, within its range.
 ///
 /// # Errors
 /// When a call fails.
-pub(super) async fn grow(task: &ActionContext<'_>, name: &str, instances: i32) -> Result<(), Problem> {
-    let Some(group) = describe(task, name).await? else { return Ok(()) };
+pub(super) async fn grow(context: &ActionContext<'_>, name: &str, instances: i32) -> Result<(), Problem> {
+    let Some(group) = describe(context, name).await? else { return Ok(()) };
     let instances = instances.min(group.max_size().unwrap_or_default());
     if group.desired_capacity().is_none_or(|desired| desired >= instances) {
         return Ok(());
     }
-    let request = task.clients().autoscaling.set_desired_capacity().auto_scaling_group_name(name);
+    let request = context.clients().autoscaling.set_desired_capacity().auto_scaling_group_name(name);
     let request = request.desired_capacity(instances).honor_cooldown(false);
-    task.fresh("autoscaling:SetDesiredCapacity", || request.clone().send()).await.map(drop)
+    context.fresh("autoscaling:SetDesiredCapacity", || request.clone().send()).await.map(drop)
 }
 
 /// Waits until a group has as many instances behind its target groups as it should; answers with their ids.
-pub(super) async fn until_in_service(task: &ActionContext<'_>, name: &str) -> Result<Vec<String>, Problem> {
+pub(super) async fn until_in_service(context: &ActionContext<'_>, name: &str) -> Result<Vec<String>, Problem> {
     let ask = || async {
-        let group = describe(task, name).await?;
+        let group = describe(context, name).await?;
         let desired = group.as_ref().and_then(|group| group.desired_capacity()).unwrap_or_default();
         let instances = group.as_ref().map(|group| group.instances()).unwrap_or_default();
         let serving =
@@ -482,7 +482,7 @@ pub(super) async fn until_in_service(task: &ActionContext<'_>, name: &str) -> Re
             "the old group serves; `cloudscale events` shows why instances do not start; `cloudscale up` continues",
         )
     };
-    task.poll(ask, late).await
+    context.poll(ask, late).await
 }
 
 /// All Auto Scaling groups of the region, narrowed to our tags.

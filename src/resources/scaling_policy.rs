@@ -193,28 +193,28 @@ impl Resource for ScalingPolicy {
         Output { members, ..Output::id(observed.policy.policy_arn().unwrap_or_default()) }
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        put(task, desired).await
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(context, desired).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         _observed: &Observed,
         _: &[FieldChange],
     ) -> Result<Output, Problem> {
-        put(task, desired).await
+        put(context, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
-        let call = task
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let call = context
             .clients()
             .autoscaling
             .delete_policy()
             .set_auto_scaling_group_name(observed.policy.auto_scaling_group_name().map(str::to_owned))
             .set_policy_name(observed.policy.policy_name().map(str::to_owned));
         settled(call.send().await, &["ValidationError"])
-            .map_err(|error| error.problem("autoscaling:DeletePolicy", task.address))
+            .map_err(|error| error.problem("autoscaling:DeletePolicy", context.address))
     }
 }
 
@@ -236,15 +236,16 @@ fn faults(policy: &Api, cloud: &Snapshot) -> Vec<String> {
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-    let group = task.output(&scaling_group::address(&desired.cluster))?.id;
+async fn put(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    let group = context.output(&scaling_group::address(&desired.cluster))?.id;
     let name = names::in_group(&group, desired.policy.name());
-    let request = task.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
+    let request = context.clients().autoscaling.put_scaling_policy().auto_scaling_group_name(&group).policy_name(&name);
     let request = request.enabled(true);
     let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
     let request = match &desired.policy {
         Policy::TargetTracking { metric, target, scale_in, warmup, .. } => {
-            let tracking = tracking(task, &desired.cluster, metric)?.target_value(*target).disable_scale_in(!scale_in);
+            let tracking =
+                tracking(context, &desired.cluster, metric)?.target_value(*target).disable_scale_in(!scale_in);
             request
                 .policy_type("TargetTrackingScaling")
                 .target_tracking_configuration(tracking.build())
@@ -274,18 +275,18 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
             .scaling_adjustment(*amount)
             .cooldown(seconds(*cooldown)),
     };
-    let answer = task.fresh("autoscaling:PutScalingPolicy", || request.clone().send()).await?;
+    let answer = context.fresh("autoscaling:PutScalingPolicy", || request.clone().send()).await?;
     match answer.policy_arn().filter(|arn| !arn.is_empty()) {
         Some(arn) => {
             let alarms = answer.alarms().iter().filter_map(|alarm| alarm.alarm_arn());
             Ok(Output { members: alarms.map(str::to_owned).collect(), ..Output::id(arn) })
         }
-        None => Ok(Output::id(quirks::policy_arn(task.clients(), (&group, &name), task.address).await?)),
+        None => Ok(Output::id(quirks::policy_arn(context.clients(), (&group, &name), context.address).await?)),
     }
 }
 
 fn tracking(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     cluster: &str,
     metric: &Metric,
 ) -> Result<aws_sdk_autoscaling::types::builders::TargetTrackingConfigurationBuilder, Problem> {
@@ -304,8 +305,8 @@ fn tracking(
         Metric::RequestsPerTarget => {
             let label = format!(
                 "{}/{}",
-                full_name(&task.output(&load_balancer::ADDRESS)?.id),
-                full_name(&task.output(&target_group::address(cluster))?.id)
+                full_name(&context.output(&load_balancer::ADDRESS)?.id),
+                full_name(&context.output(&target_group::address(cluster))?.id)
             );
             let metric = predefined(MetricType::AlbRequestCountPerTarget).resource_label(label);
             tracking.predefined_metric_specification(metric.build())

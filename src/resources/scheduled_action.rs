@@ -117,32 +117,32 @@ impl Resource for ScheduledAction {
         Output::id(observed.action.scheduled_action_name().unwrap_or_default())
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        put(task, desired).await
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        put(context, desired).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         // What a call leaves out stays as it was.
         if changes.iter().any(|change| change.desired.is_none()) {
-            Self::delete(task, observed).await?;
+            Self::delete(context, observed).await?;
         }
-        put(task, desired).await
+        put(context, desired).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
-        let call = task
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+        let call = context
             .clients()
             .autoscaling
             .delete_scheduled_action()
             .set_auto_scaling_group_name(observed.action.auto_scaling_group_name().map(str::to_owned))
             .set_scheduled_action_name(observed.action.scheduled_action_name().map(str::to_owned));
         settled(call.send().await, &["ValidationError"])
-            .map_err(|error| error.problem("autoscaling:DeleteScheduledAction", task.address))
+            .map_err(|error| error.problem("autoscaling:DeleteScheduledAction", context.address))
     }
 }
 
@@ -164,11 +164,11 @@ fn api_time(time: Timestamp) -> DateTime {
 }
 
 /// Creates or changes: the call is idempotent by name.
-async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-    let group = task.output(&scaling_group::address(&desired.cluster))?.id;
+async fn put(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+    let group = context.output(&scaling_group::address(&desired.cluster))?.id;
     let action = &desired.action;
     let size = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
-    let request = task
+    let request = context
         .clients()
         .autoscaling
         .put_scheduled_update_group_action()
@@ -181,7 +181,7 @@ async fn put(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Prob
         .set_min_size(size(action.min))
         .set_max_size(size(action.max))
         .set_desired_capacity(size(action.desired));
-    task.fresh("autoscaling:PutScheduledUpdateGroupAction", || request.clone().send()).await?;
+    context.fresh("autoscaling:PutScheduledUpdateGroupAction", || request.clone().send()).await?;
     Ok(Output::id(&action.name))
 }
 

@@ -161,16 +161,16 @@ impl Resource for SecurityGroup {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let vpc = task.resolve(&desired.vpc)?;
-        let request = task
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let vpc = context.resolve(&desired.vpc)?;
+        let request = context
             .clients()
             .ec2
             .create_security_group()
             .group_name(&desired.name)
             .description(desired.description)
             .vpc_id(&vpc)
-            .tag_specifications(tags::specification(ResourceType::SecurityGroup, &task.tags()));
+            .tag_specifications(tags::specification(ResourceType::SecurityGroup, &context.tags()));
         let create = || async {
             match request.clone().send().await {
                 Ok(answer) => Ok(answer.group_id),
@@ -178,67 +178,67 @@ impl Resource for SecurityGroup {
                 Err(error) => Err(error),
             }
         };
-        let (id, present) = match task.fresh("ec2:CreateSecurityGroup", create).await? {
+        let (id, present) = match context.fresh("ec2:CreateSecurityGroup", create).await? {
             Some(id) => (id, BTreeSet::new()),
-            None => adopt(task, &desired.name, &vpc).await?,
+            None => adopt(context, &desired.name, &vpc).await?,
         };
-        let desired = desired_accesses(task, desired)?;
-        authorize(task, &id, desired.difference(&present)).await?;
+        let desired = desired_accesses(context, desired)?;
+        authorize(context, &id, desired.difference(&present)).await?;
         Ok(Output::id(id))
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
-        let desired = desired_accesses(task, desired)?;
+        let desired = desired_accesses(context, desired)?;
         let present: BTreeSet<_> = accesses(observed.group.ip_permissions()).collect();
-        authorize(task, &output.id, desired.difference(&present)).await?;
+        authorize(context, &output.id, desired.difference(&present)).await?;
         if !ways_out(&observed.group).any(|way| way == Access::everywhere()) {
-            let request = task.clients().ec2.authorize_security_group_egress().group_id(&output.id);
+            let request = context.clients().ec2.authorize_security_group_egress().group_id(&output.id);
             let request = request.ip_permissions(Access::everywhere().permission());
             let open = || async { settled(request.clone().send().await, &["InvalidPermission.Duplicate"]) };
-            task.fresh("ec2:AuthorizeSecurityGroupEgress", open).await?;
+            context.fresh("ec2:AuthorizeSecurityGroupEgress", open).await?;
         }
         if touches(changes, &["tags", "ingress", "egress"]) {
-            task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
+            context.write_ec2_tags(vec![output.id.clone()], &context.tags()).await?;
         }
         Ok(Output { members: desired.iter().map(ToString::to_string).collect(), ..output })
     }
 
     // A way in is closed when nobody comes that way any more.
-    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+    async fn prune(context: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
         let present = accesses(observed.group.ip_permissions());
         let surplus = present.filter(|access| !kept.members.contains(&access.to_string()));
         let surplus: Vec<_> = surplus.map(|access| access.permission()).collect();
         let out = ways_out(&observed.group).filter(|way| *way != Access::everywhere());
         let out: Vec<_> = out.map(|way| way.permission()).collect();
         if !out.is_empty() {
-            let call = task.clients().ec2.revoke_security_group_egress().group_id(&kept.id);
+            let call = context.clients().ec2.revoke_security_group_egress().group_id(&kept.id);
             settled(call.set_ip_permissions(Some(out)).send().await, &["InvalidPermission.NotFound"])
-                .map_err(|error| error.problem("ec2:RevokeSecurityGroupEgress", task.address))?;
+                .map_err(|error| error.problem("ec2:RevokeSecurityGroupEgress", context.address))?;
         }
         if surplus.is_empty() {
             return Ok(());
         }
-        let call = task.clients().ec2.revoke_security_group_ingress().group_id(&kept.id);
+        let call = context.clients().ec2.revoke_security_group_ingress().group_id(&kept.id);
         settled(call.set_ip_permissions(Some(surplus)).send().await, &["InvalidPermission.NotFound"])
-            .map_err(|error| error.problem("ec2:RevokeSecurityGroupIngress", task.address))
+            .map_err(|error| error.problem("ec2:RevokeSecurityGroupIngress", context.address))
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.group.group_id().unwrap_or_default();
         let delete = || async {
             settled(
-                task.clients().ec2.delete_security_group().group_id(id).send().await,
+                context.clients().ec2.delete_security_group().group_id(id).send().await,
                 DescribeSecurityGroups::NOT_FOUND,
             )
         };
-        let users = || in_use::of_security_group(task, id);
-        in_use::delete(task, ("ec2:DeleteSecurityGroup", id), delete, users).await
+        let users = || in_use::of_security_group(context, id);
+        in_use::delete(context, ("ec2:DeleteSecurityGroup", id), delete, users).await
     }
 }
 
@@ -316,40 +316,44 @@ fn ways_out(group: &Api) -> impl Iterator<Item = Access> {
     ways.filter(move |way| *way != ipv6)
 }
 
-fn desired_accesses(task: &ActionContext<'_>, desired: &Desired) -> Result<BTreeSet<Access>, Problem> {
+fn desired_accesses(context: &ActionContext<'_>, desired: &Desired) -> Result<BTreeSet<Access>, Problem> {
     let resolve = |(port, source): (&u16, &Value)| {
         let port = Some(i32::from(*port));
         let access = |source| Access { protocol: "tcp".to_owned(), from: port, to: port, source };
-        Ok(task.resolve_all(source)?.into_iter().map(access).collect::<Vec<_>>())
+        Ok(context.resolve_all(source)?.into_iter().map(access).collect::<Vec<_>>())
     };
     let accesses = desired.ingress.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
     Ok(accesses.into_iter().flatten().collect())
 }
 
-async fn authorize(task: &ActionContext<'_>, id: &str, missing: impl Iterator<Item = &Access>) -> Result<(), Problem> {
+async fn authorize(
+    context: &ActionContext<'_>,
+    id: &str,
+    missing: impl Iterator<Item = &Access>,
+) -> Result<(), Problem> {
     let permissions: Vec<_> = missing.map(Access::permission).collect();
     if permissions.is_empty() {
         return Ok(());
     }
     let authorize = || async {
-        let call = task.clients().ec2.authorize_security_group_ingress().group_id(id);
+        let call = context.clients().ec2.authorize_security_group_ingress().group_id(id);
         settled(call.set_ip_permissions(Some(permissions.clone())).send().await, &["InvalidPermission.Duplicate"])
     };
-    task.fresh("ec2:AuthorizeSecurityGroupIngress", authorize).await
+    context.fresh("ec2:AuthorizeSecurityGroupIngress", authorize).await
 }
 
 /// A group of our name exists: ours from a run that was killed before AWS listed it, or somebody else's.
-async fn adopt(task: &ActionContext<'_>, name: &str, vpc: &str) -> Result<(String, BTreeSet<Access>), Problem> {
-    let call = task.clients().ec2.describe_security_groups();
+async fn adopt(context: &ActionContext<'_>, name: &str, vpc: &str) -> Result<(String, BTreeSet<Access>), Problem> {
+    let call = context.clients().ec2.describe_security_groups();
     let call = call.filters(Filter::builder().name("group-name").values(name).build());
     let call = call.filters(Filter::builder().name("vpc-id").values(vpc).build());
     let look = || async {
         let answer = call.clone().send().await;
-        let answer = answer.map_err(|error| error.problem("ec2:DescribeSecurityGroups", task.address))?;
+        let answer = answer.map_err(|error| error.problem("ec2:DescribeSecurityGroups", context.address))?;
         Ok(answer.security_groups.unwrap_or_default().into_iter().next())
     };
-    match task.appears(look).await? {
-        Some(group) if tags::from_ec2(group.tags()).get(tags::STACK) == Some(&task.run.stack) => {
+    match context.appears(look).await? {
+        Some(group) if tags::from_ec2(group.tags()).get(tags::STACK) == Some(&context.run.stack) => {
             Ok((group.group_id().unwrap_or_default().to_owned(), accesses(group.ip_permissions()).collect()))
         }
         _ => Err(tags::not_ours("security group", name)),

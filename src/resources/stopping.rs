@@ -144,41 +144,41 @@ async fn stop_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
+    let context = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
     let mark = Tags::from([(STOPPED.to_owned(), WITH_ITS_STACK.to_owned())]);
-    task.write_ec2_tags(ids.clone(), &mark).await?;
+    context.write_ec2_tags(ids.clone(), &mark).await?;
     let request = run.clients()?.ec2.stop_instances().set_instance_ids(Some(ids.clone()));
-    task.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
-    until(&task, &ids, &InstanceStateName::Stopped).await
+    context.patient("ec2:StopInstances", MOVING, None, || request.clone().send()).await?;
+    until(&context, &ids, &InstanceStateName::Stopped).await
 }
 
 async fn start_fixed(run: &Operation, ids: Vec<String>) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let task = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
+    let context = ActionContext { run, address: &FIXED, spec: "", tags_to_drop: &[] };
     let request = run.clients()?.ec2.start_instances().set_instance_ids(Some(ids.clone()));
-    task.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
-    until(&task, &ids, &InstanceStateName::Running).await?;
+    context.patient("ec2:StartInstances", MOVING, None, || request.clone().send()).await?;
+    until(&context, &ids, &InstanceStateName::Running).await?;
     let mark = aws_sdk_ec2::types::Tag::builder().key(STOPPED).build();
     let call = run.clients()?.ec2.delete_tags().set_resources(Some(ids)).tags(mark).send().await;
-    call.map(|_| ()).map_err(|error| error.problem("ec2:DeleteTags", task.address))
+    call.map(|_| ()).map_err(|error| error.problem("ec2:DeleteTags", context.address))
 }
 
 /// Waits until all instances are in a state.
-async fn until(task: &ActionContext<'_>, ids: &[String], desired: &InstanceStateName) -> Result<(), Problem> {
+async fn until(context: &ActionContext<'_>, ids: &[String], desired: &InstanceStateName) -> Result<(), Problem> {
     let ask = || async {
-        let pages = task.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator();
+        let pages = context.clients().ec2.describe_instances().set_instance_ids(Some(ids.to_vec())).into_paginator();
         let reservations = pages.items().send().try_collect().await;
-        let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", task.address))?;
+        let reservations = reservations.map_err(|error| error.problem("ec2:DescribeInstances", context.address))?;
         let instances = reservations.iter().flat_map(|reservation| reservation.instances());
         let there = |instance: &&Instance| instance.state().and_then(|state| state.name()) == Some(desired);
         let count = instances.filter(there).count();
         let detail = format!("{count} of {} {}", ids.len(), desired.as_str());
         Ok(if count == ids.len() { Poll::Ready(detail) } else { Poll::Pending(detail) })
     };
-    let detail = task.run.poll(task.address.as_str(), ask, too_long).await?;
-    task.run.sink.event(Event::Ready { what: task.address.to_string(), detail });
+    let detail = context.run.poll(context.address.as_str(), ask, too_long).await?;
+    context.run.sink.event(Event::Ready { what: context.address.to_string(), detail });
     Ok(())
 }
 

@@ -97,12 +97,12 @@ impl Resource for Subnet {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let vpc = task.output(&network::VPC)?.id;
-        let request = task.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&desired.cidr);
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let vpc = context.output(&network::VPC)?.id;
+        let request = context.clients().ec2.create_subnet().vpc_id(&vpc).cidr_block(&desired.cidr);
         let request = request
             .availability_zone(&desired.zone)
-            .tag_specifications(tags::specification(ResourceType::Subnet, &task.tags()));
+            .tag_specifications(tags::specification(ResourceType::Subnet, &context.tags()));
         let create = || async {
             match request.clone().send().await {
                 Ok(answer) => Ok(answer.subnet().and_then(|subnet| subnet.subnet_id()).map(str::to_owned)),
@@ -110,54 +110,54 @@ impl Resource for Subnet {
                 Err(error) => Err(error),
             }
         };
-        let id = match task.fresh("ec2:CreateSubnet", create).await? {
+        let id = match context.fresh("ec2:CreateSubnet", create).await? {
             Some(id) => id,
-            None => adopt(task, &vpc, &desired.cidr).await?,
+            None => adopt(context, &vpc, &desired.cidr).await?,
         };
-        give_public_addresses(task, &id).await?;
-        associate(task, &id).await?;
+        give_public_addresses(context, &id).await?;
+        associate(context, &id).await?;
         Ok(Output::id(id))
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         _desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
         if touches(changes, &["public_addresses"]) {
-            give_public_addresses(task, &output.id).await?;
+            give_public_addresses(context, &output.id).await?;
         }
         if touches(changes, &["route_table"]) {
-            associate(task, &output.id).await?;
+            associate(context, &output.id).await?;
         }
-        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
+        context.write_ec2_tags(vec![output.id.clone()], &context.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.api.subnet_id().unwrap_or_default();
-        let ec2 = &task.clients().ec2;
+        let ec2 = &context.clients().ec2;
         if let Some(association) = observed.association.as_ref().and_then(|it| it.route_table_association_id()) {
-            quirks::disassociate(task.clients(), association, task.address).await?;
+            quirks::disassociate(context.clients(), association, context.address).await?;
         }
         let delete = || async { settled(ec2.delete_subnet().subnet_id(id).send().await, DescribeSubnets::NOT_FOUND) };
-        in_use::delete(task, ("ec2:DeleteSubnet", id), delete, || in_use::of_subnet(task, id)).await
+        in_use::delete(context, ("ec2:DeleteSubnet", id), delete, || in_use::of_subnet(context, id)).await
     }
 }
 
 /// Instances fetch packages at boot, so each gets a public address; the security group still lets nobody in.
-async fn give_public_addresses(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+async fn give_public_addresses(context: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
     let on = AttributeBooleanValue::builder().value(true).build();
-    let request = task.clients().ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
-    task.fresh("ec2:ModifySubnetAttribute", || request.clone().send()).await.map(|_| ())
+    let request = context.clients().ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(on);
+    context.fresh("ec2:ModifySubnetAttribute", || request.clone().send()).await.map(|_| ())
 }
 
 /// Puts the subnet on our route table, whichever it is on now.
-async fn associate(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
-    let ec2 = &task.clients().ec2;
-    let table = task.output(&route_table::ADDRESS)?.id;
+async fn associate(context: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+    let ec2 = &context.clients().ec2;
+    let table = context.output(&route_table::ADDRESS)?.id;
     let associate = || async {
         match ec2.associate_route_table().route_table_id(&table).subnet_id(id).send().await {
             Ok(_) => Ok(true),
@@ -165,12 +165,12 @@ async fn associate(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
             Err(error) => Err(error),
         }
     };
-    if task.fresh("ec2:AssociateRouteTable", associate).await? {
+    if context.fresh("ec2:AssociateRouteTable", associate).await? {
         return Ok(());
     }
     let tables = ec2.describe_route_tables();
     let tables = tables.filters(Filter::builder().name("association.subnet-id").values(id).build()).send().await;
-    let tables = tables.map_err(|error| error.problem("ec2:DescribeRouteTables", task.address))?;
+    let tables = tables.map_err(|error| error.problem("ec2:DescribeRouteTables", context.address))?;
     let associations = tables.route_tables().iter().flat_map(|table| table.associations());
     let other = associations
         .filter(|association| association.subnet_id() == Some(id))
@@ -179,23 +179,27 @@ async fn associate(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
         return Ok(());
     };
     let call = ec2.replace_route_table_association().association_id(other).route_table_id(table).send().await;
-    call.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRouteTableAssociation", task.address))
+    call.map(|_| ()).map_err(|error| error.problem("ec2:ReplaceRouteTableAssociation", context.address))
 }
 
 /// The range is taken: by this very subnet, made by a call whose answer was lost, or by somebody else's.
-async fn adopt(task: &ActionContext<'_>, vpc: &str, cidr: &str) -> Result<String, Problem> {
+async fn adopt(context: &ActionContext<'_>, vpc: &str, cidr: &str) -> Result<String, Problem> {
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
-    let call = task.clients().ec2.describe_subnets().filters(filter("vpc-id", vpc)).filters(filter("cidr-block", cidr));
+    let call =
+        context.clients().ec2.describe_subnets().filters(filter("vpc-id", vpc)).filters(filter("cidr-block", cidr));
     let look = || async {
         let answer = call.clone().send().await;
-        let answer = answer.map_err(|error| error.problem("ec2:DescribeSubnets", task.address))?;
+        let answer = answer.map_err(|error| error.problem("ec2:DescribeSubnets", context.address))?;
         Ok(answer.subnets.unwrap_or_default().into_iter().next())
     };
-    let is_ours = |subnet: &Api| tags::address(&tags::from_ec2(subnet.tags())).as_ref() == Some(task.address);
-    let ours = task.appears(look).await?.filter(is_ours);
+    let is_ours = |subnet: &Api| tags::address(&tags::from_ec2(subnet.tags())).as_ref() == Some(context.address);
+    let ours = context.appears(look).await?.filter(is_ours);
     ours.and_then(|subnet| subnet.subnet_id).ok_or_else(|| {
-        Problem::new("Conflicting subnet", format!("{} needs {cidr}, which overlaps a subnet of {vpc}", task.address))
-            .hint("delete that subnet, which is not cloudscale's, and run `cloudscale up` again")
+        Problem::new(
+            "Conflicting subnet",
+            format!("{} needs {cidr}, which overlaps a subnet of {vpc}", context.address),
+        )
+        .hint("delete that subnet, which is not cloudscale's, and run `cloudscale up` again")
     })
 }
 

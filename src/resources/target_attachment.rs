@@ -136,42 +136,42 @@ impl Resource for TargetAttachment {
         Output { members: observed.registered.iter().cloned().collect(), ..Output::id(&observed.target_group) }
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let ids = task.output(&targets::instances_of(&desired.cluster))?.members;
-        register(task, desired, ids, &BTreeSet::new()).await
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let ids = context.output(&targets::instances_of(&desired.cluster))?.members;
+        register(context, desired, ids, &BTreeSet::new()).await
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
-        let ids = task.output(&targets::instances_of(&desired.cluster))?.members;
-        let output = register(task, desired, ids, &observed.registered).await?;
+        let ids = context.output(&targets::instances_of(&desired.cluster))?.members;
+        let output = register(context, desired, ids, &observed.registered).await?;
         let leaving = observed.registered.iter().filter(|id| !output.members.contains(id));
         if leaving.clone().any(|id| !observed.unhealthy.contains(id)) {
-            targets::until_healthy(task, &output.id, &output.members, "").await?;
+            targets::until_healthy(context, &output.id, &output.members, "").await?;
         }
         Ok(output)
     }
 
-    async fn prune(task: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
+    async fn prune(context: &ActionContext<'_>, observed: &Observed, kept: &Output) -> Result<(), Problem> {
         let leaving = observed.registered.iter().filter(|id| !kept.members.contains(id));
-        targets::leave(task, &observed.target_group, &leaving.cloned().collect::<Vec<_>>()).await?;
-        targets::leave_ports(task, &observed.target_group, &observed.other_ports).await
+        targets::leave(context, &observed.target_group, &leaving.cloned().collect::<Vec<_>>()).await?;
+        targets::leave_ports(context, &observed.target_group, &observed.other_ports).await
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         // The cluster has become a group: the fixed instances go when the group's instances serve.
-        if let Some(group) = task.run.published(&scaling_group::address(&observed.cluster)) {
-            let members = scaling_group::until_in_service(task, &group.id).await?;
+        if let Some(group) = context.run.published(&scaling_group::address(&observed.cluster)) {
+            let members = scaling_group::until_in_service(context, &group.id).await?;
             // They are registered where the cluster's path leads to now, which may be a new target group.
-            let current = task.run.published(&target_group::address(&observed.cluster)).map(|current| current.id);
+            let current = context.run.published(&target_group::address(&observed.cluster)).map(|current| current.id);
             let target_group = current.as_ref().unwrap_or(&observed.target_group);
-            targets::until_healthy(task, target_group, &members, "").await?;
+            targets::until_healthy(context, target_group, &members, "").await?;
         }
-        Self::prune(task, observed, &Output::default()).await
+        Self::prune(context, observed, &Output::default()).await
     }
 }
 
@@ -180,14 +180,14 @@ fn in_group(group: &aws_sdk_autoscaling::types::AutoScalingGroup, id: &str) -> b
 }
 
 async fn register(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     desired: &Desired,
     ids: Vec<String>,
     registered: &BTreeSet<String>,
 ) -> Result<Output, Problem> {
-    let arn = task.output(&target_group::address(&desired.cluster))?.id;
+    let arn = context.output(&target_group::address(&desired.cluster))?.id;
     let missing: Vec<_> = ids.iter().filter(|id| !registered.contains(*id)).cloned().collect();
-    until_running(task, &missing).await?;
-    targets::join(task, &arn, &missing).await?;
+    until_running(context, &missing).await?;
+    targets::join(context, &arn, &missing).await?;
     Ok(Output { members: ids, ..Output::id(arn) })
 }

@@ -172,23 +172,23 @@ impl Resource for TargetGroup {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        match create(task, desired, &desired.name).await? {
-            Some(output) => with_attributes(task, desired, output).await,
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        match create(context, desired, &desired.name).await? {
+            Some(output) => with_attributes(context, desired, output).await,
             // The predecessor that this one replaces has the name; it goes when nothing refers to it any more.
             None => {
                 // The spec names a network of the stack's own by its address, which another network may have had.
-                let reason = format!("{} {}", task.spec, task.resolve(&desired.vpc)?);
+                let reason = format!("{} {}", context.spec, context.resolve(&desired.vpc)?);
                 let name = names::successor(&desired.name, &reason, names::ELB_NAME_CHARACTERS_MAX);
                 let output =
-                    create(task, desired, &name).await?.ok_or_else(|| tags::not_ours("target group", &name))?;
-                with_attributes(task, desired, output).await
+                    create(context, desired, &name).await?.ok_or_else(|| tags::not_ours("target group", &name))?;
+                with_attributes(context, desired, output).await
             }
         }
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         desired: &Desired,
         observed: &Observed,
         changes: &[FieldChange],
@@ -196,7 +196,7 @@ impl Resource for TargetGroup {
         let output = Self::output(observed);
         if touches(changes, &["health_check"]) {
             let check = &desired.health_check;
-            let call = task
+            let call = context
                 .clients()
                 .elb
                 .modify_target_group()
@@ -209,26 +209,28 @@ impl Resource for TargetGroup {
                 .healthy_threshold_count(check.healthy.into())
                 .unhealthy_threshold_count(check.unhealthy.into())
                 .matcher(Matcher::builder().http_code(&check.codes).build());
-            call.send().await.map_err(|error| error.problem("elasticloadbalancing:ModifyTargetGroup", task.address))?;
+            call.send()
+                .await
+                .map_err(|error| error.problem("elasticloadbalancing:ModifyTargetGroup", context.address))?;
         }
         if changes.iter().any(|change| ATTRIBUTES.iter().any(|(name, _)| change.path == *name)) {
-            set_attributes(task, &output.id, &attributes(&desired.balancing)).await?;
+            set_attributes(context, &output.id, &attributes(&desired.balancing)).await?;
         }
-        task.write_elb_tags(&output.id).await?;
+        context.write_elb_tags(&output.id).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let arn = observed.group.target_group_arn().unwrap_or_default();
         let name = observed.group.target_group_name().unwrap_or_default();
         let delete = || async {
             settled(
-                task.clients().elb.delete_target_group().target_group_arn(arn).send().await,
+                context.clients().elb.delete_target_group().target_group_arn(arn).send().await,
                 DescribeTargetGroups::NOT_FOUND,
             )
         };
-        let users = || in_use::of_target_group(task, arn);
-        in_use::delete(task, ("elasticloadbalancing:DeleteTargetGroup", name), delete, users).await
+        let users = || in_use::of_target_group(context, arn);
+        in_use::delete(context, ("elasticloadbalancing:DeleteTargetGroup", name), delete, users).await
     }
 }
 
@@ -284,24 +286,24 @@ async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attribut
 }
 
 /// A new target group has AWS's attributes; those that the stack sets follow in a second call.
-async fn with_attributes(task: &ActionContext<'_>, desired: &Desired, output: Output) -> Result<Output, Problem> {
+async fn with_attributes(context: &ActionContext<'_>, desired: &Desired, output: Output) -> Result<Output, Problem> {
     let attributes = attributes(&desired.balancing);
     if special(&attributes).next().is_some() {
-        set_attributes(task, &output.id, &attributes).await?;
+        set_attributes(context, &output.id, &attributes).await?;
     }
     Ok(output)
 }
 
-async fn set_attributes(task: &ActionContext<'_>, arn: &str, desired: &Attributes) -> Result<(), Problem> {
+async fn set_attributes(context: &ActionContext<'_>, arn: &str, desired: &Attributes) -> Result<(), Problem> {
     let sticky = desired.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
     // AWS wants to know of what kind the stickiness is, and nothing about one that is off.
     let kind = sticky.then(|| TargetGroupAttribute::builder().key("stickiness.type").value("lb_cookie").build());
     let attributes = desired.iter().filter(|(name, _)| *name != STICKINESS || sticky);
     let attributes =
         attributes.map(|(name, value)| TargetGroupAttribute::builder().key(name).value(value).build()).chain(kind);
-    let request = task.clients().elb.modify_target_group_attributes().target_group_arn(arn);
+    let request = context.clients().elb.modify_target_group_attributes().target_group_arn(arn);
     let request = request.set_attributes(Some(attributes.collect()));
-    task.fresh("elasticloadbalancing:ModifyTargetGroupAttributes", || request.clone().send()).await.map(|_| ())
+    context.fresh("elasticloadbalancing:ModifyTargetGroupAttributes", || request.clone().send()).await.map(|_| ())
 }
 
 fn seconds(duration: std::time::Duration) -> i32 {
@@ -309,10 +311,10 @@ fn seconds(duration: std::time::Duration) -> i32 {
 }
 
 /// `None` where the name is taken by a target group of this stack with other settings.
-async fn create(task: &ActionContext<'_>, desired: &Desired, name: &str) -> Result<Option<Output>, Problem> {
+async fn create(context: &ActionContext<'_>, desired: &Desired, name: &str) -> Result<Option<Output>, Problem> {
     let check = &desired.health_check;
-    let vpc = task.resolve(&desired.vpc)?;
-    let call = task
+    let vpc = context.resolve(&desired.vpc)?;
+    let call = context
         .clients()
         .elb
         .create_target_group()
@@ -327,29 +329,31 @@ async fn create(task: &ActionContext<'_>, desired: &Desired, name: &str) -> Resu
         .healthy_threshold_count(check.healthy.into())
         .unhealthy_threshold_count(check.unhealthy.into())
         .matcher(Matcher::builder().http_code(&check.codes).build())
-        .set_tags(Some(tags::to_elb(&task.tags())));
+        .set_tags(Some(tags::to_elb(&context.tags())));
     match call.send().await {
         Ok(answer) => Ok(answer.target_groups().first().and_then(|group| group.target_group_arn()).map(Output::id)),
         Err(error) if error.is(&["DuplicateTargetGroupName"]) => {
-            let found = task.appears(|| find(task, name)).await?.ok_or_else(|| tags::not_ours("target group", name))?;
+            let found =
+                context.appears(|| find(context, name)).await?.ok_or_else(|| tags::not_ours("target group", name))?;
             let arn = found.target_group_arn().unwrap_or_default();
-            let tags = tags_of(task.clients(), task.address, arn).await?;
-            if tags.get(tags::STACK) != Some(&task.run.stack) {
+            let tags = tags_of(context.clients(), context.address, arn).await?;
+            if tags.get(tags::STACK) != Some(&context.run.stack) {
                 return Err(tags::not_ours("target group", name));
             }
             // A call that was answered and lost: the same spec made it.
-            let is_same = found.vpc_id() == Some(&vpc) && tags.get(tags::SPEC).map(String::as_str) == Some(task.spec);
+            let is_same =
+                found.vpc_id() == Some(&vpc) && tags.get(tags::SPEC).map(String::as_str) == Some(context.spec);
             Ok(is_same.then(|| Output::id(arn)))
         }
-        Err(error) => Err(error.problem("elasticloadbalancing:CreateTargetGroup", task.address)),
+        Err(error) => Err(error.problem("elasticloadbalancing:CreateTargetGroup", context.address)),
     }
 }
 
-async fn find(task: &ActionContext<'_>, name: &str) -> Result<Option<Api>, Problem> {
-    match task.clients().elb.describe_target_groups().names(name).send().await {
+async fn find(context: &ActionContext<'_>, name: &str) -> Result<Option<Api>, Problem> {
+    match context.clients().elb.describe_target_groups().names(name).send().await {
         Ok(answer) => Ok(answer.target_groups.unwrap_or_default().into_iter().next()),
         Err(error) if error.is(DescribeTargetGroups::NOT_FOUND) => Ok(None),
-        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetGroups", task.address)),
+        Err(error) => Err(error.problem("elasticloadbalancing:DescribeTargetGroups", context.address)),
     }
 }
 

@@ -114,38 +114,39 @@ fn targets(ids: &[String]) -> Vec<TargetDescription> {
 }
 
 /// Registers instances, which run.
-pub async fn join(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub async fn join(context: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let request = task.clients().elb.register_targets().target_group_arn(target_group).set_targets(Some(targets(ids)));
+    let request =
+        context.clients().elb.register_targets().target_group_arn(target_group).set_targets(Some(targets(ids)));
     // A target that runs may not be known to the load balancer yet.
-    task.fresh("elasticloadbalancing:RegisterTargets", || request.clone().send()).await.map(drop)
+    context.fresh("elasticloadbalancing:RegisterTargets", || request.clone().send()).await.map(drop)
 }
 
 /// Before healthy targets leave, the new ones must serve. Behind a target group that no rule uses, AWS checks nobody.
 pub async fn until_healthy(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     target_group: &str,
     ids: &[String],
     progress: &str,
 ) -> Result<(), Problem> {
     let progress = (!progress.is_empty()).then_some(progress);
     let ask = || async {
-        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let (_, targets) = target_health(context.clients(), target_group).await?;
         let waiting = waiting(ids, &targets);
         let Some((id, why)) = waiting.iter().next() else { return Ok(Poll::Ready(())) };
         let first = format!("{id}: {why}");
         Ok(Poll::Pending(progress.into_iter().chain([first.as_str()]).collect::<Vec<_>>().join("; ")))
     };
-    let Err(_) = task.wait(ask).await? else { return Ok(()) };
-    let (_, targets) = target_health(task.clients(), target_group).await?;
+    let Err(_) = context.wait(ask).await? else { return Ok(()) };
+    let (_, targets) = target_health(context.clients(), target_group).await?;
     let waiting = waiting(ids, &targets);
     let mut detail = waiting.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("\n  ");
     let mut console = Console::default();
     // They may have become healthy between the two looks.
     let Some((id, _)) = waiting.iter().next() else { return Ok(()) };
-    console.read(task.clients(), id).await;
+    console.read(context.clients(), id).await;
     console.append_to(&mut detail);
     Err(Problem::new("New targets are not healthy", detail)
         .hint("the old instances still serve; correct the user data or the health check and run `cloudscale up` again"))
@@ -167,22 +168,22 @@ fn waiting<'a>(ids: &'a [String], targets: &[TargetHealthDescription]) -> BTreeM
 }
 
 /// Takes targets out and waits until they have no more requests.
-pub async fn leave(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub async fn leave(context: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     if ids.is_empty() {
         return Ok(());
     }
-    let call = task.clients().elb.deregister_targets().target_group_arn(target_group);
+    let call = context.clients().elb.deregister_targets().target_group_arn(target_group);
     match call.set_targets(Some(targets(ids))).send().await {
         Err(error) if !error.is(DescribeTargetGroups::NOT_FOUND) && !error.is(DescribeTargetHealth::NOT_FOUND) => {
-            Err(error.problem("elasticloadbalancing:DeregisterTargets", task.address))
+            Err(error.problem("elasticloadbalancing:DeregisterTargets", context.address))
         }
-        _ => until_gone(task, target_group, ids).await,
+        _ => until_gone(context, target_group, ids).await,
     }
 }
 
 /// Takes registrations on these ports out, and waits until they have no more requests: (instance, port).
 pub async fn leave_ports(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     target_group: &str,
     leaving: &[(String, i32)],
 ) -> Result<(), Problem> {
@@ -190,12 +191,12 @@ pub async fn leave_ports(
         return Ok(());
     }
     let targets = leaving.iter().map(|(id, port)| TargetDescription::builder().id(id).port(*port).build());
-    let call = task.clients().elb.deregister_targets().target_group_arn(target_group);
+    let call = context.clients().elb.deregister_targets().target_group_arn(target_group);
     let call = call.set_targets(Some(targets.collect())).send().await;
     settled(call, &[DescribeTargetGroups::NOT_FOUND, DescribeTargetHealth::NOT_FOUND].concat())
-        .map_err(|error| error.problem("elasticloadbalancing:DeregisterTargets", task.address))?;
+        .map_err(|error| error.problem("elasticloadbalancing:DeregisterTargets", context.address))?;
     let ask = || async {
-        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let (_, targets) = target_health(context.clients(), target_group).await?;
         let is_leaving = |target: &&TargetHealthDescription| {
             let target = target.target().and_then(|target| target.id().zip(target.port()));
             target.is_some_and(|(id, port)| leaving.iter().any(|it| it.0 == id && it.1 == port))
@@ -203,20 +204,20 @@ pub async fn leave_ports(
         let left = targets.iter().filter(is_leaving).count();
         Ok(if left == 0 { Poll::Ready(()) } else { Poll::Pending(format!("{left} registrations draining")) })
     };
-    task.wait(ask).await.map(drop)
+    context.wait(ask).await.map(drop)
 }
 
 /// Requests in flight finish before an instance may go. A group that is detached takes its instances out a while later:
 /// so they are waited for in any state.
-pub async fn until_gone(task: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
+pub async fn until_gone(context: &ActionContext<'_>, target_group: &str, ids: &[String]) -> Result<(), Problem> {
     let ask = || async {
-        let (_, targets) = target_health(task.clients(), target_group).await?;
+        let (_, targets) = target_health(context.clients(), target_group).await?;
         let listed = targets.iter().filter_map(|target| target.target()?.id());
         let left: Vec<_> = listed.filter(|id| ids.iter().any(|leaving| leaving == id)).collect();
         Ok(if left.is_empty() { Poll::Ready(()) } else { Poll::Pending(format!("{} draining", left.join(", "))) })
     };
     // Whoever takes longer than the run has time loses its connections.
-    task.wait(ask).await.map(drop)
+    context.wait(ask).await.map(drop)
 }
 
 #[cfg(test)]

@@ -74,45 +74,45 @@ impl Resource for Vpc {
         Some(&observed.tags)
     }
 
-    async fn create(task: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
-        let call = task.clients().ec2.create_vpc().cidr_block(&desired.cidr);
-        let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &task.tags())).send().await;
-        let answer = call.map_err(|error| error.problem("ec2:CreateVpc", task.address))?;
+    async fn create(context: &ActionContext<'_>, desired: &Desired) -> Result<Output, Problem> {
+        let call = context.clients().ec2.create_vpc().cidr_block(&desired.cidr);
+        let call = call.tag_specifications(tags::specification(ResourceType::Vpc, &context.tags())).send().await;
+        let answer = call.map_err(|error| error.problem("ec2:CreateVpc", context.address))?;
         let id = answer.vpc().and_then(|vpc| vpc.vpc_id()).unwrap_or_default();
-        delete_duplicates(task, id).await?;
+        delete_duplicates(context, id).await?;
         Ok(Output::id(id))
     }
 
     async fn update(
-        task: &ActionContext<'_>,
+        context: &ActionContext<'_>,
         _desired: &Desired,
         observed: &Observed,
         _changes: &[FieldChange],
     ) -> Result<Output, Problem> {
         let output = Self::output(observed);
-        task.write_ec2_tags(vec![output.id.clone()], &task.tags()).await?;
+        context.write_ec2_tags(vec![output.id.clone()], &context.tags()).await?;
         Ok(output)
     }
 
-    async fn delete(task: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
+    async fn delete(context: &ActionContext<'_>, observed: &Observed) -> Result<(), Problem> {
         let id = observed.api.vpc_id().unwrap_or_default();
         let delete =
-            || async { settled(task.clients().ec2.delete_vpc().vpc_id(id).send().await, DescribeVpcs::NOT_FOUND) };
-        in_use::delete(task, ("ec2:DeleteVpc", id), delete, || in_use::of_vpc(task, id)).await
+            || async { settled(context.clients().ec2.delete_vpc().vpc_id(id).send().await, DescribeVpcs::NOT_FOUND) };
+        in_use::delete(context, ("ec2:DeleteVpc", id), delete, || in_use::of_vpc(context, id)).await
     }
 }
 
 /// AWS takes no client token for this: an attempt whose answer was lost has left a VPC that nobody uses. The
 /// predecessor of this one is of another spec.
-async fn delete_duplicates(task: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
-    let ec2 = &task.clients().ec2;
-    let answer = ec2.describe_vpcs().set_filters(Some(task.filters())).send().await;
-    let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", task.address))?;
-    let of_this = |vpc: &&Api| tags::from_ec2(vpc.tags()).get(tags::SPEC).map(String::as_str) == Some(task.spec);
+async fn delete_duplicates(context: &ActionContext<'_>, id: &str) -> Result<(), Problem> {
+    let ec2 = &context.clients().ec2;
+    let answer = ec2.describe_vpcs().set_filters(Some(context.filters())).send().await;
+    let answer = answer.map_err(|error| error.problem("ec2:DescribeVpcs", context.address))?;
+    let of_this = |vpc: &&Api| tags::from_ec2(vpc.tags()).get(tags::SPEC).map(String::as_str) == Some(context.spec);
     let duplicates = answer.vpcs().iter().filter(of_this).filter_map(|vpc| vpc.vpc_id());
     for twin in duplicates.filter(|twin| *twin != id) {
         settled(ec2.delete_vpc().vpc_id(twin).send().await, DescribeVpcs::NOT_FOUND)
-            .map_err(|error| error.problem("ec2:DeleteVpc", task.address))?;
+            .map_err(|error| error.problem("ec2:DeleteVpc", context.address))?;
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ pub async fn acquire(run: &Operation, command: &str, patience: Duration) -> Resu
         }
     };
     // Patience is for a run that holds it; how often a listing may miss it is counted.
-    let id = run.wait_until(None, &mut run.backoff(), run.telling(WHAT), ask).await?;
+    let id = run.wait_until(None, &mut run.backoff(), run.report_waiting(WHAT), ask).await?;
     let id = id.map_err(|reason| Problem::new("The stack is locked", format!("{}: {reason}", run.stack)))?;
     Ok(Lock::start(run, id, !disturbed.load(Ordering::Relaxed)))
 }

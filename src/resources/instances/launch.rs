@@ -25,12 +25,12 @@ const TOKEN_USED: &[&str] = &["IdempotentParameterMismatch"];
 
 /// Launches so many in each zone, all at once: (zone, id).
 pub(super) async fn launch(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     desired: &Desired,
     observed: &Observed,
     counts: &BTreeMap<String, usize>,
 ) -> Result<Vec<(String, String)>, Problem> {
-    let launches = counts.iter().map(|(zone, count)| launch_in(task, desired, observed, zone, *count));
+    let launches = counts.iter().map(|(zone, count)| launch_in(context, desired, observed, zone, *count));
     Ok(futures_util::future::try_join_all(launches).await?.concat())
 }
 
@@ -41,7 +41,7 @@ fn instances(count: usize) -> String {
 
 /// Launches in a zone, or in the next one that has capacity.
 async fn launch_in(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     desired: &Desired,
     observed: &Observed,
     zone: &str,
@@ -50,11 +50,12 @@ async fn launch_in(
     let first = desired.zones.iter().position(|(name, _)| name == zone).unwrap_or_default();
     let mut refusal = None;
     for (zone, subnet) in desired.zones.iter().cycle().skip(first).take(desired.zones.len()) {
-        let subnet = task.resolve(subnet)?;
-        match run_instances(task, desired, observed, (zone, &subnet), (first, count)).await? {
+        let subnet = context.resolve(subnet)?;
+        match run_instances(context, desired, observed, (zone, &subnet), (first, count)).await? {
             Ok(ids) => return Ok(ids.into_iter().map(|id| (zone.clone(), id)).collect()),
             Err(problem) => {
-                task.waiting(format!("insufficient capacity in {zone} for {}, trying the next zone", instances(count)));
+                context
+                    .waiting(format!("insufficient capacity in {zone} for {}, trying the next zone", instances(count)));
                 refusal = Some(problem);
             }
         }
@@ -65,7 +66,7 @@ async fn launch_in(
             let detail = format!("insufficient capacity in {zones} for {}: {}", instances(count), last.detail);
             Problem { detail, ..last }
         }
-        None => Problem::new("Too few zones", format!("{} has no subnet to launch in", task.address)),
+        None => Problem::new("Too few zones", format!("{} has no subnet to launch in", context.address)),
     })
 }
 
@@ -75,21 +76,21 @@ async fn launch_in(
 /// follows a killed one get the same instances, a launch after a termination gets new ones. AWS remembers a token for
 /// longer than it lists a terminated instance, so a token may turn out to be used up; then the next is tried.
 async fn run_instances(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     desired: &Desired,
     observed: &Observed,
     (zone, subnet): (&str, &str),
     (origin, count): (usize, usize),
 ) -> Result<Result<Vec<String>, Problem>, Problem> {
-    let template = task.output(&launch_template::address(&desired.cluster))?;
+    let template = context.output(&launch_template::address(&desired.cluster))?;
     let mut seen: Vec<_> = observed.seen.iter().filter(|(place, _)| place == zone).map(|(_, id)| id.as_str()).collect();
     seen.sort_unstable();
     let period = clock::now().as_second() / TOKEN_PERIOD_S;
     let numbers = [origin.to_string(), count.to_string(), period.to_string()];
-    let words = [&*task.run.stack, task.address.as_str(), task.spec, &template.id, &template.revision, subnet];
+    let words = [&*context.run.stack, context.address.as_str(), context.spec, &template.id, &template.revision, subnet];
     let words: Vec<_> = words.into_iter().chain(numbers.iter().map(String::as_str)).chain(seen).collect();
     let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let request = task
+    let request = context
         .clients()
         .ec2
         .run_instances()
@@ -99,7 +100,7 @@ async fn run_instances(
         .launch_template(
             LaunchTemplateSpecification::builder().launch_template_id(&template.id).version(&template.revision).build(),
         )
-        .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(task, desired)));
+        .tag_specifications(tags::specification(ResourceType::Instance, &instance_tags(context, desired)));
     for attempt in 0..TOKENS_MAX {
         let token = short_hash(words.iter().copied().chain([attempt.to_string().as_str()]));
         let request = request.clone().client_token(token);
@@ -107,17 +108,19 @@ async fn run_instances(
             match request.clone().send().await {
                 Ok(answer) => Ok(fresh_ids(answer.instances()).map(Ok)),
                 Err(error) if error.is(TOKEN_USED) => Ok(None),
-                Err(error) if error.is(NO_CAPACITY) => Ok(Some(Err(error.problem("ec2:RunInstances", task.address)))),
+                Err(error) if error.is(NO_CAPACITY) => {
+                    Ok(Some(Err(error.problem("ec2:RunInstances", context.address))))
+                }
                 Err(error) => Err(error),
             }
         };
-        if let Some(launched) = task.fresh("ec2:RunInstances", run).await? {
+        if let Some(launched) = context.fresh("ec2:RunInstances", run).await? {
             return Ok(launched);
         }
     }
     Err(Problem::new(
         "No instances were launched",
-        format!("{}: AWS answers with instances of earlier launches", task.address),
+        format!("{}: AWS answers with instances of earlier launches", context.address),
     )
     .hint("run `cloudscale up` again in ten minutes"))
 }

@@ -53,10 +53,14 @@ fn round(desired: &Desired, members: &[Member]) -> Option<Round> {
 ///
 /// # Errors
 /// New instances that do not run or do not get healthy in time, and any call that fails.
-pub(super) async fn run(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<Observed, Problem> {
+pub(super) async fn run(
+    context: &ActionContext<'_>,
+    desired: &Desired,
+    observed: &Observed,
+) -> Result<Observed, Problem> {
     let mut observed = observed.clone();
     let target_group = match desired.balanced {
-        true => Some(task.output(&target_group::address(&desired.cluster))?.id),
+        true => Some(context.output(&target_group::address(&desired.cluster))?.id),
         false => None,
     };
     if observed.target_group != target_group {
@@ -67,24 +71,24 @@ pub(super) async fn run(task: &ActionContext<'_>, desired: &Desired, observed: &
     let mut ended = Vec::new();
     while let Some(round) = round(desired, &observed.members) {
         if let Some(target_group) = &target_group {
-            targets::leave(task, target_group, &round.end).await?;
+            targets::leave(context, target_group, &round.end).await?;
         }
-        terminate_at_once(task, &round.end).await?;
+        terminate_at_once(context, &round.end).await?;
         observed.members.retain(|member| !round.end.contains(&member.id));
         ended.extend(round.end);
         let progress = format!("{} of {total} replaced", total - observed.members.iter().filter(is_old).count());
-        task.waiting(&progress);
-        let launched = launch(task, desired, &observed, &round.launch).await?;
+        context.waiting(&progress);
+        let launched = launch(context, desired, &observed, &round.launch).await?;
         let ids: Vec<_> = launched.iter().map(|(_, id)| id.clone()).collect();
-        until_running(task, &ids).await?;
+        until_running(context, &ids).await?;
         if let Some(target_group) = &target_group {
-            targets::join(task, target_group, &ids).await?;
-            targets::until_healthy(task, target_group, &ids, &progress).await?;
+            targets::join(context, target_group, &ids).await?;
+            targets::until_healthy(context, target_group, &ids, &progress).await?;
         }
         observed.seen.extend(launched.iter().cloned());
         observed.members.extend(launched.into_iter().map(|(zone, id)| desired.member(id, zone)));
     }
-    until_terminated(task, &ended).await?;
+    until_terminated(context, &ended).await?;
     Ok(observed)
 }
 

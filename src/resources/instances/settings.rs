@@ -85,12 +85,12 @@ pub fn reason<'a>(all: impl Iterator<Item = &'a Settings>) -> Option<String> {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn restore(task: &ActionContext<'_>, staying: Vec<(&str, &Settings)>) -> Result<(), Problem> {
-    let ec2 = &task.clients().ec2;
+pub async fn restore(context: &ActionContext<'_>, staying: Vec<(&str, &Settings)>) -> Result<(), Problem> {
+    let ec2 = &context.clients().ec2;
     for (id, _) in staying.iter().filter(|(_, settings)| settings.astray) {
-        let group = task.output(&security_group::INSTANCES)?.id;
+        let group = context.output(&security_group::INSTANCES)?.id;
         let request = ec2.modify_instance_attribute().instance_id(*id).groups(group);
-        task.fresh("ec2:ModifyInstanceAttribute", || request.clone().send()).await?;
+        context.fresh("ec2:ModifyInstanceAttribute", || request.clone().send()).await?;
     }
     let off = staying.iter().filter(|(_, settings)| settings.unmonitored).map(|(id, _)| (*id).to_owned());
     let off: Vec<String> = off.collect();
@@ -98,5 +98,5 @@ pub async fn restore(task: &ActionContext<'_>, staying: Vec<(&str, &Settings)>) 
         return Ok(());
     }
     let request = ec2.monitor_instances().set_instance_ids(Some(off));
-    task.fresh("ec2:MonitorInstances", || request.clone().send()).await.map(drop)
+    context.fresh("ec2:MonitorInstances", || request.clone().send()).await.map(drop)
 }

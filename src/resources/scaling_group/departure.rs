@@ -19,16 +19,16 @@ const PROTECTION_BATCH: usize = 50;
 ///
 /// # Errors
 /// When a call fails, or it is still there when time is up.
-pub async fn delete(task: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
+pub async fn delete(context: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
     let delete = || async {
-        let call = task.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
+        let call = context.clients().autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name);
         match call.force_delete(true).send().await {
             Err(error) if !is_gone(&error) => Err(error),
             _ => Ok(()),
         }
     };
-    task.patient("autoscaling:DeleteAutoScalingGroup", BUSY, None, delete).await?;
-    until_deleted(task, name).await
+    context.patient("autoscaling:DeleteAutoScalingGroup", BUSY, None, delete).await?;
+    until_deleted(context, name).await
 }
 
 /// AWS ends protected instances with their group, and does not end them when it shrinks; endpoints that imitate it keep them
@@ -55,26 +55,26 @@ fn is_gone(error: &impl CallError) -> bool {
         || error.is(&["ValidationError"]) && error.message().is_some_and(|message| message.contains("not found"))
 }
 
-async fn detach(task: &ActionContext<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
+async fn detach(context: &ActionContext<'_>, name: &str, target_groups: Vec<String>) -> Result<(), Problem> {
     if target_groups.is_empty() {
         return Ok(());
     }
-    let call = task.clients().autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
+    let call = context.clients().autoscaling.detach_load_balancer_target_groups().auto_scaling_group_name(name);
     let call = call.set_target_group_arns(Some(target_groups)).send().await;
-    call.map(drop).map_err(|error| error.problem("autoscaling:DetachLoadBalancerTargetGroups", task.address))
+    call.map(drop).map_err(|error| error.problem("autoscaling:DetachLoadBalancerTargetGroups", context.address))
 }
 
 /// Before a group goes whose cluster serves on, its requests in flight finish.
 ///
 /// # Errors
 /// When a call fails.
-pub async fn leave(task: &ActionContext<'_>, group: &AutoScalingGroup) -> Result<(), Problem> {
+pub async fn leave(context: &ActionContext<'_>, group: &AutoScalingGroup) -> Result<(), Problem> {
     let target_groups = group.target_group_arns();
-    detach(task, group.auto_scaling_group_name().unwrap_or_default(), target_groups.to_vec()).await?;
+    detach(context, group.auto_scaling_group_name().unwrap_or_default(), target_groups.to_vec()).await?;
     let members = group.instances().iter().filter_map(|instance| instance.instance_id().map(str::to_owned));
     let members: Vec<_> = members.collect();
     for target_group in target_groups {
-        targets::until_gone(task, target_group, &members).await?;
+        targets::until_gone(context, target_group, &members).await?;
     }
     Ok(())
 }
@@ -84,20 +84,21 @@ pub async fn leave(task: &ActionContext<'_>, group: &AutoScalingGroup) -> Result
 /// # Errors
 /// When the call fails.
 pub async fn detach_old_target_groups(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     group: &AutoScalingGroup,
     name: &str,
 ) -> Result<(), Problem> {
-    let Some(current) = task.address.cluster().and_then(|it| task.run.published(&target_group::address(it))) else {
+    let Some(current) = context.address.cluster().and_then(|it| context.run.published(&target_group::address(it)))
+    else {
         return Ok(());
     };
     let old: Vec<_> = group.target_group_arns().iter().filter(|arn| **arn != current.id).cloned().collect();
-    detach(task, name, old).await
+    detach(context, name, old).await
 }
 
-async fn until_deleted(task: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
+async fn until_deleted(context: &ActionContext<'_>, name: &str) -> Result<(), Problem> {
     let ask = || async {
-        let group = describe(task, name).await?;
+        let group = describe(context, name).await?;
         Ok(group.map_or(Poll::Ready(()), |group| {
             Poll::Pending(format!("{name}, instances left: {}", group.instances().len()))
         }))
@@ -105,5 +106,5 @@ async fn until_deleted(task: &ActionContext<'_>, name: &str) -> Result<(), Probl
     let late = |reason: String| {
         Problem::new("The group is still there", reason).hint("run `cloudscale down` again: it continues")
     };
-    task.poll(ask, late).await
+    context.poll(ask, late).await
 }

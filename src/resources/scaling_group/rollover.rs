@@ -31,8 +31,8 @@ pub fn template_is_current(cloud: &Snapshot, group: &AutoScalingGroup) -> bool {
 ///
 /// # Errors
 /// Where it is not there.
-pub fn template(task: &ActionContext<'_>, desired: &Desired) -> Result<LaunchTemplateSpecification, Problem> {
-    let template = task.output(&launch_template::address(&desired.cluster))?;
+pub fn template(context: &ActionContext<'_>, desired: &Desired) -> Result<LaunchTemplateSpecification, Problem> {
+    let template = context.output(&launch_template::address(&desired.cluster))?;
     // A number and not `$Latest`: a refresh can only roll back to a number.
     Ok(LaunchTemplateSpecification::builder().launch_template_id(template.id).version(template.revision).build())
 }
@@ -41,9 +41,9 @@ pub fn template(task: &ActionContext<'_>, desired: &Desired) -> Result<LaunchTem
 ///
 /// # Errors
 /// As [`instance_refresh::run`]; any call that fails.
-pub async fn roll_over(task: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<(), Problem> {
+pub async fn roll_over(context: &ActionContext<'_>, desired: &Desired, observed: &Observed) -> Result<(), Problem> {
     let group = observed.group.auto_scaling_group_name().unwrap_or_default();
-    let template = template(task, desired)?;
+    let template = template(context, desired)?;
     let is_on = |group: &AutoScalingGroup| mixed_instances::template(group).is_some_and(|used| same(used, &template));
     // AWS cannot go back to `$Latest`, which means something else by then.
     let version = mixed_instances::template(&observed.group).and_then(|used| used.version()).unwrap_or_default();
@@ -61,13 +61,13 @@ pub async fn roll_over(task: &ActionContext<'_>, desired: &Desired, observed: &O
         template: &template,
         preferences: preferences(desired, reversible),
         reversible,
-        target_group: &task.output(&target_group::address(&desired.cluster))?.id,
-        patience: patience(task.run.provider.timing().boot_grace, desired),
+        target_group: &context.output(&target_group::address(&desired.cluster))?.id,
+        patience: patience(context.run.provider.timing().boot_grace, desired),
     };
-    instance_refresh::run(task, &rollover).await?;
+    instance_refresh::run(context, &rollover).await?;
     // Not every endpoint has refreshes, nor lets the group take up what a refresh has rolled out.
-    match describe(task, group).await? {
-        Some(now) if !is_on(&now) => configure(task, desired, &now, &[], Some(template)).await,
+    match describe(context, group).await? {
+        Some(now) if !is_on(&now) => configure(context, desired, &now, &[], Some(template)).await,
         _ => Ok(()),
     }
 }

@@ -33,7 +33,7 @@ pub const MIX: &str = "mix.";
 /// # Errors
 /// Any call that fails.
 pub async fn configure(
-    task: &ActionContext<'_>,
+    context: &ActionContext<'_>,
     desired: &Desired,
     observed: &AutoScalingGroup,
     changes: &[FieldChange],
@@ -41,7 +41,7 @@ pub async fn configure(
 ) -> Result<(), Problem> {
     let name = observed.auto_scaling_group_name().unwrap_or_default();
     if template.is_some() {
-        instance_refresh::until_none(task, name).await?;
+        instance_refresh::until_none(context, name).await?;
     }
     let template = template.map(|mut template| {
         // AWS reports both, and takes one.
@@ -51,7 +51,7 @@ pub async fn configure(
     let mixed = desired.mix.as_deref().zip(template.clone());
     let mixed = mixed.map(|(mix, template)| mixed_instances::policy(mix, template, Some(observed)));
     let (min, max) = bounds((desired.min, desired.max), observed, changes);
-    let request = task
+    let request = context
         .clients()
         .autoscaling
         .update_auto_scaling_group()
@@ -66,8 +66,8 @@ pub async fn configure(
         .health_check_grace_period(desired.health_grace_s)
         .set_termination_policies(Some(desired.termination.clone()))
         .new_instances_protected_from_scale_in(desired.protect_from_scale_in)
-        .vpc_zone_identifier(task.resolve(&desired.subnets)?);
-    task.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
+        .vpc_zone_identifier(context.resolve(&desired.subnets)?);
+    context.fresh("autoscaling:UpdateAutoScalingGroup", || request.clone().send()).await?;
     Ok(())
 }
 
@@ -100,24 +100,24 @@ pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn suspend(task: &ActionContext<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+pub async fn suspend(context: &ActionContext<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
     if processes.is_empty() {
         return Ok(());
     }
-    let request = task.clients().autoscaling.suspend_processes().auto_scaling_group_name(group);
+    let request = context.clients().autoscaling.suspend_processes().auto_scaling_group_name(group);
     let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
-    task.fresh("autoscaling:SuspendProcesses", || request.clone().send()).await.map(drop)
+    context.fresh("autoscaling:SuspendProcesses", || request.clone().send()).await.map(drop)
 }
 
 /// Nothing where nothing is named: without names AWS resumes all.
 ///
 /// # Errors
 /// When the call fails.
-pub async fn resume(task: &ActionContext<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
+pub async fn resume(context: &ActionContext<'_>, group: &str, processes: &BTreeSet<String>) -> Result<(), Problem> {
     if processes.is_empty() {
         return Ok(());
     }
-    let request = task.clients().autoscaling.resume_processes().auto_scaling_group_name(group);
+    let request = context.clients().autoscaling.resume_processes().auto_scaling_group_name(group);
     let request = request.set_scaling_processes(Some(processes.iter().cloned().collect()));
-    task.fresh("autoscaling:ResumeProcesses", || request.clone().send()).await.map(drop)
+    context.fresh("autoscaling:ResumeProcesses", || request.clone().send()).await.map(drop)
 }
