@@ -16,7 +16,7 @@ pub use super::plan::Target;
 use super::scenario::Scenario;
 pub use super::watched::Measured;
 use super::watched::{PROGRESS_EVERY, Watched};
-use super::worker::{Crew, work};
+use super::worker::{Shared, work};
 use crate::clock::{self, speed};
 use crate::platform::processes;
 use crate::problem::Problem;
@@ -53,16 +53,16 @@ pub async fn controlled(
     // Runtimes first: the workers wait for each other, so nothing may fail once the first has begun.
     let runtimes = (0..plan.workers).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     // The user's own token stays as it is where a worker breaks.
-    let crew = Arc::new(Crew::new(Course::new(plan, cancel.child_token(), control)));
+    let shared = Arc::new(Shared::new(Course::new(plan, cancel.child_token(), control)));
     let cpu_before = clock::process_cpu();
     let (sender, mut counted) = mpsc::unbounded_channel::<Vec<Interval>>();
     let running = runtimes.into_iter().enumerate().map(|(number, runtime)| {
-        let (crew, sender) = (crew.clone(), sender.clone());
-        tokio::task::spawn_blocking(move || runtime.block_on(work(&crew, number, &sender)))
+        let (shared, sender) = (shared.clone(), sender.clone());
+        tokio::task::spawn_blocking(move || runtime.block_on(work(&shared, number, &sender)))
     });
     let mut joined = std::pin::pin!(futures_util::future::join_all(running));
     drop(sender);
-    let mut watched = Watched::begin(scenario, &crew.course, sink);
+    let mut watched = Watched::begin(scenario, &shared.course, sink);
     let ends = loop {
         tokio::select! {
             biased;
@@ -73,7 +73,7 @@ pub async fn controlled(
         watched.tell();
         watched.judge();
     };
-    let elapsed = crew.course.elapsed();
+    let elapsed = shared.course.elapsed();
     while let Ok(intervals) = counted.try_recv() {
         watched.add(&intervals);
     }

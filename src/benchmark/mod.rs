@@ -7,7 +7,7 @@
 //! `pool.rs` (the connections of an open load) and counts into
 //! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `locust` has Locust's carry the same load; `load_engine.rs` is the choice. `course.rs` is how far
 //! a load has come, `watched.rs` what its watcher makes of it; `collector.rs` and `timeline.rs` put intervals together, with
-//! `spread.rs` for times; `control.rs` is what a person changes meanwhile. `telling.rs` tells
+//! `spread.rs` for times; `control.rs` is what a person changes meanwhile. `outline.rs` tells
 //! whoever watches what is demanded. `threshold.rs` and `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
 //! meanwhile. `metrics.rs` says what
 //! CloudWatch should show of a run and `cloudwatch.rs` waits for it; `samples.rs` has its raw data,
@@ -37,6 +37,7 @@ pub mod load;
 pub mod load_engine;
 pub mod locust;
 pub mod metrics;
+pub mod outline;
 pub mod plan;
 pub mod pool;
 pub mod redirect;
@@ -49,7 +50,6 @@ pub mod schedule;
 pub mod setup;
 pub mod spread;
 pub mod stream;
-pub mod telling;
 pub mod template;
 pub mod threshold;
 pub mod timeline;

@@ -17,7 +17,7 @@ use super::metrics::{MetricsTarget, load_bands};
 use super::scaling::{self, ScaleUntil, Tap};
 use super::scenario::{Scenario, default_path};
 use super::watch::{self, Looks};
-use super::{judge, setup, telling};
+use super::{judge, outline, setup};
 use crate::chaos::experiment;
 use crate::clock;
 use crate::document::suggest;
@@ -75,7 +75,7 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     let tap = Tap::new(bench.sink, group.as_ref().map_or("", |group| group.cluster.as_str()));
     let enough = bench.cancel.child_token();
     let loading = async {
-        let mut told = telling::load(bench.scenario, clock::now());
+        let mut told = outline::load(bench.scenario, clock::now());
         told.tell(bench.base, &bench.engine.stack.name);
         let control = bench.control.clone();
         let measured = bench.load_engine.load(bench.scenario, &targets, bench.workers, &tap, &enough, control).await;

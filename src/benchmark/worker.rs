@@ -32,7 +32,7 @@ const HAND_OVER_EVERY: Duration = Duration::from_millis(250);
 const SENT_BEFORE_YIELD: u32 = 32;
 
 /// What all workers of a load share.
-pub struct Crew {
+pub struct Shared {
     pub course: Course,
     ready: Barrier,
     /// Of each target, of each flow.
@@ -51,7 +51,7 @@ struct Gate {
     budgets: Vec<AtomicU64>,
 }
 
-impl Crew {
+impl Shared {
     pub fn new(course: Course) -> Self {
         let plan = &course.plan;
         let gate = |flow: &super::scenario::Flow| Gate {
@@ -97,21 +97,22 @@ struct Worker {
 
 /// Runs one worker to the end of the load. Cancelling drops what is under way and keeps what was counted.
 pub async fn work(
-    crew: &Arc<Crew>,
+    shared: &Arc<Shared>,
     number: usize,
     counted: &mpsc::UnboundedSender<Vec<Interval>>,
 ) -> std::io::Result<WorkerEnd> {
-    crew.ready.wait().await;
-    let start = *crew.course.start.get_or_init(clock::instant);
+    shared.ready.wait().await;
+    let start = *shared.course.start.get_or_init(clock::instant);
     let worker = Worker {
-        counts: Counts::new(start, crew.course.plan.warm_up, crew.course.plan.grid),
+        counts: Counts::new(start, shared.course.plan.warm_up, shared.course.plan.grid),
         end: RefCell::default(),
         active: Cell::new(0),
         broken: RefCell::new(None),
     };
     {
-        let flows: FuturesUnordered<_> = (0..crew.gates.len()).map(|gate| flow(crew, &worker, number, gate)).collect();
-        let mut all = std::pin::pin!(crew.course.cancel.run_until_cancelled(flows.collect::<()>()));
+        let flows: FuturesUnordered<_> =
+            (0..shared.gates.len()).map(|gate| flow(shared, &worker, number, gate)).collect();
+        let mut all = std::pin::pin!(shared.course.cancel.run_until_cancelled(flows.collect::<()>()));
         let mut then = (clock::instant(), clock::thread_cpu());
         loop {
             let over = tokio::select! {
@@ -140,15 +141,15 @@ pub async fn work(
 }
 
 /// This worker's part of one flow against one target.
-async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
-    let plan = &crew.course.plan;
+async fn flow(shared: &Shared, worker: &Worker, number: usize, gate: usize) {
+    let plan = &shared.course.plan;
     let (target_number, flow_number) = (gate / plan.flows.len(), gate % plan.flows.len());
     let (target, flow) = (&plan.targets[target_number], &plan.flows[flow_number]);
     // Single users of several flows are spread over the workers.
     let place = (number + plan.workers - gate % plan.workers) % plan.workers;
     let connections_max = (plan.connections_max as usize).div_ceil(plan.workers);
     let pool = Pool::new(&worker.counts, target, connections_max);
-    let (place_in_course, gate) = (gate, &crew.gates[gate]);
+    let (place_in_course, gate) = (gate, &shared.gates[gate]);
     let phases = async {
         let mut users = Vec::new();
         let turn = Cell::new(place);
@@ -156,11 +157,11 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
         let laps = (0..plan.repeat).flat_map(|lap| flow.phases.iter().enumerate().map(move |phase| (lap, phase)));
         for (lap, (phase_number, phase)) in laps {
             if lap > 0 && phase_number == 0 {
-                crew.laps.wait().await;
-                began = *crew.lap_starts[lap - 1].get_or_init(clock::instant);
+                shared.laps.wait().await;
+                began = *shared.lap_starts[lap - 1].get_or_init(clock::instant);
             }
             let index = lap * flow.phases.len() + phase_number;
-            crew.course.enter(place_in_course, index);
+            shared.course.enter(place_in_course, index);
             let number = plan.phase_number(lap, flow_number, phase_number);
             let mark = worker.end.borrow().marks.len();
             let begun = Mark { target: target_number, phase: number, began: began - worker.counts.start, ended: None };
@@ -173,7 +174,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
                 place,
                 workers: plan.workers,
                 turn: &turn,
-                control: &crew.course.control,
+                control: &shared.course.control,
             };
             if phase.load.sends() {
                 worker.active.set(worker.active.get() + 1);
@@ -186,13 +187,13 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
                 }
                 Load::Open { curve, spacing } => {
                     let arrivals =
-                        Arrivals::new(curve, *spacing).controlled(&crew.course.control).map(|due| (due, None));
-                    crew.kept_going(worker, part.pace(arrivals, curve.duration(), &pool).await);
+                        Arrivals::new(curve, *spacing).controlled(&shared.course.control).map(|due| (due, None));
+                    shared.kept_going(worker, part.pace(arrivals, curve.duration(), &pool).await);
                     began + curve.duration()
                 }
                 Load::Replay(replay) => {
                     let arrivals = replay.due.iter().map(|(due, request)| (*due, Some(*request)));
-                    crew.kept_going(worker, part.pace(arrivals, replay.duration(), &pool).await);
+                    shared.kept_going(worker, part.pace(arrivals, replay.duration(), &pool).await);
                     began + replay.duration()
                 }
                 Load::Closed(closed) => {
@@ -214,7 +215,7 @@ async fn flow(crew: &Crew, worker: &Worker, number: usize, gate: usize) {
         pool.close();
     };
     futures_util::future::join(phases, pool.serve()).await;
-    crew.course.leave(place_in_course);
+    shared.course.leave(place_in_course);
 }
 
 /// A worker's part of one phase.

@@ -14,7 +14,7 @@ use crate::platform::signals::EndRequests;
 use crate::problem::{Problem, Problems};
 use crate::workload::object_store;
 use crate::workload::serving::Place;
-use crate::workload::users_and_acts::{self, Neighbour, Service};
+use crate::workload::users_and_acts::{self, Peer, Service};
 use crate::workload::{Distribution, Model, Options, Server};
 
 /// Serve the sample application: every path answers with the id of the instance
@@ -82,8 +82,8 @@ struct ServiceArgs {
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
     /// Where the other of the two is: http://HOST[:PORT], or `auto`, behind the load balancer that a request came through
-    #[arg(long, value_parser = Neighbour::parse, default_value = "auto", value_name = "URL")]
-    other: Neighbour,
+    #[arg(long, value_parser = Peer::parse, default_value = "auto", value_name = "URL")]
+    other: Peer,
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use tokio::net::TcpStream;
 
-use super::seldom::Seldom;
+use super::log_limiter::LogLimiter;
 use super::wire::ApiError;
 use super::wire::protocol::Protocol;
 use crate::platform::socket_owner::SocketOwners;
@@ -19,7 +19,7 @@ const ROOT: u32 = 0;
 /// What a browser says of the page that asks (Fetch Metadata, W3C): `none` where the user asked, not a page.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-static UNKNOWN: Seldom = Seldom::new();
+static UNKNOWN: LogLimiter = LogLimiter::new();
 
 /// Whose processes may call.
 #[derive(Debug)]

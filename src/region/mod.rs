@@ -24,10 +24,10 @@ mod hostile_tests;
 pub mod ids;
 pub mod images;
 pub mod log;
+mod log_limiter;
 pub mod metadata;
 #[cfg(test)]
 mod reference;
-mod seldom;
 pub mod serve;
 pub mod server;
 pub mod signal;

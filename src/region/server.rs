@@ -26,7 +26,7 @@ use super::driver::Region;
 use super::ec2::processes::{self, Disturbance, Processes, console};
 use super::faults::model::{Effect, Model};
 use super::ids::Ids;
-use super::seldom::Seldom;
+use super::log_limiter::LogLimiter;
 use super::signal::{self, DISTURBED_TAG, Signal};
 use super::wire::protocol::{self, Protocol};
 use super::wire::{self, Answer, ApiError, Service, Value};
@@ -44,8 +44,8 @@ static DRAWING: Semaphore = Semaphore::const_new(2);
 const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Said of each overload.
-static ACCEPT_FAILED: Seldom = Seldom::new();
-static REFUSED: Seldom = Seldom::new();
+static ACCEPT_FAILED: LogLimiter = LogLimiter::new();
+static REFUSED: LogLimiter = LogLimiter::new();
 
 /// Bounds on what clients hold: connections, and the time that they may take for each request.
 #[derive(Clone, Copy, Debug)]

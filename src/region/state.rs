@@ -27,7 +27,7 @@ use crate::platform::permissions;
 use crate::stack::local::Local;
 
 /// Raised when a file of an earlier version cannot be read any more.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// A journal that is larger becomes a snapshot. Reading it again takes about a second.
 const JOURNAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// A larger file is none of ours.

@@ -6,8 +6,8 @@
 
 mod folder;
 mod metadata;
-mod neighbour;
 pub mod object_store;
+mod peer;
 mod processor;
 pub mod serving;
 pub mod users_and_acts;

@@ -26,7 +26,7 @@ use super::folder::{self, Folder};
 use super::serving::{Application, Place, respond, serve};
 use crate::problem::{Problem, Problems};
 
-pub use super::neighbour::Neighbour;
+pub use super::peer::Peer;
 
 const BODY_BYTES_MAX: usize = 16 * 1024;
 const JSON: &str = "application/json";
@@ -61,7 +61,7 @@ struct Worker {
     service: Service,
     instance: HeaderValue,
     database: Folder,
-    other: Neighbour,
+    other: Peer,
     count: AtomicU64,
     crashed: AtomicBool,
 }
@@ -86,7 +86,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Place::listen`]; a folder that cannot be opened.
-    pub async fn start(service: Service, place: &Place, folder: PathBuf, other: Neighbour) -> Result<Self, Problems> {
+    pub async fn start(service: Service, place: &Place, folder: PathBuf, other: Peer) -> Result<Self, Problems> {
         let folder = folder.join(service.name());
         let database = Folder::open(&folder)
             .map_err(|error| Problem::new("No place for the database", format!("{}: {error}", folder.display())))?;
@@ -108,7 +108,7 @@ type Answered = (StatusCode, String);
 
 /// What is asked of the other service on the way.
 struct Asker<'a> {
-    other: &'a Neighbour,
+    other: &'a Peer,
     /// Where the request that is answered went to.
     host: Option<&'a str>,
 }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     impl Running {
-        async fn start(service: Service, folder: &std::path::Path, other: Neighbour) -> Self {
+        async fn start(service: Service, folder: &std::path::Path, other: Peer) -> Self {
             let place =
                 Place { bind: Some(Ipv4Addr::LOCALHOST.into()), port: 0, instance_id: Some(service.name().into()) };
             let server = Server::start(service, &place, folder.to_owned(), other).await.unwrap();
@@ -315,14 +315,12 @@ mod tests {
     async fn an_act_is_of_a_user_and_goes_with_them() {
         let place = tempfile::tempdir().unwrap();
         // Acts is where users is told that it is, and the other way round: ports are known once both listen.
-        let nobody = Neighbour::parse("http://127.0.0.1:9").unwrap();
+        let nobody = Peer::parse("http://127.0.0.1:9").unwrap();
         let first = Running::start(Service::Users, place.path(), nobody).await;
         let acts =
-            Running::start(Service::Acts, place.path(), Neighbour::parse(&format!("http://{}", first.host)).unwrap())
-                .await;
+            Running::start(Service::Acts, place.path(), Peer::parse(&format!("http://{}", first.host)).unwrap()).await;
         let users =
-            Running::start(Service::Users, place.path(), Neighbour::parse(&format!("http://{}", acts.host)).unwrap())
-                .await;
+            Running::start(Service::Users, place.path(), Peer::parse(&format!("http://{}", acts.host)).unwrap()).await;
         let act = r#"{"id": "1", "username": "ada", "caption": "an engine"}"#;
         assert_eq!(acts.ask("POST", "/api/v1/acts", act).await.0, 400, "nobody of that name");
         assert_eq!(users.ask("PUT", "/api/v1/users", r#"{"username": "ada"}"#).await.0, 201);
@@ -343,7 +341,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_counts_its_requests_and_answers_500_once_it_has_crashed() {
         let place = tempfile::tempdir().unwrap();
-        let worker = Running::start(Service::Acts, place.path(), Neighbour::Beside).await;
+        let worker = Running::start(Service::Acts, place.path(), Peer::Beside).await;
         for _ in 0..3 {
             assert_eq!(worker.ask("GET", "/api/v1/acts", "").await.0, 200);
         }
@@ -362,7 +360,7 @@ mod tests {
     #[tokio::test]
     async fn no_request_breaks_a_worker() {
         let place = tempfile::tempdir().unwrap();
-        let worker = Running::start(Service::Acts, place.path(), Neighbour::Beside).await;
+        let worker = Running::start(Service::Acts, place.path(), Peer::Beside).await;
         let cases = [
             ("POST", "/api/v1/acts", "{", 400),
             ("POST", "/api/v1/acts", r#"{"id": "../1", "username": "ada"}"#, 400),

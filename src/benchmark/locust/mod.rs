@@ -4,8 +4,8 @@
 //! that `export locust` writes (`export/locust.py`); its master tells on its standard output when phases begin and end and hands on what
 //! the workers counted of Locust's measurements. Those are intervals like anybody's, so record and report are made of them as ever.
 
-mod crew;
 mod lines;
+mod processes;
 pub mod python;
 
 use std::net::SocketAddr;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use self::crew::Crew;
 use self::lines::Told;
+use self::processes::Processes;
 use super::control::Control;
 use super::course::{Course, Mark, WorkerEnd};
 use super::export;
@@ -78,7 +78,7 @@ pub async fn load(
     if listen.is_none() {
         waiting();
     }
-    let mut crew = Crew::start(&python, &script(scenario, &course.plan), workers, listen).await?;
+    let mut processes = Processes::start(&python, &script(scenario, &course.plan), workers, listen).await?;
     // Workers that come before the master listens give up, so they are asked for when it does.
     if listen.is_some() {
         waiting();
@@ -90,20 +90,20 @@ pub async fn load(
     loop {
         tokio::select! {
             biased;
-            line = crew.next_line() => match line {
+            line = processes.next_line() => match line {
                 Some(told) => run.take(told),
                 None => break,
             },
             () = course.cancel.cancelled(), if asked.is_none() => {
                 asked = Some(clock::instant() + END_WITHIN);
-                crew.say("end").await;
+                processes.say("end").await;
             }
             () = clock::sleep(PROGRESS_EVERY) => {}
         }
         let wanted = (course.control.percent(), course.control.is_paused());
         if wanted != pace && course.start.get().is_some() {
             pace = wanted;
-            crew.say(&format!("pace {} {}", pace.0, pace.1)).await;
+            processes.say(&format!("pace {} {}", pace.0, pace.1)).await;
         }
         if run.over.is_none() {
             run.watched.tell();
@@ -117,7 +117,7 @@ pub async fn load(
             break;
         }
     }
-    let why = crew.end().await;
+    let why = processes.end().await;
     let mut measured = run.finish(&why, scenario, cancel.is_cancelled())?;
     if listen.is_some() {
         measured.client.notes.push("its workers’ machines keep the time by their own clocks".to_owned());

@@ -52,7 +52,7 @@ impl Group {
         let busy = !settled
             || self.active() != self.desired()
             || self.active_refresh().is_some()
-            || self.members.iter().any(|member| member.sickness.is_some() || member.expired);
+            || self.members.iter().any(|member| member.unhealthy_cause.is_some() || member.expired);
         if waits || busy || self.is_suspended(Process::AzRebalance) || self.is_suspended(Process::Launch) {
             return;
         }

@@ -1,4 +1,4 @@
-//! Exact edges: of several policies the one that wins, and the second at which a wish, a warm-up and a cooldown end.
+//! Exact edges: of several policies the one that wins, and the second at which a recommendation, a warm-up and a cooldown end.
 
 use super::scripted::{Scripted, params};
 use super::tests::{SCALED, call_alarm, tracking};
@@ -64,7 +64,7 @@ fn of_policies_that_act_at_once_the_largest_capacity_wins_whichever_calls_first(
 }
 
 #[test]
-fn a_wish_to_scale_in_stands_for_ninety_seconds() {
+fn a_recommendation_to_scale_in_stands_for_ninety_seconds() {
     for (seconds, desired) in [(90, 1), (91, 2)] {
         let mut world = Scripted::with_group(&SCALED);
         world.run(120);

@@ -9,7 +9,7 @@ use super::activity::{self, Activity, Status, stamp};
 use super::balancing::NOT_OURS;
 use super::group::Group;
 use super::launching::GROUP_NAME_TAG;
-use super::member::{Lifecycle, Member, Sickness};
+use super::member::{Lifecycle, Member, UnhealthyCause};
 use super::notice;
 use super::process::Process;
 use super::termination::{self, Rules};
@@ -281,7 +281,7 @@ impl Group {
         let cause = format!(
             "At {} an instance was taken out of service in response to {}.",
             stamp(cx.now),
-            Sickness::Gone.words()
+            UnhealthyCause::Gone.words()
         );
         self.end(cx, instance, cause, false);
     }
@@ -300,7 +300,7 @@ impl Group {
                 if !self.is_suspended(Process::HealthCheck)
                     && let Some(member) = self.member_mut(instance)
                 {
-                    member.sickness = Some(Sickness::Gone);
+                    member.unhealthy_cause = Some(UnhealthyCause::Gone);
                 }
                 return self.look_at(cx.now);
             }

@@ -42,15 +42,15 @@ pub struct PendingLaunch {
 
 /// An active instance that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Vacancy {
-    pub cause: VacancyCause,
+pub struct Replacement {
+    pub cause: ReplacementCause,
     /// It had not finished the warm-up of the scale-out that it was launched for.
     pub grows: bool,
 }
 
 /// Why an active instance is missing, for the cause of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum VacancyCause {
+pub enum ReplacementCause {
     Unhealthy,
     Refresh,
     Lifetime,
@@ -58,15 +58,15 @@ pub enum VacancyCause {
     Risk,
 }
 
-impl VacancyCause {
+impl ReplacementCause {
     /// The second half of AWS's cause.
     pub fn words(self) -> &'static str {
         match self {
-            VacancyCause::Unhealthy => "in response to an unhealthy instance needing to be replaced",
-            VacancyCause::Refresh => "in response to an instance refresh",
-            VacancyCause::Lifetime => "in response to the maximum instance lifetime",
-            VacancyCause::Balance => "to aid in balancing the group's zones",
-            VacancyCause::Risk => "in response to an EC2 instance rebalance recommendation",
+            ReplacementCause::Unhealthy => "in response to an unhealthy instance needing to be replaced",
+            ReplacementCause::Refresh => "in response to an instance refresh",
+            ReplacementCause::Lifetime => "in response to the maximum instance lifetime",
+            ReplacementCause::Balance => "to aid in balancing the group's zones",
+            ReplacementCause::Risk => "in response to an EC2 instance rebalance recommendation",
         }
     }
 }
@@ -137,7 +137,7 @@ pub struct Group {
     pub(super) decide_due: Option<Timestamp>,
     /// When to look at the instances again.
     pub(super) check_due: Option<Timestamp>,
-    pub(super) vacancies: VecDeque<Vacancy>,
+    pub(super) replacements: VecDeque<Replacement>,
     pub(super) failures: Failures,
     /// Why the desired capacity changed since the last launch or termination.
     pub(super) reasons: Vec<String>,
@@ -175,7 +175,7 @@ impl Group {
             proposals: Vec::new(),
             decide_due: None,
             check_due: None,
-            vacancies: VecDeque::new(),
+            replacements: VecDeque::new(),
             failures: Failures::default(),
             reasons: Vec::new(),
             protection_noted: false,
@@ -224,7 +224,7 @@ impl Group {
         self.growth_missing = 0;
         self.members.iter_mut().for_each(|member| member.grows = false);
         self.launches.iter_mut().for_each(|launch| launch.grows = false);
-        self.vacancies.iter_mut().for_each(|vacancy| vacancy.grows = false);
+        self.replacements.iter_mut().for_each(|replacement| replacement.grows = false);
     }
 
     pub fn is_suspended(&self, process: Process) -> bool {
@@ -312,7 +312,7 @@ impl Group {
         if active < wanted {
             self.launch(cx, wanted - active);
         } else {
-            self.vacancies.clear();
+            self.replacements.clear();
             if active > wanted {
                 self.shrink(cx, active - wanted);
                 if self.mix_to_launch().is_some_and(|mix| !mix.weights.is_empty()) {

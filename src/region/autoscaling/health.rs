@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::group::Group;
-use super::member::{Lifecycle, Member, Sickness};
+use super::member::{Lifecycle, Member, UnhealthyCause};
 use super::process::Process;
 use crate::region::context::Context;
 use crate::region::facts::Facts;
@@ -19,30 +19,30 @@ pub const IMPAIRED_SECONDS: i64 = 180;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     Healthy,
-    Unhealthy(Sickness),
+    Unhealthy(UnhealthyCause),
     /// It fails a check, but has time to recover until then.
     InGrace(Timestamp),
 }
 
 /// Looks at an instance in service. `load_balancer` says whether the group's health check type includes ELB.
 pub fn examine(member: &Member, facts: &dyn Facts, now: Timestamp, grace_seconds: i64, load_balancer: bool) -> Verdict {
-    let Some(instance) = facts.instance(&member.id) else { return Verdict::Unhealthy(Sickness::Gone) };
+    let Some(instance) = facts.instance(&member.id) else { return Verdict::Unhealthy(UnhealthyCause::Gone) };
     // Not running is a failure even during the grace period.
     if instance.state != InstanceState::Running {
-        return Verdict::Unhealthy(Sickness::Gone);
+        return Verdict::Unhealthy(UnhealthyCause::Gone);
     }
     let is_unhealthy_target =
         |arn: &String| facts.target_health(arn, &member.id).is_some_and(|health| health.state == "unhealthy");
     let grace = member.in_service.map(|since| since + SignedDuration::from_secs(grace_seconds));
-    let until = |end: Option<Timestamp>, sickness| match end {
+    let until = |end: Option<Timestamp>, unhealthy_cause| match end {
         Some(end) if end > now => Verdict::InGrace(end),
-        _ => Verdict::Unhealthy(sickness),
+        _ => Verdict::Unhealthy(unhealthy_cause),
     };
     if load_balancer && member.registered.iter().any(is_unhealthy_target) {
-        return until(grace, Sickness::LoadBalancer);
+        return until(grace, UnhealthyCause::LoadBalancer);
     }
     match instance.impaired_since.map(|since| since + SignedDuration::from_secs(IMPAIRED_SECONDS)) {
-        Some(recovers) => until(Some(grace.map_or(recovers, |grace| grace.max(recovers))), Sickness::StatusCheck),
+        Some(recovers) => until(Some(grace.map_or(recovers, |grace| grace.max(recovers))), UnhealthyCause::StatusCheck),
         None => Verdict::Healthy,
     }
 }
@@ -78,12 +78,12 @@ impl Group {
             match member.lifecycle {
                 // Not even one that is gone is marked while the process is suspended.
                 Lifecycle::InService if self.suspended.contains_key(&Process::HealthCheck) => {}
-                Lifecycle::InService if member.sickness.is_some() => {}
+                Lifecycle::InService if member.unhealthy_cause.is_some() => {}
                 Lifecycle::InService => {
                     let load_balancer = self.settings.checks_load_balancer();
                     match examine(member, cx.facts, cx.now, self.settings.grace_seconds, load_balancer) {
                         Verdict::Healthy => {}
-                        Verdict::Unhealthy(sickness) => member.sickness = Some(sickness),
+                        Verdict::Unhealthy(unhealthy_cause) => member.unhealthy_cause = Some(unhealthy_cause),
                         Verdict::InGrace(end) => {
                             look_again = Some(look_again.map_or(end, |first: Timestamp| first.min(end)))
                         }

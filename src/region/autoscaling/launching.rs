@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::{self, Activity, Status, stamp};
 use super::configuration::Configuration;
-use super::group::{Failures, Group, PendingLaunch, Vacancy};
+use super::group::{Failures, Group, PendingLaunch, Replacement};
 use super::hook::Transition;
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Purchase;
@@ -40,13 +40,13 @@ impl Group {
             if missing <= 0 {
                 return;
             }
-            // What is launched ahead of a termination has no vacancy yet.
+            // What is launched ahead of a termination has no replacement yet.
             let ahead = self.surge_cause().filter(|_| reasons.is_empty());
-            let ahead = ahead.map(|cause| Vacancy { cause, grows: false });
-            let vacancy = self.vacancies.pop_front().or(ahead);
-            let grows = vacancy.is_none_or(|vacancy| vacancy.grows) && self.growth_missing > 0;
-            let cause = match vacancy {
-                Some(Vacancy { cause, .. }) => {
+            let ahead = ahead.map(|cause| Replacement { cause, grows: false });
+            let replacement = self.replacements.pop_front().or(ahead);
+            let grows = replacement.is_none_or(|replacement| replacement.grows) && self.growth_missing > 0;
+            let cause = match replacement {
+                Some(Replacement { cause, .. }) => {
                     format!("At {} an instance was launched {}.", stamp(cx.now), cause.words())
                 }
                 None => activity::cause(reasons.iter().cloned().chain([format!(
@@ -223,7 +223,7 @@ impl Group {
             activity: Some(activity.to_owned()),
             launched: cx.now,
             in_service: None,
-            sickness: None,
+            unhealthy_cause: None,
             expired: false,
             at_risk: false,
             protected: self.settings.protect_new,

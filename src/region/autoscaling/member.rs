@@ -105,7 +105,7 @@ impl Lifecycle {
 
 /// Why an instance is unhealthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Sickness {
+pub enum UnhealthyCause {
     /// Stopped or terminated behind the group's back.
     Gone,
     /// EC2's status checks fail.
@@ -116,20 +116,20 @@ pub enum Sickness {
     User,
 }
 
-impl Sickness {
+impl UnhealthyCause {
     /// The second half of AWS's cause.
     pub fn words(self) -> &'static str {
         match self {
-            Sickness::Gone => "an EC2 health check indicating it has been terminated or stopped",
-            Sickness::StatusCheck => "an EC2 instance status checks failure",
-            Sickness::LoadBalancer => "an ELB system health check failure",
-            Sickness::User => "a user health-check",
+            UnhealthyCause::Gone => "an EC2 health check indicating it has been terminated or stopped",
+            UnhealthyCause::StatusCheck => "an EC2 instance status checks failure",
+            UnhealthyCause::LoadBalancer => "an ELB system health check failure",
+            UnhealthyCause::User => "a user health-check",
         }
     }
 
     /// Replaced at once, without pacing (aws-semantics §7).
     pub fn is_urgent(self) -> bool {
-        matches!(self, Sickness::Gone | Sickness::User)
+        matches!(self, UnhealthyCause::Gone | UnhealthyCause::User)
     }
 }
 
@@ -153,7 +153,7 @@ pub struct Member {
     pub launched: Timestamp,
     /// When it came into service; grace period and warm-up start here.
     pub in_service: Option<Timestamp>,
-    pub sickness: Option<Sickness>,
+    pub unhealthy_cause: Option<UnhealthyCause>,
     /// Older than the group's maximum lifetime.
     pub expired: bool,
     /// A spot instance of which EC2 recommends to do without.

@@ -199,7 +199,7 @@ impl Kind {
 
 /// What a policy asked for, the last time its alarm called.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Wish {
+pub struct Recommendation {
     pub at: Timestamp,
     pub capacity: i64,
     pub outward: bool,
@@ -213,7 +213,7 @@ pub struct Policy {
     /// `EstimatedInstanceWarmup`, in seconds.
     pub warmup: Option<i64>,
     pub kind: Kind,
-    pub wish: Option<Wish>,
+    pub recommendation: Option<Recommendation>,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 use super::activity::{self, Activity, Status, stamp};
 use super::group::{Failures, Group};
 use super::hook::Transition;
-use super::member::{Lifecycle, Member, Sickness};
+use super::member::{Lifecycle, Member, UnhealthyCause};
 use super::process::Process;
 use super::warm_pool::PoolState;
 use crate::region::context::Context;
@@ -164,7 +164,7 @@ impl Group {
             let cause = format!(
                 "At {} an instance was taken out of service in response to {}.",
                 stamp(cx.now),
-                Sickness::Gone.words()
+                UnhealthyCause::Gone.words()
             );
             self.end(cx, &instance, cause, false);
             if cx.facts.instance(&instance).is_none_or(|facts| facts.state == InstanceState::Terminated) {
@@ -226,7 +226,7 @@ impl Group {
         let Some(member) = self.member_mut(instance) else { return };
         member.returns = false;
         member.in_service = None;
-        member.sickness = None;
+        member.unhealthy_cause = None;
         member.protected = false;
         self.settle_in_pool(cx, instance);
     }

@@ -13,7 +13,7 @@ enum Step {
     Desire(i64),
     Bound { min: i64, max: i64 },
     Kill(usize),
-    Sicken(usize),
+    MarkUnhealthy(usize),
     Mark(usize),
     End { index: usize, decrement: bool },
     Park { index: usize, decrement: bool },
@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..10_i64).prop_map(Step::Desire),
         2 => (0..5_i64, 0..6_i64).prop_map(|(min, more)| Step::Bound { min, max: min + more }),
         3 => index.clone().prop_map(Step::Kill),
-        3 => index.clone().prop_map(Step::Sicken),
+        3 => index.clone().prop_map(Step::MarkUnhealthy),
         1 => index.clone().prop_map(Step::Mark),
         2 => (index.clone(), any::<bool>()).prop_map(|(index, decrement)| Step::End { index, decrement }),
         1 => (index.clone(), any::<bool>()).prop_map(|(index, decrement)| Step::Park { index, decrement }),
@@ -79,7 +79,7 @@ fn perform(world: &mut Scripted, step: &Step) {
             nth(world, *index).iter().for_each(|id| world.kill(id));
             return;
         }
-        Step::Sicken(index) => {
+        Step::MarkUnhealthy(index) => {
             if let Some(id) = nth(world, *index) {
                 world.target(TARGET_GROUP.to_owned(), id, "healthy", Some("unhealthy"));
             }
@@ -205,7 +205,7 @@ proptest! {
         let rests = |it: Lifecycle| matches!(it, Lifecycle::InService | Lifecycle::Standby) || it.is_ready();
         prop_assert!(group.members.iter().all(|member| rests(member.lifecycle)), "{:?}", group.members);
         prop_assert_eq!(i64::try_from(group.pooled().count()).unwrap(), group.pool_size_wanted());
-        prop_assert!(world.in_service().iter().all(|member| member.sickness.is_none()));
+        prop_assert!(world.in_service().iter().all(|member| member.unhealthy_cause.is_none()));
         prop_assert!(group.active_refresh().is_none(), "{:?}", group.refreshes);
         prop_assert_eq!(lost(&world), Vec::<String>::new());
         prop_assert!(group.history.in_progress().is_none(), "{:?}", group.history.in_progress());

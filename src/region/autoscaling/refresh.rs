@@ -56,8 +56,8 @@ pub struct Preferences {
     pub skip_matching: bool,
     pub auto_rollback: bool,
     /// What becomes of instances that are protected from scale-in, and of those in standby.
-    pub protected: Spared,
-    pub standby: Spared,
+    pub protected: Exempt,
+    pub standby: Exempt,
     /// Percentages of the instances after which the refresh rests for a while, rising.
     pub checkpoints: Vec<i64>,
     pub checkpoint_delay: i64,
@@ -69,7 +69,7 @@ pub struct Preferences {
 
 /// `ScaleInProtectedInstances` and `StandbyInstances`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Spared {
+pub enum Exempt {
     /// The refresh waits until somebody takes them back, and fails after an hour.
     Wait,
     /// They stay as they are.

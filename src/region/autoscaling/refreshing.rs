@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::activity::stamp;
 use super::configuration::Configuration;
-use super::group::{Group, Vacancy, VacancyCause};
+use super::group::{Group, Replacement, ReplacementCause};
 use super::health::is_proven;
 use super::member::{Lifecycle, Member, Template};
 use super::mix::Mix;
 use super::process::Process;
-use super::refresh::{Preferences, Refresh, RefreshStatus, Rollback, Spared};
+use super::refresh::{Exempt, Preferences, Refresh, RefreshStatus, Rollback};
 use crate::region::context::Context;
 
 /// AWS gives up after an hour without progress.
@@ -138,7 +138,7 @@ impl Group {
                 stamp(cx.now)
             );
             self.end(cx, &instance, cause, true);
-            self.vacancies.push_back(Vacancy { cause: VacancyCause::Refresh, grows: false });
+            self.replacements.push_back(Replacement { cause: ReplacementCause::Refresh, grows: false });
         }
         self.forget_replaced(cx.now);
         self.look_at(stalled);
@@ -157,8 +157,8 @@ impl Group {
         refresh.old.retain(|instance| {
             let Some(member) = self.members.iter().find(|member| member.id == *instance) else { return false };
             let is_parked = matches!(member.lifecycle, Lifecycle::Standby | Lifecycle::EnteringStandby);
-            let is_ignored = (is_parked && standby == Spared::Ignore)
-                || (member.protected && member.is_in_service() && protected == Spared::Ignore);
+            let is_ignored = (is_parked && standby == Exempt::Ignore)
+                || (member.protected && member.is_in_service() && protected == Exempt::Ignore);
             ignored += usize::from(is_ignored);
             !is_ignored && (member.is_active() || is_parked)
         });
@@ -237,16 +237,16 @@ impl Group {
         let is_ready = |member: &&Member| {
             let is_old = refresh.old.contains(&member.id);
             let proven = is_old || is_proven(member, cx.facts, cx.now, warmup, load_balancer);
-            member.is_in_service() && member.sickness.is_none() && proven
+            member.is_in_service() && member.unhealthy_cause.is_none() && proven
         };
         let ready: i64 = self.members.iter().filter(is_ready).map(|member| member.weight).sum();
         let may_end = |member: &&Member| {
-            let spared = member.protected && refresh.preferences.protected != Spared::Replace;
-            let standby = member.lifecycle == Lifecycle::Standby && refresh.preferences.standby == Spared::Replace;
-            refresh.old.contains(&member.id) && (standby || (member.is_in_service() && !spared))
+            let exempt = member.protected && refresh.preferences.protected != Exempt::Replace;
+            let standby = member.lifecycle == Lifecycle::Standby && refresh.preferences.standby == Exempt::Replace;
+            refresh.old.contains(&member.id) && (standby || (member.is_in_service() && !exempt))
         };
         let mut candidates: Vec<&Member> = self.members.iter().filter(may_end).collect();
-        candidates.sort_by_key(|member| (member.sickness.is_none(), member.launched));
+        candidates.sort_by_key(|member| (member.unhealthy_cause.is_none(), member.launched));
         let moves = |member: &Member| {
             member.lifecycle.is_pending() || (member.lifecycle.is_terminating() && !member.lifecycle.is_warmed())
         };

@@ -7,9 +7,9 @@
 use jiff::SignedDuration;
 
 use super::activity::stamp;
-use super::group::{Group, Vacancy, VacancyCause};
+use super::group::{Group, Replacement, ReplacementCause};
 use super::health::{is_proven, replaceable};
-use super::member::{Member, Sickness};
+use super::member::{Member, UnhealthyCause};
 use super::process::Process;
 use super::settings::Maintenance;
 use crate::region::context::Context;
@@ -68,10 +68,10 @@ impl Group {
     }
 
     /// What waits to be replaced: ids of unhealthy instances with the reason, and of old ones, the oldest first.
-    fn to_replace(&self) -> (Vec<(String, Sickness)>, Vec<String>) {
+    fn to_replace(&self) -> (Vec<(String, UnhealthyCause)>, Vec<String>) {
         let in_service = || self.members.iter().filter(|member| member.is_in_service());
-        let unhealthy = in_service().filter_map(|member| Some((member.id.clone(), member.sickness?)));
-        let mut old: Vec<&Member> = in_service().filter(|it| it.expired && it.sickness.is_none()).collect();
+        let unhealthy = in_service().filter_map(|member| Some((member.id.clone(), member.unhealthy_cause?)));
+        let mut old: Vec<&Member> = in_service().filter(|it| it.expired && it.unhealthy_cause.is_none()).collect();
         old.sort_by_key(|member| member.launched);
         (unhealthy.collect(), old.into_iter().map(|member| member.id.clone()).collect())
     }
@@ -83,21 +83,21 @@ impl Group {
             return 0;
         }
         let (unhealthy, old) = self.to_replace();
-        let waiting = unhealthy.iter().filter(|(_, sickness)| !sickness.is_urgent()).count() + old.len();
+        let waiting = unhealthy.iter().filter(|(_, unhealthy_cause)| !unhealthy_cause.is_urgent()).count() + old.len();
         policy.surge(self.desired()).min(i64::try_from(waiting).unwrap_or(i64::MAX))
     }
 
     /// Why an instance is launched above the desired capacity.
-    pub(super) fn surge_cause(&self) -> Option<VacancyCause> {
+    pub(super) fn surge_cause(&self) -> Option<ReplacementCause> {
         if self.rebalancing > 0 {
-            return Some(VacancyCause::Balance);
+            return Some(ReplacementCause::Balance);
         }
         if self.replacement_surge() > 0 {
-            let unhealthy = self.members.iter().any(|it| it.is_in_service() && it.sickness.is_some());
-            return Some(if unhealthy { VacancyCause::Unhealthy } else { VacancyCause::Lifetime });
+            let unhealthy = self.members.iter().any(|it| it.is_in_service() && it.unhealthy_cause.is_some());
+            return Some(if unhealthy { ReplacementCause::Unhealthy } else { ReplacementCause::Lifetime });
         }
-        let refreshes = self.active_refresh().map(|_| VacancyCause::Refresh);
-        if self.risk_surge() > 0 { Some(VacancyCause::Risk) } else { refreshes }
+        let refreshes = self.active_refresh().map(|_| ReplacementCause::Refresh);
+        if self.risk_surge() > 0 { Some(ReplacementCause::Risk) } else { refreshes }
     }
 
     /// Ends unhealthy and old instances, so that `turn` launches their successors: urgent ones at once.
@@ -107,16 +107,16 @@ impl Group {
         }
         let (unhealthy, old) = self.to_replace();
         let (urgent, waiting): (Vec<_>, Vec<_>) = unhealthy.into_iter().partition(|(_, it)| it.is_urgent());
-        for (instance, sickness) in urgent {
-            self.end_unhealthy(cx, &instance, sickness);
+        for (instance, unhealthy_cause) in urgent {
+            self.end_unhealthy(cx, &instance, unhealthy_cause);
         }
         if waiting.is_empty() && old.is_empty() {
             return;
         }
-        let (sick, aged) = allowed(self.settings.maintenance, self.stand(cx), waiting.len(), old.len());
-        let all_go = sick == waiting.len() && aged == old.len();
-        for (instance, sickness) in waiting.into_iter().take(sick) {
-            self.end_unhealthy(cx, &instance, sickness);
+        let (unhealthy, aged) = allowed(self.settings.maintenance, self.stand(cx), waiting.len(), old.len());
+        let all_go = unhealthy == waiting.len() && aged == old.len();
+        for (instance, unhealthy_cause) in waiting.into_iter().take(unhealthy) {
+            self.end_unhealthy(cx, &instance, unhealthy_cause);
         }
         for instance in old.into_iter().take(aged) {
             self.end_old(cx, &instance);
@@ -130,7 +130,7 @@ impl Group {
         let warmup = self.settings.warmup_seconds.unwrap_or(0);
         let load_balancer = self.settings.checks_load_balancer();
         let proven = |member: &Member| is_proven(member, cx.facts, cx.now, warmup, load_balancer);
-        let healthy = || self.members.iter().filter(|it| it.is_active() && it.sickness.is_none());
+        let healthy = || self.members.iter().filter(|it| it.is_active() && it.unhealthy_cause.is_none());
         let launching: i64 = self.launching().map(|launch| launch.weight).sum();
         Stand {
             desired: self.desired(),
@@ -140,12 +140,15 @@ impl Group {
         }
     }
 
-    fn end_unhealthy(&mut self, cx: &mut Context, instance: &str, sickness: Sickness) {
-        let cause =
-            format!("At {} an instance was taken out of service in response to {}.", stamp(cx.now), sickness.words());
+    fn end_unhealthy(&mut self, cx: &mut Context, instance: &str, unhealthy_cause: UnhealthyCause) {
+        let cause = format!(
+            "At {} an instance was taken out of service in response to {}.",
+            stamp(cx.now),
+            unhealthy_cause.words()
+        );
         let grows = self.member(instance).is_some_and(|member| member.is_growing(cx.now, self.longest_warmup()));
-        self.end(cx, instance, cause, sickness != Sickness::Gone);
-        self.vacancies.push_back(Vacancy { cause: VacancyCause::Unhealthy, grows });
+        self.end(cx, instance, cause, unhealthy_cause != UnhealthyCause::Gone);
+        self.replacements.push_back(Replacement { cause: ReplacementCause::Unhealthy, grows });
         // EC2 will not report the end of what has ended already.
         if cx.facts.instance(instance).is_none_or(|facts| facts.state == InstanceState::Terminated) {
             self.instance_state(cx, instance, InstanceState::Terminated);
@@ -158,7 +161,7 @@ impl Group {
             stamp(cx.now)
         );
         self.end(cx, instance, cause, true);
-        self.vacancies.push_back(Vacancy { cause: VacancyCause::Lifetime, grows: false });
+        self.replacements.push_back(Replacement { cause: ReplacementCause::Lifetime, grows: false });
     }
 }
 

@@ -25,7 +25,7 @@ impl Group {
     fn risks(&self) -> impl Iterator<Item = (&str, i64)> {
         let may = !self.is_suspended(Process::Launch) && !self.is_suspended(Process::Terminate);
         let at_risk = self.members.iter().filter(move |it| may && it.at_risk && it.is_in_service());
-        at_risk.filter(|it| it.sickness.is_none()).map(|member| (member.id.as_str(), member.weight))
+        at_risk.filter(|it| it.unhealthy_cause.is_none()).map(|member| (member.id.as_str(), member.weight))
     }
 
     /// How much is launched above the desired capacity in place of instances at risk.

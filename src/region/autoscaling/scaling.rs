@@ -11,15 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::group::{Cooldown, Group};
 use super::member::Member;
 use super::parameters::invalid;
-use super::policy::{Kind, Policy, Wish, amount_for};
+use super::policy::{Kind, Policy, Recommendation, amount_for};
 use super::process::Process;
 use super::proposal::{By, Caller, Proposal};
 use super::tracking::{self, Tracking};
 use crate::region::signal::{AlarmState, AlarmStateValue};
 use crate::region::wire::ApiError;
 
-/// How long a policy's wish stands without a new call of its alarm: a little more than the minute between two calls.
-const WISH_SECONDS: i64 = 90;
+/// How long a policy's recommendation stands without a new call of its alarm: a little more than the minute between two calls.
+const RECOMMENDATION_SECONDS: i64 = 90;
 
 impl Group {
     /// The policy's warm-up: its own, else the group's, else the default cooldown.
@@ -183,7 +183,8 @@ impl Group {
 
     fn propose(&mut self, now: Timestamp, proposal: Proposal) {
         if let Some(policy) = self.policies.get_mut(&proposal.policy) {
-            policy.wish = Some(Wish { at: now, capacity: proposal.capacity, outward: proposal.outward });
+            policy.recommendation =
+                Some(Recommendation { at: now, capacity: proposal.capacity, outward: proposal.outward });
         }
         self.proposals.push(proposal);
     }
@@ -245,24 +246,33 @@ impl Group {
         self.growth_missing + launches + growing.map(|member| member.weight).sum::<i64>()
     }
 
-    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (&Policy, Option<Wish>)> {
-        let is_fresh = move |wish: &Wish| wish.at + SignedDuration::from_secs(WISH_SECONDS) >= now;
+    fn fresh(&self, now: Timestamp) -> impl Iterator<Item = (&Policy, Option<Recommendation>)> {
+        let is_fresh = move |recommendation: &Recommendation| {
+            recommendation.at + SignedDuration::from_secs(RECOMMENDATION_SECONDS) >= now
+        };
         let enabled = self.policies.values().filter(|policy| policy.enabled);
-        enabled.map(move |policy| (policy, policy.wish.filter(is_fresh)))
+        enabled.map(move |policy| (policy, policy.recommendation.filter(is_fresh)))
     }
 
     /// A policy has just asked for more than `capacity`.
     fn wants_more(&self, now: Timestamp, capacity: i64) -> bool {
-        self.fresh(now).filter_map(|(_, wish)| wish).any(|wish| wish.outward && wish.capacity > capacity)
+        self.fresh(now)
+            .filter_map(|(_, recommendation)| recommendation)
+            .any(|recommendation| recommendation.outward && recommendation.capacity > capacity)
     }
 
     /// The largest capacity that the target-tracking policies want, once all that may scale in are ready to.
     fn agreed_scale_in(&self, now: Timestamp) -> Option<i64> {
         let may_scale_in = |policy: &Policy| matches!(&policy.kind, Kind::Tracking(tracking) if tracking.scale_in);
-        let wishes = self.fresh(now).filter(|(policy, _)| may_scale_in(policy));
-        let wishes: Option<Vec<i64>> =
-            wishes.map(|(_, wish)| wish.filter(|wish| !wish.outward).map(|wish| wish.capacity)).collect();
-        wishes?.into_iter().max()
+        let recommendations = self.fresh(now).filter(|(policy, _)| may_scale_in(policy));
+        let recommendations: Option<Vec<i64>> = recommendations
+            .map(|(_, recommendation)| {
+                recommendation
+                    .filter(|recommendation| !recommendation.outward)
+                    .map(|recommendation| recommendation.capacity)
+            })
+            .collect();
+        recommendations?.into_iter().max()
     }
 }
 

@@ -137,7 +137,7 @@ mod tests {
             activity: None,
             launched: Timestamp::from_second(launched).unwrap(),
             in_service: None,
-            sickness: None,
+            unhealthy_cause: None,
             expired: false,
             at_risk: false,
             protected: false,

@@ -88,7 +88,7 @@ fn an_unhealthy_target_is_replaced_after_the_grace_period_and_only_with_elb_chec
 }
 
 #[test]
-fn a_sick_group_is_replaced_one_by_one() {
+fn an_unhealthy_group_is_replaced_one_by_one() {
     let mut world = Scripted::with_group(&[("MinSize", "4"), ("MaxSize", "4"), ("HealthCheckType", "ELB")]);
     for member in world.in_service() {
         world.target(TARGET_GROUP.to_owned(), member.id, "healthy", Some("unhealthy"));
@@ -98,7 +98,7 @@ fn a_sick_group_is_replaced_one_by_one() {
     assert_eq!(serving, 3, "one at a time");
     world.run(300);
     assert_eq!(world.in_service().len(), 4);
-    assert!(world.in_service().iter().all(|member| member.sickness.is_none()));
+    assert!(world.in_service().iter().all(|member| member.unhealthy_cause.is_none()));
     assert_eq!(world.facts.launched.len(), 8);
 }
 

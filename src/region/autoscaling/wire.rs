@@ -6,7 +6,7 @@ use super::activity::Activity;
 use super::group::{Group, Tag};
 use super::member::{Member, Template};
 use super::policy::{Kind, Policy};
-use super::refresh::{Preferences, Refresh, Spared};
+use super::refresh::{Exempt, Preferences, Refresh};
 use super::schedule::ScheduledAction;
 use super::settings::Maintenance;
 use super::warm_pool::WarmPool;
@@ -127,7 +127,7 @@ pub fn instance(member: &Member) -> Value {
         .with("InstanceType", Value::from(member.instance_type.as_str()))
         .with("AvailabilityZone", Value::from(member.zone.as_str()))
         .with("LifecycleState", Value::from(member.lifecycle.name()))
-        .with("HealthStatus", Value::from(if member.sickness.is_some() { "Unhealthy" } else { "Healthy" }))
+        .with("HealthStatus", Value::from(if member.unhealthy_cause.is_some() { "Unhealthy" } else { "Healthy" }))
         .with("LaunchConfigurationName", member.configuration.as_deref().map(Value::from))
         .with("LaunchTemplate", member.template.as_ref().map(template))
         .with("ImageId", Value::from(member.image.as_str()))
@@ -143,7 +143,7 @@ pub fn instance_details(group: &Group, member: &Member) -> Value {
         .with("AutoScalingGroupName", Value::from(group.name.as_str()))
         .with("AvailabilityZone", Value::from(member.zone.as_str()))
         .with("LifecycleState", Value::from(member.lifecycle.name()))
-        .with("HealthStatus", Value::from(if member.sickness.is_some() { "UNHEALTHY" } else { "HEALTHY" }))
+        .with("HealthStatus", Value::from(if member.unhealthy_cause.is_some() { "UNHEALTHY" } else { "HEALTHY" }))
         .with("LaunchConfigurationName", member.configuration.as_deref().map(Value::from))
         .with("LaunchTemplate", member.template.as_ref().map(template))
         .with("ImageId", Value::from(member.image.as_str()))
@@ -244,11 +244,11 @@ pub fn scheduled_action(group: &str, action: &ScheduledAction) -> Value {
         .with("TimeZone", recurrence.and_then(|recurrence| recurrence.zone_name.as_deref()).map(Value::from))
 }
 
-fn spared(spared: Spared, replace: &'static str) -> &'static str {
-    match spared {
-        Spared::Wait => "Wait",
-        Spared::Ignore => "Ignore",
-        Spared::Replace => replace,
+fn exempt(exempt: Exempt, replace: &'static str) -> &'static str {
+    match exempt {
+        Exempt::Wait => "Wait",
+        Exempt::Ignore => "Ignore",
+        Exempt::Replace => replace,
     }
 }
 
@@ -273,8 +273,8 @@ pub fn refresh(group: &Group, refresh: &Refresh) -> Value {
         .with("InstanceWarmup", Value::from(group.refresh_warmup(preferences)))
         .with("SkipMatching", Value::from(preferences.skip_matching))
         .with("AutoRollback", Value::from(preferences.auto_rollback))
-        .with("ScaleInProtectedInstances", Value::from(spared(preferences.protected, "Refresh")))
-        .with("StandbyInstances", Value::from(spared(preferences.standby, "Terminate")));
+        .with("ScaleInProtectedInstances", Value::from(exempt(preferences.protected, "Refresh")))
+        .with("StandbyInstances", Value::from(exempt(preferences.standby, "Terminate")));
     let shown_preferences = with_checkpoints(shown_preferences, preferences);
     let rollback = refresh.rollback.as_ref().map(|rollback| {
         Value::map()

@@ -3,7 +3,7 @@
 use super::super::activity::{self, Activity, Status};
 use super::super::ending::leave_target_groups;
 use super::super::group::Group;
-use super::super::member::{Lifecycle, Member, Sickness};
+use super::super::member::{Lifecycle, Member, UnhealthyCause};
 use super::super::model::Autoscaling;
 use super::super::parameters::invalid;
 use super::super::wire;
@@ -94,10 +94,10 @@ pub fn set_health(service: &mut Autoscaling, cx: &mut Context, params: &Params) 
     let grace = group.settings.grace_seconds;
     let member = group.member_mut(instance).ok_or_else(|| not_found(instance))?;
     match status.to_ascii_lowercase().as_str() {
-        "healthy" => member.sickness = None,
+        "healthy" => member.unhealthy_cause = None,
         // Inside the grace period the mark is dropped, as AWS does.
         "unhealthy" if respects_grace && member.warm_at(grace).is_none_or(|end| end > cx.now) => {}
-        "unhealthy" => member.sickness = Some(Sickness::User),
+        "unhealthy" => member.unhealthy_cause = Some(UnhealthyCause::User),
         _ => return Err(invalid(format!("Invalid HealthStatus {status}: Valid values are Healthy and Unhealthy"))),
     }
     group.turn(cx);
@@ -193,7 +193,7 @@ pub fn attach(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> A
             activity: Some(activity),
             launched: facts.launched,
             in_service: None,
-            sickness: None,
+            unhealthy_cause: None,
             expired: false,
             at_risk: false,
             protected: group.settings.protect_new,

@@ -45,7 +45,7 @@ pub fn put(service: &mut Autoscaling, cx: &mut Context, params: &Params) -> Answ
         enabled: params.bool("Enabled")?.unwrap_or(true),
         warmup: seconds(params, "EstimatedInstanceWarmup", 0..=WARMUP_SECONDS_MAX)?,
         kind,
-        wish: None,
+        recommendation: None,
     };
     let alarms = match &policy.kind {
         Kind::Tracking(tracking) => tracking.alarms(&policy.arn),

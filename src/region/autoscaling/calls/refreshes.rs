@@ -7,7 +7,7 @@ use super::super::member::{Lifecycle, Member, Template};
 use super::super::mix::Mix;
 use super::super::model::Autoscaling;
 use super::super::parameters::{self, invalid};
-use super::super::refresh::{Preferences, Refresh, RefreshStatus, Spared};
+use super::super::refresh::{Exempt, Preferences, Refresh, RefreshStatus};
 use super::super::settings::Maintenance;
 use super::super::wire;
 use crate::region::context::Context;
@@ -125,10 +125,10 @@ fn preferences(params: &Params, policy: Option<Maintenance>) -> Result<Preferenc
             "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100.",
         ));
     }
-    let spared = |name: &str, replace: &str| match params.text(name) {
-        None | Some("Wait") => Ok(Spared::Wait),
-        Some("Ignore") => Ok(Spared::Ignore),
-        Some(text) if text == replace => Ok(Spared::Replace),
+    let exempt = |name: &str, replace: &str| match params.text(name) {
+        None | Some("Wait") => Ok(Exempt::Wait),
+        Some("Ignore") => Ok(Exempt::Ignore),
+        Some(text) if text == replace => Ok(Exempt::Replace),
         Some(other) => Err(invalid(format!("Invalid {name}: {other}"))),
     };
     let (checkpoints, checkpoint_delay) = checkpoints(params)?;
@@ -138,8 +138,8 @@ fn preferences(params: &Params, policy: Option<Maintenance>) -> Result<Preferenc
         warmup: parameters::seconds(params, "InstanceWarmup", 0..=86_400)?,
         skip_matching: params.bool("SkipMatching")?.unwrap_or(false),
         auto_rollback: params.bool("AutoRollback")?.unwrap_or(false),
-        protected: spared("ScaleInProtectedInstances", "Refresh")?,
-        standby: spared("StandbyInstances", "Terminate")?,
+        protected: exempt("ScaleInProtectedInstances", "Refresh")?,
+        standby: exempt("StandbyInstances", "Terminate")?,
         checkpoints,
         checkpoint_delay,
         bake_seconds: parameters::seconds(params, "BakeTime", 0..=LONGEST_SECONDS)?.unwrap_or(0),

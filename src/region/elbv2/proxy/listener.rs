@@ -14,10 +14,10 @@ use super::lane::LaneIndex;
 use super::listening::{CONNECTIONS_MAX, Listening, Open};
 use super::stream::Stream;
 use crate::clock;
-use crate::region::seldom::Seldom;
+use crate::region::log_limiter::LogLimiter;
 
 /// Said of all listeners together.
-static ACCEPT_FAILED: Seldom = Seldom::new();
+static ACCEPT_FAILED: LogLimiter = LogLimiter::new();
 
 impl Listening {
     /// Accepts connections until the listener is removed, and serves them on this thread.

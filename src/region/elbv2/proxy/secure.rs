@@ -12,14 +12,14 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::stream::Stream;
 use crate::region::certificates::Authority;
-use crate::region::seldom::Seldom;
+use crate::region::log_limiter::LogLimiter;
 
 /// How long a client may take to agree on TLS. AWS gives no figure; its connections have as long as the shortest of
 /// the browsers' own limits.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Said of all load balancers together.
-static NO_CERTIFICATE: Seldom = Seldom::new();
+static NO_CERTIFICATE: LogLimiter = LogLimiter::new();
 
 /// The region's certification authority, made when the first HTTPS listener is connected to.
 #[derive(Clone, Debug, Default)]

@@ -19,11 +19,11 @@ use super::meters::{FrontMeter, FrontMinute};
 use super::secure::{Certificates, Secure};
 use super::target::{Target, tag};
 use crate::clock::{self, speed};
-use crate::region::seldom::Seldom;
+use crate::region::log_limiter::LogLimiter;
 
 /// What a serving thread keeps of an access log until it is taken, once a second.
 const LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
-static LOG_FULL: Seldom = Seldom::new();
+static LOG_FULL: LogLimiter = LogLimiter::new();
 
 /// A load balancer, for its meters and its access log.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Instance refresh: what counts as done, what is spared, and where it rests.
+//! Instance refresh: what counts as done, what is exempt, and where it rests.
 
 use crate::region::simulated::Simulated;
 use crate::region::wire::Params;

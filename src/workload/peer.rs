@@ -16,13 +16,13 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Where the other service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Neighbour {
+pub enum Peer {
     /// At the load balancer that a request came through.
     Beside,
     At(Authority),
 }
 
-impl Neighbour {
+impl Peer {
     /// Reads `auto` or `http://HOST[:PORT]`.
     ///
     /// # Errors
@@ -86,9 +86,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_neighbour_is_beside_or_at_a_plain_address() {
-        assert_eq!(Neighbour::parse("auto"), Ok(Neighbour::Beside));
-        let at = |text: &str| Neighbour::parse(text).is_ok_and(|found| matches!(found, Neighbour::At(_)));
+    fn a_peer_is_beside_or_at_a_plain_address() {
+        assert_eq!(Peer::parse("auto"), Ok(Peer::Beside));
+        let at = |text: &str| Peer::parse(text).is_ok_and(|found| matches!(found, Peer::At(_)));
         assert!(at("http://users.example.com:8080") && at("http://127.31.240.4/"));
         for text in ["", "users", "https://users.example.com", "http://a@b", "http://a/b", "http://a/?x"] {
             assert!(!at(text), "{text:?}");

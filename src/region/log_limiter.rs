@@ -10,7 +10,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// One thing to say.
 #[derive(Debug)]
-pub struct Seldom {
+pub struct LogLimiter {
     state: Mutex<State>,
 }
 
@@ -20,7 +20,7 @@ struct State {
     unsaid: u64,
 }
 
-impl Seldom {
+impl LogLimiter {
     pub const fn new() -> Self {
         Self { state: Mutex::new(State { said: None, unsaid: 0 }) }
     }
@@ -31,7 +31,7 @@ impl Seldom {
     }
 }
 
-impl Default for Seldom {
+impl Default for LogLimiter {
     fn default() -> Self {
         Self::new()
     }

@@ -25,7 +25,7 @@ const EXIT_WITHIN: Duration = Duration::from_secs(3);
 /// The end of what all processes wrote to their standard error.
 type Log = Arc<Mutex<String>>;
 
-pub struct Crew {
+pub struct Processes {
     master: Child,
     workers: Vec<Child>,
     input: Option<ChildStdin>,
@@ -45,7 +45,7 @@ impl Drop for Folder {
     }
 }
 
-impl Crew {
+impl Processes {
     /// Starts a master with this script, and workers that fetch it from there; none where the master listens for workers of
     /// other machines.
     pub async fn start(
@@ -79,19 +79,19 @@ impl Crew {
         keep_log(master.stderr.take(), &log);
         let input = master.stdin.take();
         let output = BufReader::new(master.stdout.take().expect("it is piped")).lines();
-        let mut crew = Self { master, workers: Vec::new(), input, output, log, _folder: folder };
-        let port = crew.port().await?;
+        let mut processes = Self { master, workers: Vec::new(), input, output, log, _folder: folder };
+        let port = processes.port().await?;
         for _ in 0..if listen.is_none() { workers } else { 0 } {
             let arguments =
                 ["-f", "-", "--worker", "--master-host", "127.0.0.1", "--loglevel", "WARNING", "--master-port"];
-            let mut worker = command(python, &crew._folder.0);
+            let mut worker = command(python, &processes._folder.0);
             // Its standard input stays with it, open, until the end.
             let worker = worker.args(arguments).arg(port.to_string()).stdout(Stdio::null()).spawn();
             let mut worker = worker.map_err(not_started)?;
-            keep_log(worker.stderr.take(), &crew.log);
-            crew.workers.push(worker);
+            keep_log(worker.stderr.take(), &processes.log);
+            processes.workers.push(worker);
         }
-        Ok(crew)
+        Ok(processes)
     }
 
     async fn port(&mut self) -> Result<u16, Problem> {
