@@ -227,6 +227,8 @@ impl Sink for Bars {
                 self.advance();
             }
             Event::ActionSkipped { address, because } => {
+                // Of a change in two phases, the first may have begun.
+                self.stop(address.as_str());
                 self.say(&format!("  {} {address}  {}", paint.warn("·"), paint.dim(&format!("skipped: {because}"))));
                 self.advance();
             }
@@ -328,6 +330,23 @@ mod tests {
         assert_eq!(wait("0 of 4 healthy").as_deref(), Some("cluster.light: 0 of 4 healthy"));
         assert_eq!(wait("0 of 4 healthy"), None);
         assert_eq!(wait("3 of 4 healthy").as_deref(), Some("cluster.light: 3 of 4 healthy"));
+    }
+
+    #[test]
+    fn the_spinner_of_a_change_ends_with_it_however_it_ends() {
+        let address = || Address::fixed("load_balancer.listener");
+        let ends = [
+            Event::ActionFinished { address: address(), action: Action::Replace, seconds: 1.0 },
+            Event::ActionFailed { address: address(), action: Action::Replace, summary: "refused".into() },
+            Event::ActionSkipped { address: address(), because: Address::fixed("load_balancer") },
+        ];
+        for end in ends {
+            let bars = Bars::new(Paint { color: false });
+            bars.event(Event::ActionStarted { address: address(), action: Action::Replace });
+            assert_eq!(bars.state().lines.len(), 1);
+            bars.event(end.clone());
+            assert!(bars.state().lines.is_empty(), "{end:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::local_region::eventually;
 use super::rehearsal::{LAB, Rehearsal};
+use super::views::Going;
 
 /// The shape of the laboratory's load in little: two threads, one with a pause.
 const SCENARIO: &str = "
@@ -106,4 +108,62 @@ fn a_missed_threshold_is_the_exit_code_and_the_stack_stays() {
     assert_eq!(missed, ["rate > 1000000/s"; 2]);
     assert_eq!(result, serde_json::from_str::<Value>(&text(&run_folder(&lab).join("result.json"))).expect("JSON"));
     lab.cloudscale(&["diff", "--exit-code"]).ok();
+}
+
+/// Answers, until there is a file `silent` in FOLDER: from then on it only notes that it was asked.
+const SILENT: &str = r#"#!/bin/bash
+exec python3 - <<'PYTHON'
+import os, threading, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+METADATA = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
+lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "300"}
+asked = urllib.request.Request(METADATA + "/latest/api/token", headers=lifetime, method="PUT")
+token = {"X-aws-ec2-metadata-token": urllib.request.urlopen(asked).read().decode()}
+asked = urllib.request.Request(METADATA + "/latest/meta-data/local-ipv4", headers=token)
+address = urllib.request.urlopen(asked).read().decode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path != "/health" and os.path.exists("FOLDER/silent"):
+            open("FOLDER/asked", "w").close()
+            threading.Event().wait()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+ThreadingHTTPServer((address, 8080), Handler).serve_forever()
+PYTHON
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_is_heard_while_the_setup_is_checked() {
+    let mut stack = Rehearsal::of("");
+    let folder = stack.folder().to_owned();
+    stack.file("silent.sh", &SILENT.replace("FOLDER", folder.to_str().expect("a path")));
+    stack.stack = stack.file(
+        "stack.yaml",
+        "
+name: silent
+clusters:
+  web:
+    instance_type: t2.small
+    instances: 1
+    user_data: silent.sh
+    port: 8080
+    routes: [\"/*\"]
+    health_check: {path: /health, interval: 5s, timeout: 4s, healthy: 2, unhealthy: 5}
+",
+    );
+    let stack = stack.up();
+    stack.file("silent", "");
+    let scenario = stack.file("little.yaml", SCENARIO);
+    let bench = Going::of(&stack, &["bench", "--scenario", scenario.to_str().expect("a path")]);
+    eventually("the check of the setup", || async { folder.join("asked").exists().then_some(()) }).await;
+    assert_eq!(bench.interrupted(), Some(130));
+    // Had the check been waited for, there would be the record of a load that was interrupted.
+    let runs = std::fs::read_dir(folder.join(".cloudscale/silent/runs")).expect("made and tried before the check");
+    assert_eq!(runs.count(), 0, "a load began");
 }
