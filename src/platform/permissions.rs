@@ -37,6 +37,20 @@ pub fn owners_folder(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
+/// Makes `folder`, for its owner alone, with nothing in it but a link to `program` by this name.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn folder_of_program(folder: &Path, program: &Path, name: &str) -> io::Result<()> {
+    owners_folder(folder)?;
+    let link = folder.join(name);
+    match std::fs::remove_file(&link) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::os::unix::fs::symlink(program, link)
+}
+
 fn file_mode(umask: Option<u32>) -> u32 {
     match umask {
         None | Some(USUAL_UMASK) => 0o600,

@@ -37,7 +37,11 @@ impl LocalRegion {
 
     /// The binary with an environment of its own.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cloudscale"));
+        self.command_of(env!("CARGO_BIN_EXE_cloudscale").as_ref(), arguments)
+    }
+
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("CLOUDSCALE_HOME", self.home()).args(arguments).stdin(Stdio::null());
         command
@@ -182,6 +186,19 @@ async fn a_console_cannot_play_with_the_terminal_unless_it_is_asked_for_raw() {
     assert!(log.starts_with("a?[2Jb·c\u{fffd}d\n"), "{log:?}");
     let raw = String::from_utf8(region.run(&["local", "logs", "--raw", &instance]).stdout).unwrap();
     assert!(raw.starts_with("a\u{1b}[2Jb\u{9b}c\u{202e}d\n"), "{raw:?}");
+}
+
+#[tokio::test]
+async fn instances_find_the_program_whatever_its_file_is_called() {
+    let region = LocalRegion::none();
+    let folder = tempfile::tempdir().unwrap();
+    let downloaded = folder.path().join("cloudscale-x86_64-linux");
+    std::fs::copy(env!("CARGO_BIN_EXE_cloudscale"), &downloaded).unwrap();
+    let started = region.command_of(&downloaded, &["local", "start"]).output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    let instance = launch(&region.clients(), "#!/bin/bash\ncloudscale --version\n").await;
+    let log = until_console(&region, &instance, "user data exited with 0").await;
+    assert!(log.starts_with(concat!("cloudscale ", env!("CARGO_PKG_VERSION"))), "{log}");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ pub const INSTANCE_MARKER: &str = "CLOUDSCALE_INSTANCE";
 pub const HOME_MARKER: &str = "CLOUDSCALE_INSTANCE_HOME";
 /// Names the folder that all instances of the region share, as they may share a file system on AWS.
 const SHARED: &str = "CLOUDSCALE_SHARED";
-/// Where an instance looks for programs, after the folder of `cloudscale` itself.
+/// Where an instance looks for programs, after the folder that has `cloudscale`, whatever its file is called.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The instances' process trees of one region.
@@ -98,6 +98,11 @@ fn shared(home: &Path) -> PathBuf {
     home.join("shared")
 }
 
+/// The folder that has `cloudscale`, for instances alone.
+fn programs(home: &Path) -> PathBuf {
+    home.join("bin")
+}
+
 /// Forgets what instances shared.
 ///
 /// # Errors
@@ -131,6 +136,9 @@ impl Processes {
         // Trees that an earlier region of this home left when even their first process was killed.
         end_left(&self.home).await;
         self.remove(&instances(&self.home)).await;
+        if let Err(error) = permissions::folder_of_program(&programs(&self.home), &self.program, "cloudscale") {
+            tracing::error!(%error, "instances will not find the command `cloudscale`");
+        }
         let measuring = tokio::spawn(Arc::clone(&self).measure());
         let watching = tokio::spawn(Arc::clone(&self).watch());
         let holding = tokio::spawn(Arc::clone(&self).hold());
@@ -296,13 +304,12 @@ impl Processes {
         let reported = self.trees().get(&boot.instance).map(|tree| tree.reported.clone()).unwrap_or_default();
         let (region, callers) = (Arc::clone(&self.region), Arc::clone(&self.callers));
         tokio::spawn(metadata::serve(listener, (region, callers), boot.instance.clone(), reported, stop));
-        let programs = self.program.parent().map_or_else(String::new, |folder| format!("{}:", folder.display()));
         let mut command = Command::new(&self.program);
         command
             .arg("instance-init")
             .arg(&folder)
             .env_clear()
-            .env("PATH", format!("{programs}{SYSTEM_PATH}"))
+            .env("PATH", format!("{}:{SYSTEM_PATH}", programs(&self.home).display()))
             .env("HOME", &folder)
             .env("LANG", "C.UTF-8")
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint)
