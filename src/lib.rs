@@ -72,6 +72,9 @@
 //!   service, health checks) is that process, and what outlives it is an orphan until somebody starts another, which may be never.
 //!   So each first process ends when its pipe to the region closes (`region::ec2::processes::init`); a region that comes back finds
 //!   what AWS has after a host failure: stopped instances, and groups that replace theirs.
+//! - A provider does not connect itself: who is reached (an account by its profile, or the embedded region, which is started first)
+//!   is decided once, in `cli::cloud`, above the boundary. The region's daemon is nothing that `resources` may know, and a
+//!   connection that is made before the provider leaves the trait without a state in which it cannot act.
 //! - There is no separate collector: the shells that measure (proxy, processes) send measurements as signals.
 
 pub mod aws;
