@@ -15,7 +15,7 @@
 //! document     reading YAML: places, grammar, checks, did-you-mean; stacks, scenarios and faults use it alike
 //! catalog      what AWS publishes, as data: instance types, prices, images
 //! stack        the stack language and its model: a text → Stack, or all its problems at once
-//! aws          SDK clients, retry, rates, errors; quirks of endpoints that stand in for AWS
+//! aws          SDK clients, retry, rates, errors; quirks of AWS emulators (moto, LocalStack)
 //! cloud        what is live: snapshot and its listings, addresses, states, tags, leases, images, activities, consoles
 //! resource     the contract: Resource and its erased form, fields, changes, what a plan comes to, events, Provider
 //! resources    one file per AWS type, and AWS as a provider: what its plans mean and cost

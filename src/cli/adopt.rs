@@ -46,7 +46,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let names: Vec<_> = adoption.taken.iter().map(|(_, name)| name.as_str()).collect();
     let question = format!("Adopt {}? `cloudscale down` will delete it with the stack.", names.join(" and "));
     if !cloud::confirm(engine.provider().costs_money(), args.change.yes, &question, session)? {
-        printer.note("Nothing was done.");
+        printer.note("Cancelled: nothing was changed.");
         return Ok(Exit::Ok);
     }
     engine.adopt(&adoption, args.change.lock_timeout).await?;

@@ -49,19 +49,19 @@ pub struct LoadArgs {
     /// How long to wait for CloudWatch to show the whole run [default: 5m on AWS, 75s in the embedded region]
     #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
     pub metrics_timeout: Option<Duration>,
-    /// What carries the load: our own threads, or Locust's workers (installed once, from PyPI)
+    /// What generates the load: our own threads, or Locust's workers (installed once, from PyPI)
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineArg,
     /// Have Locust's workers come from other machines, which connect here; --workers says how many are waited for
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<std::net::SocketAddr>,
-    /// Threads that carry the load, or Locust's worker processes [default: the machine's cores]
+    /// Threads that generate the load, or Locust's worker processes [default: the machine's cores]
     #[arg(long, value_name = "COUNT", value_parser = workers)]
     pub workers: Option<usize>,
     /// Also write the thresholds as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Print the result as JSON, and meanwhile events on standard error, a JSON text a line
+    /// Print the result as JSON, and meanwhile events as JSON Lines on standard error
     #[arg(long)]
     pub json: bool,
 }
@@ -79,8 +79,8 @@ impl LoadArgs {
             (EngineArg::Locust, listen) => Ok(LoadEngine::Locust { listen }),
             (EngineArg::Builtin, None) => Ok(LoadEngine::Builtin),
             (EngineArg::Builtin, Some(_)) => {
-                let detail = "our own threads are all in this process; `--listen` waits for Locust’s workers";
-                Err(Problem::usage("Nobody would come", detail).hint("add `--engine locust`"))
+                let detail = "the built-in engine runs in this process alone; `--listen` waits for Locust’s workers";
+                Err(Problem::usage("`--listen` needs Locust", detail).hint("add `--engine locust`"))
             }
         }
     }

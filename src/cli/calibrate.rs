@@ -33,7 +33,7 @@ pub struct Args {
     /// Launches that are timed, at least
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
     launches: u32,
-    /// How long each measurement takes, by the clock on the wall
+    /// How long each measurement takes, in wall-clock time
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = cloud::duration)]
     each: Duration,
     /// Threads that carry the load [default: the machine's cores]

@@ -15,7 +15,7 @@ use crate::ui::plan::render;
 /// The options of the commands that change a stack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ChangeArgs {
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(short, long)]
     pub yes: bool,
     /// How long to wait while another run holds the stack's lock
@@ -123,7 +123,7 @@ fn agree(engine: &Engine, plan: &Plan, consent: &Consent<'_>, session: &Session)
     let question = cloud::question(&plan.report);
     let agreed = cloud::confirm(true, !consent.asks(engine.provider()), &question, session)?;
     if !agreed {
-        session.printer.note("Nothing was done.");
+        session.printer.note("Cancelled: nothing was changed.");
     }
     Ok(agreed)
 }

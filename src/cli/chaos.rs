@@ -28,13 +28,13 @@ pub struct Args {
     /// How many instances at once, chosen by chance among those that serve
     #[arg(long, default_value_t = 1, value_name = "N")]
     count: usize,
-    /// Again and again so often, until `--for` is over; like every duration here in the region's time
+    /// Repeat at this interval until `--for` is over; like every duration here in the region's time
     #[arg(long, value_parser = cloud::duration, value_name = "TIME")]
     every: Option<Duration>,
     /// How long an instance hangs or is slow, or after what time it is interrupted; with `--every`, for how long it is done again [default: 2m]
     #[arg(long = "for", value_parser = cloud::duration, value_name = "TIME", default_value = "2m", hide_default_value = true)]
     lasts: Duration,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(short, long)]
     yes: bool,
 }

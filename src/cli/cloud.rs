@@ -79,7 +79,7 @@ pub fn print_state(daemon: &Daemon, session: &Session) {
         session.printer.note("Its state is restored; its instances are stopped.");
     }
     if let Some(aside) = &daemon.set_aside {
-        session.printer.note(&format!("What was in it could not be read and lies in {aside}: it begins empty."));
+        session.printer.note(&format!("Its state could not be read and was moved to {aside}; it starts empty."));
     }
 }
 

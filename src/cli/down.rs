@@ -25,7 +25,7 @@ pub struct Args {
     /// Not now: note an expiry in the cloud, and let AWS take groups to zero by then
     #[arg(long, value_name = "DURATION", value_parser = cloud::duration)]
     after: Option<Duration>,
-    /// When every wait gives up
+    /// How long to wait for all of it
     #[arg(long, value_parser = cloud::duration, default_value = "15m")]
     timeout: Duration,
 }
@@ -46,7 +46,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
         changes::show(&teardown.report, session);
         let question = format!("Delete {count} resources of {name} on AWS?");
         if !cloud::confirm(run.provider.costs_money(), args.change.yes, &question, session)? {
-            session.printer.note("Nothing was done.");
+            session.printer.note("Cancelled: nothing was changed.");
             return Ok(Exit::Ok);
         }
     }
@@ -60,7 +60,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
 async fn later(run: &Operation, after: Duration, change: &ChangeArgs, session: &Session) -> Outcome {
     let question = format!("Let AWS take the groups of {} to zero after that time?", run.stack);
     if !cloud::confirm(run.provider.costs_money(), change.yes, &question, session)? {
-        session.printer.note("Nothing was done.");
+        session.printer.note("Cancelled: nothing was changed.");
         return Ok(Exit::Ok);
     }
     let lock = lock::acquire(run, "down --after", change.lock_timeout).await?;

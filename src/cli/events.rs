@@ -24,10 +24,10 @@ pub struct Args {
     /// How many, from the end
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=i64::from(ACTIVITIES_MAX)))]
     last: u8,
-    /// Go on as more happens; also reports changes of target health, of which nobody keeps a record
+    /// Follow: print events as they happen; also reports changes of target health, of which nobody keeps a record
     #[arg(short, long)]
     follow: bool,
-    /// Machine-readable output; with --follow a line an event, and another when it is over
+    /// JSON; with --follow JSON Lines, an event when it begins and again when it is over
     #[arg(long)]
     json: bool,
 }

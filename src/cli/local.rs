@@ -38,7 +38,7 @@ enum Command {
     Start(RegionArgs),
     /// Stop the region; its instances end, and what is in it comes back with the next start
     Stop,
-    /// Stop the region and forget everything that is in it
+    /// Stop the region and delete all of its state
     Reset,
     /// Whether it runs, and where
     Status {
@@ -48,7 +48,7 @@ enum Command {
     /// What an instance's user data printed
     Logs {
         instance: String,
-        /// Go on as more is printed
+        /// Follow: print more as it comes
         #[arg(short, long)]
         follow: bool,
         /// As it was printed, with control characters: colours, but also what could deceive a terminal
@@ -113,7 +113,7 @@ impl LimitArgs {
 
 #[derive(Debug, clap::Args)]
 struct LocalArgs {
-    /// How much faster than the clock on the wall its time goes, 1 to 120: alarms, cooldowns, schedules, boots
+    /// How much faster than wall-clock time its time goes, 1 to 120: alarms, cooldowns, schedules, boots
     /// [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(SPEED_MAX)))]
     speed: Option<u32>,
@@ -169,7 +169,7 @@ pub async fn run(args: Args, session: &Session) -> Outcome {
             let stopped = daemon::stop(&home?).await?;
             session.printer.result(&match stopped {
                 Stopped::Region => {
-                    "The embedded region stopped. What is in it comes back with the next start; `local reset` forgets it."
+                    "The embedded region stopped. What is in it comes back with the next start; `local reset` deletes it."
                         .to_owned()
                 }
                 Stopped::Nothing => "The embedded region does not run.".to_owned(),

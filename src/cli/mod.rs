@@ -56,7 +56,7 @@ struct Cli {
 
 /// Options that every command takes.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// Where the stack runs: overrides the stack's `provider`
     #[arg(long, global = true, value_enum, display_order = 100)]

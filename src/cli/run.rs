@@ -35,7 +35,7 @@ pub struct Args {
     keep: bool,
     #[command(flatten)]
     change: ChangeArgs,
-    /// When waiting for the stack gives up
+    /// How long to wait until the stack is up
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
 }

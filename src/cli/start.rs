@@ -18,7 +18,7 @@ pub struct Args {
     /// What to wait for
     #[arg(long, value_enum, default_value = "all")]
     wait: WaitArg,
-    /// When every wait gives up
+    /// How long to wait for all of it
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
 }
@@ -34,7 +34,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     }
     let question = format!("Start the instances of {name} on AWS?");
     if !cloud::confirm(engine.provider().costs_money(), args.change.yes, &question, session)? {
-        session.printer.note("Nothing was done.");
+        session.printer.note("Cancelled: nothing was changed.");
         return Ok(Exit::Ok);
     }
     engine.start(args.change.lock_timeout).await?;

@@ -38,7 +38,7 @@ pub struct Args {
     /// Machine-readable output
     #[arg(long)]
     json: bool,
-    /// Go on, with a line for each cluster whose figures change: for terminals that cannot do `cloudscale watch`
+    /// Keep watching, with a line for each cluster whose figures change: for terminals that cannot do `cloudscale watch`
     #[arg(long, conflicts_with = "stack_name")]
     watch: bool,
 }

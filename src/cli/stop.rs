@@ -17,7 +17,7 @@ pub struct Args {
     stack: StackArg,
     #[command(flatten)]
     change: ChangeArgs,
-    /// When every wait gives up
+    /// How long to wait for all of it
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
 }
@@ -29,7 +29,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     let before = engine.status().await?;
     let question = format!("Stop the instances of {name} on AWS?");
     if !cloud::confirm(engine.provider().costs_money(), args.change.yes, &question, session)? {
-        session.printer.note("Nothing was done.");
+        session.printer.note("Cancelled: nothing was changed.");
         return Ok(Exit::Ok);
     }
     engine.stop(args.change.lock_timeout).await?;

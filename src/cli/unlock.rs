@@ -15,7 +15,7 @@ pub struct Args {
     /// The stack by name, where there is no file; see `cloudscale ls`
     #[arg(long = "stack", value_name = "NAME", id = "stack_name", conflicts_with = "stack")]
     name: Option<String>,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(short, long)]
     yes: bool,
 }
@@ -36,7 +36,7 @@ pub async fn run(args: &Args, session: &Session) -> Outcome {
     // A run that may be at work is somebody's, wherever the stack is.
     let asks = !process::is_gone(&lease.holder.process) || provider.costs_money();
     if !cloud::confirm(asks, args.yes, "Release the lock? A run that still holds it stops.", session)? {
-        session.printer.note("Nothing was done.");
+        session.printer.note("Cancelled: nothing was changed.");
         return Ok(Exit::Ok);
     }
     provider.leases().delete(&name, &lease.id).await?;

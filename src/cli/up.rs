@@ -10,7 +10,7 @@ use crate::engine::plan_file::PlanFile;
 use crate::exit::Exit;
 use crate::resources::price;
 
-/// Make the cloud what the stack says; wait until it serves
+/// Create or change resources until the cloud matches the stack; wait until it serves
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack file, or a plan of `diff -o` [default: ./stack.yaml, else the stack last used in this folder]
@@ -23,7 +23,7 @@ pub struct Args {
     /// What to wait for
     #[arg(long, value_enum, default_value = "all")]
     wait: WaitArg,
-    /// When every wait gives up
+    /// How long to wait for all of it
     #[arg(long, value_parser = cloud::duration, default_value = "10m")]
     timeout: Duration,
 }

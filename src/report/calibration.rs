@@ -44,7 +44,7 @@ fn header(run: &Calibration) -> Markup {
                     None => { "No rate led to an error. " }
                 }
                 @if let Some(launch) = run.launch {
-                    "An instance answers " strong { (seconds(launch)) } " after it is asked for."
+                    "From launch to the first healthy answer: " strong { (seconds(launch)) } "."
                 }
             }
             @for warning in &run.warnings { p.caveat { (warning) "." } }

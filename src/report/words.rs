@@ -84,7 +84,7 @@ pub fn caveats(run: &RunResult) -> Vec<String> {
         ));
     }
     if !run.client.engine.is_empty() {
-        caveats.push(format!("{} carried the load: {}.", run.client.engine, run.client.notes.join("; ")));
+        caveats.push(format!("{} generated the load: {}.", run.client.engine, run.client.notes.join("; ")));
     }
     if run.client.limited {
         let mut limits = run.client.limits.clone();

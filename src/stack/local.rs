@@ -22,7 +22,7 @@ pub static LOCAL: Object = Object {
             name: "speed",
             kind: Kind::Integer { min: 1, max: SPEED_MAX as i64 },
             presence: Default("1"),
-            about: "How much faster than the clock on the wall its time goes; requests and their latency do not.",
+            about: "How much faster than wall-clock time its time goes; requests and their latency do not.",
         },
         Key {
             name: "delays",

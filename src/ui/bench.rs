@@ -34,7 +34,7 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
         ))));
     }
     if let Some(missed) = &run.aborted {
-        lines.push(paint.bad(&one_line(&format!("ended early by its threshold {missed}"))));
+        lines.push(paint.bad(&one_line(&format!("aborted: the threshold {missed} was crossed"))));
     }
     for target in &run.targets {
         if target.latency_ms.is_none() && target.requests > 0 {
@@ -54,7 +54,8 @@ pub fn summary(run: &RunResult, report: &str, paint: Paint, width: u16) -> Strin
     }
     if !run.client.engine.is_empty() {
         lines.push(
-            paint.dim(&one_line(&format!("{} carried the load; the report says what that means.", run.client.engine))),
+            paint
+                .dim(&one_line(&format!("{} generated the load; the report says what that means.", run.client.engine))),
         );
     }
     for limit in &run.client.limits {
@@ -100,7 +101,7 @@ pub fn calibration(run: &Calibration, report: &str, width: u16) -> String {
     ));
     if let Some(service) = &run.service {
         lines.push(format!(
-            "Alone, a request takes {} ({}); {:.1} are served at once.",
+            "Service time without queueing {} ({}); {:.1} requests are served concurrently.",
             figures::ms(service.mean_ms),
             service.distribution,
             service.at_once
@@ -108,7 +109,7 @@ pub fn calibration(run: &Calibration, report: &str, width: u16) -> String {
     }
     if let Some(launch) = run.launch {
         lines.push(format!(
-            "An instance answers {} after it is asked for ({} launches).",
+            "From launch to the first healthy answer {} ({} launches).",
             figures::duration(launch.value),
             run.launches.len()
         ));

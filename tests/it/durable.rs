@@ -110,7 +110,7 @@ async fn a_damaged_state_is_set_aside_and_said() {
     stack.region.run(&["local", "stop"]);
     std::fs::write(stack.region.home().join("state/snapshot.cbor"), "no snapshot").expect("it is ours");
     let started = text(&stack.region.run(&["local", "start"]));
-    assert!(started.contains("begins empty") && started.contains("snapshot.cbor"), "{started}");
+    assert!(started.contains("it starts empty") && started.contains("snapshot.cbor"), "{started}");
     let kept = std::fs::read_dir(stack.region.home()).expect("the home").flatten();
     assert!(kept.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("state-2")));
 }

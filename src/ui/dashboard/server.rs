@@ -180,10 +180,14 @@ async fn answer(
         Ok(Endpoint::Metrics) => metrics(&served),
         Ok(Endpoint::Console(instance)) => console(&served, &instance).await,
         Ok(Endpoint::Act) => act(&served, request.into_body()).await,
-        Err(Refused::Foreign) => plain(StatusCode::FORBIDDEN, "not from here"),
-        Err(Refused::Unknown) => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-        Err(Refused::Method) => plain(StatusCode::METHOD_NOT_ALLOWED, "not this way"),
-        Err(Refused::ContentType) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON is taken"),
+        Err(Refused::Foreign) => {
+            plain(StatusCode::FORBIDDEN, "forbidden: open the address that `cloudscale dashboard` printed")
+        }
+        Err(Refused::Unknown) => plain(StatusCode::NOT_FOUND, "not found"),
+        Err(Refused::Method) => plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"),
+        Err(Refused::ContentType) => {
+            plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json")
+        }
     })
 }
 
@@ -252,7 +256,7 @@ async fn console(served: &Served, instance: &str) -> Response<Body> {
 
 async fn act(served: &Served, body: Incoming) -> Response<Body> {
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, "too much");
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request body is too large");
     };
     let view = served.shown.borrow().view.clone();
     let request = serde_json::from_slice(&body.to_bytes()).ok();

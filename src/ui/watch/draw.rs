@@ -57,7 +57,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, now: Instant) {
         return;
     }
     let Some(view) = &state.view else {
-        let waits = state.notice(now).unwrap_or("looking …");
+        let waits = state.notice(now).unwrap_or("loading …");
         canvas.text(0, 0, place.width, waits, Style::new());
         return;
     };

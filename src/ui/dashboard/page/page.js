@@ -233,7 +233,7 @@ function detail(event) {
 
 async function console_(instance) {
   find('detail-title').textContent = `console of ${instance}`;
-  find('detail-text').textContent = 'looking …';
+  find('detail-text').textContent = 'loading …';
   find('detail').showModal();
   const answer = await fetch(`console/${encodeURIComponent(instance)}`).catch(error => ({ok: false, text: () => String(error)}));
   find('detail-text').textContent = (await answer.text()) || 'it has printed nothing';
