@@ -2,6 +2,7 @@
 
 use super::load::Measured;
 use super::scenario::Scenario;
+use super::telling;
 use crate::platform::system;
 use crate::result::record::{Environment, RunResult, ThresholdResult, Verdict};
 
@@ -36,6 +37,7 @@ pub fn record(name: &str, scenario: &Scenario, measured: Measured, commands: Vec
     result.ended = measured.ended;
     result.verdict = verdict;
     result.aborted = aborted;
+    result.objective_ms = telling::objective(scenario);
     result.adjustments = measured.adjustments;
     result.targets = measured.targets;
     result.thresholds = thresholds;

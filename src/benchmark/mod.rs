@@ -9,7 +9,7 @@
 //! a load has come, `watched.rs` what its watcher makes of it; `collector.rs` and `timeline.rs` put intervals together, with
 //! `spread.rs` for times; `control.rs` is what a person changes meanwhile. `outline.rs` tells
 //! whoever watches what is demanded. `threshold.rs` and `judge.rs` judge. `chaos.rs` breaks what the scenario says meanwhile. `url.rs` is a run without a stack. `watch.rs` looks at what the cloud does
-//! meanwhile. `metrics.rs` says what
+//! meanwhile, `happened.rs` reads what AWS has written down of it. `metrics.rs` says what
 //! CloudWatch should show of a run and `cloudwatch.rs` waits for it; `samples.rs` has its raw data,
 //! `bill.rs` what the run cost. `scaling` and `calibrate` are experiments that change the
 //! size of a group (`group.rs`); `export` writes scripts for other tools. What is kept, and where, is `crate::result`.
@@ -30,6 +30,7 @@ pub mod export;
 pub mod framing;
 pub mod grid;
 pub mod group;
+mod happened;
 pub mod interval;
 pub mod judge;
 pub mod language;

@@ -47,7 +47,7 @@ fn demand(load: &scenario::Load, from: Duration, steps_max: usize) -> Vec<(f64, 
 }
 
 /// The tightest limit on the latency of the slower answers.
-fn objective(scenario: &Scenario) -> Option<f64> {
+pub fn objective(scenario: &Scenario) -> Option<f64> {
     let is_objective = |metric| matches!(metric, Metric::P90 | Metric::P95 | Metric::P99 | Metric::P999);
     let limits = scenario.thresholds.iter().filter(|threshold| {
         is_objective(threshold.metric) && matches!(threshold.comparison, Comparison::Below | Comparison::AtMost)

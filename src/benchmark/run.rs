@@ -11,6 +11,7 @@ use super::bill;
 use super::chaos;
 use super::cloudwatch::{self, Collect};
 use super::control::Control;
+use super::happened::Happened;
 use super::load::{Measured, Target};
 use super::load_engine::LoadEngine;
 use super::metrics::{MetricsTarget, load_bands};
@@ -99,7 +100,8 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
     // That enough was seen is no interruption.
     measured.interrupted = bench.cancel.is_cancelled();
     let seconds = measured.ended.duration_since(measured.started).as_secs_f64();
-    let mut cloud = looks.record(measured.started, seconds, &watch::events(bench.engine, measured.started).await);
+    let mut cloud = looks.record(measured.started, seconds);
+    Happened::since(bench.engine, measured.started).await.put(&mut cloud, measured.started, seconds);
     cloud.weights.clone_from(&bench.scenario.weights);
     cloud.disruptions = chaos::record(&disrupted, &looks, &measured.targets, measured.started);
     for target in &mut measured.targets {

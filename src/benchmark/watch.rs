@@ -9,13 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::happened;
 use crate::clock;
-use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
+use crate::cloud::activities::Activity;
 use crate::cloud::state::{InstanceState, TargetState};
 use crate::engine::Engine;
 use crate::resource::event::{Event, Sink};
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
-use crate::result::record::{CapacityPoint, Cloud, CloudEvent, InstanceSpan};
+use crate::result::record::{CapacityPoint, Cloud, InstanceSpan};
 
 /// How often what groups do is asked for while a load runs.
 const ACTIVITIES_EVERY: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ pub async fn watch(
         }
         if clock::instant() - asked >= ACTIVITIES_EVERY {
             asked = clock::instant();
-            for activity in events(engine, began).await {
+            for activity in happened::activities(engine, began).await.unwrap_or_default() {
                 if told.insert(activity.id.clone()) {
                     let Activity { cluster, description: what, cause, .. } = activity;
                     sink.event(Event::Scaled { cluster, what, cause });
@@ -53,13 +54,6 @@ pub async fn watch(
             return looks;
         }
     }
-}
-
-/// The groups' activities since the start of the run; none where they cannot be asked.
-pub async fn events(engine: &Engine, started: Timestamp) -> Vec<Activity> {
-    let found = engine.activities(ACTIVITIES_MAX).await.unwrap_or_default();
-    // An activity's time has whole seconds.
-    found.into_iter().filter(|activity| activity.started.as_second() >= started.as_second()).collect()
 }
 
 /// Looks put together; pure.
@@ -187,7 +181,7 @@ impl Looks {
     }
 
     /// The record of a run that began at `started` and took so long; times count from its start.
-    pub fn record(&self, started: Timestamp, elapsed: f64, activities: &[Activity]) -> Cloud {
+    pub fn record(&self, started: Timestamp, elapsed: f64) -> Cloud {
         let since = |at: Timestamp| (at.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
         let capacity =
             self.points.iter().map(|(at, point)| CapacityPoint { at: since(*at).clamp(0.0, elapsed), ..point.clone() });
@@ -200,20 +194,7 @@ impl Looks {
             until: since(span.last).min(elapsed).max(0.0),
             healthy_seconds: span.healthy.as_secs_f64().min(elapsed),
         });
-        let events = activities.iter().map(|activity| CloudEvent {
-            at: since(activity.started).max(0.0),
-            cluster: activity.cluster.clone(),
-            what: activity.description.clone(),
-            cause: activity.cause.clone(),
-            status: activity.status.to_string(),
-        });
-        Cloud {
-            capacity: capacity.collect(),
-            instances: instances.collect(),
-            events: events.collect(),
-            disruptions: Vec::new(),
-            weights: BTreeMap::new(),
-        }
+        Cloud { capacity: capacity.collect(), instances: instances.collect(), ..Cloud::default() }
     }
 }
 
@@ -272,17 +253,7 @@ pub(super) mod tests {
         looks.add(at(10), &status(2, &[("i-1", "healthy"), ("i-2", "initial")]));
         looks.add(at(20), &status(2, &[("i-1", "healthy"), ("i-2", "healthy")]));
         looks.add(at(40), &status(2, &[("i-2", "healthy")]));
-        let activity = Activity {
-            id: "a".into(),
-            message: None,
-            cluster: "web".into(),
-            started: at(9),
-            ended: None,
-            status: "Successful".into(),
-            description: "Launching a new EC2 instance: i-2".into(),
-            cause: "alarm high".into(),
-        };
-        let cloud = looks.record(at(0), 40.0, &[activity]);
+        let cloud = looks.record(at(0), 40.0);
         let points: Vec<_> = cloud.capacity.iter().map(|p| (p.at, p.desired, p.running, p.healthy)).collect();
         assert_eq!(points, [(0.0, 1, 1, 1), (10.0, 2, 2, 1), (20.0, 2, 2, 2), (40.0, 2, 1, 1)]);
         assert_eq!(
@@ -291,7 +262,6 @@ pub(super) mod tests {
         );
         let late = &cloud.instances[1];
         assert_eq!((late.from, late.until, late.healthy_seconds), (10.0, 40.0, 25.0));
-        assert_eq!((cloud.events[0].at, cloud.events[0].cause.as_str()), (9.0, "alarm high"));
     }
 
     #[test]
@@ -309,7 +279,7 @@ pub(super) mod tests {
         assert_eq!(looks.ended("web"), ["i-2"], "it is there, and runs no more");
         looks.add(at(40), &seen("running", "healthy"));
         assert!(looks.ended("web").is_empty());
-        let spans: Vec<_> = looks.record(at(0), 40.0, &[]).instances.into_iter().skip(1).collect();
+        let spans: Vec<_> = looks.record(at(0), 40.0).instances.into_iter().skip(1).collect();
         assert_eq!(spans.iter().map(|span| (span.from, span.until)).collect::<Vec<_>>(), [(10.0, 20.0), (40.0, 40.0)]);
     }
 }

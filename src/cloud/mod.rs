@@ -4,12 +4,14 @@
 
 pub mod activities;
 pub mod address;
+pub mod alarms;
 pub mod console;
 pub mod discover;
 pub mod expiry;
 pub mod health;
 pub mod image;
 pub mod lease;
+pub mod refreshes;
 pub mod snapshot;
 pub mod state;
 pub mod tags;

@@ -26,8 +26,10 @@ use self::lock::Lock;
 use self::plan::Report;
 use crate::aws::clients::Clients;
 use crate::cloud::activities::Activity;
+use crate::cloud::alarms::Changed;
 use crate::cloud::expiry;
 use crate::cloud::lease::Lease;
+use crate::cloud::refreshes::Refresh;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::document::suggest;
@@ -202,6 +204,22 @@ impl Engine {
     /// A call that fails.
     pub async fn activities(&self, last: u8) -> Result<Vec<Activity>, Problem> {
         self.run.unless_interrupted(self.run.provider.activities(&self.stack.name, last)).await
+    }
+
+    /// How the alarms of the stack's groups changed since a time, oldest first.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn alarm_changes(&self, since: Timestamp) -> Result<Vec<Changed>, Problem> {
+        self.run.unless_interrupted(self.run.provider.alarm_changes(&self.stack.name, since)).await
+    }
+
+    /// The latest instance refreshes of the stack's groups.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn refreshes(&self) -> Result<Vec<Refresh>, Problem> {
+        self.run.unless_interrupted(self.run.provider.refreshes(&self.stack.name)).await
     }
 
     /// Stops the instances, under the stack's lock.

@@ -6,13 +6,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::cause::alarm_label;
-use super::observation::{Alarm, AlarmChange, Comparison};
 use super::series::{Point, Series};
+use crate::cloud::alarms::{self, Alarm, Comparison};
 use crate::cloud::state::AlarmState;
-
-/// Points that a sentence lists; more are reported by their range.
-const LISTED_MAX: usize = 5;
 
 /// An alarm, as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,7 +53,7 @@ pub fn view(alarm: &Alarm, series: &Series, now: Timestamp) -> AlarmView {
     AlarmView {
         name: alarm.name.clone(),
         cluster: alarm.cluster.clone(),
-        label: alarm_label(&alarm.name).to_owned(),
+        label: alarms::label(&alarm.name).to_owned(),
         policy: alarm.policy.clone(),
         metric: alarm.metric.clone(),
         state: alarm.state.clone(),
@@ -82,64 +78,6 @@ fn last_points(complete: &[Point], alarm: &Alarm) -> Vec<Option<f64>> {
     let points = (0..back).rev().map(|ago| value(newest.0 - ago * alarm.period));
     // Before its first point nothing is missing.
     points.skip_while(Option::is_none).collect()
-}
-
-/// A change of an alarm's state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Turn {
-    pub from: AlarmState,
-    pub to: AlarmState,
-    /// What it saw, oldest first.
-    pub values: Vec<f64>,
-    /// CloudWatch's words.
-    pub reason: String,
-}
-
-/// Reads `HistoryData` of a `StateUpdate`; `None` of anything else.
-pub fn turn(change: &AlarmChange) -> Option<Turn> {
-    let data: serde_json::Value = serde_json::from_str(&change.data).ok()?;
-    let text = |state: &str, key: &str| data[state][key].as_str().map(str::to_owned);
-    let reason = text("newState", "stateReason").unwrap_or_default();
-    let recent = data["newState"]["stateReasonData"]["recentDatapoints"].as_array();
-    let recent = recent.map(|values| values.iter().filter_map(serde_json::Value::as_f64).collect::<Vec<_>>());
-    let values = recent.filter(|values| !values.is_empty()).unwrap_or_else(|| values(&reason));
-    let state = |of: &str| text(of, "stateValue").map(|word| AlarmState::from(word.as_str()));
-    Some(Turn { from: state("oldState")?, to: state("newState")?, values, reason })
-}
-
-/// `Threshold Crossed: 3 out of the last 3 datapoints [80.0 (05/12/24 21:24:00), 76.0 (…), 71.0 (…)] were …`: newest
-/// first.
-fn values(reason: &str) -> Vec<f64> {
-    let list = reason.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(list, _)| list);
-    let values = list.split(", ").filter_map(|entry| entry.split(' ').next()?.parse::<f64>().ok());
-    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    values.reverse();
-    values
-}
-
-/// `71, 76, 80`, or `15 points of 3 to 12`.
-pub fn list(values: &[f64]) -> String {
-    if values.len() <= LISTED_MAX {
-        return values.iter().map(|value| short(*value)).collect::<Vec<_>>().join(", ");
-    }
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if short(least) == short(most) {
-        return format!("{} points of {}", values.len(), short(least));
-    }
-    format!("{} points of {} to {}", values.len(), short(least), short(most))
-}
-
-/// Three significant digits, without zeros that say nothing: `71`, `71.2`, `0.35`, `1230`.
-pub fn short(value: f64) -> String {
-    let size = value.abs();
-    let decimals = match size {
-        _ if size >= 100.0 => 0,
-        _ if size >= 10.0 => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.decimals$}");
-    if decimals == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
 }
 
 #[cfg(test)]
@@ -181,37 +119,5 @@ mod tests {
         assert_eq!((low.breaching, low.distance.unwrap().round()), (1, -114.0));
         let none = view(&alarm(Comparison::Above, 50.0, (3, 3)), &Series::default(), now);
         assert_eq!((none.value, none.distance, none.breaching), (None, None, 0));
-    }
-
-    #[test]
-    fn a_turn_tells_what_the_alarm_saw_oldest_first() {
-        // The words and the JSON are those of DescribeAlarmHistory (CloudWatch API reference; the data of a
-        // StateUpdate).
-        let reason = "Threshold Crossed: 3 out of the last 3 datapoints [80.0 (05/12/24 21:26:00), 76.0 (05/12/24 21:25:00), \
-             71.25 (05/12/24 21:24:00)] were greater than the threshold (50.0) (minimum 3 datapoints for OK -> ALARM transition).";
-        let data = serde_json::json!({"version": "1.0", "oldState": {"stateValue": "OK"},
-            "newState": {"stateValue": "ALARM", "stateReason": reason}});
-        let change = |data: String| AlarmChange {
-            alarm: "a".into(),
-            at: Timestamp::UNIX_EPOCH,
-            data,
-            summary: "Alarm updated from OK to ALARM".into(),
-        };
-        let read = turn(&change(data.to_string())).unwrap();
-        assert_eq!((read.from.as_str(), read.to.as_str(), list(&read.values)), ("OK", "ALARM", "71.2, 76, 80".into()));
-        let mut data = data;
-        data["newState"]["stateReasonData"] = serde_json::json!({"recentDatapoints": [1.0, 2.0]});
-        assert_eq!(turn(&change(data.to_string())).unwrap().values, [1.0, 2.0]);
-        assert_eq!(turn(&change(r#"{"type": "Create"}"#.into())), None);
-        assert_eq!(turn(&change("no JSON".into())), None);
-        assert_eq!(values("Unchecked: Initial alarm creation"), Vec::<f64>::new());
-    }
-
-    #[test]
-    fn figures_are_short() {
-        let shown = [71.0, 71.26, 0.351, 1234.6, 0.0, -3.0].map(short);
-        assert_eq!(shown, ["71", "71.3", "0.35", "1235", "0", "-3"]);
-        assert_eq!(list(&[3.0, 4.0, 12.0, 5.0, 3.0, 7.0]), "6 points of 3 to 12");
-        assert_eq!(list(&[0.0; 15]), "15 points of 0");
     }
 }

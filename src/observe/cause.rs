@@ -118,15 +118,6 @@ fn by(who: &str) -> By {
     }
 }
 
-/// `TargetTracking-…-AlarmHigh-…` is `high` to everybody who reads it; ours are called as their policy.
-pub fn alarm_label(name: &str) -> &str {
-    match name {
-        _ if name.starts_with("TargetTracking-") && name.contains("-AlarmHigh-") => "high",
-        _ if name.starts_with("TargetTracking-") && name.contains("-AlarmLow-") => "low",
-        _ => name.rsplit("--").next().unwrap_or(name),
-    }
-}
-
 /// AWS's words about an instance's health, in fewer.
 pub fn response_words(response: &str) -> String {
     let known = [
@@ -161,7 +152,7 @@ mod tests {
         let name = "TargetTracking-my.asg-AlarmHigh-1f2a";
         assert_eq!(alarm.decisions.len(), 1);
         assert_eq!(alarm.decisions[0].by, By::Alarm { name: name.into(), policy: "cpu50".into() });
-        assert_eq!((alarm.decisions[0].from, alarm.decisions[0].to, alarm_label(name)), (2, 3, "high"));
+        assert_eq!((alarm.decisions[0].from, alarm.decisions[0].to), (2, 3));
         assert_eq!(alarm.decisions[0].at, "2024-12-05T21:27:22Z".parse().ok());
 
         let hand = parse(HAND);
@@ -181,6 +172,5 @@ mod tests {
         assert_eq!(odd.decisions[0].by, By::Other("a comet".into()));
         assert_eq!(parse("At 2022-05-12T20:40:21Z x changing the desired capacity from 1 to many."), Cause::default());
         assert_eq!(response_words("a flood"), "because of a flood");
-        assert_eq!(alarm_label("cs-shop--web--busy"), "busy");
     }
 }

@@ -7,33 +7,30 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aws_sdk_autoscaling::types::InstanceRefresh;
-use aws_sdk_cloudwatch::types::{ComparisonOperator, HistoryItemType, MetricAlarm};
+use aws_sdk_cloudwatch::types::MetricAlarm;
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::metrics;
-use super::observation::{Alarm, AlarmChange, Comparison, Instance, Observation, Refresh};
+use super::observation::{Instance, Observation};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError as _;
 use crate::aws::server_time::ServerTime;
 use crate::clock;
 use crate::cloud::activities::{ACTIVITIES_MAX, activities};
-use crate::cloud::state::{AlarmState, Lifecycle, RefreshStatus};
+use crate::cloud::alarms::{self, AlarmChange, Owner, alarms, history};
+use crate::cloud::refreshes::refreshes;
+use crate::cloud::state::Lifecycle;
 use crate::cloud::tags;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::resources::{instances, targets};
 use crate::result::live::Load;
-use crate::stack::names;
 
-/// Names that DescribeAlarms takes at once (CloudWatch API).
-const ALARMS_PER_CALL: usize = 100;
 /// What comes late to CloudWatch is asked for again: load balancers publish up to some minutes later.
 const LATE: SignedDuration = SignedDuration::from_mins(15);
 const PAGES_MAX: usize = 20;
-const REFRESHES: i32 = 10;
 
 /// How often, in wall time, a stack is looked at: a look is a dozen calls.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +96,7 @@ impl Observer {
         let alarm_changes = self.changes(&clients, &alarms, &mut missing).await;
         let api: Vec<MetricAlarm> = alarms.iter().map(|(_, alarm)| alarm.clone()).collect();
         let metrics = self.metrics(&clients, &status, &api, at, &mut missing).await;
-        let alarms = alarms.iter().filter_map(|(owner, alarm)| read_alarm(owner, alarm)).collect();
+        let alarms = alarms.iter().filter_map(|(owner, alarm)| alarms::read(owner, alarm)).collect();
         missing.dedup();
         let load = Load::told(Path::new(""), &status.stack);
         Ok(Observation {
@@ -130,7 +127,7 @@ impl Observer {
             (self.read.get(name) != Some(&at)).then(|| (name.to_owned(), at))
         });
         let changed: Vec<_> = changed.collect();
-        let calls = changed.iter().map(|(name, _)| async move { history(clients, name).await });
+        let calls = changed.iter().map(|(name, _)| async move { history(clients, name, None).await });
         let mut found = Vec::new();
         for ((name, at), answer) in changed.iter().zip(join_all(calls).await) {
             match answer {
@@ -233,104 +230,4 @@ async fn lifecycles(clients: &Clients, groups: &[(String, String)]) -> Result<BT
         Some((member.instance_id()?.to_owned(), Lifecycle::from(member.lifecycle_state()?.as_str())))
     };
     Ok(members.filter_map(state).collect())
-}
-
-async fn refreshes(clients: &Clients, groups: &[(String, String)]) -> Result<Vec<Refresh>, Problem> {
-    let calls = groups.iter().map(|(cluster, group)| async move {
-        let call = clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group);
-        let answer = call.max_records(REFRESHES).send().await;
-        let answer = answer.map_err(|error| error.problem("autoscaling:DescribeInstanceRefreshes", group))?;
-        let found = answer.instance_refreshes().iter().filter_map(|refresh| read_refresh(cluster, refresh));
-        Ok::<Vec<_>, Problem>(found.collect())
-    });
-    Ok(try_join_all(calls).await?.concat())
-}
-
-fn read_refresh(cluster: &str, refresh: &InstanceRefresh) -> Option<Refresh> {
-    Some(Refresh {
-        cluster: cluster.to_owned(),
-        id: refresh.instance_refresh_id()?.to_owned(),
-        status: RefreshStatus::from(refresh.status().map_or("unknown", |status| status.as_str())),
-        started: refresh.start_time().and_then(timestamp)?,
-        ended: refresh.end_time().and_then(timestamp),
-        percent: refresh.percentage_complete(),
-        reason: refresh.status_reason().map(str::to_owned),
-    })
-}
-
-/// Whose an alarm is: cluster and policy.
-type Owner = (String, String);
-
-/// The alarms that the policies of groups name.
-async fn alarms(clients: &Clients, groups: &[(String, String)]) -> Result<Vec<(Owner, MetricAlarm)>, Problem> {
-    let calls = groups.iter().map(|(cluster, group)| async move {
-        let call = clients.autoscaling.describe_policies().auto_scaling_group_name(group);
-        let pages = call.into_paginator().send().try_collect().await;
-        let pages = pages.map_err(|error| error.problem("autoscaling:DescribePolicies", group))?;
-        let policies = pages.iter().flat_map(|page| page.scaling_policies());
-        let alarms = policies.flat_map(|policy| {
-            let name = names::in_stack(group, policy.policy_name().unwrap_or_default());
-            let alarms = policy.alarms().iter().filter_map(|alarm| alarm.alarm_name());
-            alarms.map(move |alarm| (alarm.to_owned(), (cluster.clone(), name.clone()))).collect::<Vec<_>>()
-        });
-        Ok::<Vec<_>, Problem>(alarms.collect())
-    });
-    let owners: BTreeMap<String, Owner> = try_join_all(calls).await?.into_iter().flatten().collect();
-    let names: Vec<String> = owners.keys().cloned().collect();
-    let mut found = Vec::new();
-    for names in names.chunks(ALARMS_PER_CALL) {
-        let call = clients.cloudwatch.describe_alarms().set_alarm_names(Some(names.to_vec()));
-        let answer = call.max_records(100).send().await;
-        let answer = answer.map_err(|error| error.problem("cloudwatch:DescribeAlarms", "the stack's alarms"))?;
-        let alarms = answer.metric_alarms.unwrap_or_default().into_iter();
-        found.extend(alarms.filter_map(|alarm| Some((owners.get(alarm.alarm_name()?)?.clone(), alarm))));
-    }
-    found.sort_by(|(one, a), (other, b)| (one, a.alarm_name()).cmp(&(other, b.alarm_name())));
-    Ok(found)
-}
-
-/// `None` where it compares with a band instead of a threshold.
-fn read_alarm((cluster, policy): &Owner, alarm: &MetricAlarm) -> Option<Alarm> {
-    let comparison = match alarm.comparison_operator()? {
-        ComparisonOperator::GreaterThanThreshold => Comparison::Above,
-        ComparisonOperator::GreaterThanOrEqualToThreshold => Comparison::AtLeast,
-        ComparisonOperator::LessThanThreshold => Comparison::Below,
-        ComparisonOperator::LessThanOrEqualToThreshold => Comparison::AtMost,
-        _ => return None,
-    };
-    let count =
-        |number: Option<i32>| number.and_then(|number| usize::try_from(number).ok()).filter(|number| *number > 0);
-    let periods = count(alarm.evaluation_periods()).unwrap_or(1);
-    let math = alarm.metrics().iter().find(|query| query.return_data() != Some(false));
-    let metric = alarm.metric_name().or(math.and_then(|query| query.label().or(query.id()))).unwrap_or("metric math");
-    let of_math = math.and_then(|query| query.period().or(query.metric_stat().and_then(|stat| stat.period())));
-    let inner = alarm.metrics().iter().find_map(|query| query.metric_stat().and_then(|stat| stat.period()));
-    Some(Alarm {
-        cluster: cluster.clone(),
-        policy: policy.clone(),
-        name: alarm.alarm_name()?.to_owned(),
-        metric: metric.to_owned(),
-        state: alarm.state_value().map_or(AlarmState::InsufficientData, |state| AlarmState::from(state.as_str())),
-        comparison,
-        threshold: alarm.threshold()?,
-        period: alarm.period().or(of_math).or(inner).map_or(metrics::PERIOD, i64::from),
-        periods,
-        to_alarm: count(alarm.datapoints_to_alarm()).unwrap_or(periods),
-        since: alarm.state_updated_timestamp().and_then(timestamp),
-    })
-}
-
-async fn history(clients: &Clients, name: &str) -> Result<Vec<AlarmChange>, Problem> {
-    let call = clients.cloudwatch.describe_alarm_history().alarm_name(name);
-    let answer = call.history_item_type(HistoryItemType::StateUpdate).max_records(100).send().await;
-    let answer = answer.map_err(|error| error.problem("cloudwatch:DescribeAlarmHistory", name))?;
-    let changes = answer.alarm_history_items().iter().filter_map(|item| {
-        Some(AlarmChange {
-            alarm: item.alarm_name()?.to_owned(),
-            at: item.timestamp().and_then(timestamp)?,
-            data: item.history_data()?.to_owned(),
-            summary: item.history_summary().unwrap_or_default().to_owned(),
-        })
-    });
-    Ok(changes.collect())
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::series::Point;
 use crate::cloud::activities::Activity;
-use crate::cloud::state::{AlarmState, InstanceState, Lifecycle, RefreshStatus};
+use crate::cloud::alarms::{Alarm, AlarmChange};
+use crate::cloud::refreshes::Refresh;
+use crate::cloud::state::{InstanceState, Lifecycle};
 use crate::resource::status::Status;
 use crate::result::live::Load;
 
@@ -47,77 +49,6 @@ pub struct Instance {
     pub of_group: bool,
     /// What was done to its processes on purpose, as the embedded region reports it: `hang 2026-11-28T10:00:00Z 600`.
     pub disturbed: Option<String>,
-}
-
-/// An instance refresh.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refresh {
-    pub cluster: String,
-    pub id: String,
-    pub status: RefreshStatus,
-    pub started: Timestamp,
-    pub ended: Option<Timestamp>,
-    pub percent: Option<i32>,
-    pub reason: Option<String>,
-}
-
-/// An alarm that a policy of the stack is called by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alarm {
-    pub cluster: String,
-    /// In the stack's words.
-    pub policy: String,
-    pub name: String,
-    pub metric: String,
-    pub state: AlarmState,
-    pub comparison: Comparison,
-    pub threshold: f64,
-    /// Seconds
-    pub period: i64,
-    /// N of "M of N".
-    pub periods: usize,
-    /// M of "M of N".
-    pub to_alarm: usize,
-    pub since: Option<Timestamp>,
-}
-
-/// CloudWatch's comparison operators that take one threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    Above,
-    AtLeast,
-    Below,
-    AtMost,
-}
-
-impl Comparison {
-    pub fn sign(self) -> &'static str {
-        match self {
-            Comparison::Above => ">",
-            Comparison::AtLeast => "≥",
-            Comparison::Below => "<",
-            Comparison::AtMost => "≤",
-        }
-    }
-
-    pub fn breaches(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Comparison::Above => value > threshold,
-            Comparison::AtLeast => value >= threshold,
-            Comparison::Below => value < threshold,
-            Comparison::AtMost => value <= threshold,
-        }
-    }
-}
-
-/// An entry of an alarm's history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlarmChange {
-    pub alarm: String,
-    pub at: Timestamp,
-    /// `HistoryData`: JSON.
-    pub data: String,
-    pub summary: String,
 }
 
 /// What CloudWatch had, by the minute.

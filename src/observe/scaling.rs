@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::alarm::{self, Turn};
-use super::cause::{self, By, Cause, alarm_label};
+use super::cause::{self, By, Cause};
 use super::event::{Event, Kind, seconds, short};
-use super::observation::Alarm;
 use crate::cloud::activities::Activity;
+use crate::cloud::alarms::{self, Alarm, Turn};
 use crate::cloud::state::{ActivityStatus, AlarmState};
+use crate::result::figures;
 
 /// An activity begins within seconds of the alarm that called for it; its cause has whole seconds.
 const ALARM_SLACK: SignedDuration = SignedDuration::from_secs(2);
@@ -98,7 +98,7 @@ fn decision(decided: &Decided<'_>, turns: &Turns, alarms: &[Alarm]) -> Event {
 fn who(by: &By, at: Timestamp, turns: &Turns, alarms: &[Alarm]) -> String {
     match by {
         By::Alarm { name, .. } => {
-            let label = alarm_label(name);
+            let label = alarms::label(name);
             let rang = turns.get(name).into_iter().flatten().rev();
             let rang =
                 rang.filter(|(_, turn)| turn.to == AlarmState::Alarm).find(|(rang, _)| *rang <= at + ALARM_SLACK);
@@ -109,8 +109,8 @@ fn who(by: &By, at: Timestamp, turns: &Turns, alarms: &[Alarm]) -> String {
                     format!("alarm {label} in ALARM since {}", rang.to_zoned(TimeZone::UTC).strftime("%H:%M"))
                 }
                 (Some((_, turn)), Some(of)) if !turn.values.is_empty() => {
-                    let (values, sign) = (alarm::list(&turn.values), of.comparison.sign());
-                    format!("alarm {label}: {values} {sign} {}", alarm::short(of.threshold))
+                    let (values, sign) = (figures::list(&turn.values), of.comparison.sign());
+                    format!("alarm {label}: {values} {sign} {}", figures::short(of.threshold))
                 }
                 _ => format!("alarm {label}"),
             }
@@ -201,7 +201,7 @@ fn pair(events: &mut [Event]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::observation::Comparison;
+    use crate::cloud::alarms::Comparison;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).unwrap()

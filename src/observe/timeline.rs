@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::alarm::{self, Turn};
-use super::cause::alarm_label;
 use super::event::{Event, Kind, seconds, short};
-use super::observation::{Instance, Observation, Refresh};
+use super::observation::{Instance, Observation};
 use super::scaling;
+use crate::cloud::alarms::{self, Turn};
+use crate::cloud::refreshes::Refresh;
 use crate::cloud::state::{AlarmState, InstanceState, RefreshStatus, TargetState};
 use crate::resource::status::ClusterKind;
+use crate::result::figures;
 
 /// The oldest are forgotten first.
 const EVENTS_MAX: usize = 500;
@@ -80,13 +81,13 @@ impl Timeline {
     fn alarms(&mut self, seen: &Observation) -> Vec<Event> {
         let mut events = Vec::new();
         for change in &seen.alarm_changes {
-            let Some(turn) = alarm::turn(change) else { continue };
+            let Some(turn) = alarms::turn(change) else { continue };
             let Some(of) = seen.alarms.iter().find(|alarm| alarm.name == change.alarm) else { continue };
-            let label = alarm_label(&change.alarm);
-            let values = alarm::list(&turn.values);
+            let label = alarms::label(&change.alarm);
+            let values = figures::list(&turn.values);
             let (kind, text) = match (&turn.from, &turn.to) {
                 (_, AlarmState::Alarm) => {
-                    let threshold = alarm::short(of.threshold);
+                    let threshold = figures::short(of.threshold);
                     (Kind::Alarm, format!("alarm {label}: {values} {} {threshold}", of.comparison.sign()))
                 }
                 (AlarmState::Alarm, AlarmState::Ok) => (Kind::Recovered, format!("alarm {label} is over: {values}")),
@@ -216,7 +217,7 @@ fn phases(seen: &Observation) -> Vec<Event> {
             return None;
         }
         let rates = phase.demand.first().zip(phase.demand.last());
-        let demand = rates.map(|((_, first), (_, last))| match (alarm::short(*first), alarm::short(*last)) {
+        let demand = rates.map(|((_, first), (_, last))| match (figures::short(*first), figures::short(*last)) {
             (first, last) if first == last => format!(": {first}/s"),
             (first, last) => format!(": {first} to {last}/s"),
         });

@@ -9,6 +9,7 @@ mod capacity;
 mod chart;
 pub mod compare;
 pub mod conclusion;
+mod events;
 pub mod junit;
 pub mod markdown;
 mod page;

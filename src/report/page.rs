@@ -3,14 +3,13 @@
 use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::capacity::mark;
-use super::{chart, scaling_until, timeline, words};
+use super::{chart, events, scaling_until, timeline, words};
 use crate::cloud::state::TargetState;
 use crate::result::confidence::over_runs;
 use crate::result::csv;
 use crate::result::figures;
 use crate::result::record::{
-    ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
+    Cloud, ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
 };
 
 /// Scaling events shown one by one.
@@ -440,19 +439,27 @@ fn scaling(run: &RunResult) -> Markup {
                     } } }
                 } }
             }
-            @if cloud.events.is_empty() {
-                p.muted { "No group launched or ended an instance during the run." }
-            } @else {
-                div.scroll { table {
-                    thead { tr { th { "After" } th { "Cluster" } th { "What" } th { "Why" } } }
-                    tbody { @for event in cloud.events.iter().take(EVENTS_MAX) { tr {
-                        td.one { (figures::duration(event.at)) } td { (event.cluster) }
-                        td.wrap { (mark(event)) " " (event.what) " (" (event.status) ")" } td.wrap.small { (event.cause) }
-                    } } }
-                } }
-                @if cloud.events.len() > EVENTS_MAX { p.muted.small { "and " (cloud.events.len() - EVENTS_MAX) " more, all in result.json" } }
-            }
+            (happenings(cloud))
         }
+    }
+}
+
+/// Activities, alarms and refreshes one by one; what was broken on purpose has a table of its own.
+fn happenings(cloud: &Cloud) -> Markup {
+    let all: Vec<_> = events::of(cloud).into_iter().filter(|one| one.mark != '✕').collect();
+    html! {
+        @if cloud.events.is_empty() { p.muted { "No group launched or ended an instance during the run." } }
+        @if !all.is_empty() {
+            div.scroll { table {
+                thead { tr { th { "After" } th { "Cluster" } th { "What" } th { "Why" } } }
+                tbody { @for one in all.iter().take(EVENTS_MAX) { tr {
+                    td.one { (figures::duration(one.at)) } td { (one.cluster) }
+                    td.wrap { (one.mark) " " (one.what) } td.wrap.small { (one.why) }
+                } } }
+            } }
+            @if all.len() > EVENTS_MAX { p.muted.small { "and " (all.len() - EVENTS_MAX) " more, all in result.json" } }
+        }
+        @for missing in &cloud.missing { p.muted.small { "Could not be read: " (missing) "." } }
     }
 }
 

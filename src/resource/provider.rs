@@ -19,7 +19,9 @@ use super::outlook::Outlook;
 use super::status::Status;
 use crate::cloud::activities::Activity;
 use crate::cloud::address::Address;
+use crate::cloud::alarms::Changed;
 use crate::cloud::lease::{Holder, Lease};
+use crate::cloud::refreshes::Refresh;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags::Tags;
@@ -180,6 +182,16 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The last so many things that the stack's groups did, oldest first.
     fn activities<'a>(&'a self, _stack: &'a str, _last: u8) -> Answer<'a, Vec<Activity>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// How the alarms of the stack's groups changed since a time, oldest first.
+    fn alarm_changes<'a>(&'a self, _stack: &'a str, _since: Timestamp) -> Answer<'a, Vec<Changed>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// The latest instance refreshes of the stack's groups.
+    fn refreshes<'a>(&'a self, _stack: &'a str) -> Answer<'a, Vec<Refresh>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

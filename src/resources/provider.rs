@@ -13,8 +13,10 @@ use crate::aws::clients::Clients;
 use crate::aws::error::CallError;
 use crate::clock::{self, speed};
 use crate::cloud::activities::{Activity, activities};
+use crate::cloud::alarms::{Changed, changed};
 use crate::cloud::discover::{complete, discover};
 use crate::cloud::lease::{Holder, Lease, store};
+use crate::cloud::refreshes::{Refresh, refreshes};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Depth, ErasedListing};
 use crate::cloud::tags::{self, Tags};
@@ -203,6 +205,20 @@ impl Provider for Aws {
         Box::pin(async move {
             let cloud = self.snapshot(stack, None, Depth::Status).await?;
             activities(&self.clients, &scaling_group::by_cluster(&cloud), last).await
+        })
+    }
+
+    fn alarm_changes<'a>(&'a self, stack: &'a str, since: Timestamp) -> Answer<'a, Vec<Changed>> {
+        Box::pin(async move {
+            let cloud = self.snapshot(stack, None, Depth::Status).await?;
+            changed(&self.clients, &scaling_group::by_cluster(&cloud), since).await
+        })
+    }
+
+    fn refreshes<'a>(&'a self, stack: &'a str) -> Answer<'a, Vec<Refresh>> {
+        Box::pin(async move {
+            let cloud = self.snapshot(stack, None, Depth::Status).await?;
+            refreshes(&self.clients, &scaling_group::by_cluster(&cloud)).await
         })
     }
 

@@ -17,7 +17,7 @@ pub fn about(name: &str) -> &'static str {
         "latency.csv" => "the latency distributions",
         "load.csv" => "requests, errors and latency by the second",
         "capacity.csv" => "desired, running and healthy instances, a line for each change",
-        _ => "what the groups did, and why",
+        _ => "what the groups, their alarms and instance refreshes did, and why",
     }
 }
 
@@ -56,11 +56,30 @@ fn capacity(run: &RunResult) -> String {
 
 fn events(run: &RunResult) -> String {
     let mut csv = "cluster,at_seconds,what,status,cause\n".to_owned();
-    for event in run.cloud.iter().flat_map(|cloud| &cloud.events) {
-        let (cluster, what, status, cause) =
-            (field(&event.cluster), field(&event.what), field(&event.status), field(&event.cause));
-        csv += &format!("{cluster},{},{what},{status},{cause}\n", event.at);
+    let Some(cloud) = &run.cloud else { return csv };
+    let mut rows: Vec<(f64, String)> = Vec::new();
+    let mut row = |at: f64, cluster: &str, what: &str, status: &str, cause: &str| {
+        let [cluster, what, status, cause] = [cluster, what, status, cause].map(field);
+        rows.push((at, format!("{cluster},{at},{what},{status},{cause}\n")));
+    };
+    for event in &cloud.events {
+        row(event.at, &event.cluster, &event.what, &event.status, &event.cause);
     }
+    for alarm in &cloud.alarms {
+        row(alarm.at, &alarm.cluster, &format!("Alarm {}", alarm.alarm), alarm.to.as_str(), &alarm.reason);
+    }
+    for refresh in &cloud.refreshes {
+        let reason = refresh.reason.as_deref().unwrap_or_default();
+        row(
+            refresh.from,
+            &refresh.cluster,
+            &format!("Instance refresh {}", refresh.id),
+            refresh.status.as_str(),
+            reason,
+        );
+    }
+    rows.sort_by(|one, other| one.0.total_cmp(&other.0));
+    rows.into_iter().for_each(|(_, row)| csv += &row);
     csv
 }
 
@@ -74,7 +93,7 @@ pub fn field(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::record::{Cloud, CloudEvent, Second, TargetResult};
+    use crate::result::record::{AlarmChange, Cloud, CloudEvent, Refresh, Second, TargetResult};
 
     #[test]
     fn names_cannot_break_out_of_the_csv() {
@@ -96,7 +115,37 @@ mod tests {
             cause: "alarm, high".into(),
             status: "Successful".into(),
         };
-        run.cloud = Some(Cloud { events: vec![event], ..Cloud::default() });
-        assert_eq!(files(&run)[3].1.lines().last(), Some("web,2.5,Launching,Successful,\"alarm, high\""));
+        let alarm = AlarmChange {
+            at: 1.5,
+            cluster: "web".into(),
+            policy: "cpu".into(),
+            alarm: "busy".into(),
+            label: "busy".into(),
+            from: "OK".into(),
+            to: "ALARM".into(),
+            values: vec![80.0],
+            comparison: Some(">".into()),
+            threshold: Some(50.0),
+            reason: "80 > 50".into(),
+        };
+        let refresh = Refresh {
+            from: 9.0,
+            until: None,
+            cluster: "web".into(),
+            id: "r-1".into(),
+            status: "InProgress".into(),
+            percent: None,
+            reason: None,
+        };
+        run.cloud =
+            Some(Cloud { events: vec![event], alarms: vec![alarm], refreshes: vec![refresh], ..Cloud::default() });
+        assert_eq!(
+            files(&run)[3].1.lines().skip(1).collect::<Vec<_>>(),
+            [
+                "web,1.5,Alarm busy,ALARM,80 > 50",
+                "web,2.5,Launching,Successful,\"alarm, high\"",
+                "web,9,Instance refresh r-1,InProgress,"
+            ]
+        );
     }
 }

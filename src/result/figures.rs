@@ -5,6 +5,9 @@ use jiff::tz::TimeZone;
 
 use super::confidence::Interval;
 
+/// Values that a sentence lists; more are told by their range.
+const LISTED_MAX: usize = 5;
+
 /// `1234567` → `1,234,567`
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -108,6 +111,31 @@ pub fn interval(interval: Interval) -> String {
     }
 }
 
+/// `71, 76, 80`, or `15 points of 3 to 12`.
+pub fn list(values: &[f64]) -> String {
+    if values.len() <= LISTED_MAX {
+        return values.iter().map(|value| short(*value)).collect::<Vec<_>>().join(", ");
+    }
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if short(least) == short(most) {
+        return format!("{} points of {}", values.len(), short(least));
+    }
+    format!("{} points of {} to {}", values.len(), short(least), short(most))
+}
+
+/// Three significant digits, without zeros that say nothing: `71`, `71.2`, `0.35`, `1230`.
+pub fn short(value: f64) -> String {
+    let size = value.abs();
+    let decimals = match size {
+        _ if size >= 100.0 => 0,
+        _ if size >= 10.0 => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.decimals$}");
+    if decimals == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +182,13 @@ mod tests {
         assert_eq!([dollar_range(0.42, 1.04), dollar_range(1.04, 1.04)], ["$0.42 to $1.04", "$1.04"]);
         let of = |low, high| interval(Interval { low, high });
         assert_eq!([of(1.0, 1.0), of(1.0, 2.0), of(0.5, 2.0)], ["1.00 ms", "1.00–2.00 ms", "500 µs–2.00 ms"]);
+    }
+
+    #[test]
+    fn figures_are_short() {
+        let shown = [71.0, 71.26, 0.351, 1234.6, 0.0, -3.0].map(short);
+        assert_eq!(shown, ["71", "71.3", "0.35", "1235", "0", "-3"]);
+        assert_eq!(list(&[3.0, 4.0, 12.0, 5.0, 3.0, 7.0]), "6 points of 3 to 12");
+        assert_eq!(list(&[0.0; 15]), "15 points of 0");
     }
 }

@@ -1,10 +1,13 @@
 //! `result.json`: everything that a run measured, in one versioned schema. The report is made of it and nothing else.
 
+mod cloud;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::cloud::{AlarmChange, CapacityPoint, Cloud, CloudEvent, Disruption, InstanceSpan, Refresh};
 use crate::cloud::state::TargetState;
 use crate::resource::status::ClusterKind;
 
@@ -37,6 +40,9 @@ pub struct RunResult {
     /// The threshold that ended the run before its time, with what was measured.
     #[serde(default)]
     pub aborted: Option<String>,
+    /// The tightest limit that the scenario has on the latency of the slower answers.
+    #[serde(default)]
+    pub objective_ms: Option<f64>,
     /// What a person changed of the load while it ran.
     #[serde(default)]
     pub adjustments: Vec<Adjustment>,
@@ -78,6 +84,7 @@ impl RunResult {
             ended: started,
             verdict: Verdict::Passed,
             aborted: None,
+            objective_ms: None,
             adjustments: Vec::new(),
             targets: Vec::new(),
             thresholds: Vec::new(),
@@ -384,88 +391,6 @@ pub struct MetricImage {
     pub cluster: Option<String>,
     /// `Sum of RequestCount, 60 s`: what exactly is shown.
     pub caption: String,
-}
-
-/// Capacity, instances and scaling events over the run; all times are seconds since its start.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cloud {
-    /// A point wherever something changed.
-    pub capacity: Vec<CapacityPoint>,
-    /// Every instance that was seen, those that came or went during the run among them.
-    pub instances: Vec<InstanceSpan>,
-    /// The groups' scaling activities.
-    pub events: Vec<CloudEvent>,
-    /// What was broken on purpose.
-    #[serde(default, alias = "blows")]
-    pub disruptions: Vec<Disruption>,
-    /// What an hour of an instance type counts as; 1 where it is not here.
-    #[serde(default)]
-    pub weights: BTreeMap<String, f64>,
-}
-
-/// What was broken on purpose in a cluster, and how it healed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Disruption {
-    pub at: f64,
-    /// `kill`, `zone`, `hang`, `slow` or `unhealthy`
-    pub what: String,
-    pub cluster: String,
-    pub instances: Vec<String>,
-    /// Seconds until none of them was healthy; `None` where that was not seen.
-    pub detected_after: Option<f64>,
-    /// Seconds until as many instances were healthy as before.
-    pub replaced_after: Option<f64>,
-    /// Requests that failed meanwhile.
-    pub failed: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CapacityPoint {
-    pub at: f64,
-    pub cluster: String,
-    pub desired: u32,
-    pub running: u32,
-    /// Targets that the load balancer calls healthy.
-    pub healthy: u32,
-}
-
-/// From a start of an instance to its stop or end: one that was stopped meanwhile, in a warm pool, has several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct InstanceSpan {
-    pub instance: String,
-    pub cluster: String,
-    pub instance_type: String,
-    /// First and last seen to run.
-    pub from: f64,
-    pub until: f64,
-    /// How long the load balancer called it healthy.
-    pub healthy_seconds: f64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CloudEvent {
-    pub at: f64,
-    pub cluster: String,
-    /// `Launching a new EC2 instance: i-0123456789abcdef0`
-    pub what: String,
-    /// Why, in AWS's words.
-    pub cause: String,
-    pub status: String,
-}
-
-impl Cloud {
-    /// Hours of all instances of a cluster while the run lasted, each type with its weight.
-    pub fn instance_hours(&self, cluster: &str) -> f64 {
-        let weight = |kind: &str| self.weights.get(kind).copied().unwrap_or(1.0);
-        let own = self.instances.iter().filter(|span| span.cluster == cluster);
-        own.map(|span| (span.until - span.from) * weight(&span.instance_type)).sum::<f64>() / 3600.0
-    }
-
-    /// The fewest and the most running instances of a cluster.
-    pub fn running(&self, cluster: &str) -> Option<(u32, u32)> {
-        let running = || self.capacity.iter().filter(|point| point.cluster == cluster).map(|point| point.running);
-        running().min().zip(running().max())
-    }
 }
 
 /// Instances added one at a time until a rate held.

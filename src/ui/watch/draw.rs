@@ -12,10 +12,11 @@ use super::chart::{self, Axis};
 use super::figures::cells;
 use super::state::{Page, State};
 use crate::cloud::state::AlarmState;
-use crate::observe::alarm::{AlarmView, short};
+use crate::observe::alarm::AlarmView;
 use crate::observe::event::{Event, Kind};
 use crate::observe::metrics::PERIOD;
 use crate::observe::model::{ClusterView, View};
+use crate::result::figures::short;
 use crate::ui::printable::one_line;
 
 /// Heading and width of each column behind the name.
