@@ -13,24 +13,32 @@ const LABEL_SIZE: f64 = 12.0;
 /// A page's letters may be wider than those that are measured here.
 const WIDER: f64 = 1.15;
 const LABELS_APART: f64 = 6.0;
+const LABEL_HEIGHT: f64 = 14.0;
 
 pub const LEFT: f64 = 58.0;
-pub const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 12.0;
 
 /// How wide a drawing is, in its own units.
 #[derive(Clone, Copy)]
 pub struct Canvas {
     pub width: f64,
+    /// What its right edge leaves free.
+    pub right: f64,
     pub columns_max: usize,
     pub ticks: usize,
 }
 
-const WIDE: Canvas = Canvas { width: 760.0, columns_max: 180, ticks: 8 };
-const NARROW: Canvas = Canvas { width: 380.0, columns_max: 90, ticks: 4 };
+const WIDE: Canvas = Canvas { width: 760.0, right: RIGHT, columns_max: 180, ticks: 8 };
+const NARROW: Canvas = Canvas { width: 380.0, right: RIGHT, columns_max: 90, ticks: 4 };
 
 impl Canvas {
     pub fn plot(self) -> f64 {
-        self.width - LEFT - RIGHT
+        self.end() - LEFT
+    }
+
+    /// Where its axes end.
+    pub fn end(self) -> f64 {
+        self.width - self.right
     }
 }
 
@@ -109,7 +117,8 @@ impl Axis {
             return vec![0.0, 1.0, 2.0];
         }
         if !self.log {
-            return (0..=4).map(|step| self.high * f64::from(step) / 4.0).collect();
+            let parts = [4, 2].into_iter().find(|parts| self.height / f64::from(*parts) >= LABEL_HEIGHT).unwrap_or(1);
+            return (0..=parts).map(|step| self.high * f64::from(step) / f64::from(parts)).collect();
         }
         let decades = (self.low.log10().floor() as i32)..=(self.high.log10().floor() as i32);
         // Three labels in a decade need the height of three lines.
@@ -125,7 +134,7 @@ impl Axis {
         labels.dedup_by(|next, kept| next.1 == kept.1);
         html! {
             @for (tick, label) in labels {
-                (line("grid", LEFT, self.y(tick), canvas.width - RIGHT, self.y(tick)))
+                (line("grid", LEFT, self.y(tick), canvas.end(), self.y(tick)))
                 (text("y", LEFT - 7.0, self.y(tick) + 4.0, &label))
             }
         }
@@ -168,6 +177,38 @@ pub fn curves(lines: &[Curve<'_>]) -> Markup {
             polyline class=(class) points=(points(places)) stroke-dasharray=[dashes.as_ref().map(|(dashes, _)| dashes)]
                 stroke-dashoffset=[dashes.as_ref().map(|(_, offset)| offset)] { title { (name) } }
         }
+    }
+}
+
+/// What stands for something that happened, as a shape: few fonts have such letters.
+pub fn mark(symbol: char, x: f64, y: f64) -> String {
+    let triangle = |x: f64, half: f64, up: f64| {
+        format!(
+            "M{} {}L{} {}L{} {}Z",
+            px(x - half),
+            px(y + half * up),
+            px(x + half),
+            px(y + half * up),
+            px(x),
+            px(y - half * up)
+        )
+    };
+    match symbol {
+        '▲' => triangle(x, 5.0, 1.0),
+        '▼' => triangle(x, 5.0, -1.0),
+        '±' => triangle(x - 3.6, 3.4, 1.0) + &triangle(x + 3.6, 3.4, -1.0),
+        '✕' => {
+            let (left, right, top, bottom) = (px(x - 4.5), px(x + 4.5), px(y - 4.5), px(y + 4.5));
+            // As thick as its stroke: it has no inside.
+            format!("M{left} {top}L{right} {bottom}M{left} {bottom}L{right} {top}")
+        }
+        // An exclamation mark.
+        _ => format!(
+            "M{x1} {top}h2.6v6h-2.6zM{x1} {dot}h2.6v2.6h-2.6z",
+            x1 = px(x - 1.3),
+            top = px(y - 5.0),
+            dot = px(y + 2.6)
+        ),
     }
 }
 

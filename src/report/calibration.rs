@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::page::document;
 use super::scaling_until::ticks;
-use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, curves, figure, line, plain_ms, px, svg, x_labels};
+use crate::chart::drawing::{Axis, Canvas, LEFT, curves, figure, line, plain_ms, px, svg, x_labels};
 use crate::result::calibration::{Calibration, Estimate};
 use crate::result::figures;
 
@@ -114,7 +114,7 @@ fn draw_rates(canvas: Canvas, run: &Calibration) -> Markup {
             (x_labels(canvas, bottom + 18.0, along.into_iter().map(|tick| (x(tick), figures::rate_tick(tick)))))
             (line("mark", x(run.capacity.value), axis.top, x(run.capacity.value), bottom))
             (curves(&[("curve s0".to_owned(), "p50", series(|step| step.p50_ms)), ("curve s1".to_owned(), "p95", series(|step| step.p95_ms))]))
-            (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
+            (line("axis", LEFT, bottom, canvas.end(), bottom))
         },
     )
 }
@@ -174,7 +174,7 @@ fn draw_growth(canvas: Canvas, run: &Calibration) -> Markup {
                 }
                 circle class="dot s0" cx=(px(at)) cy=(px(axis.y(point.rate.value))) r="4" { title { (point.instances) ": " (per_second(point.rate)) } }
             }
-            (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
+            (line("axis", LEFT, bottom, canvas.end(), bottom))
         },
     )
 }
@@ -223,7 +223,7 @@ fn draw_boots(canvas: Canvas, run: &Calibration) -> Markup {
                 @if let Some(answered) = launch.answered_after { (bar("s0", answered)) }
                 (bar("phase", launch.healthy_after))
             }
-            (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
+            (line("axis", LEFT, bottom, canvas.end(), bottom))
         },
     )
 }
@@ -292,7 +292,9 @@ pub mod tests {
         let page = render(&calibration("web<script>"));
         assert!(page.contains("99.4/s (95 %: 96.4/s to 102/s)") && page.contains("79.5/s"), "{page}");
         assert!(page.contains("2.0") && page.contains("nearest distribution: exponential"));
-        assert!(!page.contains("<script") && !page.contains("NaN") && page.contains("Content-Security-Policy"));
+        assert!(
+            page.matches("<script").count() == 1 && !page.contains("NaN") && page.contains("Content-Security-Policy")
+        );
         let nothing = Calibration {
             rates: Vec::new(),
             scaling: Vec::new(),

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, curves, figure, line, plain_ms, px, svg, text, x_labels};
+use crate::chart::drawing::{Axis, Canvas, LEFT, curves, figure, line, plain_ms, px, svg, text, x_labels};
 use crate::result::figures;
 use crate::result::record::TargetResult;
 
@@ -87,7 +87,7 @@ fn draw_histogram(canvas: Canvas, target: &TargetResult, index: usize) -> Markup
                 // One below the other: they may lie near each other.
                 (text("note", x(value) + 4.0, axis.top + 9.0 + 13.0 * row as f64, name))
             }
-            (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
+            (line("axis", LEFT, bottom, canvas.end(), bottom))
             (x_labels(canvas, bottom + 18.0, ticks.into_iter().map(|tick| (x(tick), plain_ms(tick)))))
         },
     )

@@ -1,12 +1,12 @@
 //! One HTML file that says what a run measured; made of `result.json` and the widget images, nothing else.
 //!
-//! It needs no network and no script: styles, charts (inline SVG) and images are inside. `page.rs` lays it out, `chart.rs`
-//! and `timeline.rs` draw with [`crate::chart::drawing`], `words.rs` makes sentences, `conclusion.rs` says what may be said of two measurements, `compare.rs` sets two runs side by side. Everything from outside goes through
+//! It needs no network, and reads without a script: styles, charts (inline SVG) and images are inside. `page.rs` lays it out, `cloud.rs`
+//! says what the cloud did (`events.rs` what happened), `chart.rs` and `timeline.rs` draw with [`crate::chart::drawing`], `words.rs` makes sentences, `conclusion.rs` says what may be said of two measurements, `compare.rs` sets two runs side by side. Everything from outside goes through
 //! maud, which escapes it.
 
 pub mod calibration;
-mod capacity;
 mod chart;
+mod cloud;
 pub mod compare;
 pub mod conclusion;
 mod events;

@@ -1,27 +1,36 @@
 //! The report's page: sections from the verdict to the downloads.
 
+use std::sync::LazyLock;
+
 use base64::Engine;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
 
-use super::{chart, events, scaling_until, timeline, words};
+use super::{chart, cloud, scaling_until, timeline, words};
 use crate::cloud::state::TargetState;
 use crate::result::confidence::over_runs;
 use crate::result::csv;
 use crate::result::figures;
 use crate::result::record::{
-    Cloud, ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
+    ClusterSetup, Images, Latency, LatencyKind, MetricImage, Phase, RunResult, TargetResult, Verdict,
 };
 
-/// Scaling events shown one by one.
-const EVENTS_MAX: usize = 60;
 /// Phases shown one by one.
 const PHASES_MAX: usize = 50;
 /// Instances shown one by one; more are summed up.
 const SHARES_MAX: usize = 60;
 
-/// Our own styles and the images inside, and nothing else: whatever a name from outside tries, a browser loads and runs nothing.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+/// Shows what is pointed at; the page reads without it.
+const SCRIPT: &str = include_str!("hover.js");
+
+/// Our own styles, the images inside and the one script that has this hash, and nothing else: whatever a name from outside tries,
+/// a browser loads and runs nothing of it.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT));
+    format!(
+        "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+});
 
 /// The whole report of a run.
 pub fn render(run: &RunResult, images: &Images) -> String {
@@ -35,7 +44,7 @@ pub fn render(run: &RunResult, images: &Images) -> String {
             (thresholds(run))
             (scaling_until::section(run))
             @for (index, target) in run.targets.iter().enumerate() { (cluster(target, index)) }
-            (scaling(run))
+            (cloud::section(run))
             (latency(run))
             (setup(run))
             (cloudwatch(run, images))
@@ -55,12 +64,15 @@ pub fn document(title: &str, body: Markup) -> Markup {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(*POLICY);
                 meta name="generator" content=(concat!("cloudscale ", env!("CARGO_PKG_VERSION")));
                 title { (title) }
                 style { (PreEscaped(include_str!("style.css"))) (PreEscaped(crate::chart::STYLE)) }
             }
-            body { main { (body) } }
+            body {
+                main { (body) }
+                script { (PreEscaped(SCRIPT)) }
+            }
         }
     }
 }
@@ -401,65 +413,6 @@ fn shares(target: &TargetResult, index: usize) -> Markup {
             } }
             @if count > SHARES_MAX { p.muted.small { "and " (count - SHARES_MAX) " more instances, all in result.json" } }
         }
-    }
-}
-
-/// What the groups did, when and why.
-fn scaling(run: &RunResult) -> Markup {
-    let Some(cloud) = run.cloud.as_ref().filter(|cloud| !cloud.capacity.is_empty()) else { return html! {} };
-    let mut clusters: Vec<&str> = cloud.capacity.iter().map(|point| point.cluster.as_str()).collect();
-    clusters.sort_unstable();
-    clusters.dedup();
-    html! {
-        h2 { "What did scaling do?" }
-        div.card {
-            div.scroll { table {
-                thead { tr { th { "Cluster" } th.n { "Running" } th.n { "Launched" } th.n { "Ended" } th.n { "Instance-hours" } } }
-                tbody { @for cluster in clusters {
-                    @let events = |ended: bool| cloud.events.iter()
-                        .filter(|event| event.cluster == cluster && event.what.starts_with("Terminating") == ended).count();
-                    tr {
-                        td.wrap { (cluster) }
-                        td.n { @if let Some((least, most)) = cloud.running(cluster) { (least) @if most != least { " to " (most) } } }
-                        td.n { (events(false)) } td.n { (events(true)) }
-                        td.n { (format!("{:.3}", cloud.instance_hours(cluster))) }
-                    }
-                } }
-            } }
-            @if !cloud.disruptions.is_empty() {
-                div.scroll { table {
-                    thead { tr { th { "After" } th { "Cluster" } th { "Broken on purpose" } th.n { "Noticed in" } th.n { "Healed in" } th.n { "Failed" } } }
-                    tbody { @for disruption in &cloud.disruptions { tr {
-                        td.one { (figures::duration(disruption.at)) } td { (disruption.cluster) }
-                        td.wrap { "✕ " (disruption.what) " " (disruption.instances.join(", ")) }
-                        @for time in [disruption.detected_after, disruption.replaced_after] {
-                            td.n { (time.map_or_else(|| "–".to_owned(), figures::duration)) }
-                        }
-                        td.n { (figures::count(disruption.failed)) }
-                    } } }
-                } }
-            }
-            (happenings(cloud))
-        }
-    }
-}
-
-/// Activities, alarms and refreshes one by one; what was broken on purpose has a table of its own.
-fn happenings(cloud: &Cloud) -> Markup {
-    let all: Vec<_> = events::of(cloud).into_iter().filter(|one| one.mark != '✕').collect();
-    html! {
-        @if cloud.events.is_empty() { p.muted { "No group launched or ended an instance during the run." } }
-        @if !all.is_empty() {
-            div.scroll { table {
-                thead { tr { th { "After" } th { "Cluster" } th { "What" } th { "Why" } } }
-                tbody { @for one in all.iter().take(EVENTS_MAX) { tr {
-                    td.one { (figures::duration(one.at)) } td { (one.cluster) }
-                    td.wrap { (one.mark) " " (one.what) } td.wrap.small { (one.why) }
-                } } }
-            } }
-            @if all.len() > EVENTS_MAX { p.muted.small { "and " (all.len() - EVENTS_MAX) " more, all in result.json" } }
-        }
-        @for missing in &cloud.missing { p.muted.small { "Could not be read: " (missing) "." } }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chart::drawing::{Axis, Canvas, LEFT, RIGHT, figure, line, px, svg, x_labels};
+use crate::chart::drawing::{Axis, Canvas, LEFT, figure, line, px, svg, x_labels};
 use crate::result::figures;
 use crate::result::record::{RunResult, Scaling};
 
@@ -60,8 +60,8 @@ fn draw(canvas: Canvas, scaling: &Scaling) -> Markup {
                 }
             }
             (x_labels(canvas, bottom + 18.0, ticks(most).map(|instances| (x(instances.into()), instances.to_string()))))
-            (line("mark", LEFT, axis.y(scaling.rate), canvas.width - RIGHT, axis.y(scaling.rate)))
-            (line("axis", LEFT, bottom, canvas.width - RIGHT, bottom))
+            (line("mark", LEFT, axis.y(scaling.rate), canvas.end(), axis.y(scaling.rate)))
+            (line("axis", LEFT, bottom, canvas.end(), bottom))
         },
     )
 }

@@ -37,6 +37,14 @@ addEventListener("load", () => {
         if (new Set(ticks).size < ticks.length) say(svg.getAttribute("aria-label") + ": a tick twice in " + ticks);
       }
     }
+    const hits = [...page.querySelectorAll(".hit")].filter(hit => hit.getBoundingClientRect().width > 0);
+    if (hits.length > 0) {
+      const over = new frame.contentWindow.PointerEvent("pointermove", { bubbles: true, clientX: width - 30, clientY: 880 });
+      hits[hits.length - 1].dispatchEvent(over);
+      const tip = page.querySelector(".tip"), box = tip?.getBoundingClientRect();
+      if (!tip || tip.hidden || !tip.textContent.includes("/s")) say("nothing is said of a column that is pointed at");
+      else if (box.left < 0 || box.right > width || box.top < 0 || box.bottom > 900) say("what is said of a column is not all seen");
+    }
   }
   document.body.setAttribute("data-found", JSON.stringify(found.slice(0, 40)));
 });
