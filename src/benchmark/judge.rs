@@ -1,8 +1,8 @@
 //! What was measured, judged by the scenario's thresholds, as a record.
 
 use super::load::Measured;
+use super::outline;
 use super::scenario::Scenario;
-use super::telling;
 use crate::platform::system;
 use crate::result::record::{Environment, RunResult, ThresholdResult, Verdict};
 
@@ -37,7 +37,7 @@ pub fn record(name: &str, scenario: &Scenario, measured: Measured, commands: Vec
     result.ended = measured.ended;
     result.verdict = verdict;
     result.aborted = aborted;
-    result.objective_ms = telling::objective(scenario);
+    result.objective_ms = outline::objective(scenario);
     result.adjustments = measured.adjustments;
     result.targets = measured.targets;
     result.thresholds = thresholds;
