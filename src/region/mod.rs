@@ -26,6 +26,7 @@ pub mod images;
 pub mod log;
 mod log_limiter;
 pub mod metadata;
+pub mod metric;
 #[cfg(test)]
 mod reference;
 pub mod serve;

@@ -4,11 +4,15 @@
 //! every signal to every service, and each takes those that concern it. Signals for the shells (processes, the data
 //! plane) leave the world through the driver. The variants are grouped by who sends them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use super::metric::MetricId;
 
 /// Tags that the region itself gives, as AWS gives those of `aws:`: that an instance's processor is a modelled one, and what was
 /// done to its processes on purpose: `hang 2026-11-28T10:00:00Z 600`, in the region's time and seconds.
@@ -294,19 +298,78 @@ pub enum ProbeOutcome {
 
 /// A value measured by a shell, before it becomes a CloudWatch datapoint.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Measurement {
-    pub namespace: String,
-    pub metric: String,
-    pub dimensions: Vec<(String, String)>,
+    /// Whoever measures the same each minute makes it once and shares it.
+    pub metric: Arc<MetricId>,
     pub time: Timestamp,
     pub values: Statistics,
     /// CloudWatch's unit: `Count`, `Percent`, `Bytes`, `Seconds`.
-    pub unit: String,
+    pub unit: Cow<'static, str>,
 }
 
-/// A set of samples in one place, with enough detail for percentiles.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Statistics {
-    /// Distinct values and how often each occurred.
-    pub samples: Vec<(f64, f64)>,
+impl Measurement {
+    pub fn new(metric: Arc<MetricId>, time: Timestamp, values: Statistics, unit: &'static str) -> Self {
+        Self { metric, time, values, unit: Cow::Borrowed(unit) }
+    }
+}
+
+/// A set of samples in one place, with enough detail for percentiles: distinct values and how often each occurred.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statistics {
+    /// Nearly always there is one, which needs no memory of its own.
+    One([(f64, f64); 1]),
+    Many(Vec<(f64, f64)>),
+}
+
+impl Statistics {
+    pub fn of_one(value: f64) -> Self {
+        Self::One([(value, 1.0)])
+    }
+
+    pub fn of(samples: Vec<(f64, f64)>) -> Self {
+        match samples.as_slice() {
+            [one] => Self::One([*one]),
+            _ => Self::Many(samples),
+        }
+    }
+
+    pub fn samples(&self) -> &[(f64, f64)] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A measurement as it is journaled.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Written {
+    namespace: String,
+    metric: String,
+    dimensions: Vec<(String, String)>,
+    time: Timestamp,
+    values: WrittenStatistics,
+    unit: Cow<'static, str>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct WrittenStatistics {
+    samples: Vec<(f64, f64)>,
+}
+
+impl From<Measurement> for Written {
+    fn from(Measurement { metric, time, values, unit }: Measurement) -> Self {
+        let MetricId { namespace, name, .. } = &*metric;
+        let dimensions = metric.dimensions().to_vec();
+        let values = WrittenStatistics { samples: values.samples().to_vec() };
+        Self { namespace: namespace.clone(), metric: name.clone(), dimensions, time, values, unit }
+    }
+}
+
+impl From<Written> for Measurement {
+    fn from(Written { namespace, metric, dimensions, time, values, unit }: Written) -> Self {
+        let metric = Arc::new(MetricId::new(&namespace, &metric, dimensions));
+        Self { metric, time, values: Statistics::of(values.samples), unit }
+    }
 }

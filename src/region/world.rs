@@ -230,7 +230,7 @@ impl World {
 fn only_receiver(signal: &Signal) -> Option<Service> {
     match signal {
         Signal::AlarmAction { .. } | Signal::TargetHealth { .. } => Some(Service::Autoscaling),
-        Signal::AlarmActionDone { .. } => Some(Service::Cloudwatch),
+        Signal::AlarmActionDone { .. } | Signal::Measurements(_) => Some(Service::Cloudwatch),
         Signal::ProbeResult { .. } => Some(Service::Elbv2),
         _ => None,
     }

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::group::Group;
 use super::member::Lifecycle;
 use crate::region::context::Context;
+use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Signal, Statistics};
 
 /// How often the metrics are measured, in seconds: one sample for each of CloudWatch's one-minute datapoints.
@@ -49,13 +50,10 @@ impl Group {
         let due = self.metrics_due.filter(|due| cx.now.duration_since(*due).as_secs() < METRICS_INTERVAL_SECONDS);
         self.metrics_due = Some(due.unwrap_or(cx.now) + SignedDuration::from_secs(METRICS_INTERVAL_SECONDS));
         let exists = |metric: &&String| self.warm_pool.is_some() || !metric.contains("WarmPool");
-        let measurements = self.metrics.iter().filter(exists).map(|metric| Measurement {
-            namespace: "AWS/AutoScaling".to_owned(),
-            metric: (*metric).to_owned(),
-            dimensions: vec![("AutoScalingGroupName".to_owned(), self.name.clone())],
-            time: cx.now,
-            values: Statistics { samples: vec![(self.metric_value(metric), 1.0)] },
-            unit: "None".to_owned(),
+        let measurements = self.metrics.iter().filter(exists).map(|metric| {
+            let value = Statistics::of_one(self.metric_value(metric));
+            let metric = MetricId::shared("AWS/AutoScaling", metric, &[("AutoScalingGroupName", &self.name)]);
+            Measurement::new(metric, cx.now, value, "None")
         });
         let measurements = measurements.collect();
         cx.send(Signal::Measurements(measurements));

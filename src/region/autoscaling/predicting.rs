@@ -18,6 +18,7 @@ use super::policy::{Kind, Policy};
 use super::process::Process;
 use crate::region::context::Context;
 use crate::region::facts::Facts;
+use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Signal, Statistics};
 
 /// How often a forecast is made anew (user guide: every six hours), and how long one waits that lacks data: into the next
@@ -143,18 +144,14 @@ fn by_hour(points: &BTreeMap<i64, f64>) -> BTreeMap<i64, Vec<f64>> {
 #[expect(clippy::cast_precision_loss, reason = "capacities are small")]
 fn measured(group: &str, policy: &str, hour: i64, expected: Expected) -> Vec<Measurement> {
     let dimensions = [("AutoScalingGroupName", group), ("PolicyName", policy), ("PairIndex", "0")];
-    let dimensions: Vec<_> = dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let metrics = [
         ("PredictiveScalingLoadForecast", expected.load),
         ("PredictiveScalingCapacityForecast", expected.capacity as f64),
     ];
-    let measurement = |(metric, value): (&str, f64)| Measurement {
-        namespace: "AWS/AutoScaling".to_owned(),
-        metric: metric.to_owned(),
-        dimensions: dimensions.clone(),
-        time: Timestamp::from_second(hour).unwrap_or_default(),
-        values: Statistics { samples: vec![(value, 1.0)] },
-        unit: "None".to_owned(),
+    let time = Timestamp::from_second(hour).unwrap_or_default();
+    let measurement = |(metric, value): (&str, f64)| {
+        let metric = MetricId::shared("AWS/AutoScaling", metric, &dimensions);
+        Measurement::new(metric, time, Statistics::of_one(value), "None")
     };
     metrics.into_iter().map(measurement).collect()
 }

@@ -18,7 +18,7 @@ use super::composites::{Child, Composite, CompositeConfig};
 use super::math;
 use super::query::{self, Reading};
 use super::statistics::Statistic;
-use super::store::Store;
+use super::store::{Place, Store};
 use super::wire::validation;
 use crate::region::context::Context;
 use crate::region::signal::{AlarmState, Signal};
@@ -50,6 +50,9 @@ pub struct Alarm {
     /// The end of the window whose evaluation last ran actions; `None` before the first change of the state.
     acted: Option<i64>,
     window: Window,
+    /// Where its metric was in the store.
+    #[serde(skip)]
+    place: Place,
     /// The datapoints that were evaluated last, oldest first.
     points: Points,
     /// The band (lower, upper) of each, where one is watched.
@@ -89,13 +92,11 @@ impl Alarm {
         let (period, start) = (*period, self.config.window_start(end));
         match watched {
             Watched::Metric { id, statistic, unit, .. } if self.config.samples_min().is_none() => {
-                let points = self.window.at(end, store.freshness(id), |range, put| {
-                    let read = store.periods(id, unit.as_deref(), range, period);
-                    for (start, samples) in read {
-                        if let Some(value) = samples.get(*statistic) {
-                            put(start, value);
-                        }
-                    }
+                let place = store.find(id, self.place);
+                self.place = place.unwrap_or_default();
+                let fresh = place.and_then(|place| store.freshness(place));
+                let points = self.window.at(end, fresh, |range, put| {
+                    store.values(place.unwrap_or_default(), unit.as_deref(), (range, period), *statistic, put);
                 });
                 self.points.clone_from(points);
             }
@@ -269,6 +270,7 @@ impl Alarms {
             due: now,
             acted: None,
             window,
+            place: Place::default(),
             points: Points::new(),
             bounds: VecDeque::new(),
         };

@@ -21,6 +21,7 @@ mod dashboards;
 mod detectors;
 pub mod math;
 pub mod model;
+mod points;
 pub mod put;
 pub mod query;
 mod search;

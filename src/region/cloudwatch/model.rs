@@ -12,7 +12,7 @@ use super::basic::Basic;
 use super::dashboards::Dashboards;
 use super::query::Reading;
 use super::statistics::Samples;
-use super::store::{MetricRef, Store};
+use super::store::{MetricRef, SETS_MAX, Store};
 use super::{alarm_operations, detectors, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
@@ -265,38 +265,38 @@ impl Cloudwatch {
 
     /// Stores a measurement under its own dimensions and under those that AWS aggregates it by.
     fn record(&mut self, cx: &Context, measurement: &Measurement) {
-        let samples = Samples::of_values(measurement.values.samples.iter().copied());
-        let Measurement { namespace, metric, dimensions, time, unit, .. } = measurement;
-        let mut own: Vec<(&str, &str)> = dimensions.iter().map(|(name, value)| (&**name, &**value)).collect();
-        own.sort_unstable();
-        if namespace != "AWS/EC2" {
-            return self.store.put_by(MetricRef { namespace, name: metric, dimensions: &own }, unit, *time, &samples);
-        }
-        let (time, samples) = match own.as_slice() {
-            [("InstanceId", instance)]
-                if cx.delays.basic_monitoring
-                    && EACH_MINUTE.contains(&metric.as_str())
-                    && !cx.facts.is_monitored_in_detail(instance) =>
-            {
-                match self.basic.add(instance, metric, *time, &samples) {
-                    Some(five_minutes) => five_minutes,
-                    None => return,
-                }
+        let Measurement { metric, time, unit, values } = measurement;
+        let samples = Samples::of_values(values.samples().iter().copied());
+        let instance = match metric.dimensions() {
+            [(name, instance)] if name == "InstanceId" && metric.namespace == "AWS/EC2" => instance,
+            _ => {
+                self.store.measured(metric, unit, *time, &samples);
+                return;
             }
-            _ => (*time, samples),
         };
-        let sets = aggregates(cx.facts, &own, cx.now).into_iter().flatten();
-        self.store.put_by(MetricRef { namespace, name: metric, dimensions: &own }, unit, time, &samples);
-        for set in sets {
-            self.store.put_by(MetricRef { namespace, name: metric, dimensions: &[set] }, unit, time, &samples);
+        let is_basic = cx.delays.basic_monitoring
+            && EACH_MINUTE.contains(&metric.name.as_str())
+            && !cx.facts.is_monitored_in_detail(instance);
+        let (time, samples) = if is_basic {
+            match self.basic.add(instance, &metric.name, *time, &samples) {
+                Some(five_minutes) => five_minutes,
+                None => return,
+            }
+        } else {
+            (*time, samples)
+        };
+        let place = self.store.measured(metric, unit, time, &samples);
+        for (number, set) in aggregates(cx.facts, instance, cx.now).into_iter().enumerate() {
+            let Some(set) = set else { continue };
+            let of_set = MetricRef { namespace: &metric.namespace, name: &metric.name, dimensions: &[set] };
+            self.store.counted(place, number, of_set, unit, time, &samples);
         }
     }
 }
 
 /// The dimensions that an instance's metric counts in besides its own. A group counts only what is in service and warm, so
 /// that a booting instance does not drive the scaling.
-fn aggregates<'a>(facts: &'a dyn Facts, own: &[(&str, &str)], now: Timestamp) -> [Option<(&'static str, &'a str)>; 3] {
-    let [("InstanceId", instance)] = own else { return [None; 3] };
+fn aggregates<'a>(facts: &'a dyn Facts, instance: &str, now: Timestamp) -> [Option<(&'static str, &'a str)>; SETS_MAX] {
     let group = facts.group_that_counts(instance, now).map(|group| ("AutoScalingGroupName", group));
     let (instance_type, image) = match facts.kind_of_instance(instance) {
         Some((instance_type, image)) => (Some(("InstanceType", instance_type)), Some(("ImageId", image))),

@@ -4,15 +4,20 @@
 //! A metric is its namespace, name and exact set of dimensions; nothing is rolled up on reading. Samples of different units
 //! are kept apart. What bounds the region's memory is the number of metrics and of points: of the metrics the one not heard
 //! of for longest goes first, and of the points the older half of the metric that has most. No metric pays for another's.
+//!
+//! A metric is looked up by its text once. From then on whoever comes back to it says where it was ([`Place`]), and
+//! measurements that come in the same order each minute find theirs by what came before.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::points::Points;
 use super::statistics::{Samples, Statistic};
+use crate::region::metric::Key;
+pub use crate::region::metric::{MetricId, MetricRef};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
@@ -26,100 +31,8 @@ const METRICS_MAX: usize = 10_000;
 const METRIC_POINTS_MAX: usize = 56_000;
 /// All metrics' points, about 100 bytes each.
 const POINTS_MAX: usize = 1_000_000;
-
-/// What a metric is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct MetricId {
-    pub namespace: String,
-    pub name: String,
-    /// Sorted.
-    dimensions: Vec<(String, String)>,
-}
-
-impl MetricId {
-    pub fn new(namespace: &str, name: &str, mut dimensions: Vec<(String, String)>) -> Self {
-        dimensions.sort();
-        Self { namespace: namespace.to_owned(), name: name.to_owned(), dimensions }
-    }
-
-    pub fn dimensions(&self) -> &[(String, String)] {
-        &self.dimensions
-    }
-}
-
-/// A metric by its parts, to look it up without making one.
-#[derive(Clone, Copy, Debug)]
-pub struct MetricRef<'a> {
-    pub namespace: &'a str,
-    pub name: &'a str,
-    /// Sorted.
-    pub dimensions: &'a [(&'a str, &'a str)],
-}
-
-impl MetricRef<'_> {
-    fn owned(&self) -> MetricId {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        MetricId::new(self.namespace, self.name, self.dimensions.iter().map(own).collect())
-    }
-}
-
-/// What metrics are ordered by, owned or not.
-trait Key {
-    fn names(&self) -> (&str, &str);
-    fn dimension(&self, index: usize) -> Option<(&str, &str)>;
-}
-
-impl Key for MetricId {
-    fn names(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
-    }
-
-    fn dimension(&self, index: usize) -> Option<(&str, &str)> {
-        self.dimensions.get(index).map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-}
-
-impl Key for MetricRef<'_> {
-    fn names(&self) -> (&str, &str) {
-        (self.namespace, self.name)
-    }
-
-    fn dimension(&self, index: usize) -> Option<(&str, &str)> {
-        self.dimensions.get(index).copied()
-    }
-}
-
-/// As `MetricId` derives it: names first, then dimension by dimension, the shorter list before the longer.
-impl Ord for dyn Key + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let dimensions = || {
-            let differ = (0..).map(|index| (self.dimension(index), other.dimension(index)));
-            let first = differ.take_while(|(a, b)| a.is_some() || b.is_some()).find(|(a, b)| a != b);
-            first.map_or(Ordering::Equal, |(a, b)| a.cmp(&b))
-        };
-        self.names().cmp(&other.names()).then_with(dimensions)
-    }
-}
-
-impl PartialOrd for dyn Key + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for dyn Key + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for dyn Key + '_ {}
-
-impl<'a> Borrow<dyn Key + 'a> for MetricId {
-    fn borrow(&self) -> &(dyn Key + 'a) {
-        self
-    }
-}
+/// In how many sets of dimensions a measurement counts besides its own.
+pub const SETS_MAX: usize = 3;
 
 /// What a reader of a metric must know to read only what is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -130,17 +43,26 @@ pub struct Freshness {
     pub late: u64,
 }
 
-/// By epoch second.
-type Points = BTreeMap<i64, Samples>;
+/// Where a metric is in the store, or was: metrics come and go, so what is found there is compared before it is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place(usize);
 
 /// The samples of one metric, by the unit that they came with.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Series {
+    #[serde(skip)]
+    id: Arc<MetricId>,
     units: Vec<(String, Points)>,
     /// The place of the unit that came last.
     latest: usize,
     /// How many samples came for a minute before that of the newest.
     late: u64,
+    /// The metric that was measured after this one, the last time.
+    #[serde(skip)]
+    next: Place,
+    /// The sets that it counted in, the last time.
+    #[serde(skip)]
+    sets: [Place; SETS_MAX],
 }
 
 impl Series {
@@ -150,46 +72,93 @@ impl Series {
 
     /// The second of the newest point.
     fn last(&self) -> Option<i64> {
-        self.units.iter().filter_map(|(_, points)| points.last_key_value()).map(|(second, _)| *second).max()
+        self.units.iter().filter_map(|(_, points)| points.last()).max()
+    }
+
+    /// The points of a unit that samples come in.
+    fn points(&mut self, unit: &str) -> &mut Points {
+        let is_unit = |(known, _): &(String, Points)| known == unit;
+        if !self.units.get(self.latest).is_some_and(is_unit) {
+            self.latest = self.units.iter().position(is_unit).unwrap_or_else(|| {
+                self.units.push((unit.to_owned(), Points::default()));
+                self.units.len() - 1
+            });
+        }
+        &mut self.units[self.latest].1
     }
 
     /// Forgets the older half of the points.
     fn halve(&mut self) {
-        let mut seconds: Vec<i64> = self.units.iter().flat_map(|(_, points)| points.keys().copied()).collect();
+        let mut seconds: Vec<i64> = self.units.iter().flat_map(|(_, points)| points.seconds()).collect();
         seconds.sort_unstable();
         let Some(middle) = seconds.get(seconds.len() / 2) else { return };
-        for (_, points) in &mut self.units {
-            *points = points.split_off(middle);
-        }
+        self.units.iter_mut().for_each(|(_, points)| points.forget(*middle));
     }
 
     /// Joins points that have got old since `before`, the last time that this was done, and forgets those that are too old.
     fn age(&mut self, now: i64, before: i64) {
+        let kept = TIERS.last().map_or(0, |(kept, _)| *kept);
         for (_, points) in &mut self.units {
-            let kept = TIERS.last().map_or(0, |(kept, _)| *kept);
-            if points.first_key_value().is_some_and(|(first, _)| *first < now - kept) {
-                *points = points.split_off(&(now - kept));
-            }
+            points.forget(now - kept);
             for pair in TIERS.windows(2) {
                 let ((kept, _), (_, step)) = (pair[0], pair[1]);
-                let unjoined = points.range(before.min(now) - kept..now - kept).map(|(second, _)| *second);
-                let old: Vec<i64> = unjoined.filter(|second| second % step != 0).collect();
-                for second in old {
-                    if let Some(samples) = points.remove(&second) {
-                        points.entry(second - second.rem_euclid(step)).or_default().merge(&samples);
-                    }
-                }
+                points.join(before.min(now) - kept..now - kept, step);
             }
         }
     }
 }
 
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(from = "Kept")]
 pub struct Store {
-    metrics: BTreeMap<MetricId, Series>,
+    places: BTreeMap<Arc<MetricId>, Place>,
+    series: Vec<Series>,
     points: usize,
     /// When age last told, in epoch seconds.
     aged: i64,
+    /// The metric that was measured last.
+    measured: Place,
+}
+
+/// A store as it is kept.
+#[derive(serde::Deserialize)]
+struct Kept {
+    metrics: BTreeMap<MetricId, Series>,
+    points: usize,
+    aged: i64,
+}
+
+impl From<Kept> for Store {
+    fn from(Kept { metrics, points, aged }: Kept) -> Self {
+        let mut store = Self { points, aged, ..Self::default() };
+        for (id, series) in metrics {
+            let place = store.begin(Arc::new(id));
+            let begun = &mut store.series[place.0];
+            *begun = Series { id: Arc::clone(&begun.id), ..series };
+        }
+        store
+    }
+}
+
+impl serde::Serialize for Store {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+
+        let mut kept = serializer.serialize_struct("Store", 3)?;
+        kept.serialize_field("metrics", &Metrics(self))?;
+        kept.serialize_field("points", &self.points)?;
+        kept.serialize_field("aged", &self.aged)?;
+        kept.end()
+    }
+}
+
+/// The series by their metrics.
+struct Metrics<'a>(&'a Store);
+
+impl serde::Serialize for Metrics<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.places.iter().map(|(id, place)| (&**id, &self.0.series[place.0])))
+    }
 }
 
 /// Where a point stands that comes so late that its neighbours have been joined already.
@@ -204,41 +173,71 @@ impl Store {
         if samples.is_empty() {
             return;
         }
-        if !self.metrics.contains_key(&id) {
-            self.begin(id.clone());
-        }
-        self.add(&id, unit, time, samples);
+        let place = self.places.get(&id as &dyn Key).copied().unwrap_or_else(|| self.begin(Arc::new(id)));
+        self.add(place, unit, time, samples);
     }
 
-    /// The same of a metric that most likely is known.
-    pub fn put_by(&mut self, id: MetricRef<'_>, unit: &str, time: Timestamp, samples: &Samples) {
+    /// The same of a measurement: most likely what came after the last one when that came before.
+    pub fn measured(&mut self, id: &Arc<MetricId>, unit: &str, time: Timestamp, samples: &Samples) -> Place {
+        if samples.is_empty() {
+            return Place::default();
+        }
+        let guess = self.series.get(self.measured.0).map_or(Place::default(), |series| series.next);
+        let place = self.find(&**id, guess).unwrap_or_else(|| self.begin(Arc::clone(id)));
+        if let Some(before) = self.series.get_mut(self.measured.0) {
+            before.next = place;
+        }
+        self.measured = place;
+        self.add(place, unit, time, samples);
+        place
+    }
+
+    /// A measurement at `place` counts in another set of dimensions, too: the set of that number.
+    pub fn counted(
+        &mut self,
+        place: Place,
+        set: usize,
+        id: MetricRef<'_>,
+        unit: &str,
+        time: Timestamp,
+        samples: &Samples,
+    ) {
         if samples.is_empty() {
             return;
         }
-        if !self.metrics.contains_key(&id as &dyn Key) {
-            self.begin(id.owned());
+        let guess = self.series.get(place.0).map_or(Place::default(), |series| series.sets[set]);
+        let of_set = self.find(&id, guess).unwrap_or_else(|| self.begin(Arc::new(id.owned())));
+        if let Some(series) = self.series.get_mut(place.0) {
+            series.sets[set] = of_set;
         }
-        self.add(&id, unit, time, samples);
+        self.add(of_set, unit, time, samples);
+    }
+
+    /// Where a metric is, which was at `guess` once; `None` where it is not known.
+    pub fn find(&self, id: &dyn Key, guess: Place) -> Option<Place> {
+        match self.series.get(guess.0) {
+            Some(series) if id.is(&series.id) => Some(guess),
+            _ => self.places.get(id).copied(),
+        }
     }
 
     /// A metric that is not known yet; the one not heard of for longest makes room.
-    fn begin(&mut self, id: MetricId) {
-        if self.metrics.len() >= METRICS_MAX {
+    fn begin(&mut self, id: Arc<MetricId>) -> Place {
+        if self.series.len() >= METRICS_MAX {
             self.forget_oldest_metric();
         }
-        self.metrics.insert(id, Series::default());
+        let place = Place(self.series.len());
+        self.series.push(Series { id: Arc::clone(&id), ..Series::default() });
+        self.places.insert(id, place);
+        place
     }
 
-    fn add(&mut self, id: &dyn Key, unit: &str, time: Timestamp, samples: &Samples) {
-        let Some(series) = self.metrics.get_mut(id) else { return };
-        let minute = time.as_second().div_euclid(60);
-        series.late += u64::from(series.last().is_some_and(|last| minute < last.div_euclid(60)));
-        series.latest = series.units.iter().position(|(known, _)| known == unit).unwrap_or_else(|| {
-            series.units.push((unit.to_owned(), Points::new()));
-            series.units.len() - 1
-        });
-        let second = joined(time.as_second(), self.aged);
-        let point = series.units[series.latest].1.entry(second).or_default();
+    fn add(&mut self, place: Place, unit: &str, time: Timestamp, samples: &Samples) {
+        let Some(series) = self.series.get_mut(place.0) else { return };
+        let second = time.as_second();
+        let is_late = series.last().is_some_and(|last| second.div_euclid(60) < last.div_euclid(60));
+        series.late += u64::from(is_late);
+        let point = series.points(unit).at(joined(second, self.aged));
         let is_new = point.is_empty();
         point.merge(samples);
         self.points += usize::from(is_new);
@@ -247,7 +246,7 @@ impl Store {
             self.count();
         }
         if self.points > POINTS_MAX {
-            if let Some(largest) = self.metrics.values_mut().max_by_key(|series| series.len()) {
+            if let Some(largest) = self.series.iter_mut().max_by_key(|series| series.len()) {
                 largest.halve();
             }
             self.count();
@@ -255,28 +254,46 @@ impl Store {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.metrics.is_empty()
+        self.series.is_empty()
     }
 
     fn count(&mut self) {
-        self.points = self.metrics.values().map(Series::len).sum();
+        self.points = self.series.iter().map(Series::len).sum();
     }
 
     fn forget_oldest_metric(&mut self) {
-        let oldest = self.metrics.iter().min_by_key(|(_, series)| series.last()).map(|(id, _)| id.clone());
-        if let Some(series) = oldest.and_then(|id| self.metrics.remove(&id)) {
-            self.points -= series.len();
+        let oldest = self.places.values().min_by_key(|place| self.series[place.0].last()).copied();
+        if let Some(oldest) = oldest {
+            self.points -= self.series[oldest.0].len();
+            self.forget(oldest);
+        }
+    }
+
+    /// The last series takes the place of one that goes.
+    fn forget(&mut self, place: Place) {
+        let gone = self.series.swap_remove(place.0);
+        self.places.remove(&gone.id);
+        if let Some(moved) = self.series.get(place.0) {
+            self.places.insert(Arc::clone(&moved.id), place);
         }
     }
 
     /// Lets age tell: joins old points and forgets what is too old.
     pub fn age(&mut self, now: Timestamp) {
-        for series in self.metrics.values_mut() {
+        for series in &mut self.series {
             series.age(now.as_second(), self.aged);
         }
         self.aged = now.as_second();
-        self.metrics.retain(|_, series| series.len() > 0);
+        for place in (0..self.series.len()).rev() {
+            if self.series[place].len() == 0 {
+                self.forget(Place(place));
+            }
+        }
         self.count();
+    }
+
+    fn series(&self, id: &MetricId) -> Option<&Series> {
+        self.places.get(id as &dyn Key).map(|place| &self.series[place.0])
     }
 
     /// The samples in `[start, end)` of all units or of one, joined into periods; each is stamped with its period's start.
@@ -286,7 +303,7 @@ impl Store {
         if range.start >= range.end {
             return periods;
         }
-        let units = self.metrics.get(id).into_iter().flat_map(|series| &series.units);
+        let units = self.series(id).into_iter().flat_map(|series| &series.units);
         for (_, points) in units.filter(|(known, _)| unit.is_none_or(|unit| unit == known)) {
             for (second, samples) in points.range(range.clone()) {
                 let start = range.start + (second - range.start) / period * period;
@@ -296,9 +313,30 @@ impl Store {
         periods
     }
 
-    /// What is new of a metric; `None` where nothing is known of it.
-    pub fn freshness(&self, id: &MetricId) -> Option<Freshness> {
-        let series = self.metrics.get(id)?;
+    /// A statistic of the periods in a range, as [`Store::periods`] has them, of the metric at `place`.
+    pub fn values(
+        &self,
+        place: Place,
+        unit: Option<&str>,
+        (range, period): (Range<i64>, i64),
+        statistic: Statistic,
+        put: &mut dyn FnMut(i64, f64),
+    ) {
+        let Some(series) = self.series.get(place.0) else { return };
+        let is_read = |known: &str| unit.is_none_or(|unit| unit == known);
+        match series.units.as_slice() {
+            [(known, points)] if is_read(known) => points.values(range, period, statistic, put),
+            _ => {
+                let periods = self.periods(&series.id, unit, range, period);
+                let values = periods.into_iter().filter_map(|(at, samples)| Some((at, samples.get(statistic)?)));
+                values.for_each(|(start, value)| put(start, value));
+            }
+        }
+    }
+
+    /// What is new of the metric at a place.
+    pub fn freshness(&self, place: Place) -> Option<Freshness> {
+        let series = self.series.get(place.0)?;
         Some(Freshness { latest: series.last()?, late: series.late })
     }
 
@@ -310,20 +348,20 @@ impl Store {
 
     /// The unit that a metric was last sent with; empty where it is unknown.
     pub fn unit(&self, id: &MetricId) -> &str {
-        self.metrics.get(id).map_or("", |series| &series.units[series.latest].0)
+        self.series(id).map_or("", |series| &series.units[series.latest].0)
     }
 
     /// Every unit that a metric was sent with.
     pub fn units(&self, id: &MetricId) -> Vec<&str> {
-        self.metrics.get(id).map_or(Vec::new(), |series| series.units.iter().map(|(unit, _)| unit.as_str()).collect())
+        self.series(id).map_or(Vec::new(), |series| series.units.iter().map(|(unit, _)| unit.as_str()).collect())
     }
 
     /// Every metric heard of within `within` (at most two weeks), in the order of its name.
     pub fn list(&self, now: Timestamp, within: Option<SignedDuration>) -> impl Iterator<Item = &MetricId> {
         let seconds = within.map_or(LISTED_SECONDS, |within| within.as_secs().min(LISTED_SECONDS));
         let since = now.as_second() - seconds;
-        let is_recent = move |series: &Series| series.last().is_some_and(|last| last >= since);
-        self.metrics.iter().filter(move |(_, series)| is_recent(series)).map(|(id, _)| id)
+        let is_recent = move |place: &Place| self.series[place.0].last().is_some_and(|last| last >= since);
+        self.places.iter().filter(move |(_, place)| is_recent(place)).map(|(id, _)| &**id)
     }
 }
 
@@ -413,8 +451,59 @@ mod tests {
         for number in 0..=METRICS_MAX as i64 {
             put(&mut store, &number.to_string(), NOW + number, 1.0);
         }
-        assert_eq!(store.metrics.len(), METRICS_MAX);
+        assert_eq!(store.series.len(), METRICS_MAX);
         assert!(store.unit(&id("0")).is_empty(), "the one not heard of for longest is gone");
+    }
+
+    #[test]
+    fn a_measurement_finds_its_metric_whatever_came_before_and_whatever_was_forgotten() {
+        let mut store = Store::default();
+        let sum = |store: &Store, dimension: &str| {
+            store.statistic(&id(dimension), NOW..NOW + 400 * DAY, Statistic::Sum).unwrap_or_default()
+        };
+        let names: Vec<Arc<MetricId>> = ["a", "b", "c", "d"].map(|name| Arc::new(id(name))).to_vec();
+        let one = Samples::of_values([(1.0, 1.0)]);
+        let set = |store: &mut Store, place: Place, set: &str, second: i64| {
+            let id = MetricRef { namespace: "N", name: "M", dimensions: &[("D", set)] };
+            store.counted(place, 0, id, "Count", at(second), &one);
+        };
+        // In the same order, in another, and by others who write the same.
+        for (round, order) in (0..).zip([[0, 1, 2, 3], [0, 1, 2, 3], [3, 1, 0, 2], [2, 2, 1, 0]]) {
+            for which in order {
+                let own = if round == 3 { Arc::new((*names[which]).clone()) } else { Arc::clone(&names[which]) };
+                let place = store.measured(&own, "Count", at(NOW + round), &one);
+                set(&mut store, place, if which < 2 { "low" } else { "high" }, NOW + round);
+            }
+        }
+        assert_eq!(["a", "b", "c", "d", "low", "high"].map(|name| sum(&store, name)), [4.0, 4.0, 5.0, 3.0, 8.0, 8.0]);
+        // The others move when one is forgotten.
+        let later = NOW + 300 * DAY;
+        for which in [2, 0] {
+            store.measured(&names[which], "Count", at(later), &one);
+        }
+        store.age(at(NOW + 456 * DAY));
+        assert_eq!(store.series.len(), 2);
+        for which in [2, 0, 1] {
+            let place = store.measured(&names[which], "Count", at(later + 1), &one);
+            set(&mut store, place, "low", later + 1);
+        }
+        assert_eq!(["a", "b", "c", "d", "low"].map(|name| sum(&store, name)), [2.0, 1.0, 2.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn a_store_that_was_kept_is_the_same() {
+        let mut store = Store::default();
+        for (name, second) in [("b", 5), ("a", 9), ("b", 3), ("c", 1)] {
+            put(&mut store, name, NOW + second, second as f64);
+        }
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&store, &mut bytes).unwrap();
+        let mut again: Store = ciborium::from_reader(bytes.as_slice()).unwrap();
+        put(&mut again, "b", NOW + 7, 7.0);
+        put(&mut store, "b", NOW + 7, 7.0);
+        let all = |store: &Store| ["a", "b", "c"].map(|name| store.periods(&id(name), None, NOW..NOW + 60, 1));
+        assert_eq!((all(&again), again.points), (all(&store), store.points));
+        assert_eq!(again.freshness(again.find(&id("b"), Place::default()).unwrap()).map(|it| it.late), Some(0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::model::Cloudwatch;
 use crate::region::addresses::Addresses;
 use crate::region::context::Context;
 use crate::region::ids::Ids;
+use crate::region::metric::MetricId;
 use crate::region::signal::{AlarmStateValue, Measurement, Signal, Statistics};
 use crate::region::wire::{Answer, Params, Request, Service, Value};
 use crate::region::world::Services;
@@ -380,14 +381,8 @@ fn statistics_are_stamped_from_the_start_rounded_to_the_minute() {
 #[test]
 fn measurements_of_a_shell_are_listed_by_their_own_dimensions() {
     let mut region = Region::new();
-    let measurement = Measurement {
-        namespace: "AWS/ApplicationELB".to_owned(),
-        metric: "RequestCount".to_owned(),
-        dimensions: vec![("LoadBalancer".to_owned(), "app/a/1".to_owned())],
-        time: region.now,
-        values: Statistics { samples: vec![(1.0, 500.0)] },
-        unit: "Count".to_owned(),
-    };
+    let metric = MetricId::shared("AWS/ApplicationELB", "RequestCount", &[("LoadBalancer", "app/a/1")]);
+    let measurement = Measurement::new(metric, region.now, Statistics::of(vec![(1.0, 500.0)]), "Count");
     region.with(|cloudwatch, cx| cloudwatch.signal(cx, &Signal::Measurements(vec![measurement])));
     let filter = |value: Option<&str>| {
         let dimension = Value::map().with("Name", Value::from("LoadBalancer")).with("Value", value.map(Value::from));

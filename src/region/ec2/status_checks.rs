@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::model::Ec2;
+use crate::region::metric::MetricId;
 use crate::region::signal::{InstanceState, Measurement, Statistics};
 
 impl Ec2 {
@@ -20,12 +21,8 @@ impl Ec2 {
 fn measured(instance: &str, fails: bool, minute: Timestamp) -> [Measurement; 3] {
     let checks =
         [("StatusCheckFailed", fails), ("StatusCheckFailed_Instance", fails), ("StatusCheckFailed_System", false)];
-    checks.map(|(metric, fails)| Measurement {
-        namespace: "AWS/EC2".to_owned(),
-        metric: metric.to_owned(),
-        dimensions: vec![("InstanceId".to_owned(), instance.to_owned())],
-        time: minute,
-        values: Statistics { samples: vec![(f64::from(u8::from(fails)), 1.0)] },
-        unit: "Count".to_owned(),
+    checks.map(|(metric, fails)| {
+        let metric = MetricId::shared("AWS/EC2", metric, &[("InstanceId", instance)]);
+        Measurement::new(metric, minute, Statistics::of_one(f64::from(u8::from(fails))), "Count")
     })
 }

@@ -14,6 +14,7 @@ use super::target::TargetId;
 use super::target_groups::TargetGroup;
 use crate::region::context::Context;
 use crate::region::facts::{LoadBalancerFacts, LoadBalancerNode, TargetGroupFacts};
+use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Signal, Statistics, TargetState};
 use crate::region::wire::{Answer, ApiError, Request};
 
@@ -141,24 +142,16 @@ impl Elbv2 {
             for load_balancer in load_balancers {
                 let Some(load_balancer) = self.load_balancers.get(load_balancer) else { continue };
                 for zone in std::iter::once(None).chain(zones.iter().map(|zone| Some(*zone))) {
-                    let mut dimensions = vec![
-                        ("TargetGroup".to_owned(), group.full_name().to_owned()),
-                        ("LoadBalancer".to_owned(), load_balancer.full_name().to_owned()),
-                    ];
-                    dimensions.extend(zone.map(|zone| ("AvailabilityZone".to_owned(), zone.to_owned())));
+                    let mut dimensions =
+                        vec![("TargetGroup", group.full_name()), ("LoadBalancer", load_balancer.full_name())];
+                    dimensions.extend(zone.map(|zone| ("AvailabilityZone", zone)));
                     for (metric, healthy) in [("HealthyHostCount", true), ("UnHealthyHostCount", false)] {
                         let counts = usable().filter(|target| {
                             zone.is_none_or(|zone| zone == target.zone) && target.health.is_healthy() == healthy
                         });
                         let count = u32::try_from(counts.count()).unwrap_or(u32::MAX);
-                        measured.push(Measurement {
-                            namespace: "AWS/ApplicationELB".to_owned(),
-                            metric: metric.to_owned(),
-                            dimensions: dimensions.clone(),
-                            time: now,
-                            values: Statistics { samples: vec![(count.into(), 1.0)] },
-                            unit: "Count".to_owned(),
-                        });
+                        let metric = MetricId::shared("AWS/ApplicationELB", metric, &dimensions);
+                        measured.push(Measurement::new(metric, now, Statistics::of_one(count.into()), "Count"));
                     }
                 }
             }

@@ -3,8 +3,11 @@
 //! `CPU % = idle + (100 − idle) × requests ÷ (capacity × seconds)`, and never more than 100: what comes beyond waits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+
+use crate::region::metric::MetricId;
 
 /// The application that every instance runs, and how long its machine takes for things.
 #[derive(Clone, Debug)]
@@ -62,6 +65,16 @@ pub struct Machine {
     pub requests: f64,
     /// Since when it runs.
     pub running_since: Option<Timestamp>,
+    /// The metric of its CPU.
+    pub cpu: Arc<MetricId>,
+}
+
+impl Machine {
+    /// One that was just switched on.
+    pub fn new(instance: &str) -> Self {
+        let cpu = MetricId::shared("AWS/EC2", "CPUUtilization", &[("InstanceId", instance)]);
+        Self { stage: Stage::Booting, requests: 0.0, running_since: None, cpu }
+    }
 }
 
 /// All machines that are there, by instance.

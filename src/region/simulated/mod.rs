@@ -14,12 +14,14 @@ mod setup;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use self::load::Load;
 use self::machines::{Application, Machine, Machines, Stage};
 use super::elbv2::routing::{Standing, TargetGroupRoutes};
+use super::metric::MetricId;
 use super::signal::{Probe, ProbeOutcome, Signal};
 use super::wire::{Answer, Request};
 use super::world::World;
@@ -79,6 +81,8 @@ pub struct Simulated {
     pub failed: f64,
     /// The target groups that are routed to, as of the world's last change.
     groups: Vec<TargetGroupRoutes>,
+    /// Of each: how many requests it had, and how many each of its targets.
+    group_metrics: Vec<[Arc<MetricId>; 2]>,
     /// Who gets requests.
     receivers: Option<Vec<String>>,
     revision: u64,
@@ -99,6 +103,7 @@ impl Simulated {
             accounted: start,
             failed: 0.0,
             groups: Vec::new(),
+            group_metrics: Vec::new(),
             receivers: None,
             revision: 0,
         };
@@ -221,8 +226,7 @@ impl Simulated {
         for signal in outward {
             match signal {
                 Signal::Boot(boot) => {
-                    let machine = Machine { stage: Stage::Booting, requests: 0.0, running_since: None };
-                    self.machines.all.insert(boot.instance.clone(), machine);
+                    self.machines.all.insert(boot.instance.clone(), Machine::new(&boot.instance));
                     self.after(self.application.boot_seconds, Event::Booted(boot.instance));
                 }
                 Signal::EndProcess { instance } => self.after(self.application.end_seconds, Event::Ended(instance)),
@@ -254,6 +258,7 @@ impl Simulated {
         self.revision = revision;
         self.receivers = None;
         self.groups = self.world.services.elbv2.routing().target_groups;
+        self.group_metrics = self.groups.iter().map(metrics_of).collect();
         let mut idle_events = Vec::new();
         for group in &self.groups {
             let leaving = group.targets.iter().filter(|target| target.standing == Standing::Draining);
@@ -270,17 +275,12 @@ impl Simulated {
     }
 
     /// The instances that get requests: the targets that are routed to, or without a load balancer whoever serves.
-    fn receivers(&mut self) -> Vec<String> {
-        if let Some(receivers) = &self.receivers {
-            return receivers.clone();
-        }
-        let receivers = if self.groups.is_empty() {
+    fn receivers(&self) -> Vec<String> {
+        if self.groups.is_empty() {
             self.machines.all.keys().filter(|instance| self.machines.is_serving(instance)).cloned().collect()
         } else {
-            self.groups.iter().flat_map(routed).collect::<Vec<String>>()
-        };
-        self.receivers = Some(receivers.clone());
-        receivers
+            self.groups.iter().flat_map(routed).map(str::to_owned).collect()
+        }
     }
 
     /// Gives the requests that came since the last time to the machines, in equal shares.
@@ -293,18 +293,19 @@ impl Simulated {
         if requests == 0.0 {
             return;
         }
-        let receivers = self.receivers();
+        let receivers = self.receivers.take().unwrap_or_else(|| self.receivers());
         #[expect(clippy::cast_precision_loss, reason = "instances are few")]
         let share = requests / receivers.len().max(1) as f64;
         if receivers.is_empty() {
             self.failed += requests;
         }
-        for instance in receivers {
-            match self.machines.all.get_mut(&instance) {
+        for instance in &receivers {
+            match self.machines.all.get_mut(instance) {
                 Some(machine) if machine.stage == Stage::Serving => machine.requests += share,
                 _ => self.failed += share,
             }
         }
+        self.receivers = Some(receivers);
     }
 
     /// The instance's application fails from now on: its health checks answer 500.
@@ -318,9 +319,14 @@ impl Simulated {
     }
 }
 
+fn metrics_of(group: &TargetGroupRoutes) -> [Arc<MetricId>; 2] {
+    let dimensions = [("TargetGroup", group.full_name.as_str()), ("LoadBalancer", group.load_balancer.as_str())];
+    ["RequestCount", "RequestCountPerTarget"].map(|name| MetricId::shared("AWS/ApplicationELB", name, &dimensions))
+}
+
 /// Whom a target group's requests go to.
-fn routed(group: &TargetGroupRoutes) -> impl Iterator<Item = String> {
+fn routed(group: &TargetGroupRoutes) -> impl Iterator<Item = &str> {
     let gets =
         |standing: Standing| standing == Standing::Healthy || (group.fails_open && standing == Standing::Doubtful);
-    group.targets.iter().filter(move |target| gets(target.standing)).map(|target| target.id.instance.clone())
+    group.targets.iter().filter(move |target| gets(target.standing)).map(|target| target.id.instance.as_str())
 }

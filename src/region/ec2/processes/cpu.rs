@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::tree::{self, Process};
 use crate::clock::speed;
+use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Statistics};
 
 /// The trees are measured once a minute, at its end: one sample makes a datapoint, as EC2 sends it with detailed
@@ -161,14 +162,8 @@ pub struct Used<'a> {
 impl Used<'_> {
     /// As CloudWatch takes it, in the minute that starts at `time`.
     pub fn measurement(&self, time: Timestamp) -> Measurement {
-        Measurement {
-            namespace: "AWS/EC2".to_owned(),
-            metric: "CPUUtilization".to_owned(),
-            dimensions: vec![("InstanceId".to_owned(), self.tree.instance.clone())],
-            time,
-            values: Statistics { samples: vec![(self.share * 100.0, 1.0)] },
-            unit: "Percent".to_owned(),
-        }
+        let metric = MetricId::shared("AWS/EC2", "CPUUtilization", &[("InstanceId", &self.tree.instance)]);
+        Measurement::new(metric, time, Statistics::of_one(self.share * 100.0), "Percent")
     }
 }
 
@@ -194,7 +189,7 @@ mod tests {
             let all = [Process { pid: 10, parent: 1, ticks }];
             let now = start + Duration::from_secs(seconds);
             let measured = meter.measure(now, &all, 100, std::slice::from_ref(&tree), false);
-            measured.first().map(|used| used.measurement(Timestamp::UNIX_EPOCH).values.samples[0].0)
+            measured.first().map(|used| used.measurement(Timestamp::UNIX_EPOCH).values.samples()[0].0)
         };
         assert_eq!(at(5, 500), None, "too recent");
         assert_eq!(at(60, 6000), Some(50.0), "a minute of CPU in a minute on two CPUs");

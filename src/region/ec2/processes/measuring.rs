@@ -9,6 +9,7 @@ use super::credits::{Credits, Terms};
 use super::{Processes, Tree, cpu, tree};
 use crate::clock::{self, speed};
 use crate::platform::processes;
+use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Signal, Statistics};
 
 /// Metrics of CPU credits are those of five minutes (EC2 user guide, "CPU credit metrics …").
@@ -99,13 +100,9 @@ fn reports(trees: &[cpu::Tree], credits: &mut BTreeMap<i32, Credits>, end: Times
     let mut measurements = Vec::new();
     for tree in trees {
         let Some(credits) = credits.get_mut(&tree.pid) else { continue };
-        measurements.extend(credits.report().metrics().map(|(metric, value)| Measurement {
-            namespace: "AWS/EC2".to_owned(),
-            metric: metric.to_owned(),
-            dimensions: vec![("InstanceId".to_owned(), tree.instance.clone())],
-            time: start,
-            values: Statistics { samples: vec![(value, 1.0)] },
-            unit: "Count".to_owned(),
+        measurements.extend(credits.report().metrics().map(|(metric, value)| {
+            let metric = MetricId::shared("AWS/EC2", metric, &[("InstanceId", &tree.instance)]);
+            Measurement::new(metric, start, Statistics::of_one(value), "Count")
         }));
     }
     measurements

@@ -10,11 +10,13 @@
 //! | load balancer | HTTPCode_ELB_NXX_Count (and 502, 503, 504), NewConnectionCount, ActiveConnectionCount, ProcessedBytes, … | {LB}, {LB, AZ} |
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Statistics};
 
 /// Buckets of response times for each doubling: within 1/8 of each other.
@@ -343,13 +345,9 @@ impl Drained {
 
     /// Everything that was drained.
     pub fn measurements(self, time: Timestamp) -> Vec<Measurement> {
-        let measurement = |metric: &str, dimensions, unit: &str, samples| Measurement {
-            namespace: "AWS/ApplicationELB".to_owned(),
-            metric: metric.to_owned(),
-            dimensions,
-            time,
-            values: Statistics { samples },
-            unit: unit.to_owned(),
+        let measurement = |metric: &str, dimensions, unit, samples| {
+            let metric = Arc::new(MetricId::new("AWS/ApplicationELB", metric, dimensions));
+            Measurement::new(metric, time, Statistics::of(samples), unit)
         };
         let counts =
             self.metrics.into_iter().map(|((set, metric), (unit, samples))| measurement(metric, set, unit, samples));
@@ -364,13 +362,9 @@ impl Drained {
 
 /// An instance's traffic of one clock minute, in a region of that speed.
 pub fn network(instance: &str, minute: Timestamp, (bytes_in, bytes_out): (u64, u64), speed: u32) -> [Measurement; 2] {
-    [("NetworkIn", bytes_in), ("NetworkOut", bytes_out)].map(|(metric, bytes)| Measurement {
-        namespace: "AWS/EC2".to_owned(),
-        metric: metric.to_owned(),
-        dimensions: dimensions(&[("InstanceId", instance)]),
-        time: minute,
-        values: Statistics { samples: vec![(f64::from(speed) * float(bytes), 1.0)] },
-        unit: "Bytes".to_owned(),
+    [("NetworkIn", bytes_in), ("NetworkOut", bytes_out)].map(|(metric, bytes)| {
+        let metric = MetricId::shared("AWS/EC2", metric, &[("InstanceId", instance)]);
+        Measurement::new(metric, minute, Statistics::of_one(f64::from(speed) * float(bytes)), "Bytes")
     })
 }
 
@@ -390,8 +384,8 @@ mod tests {
         drained.active_connections(7, "app/lab/1", "us-east-1a");
         let measurements = drained.measurements(Timestamp::UNIX_EPOCH);
         let samples = |metric: &str| {
-            let found = measurements.iter().find(|measurement| measurement.metric == metric);
-            found.map(|found| found.values.samples.clone()).unwrap_or_default()
+            let found = measurements.iter().find(|measurement| measurement.metric.name == metric);
+            found.map(|found| found.values.samples().to_vec()).unwrap_or_default()
         };
         assert_eq!(samples("RequestCount"), [(1.0, 300.0)]);
         assert_eq!(samples("RequestCountPerTarget"), [(150.0, 1.0)]);
@@ -426,15 +420,15 @@ mod tests {
         drained.per_target(lb, tg, None, Counted { requests: 12, targets: 3 });
         drained.per_target(lb, tg, Some("us-east-1a"), Counted { requests: 8, targets: 1 });
         let told = drained.measurements(Timestamp::UNIX_EPOCH).into_iter().map(|it| {
-            let names: Vec<&str> = it.dimensions.iter().map(|(name, _)| name.as_str()).collect();
-            (names.join(" "), it.values.samples[0].0)
+            let names: Vec<&str> = it.metric.dimensions().iter().map(|(name, _)| name.as_str()).collect();
+            (names.join(" "), it.values.samples()[0].0)
         });
         let told: BTreeMap<String, f64> = told.collect();
         let expected = [
             ("TargetGroup", 4.0),
-            ("TargetGroup LoadBalancer", 4.0),
-            ("TargetGroup AvailabilityZone", 8.0),
-            ("TargetGroup AvailabilityZone LoadBalancer", 8.0),
+            ("LoadBalancer TargetGroup", 4.0),
+            ("AvailabilityZone TargetGroup", 8.0),
+            ("AvailabilityZone LoadBalancer TargetGroup", 8.0),
         ];
         assert_eq!(told, expected.map(|(names, value)| (names.to_owned(), value)).into());
     }
@@ -449,9 +443,10 @@ mod tests {
             drained.front(meter, "app/a/1", "us-east-1a");
             drained.target(target, labels);
             let of_balancer = drained.measurements(Timestamp::UNIX_EPOCH).into_iter();
-            let of_balancer = of_balancer.filter(|it| it.dimensions.len() == 1 && it.metric != "TargetResponseTime");
+            let of_balancer =
+                of_balancer.filter(|it| it.metric.dimensions().len() == 1 && it.metric.name != "TargetResponseTime");
             let sum = |samples: &[(f64, f64)]| samples.iter().map(|(value, count)| value * count).sum::<f64>();
-            of_balancer.map(|it| (it.metric.clone(), sum(&it.values.samples))).collect::<BTreeMap<_, _>>()
+            of_balancer.map(|it| (it.metric.name.clone(), sum(it.values.samples()))).collect::<BTreeMap<_, _>>()
         };
         let expected = |pairs: &[(&str, f64)]| {
             pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<BTreeMap<_, _>>()
@@ -511,8 +506,8 @@ mod tests {
         drained.front(&sum, "app/a/1", "us-east-1a");
         let measured = drained.measurements(Timestamp::UNIX_EPOCH);
         for (_, count, metric) in counts {
-            let of = measured.iter().filter(|it| it.metric == metric).collect::<Vec<_>>();
-            let total = |it: &Measurement| it.values.samples.iter().map(|(value, times)| value * times).sum::<f64>();
+            let of = measured.iter().filter(|it| it.metric.name == metric).collect::<Vec<_>>();
+            let total = |it: &Measurement| it.values.samples().iter().map(|(value, times)| value * times).sum::<f64>();
             assert!(of.len() == 2 && of.iter().all(|it| total(it) == float(count)), "{metric}: {of:?}");
         }
     }
@@ -535,10 +530,10 @@ mod tests {
         let labels = TargetLabels { load_balancer: "app/a/1", target_group: "targetgroup/b/2", zone: "us-east-1a" };
         assert_eq!(drained.target(&meter, labels), 2);
         let measured = drained.measurements(Timestamp::UNIX_EPOCH);
-        let of = |metric: &str| measured.iter().filter(|it| it.metric == metric).collect::<Vec<_>>();
+        let of = |metric: &str| measured.iter().filter(|it| it.metric.name == metric).collect::<Vec<_>>();
         assert_eq!(of("RequestCount").len(), 4);
-        assert_eq!(of("HTTPCode_Target_2XX_Count")[0].values.samples, vec![(1.0, 2.0)]);
-        assert_eq!(of("TargetResponseTime")[0].values.samples, vec![(0.001_000_5, 2.0)]);
+        assert_eq!(of("HTTPCode_Target_2XX_Count")[0].values.samples(), [(1.0, 2.0)]);
+        assert_eq!(of("TargetResponseTime")[0].values.samples(), [(0.001_000_5, 2.0)]);
         let mut again = Drained::new(1);
         again.target(&meter, labels);
         assert_eq!(again.measurements(Timestamp::UNIX_EPOCH), vec![], "a drained meter is empty");
