@@ -1,7 +1,7 @@
 //! What the services tell each other and the shells, and what the shells tell them.
 //!
 //! Services never import each other. A service that wants something of another pushes a [`Signal`]; `world.rs` hands
-//! every signal to every service, and each takes those that concern it. Signals for the shells (processes, the data
+//! every signal to those that it concerns. Signals for the shells (processes, the data
 //! plane) leave the world through the driver. The variants are grouped by who sends them.
 
 use std::borrow::Cow;
@@ -221,9 +221,9 @@ pub enum InstanceState {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TargetState {
     /// `initial`, `healthy`, `unhealthy`, `unused`, `draining`, `unavailable`.
-    pub state: String,
-    pub reason: Option<String>,
-    pub description: Option<String>,
+    pub state: Cow<'static, str>,
+    pub reason: Option<Cow<'static, str>>,
+    pub description: Option<Cow<'static, str>>,
 }
 
 /// The state of an alarm.

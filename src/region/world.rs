@@ -38,10 +38,51 @@ pub struct Services {
     pub cloudwatch: Cloudwatch,
 }
 
+/// A service's model, and where it is.
+trait Model: Default {
+    /// Its place among the deadlines.
+    const NUMBER: usize;
+    fn of(services: &mut Services) -> &mut Self;
+}
+
+macro_rules! models {
+    ($($number:literal: $model:ty = $field:ident),*) => {
+        $(impl Model for $model {
+            const NUMBER: usize = $number;
+            fn of(services: &mut Services) -> &mut Self {
+                &mut services.$field
+            }
+        })*
+
+        impl Services {
+            fn next_deadline(&self, number: usize) -> Option<Timestamp> {
+                match number {
+                    $($number => self.$field.next_deadline(),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+models! { 0: Ec2 = ec2, 1: Elbv2 = elbv2, 2: Cloudwatch = cloudwatch, 3: Autoscaling = autoscaling }
+
+/// When each service next has something to do: asked once after what has changed it, not at every look.
+#[derive(Clone, Debug, Default)]
+struct Deadlines {
+    /// Not so of a world that was just made.
+    known: bool,
+    changed: [bool; 4],
+    each: [Option<Timestamp>; 4],
+}
+
 /// Everything that the region knows.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct World {
+    /// To look at: they are changed through the world only.
     pub services: Services,
+    #[serde(skip)]
+    deadlines: Deadlines,
     region: String,
     /// Whether somebody has called: a region has the name that its first caller signed for.
     named: bool,
@@ -56,6 +97,7 @@ impl World {
         let ec2 = Ec2::with_default_network(region, &mut ids);
         Self {
             services: Services { ec2, ..Services::default() },
+            deadlines: Deadlines::default(),
             region: region.to_owned(),
             named: false,
             ids,
@@ -103,6 +145,7 @@ impl World {
         }
         name.clone_into(&mut self.region);
         self.services.ec2 = Ec2::with_default_network(name, &mut self.ids);
+        self.deadlines.known = false;
         self.named = true;
         Ok(())
     }
@@ -113,13 +156,13 @@ impl World {
         self.named |= request.service != Service::Sts;
         let mut signals = Vec::new();
         let answer = match request.service {
-            Service::Ec2 => self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.call(cx, request)),
-            Service::Elbv2 => self.with(now, &mut signals, |s| &mut s.elbv2, |elbv2, cx| elbv2.call(cx, request)),
+            Service::Ec2 => self.with::<Ec2, _>(now, &mut signals, |ec2, cx| ec2.call(cx, request)),
+            Service::Elbv2 => self.with::<Elbv2, _>(now, &mut signals, |elbv2, cx| elbv2.call(cx, request)),
             Service::Autoscaling => {
-                self.with(now, &mut signals, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.call(cx, request))
+                self.with::<Autoscaling, _>(now, &mut signals, |autoscaling, cx| autoscaling.call(cx, request))
             }
             Service::Cloudwatch => {
-                self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.call(cx, request))
+                self.with::<Cloudwatch, _>(now, &mut signals, |cloudwatch, cx| cloudwatch.call(cx, request))
             }
             Service::Sts => sts::call(&mut self.context(now, &mut signals), request),
             Service::Ssm => ssm::call(&mut self.context(now, &mut signals), request),
@@ -136,37 +179,46 @@ impl World {
     /// Lets time pass up to `now`; returns the signals for the shells.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Signal> {
         let mut signals = Vec::new();
-        let is_due = |deadline: Option<Timestamp>| deadline.is_some_and(|due| due <= now);
-        if is_due(self.services.ec2.next_deadline()) {
-            self.with(now, &mut signals, |s| &mut s.ec2, |ec2, cx| ec2.advance(cx));
+        if self.is_due::<Ec2>(now) {
+            self.with::<Ec2, _>(now, &mut signals, |ec2, cx| ec2.advance(cx));
         }
-        if is_due(self.services.elbv2.next_deadline()) {
-            self.with(now, &mut signals, |s| &mut s.elbv2, |elbv2, cx| elbv2.advance(cx));
+        if self.is_due::<Elbv2>(now) {
+            self.with::<Elbv2, _>(now, &mut signals, |elbv2, cx| elbv2.advance(cx));
         }
-        if is_due(self.services.cloudwatch.next_deadline()) {
-            self.with(now, &mut signals, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.advance(cx));
+        if self.is_due::<Cloudwatch>(now) {
+            self.with::<Cloudwatch, _>(now, &mut signals, |cloudwatch, cx| cloudwatch.advance(cx));
         }
-        if is_due(self.services.autoscaling.next_deadline()) {
-            self.with(now, &mut signals, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.advance(cx));
+        if self.is_due::<Autoscaling>(now) {
+            self.with::<Autoscaling, _>(now, &mut signals, |autoscaling, cx| autoscaling.advance(cx));
         }
         self.route(now, signals)
     }
 
     /// When `advance` next has something to do.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let services = &self.services;
-        [
-            services.ec2.next_deadline(),
-            services.elbv2.next_deadline(),
-            services.autoscaling.next_deadline(),
-            services.cloudwatch.next_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        (0..self.deadlines.each.len()).filter_map(|number| self.deadline(number)).min()
     }
 
-    /// Hands every signal to every service until none is left; keeps those that the shells act on.
+    fn deadline(&self, number: usize) -> Option<Timestamp> {
+        if self.deadlines.known { self.deadlines.each[number] } else { self.services.next_deadline(number) }
+    }
+
+    fn is_due<S: Model>(&self, now: Timestamp) -> bool {
+        self.deadline(S::NUMBER).is_some_and(|due| due <= now)
+    }
+
+    /// Asks the services that have changed for their next deadline.
+    fn look_ahead(&mut self) {
+        let Deadlines { known, changed, each } = &mut self.deadlines;
+        for (number, (changed, deadline)) in changed.iter_mut().zip(each).enumerate() {
+            if std::mem::take(changed) || !*known {
+                *deadline = self.services.next_deadline(number);
+            }
+        }
+        *known = true;
+    }
+
+    /// Hands every signal to whom it concerns until none is left; keeps those that the shells act on.
     fn route(&mut self, now: Timestamp, signals: Vec<Signal>) -> Vec<Signal> {
         let mut outward = Vec::new();
         let mut waiting = VecDeque::from(signals);
@@ -175,41 +227,41 @@ impl World {
         while let Some(signal) = waiting.pop_front() {
             assert!(count < SIGNALS_MAX, "the services' signals do not come to an end: {signal:?}");
             count += 1;
-            if matches!(signal, Signal::Boot(_) | Signal::EndProcess { .. } | Signal::Probe(_)) {
+            let Some(concerned) = concerned(&signal) else {
                 outward.push(signal);
                 continue;
-            }
-            let only = only_receiver(&signal);
-            let hears = |service: Service| only.is_none_or(|only| only == service);
+            };
+            let hears = |service: Service| concerned.contains(&service);
             if hears(Service::Ec2) {
-                self.with(now, &mut queue, |s| &mut s.ec2, |ec2, cx| ec2.signal(cx, &signal));
+                self.with::<Ec2, _>(now, &mut queue, |ec2, cx| ec2.signal(cx, &signal));
             }
             if hears(Service::Elbv2) {
-                self.with(now, &mut queue, |s| &mut s.elbv2, |elbv2, cx| elbv2.signal(cx, &signal));
+                self.with::<Elbv2, _>(now, &mut queue, |elbv2, cx| elbv2.signal(cx, &signal));
             }
             if hears(Service::Cloudwatch) {
-                self.with(now, &mut queue, |s| &mut s.cloudwatch, |cloudwatch, cx| cloudwatch.signal(cx, &signal));
+                self.with::<Cloudwatch, _>(now, &mut queue, |cloudwatch, cx| cloudwatch.signal(cx, &signal));
             }
             if hears(Service::Autoscaling) {
-                self.with(now, &mut queue, |s| &mut s.autoscaling, |autoscaling, cx| autoscaling.signal(cx, &signal));
+                self.with::<Autoscaling, _>(now, &mut queue, |autoscaling, cx| autoscaling.signal(cx, &signal));
             }
             waiting.extend(queue.drain(..));
         }
+        self.look_ahead();
         outward
     }
 
     /// Takes one service out of the world, so that it may change while the others answer its questions. It is put back
     /// even when it panics: what the region knew is then still there to be looked at.
-    fn with<S: Default, R>(
+    fn with<S: Model, R>(
         &mut self,
         now: Timestamp,
         signals: &mut Vec<Signal>,
-        service: fn(&mut Services) -> &mut S,
         run: impl FnOnce(&mut S, &mut Context) -> R,
     ) -> R {
-        let mut taken = std::mem::take(service(&mut self.services));
+        self.deadlines.changed[S::NUMBER] = true;
+        let mut taken = std::mem::take(S::of(&mut self.services));
         let result = catch_unwind(AssertUnwindSafe(|| run(&mut taken, &mut self.context(now, signals))));
-        *service(&mut self.services) = taken;
+        *S::of(&mut self.services) = taken;
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -226,14 +278,40 @@ impl World {
     }
 }
 
-/// The one service that signals of the most frequent kinds concern; `None`: whom it concerns is theirs to say.
-fn only_receiver(signal: &Signal) -> Option<Service> {
-    match signal {
-        Signal::AlarmAction { .. } | Signal::TargetHealth { .. } => Some(Service::Autoscaling),
-        Signal::AlarmActionDone { .. } | Signal::Measurements(_) => Some(Service::Cloudwatch),
-        Signal::ProbeResult { .. } => Some(Service::Elbv2),
-        _ => None,
-    }
+/// The services that a signal concerns; `None` where it is for the shells.
+fn concerned(signal: &Signal) -> Option<&'static [Service]> {
+    use Service::{Autoscaling, Cloudwatch, Ec2, Elbv2};
+    Some(match signal {
+        Signal::Boot(_) | Signal::EndProcess { .. } | Signal::Probe(_) => return None,
+        Signal::LaunchInstance { .. }
+        | Signal::TerminateInstance { .. }
+        | Signal::StopInstance { .. }
+        | Signal::StartInstance { .. }
+        | Signal::TagInstance { .. }
+        | Signal::InterruptSpot { .. }
+        | Signal::HostFailed
+        | Signal::ProcessStarted { .. }
+        | Signal::InstanceBooted { .. }
+        | Signal::InstanceFailed { .. } => &[Ec2],
+        Signal::RegisterTargets { .. }
+        | Signal::DeregisterTargets { .. }
+        | Signal::ProbeResult { .. }
+        | Signal::TargetIdle { .. }
+        | Signal::LowPorts { .. }
+        | Signal::ListenerServed { .. } => &[Elbv2],
+        Signal::PutAlarm { .. }
+        | Signal::DeleteAlarms { .. }
+        | Signal::AlarmActionDone { .. }
+        | Signal::PoliciesDeleted { .. }
+        | Signal::Measurements(_) => &[Cloudwatch],
+        Signal::InstanceLaunched { .. }
+        | Signal::LaunchFailed { .. }
+        | Signal::RebalanceRecommended { .. }
+        | Signal::TargetHealth { .. }
+        | Signal::AlarmAction { .. } => &[Autoscaling],
+        Signal::InstanceState { .. } => &[Elbv2, Autoscaling],
+        Signal::ProcessEnded { .. } => &[Ec2, Autoscaling],
+    })
 }
 
 impl Facts for Services {
@@ -349,7 +427,7 @@ mod tests {
         let mut world = World::new("us-east-1", 1);
         let zones = world.services.ec2.network.subnets.len();
         let fail = |world: &mut World| {
-            world.with(Timestamp::UNIX_EPOCH, &mut Vec::new(), |s| &mut s.ec2, |_, _| panic!("a mistake"));
+            world.with::<Ec2, ()>(Timestamp::UNIX_EPOCH, &mut Vec::new(), |_, _| panic!("a mistake"));
         };
         assert!(catch_unwind(AssertUnwindSafe(|| fail(&mut world))).is_err());
         assert_eq!(world.services.ec2.network.subnets.len(), zones);

@@ -50,9 +50,7 @@ pub fn examine(member: &Member, facts: &dyn Facts, now: Timestamp, grace_seconds
 /// Whether a new instance has proved itself: warm, and healthy for the load balancer where that counts.
 pub fn is_proven(member: &Member, facts: &dyn Facts, now: Timestamp, warmup_seconds: i64, load_balancer: bool) -> bool {
     let serves = |arn: &String| {
-        facts
-            .target_health(arn, &member.id)
-            .is_some_and(|health| !["initial", "unhealthy"].contains(&health.state.as_str()))
+        facts.target_health(arn, &member.id).is_some_and(|health| !["initial", "unhealthy"].contains(&&*health.state))
     };
     member.is_warm(now, warmup_seconds) && (!load_balancer || member.registered.iter().all(serves))
 }

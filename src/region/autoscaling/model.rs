@@ -77,7 +77,7 @@ impl Autoscaling {
                 if let Some(group) = self.group_with(instance) {
                     // Drains end, and replacements prove themselves, without delay; what is unhealthy is judged by the
                     // next health check. Not here: signals of the same moment may still be under way.
-                    if ["unhealthy", "draining", "initial"].contains(&health.state.as_str()) {
+                    if ["unhealthy", "draining", "initial"].contains(&&*health.state) {
                         group.look_soon(cx.now);
                     } else {
                         group.look_at(cx.now);

@@ -228,7 +228,7 @@ impl Scripted {
             Some(state) => self.facts.targets.insert(key, state.to_owned()),
             None => self.facts.targets.remove(&key),
         };
-        let health = TargetState { state: to.unwrap_or("unused").to_owned(), reason: None, description: None };
+        let health = TargetState { state: to.unwrap_or("unused").to_owned().into(), reason: None, description: None };
         self.signal(Signal::TargetHealth { target_group, instance, health });
     }
 
@@ -375,7 +375,7 @@ impl Facts for Neighbours {
     }
     fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
         let state = self.targets.get(&(target_group.to_owned(), instance.to_owned()))?;
-        Some(TargetState { state: state.clone(), reason: None, description: None })
+        Some(TargetState { state: state.clone().into(), reason: None, description: None })
     }
     fn target_drains(&self, target_group: &str, instance: &str) -> bool {
         self.target_health(target_group, instance).is_some_and(|health| health.state == "draining")

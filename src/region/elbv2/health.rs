@@ -248,37 +248,39 @@ impl Health {
         let (state, reason, description) = match self.stage {
             Stage::Healthy => ("healthy", None, None),
             Stage::Registering { .. } => {
-                ("initial", Some("Elb.RegistrationInProgress"), Some("Target registration is in progress".to_owned()))
+                ("initial", Some("Elb.RegistrationInProgress"), Some("Target registration is in progress".into()))
             }
             Stage::Initial { .. } => {
-                ("initial", Some("Elb.InitialHealthChecking"), Some("Initial health checks in progress".to_owned()))
+                ("initial", Some("Elb.InitialHealthChecking"), Some("Initial health checks in progress".into()))
             }
             Stage::Unhealthy(Failure::Code(code)) => (
                 "unhealthy",
                 Some("Target.ResponseCodeMismatch"),
-                Some(format!("Health checks failed with these codes: [{code}]")),
+                Some(format!("Health checks failed with these codes: [{code}]").into()),
             ),
             Stage::Unhealthy(Failure::Timeout) => {
-                ("unhealthy", Some("Target.Timeout"), Some("Request timed out".to_owned()))
+                ("unhealthy", Some("Target.Timeout"), Some("Request timed out".into()))
             }
             Stage::Unhealthy(Failure::Connection) => {
-                ("unhealthy", Some("Target.FailedHealthChecks"), Some("Health checks failed".to_owned()))
+                ("unhealthy", Some("Target.FailedHealthChecks"), Some("Health checks failed".into()))
             }
             Stage::Unused(Unused::NotInUse) => (
                 "unused",
                 Some("Target.NotInUse"),
-                Some("Target group is not configured to receive traffic from the load balancer".to_owned()),
+                Some("Target group is not configured to receive traffic from the load balancer".into()),
             ),
-            Stage::Unused(Unused::InvalidState(state)) => {
-                ("unused", Some("Target.InvalidState"), Some(format!("Target is in the {} state", state_name(state))))
-            }
+            Stage::Unused(Unused::InvalidState(state)) => (
+                "unused",
+                Some("Target.InvalidState"),
+                Some(format!("Target is in the {} state", state_name(state)).into()),
+            ),
             Stage::Draining { .. } => (
                 "draining",
                 Some("Target.DeregistrationInProgress"),
-                Some("Target deregistration is in progress".to_owned()),
+                Some("Target deregistration is in progress".into()),
             ),
         };
-        TargetState { state: state.to_owned(), reason: reason.map(str::to_owned), description }
+        TargetState { state: state.into(), reason: reason.map(Into::into), description }
     }
 }
 
@@ -322,7 +324,7 @@ mod tests {
         for code in codes {
             health.probed(START, &check(), &ProbeOutcome::Status(*code));
         }
-        health.state().state
+        health.state().state.into_owned()
     }
 
     #[test]

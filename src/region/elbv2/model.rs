@@ -4,6 +4,7 @@
 //! [`Elbv2::settle`] brings the targets in line; [`Elbv2::revision`] then tells the proxy to look again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +33,9 @@ pub struct Elbv2 {
     low_ports: bool,
     revision: u64,
     next_host_count: Option<Timestamp>,
+    /// How many hosts were counted last, and at which revision: without another they are as many.
+    #[serde(skip)]
+    hosts: (u64, Vec<(Arc<MetricId>, f64)>),
 }
 
 /// As `check_name` speaks of them.
@@ -64,7 +68,9 @@ impl Elbv2 {
             }
             Signal::InstanceState { instance, state } => self.instance_state(cx.now, instance, *state),
             Signal::ProbeResult { target_group, instance, port, outcome } => {
-                self.probed(cx.now, target_group, &TargetId { instance: instance.clone(), port: *port }, outcome);
+                let target = TargetId { instance: instance.clone(), port: *port };
+                self.revision += u64::from(self.probed(cx, target_group, &target, outcome));
+                return;
             }
             Signal::TargetIdle { target_group, instance, port } => {
                 let target = TargetId { instance: instance.clone(), port: *port };
@@ -83,11 +89,16 @@ impl Elbv2 {
 
     /// Does what is due at `cx.now`.
     pub fn advance(&mut self, cx: &mut Context) {
-        self.changed(cx);
+        if self.pass_time(cx) {
+            self.revision += 1;
+            self.watch_hosts(cx.now);
+        }
         if self.next_host_count.is_some_and(|due| due <= cx.now) {
-            let counts = self.host_counts(cx.now);
-            if !counts.is_empty() {
-                cx.send(Signal::Measurements(counts));
+            if self.hosts.0 != self.revision {
+                self.hosts = (self.revision, self.count_hosts());
+            }
+            if !self.hosts.1.is_empty() {
+                cx.send(Signal::Measurements(host_counts(&self.hosts.1, cx.now)));
             }
             self.next_host_count = Some(cx.now + HOST_COUNT_PERIOD);
         }
@@ -110,16 +121,18 @@ impl Elbv2 {
     }
 
     fn changed(&mut self, cx: &mut Context) {
-        if self.settle(cx) {
-            self.revision += 1;
-        }
-        self.send_probes(cx);
-        // A probe that was sent turns "registration in progress" into "initial health checks".
-        self.settle(cx);
+        let has_settled = self.settle(cx);
+        let has_passed = self.pass_time(cx);
+        self.revision += u64::from(has_settled || has_passed);
+        self.watch_hosts(cx.now);
+    }
+
+    /// Hosts are counted while some target is checked.
+    fn watch_hosts(&mut self, now: Timestamp) {
         let checking =
             self.target_groups.values().any(|group| group.targets.values().any(|target| target.health.is_usable()));
         if checking {
-            self.next_host_count.get_or_insert(cx.now);
+            self.next_host_count.get_or_insert(now);
         } else {
             self.next_host_count = None;
         }
@@ -128,8 +141,8 @@ impl Elbv2 {
     /// `HealthyHostCount` and `UnHealthyHostCount`: for each target group with its load balancer, and again for
     /// each zone; never for the load balancer alone, as on AWS. A target counts as healthy or unhealthy once health
     /// checks have said so or still look for it.
-    pub(super) fn host_counts(&self, now: Timestamp) -> Vec<Measurement> {
-        let mut measured = Vec::new();
+    pub(super) fn count_hosts(&self) -> Vec<(Arc<MetricId>, f64)> {
+        let mut counted = Vec::new();
         for (arn, load_balancers) in self.users() {
             let Some(group) = self.target_groups.get(arn) else { continue };
             let usable = || group.targets.values().filter(|target| target.health.is_usable());
@@ -150,13 +163,12 @@ impl Elbv2 {
                             zone.is_none_or(|zone| zone == target.zone) && target.health.is_healthy() == healthy
                         });
                         let count = u32::try_from(counts.count()).unwrap_or(u32::MAX);
-                        let metric = MetricId::shared("AWS/ApplicationELB", metric, &dimensions);
-                        measured.push(Measurement::new(metric, now, Statistics::of_one(count.into()), "Count"));
+                        counted.push((MetricId::shared("AWS/ApplicationELB", metric, &dimensions), count.into()));
                     }
                 }
             }
         }
-        measured
+        counted
     }
 
     pub fn target_group_facts(&self, arn: &str) -> Option<TargetGroupFacts> {
@@ -205,6 +217,13 @@ impl Elbv2 {
     pub fn security_groups(&self) -> Vec<String> {
         self.load_balancers.values().flat_map(|it| it.security_groups.clone()).collect()
     }
+}
+
+fn host_counts(counted: &[(Arc<MetricId>, f64)], now: Timestamp) -> Vec<Measurement> {
+    let measurement = |(metric, count): &(Arc<MetricId>, f64)| {
+        Measurement::new(Arc::clone(metric), now, Statistics::of_one(*count), "Count")
+    };
+    counted.iter().map(measurement).collect()
 }
 
 /// AWS's rule for the names of load balancers and target groups; it speaks of them in words of its own.

@@ -10,7 +10,7 @@ use crate::region::facts::InstanceFacts;
 use crate::region::signal::{InstanceState, TargetState};
 
 /// How long a target stays after its instance was terminated; then it is deregistered, as AWS does by itself.
-pub const TERMINATED_STAYS: Duration = Duration::from_secs(60);
+const TERMINATED_STAYS: Duration = Duration::from_secs(60);
 
 /// An instance may be registered several times, with different ports.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -43,6 +43,11 @@ impl Target {
             announced: None,
             terminated: None,
         }
+    }
+
+    /// Whether it has drained, or its instance is gone for long enough.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.terminated.is_some_and(|at| at + TERMINATED_STAYS <= now) || self.health.drained(now)
     }
 
     /// When this target next needs attention.

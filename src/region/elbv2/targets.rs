@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::health::Unused;
 use super::model::Elbv2;
-use super::target::{TERMINATED_STAYS, Target, TargetId};
+use super::target::{Target, TargetId};
 use super::target_groups::{TargetGroup, port_of};
 use crate::region::context::Context;
 use crate::region::facts::{Facts, InstanceFacts};
@@ -119,11 +119,45 @@ impl Elbv2 {
         }
     }
 
-    pub(super) fn probed(&mut self, now: Timestamp, target_group: &str, id: &TargetId, outcome: &ProbeOutcome) {
-        let Some(group) = self.target_groups.get_mut(target_group) else { return };
-        if let Some(target) = group.targets.get_mut(id) {
-            target.health.probed(now, &group.check, outcome);
+    /// What a health check said. Returns whether that changed its target: it changes no other.
+    pub(super) fn probed(
+        &mut self,
+        cx: &mut Context,
+        target_group: &str,
+        id: &TargetId,
+        outcome: &ProbeOutcome,
+    ) -> bool {
+        let Some(group) = self.target_groups.get_mut(target_group) else { return false };
+        let Some(target) = group.targets.get_mut(id) else { return false };
+        target.health.probed(cx.now, &group.check, outcome);
+        announce(cx, &group.arn, id, target)
+    }
+
+    /// Sends the health checks that are due, and drops the targets whose time is over: what time alone does. Returns
+    /// whether any was dropped.
+    pub(super) fn pass_time(&mut self, cx: &mut Context) -> bool {
+        let mut changed = false;
+        for group in self.target_groups.values_mut() {
+            if group.targets.values().any(|target| target.is_over(cx.now)) {
+                group.targets.retain(|_, target| !target.is_over(cx.now));
+                changed = true;
+            }
+            for (id, target) in &mut group.targets {
+                if target.health.take_probe(cx.now, &group.check, cx.delays.first_probe, spread(id)) {
+                    cx.signals.push(Signal::Probe(Probe {
+                        target_group: group.arn.clone(),
+                        instance: id.instance.clone(),
+                        port: id.port,
+                        address: SocketAddrV4::new(target.address, group.check.port.unwrap_or(id.port)),
+                        path: group.check.path.clone(),
+                        timeout: group.check.timeout,
+                    }));
+                    // "Registration in progress" becomes "initial health checks", which is all the same to who routes.
+                    announce(cx, &group.arn, id, target);
+                }
+            }
         }
+        changed
     }
 
     /// Returns whether that was news.
@@ -141,10 +175,9 @@ impl Elbv2 {
             let in_use = used.binary_search(&group.arn).is_ok();
             let before = group.targets.len();
             group.targets.retain(|_, target| {
-                let gone = target.terminated.is_some_and(|at| at + TERMINATED_STAYS <= cx.now);
                 // Nobody is left who could send it a request, or report that it is idle.
                 let left_alone = !in_use && target.health.is_draining();
-                !gone && !left_alone && !target.health.drained(cx.now)
+                !left_alone && !target.is_over(cx.now)
             });
             changed |= group.targets.len() != before;
             for (id, target) in &mut group.targets {
@@ -156,35 +189,23 @@ impl Elbv2 {
                     other => Err(Unused::InvalidState(other)),
                 };
                 target.health.usable(cx.now, usable);
-                let state = target.health.state();
-                if target.announced.as_ref() != Some(&state) {
-                    changed = true;
-                    target.announced = Some(state.clone());
-                    let (target_group, instance) = (group.arn.clone(), id.instance.clone());
-                    cx.signals.push(Signal::TargetHealth { target_group, instance, health: state });
-                }
+                changed |= announce(cx, &group.arn, id, target);
             }
         }
         changed
     }
+}
 
-    /// Sends the health checks that are due.
-    pub(super) fn send_probes(&mut self, cx: &mut Context) {
-        for group in self.target_groups.values_mut() {
-            for (id, target) in &mut group.targets {
-                if target.health.take_probe(cx.now, &group.check, cx.delays.first_probe, spread(id)) {
-                    cx.signals.push(Signal::Probe(Probe {
-                        target_group: group.arn.clone(),
-                        instance: id.instance.clone(),
-                        port: id.port,
-                        address: SocketAddrV4::new(target.address, group.check.port.unwrap_or(id.port)),
-                        path: group.check.path.clone(),
-                        timeout: group.check.timeout,
-                    }));
-                }
-            }
-        }
+/// Tells the others the state of a target where they do not know it. Returns whether they did not.
+fn announce(cx: &mut Context, group: &str, id: &TargetId, target: &mut Target) -> bool {
+    let state = target.health.state();
+    if target.announced.as_ref() == Some(&state) {
+        return false;
     }
+    target.announced = Some(state.clone());
+    let (target_group, instance) = (group.to_owned(), id.instance.clone());
+    cx.signals.push(Signal::TargetHealth { target_group, instance, health: state });
+    true
 }
 
 /// The instance that has an address, whatever it does: an address stays registered when nobody answers there any more.
@@ -245,15 +266,15 @@ fn parse_targets(params: &Params, default_port: u16) -> Result<Vec<TargetId>, Ap
 
 fn not_registered() -> TargetState {
     TargetState {
-        state: "unused".to_owned(),
-        reason: Some("Target.NotRegistered".to_owned()),
-        description: Some("Target is not registered to the target group".to_owned()),
+        state: "unused".into(),
+        reason: Some("Target.NotRegistered".into()),
+        description: Some("Target is not registered to the target group".into()),
     }
 }
 
 fn show(group: &TargetGroup, id: &TargetId, zone: &str, state: &TargetState) -> Value {
     let health = Value::map()
-        .with("State", Value::from(state.state.as_str()))
+        .with("State", Value::from(&*state.state))
         .with("Reason", state.reason.as_deref().map(Value::from))
         .with("Description", state.description.as_deref().map(Value::from));
     let target = Value::map()

@@ -423,10 +423,10 @@ fn hosts_are_counted_for_each_target_group_and_zone_but_never_for_the_load_balan
     cloud.register(&group, &instance).unwrap();
     cloud.listener(&arn, "80", forward(&group)).unwrap();
     cloud.probed(&group, &instance, ProbeOutcome::Status(200));
-    let counts = cloud.world.services.elbv2.host_counts(cloud.now);
-    let shown = counts.iter().map(|count| {
-        let names: Vec<&str> = count.metric.dimensions().iter().map(|(name, _)| name.as_str()).collect();
-        (count.metric.name.as_str(), names.join(" "), count.values.samples()[0].0)
+    let counts = cloud.world.services.elbv2.count_hosts();
+    let shown = counts.iter().map(|(metric, count)| {
+        let names: Vec<&str> = metric.dimensions().iter().map(|(name, _)| name.as_str()).collect();
+        (metric.name.as_str(), names.join(" "), *count)
     });
     let (group, zone) = ("LoadBalancer TargetGroup".to_owned(), "AvailabilityZone LoadBalancer TargetGroup".to_owned());
     assert_eq!(

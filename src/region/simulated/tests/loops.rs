@@ -4,6 +4,7 @@
 
 use crate::region::simulated::setup::start;
 use crate::region::simulated::{Gauge, Gauged, Simulated};
+use crate::region::world::World;
 
 const SIZES: &str = "&MinSize=1&MaxSize=10&DesiredCapacity=2&DefaultInstanceWarmup=60";
 
@@ -194,4 +195,24 @@ fn a_day_replays_identically() {
     let first = day();
     assert!(first.0.len() > 10, "{:?}", first.0);
     assert_eq!(first, day());
+}
+
+/// What it knows of its next deadline is what its services say: a world that was just read asks them all.
+#[test]
+fn a_region_that_was_kept_wakes_when_it_would_have_woken() {
+    let mut cloud = Simulated::with_balanced_group("&MinSize=1&MaxSize=6&DefaultInstanceWarmup=60");
+    cloud.track("cpu", "50", "PredefinedMetricSpecification.PredefinedMetricType=ASGAverageCPUUtilization");
+    cloud.load_now(250.0);
+    for step in 0..150 {
+        cloud.run(11);
+        if step % 40 == 20 {
+            let first = cloud.in_service()[0].clone();
+            cloud.crash(&first);
+        }
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&cloud.world, &mut bytes).unwrap();
+        let again: World = ciborium::from_reader(bytes.as_slice()).unwrap();
+        assert_eq!(again.next_deadline(), cloud.world.next_deadline(), "at {}", cloud.now);
+    }
+    assert!(cloud.desired() > 1, "it had something to do");
 }
