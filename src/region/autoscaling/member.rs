@@ -199,6 +199,7 @@ impl Member {
     }
 
     pub fn is_warm(&self, now: Timestamp, warmup_seconds: i64) -> bool {
-        self.is_in_service() && self.warm_at(warmup_seconds).is_some_and(|at| at <= now)
+        let warmup = SignedDuration::from_secs(warmup_seconds);
+        self.is_in_service() && self.in_service.is_some_and(|since| now.duration_since(since) >= warmup)
     }
 }

@@ -34,8 +34,8 @@ impl Group {
     /// How long a new instance stays out of the group's aggregated metrics: the group's warm-up, else the longest that a
     /// policy sets. The default cooldown, the last resort of a policy, does not hide instances from the metrics.
     pub fn metrics_warmup(&self) -> i64 {
-        let of_policies = self.policies.values().filter_map(|policy| policy.warmup).max();
-        self.settings.warmup_seconds.or(of_policies).unwrap_or(0)
+        let of_policies = || self.policies.values().filter_map(|policy| policy.warmup).max();
+        self.settings.warmup_seconds.or_else(of_policies).unwrap_or(0)
     }
 
     /// An alarm calls one of the group's policies.

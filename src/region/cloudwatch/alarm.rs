@@ -136,8 +136,12 @@ impl Rule {
     /// breaches, `None` where it is missing.
     pub fn state(&self, points: impl DoubleEndedIterator<Item = Option<bool>> + Clone) -> Option<State> {
         let newest_first = || points.clone().rev();
-        let real = newest_first().flatten().count();
-        let breaching = newest_first().flatten().take(self.periods).filter(|breaches| *breaches).count();
+        // No more than as many as decide.
+        let (mut real, mut breaching) = (0, 0);
+        for breaches in newest_first().flatten().take(self.periods) {
+            real += 1;
+            breaching += usize::from(breaches);
+        }
         let decided = |breaching: usize| Some(if breaching >= self.to_alarm { State::Alarm } else { State::Ok });
         if real >= self.periods {
             return decided(breaching);

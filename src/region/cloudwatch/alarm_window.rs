@@ -32,6 +32,9 @@ pub struct Window {
     range: usize,
     /// By the minute (or the ten seconds) within the period.
     rings: Vec<Ring>,
+    /// The ring that was looked at last.
+    #[serde(default)]
+    current: usize,
 }
 
 impl Window {
@@ -39,39 +42,46 @@ impl Window {
         let count = (period / interval).max(1);
         let count = if count > RINGS_MAX { 1 } else { count };
         let ring = Ring { end: i64::MIN, points: VecDeque::with_capacity(range), seen: None };
-        Self { period, interval, range, rings: vec![ring; usize::try_from(count).unwrap_or(1)] }
+        Self { period, interval, range, rings: vec![ring; usize::try_from(count).unwrap_or(1)], current: 0 }
     }
 
-    /// The points of the periods that end at `end`, `read` answering a range of seconds as (start of the period, value).
-    pub fn at(
+    /// The points that were looked at last.
+    pub fn points(&self) -> &Points {
+        &self.rings[self.current].points
+    }
+
+    /// Looks at the periods that end at `end`, `read` answering a range of seconds as (start of the period, value).
+    pub fn look(
         &mut self,
         end: i64,
         fresh: Option<Freshness>,
         read: impl FnOnce(Range<i64>, &mut dyn FnMut(i64, f64)),
-    ) -> &Points {
+    ) {
         let (period, range) = (self.period, self.range);
         let span = i64::try_from(range).unwrap_or(i64::MAX).saturating_mul(period);
         let start = end.saturating_sub(span);
         let rings = i64::try_from(self.rings.len()).unwrap_or(1);
-        let index = usize::try_from((end / self.interval).rem_euclid(rings)).unwrap_or(0);
-        let ring = &mut self.rings[index];
+        self.current = usize::try_from((end / self.interval).rem_euclid(rings)).unwrap_or(0);
+        let ring = &mut self.rings[self.current];
         let known = ring.still_known(end, period, span, fresh);
-        ring.points.resize(range, None);
         // From the first period that may have changed.
         let from = match known {
             Some(until) => {
-                let moved = usize::try_from((end - ring.end) / period).unwrap_or(range);
-                ring.points.drain(..moved);
-                ring.points.resize(range, None);
+                for _ in 0..(end - ring.end) / period {
+                    ring.points.pop_front();
+                    ring.points.push_back(None);
+                }
                 start + (until.max(start) - start) / period * period
             }
-            None => start,
+            None => {
+                ring.points.clear();
+                ring.points.resize(range, None);
+                start
+            }
         };
         let place = |second: i64| usize::try_from((second - start) / period).unwrap_or(usize::MAX);
         if from < end {
-            for point in ring.points.iter_mut().skip(place(from)) {
-                *point = None;
-            }
+            ring.points.range_mut(place(from)..).for_each(|point| *point = None);
             if fresh.is_some() {
                 let points = &mut ring.points;
                 read(from..end, &mut |second, value| {
@@ -82,7 +92,6 @@ impl Window {
             }
         }
         (ring.end, ring.seen) = (end, fresh);
-        &ring.points
     }
 }
 
@@ -122,14 +131,14 @@ mod tests {
             let fresh = self.points.last_key_value().map(|(last, _)| Freshness { latest: *last, late: self.late });
             let (points, read) = (&self.points, &mut self.read);
             let period = window.period;
-            let seen = window.at(end, fresh, |range, put| {
+            window.look(end, fresh, |range, put| {
                 let start = range.start;
                 for (second, value) in points.range(range) {
                     *read += 1;
                     put(start + (second - start) / period * period, *value);
                 }
             });
-            seen.iter().copied().collect()
+            window.points().iter().copied().collect()
         }
     }
 

@@ -53,7 +53,7 @@ pub struct Alarm {
     /// Where its metric was in the store.
     #[serde(skip)]
     place: Place,
-    /// The datapoints that were evaluated last, oldest first.
+    /// The datapoints that were evaluated last, oldest first, where they are no window's.
     points: Points,
     /// The band (lower, upper) of each, where one is watched.
     #[serde(default)]
@@ -78,12 +78,20 @@ impl Alarm {
         }
         if self.config.band.is_some() {
             let comparison = self.config.comparison;
-            let points = self.points.iter().zip(&self.bounds);
+            let points = self.seen().iter().zip(&self.bounds);
             return self.config.rule.state(points.map(|(point, band)| Some(comparison.leaves((*point)?, (*band)?))));
         }
         let (comparison, threshold) = (self.config.comparison, self.config.threshold);
         let breaches = |value: f64| comparison.breaches(value, threshold);
-        self.config.rule.state(self.points.iter().map(|point| point.map(breaches)))
+        self.config.rule.state(self.seen().iter().map(|point| point.map(breaches)))
+    }
+
+    /// The datapoints that were evaluated last, oldest first.
+    fn seen(&self) -> &Points {
+        match &self.config.watched {
+            Watched::Metric { .. } if self.config.samples_min().is_none() => self.window.points(),
+            _ => &self.points,
+        }
     }
 
     /// Reads the datapoints; `false` where there are too few samples to say anything, or the expression has no value.
@@ -95,10 +103,9 @@ impl Alarm {
                 let place = store.find(id, self.place);
                 self.place = place.unwrap_or_default();
                 let fresh = place.and_then(|place| store.freshness(place));
-                let points = self.window.at(end, fresh, |range, put| {
+                self.window.look(end, fresh, |range, put| {
                     store.values(place.unwrap_or_default(), unit.as_deref(), (range, period), *statistic, put);
                 });
-                self.points.clone_from(points);
             }
             Watched::Metric { id, statistic, unit, .. } => {
                 let periods = store.periods(id, unit.as_deref(), start..end, period);
@@ -141,7 +148,7 @@ impl Alarm {
             rule: *rule,
             comparison: *comparison,
             threshold: *threshold,
-            points: self.points.iter().copied().collect(),
+            points: self.seen().iter().copied().collect(),
             bounds: self.bounds.iter().copied().collect(),
         }))
     }
@@ -168,15 +175,16 @@ impl Alarm {
         }
         for action in self.config.actions(self.state) {
             if is_scaling_policy(action) {
-                let real: Vec<f64> = self.points.iter().copied().flatten().collect();
-                let evaluated = &real[real.len().saturating_sub(self.config.rule.periods)..];
+                let newest = self.seen().iter().rev().copied().flatten().take(self.config.rule.periods);
+                let mut datapoints: Vec<f64> = newest.collect();
+                datapoints.reverse();
                 cx.signals.push(Signal::AlarmAction {
                     policy_arn: action.clone(),
                     alarm: AlarmState {
                         name: self.config.name.clone(),
                         state: self.state,
                         threshold: self.config.threshold,
-                        datapoints: evaluated.to_vec(),
+                        datapoints,
                         since: self.transitioned,
                     },
                 });
@@ -191,7 +199,8 @@ fn interval(config: &Config) -> i64 {
 
 /// The end of the last period whose metrics have been published.
 fn last_end(cx: &Context, interval: i64) -> i64 {
-    (cx.now - cx.delays.publication).as_second().div_euclid(interval) * interval
+    let publication = i64::try_from(cx.delays.publication.as_micros()).unwrap_or(0);
+    (cx.now.as_microsecond() - publication).div_euclid(interval * 1_000_000) * interval
 }
 
 /// Values by the start of their period as points, missing ones among them.

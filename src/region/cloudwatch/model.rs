@@ -12,7 +12,7 @@ use super::basic::Basic;
 use super::dashboards::Dashboards;
 use super::query::Reading;
 use super::statistics::Samples;
-use super::store::{MetricRef, SETS_MAX, Store};
+use super::store::{SETS_MAX, Store};
 use super::{alarm_operations, detectors, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
@@ -181,6 +181,7 @@ impl Cloudwatch {
                 for measurement in measurements {
                     self.record(cx, measurement);
                 }
+                self.store.sum_up();
                 self.expect_age(cx.now);
             }
             Signal::PutAlarm { params } => {
@@ -288,8 +289,7 @@ impl Cloudwatch {
         let place = self.store.measured(metric, unit, time, &samples);
         for (number, set) in aggregates(cx.facts, instance, cx.now).into_iter().enumerate() {
             let Some(set) = set else { continue };
-            let of_set = MetricRef { namespace: &metric.namespace, name: &metric.name, dimensions: &[set] };
-            self.store.counted(place, number, of_set, unit, time, &samples);
+            self.store.counted(place, (number, set), unit.clone(), time, &samples);
         }
     }
 }

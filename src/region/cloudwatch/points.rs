@@ -3,7 +3,7 @@
 //! Nearly every point is newer than all before it, and nearly every reader wants the newest: points lie in one piece, one
 //! after the other, and are looked for from their end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::statistics::{Samples, Statistic};
@@ -11,7 +11,7 @@ use super::statistics::{Samples, Statistic};
 /// By epoch second; each second once, rising.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(from = "BTreeMap<i64, Samples>")]
-pub struct Points(VecDeque<(i64, Samples)>);
+pub struct Points(Vec<(i64, Samples)>);
 
 impl From<BTreeMap<i64, Samples>> for Points {
     fn from(points: BTreeMap<i64, Samples>) -> Self {
@@ -32,7 +32,7 @@ impl Points {
 
     /// The newest second.
     pub fn last(&self) -> Option<i64> {
-        self.0.back().map(|(second, _)| *second)
+        self.0.last().map(|(second, _)| *second)
     }
 
     pub fn seconds(&self) -> impl Iterator<Item = i64> {
@@ -61,7 +61,10 @@ impl Points {
 
     /// The samples of a second; none yet where there is no point.
     pub fn at(&mut self, second: i64) -> &mut Samples {
-        let place = self.before(second);
+        let place = match self.last() {
+            Some(last) if last >= second => self.before(second),
+            _ => self.0.len(),
+        };
         if self.0.get(place).is_none_or(|(there, _)| *there != second) {
             self.0.insert(place, (second, Samples::default()));
         }
@@ -71,7 +74,7 @@ impl Points {
     /// The points of `[start, end)`, oldest first.
     pub fn range(&self, range: Range<i64>) -> impl Iterator<Item = &(i64, Samples)> {
         let start = self.before(range.start);
-        self.0.range(start..self.before(range.end).max(start))
+        self.0[start..self.before(range.end).max(start)].iter()
     }
 
     /// A statistic of each period in `[start, end)` that has one, stamped with the period's start. Periods begin at `start`.
@@ -81,12 +84,13 @@ impl Points {
         let mut points = self.range(range).peekable();
         while let Some((second, samples)) = points.next() {
             let start = start_of(*second);
-            let is_alone = points.peek().is_none_or(|(next, _)| start_of(*next) != start);
+            let end = start + period;
+            let is_alone = points.peek().is_none_or(|(next, _)| *next >= end);
             let value = if is_alone {
                 samples.get(statistic)
             } else {
                 let mut all = samples.clone();
-                while let Some((_, more)) = points.next_if(|(next, _)| start_of(*next) == start) {
+                while let Some((_, more)) = points.next_if(|(next, _)| *next < end) {
                     all.merge(more);
                 }
                 all.get(statistic)
@@ -99,14 +103,18 @@ impl Points {
 
     /// Forgets what is older than `second`.
     pub fn forget(&mut self, second: i64) {
-        let old = self.before(second);
-        self.0.drain(..old);
+        if self.0.first().is_some_and(|(first, _)| *first < second) {
+            self.0.drain(..self.before(second));
+        }
     }
 
     /// Joins the points of `[start, end)` into one each `step` seconds.
     pub fn join(&mut self, range: Range<i64>, step: i64) {
+        if self.0.first().is_none_or(|(first, _)| *first >= range.end) {
+            return;
+        }
         let (start, end) = (self.before(range.start), self.before(range.end));
-        if start >= end || self.0.range(start..end).all(|(second, _)| second % step == 0) {
+        if start >= end || self.0[start..end].iter().all(|(second, _)| second % step == 0) {
             return;
         }
         let newer = self.0.split_off(end);

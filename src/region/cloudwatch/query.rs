@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::anomaly::{self, Anomalies};
 use super::math::{self, Expression, Scope};
+use super::retention::{available_from, first_period};
 use super::search;
 use super::statistics::Statistic;
-use super::store::{MetricId, Store, available_from, first_period};
+use super::store::{MetricId, Store};
 use super::wire::{bounded, invalid, metric, metric_value, page, page_start, period, statistic, validation};
 use crate::region::context::Context;
 use crate::region::wire::{Answer, ApiError, Params, Value};

@@ -1,127 +1,21 @@
-//! Samples of one metric in one stretch of time, and the statistics that CloudWatch makes of them.
+//! The statistics that CloudWatch makes of samples.
 
 use std::fmt;
 
-/// So many distinct values are kept exactly: what one PutMetricData datum may carry.
-const DISTINCT_MAX: usize = 150;
-/// Beyond that, neighbours are merged while they are closer than this: a percentile is then off by at most 1 %.
-const MERGE_RATIO: f64 = 0.01;
-
-/// What is known about the samples of a stretch of time.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Samples {
-    count: f64,
-    sum: f64,
-    min: f64,
-    max: f64,
-    values: Values,
-}
-
-/// (value, how often), rising by value. Most datapoints have one, which needs no memory of its own.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-enum Values {
-    /// A statistic set came in, which tells no values; or nothing did.
-    #[default]
-    Unknown,
-    One([(f64, f64); 1]),
-    Many(Vec<(f64, f64)>),
-}
-
-impl Values {
-    fn get(&self) -> Option<&[(f64, f64)]> {
-        match self {
-            Values::Unknown => None,
-            Values::One(one) => Some(one),
-            Values::Many(many) => Some(many),
-        }
-    }
-
-    fn of(values: Vec<(f64, f64)>) -> Self {
-        match values.as_slice() {
-            [one] => Values::One([*one]),
-            _ => Values::Many(compacted(values)),
-        }
-    }
-}
+pub use super::samples::Samples;
 
 impl Samples {
-    /// Of distinct values and how often each occurred; what occurred never is left out.
-    pub fn of_values(values: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        let mut samples = Self::default();
-        let mut values = values.into_iter().filter(|(value, count)| value.is_finite() && *count > 0.0);
-        let first = values.next();
-        let second = values.next();
-        if let (Some((value, count)), None) = (first, second) {
-            samples.widen(count, value * count, value, value);
-            samples.values = Values::One([(value, count)]);
-            return samples;
-        }
-        let mut values: Vec<(f64, f64)> = first.into_iter().chain(second).chain(values).collect();
-        values.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for (value, count) in &values {
-            samples.widen(*count, value * count, *value, *value);
-        }
-        samples.values = Values::of(values);
-        samples
-    }
-
-    /// Of a statistic set. Its values are known only where there is one, or where all are equal.
-    pub fn of_set(count: f64, sum: f64, min: f64, max: f64) -> Self {
-        #[expect(clippy::float_cmp, reason = "CloudWatch's own condition")]
-        let is_plain = min == max || count == 1.0;
-        let values =
-            if is_plain { Values::One([(if count == 1.0 { sum } else { min }, count)]) } else { Values::Unknown };
-        Self { count, sum, min, max, values }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0.0
-    }
-
-    /// Adds the samples of another stretch.
-    pub fn merge(&mut self, other: &Self) {
-        if other.is_empty() {
-            return;
-        }
-        if self.is_empty() {
-            self.clone_from(other);
-            return;
-        }
-        self.widen(other.count, other.sum, other.min, other.max);
-        self.values = match (std::mem::take(&mut self.values), &other.values) {
-            (Values::Unknown, _) | (_, Values::Unknown) => Values::Unknown,
-            (Values::One([mine]), Values::One([theirs])) if mine.0.total_cmp(&theirs.0).is_eq() => {
-                Values::One([(mine.0, mine.1 + theirs.1)])
-            }
-            (mine, theirs) => {
-                let mut all = match mine {
-                    Values::Many(many) => many,
-                    other => other.get().unwrap_or_default().to_vec(),
-                };
-                all.extend(theirs.get().unwrap_or_default());
-                all.sort_by(|a, b| a.0.total_cmp(&b.0));
-                Values::of(all)
-            }
-        };
-    }
-
-    fn widen(&mut self, count: f64, sum: f64, min: f64, max: f64) {
-        (self.min, self.max) = if self.is_empty() { (min, max) } else { (self.min.min(min), self.max.max(max)) };
-        self.count += count;
-        self.sum += sum;
-    }
-
     /// `None` without samples, or for a percentile of samples whose values are unknown.
     pub fn get(&self, statistic: Statistic) -> Option<f64> {
         if self.is_empty() {
             return None;
         }
         match statistic {
-            Statistic::SampleCount => Some(self.count),
-            Statistic::Sum => Some(self.sum),
-            Statistic::Average => Some(self.sum / self.count),
-            Statistic::Minimum => Some(self.min),
-            Statistic::Maximum => Some(self.max),
+            Statistic::SampleCount => Some(self.count()),
+            Statistic::Sum => Some(self.sum()),
+            Statistic::Average => Some(self.sum() / self.count()),
+            Statistic::Minimum => Some(self.min()),
+            Statistic::Maximum => Some(self.max()),
             Statistic::Percentile(percent) => self.percentile(percent),
             Statistic::Part(part, low, high) => self.part(part, low, high),
         }
@@ -129,9 +23,9 @@ impl Samples {
 
     /// The smallest value that at least `percent` of the samples do not exceed.
     fn percentile(&self, percent: f64) -> Option<f64> {
-        let rank = self.count * percent / 100.0;
+        let rank = self.count() * percent / 100.0;
         let mut seen = 0.0;
-        let values = self.values.get()?;
+        let values = self.values()?;
         values
             .iter()
             .find(|(_, count)| {
@@ -144,9 +38,10 @@ impl Samples {
 
     /// A statistic of the samples above `low` and up to `high`.
     fn part(&self, part: Part, low: Bound, high: Bound) -> Option<f64> {
-        let values = self.values.get()?;
-        let rank = |bound: Bound| if let Bound::Percent(percent) = bound { self.count * percent / 100.0 } else { 0.0 };
-        let (from, to) = (rank(low), if high == Bound::Open { self.count } else { rank(high) });
+        let values = self.values()?;
+        let rank =
+            |bound: Bound| if let Bound::Percent(percent) = bound { self.count() * percent / 100.0 } else { 0.0 };
+        let (from, to) = (rank(low), if high == Bound::Open { self.count() } else { rank(high) });
         let (mut seen, mut count, mut sum, mut clamped) = (0.0, 0.0, 0.0, 0.0);
         for (value, how_often) in values {
             let by_value = matches!(low, Bound::Value(_)) || matches!(high, Bound::Value(_));
@@ -168,8 +63,8 @@ impl Samples {
             Part::Mean => has_some.then(|| sum / count),
             Part::Sum => Some(sum),
             Part::Count => Some(count),
-            Part::Rank => Some(100.0 * count / self.count),
-            Part::WinsorizedMean => Some((sum + clamped) / self.count),
+            Part::Rank => Some(100.0 * count / self.count()),
+            Part::WinsorizedMean => Some((sum + clamped) / self.count()),
         }
     }
 
@@ -183,42 +78,6 @@ impl Samples {
         let value = at(low).map_or(value, |low| value.max(low));
         at(high).map_or(value, |high| value.min(high))
     }
-}
-
-/// Joins equal values, and close ones where there are too many.
-fn compacted(values: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let joined = joined(values, 0.0);
-    if joined.len() > DISTINCT_MAX { joined_until_few(joined) } else { joined }
-}
-
-fn joined_until_few(mut values: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let mut ratio = MERGE_RATIO;
-    while values.len() > DISTINCT_MAX {
-        values = joined(values, ratio);
-        ratio *= 2.0;
-    }
-    values
-}
-
-/// Each group of neighbours no further apart than `ratio` of their value becomes one, at its weighted mean.
-fn joined(values: Vec<(f64, f64)>, ratio: f64) -> Vec<(f64, f64)> {
-    let mut result: Vec<(f64, f64)> = Vec::new();
-    // Where the group at the end of the result began: groups do not creep.
-    let mut first = f64::NEG_INFINITY;
-    for (value, count) in values {
-        match result.last_mut() {
-            Some(last) if value - first <= ratio * first.abs() => {
-                let weight = last.1 + count;
-                last.0 = (last.0 * last.1 + value * count) / weight;
-                last.1 = weight;
-            }
-            _ => {
-                first = value;
-                result.push((value, count));
-            }
-        }
-    }
-    result
 }
 
 /// What can be asked of samples.
@@ -441,7 +300,7 @@ mod tests {
     fn many_values_are_merged_within_one_percent() {
         let values: Vec<(f64, f64)> = (1..=10_000).map(|value| (f64::from(value) / 100.0 + 50.0, 1.0)).collect();
         let samples = Samples::of_values(values);
-        assert!(samples.values.get().unwrap().len() <= DISTINCT_MAX);
+        assert!(samples.values().unwrap().len() <= 150);
         let median = get(&samples, "p50").unwrap();
         assert!((median / 100.0 - 1.0).abs() < 0.01, "{median}");
         assert_eq!(get(&samples, "Maximum"), Some(150.0));

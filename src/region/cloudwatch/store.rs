@@ -1,13 +1,14 @@
-//! Metrics and their samples: by second for three hours, by minute for fifteen days, by five minutes for sixty-three, by
-//! hour for 455 days. These are CloudWatch's own retention periods (API reference, GetMetricStatistics).
+//! Metrics and their samples, which are joined as they get old (`retention.rs`).
 //!
 //! A metric is its namespace, name and exact set of dimensions; nothing is rolled up on reading. Samples of different units
 //! are kept apart. What bounds the region's memory is the number of metrics and of points: of the metrics the one not heard
 //! of for longest goes first, and of the points the older half of the metric that has most. No metric pays for another's.
 //!
 //! A metric is looked up by its text once. From then on whoever comes back to it says where it was ([`Place`]), and
-//! measurements that come in the same order each minute find theirs by what came before.
+//! measurements that come in the same order each minute find theirs by what came before. What many instances measure at one
+//! moment is summed up before it is added to the metric of their group.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,16 +16,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::points::Points;
+use super::retention::{LISTED_SECONDS, TIERS, joined};
 use super::statistics::{Samples, Statistic};
 use crate::region::metric::Key;
 pub use crate::region::metric::{MetricId, MetricRef};
-
-const HOUR: i64 = 3600;
-const DAY: i64 = 86_400;
-/// How long points are kept (seconds), and how far apart they are then.
-const TIERS: [(i64, i64); 4] = [(3 * HOUR, 1), (15 * DAY, 60), (63 * DAY, 300), (455 * DAY, 3600)];
-/// CloudWatch lists a metric for two weeks after its last datapoint.
-const LISTED_SECONDS: i64 = 14 * DAY;
 
 const METRICS_MAX: usize = 10_000;
 /// One metric's points: all that the tiers can hold.
@@ -43,9 +38,13 @@ pub struct Freshness {
     pub late: u64,
 }
 
-/// Where a metric is in the store, or was: metrics come and go, so what is found there is compared before it is used.
+/// Where a metric is in the store, as long as none is forgotten: then others take its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place(usize);
+pub struct Place {
+    index: usize,
+    /// After how many forgotten metrics that was so, from 1 on; 0 is nowhere.
+    epoch: u64,
+}
 
 /// The samples of one metric, by the unit that they came with.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
@@ -63,6 +62,9 @@ struct Series {
     /// The sets that it counted in, the last time.
     #[serde(skip)]
     sets: [Place; SETS_MAX],
+    /// Where its sum of this moment is.
+    #[serde(skip)]
+    sum: usize,
 }
 
 impl Series {
@@ -108,16 +110,44 @@ impl Series {
     }
 }
 
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+/// What several measurements of one moment come to in a set of dimensions that all count in.
+#[derive(Clone, Debug)]
+struct Sum {
+    place: Place,
+    id: Arc<MetricId>,
+    unit: Cow<'static, str>,
+    time: Timestamp,
+    samples: Samples,
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(from = "Kept")]
 pub struct Store {
-    places: BTreeMap<Arc<MetricId>, Place>,
+    /// By index.
+    places: BTreeMap<Arc<MetricId>, usize>,
     series: Vec<Series>,
     points: usize,
     /// When age last told, in epoch seconds.
     aged: i64,
+    /// One more than metrics were forgotten.
+    epoch: u64,
     /// The metric that was measured last.
     measured: Place,
+    sums: Vec<Sum>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            places: BTreeMap::new(),
+            series: Vec::new(),
+            points: 0,
+            aged: 0,
+            epoch: 1,
+            measured: Place::default(),
+            sums: Vec::new(),
+        }
+    }
 }
 
 /// A store as it is kept.
@@ -133,7 +163,7 @@ impl From<Kept> for Store {
         let mut store = Self { points, aged, ..Self::default() };
         for (id, series) in metrics {
             let place = store.begin(Arc::new(id));
-            let begun = &mut store.series[place.0];
+            let begun = &mut store.series[place.index];
             *begun = Series { id: Arc::clone(&begun.id), ..series };
         }
         store
@@ -157,14 +187,8 @@ struct Metrics<'a>(&'a Store);
 
 impl serde::Serialize for Metrics<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.places.iter().map(|(id, place)| (&**id, &self.0.series[place.0])))
+        serializer.collect_map(self.0.places.iter().map(|(id, place)| (&**id, &self.0.series[*place])))
     }
-}
-
-/// Where a point stands that comes so late that its neighbours have been joined already.
-fn joined(second: i64, aged: i64) -> i64 {
-    let step = TIERS.iter().find(|(kept, _)| aged - second <= *kept).or(TIERS.last()).map_or(1, |(_, step)| *step);
-    second - second.rem_euclid(step)
 }
 
 impl Store {
@@ -173,8 +197,8 @@ impl Store {
         if samples.is_empty() {
             return;
         }
-        let place = self.places.get(&id as &dyn Key).copied().unwrap_or_else(|| self.begin(Arc::new(id)));
-        self.add(place, unit, time, samples);
+        let place = self.find(&id, Place::default()).unwrap_or_else(|| self.begin(Arc::new(id)));
+        self.add(place, unit, time, samples.clone());
     }
 
     /// The same of a measurement: most likely what came after the last one when that came before.
@@ -182,43 +206,87 @@ impl Store {
         if samples.is_empty() {
             return Place::default();
         }
-        let guess = self.series.get(self.measured.0).map_or(Place::default(), |series| series.next);
-        let place = self.find(&**id, guess).unwrap_or_else(|| self.begin(Arc::clone(id)));
-        if let Some(before) = self.series.get_mut(self.measured.0) {
-            before.next = place;
-        }
+        let guess = self.at(self.measured).map_or(Place::default(), |series| series.next);
+        let is_it = |series: &Series| Arc::ptr_eq(id, &series.id) || *id == series.id;
+        let place = if self.at(guess).is_some_and(is_it) {
+            guess
+        } else {
+            let found = self.find(&**id, Place::default());
+            let place = found.unwrap_or_else(|| self.begin(Arc::clone(id)));
+            if let Some(before) = self.at_mut(self.measured) {
+                before.next = place;
+            }
+            place
+        };
         self.measured = place;
-        self.add(place, unit, time, samples);
+        self.add(place, unit, time, samples.clone());
         place
     }
 
-    /// A measurement at `place` counts in another set of dimensions, too: the set of that number.
+    /// A measurement at `place` counts in another set of one dimension, too: the set of that number. [`Store::sum_up`] tells it.
     pub fn counted(
         &mut self,
         place: Place,
-        set: usize,
-        id: MetricRef<'_>,
-        unit: &str,
+        (number, set): (usize, (&str, &str)),
+        unit: Cow<'static, str>,
         time: Timestamp,
         samples: &Samples,
     ) {
-        if samples.is_empty() {
-            return;
+        let Some(own) = self.at(place).filter(|_| !samples.is_empty()) else { return };
+        let guess = own.sets[number];
+        // Its namespace, its name and the dimension's are the same whatever the dimension's value.
+        let is_it = |series: &Series| matches!(series.id.dimensions(), [(_, value)] if value == set.1);
+        let of_set = if self.at(guess).is_some_and(is_it) { guess } else { self.set_of(place, number, set) };
+        let Some(series) = self.series.get_mut(of_set.index) else { return };
+        match self.sums.get_mut(series.sum) {
+            Some(sum) if sum.place == of_set && sum.time == time && sum.unit == unit => sum.samples.merge(samples),
+            _ => {
+                series.sum = self.sums.len();
+                let id = Arc::clone(&series.id);
+                self.sums.push(Sum { place: of_set, id, unit, time, samples: samples.clone() });
+            }
         }
-        let guess = self.series.get(place.0).map_or(Place::default(), |series| series.sets[set]);
-        let of_set = self.find(&id, guess).unwrap_or_else(|| self.begin(Arc::new(id.owned())));
-        if let Some(series) = self.series.get_mut(place.0) {
-            series.sets[set] = of_set;
-        }
-        self.add(of_set, unit, time, samples);
     }
 
-    /// Where a metric is, which was at `guess` once; `None` where it is not known.
-    pub fn find(&self, id: &dyn Key, guess: Place) -> Option<Place> {
-        match self.series.get(guess.0) {
-            Some(series) if id.is(&series.id) => Some(guess),
-            _ => self.places.get(id).copied(),
+    /// The set of dimensions of that number that the metric at `place` counts in.
+    fn set_of(&mut self, place: Place, number: usize, set: (&str, &str)) -> Place {
+        let Some(own) = self.at(place).map(|series| Arc::clone(&series.id)) else { return Place::default() };
+        let id = MetricRef { namespace: &own.namespace, name: &own.name, dimensions: &[set] };
+        let of_set = self.find(&id, Place::default()).unwrap_or_else(|| self.begin(Arc::new(id.owned())));
+        if let Some(series) = self.at_mut(place) {
+            series.sets[number] = of_set;
         }
+        of_set
+    }
+
+    /// Adds what was counted in sets of dimensions.
+    pub fn sum_up(&mut self) {
+        let mut sums = std::mem::take(&mut self.sums);
+        for Sum { place, id, unit, time, samples } in sums.drain(..) {
+            let place = self.find(&*id, place).unwrap_or_else(|| self.begin(id));
+            self.add(place, &unit, time, samples);
+        }
+        self.sums = sums;
+    }
+
+    /// Where a metric is, which was at `before` when it was found last; `None` where it is not known.
+    pub fn find(&self, id: &dyn Key, before: Place) -> Option<Place> {
+        if before.epoch == self.epoch {
+            return Some(before);
+        }
+        self.places.get(id).map(|index| self.place(*index))
+    }
+
+    fn place(&self, index: usize) -> Place {
+        Place { index, epoch: self.epoch }
+    }
+
+    fn at(&self, place: Place) -> Option<&Series> {
+        self.series.get(place.index).filter(|_| place.epoch == self.epoch)
+    }
+
+    fn at_mut(&mut self, place: Place) -> Option<&mut Series> {
+        self.series.get_mut(place.index).filter(|_| place.epoch == self.epoch)
     }
 
     /// A metric that is not known yet; the one not heard of for longest makes room.
@@ -226,22 +294,25 @@ impl Store {
         if self.series.len() >= METRICS_MAX {
             self.forget_oldest_metric();
         }
-        let place = Place(self.series.len());
+        let place = self.place(self.series.len());
         self.series.push(Series { id: Arc::clone(&id), ..Series::default() });
-        self.places.insert(id, place);
+        self.places.insert(id, place.index);
         place
     }
 
-    fn add(&mut self, place: Place, unit: &str, time: Timestamp, samples: &Samples) {
-        let Some(series) = self.series.get_mut(place.0) else { return };
+    fn add(&mut self, place: Place, unit: &str, time: Timestamp, samples: Samples) {
+        let Some(series) = self.series.get_mut(place.index) else { return };
         let second = time.as_second();
-        let is_late = series.last().is_some_and(|last| second.div_euclid(60) < last.div_euclid(60));
+        let is_late = |last: i64| second < last && second.div_euclid(60) < last.div_euclid(60);
+        let is_late = series.last().is_some_and(is_late);
         series.late += u64::from(is_late);
         let point = series.points(unit).at(joined(second, self.aged));
-        let is_new = point.is_empty();
-        point.merge(samples);
-        self.points += usize::from(is_new);
-        if is_new && series.len() > METRIC_POINTS_MAX {
+        if !point.is_empty() {
+            return point.merge(&samples);
+        }
+        *point = samples;
+        self.points += 1;
+        if series.len() > METRIC_POINTS_MAX {
             series.halve();
             self.count();
         }
@@ -262,18 +333,19 @@ impl Store {
     }
 
     fn forget_oldest_metric(&mut self) {
-        let oldest = self.places.values().min_by_key(|place| self.series[place.0].last()).copied();
+        let oldest = self.places.values().min_by_key(|place| self.series[**place].last()).copied();
         if let Some(oldest) = oldest {
-            self.points -= self.series[oldest.0].len();
+            self.points -= self.series[oldest].len();
             self.forget(oldest);
         }
     }
 
     /// The last series takes the place of one that goes.
-    fn forget(&mut self, place: Place) {
-        let gone = self.series.swap_remove(place.0);
+    fn forget(&mut self, place: usize) {
+        self.epoch += 1;
+        let gone = self.series.swap_remove(place);
         self.places.remove(&gone.id);
-        if let Some(moved) = self.series.get(place.0) {
+        if let Some(moved) = self.series.get(place) {
             self.places.insert(Arc::clone(&moved.id), place);
         }
     }
@@ -286,14 +358,14 @@ impl Store {
         self.aged = now.as_second();
         for place in (0..self.series.len()).rev() {
             if self.series[place].len() == 0 {
-                self.forget(Place(place));
+                self.forget(place);
             }
         }
         self.count();
     }
 
     fn series(&self, id: &MetricId) -> Option<&Series> {
-        self.places.get(id as &dyn Key).map(|place| &self.series[place.0])
+        self.places.get(id as &dyn Key).map(|place| &self.series[*place])
     }
 
     /// The samples in `[start, end)` of all units or of one, joined into periods; each is stamped with its period's start.
@@ -322,7 +394,7 @@ impl Store {
         statistic: Statistic,
         put: &mut dyn FnMut(i64, f64),
     ) {
-        let Some(series) = self.series.get(place.0) else { return };
+        let Some(series) = self.at(place) else { return };
         let is_read = |known: &str| unit.is_none_or(|unit| unit == known);
         match series.units.as_slice() {
             [(known, points)] if is_read(known) => points.values(range, period, statistic, put),
@@ -336,7 +408,7 @@ impl Store {
 
     /// What is new of the metric at a place.
     pub fn freshness(&self, place: Place) -> Option<Freshness> {
-        let series = self.series.get(place.0)?;
+        let series = self.at(place)?;
         Some(Freshness { latest: series.last()?, late: series.late })
     }
 
@@ -360,34 +432,14 @@ impl Store {
     pub fn list(&self, now: Timestamp, within: Option<SignedDuration>) -> impl Iterator<Item = &MetricId> {
         let seconds = within.map_or(LISTED_SECONDS, |within| within.as_secs().min(LISTED_SECONDS));
         let since = now.as_second() - seconds;
-        let is_recent = move |place: &Place| self.series[place.0].last().is_some_and(|last| last >= since);
-        self.places.iter().filter(move |(_, place)| is_recent(place)).map(|(id, _)| &**id)
+        let is_recent = move |place: usize| self.series[place].last().is_some_and(|last| last >= since);
+        self.places.iter().filter(move |(_, place)| is_recent(**place)).map(|(id, _)| &**id)
     }
-}
-
-/// The second from which on data of this period can be asked for: finer ones have been joined (API reference,
-/// GetMetricStatistics, `Period`).
-pub fn available_from(now: Timestamp, period: i64) -> i64 {
-    let kept = TIERS.iter().rev().find(|(_, step)| period % step == 0).map_or(0, |(kept, _)| *kept);
-    now.as_second() - kept
-}
-
-/// Where the periods of a request begin: its start rounded down to the minute, beyond fifteen days to five minutes, beyond
-/// sixty-three to the hour; for periods below a minute to a multiple of the period (API reference, GetMetricData,
-/// `StartTime`).
-pub fn first_period(start: i64, period: i64, now: Timestamp) -> i64 {
-    let age = now.as_second() - start;
-    let step = match period {
-        period if period < 60 => period,
-        _ if age > 63 * DAY => HOUR,
-        _ if age > 15 * DAY => 300,
-        _ => 60,
-    };
-    start.div_euclid(step) * step
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::retention::{DAY, HOUR};
     use super::*;
 
     const NOW: i64 = 1_795_500_000;
@@ -464,8 +516,7 @@ mod tests {
         let names: Vec<Arc<MetricId>> = ["a", "b", "c", "d"].map(|name| Arc::new(id(name))).to_vec();
         let one = Samples::of_values([(1.0, 1.0)]);
         let set = |store: &mut Store, place: Place, set: &str, second: i64| {
-            let id = MetricRef { namespace: "N", name: "M", dimensions: &[("D", set)] };
-            store.counted(place, 0, id, "Count", at(second), &one);
+            store.counted(place, (0, ("D", set)), "Count".into(), at(second), &one);
         };
         // In the same order, in another, and by others who write the same.
         for (round, order) in (0..).zip([[0, 1, 2, 3], [0, 1, 2, 3], [3, 1, 0, 2], [2, 2, 1, 0]]) {
@@ -474,6 +525,7 @@ mod tests {
                 let place = store.measured(&own, "Count", at(NOW + round), &one);
                 set(&mut store, place, if which < 2 { "low" } else { "high" }, NOW + round);
             }
+            store.sum_up();
         }
         assert_eq!(["a", "b", "c", "d", "low", "high"].map(|name| sum(&store, name)), [4.0, 4.0, 5.0, 3.0, 8.0, 8.0]);
         // The others move when one is forgotten.
@@ -487,6 +539,7 @@ mod tests {
             let place = store.measured(&names[which], "Count", at(later + 1), &one);
             set(&mut store, place, "low", later + 1);
         }
+        store.sum_up();
         assert_eq!(["a", "b", "c", "d", "low"].map(|name| sum(&store, name)), [2.0, 1.0, 2.0, 0.0, 3.0]);
     }
 

@@ -188,10 +188,12 @@ impl Instances {
 
     /// When a terminated instance next vanishes, or a spot instance is taken away.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let ended = self.all.values().filter_map(|instance| instance.ended).min();
-        let going = self.all.values().filter(|it| matches!(it.state, InstanceState::Running | InstanceState::Pending));
-        let interrupted = going.filter_map(|instance| Some(instance.interruption?.ends)).min();
-        [ended.map(|ended| ended + TERMINATED_VISIBLE), interrupted].into_iter().flatten().min()
+        let deadline = |instance: &Instance| match (instance.ended, instance.state) {
+            (Some(ended), _) => Some(ended + TERMINATED_VISIBLE),
+            (None, InstanceState::Running | InstanceState::Pending) => Some(instance.interruption?.ends),
+            _ => None,
+        };
+        self.all.values().filter_map(deadline).min()
     }
 
     /// Forgets the instances that were terminated long enough ago.

@@ -34,7 +34,8 @@ impl Load {
 
     /// The requests of `[from, to)`: exact, as lines are.
     pub fn requests(&self, from: Timestamp, to: Timestamp) -> f64 {
-        let inner = self.points.iter().map(|(at, _)| *at).filter(|at| from < *at && *at < to);
+        let first = self.points.partition_point(|(at, _)| *at <= from);
+        let inner = self.points[first..].iter().map(|(at, _)| *at).take_while(|at| *at < to);
         let mut total = 0.0;
         let mut start = from;
         // A point can be a step: its rate on this side is that of the line which ends here.

@@ -65,6 +65,8 @@ pub struct Machine {
     pub requests: f64,
     /// Since when it runs.
     pub running_since: Option<Timestamp>,
+    /// How many shares of the load it gets: one for each target that it is.
+    pub shares: u32,
     /// The metric of its CPU.
     pub cpu: Arc<MetricId>,
 }
@@ -73,7 +75,7 @@ impl Machine {
     /// One that was just switched on.
     pub fn new(instance: &str) -> Self {
         let cpu = MetricId::shared("AWS/EC2", "CPUUtilization", &[("InstanceId", instance)]);
-        Self { stage: Stage::Booting, requests: 0.0, running_since: None, cpu }
+        Self { stage: Stage::Booting, requests: 0.0, running_since: None, shares: 0, cpu }
     }
 }
 

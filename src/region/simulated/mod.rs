@@ -83,8 +83,8 @@ pub struct Simulated {
     groups: Vec<TargetGroupRoutes>,
     /// Of each: how many requests it had, and how many each of its targets.
     group_metrics: Vec<[Arc<MetricId>; 2]>,
-    /// Who gets requests.
-    receivers: Option<Vec<String>>,
+    /// In how many shares the load is cut; `None` where that has to be found out again.
+    shares: Option<usize>,
     revision: u64,
 }
 
@@ -104,7 +104,7 @@ impl Simulated {
             failed: 0.0,
             groups: Vec::new(),
             group_metrics: Vec::new(),
-            receivers: None,
+            shares: None,
             revision: 0,
         };
         let second = start.as_second();
@@ -193,7 +193,7 @@ impl Simulated {
             Event::Ended(instance) => {
                 self.account();
                 self.machines.all.remove(&instance);
-                self.receivers = None;
+                self.shares = None;
                 self.signal(Signal::ProcessEnded { instance });
             }
             Event::Idle { target_group, instance, port } => {
@@ -217,7 +217,7 @@ impl Simulated {
         if to == Stage::Starting {
             machine.running_since = Some(self.now);
         }
-        self.receivers = None;
+        self.shares = None;
         true
     }
 
@@ -256,7 +256,7 @@ impl Simulated {
         }
         self.account();
         self.revision = revision;
-        self.receivers = None;
+        self.shares = None;
         self.groups = self.world.services.elbv2.routing().target_groups;
         self.group_metrics = self.groups.iter().map(metrics_of).collect();
         let mut idle_events = Vec::new();
@@ -283,6 +283,22 @@ impl Simulated {
         }
     }
 
+    /// In how many shares the load is cut, of which each machine then knows its own.
+    fn cut(&mut self) -> usize {
+        if let Some(count) = self.shares {
+            return count;
+        }
+        let receivers = self.receivers();
+        self.machines.all.values_mut().for_each(|machine| machine.shares = 0);
+        for instance in &receivers {
+            if let Some(machine) = self.machines.all.get_mut(instance) {
+                machine.shares += 1;
+            }
+        }
+        self.shares = Some(receivers.len());
+        receivers.len()
+    }
+
     /// Gives the requests that came since the last time to the machines, in equal shares.
     fn account(&mut self) {
         if self.accounted >= self.now {
@@ -293,19 +309,18 @@ impl Simulated {
         if requests == 0.0 {
             return;
         }
-        let receivers = self.receivers.take().unwrap_or_else(|| self.receivers());
+        let shares = self.cut();
         #[expect(clippy::cast_precision_loss, reason = "instances are few")]
-        let share = requests / receivers.len().max(1) as f64;
-        if receivers.is_empty() {
-            self.failed += requests;
+        let share = requests / shares.max(1) as f64;
+        let mut served = 0.0;
+        for machine in self.machines.all.values_mut().filter(|it| it.shares > 0 && it.stage == Stage::Serving) {
+            let requests = share * f64::from(machine.shares);
+            machine.requests += requests;
+            served += f64::from(machine.shares);
         }
-        for instance in &receivers {
-            match self.machines.all.get_mut(instance) {
-                Some(machine) if machine.stage == Stage::Serving => machine.requests += share,
-                _ => self.failed += share,
-            }
-        }
-        self.receivers = Some(receivers);
+        #[expect(clippy::cast_precision_loss, reason = "instances are few")]
+        let lost = shares.max(1) as f64 - served;
+        self.failed += share * lost;
     }
 
     /// The instance's application fails from now on: its health checks answer 500.
