@@ -81,6 +81,8 @@ pub trait ErasedResource: Send + Sync {
     fn replace_on(&self) -> &'static [&'static str];
     fn replace_with(&self) -> &'static [&'static str];
     fn optional_readback(&self) -> &'static [&'static str];
+    fn noticed(&self) -> &'static [&'static str];
+    fn write_only(&self) -> &'static [(&'static str, &'static str)];
     fn changed_by_expiry(&self) -> &'static [&'static str];
     fn versioned(&self) -> bool;
     fn prunes(&self) -> bool;
@@ -158,6 +160,14 @@ impl<R: Resource> ErasedResource for Erased<R> {
 
     fn optional_readback(&self) -> &'static [&'static str] {
         R::OPTIONAL_READBACK
+    }
+
+    fn noticed(&self) -> &'static [&'static str] {
+        R::NOTICED
+    }
+
+    fn write_only(&self) -> &'static [(&'static str, &'static str)] {
+        R::WRITE_ONLY
     }
 
     fn changed_by_expiry(&self) -> &'static [&'static str] {

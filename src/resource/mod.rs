@@ -90,6 +90,10 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const REPLACE_WITH: &'static [&'static str] = &[];
     /// Fields that some endpoints do not report: their absence is no difference.
     const OPTIONAL_READBACK: &'static [&'static str] = &[];
+    /// Fields that only a difference has: nothing of the kind is ever desired.
+    const NOTICED: &'static [&'static str] = &[];
+    /// What is written and not compared, and why.
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[];
     /// Fields that an expiry changes, e.g. bounds that go to zero: such a difference is no drift.
     const CHANGED_BY_EXPIRY: &'static [&'static str] = &[];
     /// Whether an update makes something new that dependents must take up, e.g. a version.

@@ -151,6 +151,11 @@ impl<'a> PartView<'a> {
         self.stack?.clusters.iter().find(|cluster| cluster.name == name)
     }
 
+    /// Whether the new instances must be healthy before old ones go: behind a load balancer; without one they only run.
+    pub fn is_balanced(self) -> bool {
+        self.stack.is_some_and(Stack::has_load_balancer)
+    }
+
     /// What the cluster has now.
     pub fn cluster_running(self) -> ClusterRunning {
         let name = self.part.cluster().unwrap_or_default();

@@ -58,6 +58,8 @@ impl Resource for Alarm {
     type Observed = Observed;
 
     const KIND: &'static str = "alarm";
+    const NOTICED: &'static [&'static str] = &["datapoints", "missing_data"];
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[("description", "words for the console")];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAlarms>::NEW];
     // All of them where the endpoint has no CloudWatch.
     const OPTIONAL_READBACK: &'static [&'static str] =

@@ -106,7 +106,10 @@ fn cluster_part(view: PartView<'_>) -> Consequence {
     match overall {
         Action::Unchanged => return view.consequence(),
         _ if is(capacity, Action::Create) && is(former, Action::Delete) => {
-            let text = format!("{} instead of {}; the old go when the new are healthy", whole(cluster), running(&seen));
+            let mut text = format!("{} instead of {}", whole(cluster), running(&seen));
+            if stack.has_load_balancer() {
+                text += "; the old go when the new are healthy";
+            }
             return Consequence {
                 replaced_instances: seen.instances(),
                 ..Consequence::sentence(Action::Replace, text)

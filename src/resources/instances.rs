@@ -12,7 +12,7 @@ mod rollout;
 pub mod settings;
 mod states;
 
-use settings::{MONITORING, SECURITY_GROUP, Settings};
+use settings::{GIVEN, METADATA, MONITORING, SECURITY_GROUP, Settings};
 pub use states::{terminate, until_running};
 
 use std::collections::BTreeMap;
@@ -154,6 +154,11 @@ impl Resource for Instances {
     type Observed = Observed;
 
     const KIND: &'static str = targets::INSTANCES;
+    const NOTICED: &'static [&'static str] = &["not_serving"];
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[(
+        "type, image, user data and the rest of the template",
+        "by the tag that names its version; of an instance that runs AWS changes none of them",
+    )];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeInstances>::NEW];
     const VERSIONED: bool = true;
     const PRUNES: bool = true;
@@ -205,7 +210,8 @@ impl Resource for Instances {
         let fields = fields
             .value("vpc", desired.vpc.clone())
             .reference(SECURITY_GROUP, security_group::INSTANCES)
-            .text(MONITORING, true);
+            .text(MONITORING, true)
+            .text(METADATA, GIVEN);
         if desired.secret { fields.reference(VERSION, launch_template::address(&desired.cluster)) } else { fields }
     }
 
@@ -303,6 +309,11 @@ impl Resource for Instances {
         let desired = &pinned(context, desired)?;
         let observed = rollout::run(context, desired, observed).await?;
         let output = converge(context, desired, &observed).await?;
+        let leaves = |member: &Member| !output.members.contains(&member.id);
+        if !desired.balanced && observed.members.iter().any(leaves) {
+            // Behind a load balancer the attachment waits.
+            until_running(context, &output.members).await?;
+        }
         let staying = observed.members.iter().filter(|member| output.members.contains(&member.id));
         settings::restore(context, staying.map(|member| (&*member.id, &member.settings)).collect()).await?;
         if changes.iter().any(|change| change.path.starts_with("tags.")) {

@@ -35,7 +35,7 @@ use crate::stack::model::Image;
 use crate::stack::names;
 
 /// Containers on the instance are one hop further from the metadata service.
-const METADATA_HOPS: i32 = 2;
+pub const METADATA_HOPS: i32 = 2;
 const VOLUME: &str = "gp3, encrypted";
 /// DescribeLaunchTemplates gives fewer than the rest of EC2.
 const TEMPLATES_PAGE: usize = 200;
@@ -107,6 +107,9 @@ impl Resource for LaunchTemplate {
     type Observed = Observed;
 
     const KIND: &'static str = "launch_template";
+    const NOTICED: &'static [&'static str] = &["version"];
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] =
+        &[("size of the root volume", "it is the image's"), ("tags of the volumes", "they are those of their launch")];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLaunchTemplates>::NEW];
     const VERSIONED: bool = true;
 

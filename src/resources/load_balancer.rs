@@ -57,6 +57,7 @@ impl Resource for LoadBalancer {
     type Observed = Observed;
 
     const KIND: &'static str = "load_balancer";
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[("name, kind", "AWS cannot change them")];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeLoadBalancers>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["scheme", "vpc"];
 

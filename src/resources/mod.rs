@@ -27,6 +27,8 @@ pub mod mixed_instances;
 pub mod network;
 pub mod price;
 pub mod provider;
+#[cfg(test)]
+mod readback_tests;
 pub mod readiness;
 pub mod route_table;
 pub mod rule;

@@ -458,6 +458,17 @@ mod tests {
     }
 
     #[test]
+    fn what_rules_are_asked_for_by_is_known_before() {
+        use crate::resources::load_balancer::DescribeLoadBalancers;
+        let rounds = [
+            Bulk::<DescribeLoadBalancers>::NEW.round(),
+            Bulk::<DescribeListeners>::NEW.round(),
+            Bulk::<DescribeRules>::NEW.round(),
+        ];
+        assert!(rounds.is_sorted_by(|before, after| before < after), "{rounds:?}");
+    }
+
+    #[test]
     fn a_rule_holds_five_values_at_most() {
         let chunks = chunks(&routes(&["/a", "/b", "/c", "/d", "/e", "/f"]));
         assert_eq!(chunks.iter().map(Vec::len).collect::<Vec<_>>(), [5, 1]);

@@ -36,3 +36,23 @@ pub fn running(cloud: &Snapshot) -> Running {
     let ours = arns.filter(|arn| cloud.address_of(arn) == Some(load_balancer::ADDRESS)).count();
     Running { load_balancers: u32::try_from(ours).unwrap_or(u32::MAX), clusters }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::LoadBalancer;
+
+    use super::*;
+    use crate::cloud::tags::Tags;
+
+    #[test]
+    fn only_load_balancers_of_the_stack_are_counted() {
+        let balancer = |arn: &str| LoadBalancer::builder().load_balancer_arn(arn).build();
+        let all = vec![balancer("ours"), balancer("theirs"), balancer("another stack's")];
+        let mut cloud = Snapshot::empty("shop").with::<DescribeLoadBalancers>(all);
+        assert_eq!(running(&cloud).load_balancers, 0);
+        let tags = |stack: &str| tags::of(stack, &load_balancer::ADDRESS, "0123456789ab", &Tags::new());
+        cloud.note_tags("ours", tags("shop"));
+        cloud.note_tags("another stack's", tags("pub"));
+        assert_eq!(running(&cloud).load_balancers, 1);
+    }
+}

@@ -98,6 +98,11 @@ impl Resource for ScalingGroup {
     type Observed = Observed;
 
     const KIND: &'static str = "scaling_group";
+    const NOTICED: &'static [&'static str] = &[OUTDATED, INSTANCES];
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[
+        ("desired capacity", "the scaler's after the creation"),
+        ("rollout", "AWS is told when instances are replaced"),
+    ];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeAutoScalingGroups>::NEW];
     // A bound that the schedule has set is not reported here.
     const OPTIONAL_READBACK: &'static [&'static str] = &[quirks::UNREPORTED_OF_GROUPS, "min", "max"];

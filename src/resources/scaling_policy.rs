@@ -88,6 +88,7 @@ impl Resource for ScalingPolicy {
     type Observed = Observed;
 
     const KIND: &'static str = "scaling_policy";
+    const NOTICED: &'static [&'static str] = &[ALARMS];
     const LISTINGS: &'static [&'static dyn ErasedListing] =
         &[&Bulk::<DescribePolicies>::NEW, &Bulk::<DescribeTrackingAlarms>::NEW];
     const REPLACE_WITH: &'static [&'static str] = &["group"];

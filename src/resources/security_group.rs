@@ -51,6 +51,8 @@ impl Resource for SecurityGroup {
     type Observed = Observed;
 
     const KIND: &'static str = "security_group";
+    const NOTICED: &'static [&'static str] = &["ingress.*", "egress.*"];
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[("name, description", "AWS cannot change them")];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeSecurityGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
     const PRUNES: bool = true;

@@ -46,6 +46,7 @@ impl Resource for TargetAttachment {
     type Observed = Observed;
 
     const KIND: &'static str = targets::ATTACHMENT;
+    const NOTICED: &'static [&'static str] = &["other_ports"];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[
         &Bulk::<DescribeTargetGroups>::NEW,
         &Bulk::<DescribeTargetHealth>::NEW,

@@ -1,9 +1,9 @@
 //! The target group of a cluster, with its health check and its attributes.
 //!
-//! AWS reports attributes of one target group a call. They are asked for where the stack sets one, or where the spec
-//! tag does not report that the stack set none: a stack that leaves them alone makes no call for them.
+//! AWS reports attributes of one target group a call. They are asked for of every one that stays, also where the stack
+//! leaves them alone: a deregistration delay that somebody took away loses requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Matcher, ProtocolEnum, TargetGroup as Api, TargetGroupAttribute, TargetTypeEnum,
@@ -16,6 +16,7 @@ use super::{in_use, network, security_group};
 use crate::aws::arn;
 use crate::aws::clients::Clients;
 use crate::aws::error::{CallError, settled};
+use crate::aws::quirks;
 use crate::cloud::address::Address;
 use crate::cloud::discover::{ELB_PAGE, found};
 use crate::cloud::snapshot::Snapshot;
@@ -34,13 +35,15 @@ use crate::stack::names;
 pub const NO_SERVICE: &str =
     "this endpoint has no Elastic Load Balancing: it counts as empty, the stack needs nothing of it";
 /// Attribute → what AWS sets where nothing else is said (ELBv2 API, ModifyTargetGroupAttributes).
-const ATTRIBUTES: [(&str, &str); 5] = [
+const ATTRIBUTES: [(&str, &str); 6] = [
     ("deregistration_delay.timeout_seconds", "300"),
     ("load_balancing.algorithm.type", "round_robin"),
     ("slow_start.duration_seconds", "0"),
     ("stickiness.enabled", "false"),
+    (STICKINESS_TYPE, "lb_cookie"),
     (STICKINESS, "86400"),
 ];
+const STICKINESS_TYPE: &str = "stickiness.type";
 const STICKINESS: &str = "stickiness.lb_cookie.duration_seconds";
 /// That of the requests; AWS takes it, and HTTP, where nothing else is said.
 const HEALTH_CHECK_PORT: &str = "traffic-port";
@@ -61,7 +64,7 @@ pub struct Desired {
 pub struct Observed {
     group: Api,
     tags: Tags,
-    /// Where they were asked for.
+    /// Of those that the stack keeps.
     attributes: Attributes,
 }
 
@@ -78,6 +81,8 @@ impl Resource for TargetGroup {
     type Observed = Observed;
 
     const KIND: &'static str = "target_group";
+    const NOTICED: &'static [&'static str] = &["health_check.port", "health_check.protocol", STICKINESS_TYPE];
+    const WRITE_ONLY: &'static [(&'static str, &'static str)] = &[("name, kind of targets", "AWS cannot change them")];
     const LISTINGS: &'static [&'static dyn ErasedListing] = &[&Bulk::<DescribeTargetGroups>::NEW];
     const REPLACE_ON: &'static [&'static str] = &["port", "protocol", "vpc"];
 
@@ -150,7 +155,7 @@ impl Resource for TargetGroup {
 
     async fn details(provider: &dyn Provider, scope: &Scope<'_>) -> Result<Option<Rows>, Problem> {
         let clients = clients_of(provider);
-        let arns = needs_details(scope);
+        let arns = asked_for(scope);
         let found = try_join_all(arns.iter().map(|arn| attributes_of(clients, arn))).await?;
         Ok(Some(Rows::of::<DescribeTargetGroupAttributes>(Some(found))))
     }
@@ -252,7 +257,8 @@ fn attributes(balancing: &Balancing) -> Attributes {
     desired
 }
 
-/// Those that are not as AWS sets them by itself. How long a stickiness that is off would last does not matter.
+/// Those that are not as AWS sets them by itself. Of what kind a stickiness that is off would be, and how long it would
+/// last, does not matter.
 fn special(attributes: &Attributes) -> impl Iterator<Item = (&'static str, &str)> {
     let sticky = attributes.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
     ATTRIBUTES
@@ -261,26 +267,24 @@ fn special(attributes: &Attributes) -> impl Iterator<Item = (&'static str, &str)
             let value = attributes.get(*name)?;
             (value != default || (*name == STICKINESS && sticky)).then_some((*name, value.as_str()))
         })
-        .filter(move |(name, _)| *name != STICKINESS || sticky)
+        .filter(move |(name, _)| sticky || ![STICKINESS, STICKINESS_TYPE].contains(name))
 }
 
-/// The ARNs of those target groups whose attributes must be asked for.
-fn needs_details(scope: &Scope<'_>) -> Vec<String> {
-    let desired: BTreeMap<_, _> = TargetGroup::desired(scope).into_iter().collect();
+/// The ARNs of the target groups that stay: AWS tells attributes of one a call.
+fn asked_for(scope: &Scope<'_>) -> Vec<String> {
+    let desired: BTreeSet<_> = TargetGroup::desired(scope).into_iter().map(|(address, _)| address).collect();
     let observed = TargetGroup::observed(scope.cloud).into_iter();
-    let asked = observed.filter(|(address, observed)| {
-        desired.get(address).is_some_and(|desired| {
-            let sets_one = special(&attributes(&desired.balancing)).next().is_some();
-            sets_one || observed.tags.get(tags::SPEC) != Some(&TargetGroup::spec(desired))
-        })
-    });
+    let asked = observed.filter(|(address, _)| desired.contains(address));
     asked.map(|(_, observed)| TargetGroup::output(&observed).id).collect()
 }
 
 async fn attributes_of(clients: &Clients, arn: &str) -> Result<(String, Attributes), Problem> {
     let answer = clients.elb.describe_target_group_attributes().target_group_arn(arn).send().await;
-    let call = "elasticloadbalancing:DescribeTargetGroupAttributes";
-    let answer = answer.map_err(|error| error.problem(call, arn))?;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) if quirks::lacks(&error) => return Ok((arn.to_owned(), Attributes::new())),
+        Err(error) => return Err(error.problem("elasticloadbalancing:DescribeTargetGroupAttributes", arn)),
+    };
     let attribute = |it: &TargetGroupAttribute| Some((it.key()?.to_owned(), it.value()?.to_owned()));
     Ok((arn.to_owned(), answer.attributes().iter().filter_map(attribute).collect()))
 }
@@ -297,10 +301,9 @@ async fn with_attributes(context: &ActionContext<'_>, desired: &Desired, output:
 async fn set_attributes(context: &ActionContext<'_>, arn: &str, desired: &Attributes) -> Result<(), Problem> {
     let sticky = desired.get("stickiness.enabled").is_some_and(|enabled| enabled == "true");
     // AWS wants to know of what kind the stickiness is, and nothing about one that is off.
-    let kind = sticky.then(|| TargetGroupAttribute::builder().key("stickiness.type").value("lb_cookie").build());
-    let attributes = desired.iter().filter(|(name, _)| *name != STICKINESS || sticky);
     let attributes =
-        attributes.map(|(name, value)| TargetGroupAttribute::builder().key(name).value(value).build()).chain(kind);
+        desired.iter().filter(|(name, _)| sticky || ![STICKINESS, STICKINESS_TYPE].contains(&name.as_str()));
+    let attributes = attributes.map(|(name, value)| TargetGroupAttribute::builder().key(name).value(value).build());
     let request = context.clients().elb.modify_target_group_attributes().target_group_arn(arn);
     let request = request.set_attributes(Some(attributes.collect()));
     context.fresh("elasticloadbalancing:ModifyTargetGroupAttributes", || request.clone().send()).await.map(|_| ())
@@ -467,8 +470,14 @@ mod tests {
     }
 
     #[test]
-    fn how_long_a_stickiness_that_is_off_would_last_is_no_difference() {
-        let told = Attributes::from([(STICKINESS.into(), "60".into()), ("stickiness.enabled".into(), "false".into())]);
-        assert_eq!(special(&told).count(), 0);
+    fn what_a_stickiness_that_is_off_would_be_is_no_difference() {
+        let told = |enabled: &str| {
+            let mut told =
+                Attributes::from([(STICKINESS.into(), "60".into()), (STICKINESS_TYPE.into(), "app_cookie".into())]);
+            told.insert("stickiness.enabled".into(), enabled.into());
+            told
+        };
+        assert_eq!(special(&told("false")).count(), 0);
+        assert_eq!(special(&told("true")).count(), 3);
     }
 }

@@ -41,6 +41,7 @@ mod plan_file;
 mod policies;
 mod quick_region;
 mod raw_server;
+mod readback;
 mod rehearsal;
 mod routes;
 mod secrets;

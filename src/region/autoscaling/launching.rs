@@ -54,7 +54,7 @@ impl Group {
                     stamp(cx.now)
                 )])),
             };
-            let weight = match self.ready_in_pool() {
+            let weight = match self.ready_in_pool(cx) {
                 Some(instance) => {
                     self.draw_from_pool(cx, &instance, cause, grows);
                     1

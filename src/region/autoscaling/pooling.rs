@@ -37,10 +37,13 @@ impl Group {
         i64::try_from(self.members.iter().filter(stays).count() + launches).unwrap_or(i64::MAX)
     }
 
-    /// The prepared instance that goes into service next: in the emptiest zone, the one that has waited longest.
-    pub(super) fn ready_in_pool(&self) -> Option<String> {
-        let zones = self.zones();
-        let ready = self.pooled().filter(|member| member.lifecycle.is_ready());
+    /// The prepared instance that goes into service next: in the emptiest zone, the one that has waited longest. Not one
+    /// that a refresh is about to renew: it would serve in place of those that the refresh replaces.
+    pub(super) fn ready_in_pool(&self, cx: &Context) -> Option<String> {
+        let (zones, outdated) = (self.zones(), self.outdated(cx));
+        let is_current =
+            |member: &&Member| outdated.as_ref().is_none_or(|(id, version)| !is_other(member, id, version));
+        let ready = self.pooled().filter(|member| member.lifecycle.is_ready()).filter(is_current);
         let key = |member: &&Member| (zones.get(&member.zone).copied().unwrap_or(0), member.prepared);
         ready.min_by_key(key).map(|member| member.id.clone())
     }
@@ -121,15 +124,19 @@ impl Group {
 
     /// While an instance refresh runs, the pool has nothing of another version than what is launched now.
     fn renew_outdated(&mut self, cx: &mut Context) {
+        if let Some((id, version)) = self.outdated(cx) {
+            self.renew_pool(cx, |member| is_other(member, &id, &version));
+        }
+    }
+
+    /// The launch template, and its version, of which an instance refresh wants everything to be: what is not is outdated.
+    fn outdated(&self, cx: &Context) -> Option<(String, String)> {
         if self.active_refresh().is_none() || self.is_suspended(Process::InstanceRefresh) {
-            return;
+            return None;
         }
         let wanted = self.template_to_launch();
-        let Some(found) = cx.facts.launch_template(&wanted.id, &wanted.version) else { return };
-        let version = found.version.to_string();
-        self.renew_pool(cx, |member| {
-            member.template.as_ref().is_none_or(|made| made.id != found.id || made.version != version)
-        });
+        let found = cx.facts.launch_template(&wanted.id, &wanted.version)?;
+        Some((found.id.clone(), found.version.to_string()))
     }
 
     /// Ends such instances of the pool, so that it is filled again: they serve nobody, so all go at once.
@@ -230,4 +237,9 @@ impl Group {
         member.protected = false;
         self.settle_in_pool(cx, instance);
     }
+}
+
+/// Whether an instance was made of another launch template, or of another version.
+fn is_other(member: &Member, id: &str, version: &str) -> bool {
+    member.template.as_ref().is_none_or(|made| made.id != id || made.version != version)
 }

@@ -1,6 +1,6 @@
 //! How instances are shown: DescribeInstances, DescribeInstanceStatus, DescribeInstanceAttribute.
 
-use super::instances::{Instance, private_dns_name, requested};
+use super::instances::{Instance, MetadataOptions, private_dns_name, requested};
 use super::listing::{self, Filters};
 use super::model::{Ec2, Operation};
 use super::network_interfaces::instance_interface;
@@ -140,14 +140,7 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
     let (address, private) = (instance.address.to_string(), instance.private_address.to_string());
     let groups = groups_value(ec2, &instance.groups);
     let public = live && instance.public;
-    let options = &instance.metadata_options;
-    let metadata = Value::map()
-        .with("state", Value::from("applied"))
-        .with("httpTokens", Value::from(if options.tokens_required { "required" } else { "optional" }))
-        .with("httpPutResponseHopLimit", Value::from(options.hop_limit))
-        .with("httpEndpoint", on_off(options.enabled))
-        .with("httpProtocolIpv6", Value::from("disabled"))
-        .with("instanceMetadataTags", on_off(options.tags));
+    let metadata = metadata_value(&instance.metadata_options);
     let reason = instance.reason.as_ref().map(|(code, message)| {
         Value::map().with("code", Value::from(&**code)).with("message", Value::from(&**message))
     });
@@ -199,6 +192,17 @@ pub fn instance_value(ec2: &Ec2, cx: &Context, instance: &Instance) -> Value {
         .with("metadataOptions", metadata)
         .with("platformDetails", Value::from("Linux/UNIX"))
         .with("tagSet", tags::value(&instance.tags))
+}
+
+pub fn metadata_value(options: &MetadataOptions) -> Value {
+    let on_off = |on: bool| Value::from(if on { "enabled" } else { "disabled" });
+    Value::map()
+        .with("state", Value::from("applied"))
+        .with("httpTokens", Value::from(if options.tokens_required { "required" } else { "optional" }))
+        .with("httpPutResponseHopLimit", Value::from(options.hop_limit))
+        .with("httpEndpoint", on_off(options.enabled))
+        .with("httpProtocolIpv6", Value::from("disabled"))
+        .with("instanceMetadataTags", on_off(options.tags))
 }
 
 fn profile_value(profile: &str) -> Value {

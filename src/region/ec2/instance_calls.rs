@@ -36,6 +36,11 @@ pub const OPERATIONS: &[Operation] = &[
          UserData{Value} GroupId[] BlockDeviceMapping[]{DeviceName Ebs{DeleteOnTermination}}",
         |ec2, _, params| ec2.modify_instance_attribute(params),
     ),
+    Operation::new(
+        "ModifyInstanceMetadataOptions",
+        "InstanceId HttpTokens HttpPutResponseHopLimit HttpEndpoint HttpProtocolIpv6=disabled InstanceMetadataTags",
+        |ec2, _, params| ec2.modify_metadata_options(params),
+    ),
     Operation::new("GetConsoleOutput", "InstanceId Latest", |ec2, cx, params| ec2.get_console_output(cx, params))
         .differs("The console is the output of the user data and of what it started."),
 ];
@@ -138,6 +143,15 @@ impl Ec2 {
             modify(instance, attribute, &given)?;
         }
         Ok(returned())
+    }
+
+    /// What the call does not name stays as it is.
+    fn modify_metadata_options(&mut self, params: &Params) -> Answer {
+        let id = params.required("InstanceId")?;
+        let instance = self.instances.all.get_mut(id).ok_or_else(|| instances::not_found(&[id]))?;
+        instance.metadata_options = instance.metadata_options.with(params)?;
+        let options = describe::metadata_value(&instance.metadata_options);
+        Ok(Value::map().with("instanceId", Value::from(id)).with("instanceMetadataOptions", options))
     }
 
     /// Checks the call; the shell of the processes adds the log (`output`).

@@ -117,23 +117,29 @@ pub struct MetadataOptions {
 }
 
 impl MetadataOptions {
+    /// What an instance has that is launched with these parameters.
     pub fn of(params: &Params) -> Result<Self, ApiError> {
-        let choice = |name: &str, yes: &str, no: &str, default: bool| match params.text(name) {
-            None => Ok(default),
+        // Amazon Linux 2023 and current Ubuntu images come with tokens required.
+        Self { tokens_required: true, hop_limit: 2, enabled: true, tags: false }.with(params)
+    }
+
+    /// With what the parameters name changed.
+    pub fn with(&self, params: &Params) -> Result<Self, ApiError> {
+        let choice = |name: &str, yes: &str, no: &str, present: bool| match params.text(name) {
+            None => Ok(present),
             Some(text) if text == yes => Ok(true),
             Some(text) if text == no => Ok(false),
             Some(other) => Err(ApiError::invalid(name, other)),
         };
-        let hop_limit = params.int("HttpPutResponseHopLimit")?.unwrap_or(2);
+        let hop_limit = params.int("HttpPutResponseHopLimit")?.unwrap_or(self.hop_limit);
         if !(1..=64).contains(&hop_limit) {
             return Err(ApiError::invalid("HttpPutResponseHopLimit", &hop_limit.to_string()));
         }
         Ok(Self {
-            // Amazon Linux 2023 and current Ubuntu images come with tokens required.
-            tokens_required: choice("HttpTokens", "required", "optional", true)?,
+            tokens_required: choice("HttpTokens", "required", "optional", self.tokens_required)?,
             hop_limit,
-            enabled: choice("HttpEndpoint", "enabled", "disabled", true)?,
-            tags: choice("InstanceMetadataTags", "enabled", "disabled", false)?,
+            enabled: choice("HttpEndpoint", "enabled", "disabled", self.enabled)?,
+            tags: choice("InstanceMetadataTags", "enabled", "disabled", self.tags)?,
         })
     }
 }

@@ -114,6 +114,28 @@ fn a_protected_instance_does_not_stop_until_its_attribute_changes() {
     assert_eq!(story.error("ModifyInstanceAttribute", &two), "InvalidParameterCombination");
 }
 
+/// What a call does not name stays (EC2 API, ModifyInstanceMetadataOptions).
+#[test]
+fn metadata_options_change_one_by_one_while_an_instance_runs() {
+    let mut story = Story::new();
+    let id = story.run("MetadataOptions.HttpPutResponseHopLimit=3&MetadataOptions.InstanceMetadataTags=enabled");
+    let mut change = |form: &str| {
+        let answer = story.call("ModifyInstanceMetadataOptions", &format!("InstanceId={id}&{form}"));
+        assert_eq!(answer.text("instanceId"), Some(id.as_str()));
+        let shown = answer.map("instanceMetadataOptions").unwrap();
+        let names = ["httpTokens", "httpPutResponseHopLimit", "httpEndpoint", "instanceMetadataTags"];
+        let number = |name: &str| shown.int(name).unwrap().unwrap().to_string();
+        names.map(|name| shown.text(name).map_or_else(|| number(name), str::to_owned)).join(" ")
+    };
+    assert_eq!(change("HttpTokens=optional"), "optional 3 enabled enabled");
+    assert_eq!(change("HttpEndpoint=disabled&InstanceMetadataTags=disabled"), "optional 3 disabled disabled");
+    assert_eq!(change("HttpPutResponseHopLimit=1&HttpTokens=required"), "required 1 disabled disabled");
+    let wrong = |story: &mut Story, form: &str| story.error("ModifyInstanceMetadataOptions", form);
+    assert_eq!(wrong(&mut story, &format!("InstanceId={id}&HttpPutResponseHopLimit=65")), "InvalidParameterValue");
+    assert_eq!(wrong(&mut story, &format!("InstanceId={id}&HttpTokens=maybe")), "InvalidParameterValue");
+    assert_eq!(wrong(&mut story, "InstanceId=i-0123456789abcdef0&HttpTokens=required"), "InvalidInstanceID.NotFound");
+}
+
 #[test]
 fn interfaces_and_spot_requests_carry_the_tags_of_the_launch() {
     let mut story = Story::new();

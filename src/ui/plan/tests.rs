@@ -310,6 +310,31 @@ fn of_fewer_instances_of_another_type_only_those_that_stay_are_replaced() {
     assert!(text.ends_with("; replaces 1 instance"), "{text}");
 }
 
+/// Nobody asks for their health without a load balancer: they are to run.
+#[test]
+fn without_a_load_balancer_no_plan_waits_for_health() {
+    const ALONE: &str = "name: web\nload_balancer: none\nclusters:\n  \
+        fleet: {instance_type: t2.large, image: ami-0123456789abcdef0, instances: 4}\n";
+    let own = |cidr: &str| format!("{ALONE}network: {{cidr: {cidr}, zones: 2}}\n");
+    let group = ALONE
+        .replace("load_balancer: none\n", "")
+        .replace("instances: 4", "routes: [/], autoscaling: {min: 1, max: 2}");
+    let (larger, before, after) = (ALONE.replace("t2.large", "t2.xlarge"), own("10.0.0.0/16"), own("10.1.0.0/16"));
+    for (from, to, told) in [
+        (
+            ALONE,
+            larger.as_str(),
+            "replaces 4 instances (t2.large → t2.xlarge), 1 at a time, the old go when the new run",
+        ),
+        (&before, &after, "launches 4 instances in the new network, the old 4 go when the new run"),
+        (&group, ALONE, "-/+ cluster.fleet 4 × t2.large instead of 1 × t2.large"),
+    ] {
+        let text = shown(&report(Some(from), Some(to), |_| {}));
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(told) && !words.contains("healthy"), "{told}: {text}");
+    }
+}
+
 #[test]
 fn instances_of_several_clusters_are_counted_together() {
     let text = changes_alone(&[("t2.large", "t2.xlarge"), ("m4.large", "m4.xlarge")]);

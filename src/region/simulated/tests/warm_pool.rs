@@ -275,6 +275,27 @@ fn a_refresh_renews_the_pool_too() {
     assert!(after.iter().all(|(state, id)| state == "Warmed:Stopped" && !before.contains(id)), "{after:?}");
 }
 
+/// What waits in the pool of an older version is renewed, and does not serve in place of what the refresh replaces.
+#[test]
+fn a_refresh_takes_nothing_of_an_older_version_from_the_pool() {
+    let mut cloud = Simulated::with_group("&MinSize=1&MaxSize=3&DesiredCapacity=1");
+    put(&mut cloud, "");
+    cloud.run(120);
+    let other = "SourceVersion=1&LaunchTemplateData.InstanceType=t3.large";
+    cloud.ec2("CreateLaunchTemplateVersion", &format!("LaunchTemplateName=web&{other}"));
+    let template = "DesiredConfiguration.LaunchTemplate";
+    let wanted = format!("{template}.LaunchTemplateName=web&{template}.Version=2");
+    let preferences = [("SkipMatching", "true"), ("MinHealthyPercentage", "90"), ("MaxHealthyPercentage", "110")];
+    let preferences = preferences.map(|(name, value)| format!("&Preferences.{name}={value}")).concat();
+    cloud.asg("StartInstanceRefresh", &format!("AutoScalingGroupName=web&{wanted}{preferences}"));
+    cloud.run(1200);
+    let version = |instance: &Params| instance.map("LaunchTemplate").unwrap().text("Version").unwrap().to_owned();
+    let serving: Vec<String> = group(&mut cloud).maps("Instances").iter().map(version).collect();
+    assert_eq!(serving, ["2"]);
+    let waiting: Vec<String> = pool(&mut cloud).maps("Instances").iter().map(version).collect();
+    assert_eq!(waiting, ["2", "2"]);
+}
+
 /// A pool and a mixed instances policy do not go together.
 #[test]
 fn a_mixed_group_has_no_pool() {
