@@ -12,7 +12,7 @@ use super::basic::Basic;
 use super::dashboards::Dashboards;
 use super::query::Reading;
 use super::statistics::Samples;
-use super::store::{SETS_MAX, Store};
+use super::store::{SETS_MAX, Store, minute_of};
 use super::{alarm_operations, detectors, put, query, widget};
 use crate::region::context::Context;
 use crate::region::facts::Facts;
@@ -264,9 +264,12 @@ impl Cloudwatch {
         self.age_at.get_or_insert(now + AGE_EVERY);
     }
 
-    /// Stores a measurement under its own dimensions and under those that AWS aggregates it by.
+    /// Stores a measurement under its own dimensions and under those that AWS aggregates it by: in its minute, as AWS's services
+    /// have no finer datapoints ("Metrics produced by AWS services are standard resolution by default", user guide,
+    /// "Metrics concepts").
     fn record(&mut self, cx: &Context, measurement: &Measurement) {
         let Measurement { metric, time, unit, values } = measurement;
+        let time = &minute_of(*time);
         let samples = Samples::of_values(values.samples().iter().copied());
         let instance = match metric.dimensions() {
             [(name, instance)] if name == "InstanceId" && metric.namespace == "AWS/EC2" => instance,

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::statistics::Samples;
-use super::store::{MetricId, Store};
+use super::store::{MetricId, Store, minute_of};
 use super::wire::{bounded, dimensions, floats, invalid};
 use crate::region::wire::{ApiError, Params};
 
@@ -54,7 +54,7 @@ impl Datum {
         let resolution = params.int("StorageResolution")?.unwrap_or(60);
         let time = match resolution {
             1 => time,
-            60 => Timestamp::from_second(time.as_second().div_euclid(60) * 60).unwrap_or(time),
+            60 => minute_of(time),
             _ => return Err(invalid("The parameter StorageResolution must be 1 or 60.")),
         };
         let unit = params.text("Unit").unwrap_or("None").to_owned();

@@ -393,6 +393,31 @@ fn measurements_of_a_shell_are_listed_by_their_own_dimensions() {
 }
 
 #[test]
+fn metrics_of_services_have_no_finer_datapoints_than_a_minute() {
+    let mut region = Region::new();
+    let metric = MetricId::shared("AWS/ApplicationELB", "RequestCount", &[("LoadBalancer", "app/a/1")]);
+    let start = region.now;
+    for second in (0..60).step_by(10) {
+        region.now = start + SignedDuration::from_secs(second);
+        let measurement = Measurement::new(metric.clone(), region.now, Statistics::of(vec![(1.0, 500.0)]), "Count");
+        region.with(|cloudwatch, cx| cloudwatch.signal(cx, &Signal::Measurements(vec![measurement])));
+    }
+    region.now = start + SignedDuration::from_secs(60);
+    let dimension = Value::map().with("Name", Value::from("LoadBalancer")).with("Value", Value::from("app/a/1"));
+    let asked = Value::map()
+        .with("Namespace", Value::from("AWS/ApplicationELB"))
+        .with("MetricName", Value::from("RequestCount"))
+        .with("Dimensions", Value::list([dimension]))
+        .with("StartTime", Value::Time(start))
+        .with("EndTime", Value::Time(region.now))
+        .with("Period", Value::Int(10))
+        .with("Statistics", Value::list([Value::from("Sum")]));
+    let points = list(&fields(region.call("GetMetricStatistics", asked).unwrap()), "Datapoints");
+    let sums: Vec<_> = points.into_iter().map(|point| fields(point).get("Sum").cloned()).collect();
+    assert_eq!(sums, [Some(Value::Float(3000.0))]);
+}
+
+#[test]
 fn tags_belong_to_an_alarm() {
     let mut region = Region::new();
     region.put_alarm("high");

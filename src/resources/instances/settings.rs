@@ -145,7 +145,7 @@ pub async fn restore(context: &ActionContext<'_>, staying: Vec<(&str, &Settings)
             .http_tokens(HttpTokensState::Required)
             .http_put_response_hop_limit(METADATA_HOPS)
             .instance_metadata_tags(InstanceMetadataTagsState::Enabled);
-        task.fresh("ec2:ModifyInstanceMetadataOptions", || request.clone().send()).await?;
+        context.fresh("ec2:ModifyInstanceMetadataOptions", || request.clone().send()).await?;
     }
     let off = staying.iter().filter(|(_, settings)| settings.unmonitored).map(|(id, _)| (*id).to_owned());
     let off: Vec<String> = off.collect();
