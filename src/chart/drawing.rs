@@ -76,23 +76,24 @@ pub struct Axis {
     pub height: f64,
     low: f64,
     high: f64,
-    log: bool,
+    /// From one tick to the next; `None` of a logarithmic one.
+    step: Option<f64>,
 }
 
 impl Axis {
     pub fn linear(top: f64, height: f64, max: f64) -> Self {
-        Self { top, height, low: 0.0, high: nice_above(max), log: false }
+        Self::stepped(top, height, max.max(1e-6), step(max.max(1e-6), parts_max(height)))
     }
 
     /// From 0 in whole numbers.
     pub fn counts(top: f64, height: f64, max: u32) -> Self {
-        Self {
-            top,
-            height,
-            low: 0.0,
-            high: f64::from(max.max(1).next_multiple_of(if max <= 2 { 2 } else { 4 })),
-            log: false,
-        }
+        let max = f64::from(max.max(2));
+        Self::stepped(top, height, max, step(max, parts_max(height)).max(1.0))
+    }
+
+    fn stepped(top: f64, height: f64, max: f64, step: f64) -> Self {
+        // A hair's breadth above a tick is that tick.
+        Self { top, height, low: 0.0, high: (max / step - 1e-9).ceil() * step, step: Some(step) }
     }
 
     pub fn log(top: f64, height: f64, min: f64, max: f64) -> Self {
@@ -100,25 +101,21 @@ impl Axis {
             (-3..=8).flat_map(|decade| [1.0, 2.0, 5.0].map(|factor| factor * 10f64.powi(decade))).collect();
         let low = steps.iter().copied().rfind(|step| *step <= min).unwrap_or(steps[0]);
         let high = steps.iter().copied().find(|step| *step >= max && *step > low).unwrap_or(low * 10.0);
-        Self { top, height, low, high, log: true }
+        Self { top, height, low, high, step: None }
     }
 
     pub fn y(&self, value: f64) -> f64 {
-        let part = if self.log {
-            (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
-        } else {
-            value / self.high
+        let part = match self.step {
+            None => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+            Some(_) => value / self.high,
         };
         self.top + self.height * (1.0 - part.clamp(0.0, 1.0))
     }
 
     pub fn ticks(&self) -> Vec<f64> {
-        if !self.log && self.high == 2.0 && self.height < 80.0 {
-            return vec![0.0, 1.0, 2.0];
-        }
-        if !self.log {
-            let parts = [4, 2].into_iter().find(|parts| self.height / f64::from(*parts) >= LABEL_HEIGHT).unwrap_or(1);
-            return (0..=parts).map(|step| self.high * f64::from(step) / f64::from(parts)).collect();
+        if let Some(step) = self.step {
+            let parts = (self.high / step).round() as u32;
+            return (0..=parts).map(|part| f64::from(part) * step).collect();
         }
         let decades = (self.low.log10().floor() as i32)..=(self.high.log10().floor() as i32);
         // Three labels in a decade need the height of three lines.
@@ -212,17 +209,25 @@ pub fn mark(symbol: char, x: f64, y: f64) -> String {
     }
 }
 
-/// The next of 1, 2, 4, 5, 8, 10 … that can be quartered into readable ticks.
-fn nice_above(max: f64) -> f64 {
-    let max = max.max(1e-6);
-    let decade = 10f64.powf(max.log10().floor());
-    let factors = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
-    factors.map(|factor| factor * decade).into_iter().find(|nice| *nice >= max).unwrap_or(10.0 * decade)
+/// How many parts the labels of an axis leave room for.
+fn parts_max(height: f64) -> f64 {
+    (height / LABEL_HEIGHT).floor().clamp(1.0, 5.0)
+}
+
+/// The smallest of 1, 2, 5, 10, 20 … that divides up to `max` into at most so many parts.
+fn step(max: f64, parts_max: f64) -> f64 {
+    let decade = 10f64.powf((max / parts_max).log10().floor());
+    [1.0, 2.0, 5.0]
+        .map(|factor| factor * decade)
+        .into_iter()
+        .find(|step| max / step <= parts_max + 1e-9)
+        .unwrap_or(10.0 * decade)
 }
 
 /// A step between ticks of time that gives at most `count` of them.
 pub fn time_step(seconds: f64, count: usize) -> f64 {
-    let steps = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0];
+    let steps =
+        [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0];
     steps.into_iter().find(|step| seconds / step <= count as f64).unwrap_or(86_400.0)
 }
 
@@ -262,8 +267,13 @@ mod tests {
     fn axes_hold_what_they_show() {
         for max in [0.4, 1.0, 37.0, 999.0, 1001.0] {
             let axis = Axis::linear(0.0, 100.0, max);
-            assert!(axis.high >= max && axis.high <= 2.6 * max, "{max}: {}", axis.high);
+            assert!(axis.high >= max && axis.high <= 1.7 * max, "{max}: {}", axis.high);
         }
+        assert_eq!(Axis::linear(0.0, 104.0, 205.0).ticks(), [0.0, 50.0, 100.0, 150.0, 200.0, 250.0]);
+        // As many labels as there is room for, of instances whole ones.
+        assert_eq!(Axis::linear(0.0, 34.0, 7.0).ticks(), [0.0, 5.0, 10.0]);
+        assert_eq!(Axis::counts(0.0, 60.0, 10).ticks(), [0.0, 5.0, 10.0]);
+        assert_eq!(Axis::counts(0.0, 60.0, 1).ticks(), [0.0, 1.0, 2.0]);
         let axis = Axis::log(0.0, 100.0, 0.3, 45.0);
         assert_eq!((axis.low, axis.high), (0.2, 50.0));
         assert_eq!(axis.ticks(), [0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]);

@@ -59,7 +59,13 @@ fn alarm(change: &AlarmChange) -> Happening {
         _ => ('◇', format!("alarm {name} has insufficient data")),
     };
     let what = what.trim_end_matches(": ").to_owned();
-    Happening { at: change.at, cluster: change.cluster.clone(), mark, what, why: change.reason.clone() }
+    Happening { at: change.at, cluster: change.cluster.clone(), mark, what, why: without_values(&change.reason) }
+}
+
+/// `Threshold Crossed: 3 out of the last 3 datapoints [80.0 (…), …] were greater …` without what is told beside it.
+fn without_values(reason: &str) -> String {
+    let cut = reason.split_once(" [").and_then(|(before, rest)| Some((before, rest.split_once(']')?.1)));
+    cut.map_or_else(|| reason.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
 /// `high of cpu`, and `busy` where the alarm is called as its policy.
@@ -155,5 +161,9 @@ mod tests {
             "◇ alarm high of cpu has insufficient data",
         ];
         assert_eq!(told, expected);
+        let reason = "Threshold Crossed: 2 out of the last 2 datapoints [80.0 (05/12/24 21:26:00), 71.0 (05/12/24 21:25:00)] were \
+                      greater than the threshold (50.0).";
+        let short = "Threshold Crossed: 2 out of the last 2 datapoints were greater than the threshold (50.0).";
+        assert_eq!([without_values(reason), without_values("Unchecked")], [short, "Unchecked"]);
     }
 }

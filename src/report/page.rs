@@ -41,6 +41,7 @@ pub fn render(run: &RunResult, images: &Images) -> String {
             (header(run))
             // What happened on one axis of time comes first: demand, answers, latency, capacity.
             @for (index, target) in run.targets.iter().enumerate() { div.card.over-time { (timeline::draw(run, target, index)) } }
+            div.cards { @for (index, target) in run.targets.iter().enumerate() { (figures(run, target, index)) } }
             (thresholds(run))
             (scaling_until::section(run))
             @for (index, target) in run.targets.iter().enumerate() { (cluster(target, index)) }
@@ -96,7 +97,6 @@ fn header(run: &RunResult) -> Markup {
             @if let Some(sentence) = words::between_clusters(run) { p.muted style="margin-top:10px" { (sentence) } }
             @for caveat in words::caveats(run) { p.caveat { (caveat) } }
         }
-        div.cards { @for (index, target) in run.targets.iter().enumerate() { (figures(run, target, index)) } }
     }
 }
 

@@ -56,7 +56,7 @@ impl<'a> Happened<'a> {
             }
         };
         let mut rows: Vec<Markup> = Vec::new();
-        let mut y = if groups.is_empty() { y } else { y + ROW };
+        let mut y = if groups.is_empty() { y } else { y + ROW + 4.0 };
         let head = match (self.alarms.is_empty(), self.refreshes.is_empty()) {
             (true, true) => None,
             (false, true) => Some("alarms in ALARM"),

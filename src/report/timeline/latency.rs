@@ -7,7 +7,7 @@ use super::{APART, HEAD, Time, base, runs, steps};
 use crate::chart::drawing::{Axis, LEFT, line, plain_ms, points, text};
 use crate::chart::{dashes, ranks};
 
-const HEIGHT: f64 = 96.0;
+const HEIGHT: f64 = 112.0;
 /// Names nearer to each other than this would lie over each other.
 const NAME_HEIGHT: f64 = 12.5;
 
