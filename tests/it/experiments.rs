@@ -1,6 +1,8 @@
 //! Experiments whose truth is known: an instance of one virtual CPU that every request keeps busy for 20 ms carries 50 a second.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -37,7 +39,11 @@ clusters:
 }
 
 fn folder_of(stack: &Rehearsal, kind: &str, id: &Value) -> PathBuf {
-    stack.folder().join(".cloudscale/known").join(kind).join(id.as_str().expect("a name"))
+    folder_in(stack, "known", kind, id)
+}
+
+fn folder_in(stack: &Rehearsal, name: &str, kind: &str, id: &Value) -> PathBuf {
+    stack.folder().join(".cloudscale").join(name).join(kind).join(id.as_str().expect("a name"))
 }
 
 fn suspended(stack: &Rehearsal) -> Value {
@@ -121,4 +127,65 @@ async fn instances_are_added_until_a_rate_holds_or_there_may_be_no_more() {
     let record = missed.json();
     assert_eq!((&record["scaling"]["held"], &record["verdict"]), (&json!(false), &json!("missed")));
     assert!(record["targets"][0]["requests"].as_u64() > Some(100), "{}", record["targets"][0]["requests"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_of_a_run_has_the_alarm_that_called_for_more_and_the_refresh_that_went_on() {
+    let mut stack = Rehearsal::of("");
+    let text = format!(
+        "
+name: told
+local: {{speed: 60}}
+variables: {{service_ms: 50}}
+clusters:
+  web:
+    instance_type: t2.small
+    user_data: {SERVICE}
+    port: 8080
+    routes: [\"/*\"]
+    autoscaling:
+      min: 1
+      max: 2
+      desired: 1
+      policies: [target_tracking: {{metric: cpu, target: 50}}]
+"
+    );
+    stack.stack = stack.file("stack.yaml", &text);
+    let stack = stack.up();
+    // Half as much again as one instance carries.
+    let scenario = stack.file("scenario.yaml", "name: told\nphases: [{rate: 30/s, duration: 10m}]\n");
+    let mut bench = stack.region.command(&["bench", "--json", "--metrics-timeout", "1s", "--scenario"]);
+    bench.arg(scenario).arg(&stack.stack).current_dir(stack.folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut bench = bench.spawn().expect("it runs");
+    let lines = BufReader::new(bench.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let mut told = lines.filter(|line| line.contains("bench_progress"));
+    told.next().expect("the load has begun");
+    let group = stack.status()["clusters"][0]["group"].as_str().expect("a group").to_owned();
+    let refresh = stack.region.clients().autoscaling.start_instance_refresh().auto_scaling_group_name(group);
+    let refresh = refresh.send().await.expect("it starts").instance_refresh_id().expect("an id").to_owned();
+    let rest = std::thread::spawn(move || told.for_each(drop));
+    let output = bench.wait_with_output().expect("it ends");
+    rest.join().expect("all was read");
+    let record: Value = serde_json::from_slice(&output.stdout).expect("a record");
+    let cloud = &record["cloud"];
+    assert_eq!(cloud["missing"], json!([]));
+    let alarms = cloud["alarms"].as_array().expect("alarms");
+    let called = alarms.iter().find(|alarm| alarm["to"] == "ALARM" && alarm["label"] == "high").expect("it was called");
+    assert_eq!(
+        (&called["cluster"], &called["comparison"], &called["threshold"]),
+        (&json!("web"), &json!(">"), &json!(50.0))
+    );
+    let values = called["values"].as_array().expect("values");
+    assert!(values.iter().any(|value| value.as_f64() > Some(50.0)), "{called}");
+    let refreshes = cloud["refreshes"].as_array().expect("refreshes");
+    let ids: Vec<_> = refreshes.iter().map(|own| (&own["id"], &own["cluster"])).collect();
+    assert_eq!(ids, [(&json!(refresh), &json!("web"))]);
+    let folder = folder_in(&stack, "told", "runs", &record["run"]);
+    let page = std::fs::read_to_string(folder.join("report.html")).expect("a page");
+    assert!(
+        page.contains("class=\"alarm\"") && page.contains("instance refresh"),
+        "both are on the axis and in the list"
+    );
+    let events = std::fs::read_to_string(folder.join("events.csv")).expect("the events");
+    assert!(events.contains(",ALARM,") && events.contains(&refresh), "{events}");
 }
