@@ -149,12 +149,12 @@ fn targets(stack: &Stack, status: &Status, scenario: &Scenario, url: &str) -> Re
     let mut chosen: Vec<(&str, Option<String>)> =
         scenario.targets.iter().map(|choice| (choice.cluster.as_str(), choice.path.clone())).collect();
     if chosen.is_empty() {
-        chosen = stack.clusters.iter().map(|cluster| (cluster.name.as_str(), None)).collect();
+        chosen = stack.serving().map(|cluster| (cluster.name.as_str(), None)).collect();
     }
     let mut targets = Vec::new();
     for (name, path) in chosen {
-        let Some(cluster) = stack.clusters.iter().find(|cluster| cluster.name == name) else {
-            let known = stack.clusters.iter().map(|cluster| cluster.name.as_str());
+        let Some(cluster) = stack.serving().find(|cluster| cluster.name == name) else {
+            let known = stack.serving().map(|cluster| cluster.name.as_str());
             let detail = format!("the scenario loads `{name}`, which {} does not have", stack.name);
             problems.push(Problem::usage("No such cluster", detail).hint(suggest::hint(name, known)));
             continue;

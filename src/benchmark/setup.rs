@@ -11,6 +11,7 @@ use crate::clock;
 use crate::problem::Problem;
 use crate::resource::status::Status;
 use crate::result::record::{ClusterSetup, RouteProof, Setup, TargetSetup};
+use crate::stack::load_generators;
 use crate::stack::model::Stack;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +37,8 @@ fn clusters(status: &Status) -> Vec<ClusterSetup> {
         };
         instances.iter().map(of).collect()
     };
-    let clusters = status.clusters.iter().map(|cluster| ClusterSetup {
+    let serving = status.clusters.iter().filter(|cluster| cluster.name != load_generators::NAME);
+    let clusters = serving.map(|cluster| ClusterSetup {
         name: cluster.name.clone(),
         instance_type: cluster.instance_type.clone(),
         kind: cluster.kind,

@@ -8,6 +8,7 @@ use crate::document::suggest;
 use crate::problem::Problem;
 use crate::region::ec2::processes::Disturbance;
 use crate::resource::status::{ClusterStatus, InstanceStatus, Status};
+use crate::stack::load_generators;
 
 /// What is done to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,10 @@ pub fn targets(
 }
 
 fn clusters<'a>(status: &'a Status, named: Option<&str>) -> Result<Vec<&'a ClusterStatus>, Problem> {
-    let Some(name) = named else { return Ok(status.clusters.iter().collect()) };
+    let Some(name) = named else {
+        // Whoever makes the load is not what it is for.
+        return Ok(status.clusters.iter().filter(|cluster| cluster.name != load_generators::NAME).collect());
+    };
     let Some(found) = status.clusters.iter().find(|cluster| cluster.name == name) else {
         let known = status.clusters.iter().map(|cluster| cluster.name.as_str());
         let detail = format!("{} has no cluster `{name}`", status.stack);

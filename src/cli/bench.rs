@@ -21,10 +21,10 @@ use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report;
 use crate::resource::event::Sink;
-use crate::resource::status::Status;
+use crate::resource::status::{InstanceStatus, Status};
 use crate::result::record::{RunResult, Verdict};
 use crate::result::store;
-use crate::stack::model::Stack;
+use crate::stack::model::{Generators, Stack};
 use crate::ui;
 
 /// Load a stack that is up; thresholds decide the exit code
@@ -74,10 +74,18 @@ pub enum EngineArg {
 }
 
 impl LoadArgs {
-    fn load_engine(&self) -> Result<LoadEngine, Problem> {
+    /// What carries the load, with how many workers; the stack's load generators where it has some and nothing else is asked for.
+    fn load_engine(&self, generators: Option<Generators>) -> Result<(LoadEngine, usize), Problem> {
+        if let Some(Generators { master, workers }) =
+            generators.filter(|_| self.listen.is_none() && self.workers.is_none())
+        {
+            let engine = LoadEngine::Locust { listen: Some(master) };
+            return Ok((engine, usize::try_from(workers).unwrap_or(usize::MAX)));
+        }
+        let workers = self.workers.unwrap_or_else(load::workers_default);
         match (self.engine, self.listen) {
-            (EngineArg::Locust, listen) => Ok(LoadEngine::Locust { listen }),
-            (EngineArg::Builtin, None) => Ok(LoadEngine::Builtin),
+            (EngineArg::Locust, listen) => Ok((LoadEngine::Locust { listen }, workers)),
+            (EngineArg::Builtin, None) => Ok((LoadEngine::Builtin, workers)),
             (EngineArg::Builtin, Some(_)) => {
                 let detail = "the built-in engine runs in this process alone; `--listen` waits for Locust’s workers";
                 Err(Problem::usage("`--listen` needs Locust", detail).hint("add `--engine locust`"))
@@ -185,14 +193,15 @@ impl Job<'_> {
     /// Runs it, stores and prints the result; the exit code is the verdict's.
     pub async fn run(self, args: &LoadArgs, session: &Session) -> Outcome {
         let timing = self.engine.provider().timing();
+        let (load_engine, workers) = args.load_engine(generators(&self.engine.stack, self.status, args)?)?;
         let bench = benchmark::Bench {
             engine: self.engine,
             status: self.status,
             scenario: self.scenario,
             scaling: self.scaling,
             metrics_timeout: args.metrics_timeout.unwrap_or(timing.metrics_timeout),
-            load_engine: args.load_engine()?,
-            workers: args.workers.unwrap_or_else(load::workers_default),
+            load_engine,
+            workers,
             base: Path::new(""),
             commands: self.commands,
             sink: self.sink,
@@ -207,6 +216,27 @@ impl Job<'_> {
         let page = report::write(&folder, &result, &images)?;
         hand_over(&result, &page, args, session)
     }
+}
+
+/// The stack's load generators, where Locust is to carry the load.
+///
+/// # Errors
+/// Where not all of them run.
+fn generators(stack: &Stack, status: &Status, args: &LoadArgs) -> Result<Option<Generators>, Problem> {
+    let Some((cluster, generators)) = stack.load_generators().filter(|_| args.engine == EngineArg::Locust) else {
+        return Ok(None);
+    };
+    let observed = status.clusters.iter().find(|observed| observed.name == cluster.name);
+    // Those that still boot join when they can.
+    let is_there = |instance: &&InstanceStatus| instance.state.is_charged();
+    let there = observed.map_or(0, |observed| observed.instances.iter().filter(is_there).count());
+    let wanted = observed.map_or(0, |observed| observed.desired);
+    if args.listen.is_none() && args.workers.is_none() && (wanted == 0 || there < wanted as usize) {
+        let detail = format!("{there} of {wanted} instances of {} run", cluster.name);
+        return Err(Problem::new("The load generators are not up", detail)
+            .hint("`cloudscale up` launches them; `--workers N` has workers on this machine instead"));
+    }
+    Ok(Some(generators))
 }
 
 /// Prints the result, and writes it where a CI system looks; the exit code is the verdict's.

@@ -157,8 +157,12 @@ impl<'d> Fields<'d> {
 
     /// The fields of an inner object; all at their defaults where it is not written.
     pub fn object(&self, name: impl Named<name::Object>, object: &'static Object) -> Fields<'d> {
-        let unwritten = || Fields { source: self.source, object, entries: &[], place: self.place.clone() };
-        self.object_written(name, object).unwrap_or_else(unwritten)
+        self.object_written(name, object).unwrap_or_else(|| self.unwritten(object))
+    }
+
+    /// An object that is nowhere written: all at its defaults.
+    pub fn unwritten(&self, object: &'static Object) -> Fields<'d> {
+        Fields { source: self.source, object, entries: &[], place: self.place.clone() }
     }
 
     pub fn object_written(&self, name: impl Named<name::Object>, object: &'static Object) -> Option<Fields<'d>> {

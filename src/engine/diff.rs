@@ -329,6 +329,8 @@ fn follow_references(nodes: &mut [Node]) {
 }
 
 #[cfg(test)]
+mod gentlest_case_tests;
+#[cfg(test)]
 pub(crate) mod gentlest_tests;
 #[cfg(test)]
 mod mark_tests;

@@ -17,7 +17,7 @@ use crate::resource::change::{Action, Change};
 use crate::resource::erased::ErasedResource;
 use crate::resource::outlook::{Consequence, NAMES_MAX, Part, PartView, counted, in_place, is, listed};
 use crate::resource::running::{ClusterRunning, Running};
-use crate::stack::model::{Capacity, Cluster, Stack};
+use crate::stack::model::{Capacity, Cluster, Purpose, Stack};
 
 const NETWORK: Address = Address::fixed("network");
 
@@ -149,6 +149,14 @@ fn removed(seen: &ClusterRunning, resources: usize) -> String {
 
 /// `4 × t2.large behind /cluster1, health check GET /health`
 fn created(stack: &Stack, cluster: &Cluster) -> String {
+    if let Purpose::Load(generators) = cluster.purpose {
+        return format!(
+            "{} as load generators, {} workers for {}",
+            whole(cluster),
+            generators.workers,
+            generators.master
+        );
+    }
     if !stack.has_load_balancer() {
         return format!("{}, no load balancer", whole(cluster));
     }

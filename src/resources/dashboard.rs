@@ -99,7 +99,7 @@ impl Resource for Dashboard {
         let desired = Desired {
             name: names::dashboard(&stack.name),
             region: stack.region.clone(),
-            clusters: stack.clusters.iter().map(|cluster| cluster.name.clone()).collect(),
+            clusters: stack.serving().map(|cluster| cluster.name.clone()).collect(),
             alarms: alarms.collect(),
         };
         vec![(ADDRESS, desired)]

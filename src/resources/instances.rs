@@ -178,7 +178,7 @@ impl Resource for Instances {
             let desired = Desired {
                 cluster: cluster.name.clone(),
                 count: usize::try_from(instances).unwrap_or(usize::MAX),
-                balanced: scope.stack.has_load_balancer(),
+                balanced: scope.stack.balances(cluster),
                 surge,
                 unavailable,
                 // Which version it is, only the run itself knows.

@@ -150,19 +150,20 @@ async fn listed(run: &Operation, stack: &Stack) -> Result<Status, Problem> {
     };
     let ask = || async {
         let status = look(run, stack).await?;
-        let unlisted = unlisted(&status).map(|address| format!("{address} is not listed yet"));
+        let unlisted = unlisted(stack, &status).map(|address| format!("{address} is not listed yet"));
         Ok(unlisted.map_or(Poll::Ready(status), Poll::Pending))
     };
     run.poll("stack", ask, late).await
 }
 
 /// The address of something that every stack has and that is not listed.
-fn unlisted(status: &Status) -> Option<Address> {
+fn unlisted(stack: &Stack, status: &Status) -> Option<Address> {
+    let is_balanced = |name: &str| stack.clusters.iter().any(|cluster| cluster.name == name && stack.balances(cluster));
     if status.load_balancer.is_none() {
         return Some(load_balancer::ADDRESS);
     }
     status.clusters.iter().find_map(|cluster| match (&cluster.target_group, &cluster.group) {
-        (None, _) => Some(target_group::address(&cluster.name)),
+        (None, _) if is_balanced(&cluster.name) => Some(target_group::address(&cluster.name)),
         (_, None) if cluster.kind == ClusterKind::Group => Some(scaling_group::address(&cluster.name)),
         _ => None,
     })

@@ -75,7 +75,7 @@ impl Resource for SecurityGroup {
         let mut ports: BTreeMap<_, _> = stack
             .clusters
             .iter()
-            .filter(|_| load_balancer.is_some())
+            .filter(|cluster| stack.balances(cluster))
             .map(|cluster| (cluster.port, from_load_balancer()))
             .collect();
         if let Some(ssh) = &stack.ssh {

@@ -73,7 +73,8 @@ fn cluster(stack: &Stack, declared: &Cluster, cloud: &Snapshot) -> ClusterStatus
     let name = &declared.name;
     let of_cluster = |instance: &&Instance| instances::address(instance).is_some_and(|it| it.cluster() == Some(name));
     let instances = instances::present(cloud).filter(of_cluster);
-    let mut instances: Vec<_> = instances.map(|instance| self::instance(stack, instance, name, cloud)).collect();
+    let mut instances: Vec<_> =
+        instances.map(|instance| self::instance(stack.balances(declared), instance, name, cloud)).collect();
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     let address = scaling_group::address(&declared.name);
     let group = scaling_group::all(cloud)
@@ -104,12 +105,12 @@ fn sizes(group: &AutoScalingGroup) -> (u32, u32, u32) {
     (size(group.min_size()), size(group.max_size()), size(group.desired_capacity()))
 }
 
-fn instance(stack: &Stack, instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
+fn instance(balanced: bool, instance: &Instance, cluster: &str, cloud: &Snapshot) -> InstanceStatus {
     let id = instance.instance_id().unwrap_or_default();
     let health = targets::health(cloud, cluster, id);
     let state = instances::state(instance);
     let unregistered = match state {
-        _ if stack.has_load_balancer() => TargetState::Unregistered,
+        _ if balanced => TargetState::Unregistered,
         InstanceState::Running => TargetState::Healthy,
         InstanceState::Pending => TargetState::Initial,
         _ => TargetState::Unhealthy,

@@ -59,7 +59,7 @@ impl Resource for TargetAttachment {
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
         let is_fixed = |capacity: &Capacity| matches!(capacity, Capacity::Fixed { instances: 1.., .. });
-        let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
+        let balanced = scope.stack.clusters.iter().filter(|cluster| scope.stack.balances(cluster));
         let fixed = balanced.filter(|cluster| is_fixed(&cluster.capacity));
         fixed
             .map(|cluster| (targets::attachment_of(&cluster.name), Desired { cluster: cluster.name.clone() }))

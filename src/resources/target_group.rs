@@ -87,7 +87,7 @@ impl Resource for TargetGroup {
     const REPLACE_ON: &'static [&'static str] = &["port", "protocol", "vpc"];
 
     fn desired(scope: &Scope<'_>) -> Vec<(Address, Desired)> {
-        let balanced = scope.stack.clusters.iter().filter(|_| scope.stack.has_load_balancer());
+        let balanced = scope.stack.clusters.iter().filter(|cluster| scope.stack.balances(cluster));
         let clusters = balanced.map(|cluster| {
             let desired = Desired {
                 name: names::target_group(&scope.stack.name, &cluster.name),
@@ -103,7 +103,7 @@ impl Resource for TargetGroup {
 
     fn unique_names(stack: &Stack) -> Vec<(&'static str, String)> {
         let name = |cluster: &Cluster| ("target group", names::target_group(&stack.name, &cluster.name));
-        stack.clusters.iter().filter(|_| stack.has_load_balancer()).map(name).collect()
+        stack.clusters.iter().filter(|cluster| stack.balances(cluster)).map(name).collect()
     }
 
     fn observed(cloud: &Snapshot) -> Vec<(Address, Observed)> {

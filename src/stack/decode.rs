@@ -13,12 +13,12 @@ use super::autoscaling;
 use super::instance_types;
 use super::language::{AUTOSCALING, CLUSTER, FIXED_ROLLOUT, HEALTH_CHECK, IMAGE_PARAMETER, MIX, STACK};
 use super::model::{
-    Autoscaling, Capacity, Cluster, FixedRollout, HealthCheck, Image, Provider, Stack, Variable, WeightedRoute,
+    Autoscaling, Capacity, Cluster, FixedRollout, HealthCheck, Image, Provider, Purpose, Stack, Variable, WeightedRoute,
 };
 use super::routes::{self, Route};
 use super::variables::variables;
 use super::{Overrides, userdata};
-use super::{load_balancer, local, network};
+use super::{load_balancer, load_generators, local, network};
 use crate::catalog::images;
 use crate::catalog::instance_types::is_arm;
 use crate::document::name::key;
@@ -47,16 +47,18 @@ pub fn stack(document: &Document, file: &Path, overrides: &Overrides, problems: 
     let shared = (&*name, &variables);
     let balanced = !load_balancer::is_none(&fields);
     let mut decoder = Decoder { shared, provider, folder, balanced, weighted: &weighted, routes, problems };
-    let clusters: Vec<Cluster> = fields
+    let mut clusters: Vec<Cluster> = fields
         .map(key!(STACK, "clusters"))
         .iter()
         .map(|entry| decoder.cluster(&entry.key, &Fields::of(&document.source, &entry.value, &CLUSTER)))
         .collect();
+    let generators = decoder.load_generators(&fields);
     let routes = decoder.routes;
     if clusters.is_empty() && fields.is_written(key!(STACK, "clusters")) {
         let problem = fields.problem(key!(STACK, "clusters"), "No clusters", "a stack needs at least one cluster");
         problems.push(problem.hint("add one, e.g. `web: {instance_type: t3.micro}`"));
     }
+    clusters.extend(generators);
     let region = overrides.region.clone().unwrap_or_else(|| fields.text(key!(STACK, "region")));
     let stack = Stack {
         network: network::network(&fields, problems),
@@ -168,6 +170,7 @@ impl Decoder<'_> {
         let instance_type = self.instance_type(fields, &capacity);
         Cluster {
             name: name.to_owned(),
+            purpose: Purpose::Serve,
             image: self.image(fields, &instance_type),
             user_data: self.user_data(name, fields, port),
             port,
@@ -178,6 +181,25 @@ impl Decoder<'_> {
             instance_type,
             instance_profile: fields.text_written(key!(CLUSTER, "instance_profile")),
         }
+    }
+
+    /// What a load balancer would want to know of them is at its defaults: nobody asks.
+    fn load_generators(&mut self, stack: &Fields) -> Option<Cluster> {
+        let declared = load_generators::declared(stack, self.provider, self.problems)?;
+        let fields = stack.unwritten(&CLUSTER);
+        Some(Cluster {
+            name: load_generators::NAME.to_owned(),
+            purpose: Purpose::Load(declared.generators),
+            image: self.image(&fields, &declared.instance_type),
+            user_data: Some(declared.script),
+            port: fields.integer(key!(CLUSTER, "port")),
+            routes: Vec::new(),
+            health_check: self.health_check(&fields),
+            balancing: load_balancer::balancing(&fields, self.problems),
+            capacity: Capacity::Fixed { instances: declared.instances, rollout: self.fixed_rollout(&fields) },
+            instance_type: declared.instance_type,
+            instance_profile: None,
+        })
     }
 
     /// A mixed group's is the first of its types.

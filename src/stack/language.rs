@@ -54,6 +54,12 @@ pub static STACK: Object = Object {
             "The clusters, by name; earlier ones take precedence where routes overlap.",
         ),
         key(
+            "load_generators",
+            Kind::Object(&LOAD_GENERATORS),
+            Optional,
+            "Instances that run Locust's workers for `bench --engine locust`.",
+        ),
+        key(
             "dashboard",
             Kind::Flag,
             Default("false"),
@@ -269,6 +275,21 @@ pub static CLUSTER: Object = Object {
             seconds(0, 3600),
             Default("300s"),
             "How long requests in flight may take before their instance goes.",
+        ),
+    ],
+};
+
+pub static LOAD_GENERATORS: Object = Object {
+    name: "load generators",
+    about: "Fixed instances that run Locust's workers, one for each of their virtual CPUs; no load balancer knows them.",
+    keys: &[
+        key("instance_type", INSTANCE_TYPE, Default("t3.micro"), "The EC2 instance type."),
+        key("instances", Kind::Integer { min: 1, max: 500 }, Default("1"), "So many of them."),
+        key(
+            "master",
+            Kind::Text,
+            Optional,
+            "Where `bench` listens for them, as they reach it: ADDRESS:PORT. [default in the embedded region: 127.0.0.1:5557]",
         ),
     ],
 };

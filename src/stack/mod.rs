@@ -18,6 +18,7 @@ mod decode;
 mod instance_types;
 pub mod language;
 mod load_balancer;
+pub mod load_generators;
 pub mod local;
 pub mod model;
 pub mod names;

@@ -4,6 +4,7 @@
 //! behind in `yaml.rs` and `validate.rs`: a `Stack` that exists is valid.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,24 @@ pub struct Stack {
 impl Stack {
     pub fn has_load_balancer(&self) -> bool {
         self.load_balancer.is_some()
+    }
+
+    /// Whether a cluster's instances are targets of the load balancer.
+    pub fn balances(&self, cluster: &Cluster) -> bool {
+        self.has_load_balancer() && cluster.purpose == Purpose::Serve
+    }
+
+    /// The clusters that serve requests.
+    pub fn serving(&self) -> impl Iterator<Item = &Cluster> + Clone {
+        self.clusters.iter().filter(|cluster| cluster.purpose == Purpose::Serve)
+    }
+
+    /// The cluster of the load generators, and what there is to know of them.
+    pub fn load_generators(&self) -> Option<(&Cluster, Generators)> {
+        self.clusters.iter().find_map(|cluster| match cluster.purpose {
+            Purpose::Load(generators) => Some((cluster, generators)),
+            Purpose::Serve => None,
+        })
     }
 
     pub fn has_groups(&self) -> bool {
@@ -153,6 +172,7 @@ pub struct FixedResponse {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     pub name: String,
+    pub purpose: Purpose,
     /// Of a mixed group: the first of its types.
     pub instance_type: String,
     /// The name or the ARN of an existing instance profile.
@@ -166,6 +186,23 @@ pub struct Cluster {
     pub health_check: HealthCheck,
     pub balancing: Balancing,
     pub capacity: Capacity,
+}
+
+/// What instances are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Serve,
+    /// To load those that serve.
+    Load(Generators),
+}
+
+/// Locust's workers on instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generators {
+    /// Where their master listens.
+    pub master: SocketAddr,
+    /// Of all instances together.
+    pub workers: u32,
 }
 
 /// How the load balancer shares a cluster's requests among its instances.

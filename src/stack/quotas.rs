@@ -76,8 +76,8 @@ pub fn check(fields: &Fields, stack: &Stack) -> Problems {
     };
     compare("the stack", rules, RULES);
     if stack.has_load_balancer() {
-        compare("the stack", stack.clusters.iter().map(instances_max).sum(), TARGETS);
-        compare("the stack", stack.clusters.len(), TARGET_GROUPS);
+        compare("the stack", stack.serving().map(instances_max).sum(), TARGETS);
+        compare("the stack", stack.serving().count(), TARGET_GROUPS);
     }
     compare("the stack", groups.len(), GROUPS);
     compare("the stack", vcpus.sum(), VCPUS);

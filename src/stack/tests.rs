@@ -544,7 +544,7 @@ fn an_empty_stack_says_what_is_missing() {
     stack.yaml:1:1: Missing key: a stack needs `name`: a name (small letters, digits and single hyphens, a letter first, at most 32 characters)
     stack.yaml:1:1: Missing key: a stack needs `clusters`: a map
     ");
-    insta::assert_snapshot!(problems_of("just text"), @"stack.yaml:1:1: Wrong kind of value: the file must be a stack (a map with `name`, `provider`, `local`, `region`, `variables`, `network`, `load_balancer`, `routes`, `clusters`, `dashboard`, `ssh`, `quotas`, `benchmark`, `tags`), but here is the text `just text`");
+    insta::assert_snapshot!(problems_of("just text"), @"stack.yaml:1:1: Wrong kind of value: the file must be a stack (a map with `name`, `provider`, `local`, `region`, `variables`, `network`, `load_balancer`, `routes`, `clusters`, `load_generators`, `dashboard`, `ssh`, `quotas`, `benchmark`, `tags`), but here is the text `just text`");
     insta::assert_snapshot!(problems_of("name: s\nclusters: {}\n"), @"stack.yaml:2:1: No clusters: a stack needs at least one cluster");
 }
 

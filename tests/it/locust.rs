@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::local_region::eventually;
 use super::moto::{Answer, venv};
 use super::raw_server;
+use super::rehearsal::Rehearsal;
 
 /// What a correct answer takes.
 const SERVICE: Duration = Duration::from_millis(20);
@@ -221,6 +222,49 @@ fn workers_of_other_machines_join_by_locusts_own_command() {
     for mut worker in workers {
         assert!(worker.wait().expect("it ends").code().is_some());
     }
+}
+
+const GENERATORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stacks/load-generators.yaml");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_generators_of_the_stack_carry_one_load_after_the_other_and_go_with_it() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+    let master = format!("load_generators:\n  master: 127.0.0.1:{port}\n");
+    let stack = Rehearsal::edited(GENERATORS, &[("load_generators:\n", &master)]);
+    let plan = stack.cloudscale(&["diff"]).ok().stdout;
+    let declared = format!("2 × t2.small as load generators, 2 workers for 127.0.0.1:{port}");
+    assert!(plan.contains(&declared), "{plan}");
+    let stack = stack.up();
+    let own = stack.status()["clusters"][1].clone();
+    assert_eq!(
+        (&own["name"], &own["kind"], &own["target_group"]),
+        (&json!("load-generators"), &json!("fixed"), &json!(null))
+    );
+    assert_eq!((own["instances"].as_array().map(Vec::len), &stack.audit()["target groups"]), (Some(2), &json!(1)));
+    stack.cloudscale(&["diff", "--exit-code"]).ok();
+
+    let scenario = "name: joined\nrequests: [{name: one, path: /ok}]\nphases: [{virtual_users: 4, iterations: 40}]\n";
+    let scenario = stack.file("scenario.yaml", scenario);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([venv().join("bin")].into_iter().chain(std::env::split_paths(&path)));
+    let path = path.expect("a path");
+    // Their workers wait for the next master as they waited for the first.
+    for _ in 0..2 {
+        let mut bench = stack.region.command(&["bench", "--json", "--engine", "locust", "--metrics-timeout", "1s"]);
+        bench.env("PATH", &path).env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        bench.arg("--scenario").arg(&scenario).arg(&stack.stack).current_dir(stack.folder());
+        let answer = Answer::of(&mut bench);
+        assert!(matches!(answer.code, Some(0 | 4)), "{}", answer.stderr);
+        let record = answer.json();
+        assert_eq!((&record["targets"][0]["requests"], &record["targets"][0]["errors"]), (&json!(40), &json!(0)));
+        assert_eq!(record["client"]["engine"], "Locust 2.47.0 with 2 workers");
+        let proven: Vec<_> = record["setup"]["clusters"].as_array().expect("clusters").iter().collect();
+        assert_eq!(proven.iter().map(|cluster| &cluster["name"]).collect::<Vec<_>>(), ["web"]);
+        let spans = record["cloud"]["instances"].as_array().expect("instances");
+        assert_eq!(spans.iter().filter(|span| span["cluster"] == "load-generators").count(), 2, "they cost, too");
+    }
+    stack.cloudscale(&["down"]).ok();
+    assert_eq!(stack.audit(), json!({}));
 }
 
 /// A Python that has Locust: the tests' own, or the one that the program has installed.

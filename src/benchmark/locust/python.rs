@@ -12,10 +12,11 @@ use crate::clock;
 use crate::problem::Problem;
 use crate::resource::context::interrupted;
 use crate::resource::event::{Event, Sink};
+use crate::stack::load_generators::LOCUST;
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
-/// As in `requirements.txt`.
-pub const VERSION: &str = "2.47.0";
+/// As in `requirements.txt`, and as load generators have it.
+pub const VERSION: &str = LOCUST;
 const INSTALL_WITHIN: Duration = Duration::from_secs(300);
 const ASK: &str = "from importlib.metadata import version; print(version('locust'))";
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::super::{Outcome, Session, cloud};
 use super::{LoadArgs, hand_over, quoted};
 use crate::benchmark::arrivals::{Curve, Spacing};
+use crate::benchmark::language;
 use crate::benchmark::language::phases::per_second;
 use crate::benchmark::scenario::{Closed, Expect, Flow, Load, Phase, RequestChoice, Scenario};
 use crate::benchmark::url::{self, UrlBench};
-use crate::benchmark::{language, load};
 use crate::problem::{Problem, Problems};
 use crate::report;
 use crate::result::store;
@@ -100,11 +100,12 @@ pub async fn run(url: &str, args: &UrlArgs, load: &LoadArgs, session: &Session) 
     let (name, folder) = store::create(Path::new(""), &url::name(url)?, crate::clock::now())?;
     let (control, cancel) = (Arc::default(), cloud::interrupt());
     let sink = cloud::load_sink(session, load.json, &control, &cancel);
+    let (load_engine, workers) = load.load_engine(None)?;
     let bench = UrlBench {
         url,
         scenario: &scenario,
-        load_engine: load.load_engine()?,
-        workers: load.workers.unwrap_or_else(load::workers_default),
+        load_engine,
+        workers,
         commands: vec![command()],
         sink: &*sink,
         control,
