@@ -387,6 +387,21 @@ fn a_custom_metric_is_described_in_full() {
     );
 }
 
+/// CloudWatch API reference, Metric: at most 30 dimensions.
+#[test]
+fn a_custom_metric_has_up_to_thirty_dimensions() {
+    let policies = |count: usize| {
+        let dimensions = (0..count).map(|number| format!("d{number}: v")).collect::<Vec<_>>().join(", ");
+        let metric = format!("{{custom: {{namespace: App, name: Depth, dimensions: {{{dimensions}}}}}}}");
+        format!("policies: [target_tracking: {{metric: {metric}, target: 10}}]")
+    };
+    for count in [1, 30] {
+        stack_of(&format!("name: s\nclusters: {{a: {{autoscaling: {{max: 2, {}}}}}}}\n", policies(count)));
+    }
+    let refused = group_problems(&policies(31));
+    assert!(refused.contains("Too many dimensions"), "{refused}");
+}
+
 #[test]
 fn steps_fit_together() {
     let problems =

@@ -9,6 +9,14 @@ const FIXED_MAX: f64 = 0.2;
 /// Of a demanded rate, what must have been answered while it was demanded: the last answers come a little later.
 const ANSWERED_MIN: f64 = 0.95;
 
+/// Twice the users that bring less than this many times the throughput have saturated it.
+const GROWTH_MIN: f64 = 1.02;
+
+/// Whether the throughput of twice the users is no better than the one before.
+pub fn is_saturated(before: f64, rate: f64) -> bool {
+    rate < GROWTH_MIN * before
+}
+
 /// The mean of values that were measured alike.
 pub fn estimate(values: &[f64]) -> Option<Estimate> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -116,6 +124,12 @@ fn nearest(distribution: &[(f64, f64)], mean: f64, deviation: f64) -> &'static s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_throughput_that_grows_by_less_than_two_percent_is_saturated() {
+        assert!(!is_saturated(50.0, 100.0) && !is_saturated(50.0, 51.1));
+        assert!(is_saturated(50.0, 50.9) && is_saturated(50.0, 40.0));
+    }
 
     fn step(demanded: f64, p95: f64, errors: f64) -> RateStep {
         RateStep {

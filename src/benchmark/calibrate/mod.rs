@@ -28,9 +28,8 @@ use crate::resource::status::{ClusterStatus, Status};
 use crate::result::calibration::{Calibration, Estimate, Launch, RateStep, SCHEMA, ScalePoint};
 use crate::result::record::TargetResult;
 
-/// Users are doubled from here until the throughput grows by less than [`GROWTH_MIN`].
+/// Users are doubled from here until the throughput does not grow any more ([`fit::is_saturated`]).
 const USERS: [u32; 6] = [4, 8, 16, 32, 64, 128];
-const GROWTH_MIN: f64 = 1.02;
 /// Of the throughput at saturation: the rates that are searched for the knee and the first errors.
 const RATES: [f64; 9] = [0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.05, 1.2];
 /// How far the 95th percentile may rise before it is called a bend.
@@ -192,7 +191,7 @@ impl Bench<'_> {
             let rate = fit::estimate(&fit::rates(&measured)).ok_or_else(|| nothing(&self.group.cluster))?;
             self.told(&format!("{users} users: {:.1}/s", rate.value));
             match best {
-                Some(known) if rate.value < GROWTH_MIN * known => return Ok((rate, users)),
+                Some(known) if fit::is_saturated(known, rate.value) => return Ok((rate, users)),
                 _ => best = Some(rate.value),
             }
             if users == USERS[USERS.len() - 1] {

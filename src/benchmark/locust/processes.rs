@@ -193,3 +193,23 @@ fn note(log: &Log, text: &str) {
     }
     log.drain(..from);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_was_logged_the_end_is_kept_and_no_character_is_cut() {
+        let log = Log::default();
+        note(&log, "begin ");
+        note(&log, &"é".repeat(LOG_BYTES_MAX / 2 - 1));
+        note(&log, "x");
+        let kept = log.lock().unwrap().clone();
+        assert_eq!(kept.len(), LOG_BYTES_MAX);
+        // The cut would fall into a letter of two bytes.
+        note(&log, "yz");
+        let kept = log.lock().unwrap().clone();
+        assert_eq!(kept.len(), LOG_BYTES_MAX - 1);
+        assert!(kept.starts_with('é') && kept.ends_with("éxyz"), "{kept}");
+    }
+}

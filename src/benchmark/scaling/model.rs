@@ -96,7 +96,8 @@ impl Search {
 
     fn step(&self, first: Look, last: Look, seconds: f64) -> ScalingStep {
         let (requests, errors) = (last.done - first.done, last.errors - first.errors);
-        let rate = (requests - errors) as f64 * f64::from(self.wanted.speed.max(1)) / seconds;
+        // An error may be counted a moment before its request.
+        let rate = requests.saturating_sub(errors) as f64 * f64::from(self.wanted.speed.max(1)) / seconds;
         let error_percent = (requests > 0).then(|| 100.0 * errors as f64 / requests as f64);
         let held = rate >= self.wanted.rate && error_percent.is_some_and(|errors| errors <= self.wanted.errors_max);
         ScalingStep { at: last.at.as_secs_f64(), instances: last.desired, rate, error_percent, held }
@@ -163,6 +164,8 @@ mod tests {
         let (told, steps) = story(WANTED, 100, 10);
         assert_eq!(told.last().map(|(_, decision)| *decision), Some(Decision::Exhausted));
         assert_eq!(steps[0].error_percent.map(f64::round), Some(10.0));
+        let (_, steps) = story(WANTED, 10, 11);
+        assert_eq!((steps[0].rate, steps[0].held), (0.0, false), "more errors than requests");
     }
 
     #[test]

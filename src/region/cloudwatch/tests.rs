@@ -161,6 +161,30 @@ fn an_alarm_fires_after_its_periods_and_again_each_minute() {
     assert_eq!(summaries.last().unwrap(), "Alarm \"high\" created");
 }
 
+#[test]
+fn a_history_is_cut_at_both_ends_which_belong_to_it() {
+    let mut region = Region::new();
+    region.put_alarm("first");
+    region.pass(60);
+    region.put_alarm("second");
+    region.pass(60);
+    region.put_alarm("third");
+    let mut created = |bounds: &[(&str, &str)]| {
+        let given = Value::map().with("HistoryItemType", Value::from("ConfigurationUpdate"));
+        let given = bounds
+            .iter()
+            .fold(given, |given, (name, time)| given.with(name, Value::from(format!("2026-11-21T10:{time}Z"))));
+        let history = fields(region.call("DescribeAlarmHistory", given).unwrap());
+        let items = list(&history, "AlarmHistoryItems").into_iter();
+        items.map(|item| text(&fields(item), "AlarmName")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(created(&[]), "third second first");
+    assert_eq!(created(&[("StartDate", "01:00")]), "third second");
+    assert_eq!(created(&[("StartDate", "01:01")]), "third");
+    assert_eq!(created(&[("EndDate", "01:00")]), "second first");
+    assert_eq!(created(&[("StartDate", "00:30"), ("EndDate", "01:59")]), "second");
+}
+
 /// A driver wakes a little after each deadline, never by the same amount; an alarm in ALARM calls each minute all the same.
 #[test]
 fn an_alarm_calls_each_minute_however_late_it_is_looked_at() {

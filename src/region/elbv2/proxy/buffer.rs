@@ -167,4 +167,20 @@ mod tests {
         buffer.release();
         assert!(buffer.memory.is_empty());
     }
+
+    #[test]
+    fn memory_that_is_given_back_is_used_again_and_no_more_is_kept_than_bounded() {
+        let spare = || SPARE.with_borrow(Vec::len);
+        let mut buffers: Vec<Buffer> = (0..=SPARE_MAX).map(|_| Buffer::default()).collect();
+        for buffer in &mut buffers {
+            buffer.room();
+        }
+        assert_eq!(spare(), 0);
+        buffers[0].release();
+        assert_eq!(spare(), 1);
+        buffers[0].room();
+        assert_eq!(spare(), 0);
+        drop(buffers);
+        assert_eq!(spare(), SPARE_MAX);
+    }
 }

@@ -35,6 +35,13 @@ use crate::region::world::World;
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 
+#[test]
+fn the_meters_are_emptied_at_most_a_second_from_now() {
+    let before = clock::instant();
+    let next = next_tick();
+    assert!(next >= before && next <= clock::instant() + TICK);
+}
+
 /// A server that a test sends requests through the proxy to.
 struct Server {
     name: String,
