@@ -5,8 +5,10 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
@@ -17,6 +19,18 @@ use super::wire::{Answer, ApiError, Request};
 use super::world::World;
 use crate::clock;
 
+/// How long an instance that is to end is left alone while a request may be on its way to it.
+const LEAVING_MAX: Duration = Duration::from_secs(5);
+
+/// How far the load balancers' data plane has followed the world.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routed {
+    /// It routes as the world of this generation wants, and no request is about to go another way.
+    pub generation: u64,
+    /// Instances that get no new requests, and have some in flight.
+    pub busy: BTreeSet<String>,
+}
+
 /// The running region. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Region {
@@ -25,6 +39,8 @@ pub struct Region {
     changed: Notify,
     /// Counts changes of the world: the data plane's shells look again when it moves.
     generation: watch::Sender<u64>,
+    /// `None` where nobody routes.
+    routed: watch::Sender<Option<Routed>>,
     /// What a model panicked with.
     failure: watch::Sender<Option<String>>,
     processes: mpsc::UnboundedSender<Signal>,
@@ -74,6 +90,7 @@ impl Region {
             world: Mutex::new(Kept { world, journal }),
             changed: Notify::new(),
             generation: watch::Sender::new(0),
+            routed: watch::Sender::new(None),
             failure: watch::Sender::new(None),
             processes,
             probes,
@@ -179,6 +196,23 @@ impl Region {
         self.generation.subscribe()
     }
 
+    /// Takes what the load balancers' data plane routes by now; `None` when it stops.
+    pub fn routes(&self, routed: Option<Routed>) {
+        self.routed.send_replace(routed);
+    }
+
+    /// Returns when no request is on its way to an instance that takes no new ones, or when it has had its time. An
+    /// application can finish what it has read, but not what still comes when it has stopped to listen.
+    pub async fn until_unrouted(&self, instance: &str) {
+        let generation = *self.generation.borrow();
+        let is_left = |routed: &Routed| routed.generation >= generation && !routed.busy.contains(instance);
+        let mut routed = self.routed.subscribe();
+        let left = routed.wait_for(|routed| routed.as_ref().is_none_or(is_left));
+        if tokio::time::timeout(LEAVING_MAX, left).await.is_err() {
+            tracing::warn!(instance, "it is ended although requests are on their way to it");
+        }
+    }
+
     /// Lets time pass in the world, for ever.
     pub async fn run(&self) {
         loop {
@@ -202,6 +236,8 @@ impl Region {
     }
 
     fn after(&self, signals: Vec<Signal>) {
+        // First: who acts on a signal may wait for those who follow the change.
+        self.generation.send_modify(|generation| *generation += 1);
         for signal in signals {
             // A receiver is gone only while the region stops.
             let _ = match signal {
@@ -209,7 +245,6 @@ impl Region {
                 other => self.processes.send(other).is_ok(),
             };
         }
-        self.generation.send_modify(|generation| *generation += 1);
         self.changed.notify_one();
     }
 }
@@ -251,6 +286,31 @@ mod tests {
         assert!(!state::exists(home.path()));
         let there = format!("{:?}", call("DescribeVpcs", &[]));
         assert!(there.contains("10.9.0.0/16") && there.contains("10.8.0.0/16"), "{there}");
+    }
+
+    #[tokio::test]
+    async fn an_instance_is_left_alone_while_requests_are_on_their_way_to_it() {
+        use futures_util::FutureExt as _;
+        let (region, _outward) = Region::new(World::new("us-east-1", 1));
+        let is_left = |instance: &str| region.until_unrouted(instance).now_or_never().is_some();
+        let routed = |generation, busy: &[&str]| {
+            let busy = busy.iter().map(|&instance| instance.to_owned()).collect();
+            region.routes(Some(Routed { generation, busy }));
+        };
+        assert!(is_left("i-1"), "nobody routes");
+        routed(0, &[]);
+        assert!(is_left("i-1"));
+        region.after(Vec::new());
+        assert!(!is_left("i-1"), "requests go as the world was before");
+        routed(1, &["i-1"]);
+        assert_eq!((is_left("i-1"), is_left("i-2")), (false, true), "one has requests in flight");
+        routed(2, &[]);
+        assert!(is_left("i-1"));
+        region.after(Vec::new());
+        region.after(Vec::new());
+        assert!(!is_left("i-1"));
+        region.routes(None);
+        assert!(is_left("i-1"), "the data plane has stopped");
     }
 
     #[tokio::test]

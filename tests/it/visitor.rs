@@ -120,12 +120,16 @@ impl Traffic {
         Self { task, counts }
     }
 
+    pub fn answered(&self) -> u64 {
+        self.counts.answered.load(Ordering::SeqCst)
+    }
+
     /// How many requests were lost so far, once so many more were answered. The one in flight is the first of them.
     pub async fn lost_after(&self, requests: u64) -> u64 {
-        let wanted = self.counts.answered.load(Ordering::SeqCst) + requests;
+        let wanted = self.answered() + requests;
         eventually("more answers", || async {
             assert!(!self.task.is_finished(), "the traffic goes on");
-            (self.counts.answered.load(Ordering::SeqCst) >= wanted).then_some(())
+            (self.answered() >= wanted).then_some(())
         })
         .await;
         self.counts.lost.load(Ordering::SeqCst)

@@ -155,9 +155,10 @@ impl Processes {
                     tokio::spawn(Arc::clone(&self).live(boot, end));
                 }
                 Some(Signal::EndProcess { instance }) => {
-                    let known = self.trees().get(&instance).map(|tree| tree.end.cancel());
-                    if known.is_none() {
-                        self.region.signal(Signal::ProcessEnded { instance });
+                    let known = self.trees().get(&instance).map(|tree| tree.end.clone());
+                    match known {
+                        Some(end) => drop(tokio::spawn(end_unrouted(Arc::clone(&self.region), instance, end))),
+                        None => self.region.signal(Signal::ProcessEnded { instance }),
                     }
                 }
                 Some(_) => {}
@@ -325,6 +326,12 @@ impl Processes {
         children.extend(child.id().and_then(|pid| i32::try_from(pid).ok()));
         Ok(child)
     }
+}
+
+/// Ends a tree when no request is on its way to it any more.
+async fn end_unrouted(region: Arc<Region>, instance: String, end: CancellationToken) {
+    region.until_unrouted(&instance).await;
+    end.cancel();
 }
 
 /// Waits until a first process whose input was closed has ended its tree and itself.

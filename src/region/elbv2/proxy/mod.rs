@@ -64,7 +64,7 @@ use self::table::{Live, Table};
 use self::workers::Workers;
 use crate::clock::{self, speed};
 use crate::platform::processes;
-use crate::region::driver::Region;
+use crate::region::driver::{Region, Routed};
 use crate::region::signal::Signal;
 
 /// Descriptors that the process may want to have open.
@@ -122,9 +122,10 @@ async fn run(
     let drained = Arc::clone(&plane.live.drained);
     let mut next_tick = next_tick();
     while !stop.is_cancelled() {
+        let generation = *changes.borrow_and_update();
         plane.follow();
         let left = next_tick.saturating_duration_since(clock::instant());
-        let wait_for = if plane.report_idle() { left } else { SOON.min(left) };
+        let wait_for = if plane.report_idle(generation) { left } else { SOON.min(left) };
         tokio::select! {
             () = stop.cancelled() => {}
             // The region outlives the plane, which holds it; so the sender is never gone.
@@ -138,6 +139,7 @@ async fn run(
             next_tick = self::next_tick();
         }
     }
+    plane.region.routes(None);
     if tokio::task::spawn_blocking(move || workers.join()).await.is_err() {
         tracing::error!("the proxy's threads could not be waited for");
     }
@@ -244,12 +246,14 @@ impl Plane {
         Ok(listening)
     }
 
-    /// Tells the model which draining targets are idle. `false` while a request may still be on its way to one.
-    fn report_idle(&mut self) -> bool {
+    /// Tells the model which draining targets are idle, and that it routes as the world of this generation wants. `false`
+    /// while a request may still be on its way to another target.
+    fn report_idle(&mut self, generation: u64) -> bool {
         self.retired.retain(|table| Arc::strong_count(table) > 1);
         if !self.retired.is_empty() {
             return false;
         }
+        self.region.routes(Some(Routed { generation, busy: self.live.busy() }));
         for (target_group, id) in self.live.idle_draining() {
             self.region.signal(Signal::TargetIdle { target_group, instance: id.instance, port: id.port });
         }

@@ -1,7 +1,7 @@
 //! The routing as the proxy uses it: plain data joined with what lives on from one routing to the next — targets with
 //! their connections and meters, and whose turn it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -216,6 +216,12 @@ impl Live {
         self.groups.get(arn)
     }
 
+    /// Instances that take no new requests and have some in flight.
+    pub fn busy(&self) -> BTreeSet<String> {
+        let busy = self.targets.values().filter(|target| target.is_draining() && target.in_flight() > 0);
+        busy.map(|target| target.id.instance.clone()).collect()
+    }
+
     /// Draining targets that have no request in flight.
     pub fn idle_draining(&self) -> Vec<(String, TargetId)> {
         let groups = self.groups.values();
@@ -376,6 +382,39 @@ mod tests {
         for _ in 0..4 {
             assert_ne!(picked(group, None), busy.target.id.instance);
         }
+    }
+
+    /// "Slow start mode" in the ELB user guide: the share of a target rises in a line while its slow start lasts.
+    #[test]
+    fn after_a_quarter_of_its_slow_start_a_target_takes_a_quarter_of_its_turns() {
+        let mut routes = routes("a", &["warm", "young"], Algorithm::RoundRobin);
+        routes.slow_start = Duration::from_secs(120);
+        routes.targets[0].healthy_since = Some(clock::now() - Duration::from_secs(3600));
+        routes.targets[1].healthy_since = Some(clock::now() - Duration::from_secs(30));
+        let live = live(vec![routes]);
+        let group = live.group("a").unwrap();
+        fastrand::seed(7);
+        let young = (0..4000).filter(|_| picked(group, None) == "young").count();
+        assert!((420..=580).contains(&young), "an eighth of 4000: {young}");
+    }
+
+    #[test]
+    fn an_instance_is_busy_while_a_target_that_takes_no_more_has_requests_in_flight() {
+        use super::super::target::InFlight;
+        let routes = |standing| {
+            let mut routes = routes("a", &["1", "2"], Algorithm::RoundRobin);
+            routes.targets[0].standing = standing;
+            routes
+        };
+        let mut live = live(vec![routes(Standing::Healthy)]);
+        let both = live.targets().map(|target| InFlight::new(Arc::clone(target), LaneIndex(0))).collect::<Vec<_>>();
+        assert_eq!(live.busy(), BTreeSet::new());
+        for standing in [Standing::Unused, Standing::Draining] {
+            live.tables(Routing { listeners: Vec::new(), target_groups: vec![routes(standing)] });
+            assert_eq!(live.busy(), BTreeSet::from(["1".to_owned()]));
+        }
+        drop(both);
+        assert_eq!(live.busy(), BTreeSet::new());
     }
 
     #[test]

@@ -91,6 +91,10 @@ impl Target {
         self.lanes.iter().map(|lane| lane.in_flight.load(Ordering::SeqCst)).sum()
     }
 
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
     /// Whether the target takes no new requests. One that does not keeps no idle connections either.
     pub fn set_draining(&self, draining: bool) {
         self.draining.store(draining, Ordering::SeqCst);
@@ -194,4 +198,29 @@ pub fn tag(text: &str) -> String {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::routing::Standing;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_closed_when_it_was_idle_for_as_long_as_it_may_be() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let std::net::SocketAddr::V4(address) = listener.local_addr().unwrap() else { panic!("no IPv4") };
+        let id = TargetId { instance: "i-1".to_owned(), port: address.port() };
+        let (zone, standing) = ("us-east-1a".to_owned(), Standing::Healthy);
+        let route = TargetRoute { id, address, zone, standing, healthy_since: None };
+        let in_flight = InFlight::new(Arc::new(Target::new("a", route, 1, Arc::default())), LaneIndex(0));
+        let stream = in_flight.connect().await.unwrap();
+        let _accepted = listener.accept().await.unwrap();
+        let since = crate::clock::instant();
+        in_flight.keep(stream, since);
+        let kept = || in_flight.target.lanes[0].idle().len();
+        in_flight.target.reap(since + IDLE_TIMEOUT.checked_sub(Duration::from_nanos(1)).unwrap());
+        assert_eq!(kept(), 1);
+        in_flight.target.reap(since + IDLE_TIMEOUT);
+        assert_eq!(kept(), 0);
+    }
 }
