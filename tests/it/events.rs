@@ -98,6 +98,59 @@ async fn deregistered_and_terminated_instances_lose_no_request() {
     assert_eq!(lost(&loads).await, 0, "healed");
 }
 
+/// Says that a request came, and answers when it may; at SIGTERM it ends at once.
+const HOLDING: &str = r#"#!/bin/bash
+cat >serve.py <<'PYTHON'
+import http.server, os, pathlib, time, urllib.request
+service = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
+def ask(path, headers, method):
+    return urllib.request.urlopen(urllib.request.Request(service + path, headers=headers, method=method)).read().decode()
+token = ask("/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "300"}, "PUT")
+address = ask("/latest/meta-data/local-ipv4", {"X-aws-ec2-metadata-token": token}, "GET")
+folder = pathlib.Path("FOLDER")
+class Holding(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/held":
+            (folder / "came").touch()
+            while not (folder / "may-go").exists():
+                time.sleep(0.02)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+http.server.ThreadingHTTPServer((address, 8080), Holding).serve_forever()
+PYTHON
+exec python3 serve.py
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_terminated_answers_what_is_in_flight_first() {
+    let mut stack = Rehearsal::of("");
+    let folder = stack.folder().to_owned();
+    stack.file("holding.sh", &HOLDING.replace("FOLDER", &folder.display().to_string()));
+    let cluster =
+        format!("one: {{instances: 1, user_data: holding.sh, port: 8080, routes: [/held, /held/*], {PATIENT}}}");
+    stack.stack = stack.file("stack.yaml", &format!("name: events\nclusters:\n  {cluster}\n"));
+    // It would ask on the route whether somebody answers.
+    stack.cloudscale(&["up", "--wait", "targets"]).ok();
+    let ids: Vec<String> = stack.instances("one").into_iter().map(|(id, _)| id).collect();
+    let mut visitor = Visitor::at(&stack.url()).await;
+    let answer = tokio::spawn(async move { visitor.get("/held").await.status });
+    eventually("the request at the instance", || async { folder.join("came").exists().then_some(()) }).await;
+    stack.region.clients().ec2.terminate_instances().set_instance_ids(Some(ids)).send().await.unwrap();
+    let url = stack.url();
+    eventually("a load balancer that knows of no target", || async {
+        (Visitor::at(&url).await.get("/held/next").await.status == 503).then_some(())
+    })
+    .await;
+    stack.file("may-go", "");
+    assert_eq!(answer.await.unwrap(), 200);
+    stack
+        .until_targets("one", "no target in use", |targets| {
+            targets.iter().all(|(_, state)| state == "unused").then_some(())
+        })
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_shrinks_and_is_refreshed_loses_no_request() {
     let stack = up();
