@@ -48,11 +48,11 @@ mod tests {
     fn only_load_balancers_of_the_stack_are_counted() {
         let balancer = |arn: &str| LoadBalancer::builder().load_balancer_arn(arn).build();
         let all = vec![balancer("ours"), balancer("theirs"), balancer("another stack's")];
-        let mut cloud = Snapshot::empty("shop").with::<DescribeLoadBalancers>(all);
-        assert_eq!(running(&cloud).load_balancers, 0);
+        let mut cloud = Snapshot::empty("shop");
         let tags = |stack: &str| tags::of(stack, &load_balancer::ADDRESS, "0123456789ab", &Tags::new());
         cloud.note_tags("ours", tags("shop"));
         cloud.note_tags("another stack's", tags("pub"));
+        cloud.put::<DescribeLoadBalancers>(all);
         assert_eq!(running(&cloud).load_balancers, 1);
     }
 }
