@@ -49,6 +49,22 @@ fn a_png_has_the_size_asked_for_and_every_series_colour() {
 }
 
 #[test]
+fn a_pie_goes_round_from_the_top_clockwise() {
+    let half =
+        |label: &str| Series { label: label.to_owned(), points: vec![(seconds(at(1)), 5.0)], ..Series::default() };
+    let pie = Chart { kind: Kind::Pie, series: vec![half("right"), half("left")], legend: Legend::Hidden, ..example() };
+    let (width, _, pixels) = decoded(&png(&pie));
+    let middle = |index: usize| {
+        let color = Color::of_series(index);
+        let found = pixels.chunks_exact(3).zip(0_u32..).filter(|(pixel, _)| **pixel == [color.0, color.1, color.2]);
+        let columns: Vec<u32> = found.map(|(_, place)| place % width).collect();
+        f64::from(columns.iter().sum::<u32>()) / columns.len() as f64
+    };
+    let (right, left) = (middle(0), middle(1));
+    assert!(right - left > 100.0, "{right} {left}");
+}
+
+#[test]
 fn the_themes_have_their_backgrounds() {
     for theme in [Theme::Light, Theme::Dark] {
         let (_, _, pixels) = decoded(&png(&Chart { theme, ..example() }));

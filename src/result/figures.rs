@@ -157,6 +157,7 @@ mod tests {
 
     #[test]
     fn what_rounds_up_is_written_as_the_next_digit_and_the_next_unit_are() {
+        assert_eq!([ms(0.0), ms(0.0004)], ["0.00 ms", "0 µs"]);
         assert_eq!([three(9.994), three(9.996), three(10.0)], ["9.99", "10.0", "10.0"]);
         assert_eq!([three(99.94), three(99.96), three(100.0)], ["99.9", "100", "100"]);
         assert_eq!([ms(0.9994), ms(0.9996), ms(1.0)], ["999 µs", "1.00 ms", "1.00 ms"]);

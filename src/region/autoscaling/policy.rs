@@ -277,8 +277,10 @@ mod tests {
 
     #[test]
     fn gaps_overlaps_and_closed_ends_are_refused() {
-        assert!(check_steps(&[step(Some(0.0), Some(10.0), 1), step(Some(15.0), None, 2)]).is_err());
-        assert!(check_steps(&[step(Some(0.0), Some(10.0), 1), step(Some(5.0), None, 2)]).is_err());
+        let second_from = |from: f64| check_steps(&[step(Some(0.0), Some(10.0), 1), step(Some(from), None, 2)]);
+        assert_eq!(second_from(15.0), Err("StepAdjustment intervals can't have gaps"));
+        assert_eq!(second_from(5.0), Err("StepAdjustment intervals can't overlap"));
+        assert_eq!(second_from(10.0), Ok(()));
         assert!(check_steps(&[step(Some(0.0), Some(10.0), 1)]).is_err());
         assert!(check_steps(&[step(Some(-10.0), Some(0.0), -1)]).is_err());
         assert!(check_steps(&[]).is_err());
