@@ -229,8 +229,7 @@ const GENERATORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/stacks/load-gener
 #[tokio::test(flavor = "multi_thread")]
 async fn load_generators_of_the_stack_carry_one_load_after_the_other_and_go_with_it() {
     let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
-    let master = format!("load_generators:\n  master: 127.0.0.1:{port}\n");
-    let stack = Rehearsal::edited(GENERATORS, &[("load_generators:\n", &master)]);
+    let stack = Rehearsal::edited(GENERATORS, &[("127.0.0.1:5557", &format!("127.0.0.1:{port}"))]);
     let plan = stack.cloudscale(&["diff"]).ok().stdout;
     let declared = format!("2 × t2.small as load generators, 2 workers for 127.0.0.1:{port}");
     assert!(plan.contains(&declared), "{plan}");

@@ -27,6 +27,7 @@ mod killed;
 mod lab;
 mod layers;
 mod limits;
+mod live_browser;
 mod live_page;
 mod load;
 mod local_region;

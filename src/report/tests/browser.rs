@@ -172,7 +172,7 @@ fn rich() -> RunResult {
 
 fn pages() -> [(&'static str, String); 4] {
     let images: Images =
-        [("metrics/light-requests.png".to_owned(), include_bytes!("../../../docs/report.png").to_vec())].into();
+        [("metrics/light-requests.png".to_owned(), include_bytes!("../../../docs/spike.png").to_vec())].into();
     let comparison = compare::compare(&rich(), &rich());
     [
         ("the laboratory", render(&run("light"), &images)),
