@@ -25,7 +25,10 @@ fn text(answer: &std::process::Output) -> String {
 
 /// A group that judges its instances at once.
 fn groups() -> Rehearsal {
-    Rehearsal::edited(GROUPS, &[("health_grace: 60s", "health_grace: 1s"), ("warmup: 60s", "warmup: 1s")]).up()
+    let stack = Rehearsal::edited(GROUPS, &[("health_grace: 60s", "health_grace: 1s"), ("warmup: 60s", "warmup: 1s")]);
+    // The usual port is another region's as soon as it is free.
+    stack.region.run(&["local", "start", "--port", "0"]);
+    stack.up()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,12 +75,12 @@ async fn a_stopped_region_goes_on_and_a_reset_one_is_empty() {
     let endpoint = stack.region.endpoint();
     assert!(text(&stack.region.run(&["local", "stop"])).contains("local reset"));
     assert!(text(&stack.region.run(&["local", "status"])).contains("goes on from what was in it"));
-    let started = text(&stack.region.run(&["local", "start"]));
+    let started = stack.region.start_again(&[]).await;
     assert!(started.contains("Its state is restored"), "{started}");
     assert_eq!(stack.region.endpoint(), endpoint, "clients find it where it was");
     assert_eq!(stack.audit()["groups"], 2);
     assert!(text(&stack.region.run(&["local", "reset"])).contains("forgot everything"));
-    stack.region.run(&["local", "start"]);
+    stack.region.start_again(&[]).await;
     assert_eq!(stack.audit(), serde_json::json!({}));
 }
 
@@ -94,7 +97,7 @@ async fn a_region_that_hangs_is_told_from_none_and_can_be_stopped() {
     assert!(text(&stack.region.run(&["local", "stop"])).contains("stopped"));
     until_gone(old).await;
 
-    stack.region.run(&["local", "start"]);
+    stack.region.start_again(&[]).await;
     let old = pid(&stack);
     std::fs::remove_file(stack.region.home().join("region.json")).expect("the record is there");
     let status = text(&stack.region.run(&["local", "status"]));
@@ -109,7 +112,7 @@ async fn a_damaged_state_is_set_aside_and_said() {
     stack.region.run(&["local", "start"]);
     stack.region.run(&["local", "stop"]);
     std::fs::write(stack.region.home().join("state/snapshot.cbor"), "no snapshot").expect("it is ours");
-    let started = text(&stack.region.run(&["local", "start"]));
+    let started = stack.region.start_again(&[]).await;
     assert!(started.contains("it starts empty") && started.contains("snapshot.cbor"), "{started}");
     let kept = std::fs::read_dir(stack.region.home()).expect("the home").flatten();
     assert!(kept.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("state-2")));

@@ -111,8 +111,8 @@ async fn an_instance_that_cannot_start_says_why() {
     assert!(reason.contains("does not start") && reason.contains(&instance), "{reason}");
 }
 
-#[test]
-fn a_start_that_fails_leaves_what_the_region_has_said() {
+#[tokio::test]
+async fn a_start_that_fails_leaves_what_the_region_has_said() {
     let region = LocalRegion::started();
     assert!(region.run(&["local", "stop"]).status.success());
     let log = region.home().join("region.log");
@@ -120,9 +120,8 @@ fn a_start_that_fails_leaves_what_the_region_has_said() {
     assert!(before.contains("serving") && before.contains("stopping"), "{before}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let second = region.run(&["local", "start", "--port", &port]);
-    let said = String::from_utf8(second.stderr).unwrap();
-    assert!(!second.status.success() && said.contains("cannot be bound"), "{said}");
+    let said = region.start_again(&["--port", &port]).await;
+    assert!(said.contains("The region does not start") && said.contains("cannot be bound"), "{said}");
     assert!(!said.contains("serving"), "the lines are those of the start that failed: {said}");
     let after = std::fs::read_to_string(&log).unwrap();
     assert!(after.starts_with(&before) && after.len() > before.len(), "{after}");
