@@ -12,4 +12,5 @@ pub mod rate_limiter;
 pub mod rates;
 pub mod retry_classifier;
 pub mod server_time;
+pub mod time;
 pub mod token_bucket;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::state::AlarmState;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError as _;
+use crate::aws::time::timestamp;
 use crate::problem::Problem;
 use crate::stack::names;
 
@@ -186,7 +187,7 @@ pub fn read((cluster, policy): &Owner, alarm: &MetricAlarm) -> Option<Alarm> {
     })
 }
 
-/// Every change of an alarm's state since a time that CloudWatch still knows; of all times where there is none.
+/// Every change of an alarm's state since a time that CloudWatch still knows; the newest hundred where there is none.
 ///
 /// # Errors
 /// A call that fails.
@@ -194,7 +195,8 @@ pub async fn history(clients: &Clients, name: &str, since: Option<Timestamp>) ->
     let since = since.map(|since| aws_smithy_types::DateTime::from_secs(since.as_second()));
     let mut found = Vec::new();
     let mut token = None;
-    for _ in 0..PAGES_MAX {
+    let pages = if since.is_some() { PAGES_MAX } else { 1 };
+    for _ in 0..pages {
         let call = clients.cloudwatch.describe_alarm_history().alarm_name(name).set_start_date(since);
         let call = call.history_item_type(HistoryItemType::StateUpdate).max_records(100).set_next_token(token.take());
         let answer = call.send().await;
@@ -252,10 +254,6 @@ pub async fn changed(
     }
     found.sort_by(|one, other| (one.at, &one.alarm).cmp(&(other.at, &other.alarm)));
     Ok(found)
-}
-
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(time.as_nanos()).ok()
 }
 
 #[cfg(test)]

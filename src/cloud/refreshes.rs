@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::state::RefreshStatus;
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError as _;
+use crate::aws::time::timestamp;
 use crate::problem::Problem;
 
 /// The latest of each group.
@@ -49,8 +50,4 @@ fn read(cluster: &str, refresh: &InstanceRefresh) -> Option<Refresh> {
         percent: refresh.percentage_complete(),
         reason: refresh.status_reason().map(str::to_owned),
     })
-}
-
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(time.as_nanos()).ok()
 }

@@ -17,6 +17,7 @@ use super::observation::{Instance, Observation};
 use crate::aws::clients::Clients;
 use crate::aws::error::CallError as _;
 use crate::aws::server_time::ServerTime;
+use crate::aws::time::timestamp;
 use crate::clock;
 use crate::cloud::activities::{ACTIVITIES_MAX, activities};
 use crate::cloud::alarms::{self, AlarmChange, Owner, alarms, history};
@@ -173,10 +174,6 @@ fn or_missing<T: Default>(answer: Result<T, Problem>, missing: &mut Vec<String>)
         missing.push(problem.detail);
         T::default()
     })
-}
-
-fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(time.as_nanos()).ok()
 }
 
 /// Every instance that carries the stack's tag, and the region's time.
