@@ -7,6 +7,13 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+/// The start of a moment's minute: a datapoint of standard resolution is stamped with it.
+pub fn minute_of(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second().div_euclid(60) * 60).unwrap_or(time)
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct MetricId {
     pub namespace: String,

@@ -46,13 +46,7 @@ impl Points {
         while end > 0 {
             let start = end.saturating_sub(step);
             if self.0[start].0 < second {
-                let newer = |index: usize| self.0[index].0 >= second;
-                let (mut low, mut high) = (start + 1, end);
-                while low < high {
-                    let middle = low + (high - low) / 2;
-                    if newer(middle) { high = middle } else { low = middle + 1 }
-                }
-                return low;
+                return start + self.0[start..end].partition_point(|(there, _)| *there < second);
             }
             (end, step) = (start, step * 2);
         }

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::statistics::Samples;
-use super::store::{MetricId, Store, minute_of};
+use super::store::{MetricId, Store};
 use super::wire::{bounded, dimensions, floats, invalid};
+use crate::region::metric::minute_of;
 use crate::region::wire::{ApiError, Params};
 
 const DATA_MAX: usize = 1000;

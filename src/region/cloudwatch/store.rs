@@ -29,11 +29,6 @@ const POINTS_MAX: usize = 1_000_000;
 /// In how many sets of dimensions a measurement counts besides its own.
 pub const SETS_MAX: usize = 3;
 
-/// The start of a moment's minute.
-pub fn minute_of(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second().div_euclid(60) * 60).unwrap_or(time)
-}
-
 /// What a reader of a metric must know to read only what is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Freshness {

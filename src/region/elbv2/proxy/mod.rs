@@ -65,6 +65,7 @@ use self::workers::Workers;
 use crate::clock::{self, speed};
 use crate::platform::processes;
 use crate::region::driver::{Region, Routed};
+use crate::region::metric::minute_of;
 use crate::region::signal::Signal;
 
 /// Descriptors that the process may want to have open.
@@ -355,9 +356,4 @@ impl Plane {
             self.region.signal(Signal::Measurements(measured));
         }
     }
-}
-
-/// The start of the clock minute.
-fn minute_of(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second().div_euclid(60) * 60).unwrap_or(time)
 }
