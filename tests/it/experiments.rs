@@ -14,24 +14,29 @@ const CAPACITY: f64 = 50.0;
 /// Ten times as fast as the wall, so that instances come quickly; rates are by the wall all the same. No CPU is over the
 /// target, so that the policy does not answer to an experiment when that has ended and it may act again.
 fn group() -> Rehearsal {
+    let health = "    health_check: {path: /health, interval: 5s, timeout: 4s, healthy: 2, unhealthy: 5}\n";
+    up("known", 10, 20, health, (3, 100))
+}
+
+/// A group of one t2.small at first, of at most so many, that tracks a CPU in percent.
+fn up(name: &str, speed: u32, service_ms: u32, health_check: &str, (max, cpu): (u32, u32)) -> Rehearsal {
     let mut stack = Rehearsal::of("");
     let text = format!(
         "
-name: known
-local: {{speed: 10}}
-variables: {{service_ms: 20}}
+name: {name}
+local: {{speed: {speed}}}
+variables: {{service_ms: {service_ms}}}
 clusters:
   web:
     instance_type: t2.small
     user_data: {SERVICE}
     port: 8080
     routes: [\"/*\"]
-    health_check: {{path: /health, interval: 5s, timeout: 4s, healthy: 2, unhealthy: 5}}
-    autoscaling:
+{health_check}    autoscaling:
       min: 1
-      max: 3
+      max: {max}
       desired: 1
-      policies: [target_tracking: {{metric: cpu, target: 100}}]
+      policies: [target_tracking: {{metric: cpu, target: {cpu}}}]
 "
     );
     stack.stack = stack.file("stack.yaml", &text);
@@ -131,27 +136,7 @@ async fn instances_are_added_until_a_rate_holds_or_there_may_be_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_record_of_a_run_has_the_alarm_that_called_for_more_and_the_refresh_that_went_on() {
-    let mut stack = Rehearsal::of("");
-    let text = format!(
-        "
-name: told
-local: {{speed: 60}}
-variables: {{service_ms: 50}}
-clusters:
-  web:
-    instance_type: t2.small
-    user_data: {SERVICE}
-    port: 8080
-    routes: [\"/*\"]
-    autoscaling:
-      min: 1
-      max: 2
-      desired: 1
-      policies: [target_tracking: {{metric: cpu, target: 50}}]
-"
-    );
-    stack.stack = stack.file("stack.yaml", &text);
-    let stack = stack.up();
+    let stack = up("told", 60, 50, "", (2, 50));
     // Half as much again as one instance carries.
     let scenario = stack.file("scenario.yaml", "name: told\nphases: [{rate: 30/s, duration: 10m}]\n");
     let mut bench = stack.region.command(&["bench", "--json", "--metrics-timeout", "1s", "--scenario"]);

@@ -2,9 +2,10 @@
 //!
 //! Where there is no Chromium (`CHROMIUM` names one) the story says so; what the page is made of is told in `live_page.rs`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
+use super::chromium::{browse, chromium};
 use super::local_region::eventually;
 use super::rehearsal::{GROUPS, Rehearsal};
 use super::views::Going;
@@ -25,21 +26,10 @@ addEventListener("load", () => {
 });
 "##;
 
-fn chromium() -> Option<PathBuf> {
-    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    let usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from);
-    named.into_iter().chain(usual).find(|path| path.is_file())
-}
-
 /// The page as its scripts have made it.
 fn dom(chromium: &Path, folder: &Path, url: &str) -> String {
-    let mut command = Command::new(chromium);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-    command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-    command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
-    command.args(["--window-size=1400,1000", "--timeout=3000", "--dump-dom", url]);
-    let output = command.stderr(Stdio::null()).output().expect("Chromium starts");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let arguments = ["--window-size=1400,1000", "--timeout=3000", "--dump-dom"].map(str::to_owned);
+    browse(chromium, folder, url, &arguments)
 }
 
 /// A figure of the first cluster.

@@ -5,6 +5,7 @@ mod aws_clients;
 mod bad_input;
 mod callers;
 mod changes;
+mod chromium;
 mod core_share;
 mod course_applications;
 mod dashboard;

@@ -3,12 +3,15 @@
 //! Chromium looks at three widths at once, in frames without a window. Where there is none (`CHROMIUM` names one) the test says
 //! so, and what the page's text alone can show is still checked.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
+use self::chromium::{browse, chromium};
 use super::super::*;
 use super::run;
 use crate::result::record::*;
+
+#[path = "../../../tests/it/chromium.rs"]
+mod chromium;
 
 const WIDTHS: [u32; 3] = [400, 800, 1280];
 /// Of A4, for a run that has all that a page can show; a laboratory's report of a few charts had 20 once.
@@ -50,24 +53,6 @@ addEventListener("load", () => {
 });
 "#;
 
-fn chromium() -> Option<PathBuf> {
-    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    let usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from);
-    named.into_iter().chain(usual).find(|path| path.is_file())
-}
-
-/// Runs Chromium on a page; answers what it prints.
-fn browse(chromium: &Path, folder: &Path, page: &Path, arguments: &[String]) -> String {
-    let mut command = Command::new(chromium);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-    command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
-    command.arg(format!("--user-data-dir={}", folder.join("profile").display())).args(arguments);
-    let output = command.arg(format!("file://{}", page.display())).stderr(Stdio::null()).output();
-    let output = output.expect("Chromium starts");
-    assert!(output.status.success(), "{}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// What is wrong with a page at each width.
 fn wrong(chromium: &Path, html: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -78,7 +63,12 @@ fn wrong(chromium: &Path, html: &str) -> Vec<String> {
     let outer = format!("<!doctype html><meta charset=utf-8><script>{LOOK}</script><body>{frames}</body>");
     let page = folder.path().join("frames.html");
     std::fs::write(&page, outer).expect("written");
-    let dom = browse(chromium, folder.path(), &page, &["--dump-dom".to_owned(), "--window-size=1400,1000".to_owned()]);
+    let dom = browse(
+        chromium,
+        folder.path(),
+        &format!("file://{}", page.display()),
+        &["--dump-dom".to_owned(), "--window-size=1400,1000".to_owned()],
+    );
     let found =
         dom.split("data-found=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page was looked at");
     let found = found.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
@@ -92,7 +82,7 @@ fn pages_printed(chromium: &Path, html: &str) -> usize {
     browse(
         chromium,
         folder.path(),
-        &page,
+        &format!("file://{}", page.display()),
         &["--no-pdf-header-footer".to_owned(), format!("--print-to-pdf={}", pdf.display())],
     );
     let bytes = std::fs::read(&pdf).expect("a PDF");
