@@ -124,6 +124,18 @@ async fn a_route_moves_to_a_new_cluster_while_the_old_one_stays() {
     assert_eq!(rules, 3);
 }
 
+/// Whoever still comes to the old port is served until its listener is gone, and never refused by a rule or a target that went first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_renamed_while_its_listener_moves_to_another_port() {
+    let port = |port: u16| format!("load_balancer: {{port: {port}}}\n");
+    let story = Story::up(&text(&port(8000), &[cluster("old", "/app", FIXED)]), &["/app"]).await;
+    story.stack.file("stack.yaml", &text(&port(8001), &[cluster("new", "/app", GROUP)]));
+    story.stack.cloudscale(&["up", "--yes"]).ok();
+    assert_eq!((story.loads[0].lost(), story.loads[0].answered() > ROUNDS), (0, true));
+    assert_eq!(Traffic::on(&story.stack.url(), "/app").await.lost_after(ROUNDS).await, 0);
+    story.stack.cloudscale(&["diff", "--exit-code"]).ok();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn blue_becomes_green_in_one_step() {
     let both = |blue: &str, green: &str| text("", &[cluster("blue", blue, FIXED), cluster("green", green, GROUP)]);

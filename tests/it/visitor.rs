@@ -124,6 +124,11 @@ impl Traffic {
         self.counts.answered.load(Ordering::SeqCst)
     }
 
+    /// How many answers so far were no success.
+    pub fn lost(&self) -> u64 {
+        self.counts.lost.load(Ordering::SeqCst)
+    }
+
     /// How many requests were lost so far, once so many more were answered. The one in flight is the first of them.
     pub async fn lost_after(&self, requests: u64) -> u64 {
         let wanted = self.answered() + requests;
@@ -132,7 +137,7 @@ impl Traffic {
             (self.answered() >= wanted).then_some(())
         })
         .await;
-        self.counts.lost.load(Ordering::SeqCst)
+        self.lost()
     }
 }
 
