@@ -373,6 +373,8 @@ async fn start(home: &Path, options: Options<'_>) -> Result<Record, Problem> {
     // instance, even when a program on an instance starts it: it has none of the markers.
     let kept = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| KEPT.contains(&name)));
     command.env_clear().envs(kept);
+    // glibc would give each thread a part of the memory of its own, and keep all that each part once needed.
+    command.env("MALLOC_ARENA_MAX", "2");
     processes::own_group(&mut command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).current_dir("/");
     let mut child = command.spawn().map_err(|error| failed(format!("{}: {error}", program.display())))?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -102,7 +103,7 @@ pub struct MetadataFacts {
     pub launch_index: usize,
     /// Names.
     pub security_groups: Vec<String>,
-    pub user_data: Vec<u8>,
+    pub user_data: Arc<[u8]>,
     /// Whether the service answers at all.
     pub enabled: bool,
     pub tokens_required: bool,

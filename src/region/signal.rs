@@ -268,7 +268,7 @@ pub struct Boot {
     pub instance: String,
     pub address: Ipv4Addr,
     /// Decoded; empty where the instance has none.
-    pub user_data: Vec<u8>,
+    pub user_data: Arc<[u8]>,
     /// Whether the instance has never booted before.
     pub first: bool,
 }

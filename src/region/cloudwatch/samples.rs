@@ -203,6 +203,8 @@ fn joined(values: Vec<(f64, f64)>, ratio: f64) -> Vec<(f64, f64)> {
             }
         }
     }
+    // They are kept for weeks.
+    result.shrink_to_fit();
     result
 }
 

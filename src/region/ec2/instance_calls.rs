@@ -204,7 +204,7 @@ fn modify(instance: &mut Instance, attribute: &str, given: &Params) -> Result<()
         }
         _ => {
             let data = Params(vec![("UserData".to_owned(), Value::from(given.text("Value").unwrap_or_default()))]);
-            instance.user_data = user_data(&data)?;
+            instance.user_data = user_data(&data)?.into();
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,8 +36,8 @@ pub struct Instance {
     pub spot_request: Option<String>,
     pub spot_request_tags: Tags,
     pub key_name: Option<String>,
-    /// Decoded.
-    pub user_data: Vec<u8>,
+    /// Decoded; one for all instances that have the same.
+    pub user_data: Arc<[u8]>,
     /// Where it is really reached: a loopback address.
     pub address: Ipv4Addr,
     /// What the API shows as its private address: one of its subnet's range. In the default subnets it is the same.
@@ -200,6 +201,13 @@ impl Instances {
             _ => None,
         };
         self.all.values().filter_map(deadline).min()
+    }
+
+    /// The same bytes as other instances have, where they do: hundreds are launched from one template, and what was
+    /// terminated is kept for an hour.
+    pub fn shared_user_data(&self, user_data: Vec<u8>) -> Arc<[u8]> {
+        let known = self.all.values().find(|instance| *instance.user_data == *user_data);
+        known.map_or_else(|| user_data.into(), |instance| Arc::clone(&instance.user_data))
     }
 
     /// Forgets the instances that were terminated long enough ago.

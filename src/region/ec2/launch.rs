@@ -1,6 +1,7 @@
 //! RunInstances, and what Auto Scaling launches: parameters over a template's data, checked, become instances.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::instances::{Instance, MetadataOptions, in_subnet};
 use super::launch_data::{launch_parameters, user_data};
@@ -39,7 +40,7 @@ struct Plan {
     instance_type: String,
     spot: bool,
     key_name: Option<String>,
-    user_data: Vec<u8>,
+    user_data: Arc<[u8]>,
     subnet: String,
     /// The private address that the caller asked for.
     private_address: Option<Ipv4Addr>,
@@ -189,7 +190,7 @@ fn plan(ec2: &Ec2, data: &Params) -> Result<Plan, ApiError> {
         instance_type: instance_type.to_owned(),
         spot: data.map("InstanceMarketOptions").unwrap_or_default().text("MarketType") == Some(SPOT),
         key_name: data.text("KeyName").map(str::to_owned),
-        user_data: user_data(data)?,
+        user_data: ec2.instances.shared_user_data(user_data(data)?),
         private_address: private_address(
             ec2,
             subnet,

@@ -89,7 +89,7 @@ fn an_instance_lives_from_pending_to_terminated_and_then_vanishes() {
     let data = "UserData=IyEvYmluL2Jhc2g=&TagSpecification.1.ResourceType=instance\
                 &TagSpecification.1.Tag.1.Key=role&TagSpecification.1.Tag.1.Value=web";
     let id = story.run(data);
-    assert!(matches!(&story.outward[0], Signal::Boot(boot) if boot.user_data == b"#!/bin/bash"));
+    assert!(matches!(&story.outward[0], Signal::Boot(boot) if *boot.user_data == *b"#!/bin/bash"));
     assert_eq!(story.state(&id), Some(InstanceState::Running));
 
     let filter =

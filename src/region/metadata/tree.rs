@@ -16,7 +16,7 @@ pub fn answer(facts: &MetadataFacts, path: &str, now: Timestamp) -> Option<Vec<u
     }
     match rest.trim_end_matches('/') {
         "user-data" if facts.user_data.is_empty() => None,
-        "user-data" => Some(facts.user_data.clone()),
+        "user-data" => Some(facts.user_data.to_vec()),
         "dynamic/instance-identity/document" => Some(identity(facts).into_bytes()),
         rest => {
             let below = rest.strip_prefix("meta-data")?;
@@ -148,7 +148,7 @@ mod tests {
             reservation: "r-1".to_owned(),
             launch_index: 0,
             security_groups: vec!["front".to_owned(), "back".to_owned()],
-            user_data: b"#!/bin/bash".to_vec(),
+            user_data: b"#!/bin/bash".as_slice().into(),
             enabled: true,
             tokens_required: true,
             serves_tags: true,
