@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::metrics::Window;
 use crate::cloud::activities::{ACTIVITIES_MAX, Activity};
 use crate::cloud::alarms::{Changed, label};
 use crate::cloud::refreshes::Refresh;
+use crate::cloud::signals::{Signal, Threshold};
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::result::record::{self, AlarmChange, Cloud, CloudEvent};
@@ -53,6 +55,31 @@ impl Happened {
         cloud.alarms = alarms(&self.alarms, since, elapsed);
         cloud.refreshes = refreshes(&self.refreshes, since, elapsed);
         cloud.missing.clone_from(&self.missing);
+    }
+}
+
+/// Puts what the policies followed into the record.
+pub async fn put_signals(cloud: &mut Cloud, engine: &Engine, (started, ended): (Timestamp, Timestamp)) {
+    let window = Window::of(started, ended);
+    let found =
+        or_missing(engine.signals((window.start, window.end)).await, "the policies' metrics", &mut cloud.missing);
+    cloud.signals = found.iter().map(|found| signal(found, started)).collect();
+}
+
+fn signal(signal: &Signal, started: Timestamp) -> record::Signal {
+    let since = |second: i64| ((second as f64 - started.as_duration().as_secs_f64()) * 1000.0).round() / 1000.0;
+    let threshold = |threshold: &Threshold| record::Threshold {
+        label: threshold.label.clone(),
+        comparison: threshold.comparison.sign().to_owned(),
+        value: threshold.value,
+    };
+    record::Signal {
+        cluster: signal.cluster.clone(),
+        policy: signal.policy.clone(),
+        metric: signal.metric.clone(),
+        period_seconds: signal.period as f64,
+        points: signal.points.iter().map(|(at, value)| (since(*at), *value)).collect(),
+        thresholds: signal.thresholds.iter().map(threshold).collect(),
     }
 }
 
@@ -134,6 +161,23 @@ mod tests {
             percent: Some(50),
             reason: None,
         }
+    }
+
+    #[test]
+    fn the_points_of_a_signal_are_told_from_the_start_of_the_run() {
+        let threshold = Threshold { label: "high".into(), comparison: Comparison::Above, value: 50.0 };
+        let signal = Signal {
+            cluster: "web".into(),
+            policy: "cpu".into(),
+            metric: "CPUUtilization".into(),
+            period: 60,
+            points: vec![(1_794_072_000, 20.0), (1_794_072_060, 71.0)],
+            thresholds: vec![threshold],
+        };
+        let started = Timestamp::from_millisecond(1_794_072_022_500).expect("a time");
+        let recorded = super::signal(&signal, started);
+        assert_eq!(recorded.points, [(-22.5, 20.0), (37.5, 71.0)]);
+        assert_eq!((&*recorded.thresholds[0].comparison, recorded.thresholds[0].value), (">", 50.0));
     }
 
     #[test]

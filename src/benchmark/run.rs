@@ -11,7 +11,7 @@ use super::bill;
 use super::chaos;
 use super::cloudwatch::{self, Collect};
 use super::control::Control;
-use super::happened::Happened;
+use super::happened::{self, Happened};
 use super::load::{Measured, Target};
 use super::load_engine::LoadEngine;
 use super::metrics::{MetricsTarget, load_bands};
@@ -113,7 +113,11 @@ pub async fn run(bench: &Bench<'_>) -> Result<(RunResult, Images), Problems> {
         let note = "The run was interrupted: CloudWatch was not asked.".to_owned();
         (Metrics { note, ..Metrics::default() }, Images::new())
     } else {
-        cloudwatch::collect(&clients.cloudwatch, &wanted(bench, &measured, &looks), bench.sink, bench.cancel).await
+        let wanted = wanted(bench, &measured, &looks);
+        let collected = cloudwatch::collect(&clients.cloudwatch, &wanted, bench.sink, bench.cancel).await;
+        // CloudWatch has them all by now.
+        happened::put_signals(&mut cloud, bench.engine, (measured.started, measured.ended)).await;
+        collected
     };
     let mut result = judge::record(&bench.engine.stack.name, bench.scenario, measured, bench.commands.clone());
     result.provider = bench.engine.provider().name().to_owned();

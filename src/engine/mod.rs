@@ -30,6 +30,7 @@ use crate::cloud::alarms::Changed;
 use crate::cloud::expiry;
 use crate::cloud::lease::Lease;
 use crate::cloud::refreshes::Refresh;
+use crate::cloud::signals::Signal;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::document::suggest;
@@ -212,6 +213,14 @@ impl Engine {
     /// A call that fails.
     pub async fn alarm_changes(&self, since: Timestamp) -> Result<Vec<Changed>, Problem> {
         self.run.unless_interrupted(self.run.provider.alarm_changes(&self.stack.name, since)).await
+    }
+
+    /// What the policies of the stack's groups followed between two times, as far as CloudWatch has it by now.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn signals(&self, window: (Timestamp, Timestamp)) -> Result<Vec<Signal>, Problem> {
+        self.run.unless_interrupted(self.run.provider.signals(&self.stack.name, window)).await
     }
 
     /// The latest instance refreshes of the stack's groups.

@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricAlarm, MetricDataQuery, MetricDataResult, MetricStat};
 use jiff::Timestamp;
 
 use super::observation::{Figure, Metrics};
 use super::series::Point;
 use crate::aws::clients::Clients;
-use crate::aws::error::CallError as _;
+use crate::cloud::metric_data::{self, data};
 use crate::problem::Problem;
 use crate::resource::status::{ClusterStatus, Status};
 
@@ -21,7 +20,6 @@ use crate::resource::status::{ClusterStatus, Status};
 pub const PERIOD: i64 = 60;
 /// Queries of one GetMetricData call, as CloudWatch bounds them.
 const QUERIES_MAX: usize = 500;
-const PAGES_MAX: usize = 20;
 /// Fixed instances have no common metric: of larger clusters so many are asked for their CPU.
 const INSTANCES_MAX: usize = 20;
 const MILLISECONDS: f64 = 1000.0;
@@ -54,18 +52,16 @@ pub async fn read(
             }
         }
     }
-    // The queries of metric math have ids of their own.
     for alarm in alarms.iter().filter(|alarm| !alarm.metrics().is_empty()) {
-        let returned = alarm.metrics().iter().find(|query| query.return_data() != Some(false));
-        let returned = returned.and_then(|query| query.id()).unwrap_or_default();
-        for result in data(clients, &status.stack, alarm.metrics(), (from, to)).await? {
-            if result.id() == Some(returned) {
-                let name = alarm.alarm_name().unwrap_or_default().to_owned();
-                found.push((For::Alarm(name), points(&result)));
-            }
-        }
+        let name = alarm.alarm_name().unwrap_or_default().to_owned();
+        let math = metric_data::of_math(clients, &status.stack, alarm, (from, to)).await?;
+        found.extend(math.iter().map(|result| (For::Alarm(name.clone()), points(result))));
     }
     Ok(sorted(found))
+}
+
+fn points(result: &MetricDataResult) -> Vec<Point> {
+    metric_data::points(result).map(|(at, value)| Point(at, value)).collect()
 }
 
 fn queries(status: &Status, alarms: &[MetricAlarm]) -> (Vec<For>, Vec<MetricDataQuery>) {
@@ -97,15 +93,7 @@ fn queries(status: &Status, alarms: &[MetricAlarm]) -> (Vec<For>, Vec<MetricData
         }
     }
     for alarm in alarms {
-        let statistic = alarm.statistic().map(|one| one.as_str()).or(alarm.extended_statistic());
-        if let (Some(name), Some(metric_name), Some(statistic), Some(period)) =
-            (alarm.alarm_name(), alarm.metric_name(), statistic, alarm.period())
-        {
-            let of = Metric::builder()
-                .namespace(alarm.namespace().unwrap_or_default())
-                .metric_name(metric_name)
-                .set_dimensions(Some(alarm.dimensions().to_vec()))
-                .build();
+        if let (Some(name), Some((of, statistic, period))) = (alarm.alarm_name(), metric_data::of_alarm(alarm)) {
             add(For::Alarm(name.to_owned()), of, statistic, period);
         }
     }
@@ -136,36 +124,6 @@ fn metric(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Metric {
     let dimension = |(name, value): &(&str, &str)| Dimension::builder().name(*name).value(*value).build();
     let dimensions = dimensions.iter().map(dimension).collect();
     Metric::builder().namespace(namespace).metric_name(name).set_dimensions(Some(dimensions)).build()
-}
-
-async fn data(
-    clients: &Clients,
-    stack: &str,
-    queries: &[MetricDataQuery],
-    (from, to): (Timestamp, Timestamp),
-) -> Result<Vec<MetricDataResult>, Problem> {
-    let mut results = Vec::new();
-    let mut token = None;
-    for _ in 0..PAGES_MAX {
-        let call = clients
-            .cloudwatch
-            .get_metric_data()
-            .set_metric_data_queries(Some(queries.to_vec()))
-            .start_time(DateTime::from_secs(from.as_second()))
-            .end_time(DateTime::from_secs(to.as_second()))
-            .set_next_token(token.take());
-        let page = call.send().await.map_err(|error| error.problem("cloudwatch:GetMetricData", stack))?;
-        token = page.next_token;
-        results.extend(page.metric_data_results.unwrap_or_default());
-        if token.is_none() {
-            break;
-        }
-    }
-    Ok(results)
-}
-
-fn points(result: &MetricDataResult) -> Vec<Point> {
-    result.timestamps().iter().zip(result.values()).map(|(at, value)| Point(at.secs(), *value)).collect()
 }
 
 /// By owner; fixed instances are averaged, times are milliseconds.

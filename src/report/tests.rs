@@ -121,6 +121,14 @@ pub fn run(name: &str) -> RunResult {
                 threshold: Some(50.0),
                 reason: name.into(),
             }],
+            signals: vec![Signal {
+                cluster: name.into(),
+                policy: name.into(),
+                metric: name.into(),
+                period_seconds: 60.0,
+                points: vec![(-10.0, 71.0), (50.0, 80.0)],
+                thresholds: vec![Threshold { label: name.into(), comparison: ">".into(), value: 75.0 }],
+            }],
             refreshes: vec![Refresh {
                 from: 5.0,
                 until: None,

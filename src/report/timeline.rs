@@ -1,4 +1,5 @@
-//! A target's run on one axis of time, cause above effect: demand and throughput, errors, latency, capacity, what happened, phases.
+//! A target's run on one axis of time, cause above effect: demand and throughput, errors, latency, the metrics that its policies
+//! follow, capacity, what happened, phases.
 //!
 //! Each band takes the height that it needs, from the top down. Over all of them lie the run's columns, which tell their figures to
 //! whoever points at them.
@@ -8,6 +9,7 @@ mod columns;
 mod happened;
 mod hover;
 mod latency;
+mod signal;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -27,7 +29,7 @@ const APART: f64 = 12.0;
 const LOAD: f64 = 104.0;
 const ERRORS: f64 = 34.0;
 /// For the names of lines, at their ends.
-const RIGHT: f64 = 34.0;
+const RIGHT: f64 = 42.0;
 
 /// Where on the canvas a second of the run lies.
 #[derive(Clone, Copy)]
@@ -57,18 +59,21 @@ fn draw_timeline(canvas: Canvas, run: &RunResult, target: &TargetResult, index: 
     let (load, y) = load(time, target, &columns, index, 0.0);
     let (errors, y) = errors(time, &columns, y);
     let (latency, y) = latency::draw(time, &columns, run.objective_ms, index, y);
+    let followed = signal::of(run, &target.name);
+    let (signals, y) = signal::draw(time, &followed, index, y);
     let capacity = Capacity::of(run, &target.name, seconds);
     let (instances, y) = capacity.as_ref().map_or_else(|| (html! {}, y), |capacity| capacity.draw(time, index, y));
     let happened = Happened::of(run, &target.name);
     let (marks, spans, y) = happened.draw(time, y);
     let (threads, y) = threads(time, run, target, y);
-    let hits = hover::hits(time, run, target, &columns, (capacity.as_ref(), &happened), y);
+    let context = hover::Context { run, target, signals: &followed, capacity: capacity.as_ref(), happened: &happened };
+    let hits = context.hits(time, &columns, y);
     svg(
         canvas,
         y + 28.0,
         &format!("Requests of {} over time", target.name),
         html! {
-            (load) (errors) (latency) (instances) (spans) (threads)
+            (load) (errors) (latency) (signals) (instances) (spans) (threads)
             (time_axis(time, y))
             (hits)
             // Above the columns, so that they can be pointed at.

@@ -22,6 +22,7 @@ use crate::cloud::address::Address;
 use crate::cloud::alarms::Changed;
 use crate::cloud::lease::{Holder, Lease};
 use crate::cloud::refreshes::Refresh;
+use crate::cloud::signals::Signal;
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::Depth;
 use crate::cloud::tags::Tags;
@@ -187,6 +188,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// How the alarms of the stack's groups changed since a time, oldest first.
     fn alarm_changes<'a>(&'a self, _stack: &'a str, _since: Timestamp) -> Answer<'a, Vec<Changed>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What the policies of the stack's groups followed between two times.
+    fn signals<'a>(&'a self, _stack: &'a str, _window: (Timestamp, Timestamp)) -> Answer<'a, Vec<Signal>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

@@ -17,6 +17,7 @@ use crate::cloud::alarms::{Changed, changed};
 use crate::cloud::discover::{complete, discover};
 use crate::cloud::lease::{Holder, Lease, store};
 use crate::cloud::refreshes::{Refresh, refreshes};
+use crate::cloud::signals::{Signal, signals};
 use crate::cloud::snapshot::Snapshot;
 use crate::cloud::snapshot::listing::{Depth, ErasedListing};
 use crate::cloud::tags::{self, Tags};
@@ -212,6 +213,13 @@ impl Provider for Aws {
         Box::pin(async move {
             let cloud = self.snapshot(stack, None, Depth::Status).await?;
             changed(&self.clients, &scaling_group::by_cluster(&cloud), since).await
+        })
+    }
+
+    fn signals<'a>(&'a self, stack: &'a str, window: (Timestamp, Timestamp)) -> Answer<'a, Vec<Signal>> {
+        Box::pin(async move {
+            let cloud = self.snapshot(stack, None, Depth::Status).await?;
+            signals(&self.clients, &scaling_group::by_cluster(&cloud), window).await
         })
     }
 

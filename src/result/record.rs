@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::cloud::{AlarmChange, CapacityPoint, Cloud, CloudEvent, Disruption, InstanceSpan, Refresh};
+pub use self::cloud::{
+    AlarmChange, CapacityPoint, Cloud, CloudEvent, Disruption, InstanceSpan, Refresh, Signal, Threshold,
+};
 use crate::cloud::state::TargetState;
 use crate::resource::status::ClusterKind;
 

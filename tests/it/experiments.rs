@@ -162,14 +162,23 @@ async fn the_record_of_a_run_has_the_alarm_that_called_for_more_and_the_refresh_
     );
     let values = called["values"].as_array().expect("values");
     assert!(values.iter().any(|value| value.as_f64() > Some(50.0)), "{called}");
+    let signal = &cloud["signals"][0];
+    assert_eq!((&signal["cluster"], &signal["period_seconds"]), (&json!("web"), &json!(60.0)));
+    let points = signal["points"].as_array().expect("points").iter();
+    let points: Vec<_> = points.map(|point| (point[0].as_f64(), point[1].as_f64())).collect();
+    assert!(points.iter().all(|(at, _)| (Some(-60.0)..Some(660.0)).contains(at)), "{signal}");
+    assert!(points.iter().any(|(_, value)| *value > Some(50.0)), "{signal}");
+    let limits = signal["thresholds"].as_array().expect("thresholds").iter();
+    let limits: Vec<_> = limits.map(|limit| (&limit["label"], &limit["comparison"])).collect();
+    assert_eq!(limits, [(&json!("high"), &json!(">")), (&json!("low"), &json!("<"))]);
     let refreshes = cloud["refreshes"].as_array().expect("refreshes");
     let ids: Vec<_> = refreshes.iter().map(|own| (&own["id"], &own["cluster"])).collect();
     assert_eq!(ids, [(&json!(refresh), &json!("web"))]);
     let folder = folder_in(&stack, "told", "runs", &record["run"]);
     let page = std::fs::read_to_string(folder.join("report.html")).expect("a page");
     assert!(
-        page.contains("class=\"alarm\"") && page.contains("instance refresh"),
-        "both are on the axis and in the list"
+        page.contains("class=\"alarm\"") && page.contains("class=\"breach\"") && page.contains("instance refresh"),
+        "all of them are on the axis or in the list"
     );
     let events = std::fs::read_to_string(folder.join("events.csv")).expect("the events");
     assert!(events.contains(",ALARM,") && events.contains(&refresh), "{events}");

@@ -49,12 +49,15 @@ pub fn draw(time: Time, columns: &[Column], objective: Option<f64>, index: usize
                     stroke-dashoffset=[dashes.map(|(.., offset)| offset.to_string())] {}
             }
         }
-        @for (y, name) in apart(named, axis.top + axis.height) {
-            (text("end", time.canvas.end() + 5.0, y + 4.0, name))
-        }
+        (names(time, named, axis.top + axis.height))
         (base(time.canvas, &axis))
     };
     (drawn, axis.top + axis.height + APART)
+}
+
+/// Names at the ends of their lines.
+pub fn names(time: Time, names: Vec<(f64, &str)>, bottom: f64) -> Markup {
+    html! { @for (y, name) in apart(names, bottom) { (text("end", time.canvas.end() + 5.0, y + 4.0, name)) } }
 }
 
 /// Names at the heights of their lines, pushed up where they would lie over each other; none is below the band.

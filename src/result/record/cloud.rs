@@ -18,6 +18,9 @@ pub struct Cloud {
     /// Every change of state of the alarms that the groups' policies are called by.
     #[serde(default)]
     pub alarms: Vec<AlarmChange>,
+    /// What the groups' policies followed.
+    #[serde(default)]
+    pub signals: Vec<Signal>,
     /// The groups' instance refreshes that went on during the run.
     #[serde(default)]
     pub refreshes: Vec<Refresh>,
@@ -104,6 +107,29 @@ pub struct AlarmChange {
     pub reason: String,
 }
 
+/// The metric that a policy follows, as CloudWatch had it after the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    pub cluster: String,
+    /// As the stack names it.
+    pub policy: String,
+    pub metric: String,
+    pub period_seconds: f64,
+    /// The start of a period, and its value.
+    pub points: Vec<(f64, f64)>,
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What an alarm of the policy compares it with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// `high` or `low` of a target tracking policy, else the policy.
+    pub label: String,
+    /// `>`
+    pub comparison: String,
+    pub value: f64,
+}
+
 /// Instances replaced one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refresh {
@@ -155,6 +181,7 @@ mod tests {
         let event = r#"{"at": 1.0, "cluster": "web", "what": "w", "cause": "c", "status": "Successful"}"#;
         let cloud = format!(r#"{{"capacity": [], "instances": [], "events": [{event}], "blows": []}}"#);
         let cloud: Cloud = serde_json::from_str(&cloud).expect("read");
-        assert_eq!((cloud.events.len(), cloud.alarms.len(), cloud.refreshes.len(), cloud.missing.len()), (1, 0, 0, 0));
+        let since = [cloud.alarms.len(), cloud.signals.len(), cloud.refreshes.len(), cloud.missing.len()];
+        assert_eq!((cloud.events.len(), since), (1, [0; 4]));
     }
 }
