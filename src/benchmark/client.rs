@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX};
+use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX, Heads};
 use super::interval::{Failure, Reply};
 use super::redirect;
 use super::request::{Request, Server};
@@ -134,6 +134,7 @@ struct Wire {
     /// Whether the stream has already carried an answer.
     reused: bool,
     buffer: Vec<u8>,
+    heads: Heads,
     /// The body's first bytes where they are not in `buffer` in one piece.
     body: Vec<u8>,
     /// The request of a row.
@@ -152,6 +153,7 @@ impl Wire {
             stream: None,
             reused: false,
             buffer: vec![0; BUFFER_BYTES_MIN],
+            heads: Heads::default(),
             body: Vec::new(),
             written: Vec::new(),
             opened: 0,
@@ -258,7 +260,7 @@ impl Wire {
     /// Reads the rest of the answer; keeps the stream where it can carry another.
     async fn answer(&mut self, mut stream: Stream, mut filled: usize, ask: Ask<'_>) -> Result<Answer, Failure> {
         let head = loop {
-            match framing::head(&self.buffer[..filled])? {
+            match self.heads.read(&self.buffer[..filled])? {
                 // An interim answer (103 Early Hints): the real one follows.
                 Some(interim) if interim.status < 200 => {
                     self.buffer.copy_within(interim.bytes..filled, 0);

@@ -36,6 +36,26 @@ pub struct Head {
     pub location: Option<Range<usize>>,
 }
 
+/// Reads the heads of one connection. Most of a server's answers begin alike: a head that is the last one byte for byte is
+/// not parsed again.
+#[derive(Debug, Default)]
+pub struct Heads {
+    last: Vec<u8>,
+    parsed: Option<Head>,
+}
+
+impl Heads {
+    /// As [`head`].
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Option<Head>, Failure> {
+        if self.parsed.is_none() || !bytes.starts_with(&self.last) {
+            self.parsed = head(bytes)?;
+            self.last.clear();
+            self.last.extend_from_slice(self.parsed.as_ref().map_or(&[], |head| &bytes[..head.bytes]));
+        }
+        Ok(self.parsed.clone())
+    }
+}
+
 /// The head at the start of `bytes`, or `None` where it is not complete yet.
 pub fn head(bytes: &[u8]) -> Result<Option<Head>, Failure> {
     let mut headers = [const { std::mem::MaybeUninit::uninit() }; HEADERS_MAX];
@@ -194,6 +214,21 @@ mod tests {
         assert_eq!(parsed("HTTP/1.1 204 No Content\r\n\r\n").body, Body::Length(0));
         let until_close = parsed("HTTP/1.1 200 OK\r\n\r\n");
         assert_eq!((until_close.body, until_close.closes), (Body::UntilClose, true));
+    }
+
+    #[test]
+    fn a_head_is_parsed_again_where_a_byte_of_it_is_another() {
+        let mut heads = Heads::default();
+        let read = |heads: &mut Heads, text: &str| heads.read(text.as_bytes()).map(|head| head.map(|head| head.body));
+        let five = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        for text in [five, &format!("{five}hello"), five] {
+            assert_eq!(read(&mut heads, text), Ok(Some(Body::Length(5))));
+        }
+        assert_eq!(read(&mut heads, &five[..30]), Ok(None));
+        assert_eq!(read(&mut heads, five), Ok(Some(Body::Length(5))));
+        assert_eq!(read(&mut heads, &five.replace('5', "6")), Ok(Some(Body::Length(6))));
+        assert_eq!(read(&mut heads, &five.replace("HTTP/1.1", "HTTX/1.1")), Err(Failure::Protocol));
+        assert_eq!(read(&mut heads, five), Ok(Some(Body::Length(5))));
     }
 
     #[test]
