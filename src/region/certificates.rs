@@ -66,7 +66,7 @@ impl Authority {
         Ok(Self { root, issuer: Issuer::new(root_params(), key), key: own, made: Mutex::default() })
     }
 
-    /// What a load balancer at `address` serves TLS with: 1.2 and 1.3, HTTP/1.1.
+    /// What a load balancer at `address` serves TLS with: 1.2 and 1.3, HTTP/1.1 unless the load balancer adds HTTP/2.
     ///
     /// # Errors
     /// When the TLS library refuses its own defaults.

@@ -71,6 +71,8 @@ pub struct Settings {
     pub drop_invalid_headers: bool,
     /// The listener speaks TLS.
     pub secure: bool,
+    /// A client of a TLS listener may choose HTTP/2.
+    pub http2: bool,
     /// Targets learn what TLS the client speaks.
     pub tells_tls: bool,
     /// The ARN that an HTTPS listener names.
@@ -207,6 +209,7 @@ fn settings(load_balancer: &LoadBalancer, listener: &Listener) -> Settings {
         forwarded_for_port: attributes.is_on("routing.http.xff_client_port.enabled"),
         drop_invalid_headers: attributes.is_on("routing.http.drop_invalid_header_fields.enabled"),
         secure: listener.tls.is_some(),
+        http2: attributes.is_on("routing.http2.enabled"),
         tells_tls: attributes.is_on("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
         certificate: listener.tls.as_ref().map(|tls| tls.certificate.clone()),
         access_log: attributes.is_on("access_logs.s3.enabled").then(|| AccessLog {

@@ -88,7 +88,7 @@ pub const OPERATIONS: &[Operation] = &[
          DurationSeconds}}} Tags[]{Key Value}",
         |it, cx, params| it.create_listener(cx, params),
     )
-    .differs("An HTTPS listener is served with a certificate of the region's own, in TLS 1.2 and 1.3 and HTTP/1.1, whatever it names."),
+    .differs("An HTTPS listener is served with a certificate of the region's own, in TLS 1.2 and 1.3, whatever it names. HTTP/2 heads are limited as those of HTTP/1.1, not by the compressed length of a header."),
     Operation::new("DescribeListeners", "LoadBalancerArn ListenerArns[] Marker PageSize", |it, _, params| {
         it.describe_listeners(params)
     }),

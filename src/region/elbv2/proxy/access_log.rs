@@ -28,7 +28,7 @@ impl Executed {
 /// What is known of a request when its head has been read; the rest follows when it is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// `http`, `https`, `ws` or `wss`.
+    /// `http`, `https`, `h2`, `ws` or `wss`.
     pub kind: &'static str,
     /// When the response was on its way.
     pub time: Timestamp,

@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use super::access_log::Entry;
 use super::answers::{self, Answer, Manner};
 use super::buffer::Buffer;
+use super::caller::Caller;
 use super::decision::{self, Step};
 use super::exchange::{End, Exchange, Plan};
 use super::framing::{Decoder, Framing};
 use super::head;
 use super::listening::Open;
-use super::logging::{Connected, Draft};
+use super::logging::Draft;
 use super::meters::FrontMeter;
-use super::rewrite::{ClientFields, Connection};
+use super::rewrite::Connection;
 use super::stream::Stream;
-use super::table::Table;
 use super::target::ConnectFailure;
 use super::timer::Timer;
 use crate::clock;
@@ -31,14 +31,12 @@ use crate::clock;
 const UNWANTED_BYTES_MAX: u64 = 1024 * 1024;
 /// How long a client may take to notice that its connection is at its end: closing while it still sends would take back
 /// the answer, too.
-const LINGER: Duration = Duration::from_secs(2);
+pub const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Client {
     stream: Stream,
-    peer: IpAddr,
-    fields: ClientFields,
-    connected: Connected,
+    caller: Arc<Caller>,
     /// How long the last answer of the load balancer's own was.
     answered_bytes: u64,
     input: Buffer,
@@ -57,17 +55,11 @@ enum Heard {
 }
 
 impl Client {
-    pub fn new(stream: Stream, peer: SocketAddr, table: &Table, open: Open) -> Self {
-        let fields =
-            ClientFields::new(peer, table.routes.address.into(), &table.routes.settings, stream.session().as_ref());
-        let connected = Connected::new(peer, &stream);
-        let peer = peer.ip().to_canonical();
+    pub fn new(stream: Stream, caller: Arc<Caller>, open: Open) -> Self {
         let since = clock::instant();
         Self {
             stream,
-            peer,
-            fields,
-            connected,
+            caller,
             answered_bytes: 0,
             input: Buffer::default(),
             timer: Timer::default(),
@@ -139,9 +131,7 @@ impl Client {
         let asker = decision::Asker {
             table: &table,
             lane: self.open.lane,
-            peer: self.peer,
-            fields: &self.fields,
-            connected: &self.connected,
+            caller: &self.caller,
             is_last: self.open.listening.is_removed()
                 || clock::instant().duration_since(self.since) >= table.routes.settings.client_keep_alive,
         };
@@ -343,6 +333,10 @@ impl Client {
 
     /// Ends our side and waits until the client has ended its own, for a while. The connection never stays.
     async fn linger(&mut self) -> bool {
+        if matches!(self.stream, Stream::Http2(_)) {
+            // Its end says that no more is wanted (RFC 9113 §8.1), and takes nothing back.
+            return false;
+        }
         if poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.is_ok() {
             let deadline = clock::instant() + LINGER;
             loop {

@@ -1,6 +1,5 @@
 //! What becomes of a request: the rules' action, the target group by weight or cookie, the target whose turn it is.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -11,15 +10,16 @@ use super::super::routing::{Applies, RuleRoute, Stickiness};
 use super::super::transforms::Transforms;
 use super::access_log::Executed;
 use super::answers::{self, Answer, Origin};
+use super::caller::Caller;
 use super::cookies;
 use super::exchange::Plan;
 use super::framing::{self, Framing};
 use super::head::RequestHead;
 use super::lane::LaneIndex;
 use super::length::TransferEncoding;
-use super::logging::{Connected, Draft};
+use super::logging::Draft;
 use super::meters::FrontMeter;
-use super::rewrite::{self, ClientFields, Connection, Onward};
+use super::rewrite::{self, Connection, Onward};
 use super::table::Table;
 use super::target::InFlight;
 use crate::clock;
@@ -45,10 +45,7 @@ pub enum Step {
 pub struct Asker<'a> {
     pub table: &'a Table,
     pub lane: LaneIndex,
-    pub peer: IpAddr,
-    pub fields: &'a ClientFields,
-    /// What the access log tells of the client's connection.
-    pub connected: &'a Connected,
+    pub caller: &'a Caller,
     /// The listener is removed, or the connection is as old as it gets: this is its last request.
     pub is_last: bool,
 }
@@ -75,7 +72,7 @@ impl Asker<'_> {
             host: rewrite::host_name(host),
             host_header: host,
             headers: head.fields.all,
-            peer: self.peer,
+            peer: self.caller.peer,
         };
         let meter = self.meter();
         let Applies { action, rule, looked_at } = self.table.routes.applies(&asked);
@@ -130,7 +127,7 @@ impl Asker<'_> {
         let settings = &self.table.routes.settings;
         settings.access_log.as_ref()?;
         let priority = rule.map_or(0, |rule| rule.priority);
-        Some(Box::new(Draft::new(head, self.connected, settings, (priority, executed))))
+        Some(Box::new(Draft::new(head, &self.caller.connected, settings, (priority, executed))))
     }
 
     /// The host and the URL that the rule's transforms make.
@@ -152,7 +149,8 @@ impl Asker<'_> {
     /// Picks the target group and the target, and writes the head for it.
     ///
     /// # Errors
-    /// 503 where no target is registered; 463 for too many addresses in X-Forwarded-For; 500 for a transform that fails.
+    /// 503 where no target is registered; 463 for too many addresses in X-Forwarded-For; 464 for gRPC, which a target group
+    /// of HTTP/1.1 does not take (user guide, "HTTP 464"); 500 for a transform that fails.
     fn forward(
         &self,
         head: &RequestHead<'_>,
@@ -160,6 +158,9 @@ impl Asker<'_> {
         rule: Option<&RuleRoute>,
         framing: &Framing,
     ) -> Result<Plan, u16> {
+        if self.caller.connected.http2 && is_grpc(head) {
+            return Err(464);
+        }
         let met = |name: &str| cookies::read(head.fields.all, name);
         let met_group = forward.stickiness.and_then(|_| met(cookies::TARGET_GROUP));
         let group = self.table.group(forward, met_group).ok_or(503_u16)?;
@@ -196,7 +197,7 @@ impl Asker<'_> {
         let upgrade = upgrades.then_some(UPGRADE);
         let (host, url) = self.transformed(head, rule)?;
         let (host, url) = (host.as_deref(), url.as_deref());
-        let onward = Onward { client: self.fields, settings, framing, upgrade, now, host, url };
+        let onward = Onward { client: &self.caller.fields, settings, framing, upgrade, now, host, url };
         rewrite::request(&mut out, head, &onward)?;
         let harmless = matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
         Ok(Plan {
@@ -226,6 +227,13 @@ fn is_ambiguous(head: &RequestHead<'_>) -> bool {
     let fields = &head.fields;
     let encoded = fields.transfer_encoding != TransferEncoding::None;
     fields.lengths > 1 || (encoded && fields.lengths > 0) || fields.transfer_encoding == TransferEncoding::Identity
+}
+
+/// Whether a request of HTTP/2 is one of gRPC: its content is, whatever follows the name (gRPC over HTTP2, "Requests").
+fn is_grpc(head: &RequestHead<'_>) -> bool {
+    let content = head.fields.all.iter().find(|field| field.name.eq_ignore_ascii_case("content-type"));
+    let rest = content.and_then(|field| field.value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]))
 }
 
 fn asks_for_upgrade(head: &RequestHead<'_>, framing: &Framing) -> bool {

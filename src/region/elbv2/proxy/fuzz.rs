@@ -194,6 +194,7 @@ fn routing(front: SocketAddrV4, target: SocketAddrV4) -> Routing {
         forwarded_for_port: false,
         drop_invalid_headers: false,
         secure: false,
+        http2: false,
         tells_tls: false,
         certificate: None,
         access_log: None,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::caller::Caller;
 use super::connection::Client;
+use super::http2;
 use super::lane::LaneIndex;
 use super::listening::{CONNECTIONS_MAX, Listening, Open};
 use super::stream::Stream;
@@ -55,8 +57,9 @@ impl Listening {
         let open = Open::count(Arc::clone(self), Arc::clone(&table.front), lane);
         if table.routes.settings.secure {
             let listening = Arc::clone(self);
+            let http2 = table.routes.settings.http2;
             tokio::spawn(async move {
-                match open.front.secure.accept(stream).await {
+                match open.front.secure.accept(stream, http2).await {
                     Ok(stream) => listening.serve(stream, peer, open),
                     Err(_) => _ = open.front.meter(lane).tls_errors.fetch_add(1, Ordering::Relaxed),
                 }
@@ -68,7 +71,15 @@ impl Listening {
     }
 
     fn serve(self: &Arc<Self>, stream: Stream, peer: SocketAddr, open: Open) {
-        let client = Client::new(stream, peer, &self.table(), open);
+        let caller = Caller::new(&stream, peer, &self.table());
+        let stream = match stream {
+            Stream::Secure(stream) if caller.connected.http2 => {
+                tokio::spawn(http2::serve(stream, caller, open));
+                return;
+            }
+            stream => stream,
+        };
+        let client = Client::new(stream, Arc::new(caller), open);
         let listening = Arc::clone(self);
         tokio::spawn(async move {
             let mut removed = pin!(listening.stop.cancelled());

@@ -54,6 +54,8 @@ pub struct Open {
     pub listening: Arc<Listening>,
     pub front: Arc<Front>,
     pub lane: LaneIndex,
+    /// It is one of the requests of a connection of HTTP/2, which is counted itself.
+    is_stream: bool,
 }
 
 impl Open {
@@ -61,12 +63,21 @@ impl Open {
         let meter = front.meter(lane);
         meter.new_connections.fetch_add(1, Ordering::Relaxed);
         meter.active_connections.fetch_add(1, Ordering::Relaxed);
-        Self { listening, front, lane }
+        Self { listening, front, lane, is_stream: false }
+    }
+
+    /// For a request on the same connection.
+    pub fn of_stream(&self) -> Self {
+        let (listening, front) = (Arc::clone(&self.listening), Arc::clone(&self.front));
+        Self { listening, front, lane: self.lane, is_stream: true }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if self.is_stream {
+            return;
+        }
         self.listening.connections.fetch_sub(1, Ordering::Relaxed);
         self.front.meter(self.lane).active_connections.fetch_sub(1, Ordering::Relaxed);
     }

@@ -16,11 +16,14 @@ pub struct Connected {
     client: SocketAddr,
     session: Option<Session>,
     domain: Option<String>,
+    /// It speaks HTTP/2.
+    pub http2: bool,
 }
 
 impl Connected {
     pub fn new(client: SocketAddr, stream: &Stream) -> Self {
-        Self { client, session: stream.session(), domain: stream.server_name().map(str::to_owned) }
+        let domain = stream.server_name().map(str::to_owned);
+        Self { client, session: stream.session(), domain, http2: stream.chose_http2() }
     }
 }
 
@@ -47,11 +50,15 @@ impl Draft {
         };
         let (path, scheme) = (head.target.path, settings.scheme());
         let query = head.target.query.map_or(String::new(), |query| format!("?{query}"));
-        let version = if head.old { "1.0" } else { "1.1" };
+        let (kind, version) = match (connected.http2, head.old) {
+            (true, _) => ("h2", "2.0"),
+            (false, true) => (scheme, "1.0"),
+            (false, false) => (scheme, "1.1"),
+        };
         let field = |name: &str| head.fields.all.iter().find(|field| field.name.eq_ignore_ascii_case(name));
         let text = |name: &str| field(name).map(|field| String::from_utf8_lossy(field.value).into_owned());
         let entry = Entry {
-            kind: scheme,
+            kind,
             time: now,
             load_balancer: settings.load_balancer.clone(),
             client: connected.client,

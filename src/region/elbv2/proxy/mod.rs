@@ -1,11 +1,12 @@
-//! The data plane of the load balancers: a real HTTP/1.1 reverse proxy, behind TLS where a listener speaks HTTPS.
+//! The data plane of the load balancers: a real HTTP/1.1 reverse proxy, behind TLS where a listener speaks HTTPS. There it takes
+//! HTTP/2, too, each of whose requests passes as one of HTTP/1.1.
 //!
 //! One loop follows the model: when its revision moves, it takes the new routing, opens and closes sockets, and swaps
 //! each listener's table. Requests are served on threads of their own (`workers`), so that a busy region does not slow
 //! them, and touch nothing of the loop's but a table and atomics. Every second the loop empties the meters.
 //!
 //! ```text
-//! listener ── accepts (secure: TLS) ──> connection ── one request after the other
+//! listener ── accepts (secure: TLS) ──> connection ── one request after the other (http2: side by side, a connection each)
 //!                           │  head       reads a head in place: limits, framing, what concerns one connection
 //!                           │  decision   rules → target group → target, or an answer of our own (answers, cookies)
 //!                           │  rewrite    the head as it goes on
@@ -16,6 +17,7 @@
 mod access_log;
 mod answers;
 mod buffer;
+mod caller;
 mod connection;
 mod cookies;
 mod decision;
@@ -25,6 +27,9 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod head;
+mod http2;
+mod http2_heads;
+mod http2_stream;
 mod lane;
 mod length;
 mod listener;

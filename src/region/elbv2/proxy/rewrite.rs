@@ -268,6 +268,7 @@ mod tests {
             forwarded_for_port: false,
             drop_invalid_headers: false,
             secure: false,
+            http2: false,
             tells_tls: false,
             certificate: None,
             access_log: None,

@@ -10,13 +10,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::stream::Stream;
+use super::stream::{HTTP2, Stream};
 use crate::region::certificates::Authority;
 use crate::region::log_limiter::LogLimiter;
 
 /// How long a client may take to agree on TLS. AWS gives no figure; its connections have as long as the shortest of
 /// the browsers' own limits.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Said of all load balancers together.
 static NO_CERTIFICATE: LogLimiter = LogLimiter::new();
@@ -50,28 +50,29 @@ impl Certificates {
 pub struct Secure {
     certificates: Certificates,
     address: Ipv4Addr,
-    config: OnceLock<Arc<ServerConfig>>,
+    /// With HTTP/1.1 only, and with HTTP/2 before it.
+    configs: OnceLock<[Arc<ServerConfig>; 2]>,
 }
 
 impl Secure {
     pub fn new(certificates: &Certificates, address: Ipv4Addr) -> Self {
-        Self { certificates: certificates.clone(), address, config: OnceLock::new() }
+        Self { certificates: certificates.clone(), address, configs: OnceLock::new() }
     }
 
-    /// Agrees on TLS with a client.
+    /// Agrees on TLS with a client, and on HTTP/2 where it may be spoken and the client prefers it.
     ///
     /// # Errors
     /// Where the client does not, or takes too long; and where the region has no certificate for it.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
-        let config = self.config()?;
+    pub async fn accept(&self, stream: TcpStream, http2: bool) -> io::Result<Stream> {
+        let config = self.config(http2)?;
         let handshake = TlsAcceptor::from(config).accept(stream);
         let accepted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await;
         Ok(Stream::Secure(Box::new(accepted.map_err(|_| io::ErrorKind::TimedOut)??)))
     }
 
-    fn config(&self) -> io::Result<Arc<ServerConfig>> {
-        if let Some(known) = self.config.get() {
-            return Ok(Arc::clone(known));
+    fn config(&self, http2: bool) -> io::Result<Arc<ServerConfig>> {
+        if let Some(known) = self.configs.get() {
+            return Ok(Arc::clone(&known[usize::from(http2)]));
         }
         let fresh = self.certificates.authority().and_then(|authority| authority.serving(self.address));
         if let Err(error) = &fresh
@@ -80,6 +81,11 @@ impl Secure {
             tracing::error!(%error, unsaid, "the certificates of HTTPS listeners cannot be made");
         }
         let fresh = fresh?;
-        Ok(Arc::clone(self.config.get_or_init(|| fresh)))
+        let configs = self.configs.get_or_init(|| {
+            let mut with_http2 = (*fresh).clone();
+            with_http2.alpn_protocols.insert(0, HTTP2.to_vec());
+            [fresh, Arc::new(with_http2)]
+        });
+        Ok(Arc::clone(&configs[usize::from(http2)]))
     }
 }

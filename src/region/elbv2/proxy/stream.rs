@@ -10,6 +10,7 @@ use tokio_rustls::rustls::ProtocolVersion;
 use tokio_rustls::server::TlsStream;
 
 use super::buffer::Source;
+use super::http2_stream::Http2Stream;
 use crate::platform::sockets::shut_writing;
 
 #[derive(Debug)]
@@ -17,7 +18,12 @@ pub enum Stream {
     Plain(TcpStream),
     /// Boxed: a TLS session is large, and few connections have one.
     Secure(Box<TlsStream<TcpStream>>),
+    /// One request of a connection of HTTP/2.
+    Http2(Box<Http2Stream>),
 }
+
+/// HTTP/2's name in ALPN.
+pub const HTTP2: &[u8] = b"h2";
 
 /// What a TLS connection has agreed on, in the words of `X-Amzn-Tls-Version` and `X-Amzn-Tls-Cipher-Suite`, which are OpenSSL's
 /// (user guide, "HTTP headers and Application Load Balancers").
@@ -55,25 +61,38 @@ impl Stream {
         stream.get_ref().1.server_name()
     }
 
-    fn socket(&self) -> &TcpStream {
+    /// The client has chosen HTTP/2.
+    pub fn chose_http2(&self) -> bool {
+        let Self::Secure(stream) = self else { return false };
+        stream.get_ref().1.alpn_protocol() == Some(HTTP2)
+    }
+
+    /// `None` where it is not the connection's own.
+    fn socket(&self) -> Option<&TcpStream> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Secure(stream) => stream.get_ref().0,
+            Self::Plain(stream) => Some(stream),
+            Self::Secure(stream) => Some(stream.get_ref().0),
+            Self::Http2(_) => None,
         }
     }
 
     /// Whether the client has sent or ended something: bytes of the connection, not of what they carry.
-    pub fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
-        self.socket().poll_peek(cx, buffer)
+    pub fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => stream.poll_peek(cx, buffer),
+            Self::Secure(stream) => stream.get_ref().0.poll_peek(cx, buffer),
+            // It says nothing between its request and its answer, but it may be reset.
+            Self::Http2(stream) => stream.poll_reset(cx).map(Err),
+        }
     }
 
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket().take_error()
+        self.socket().map_or(Ok(None), TcpStream::take_error)
     }
 
     /// Closing it takes back what the client has not read.
     pub fn set_zero_linger(&self) -> io::Result<()> {
-        self.socket().set_zero_linger()
+        self.socket().map_or(Ok(()), TcpStream::set_zero_linger)
     }
 
     /// Tells the client that nothing more comes. One that takes nothing any more does not need to know.
@@ -83,6 +102,8 @@ impl Stream {
             Self::Secure(stream) => {
                 let _ = Pin::new(stream).poll_shutdown(cx);
             }
+            // It never becomes a tunnel.
+            Self::Http2(_) => {}
         }
     }
 }
@@ -92,7 +113,7 @@ impl Source for Stream {
         match self {
             Self::Plain(stream) => stream.poll_read_ready(cx),
             // What has come already may be in the session.
-            Self::Secure(_) => Poll::Ready(Ok(())),
+            Self::Secure(_) | Self::Http2(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -102,6 +123,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Secure(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Http2(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -111,6 +133,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Secure(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Http2(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -122,6 +145,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Self::Secure(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Http2(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 
@@ -130,6 +154,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Secure(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Http2(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -137,6 +162,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Secure(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Http2(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod faults;
+mod http2;
 mod logs;
 mod rewriting;
 mod secure;
@@ -133,6 +134,7 @@ struct Bench {
     transforms: Transforms,
     stickiness: Option<Stickiness>,
     access_log: Option<AccessLog>,
+    http2: bool,
 }
 
 impl Bench {
@@ -168,6 +170,7 @@ impl Bench {
             transforms: Transforms::default(),
             stickiness: None,
             access_log: None,
+            http2: true,
         };
         bench.route(targets);
         let listening = bench.listening.clone().unwrap();
@@ -215,6 +218,7 @@ impl Bench {
                 forwarded_for_port: false,
                 drop_invalid_headers: false,
                 secure: self.certificates.is_some(),
+                http2: self.http2,
                 tells_tls: true,
                 certificate: None,
                 access_log: self.access_log.clone(),

@@ -1,6 +1,7 @@
 //! Listeners that speak TLS.
 
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -9,8 +10,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::*;
 use crate::region::certificates;
 
-/// Asks by TLS for `path` under the name, trusting the region's root and nobody else.
-async fn ask(bench: &Bench, name: &str, path: &str) -> std::io::Result<String> {
+/// Agrees on TLS under the name, trusting the region's root and nobody else.
+pub(super) async fn connect(bench: &Bench, name: &str, protocols: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let root = certificates::root_file(bench.certificates.as_ref().unwrap().path());
     if let Ok(root) = std::fs::read(root) {
@@ -18,10 +19,16 @@ async fn ask(bench: &Bench, name: &str, path: &str) -> std::io::Result<String> {
     }
     let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let client = client.with_safe_default_protocol_versions().unwrap();
-    let client = client.with_root_certificates(roots).with_no_client_auth();
+    let mut client = client.with_root_certificates(roots).with_no_client_auth();
+    client.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let stream = TcpStream::connect(bench.address).await?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
+    TlsConnector::from(Arc::new(client)).connect(name, stream).await
+}
+
+/// Asks by TLS for `path` under the name.
+async fn ask(bench: &Bench, name: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = connect(bench, name, &[]).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
