@@ -1,4 +1,4 @@
-//! What a service may ask about its neighbours: read-only, answered by `world.rs`.
+//! What a service may ask about its neighbours: read-only, answered by `neighbours.rs`.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -33,24 +33,18 @@ pub trait Facts {
     fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState>;
     /// Whether an instance was deregistered and may still have requests in flight there.
     fn target_drains(&self, target_group: &str, instance: &str) -> bool;
-    /// Every load balancer's and target group's CloudWatch identity.
-    fn load_balancers(&self) -> Vec<LoadBalancerFacts>;
     /// Every load balancer's network interface in each of its zones.
     fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode>;
     /// Security groups in use by load balancers, which may not be deleted.
     fn security_groups_of_load_balancers(&self) -> Vec<String>;
 
     // answered by Auto Scaling
-    /// The group that an instance belongs to.
-    fn group_of(&self, instance: &str) -> Option<String>;
     /// The group in whose aggregated metrics an instance counts: it is in service there and past its warm-up.
     fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<&str>;
-    /// Target groups that a group registers with.
-    fn target_groups_of_groups(&self) -> Vec<String>;
-    /// Launch templates in use by groups.
-    fn launch_templates_of_groups(&self) -> Vec<String>;
 
     // answered by all
+    /// Another number after whatever may have changed what EC2 or Auto Scaling answer, other than time; 0 where nobody counts.
+    fn revision(&self) -> u64;
     /// The ARN and the tags of everything that has tags or could have some.
     fn tagged(&self, region: &str) -> Vec<(String, BTreeMap<String, String>)>;
 
@@ -140,13 +134,6 @@ pub struct TargetGroupFacts {
     pub targets: Vec<String>,
     /// Its targets are addresses, not instances.
     pub by_address: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadBalancerFacts {
-    /// `app/name/0123456789abcdef`
-    pub full_name: String,
-    pub target_groups: Vec<String>,
 }
 
 /// A load balancer in one of its zones. All its nodes share its one address.

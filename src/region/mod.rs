@@ -27,6 +27,7 @@ pub mod log;
 mod log_limiter;
 pub mod metadata;
 pub mod metric;
+mod neighbours;
 #[cfg(test)]
 mod reference;
 pub mod serve;

@@ -3,9 +3,7 @@
 //! `call` runs an operation, `signal` takes what a shell has to say, `advance` lets time pass. Each returns the signals
 //! that leave for the shells. Nothing here does I/O or reads a clock.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
@@ -16,12 +14,10 @@ use super::context::Context;
 use super::delays::Delays;
 use super::ec2::model::Ec2;
 use super::elbv2::model::Elbv2;
-use super::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts,
-};
 use super::ids::Ids;
-use super::signal::{Signal, TargetState};
-use super::wire::{Answer, ApiError, Params, Request, Service};
+use super::neighbours::Neighbours;
+use super::signal::Signal;
+use super::wire::{Answer, ApiError, Request, Service};
 use super::{ssm, sts, tagging};
 
 /// A chain of signals longer than this is a mistake in a model, not work.
@@ -29,7 +25,7 @@ const SIGNALS_MAX: usize = 100_000;
 /// Longer than any of AWS's region names.
 const REGION_NAME_MAX: usize = 32;
 
-/// The services' models. A service that asks its own facts while it runs finds none: it looks at itself instead.
+/// The services' models.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Services {
     pub ec2: Ec2,
@@ -39,18 +35,20 @@ pub struct Services {
 }
 
 /// A service's model, and where it is.
-trait Model: Default {
+trait Model {
     /// Its place among the deadlines.
     const NUMBER: usize;
-    fn of(services: &mut Services) -> &mut Self;
+    /// The model, to change it, and the others, to be asked meanwhile.
+    fn among(services: &mut Services) -> (&mut Self, Neighbours<'_>);
 }
 
 macro_rules! models {
-    ($($number:literal: $model:ty = $field:ident),*) => {
+    ($($number:literal: $model:ty = $field:ident beside $($other:ident)*;)*) => {
         $(impl Model for $model {
             const NUMBER: usize = $number;
-            fn of(services: &mut Services) -> &mut Self {
-                &mut services.$field
+            fn among(services: &mut Services) -> (&mut Self, Neighbours<'_>) {
+                let Services { $field, $($other),* } = services;
+                ($field, Neighbours { $($other: Some($other),)* ..Neighbours::default() })
             }
         })*
 
@@ -65,15 +63,20 @@ macro_rules! models {
     };
 }
 
-models! { 0: Ec2 = ec2, 1: Elbv2 = elbv2, 2: Cloudwatch = cloudwatch, 3: Autoscaling = autoscaling }
+models! {
+    0: Ec2 = ec2 beside elbv2 autoscaling cloudwatch;
+    1: Elbv2 = elbv2 beside ec2 autoscaling cloudwatch;
+    2: Cloudwatch = cloudwatch beside ec2 elbv2 autoscaling;
+    3: Autoscaling = autoscaling beside ec2 elbv2 cloudwatch;
+}
 
-/// When each service next has something to do: asked once after what has changed it, not at every look.
-#[derive(Clone, Debug, Default)]
-struct Deadlines {
-    /// Not so of a world that was just made.
-    known: bool,
-    changed: [bool; 4],
-    each: [Option<Timestamp>; 4],
+/// When a service next has something to do: asked once after what has changed it, not at every look.
+#[derive(Clone, Copy, Debug, Default)]
+enum Deadline {
+    /// It was just made, or has changed.
+    #[default]
+    Unknown,
+    Known(Option<Timestamp>),
 }
 
 /// Everything that the region knows.
@@ -82,7 +85,10 @@ pub struct World {
     /// To look at: they are changed through the world only.
     pub services: Services,
     #[serde(skip)]
-    deadlines: Deadlines,
+    deadlines: [Deadline; 4],
+    /// How often EC2 or Auto Scaling may have changed; 0 before the first time.
+    #[serde(skip)]
+    revision: u64,
     region: String,
     /// Whether somebody has called: a region has the name that its first caller signed for.
     named: bool,
@@ -97,7 +103,8 @@ impl World {
         let ec2 = Ec2::with_default_network(region, &mut ids);
         Self {
             services: Services { ec2, ..Services::default() },
-            deadlines: Deadlines::default(),
+            deadlines: Default::default(),
+            revision: 0,
             region: region.to_owned(),
             named: false,
             ids,
@@ -145,7 +152,7 @@ impl World {
         }
         name.clone_into(&mut self.region);
         self.services.ec2 = Ec2::with_default_network(name, &mut self.ids);
-        self.deadlines.known = false;
+        self.deadlines = Default::default();
         self.named = true;
         Ok(())
     }
@@ -164,9 +171,9 @@ impl World {
             Service::Cloudwatch => {
                 self.with::<Cloudwatch, _>(now, &mut signals, |cloudwatch, cx| cloudwatch.call(cx, request))
             }
-            Service::Sts => sts::call(&mut self.context(now, &mut signals), request),
-            Service::Ssm => ssm::call(&mut self.context(now, &mut signals), request),
-            Service::Tagging => tagging::call(&mut self.context(now, &mut signals), request),
+            Service::Sts => self.with_all(now, &mut signals, |cx| sts::call(cx, request)),
+            Service::Ssm => self.with_all(now, &mut signals, |cx| ssm::call(cx, request)),
+            Service::Tagging => self.with_all(now, &mut signals, |cx| tagging::call(cx, request)),
         };
         (answer, self.route(now, signals))
     }
@@ -196,11 +203,14 @@ impl World {
 
     /// When `advance` next has something to do.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        (0..self.deadlines.each.len()).filter_map(|number| self.deadline(number)).min()
+        (0..self.deadlines.len()).filter_map(|number| self.deadline(number)).min()
     }
 
     fn deadline(&self, number: usize) -> Option<Timestamp> {
-        if self.deadlines.known { self.deadlines.each[number] } else { self.services.next_deadline(number) }
+        match self.deadlines[number] {
+            Deadline::Known(deadline) => deadline,
+            Deadline::Unknown => self.services.next_deadline(number),
+        }
     }
 
     fn is_due<S: Model>(&self, now: Timestamp) -> bool {
@@ -209,13 +219,9 @@ impl World {
 
     /// Asks the services that have changed for their next deadline.
     fn look_ahead(&mut self) {
-        let Deadlines { known, changed, each } = &mut self.deadlines;
-        for (number, (changed, deadline)) in changed.iter_mut().zip(each).enumerate() {
-            if std::mem::take(changed) || !*known {
-                *deadline = self.services.next_deadline(number);
-            }
+        for number in 0..self.deadlines.len() {
+            self.deadlines[number] = Deadline::Known(self.deadline(number));
         }
-        *known = true;
     }
 
     /// Hands every signal to whom it concerns until none is left; keeps those that the shells act on.
@@ -250,31 +256,41 @@ impl World {
         outward
     }
 
-    /// Takes one service out of the world, so that it may change while the others answer its questions. It is put back
-    /// even when it panics: what the region knew is then still there to be looked at.
+    /// Lets one service change while the others answer its questions. Where it panics, what the region knew is still
+    /// there to be looked at.
     fn with<S: Model, R>(
         &mut self,
         now: Timestamp,
         signals: &mut Vec<Signal>,
         run: impl FnOnce(&mut S, &mut Context) -> R,
     ) -> R {
-        self.deadlines.changed[S::NUMBER] = true;
-        let mut taken = std::mem::take(S::of(&mut self.services));
-        let result = catch_unwind(AssertUnwindSafe(|| run(&mut taken, &mut self.context(now, signals))));
-        *S::of(&mut self.services) = taken;
-        result.unwrap_or_else(|panic| resume_unwind(panic))
-    }
-
-    fn context<'a>(&'a mut self, now: Timestamp, signals: &'a mut Vec<Signal>) -> Context<'a> {
-        Context {
+        self.deadlines[S::NUMBER] = Deadline::Unknown;
+        self.revision += u64::from([Ec2::NUMBER, Autoscaling::NUMBER].contains(&S::NUMBER));
+        let (model, neighbours) = S::among(&mut self.services);
+        let mut context = Context {
             now,
             region: &self.region,
             delays: self.delays,
-            facts: &self.services,
+            facts: &Neighbours { revision: self.revision, ..neighbours },
             ids: &mut self.ids,
             addresses: &mut self.addresses,
             signals,
-        }
+        };
+        run(model, &mut context)
+    }
+
+    /// Answers what is no service's of its own out of what all of them know.
+    fn with_all<R>(&mut self, now: Timestamp, signals: &mut Vec<Signal>, run: impl FnOnce(&mut Context) -> R) -> R {
+        let mut context = Context {
+            now,
+            region: &self.region,
+            delays: self.delays,
+            facts: &Neighbours::all(&self.services, self.revision),
+            ids: &mut self.ids,
+            addresses: &mut self.addresses,
+            signals,
+        };
+        run(&mut context)
     }
 }
 
@@ -314,95 +330,12 @@ fn concerned(signal: &Signal) -> Option<&'static [Service]> {
     })
 }
 
-impl Facts for Services {
-    fn instance(&self, id: &str) -> Option<InstanceFacts> {
-        self.ec2.instance_facts(id)
-    }
-    fn instances(&self) -> Vec<InstanceFacts> {
-        self.ec2.instances_facts()
-    }
-    fn is_monitored_in_detail(&self, id: &str) -> bool {
-        self.ec2.instances.all.get(id).is_some_and(|instance| instance.monitoring)
-    }
-    fn subnet(&self, id: &str) -> Option<SubnetFacts> {
-        self.ec2.subnet_facts(id)
-    }
-    fn default_subnet(&self, zone: &str) -> Option<SubnetFacts> {
-        let subnet = self.ec2.network.default_subnet(Some(zone))?;
-        self.ec2.subnet_facts(&subnet.id)
-    }
-    fn tagged(&self, region: &str) -> Vec<(String, BTreeMap<String, String>)> {
-        let mut all = self.ec2.tagged_arns(region);
-        all.extend(self.elbv2.tagged());
-        all.extend(self.autoscaling.tagged());
-        all.extend(self.cloudwatch.tagged());
-        all
-    }
-    fn vpc_exists(&self, id: &str) -> bool {
-        self.ec2.vpc_exists(id)
-    }
-    fn security_group_exists(&self, id: &str) -> bool {
-        self.ec2.security_group_exists(id)
-    }
-    fn launch_template(&self, id_or_name: &str, version: &str) -> Option<LaunchTemplateFacts> {
-        self.ec2.launch_template_facts(id_or_name, version)
-    }
-    fn target_group(&self, arn: &str) -> Option<TargetGroupFacts> {
-        self.elbv2.target_group_facts(arn)
-    }
-    fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
-        self.elbv2.target_health(target_group, instance)
-    }
-    fn target_drains(&self, target_group: &str, instance: &str) -> bool {
-        self.elbv2.target_drains(target_group, instance)
-    }
-    fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
-        self.elbv2.load_balancer_facts()
-    }
-    fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode> {
-        self.elbv2.nodes()
-    }
-    fn security_groups_of_load_balancers(&self) -> Vec<String> {
-        self.elbv2.security_groups()
-    }
-    fn kind_of_instance(&self, id: &str) -> Option<(&str, &str)> {
-        self.ec2.instance_kind(id)
-    }
-    fn group_of(&self, instance: &str) -> Option<String> {
-        self.autoscaling.group_of(instance)
-    }
-    fn group_that_counts(&self, instance: &str, now: Timestamp) -> Option<&str> {
-        self.autoscaling.group_that_counts(instance, now)
-    }
-    fn target_groups_of_groups(&self) -> Vec<String> {
-        self.autoscaling.target_groups()
-    }
-    fn launch_templates_of_groups(&self) -> Vec<String> {
-        self.autoscaling.launch_templates()
-    }
-    fn check_alarm(&self, params: &Params) -> Result<(), ApiError> {
-        self.cloudwatch.check_alarm(params)
-    }
-    fn metric_history(
-        &self,
-        queries: &[Params],
-        range: &Range<i64>,
-        now: Timestamp,
-    ) -> Result<BTreeMap<i64, f64>, ApiError> {
-        self.cloudwatch.metric_history(queries, range, now)
-    }
-    fn is_in_alarm(&self, name: &str) -> bool {
-        self.cloudwatch.is_in_alarm(name)
-    }
-    fn alarms_of_policy(&self, policy_arn: &str) -> Vec<String> {
-        self.cloudwatch.alarms_of_policy(policy_arn)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
-    use crate::region::wire::Value;
+    use crate::region::wire::{Params, Value};
 
     fn zone(world: &mut World) -> String {
         let operation = "DescribeSubnets".to_owned();

@@ -186,14 +186,6 @@ impl Autoscaling {
         let tags = |group: &Group| group.tags.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
         self.groups.values().map(|group| (group.arn.clone(), tags(group))).collect()
     }
-
-    pub fn target_groups(&self) -> Vec<String> {
-        self.groups.values().flat_map(|group| group.settings.target_groups.clone()).collect()
-    }
-
-    pub fn launch_templates(&self) -> Vec<String> {
-        self.groups.values().map(|group| group.settings.template.id.clone()).collect()
-    }
 }
 
 fn no_such_group(name: &str) -> ApiError {

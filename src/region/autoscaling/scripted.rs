@@ -14,7 +14,7 @@ use super::model::Autoscaling;
 use crate::region::addresses::Addresses;
 use crate::region::context::Context;
 use crate::region::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts,
+    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts,
 };
 use crate::region::ids::Ids;
 use crate::region::signal::{AlarmState, AlarmStateValue, InstanceState, Launch, Signal, TargetState};
@@ -321,6 +321,9 @@ pub fn template(version: &str) -> Value {
 }
 
 impl Facts for Neighbours {
+    fn revision(&self) -> u64 {
+        0
+    }
     fn instance(&self, id: &str) -> Option<InstanceFacts> {
         self.instances.get(id).cloned()
     }
@@ -380,29 +383,17 @@ impl Facts for Neighbours {
     fn target_drains(&self, target_group: &str, instance: &str) -> bool {
         self.target_health(target_group, instance).is_some_and(|health| health.state == "draining")
     }
-    fn load_balancers(&self) -> Vec<LoadBalancerFacts> {
-        Vec::new()
-    }
     fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode> {
         Vec::new()
     }
     fn security_groups_of_load_balancers(&self) -> Vec<String> {
         Vec::new()
     }
-    fn group_of(&self, _instance: &str) -> Option<String> {
-        None
-    }
     fn group_that_counts(&self, _instance: &str, _now: Timestamp) -> Option<&str> {
         None
     }
     fn kind_of_instance(&self, _id: &str) -> Option<(&str, &str)> {
         None
-    }
-    fn target_groups_of_groups(&self) -> Vec<String> {
-        Vec::new()
-    }
-    fn launch_templates_of_groups(&self) -> Vec<String> {
-        Vec::new()
     }
     fn metric_history(
         &self,

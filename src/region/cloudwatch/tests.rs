@@ -7,15 +7,14 @@ use crate::region::addresses::Addresses;
 use crate::region::context::Context;
 use crate::region::ids::Ids;
 use crate::region::metric::MetricId;
+use crate::region::neighbours::Neighbours;
 use crate::region::signal::{AlarmStateValue, Measurement, Signal, Statistics};
 use crate::region::wire::{Answer, Params, Request, Service, Value};
-use crate::region::world::Services;
 
 const POLICY: &str = "arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:1:autoScalingGroupName/g:policyName/p";
 
 pub(super) struct Region {
     cloudwatch: Cloudwatch,
-    services: Services,
     ids: Ids,
     addresses: Addresses,
     pub(super) now: Timestamp,
@@ -27,7 +26,6 @@ impl Region {
     pub(super) fn new() -> Self {
         Self {
             cloudwatch: Cloudwatch::default(),
-            services: Services::default(),
             ids: Ids::with_seed(1),
             addresses: Addresses::in_block(0),
             now: "2026-11-21T10:00:00Z".parse().unwrap(),
@@ -40,7 +38,7 @@ impl Region {
             now: self.now,
             region: "us-east-1",
             delays: crate::region::delays::Delays::default(),
-            facts: &self.services,
+            facts: &Neighbours::default(),
             ids: &mut self.ids,
             addresses: &mut self.addresses,
             signals: &mut self.signals,

@@ -14,7 +14,7 @@ use super::load_balancers::LoadBalancer;
 use super::target::TargetId;
 use super::target_groups::TargetGroup;
 use crate::region::context::Context;
-use crate::region::facts::{LoadBalancerFacts, LoadBalancerNode, TargetGroupFacts};
+use crate::region::facts::{LoadBalancerNode, TargetGroupFacts};
 use crate::region::metric::MetricId;
 use crate::region::signal::{Measurement, Signal, Statistics, TargetState};
 use crate::region::wire::{Answer, ApiError, Request};
@@ -194,19 +194,6 @@ impl Elbv2 {
     pub fn target_drains(&self, target_group: &str, instance: &str) -> bool {
         let Some(group) = self.target_groups.get(target_group) else { return false };
         group.targets.iter().any(|(id, target)| id.instance == instance && target.health.is_busy_draining())
-    }
-
-    pub fn load_balancer_facts(&self) -> Vec<LoadBalancerFacts> {
-        let users = self.users();
-        let facts = |it: &LoadBalancer| {
-            let groups = users.iter().filter(|(_, users)| users.contains(&it.arn.as_str()));
-            let groups = groups.filter_map(|(arn, _)| self.target_groups.get(*arn));
-            LoadBalancerFacts {
-                full_name: it.full_name().to_owned(),
-                target_groups: groups.map(|group| group.full_name().to_owned()).collect(),
-            }
-        };
-        self.load_balancers.values().map(facts).collect()
     }
 
     /// One node for each zone of each load balancer.
