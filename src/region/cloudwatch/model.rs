@@ -290,11 +290,15 @@ impl Cloudwatch {
         } else {
             (*time, samples)
         };
-        let place = self.store.measured(metric, unit, time, &samples);
-        for (number, set) in aggregates(cx.facts, instance, cx.now).into_iter().enumerate() {
-            let Some(set) = set else { continue };
-            self.store.counted(place, (number, set), unit.clone(), time, &samples);
+        let mut place = self.store.measured(metric, unit, time, &samples);
+        let revision = cx.facts.revision();
+        if !self.store.knows_sets(place, revision) {
+            let sets = aggregates(cx.facts, instance, cx.now);
+            // Whoever is in no group yet may be warm by the next time, with nothing happening until then.
+            let lasting = if sets[0].is_some() { revision } else { 0 };
+            place = self.store.count_in(place, sets, lasting);
         }
+        self.store.counted(place, unit, time, &samples);
     }
 }
 

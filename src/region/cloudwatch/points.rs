@@ -53,16 +53,23 @@ impl Points {
         0
     }
 
-    /// The samples of a second; none yet where there is no point.
-    pub fn at(&mut self, second: i64) -> &mut Samples {
-        let place = match self.last() {
-            Some(last) if last >= second => self.before(second),
-            _ => self.0.len(),
-        };
-        if self.0.get(place).is_none_or(|(there, _)| *there != second) {
-            self.0.insert(place, (second, Samples::default()));
+    /// Adds samples to those of a second; whether it had none before.
+    pub fn add(&mut self, second: i64, samples: Samples) -> bool {
+        if self.last().is_none_or(|last| last < second) {
+            self.0.push((second, samples));
+            return true;
         }
-        &mut self.0[place].1
+        let place = self.before(second);
+        match self.0.get_mut(place) {
+            Some((there, known)) if *there == second => {
+                known.merge(&samples);
+                false
+            }
+            _ => {
+                self.0.insert(place, (second, samples));
+                true
+            }
+        }
     }
 
     /// The points of `[start, end)`, oldest first.
@@ -108,15 +115,20 @@ impl Points {
             return;
         }
         let (start, end) = (self.before(range.start), self.before(range.end));
-        if start >= end || self.0[start..end].iter().all(|(second, _)| second % step == 0) {
+        if self.0[start..end.max(start)].iter().all(|(second, _)| is_multiple(*second, step)) {
             return;
         }
         let newer = self.0.split_off(end);
         for (second, samples) in self.0.split_off(start) {
-            self.at(second - second.rem_euclid(step)).merge(&samples);
+            self.add(second - second.rem_euclid(step), samples);
         }
         self.0.extend(newer);
     }
+}
+
+/// Whether a second stands where periods of `step` seconds begin. Nearly always they are minutes: a constant, which needs no division.
+fn is_multiple(second: i64, step: i64) -> bool {
+    if step == 60 { second % 60 == 0 } else { second % step == 0 }
 }
 
 #[cfg(test)]
@@ -126,7 +138,7 @@ mod tests {
     fn points(seconds: impl IntoIterator<Item = i64>) -> Points {
         let mut points = Points::default();
         for second in seconds {
-            points.at(second).merge(&Samples::of_values([(second as f64, 1.0)]));
+            points.add(second, Samples::of_values([(second as f64, 1.0)]));
         }
         points
     }

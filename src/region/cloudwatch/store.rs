@@ -6,7 +6,7 @@
 //!
 //! A metric is looked up by its text once. From then on whoever comes back to it says where it was ([`Place`]), and
 //! measurements that come in the same order each minute find theirs by what came before. What many instances measure at one
-//! moment is summed up before it is added to the metric of their group.
+//! moment is summed up before it is added to the metrics of their group, type and image: once for all that count in the same.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::points::Points;
-use super::retention::{LISTED_SECONDS, TIERS, joined};
+use super::retention::{LISTED_SECONDS, joined};
+use super::series::Series;
+pub use super::series::{Freshness, Place, SETS_MAX};
 use super::statistics::{Samples, Statistic};
 use crate::region::metric::Key;
 pub use crate::region::metric::{MetricId, MetricRef};
@@ -26,95 +27,11 @@ const METRICS_MAX: usize = 10_000;
 const METRIC_POINTS_MAX: usize = 56_000;
 /// All metrics' points, about 100 bytes each.
 const POINTS_MAX: usize = 1_000_000;
-/// In how many sets of dimensions a measurement counts besides its own.
-pub const SETS_MAX: usize = 3;
 
-/// What a reader of a metric must know to read only what is new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Freshness {
-    /// The second of the newest datapoint.
-    pub latest: i64,
-    /// How many samples came for a minute before that of the newest.
-    pub late: u64,
-}
-
-/// Where a metric is in the store, as long as none is forgotten: then others take its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    index: usize,
-    /// After how many forgotten metrics that was so, from 1 on; 0 is nowhere.
-    epoch: u64,
-}
-
-/// The samples of one metric, by the unit that they came with.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Series {
-    #[serde(skip)]
-    id: Arc<MetricId>,
-    units: Vec<(String, Points)>,
-    /// The place of the unit that came last.
-    latest: usize,
-    /// How many samples came for a minute before that of the newest.
-    late: u64,
-    /// The metric that was measured after this one, the last time.
-    #[serde(skip)]
-    next: Place,
-    /// The sets that it counted in, the last time.
-    #[serde(skip)]
-    sets: [Place; SETS_MAX],
-    /// Where its sum of this moment is.
-    #[serde(skip)]
-    sum: usize,
-}
-
-impl Series {
-    fn len(&self) -> usize {
-        self.units.iter().map(|(_, points)| points.len()).sum()
-    }
-
-    /// The second of the newest point.
-    fn last(&self) -> Option<i64> {
-        self.units.iter().filter_map(|(_, points)| points.last()).max()
-    }
-
-    /// The points of a unit that samples come in.
-    fn points(&mut self, unit: &str) -> &mut Points {
-        let is_unit = |(known, _): &(String, Points)| known == unit;
-        if !self.units.get(self.latest).is_some_and(is_unit) {
-            self.latest = self.units.iter().position(is_unit).unwrap_or_else(|| {
-                self.units.push((unit.to_owned(), Points::default()));
-                self.units.len() - 1
-            });
-        }
-        &mut self.units[self.latest].1
-    }
-
-    /// Forgets the older half of the points.
-    fn halve(&mut self) {
-        let mut seconds: Vec<i64> = self.units.iter().flat_map(|(_, points)| points.seconds()).collect();
-        seconds.sort_unstable();
-        let Some(middle) = seconds.get(seconds.len() / 2) else { return };
-        self.units.iter_mut().for_each(|(_, points)| points.forget(*middle));
-    }
-
-    /// Joins points that have got old since `before`, the last time that this was done, and forgets those that are too old.
-    fn age(&mut self, now: i64, before: i64) {
-        let kept = TIERS.last().map_or(0, |(kept, _)| *kept);
-        for (_, points) in &mut self.units {
-            points.forget(now - kept);
-            for pair in TIERS.windows(2) {
-                let ((kept, _), (_, step)) = (pair[0], pair[1]);
-                points.join(before.min(now) - kept..now - kept, step);
-            }
-        }
-    }
-}
-
-/// What several measurements of one moment come to in a set of dimensions that all count in.
+/// What several measurements of one moment come to that count in the same sets of dimensions.
 #[derive(Clone, Debug)]
 struct Sum {
-    place: Place,
-    id: Arc<MetricId>,
+    sets: [Place; SETS_MAX],
     unit: Cow<'static, str>,
     time: Timestamp,
     samples: Samples,
@@ -223,48 +140,73 @@ impl Store {
         place
     }
 
-    /// A measurement at `place` counts in another set of one dimension, too: the set of that number. [`Store::sum_up`] tells it.
-    pub fn counted(
-        &mut self,
-        place: Place,
-        (number, set): (usize, (&str, &str)),
-        unit: Cow<'static, str>,
-        time: Timestamp,
-        samples: &Samples,
-    ) {
-        let Some(own) = self.at(place).filter(|_| !samples.is_empty()) else { return };
-        let guess = own.sets[number];
-        // Its namespace, its name and the dimension's are the same whatever the dimension's value.
-        let is_it = |series: &Series| matches!(series.id.dimensions(), [(_, value)] if value == set.1);
-        let of_set = if self.at(guess).is_some_and(is_it) { guess } else { self.set_of(place, number, set) };
-        let Some(series) = self.series.get_mut(of_set.index) else { return };
-        match self.sums.get_mut(series.sum) {
-            Some(sum) if sum.place == of_set && sum.time == time && sum.unit == unit => sum.samples.merge(samples),
-            _ => {
-                series.sum = self.sums.len();
-                let id = Arc::clone(&series.id);
-                self.sums.push(Sum { place: of_set, id, unit, time, samples: samples.clone() });
+    /// Whether it is known in which sets of dimensions the metric at `place` counts, as of this revision of the facts.
+    pub fn knows_sets(&self, place: Place, revision: u64) -> bool {
+        let is_there = |set: &Place| set.epoch == self.epoch || *set == Place::default();
+        self.at(place).is_some_and(|own| revision != 0 && own.revision == revision && own.sets.iter().all(is_there))
+    }
+
+    /// The metric at `place` counts in these sets of one dimension, too: as of this revision of the facts, 0 for this time
+    /// only. Returns where the metric is then: a new set may have taken the place of a metric that is forgotten.
+    pub fn count_in(&mut self, mut place: Place, sets: [Option<(&str, &str)>; SETS_MAX], revision: u64) -> Place {
+        let Some(id) = self.at(place).map(|own| Arc::clone(&own.id)) else { return place };
+        // Once all are there, nothing moves any more.
+        for _ in 0..2 {
+            let epoch = self.epoch;
+            for (number, set) in sets.into_iter().enumerate() {
+                let of_set = set.map_or(Place::default(), |set| self.set_of(place, number, set));
+                place = self.find(&*id, place).unwrap_or_default();
+                if let Some(own) = self.at_mut(place) {
+                    (own.sets[number], own.revision) = (of_set, revision);
+                }
+            }
+            if self.epoch == epoch {
+                break;
             }
         }
+        place
     }
 
     /// The set of dimensions of that number that the metric at `place` counts in.
     fn set_of(&mut self, place: Place, number: usize, set: (&str, &str)) -> Place {
-        let Some(own) = self.at(place).map(|series| Arc::clone(&series.id)) else { return Place::default() };
-        let id = MetricRef { namespace: &own.namespace, name: &own.name, dimensions: &[set] };
-        let of_set = self.find(&id, Place::default()).unwrap_or_else(|| self.begin(Arc::new(id.owned())));
-        if let Some(series) = self.at_mut(place) {
-            series.sets[number] = of_set;
+        let Some(own) = self.at(place) else { return Place::default() };
+        let guess = own.sets[number];
+        // Its namespace, its name and the dimension's are the same whatever the dimension's value.
+        let is_it = |series: &Series| matches!(series.id.dimensions(), [(_, value)] if value == set.1);
+        if self.at(guess).is_some_and(is_it) {
+            return guess;
         }
-        of_set
+        let own = Arc::clone(&own.id);
+        let id = MetricRef { namespace: &own.namespace, name: &own.name, dimensions: &[set] };
+        self.find(&id, Place::default()).unwrap_or_else(|| self.begin(Arc::new(id.owned())))
+    }
+
+    /// A measurement at `place` counts in its sets, too. [`Store::sum_up`] tells it.
+    pub fn counted(&mut self, place: Place, unit: &Cow<'static, str>, time: Timestamp, samples: &Samples) {
+        let Some(own) = self.at(place).filter(|_| !samples.is_empty()) else { return };
+        let (sets, guess) = (own.sets, own.sum);
+        let is_its = |sum: &Sum| sum.sets == sets && sum.time == time && sum.unit == *unit;
+        let found = match self.sums.get(guess) {
+            Some(sum) if is_its(sum) => Some(guess),
+            _ => self.sums.iter().position(is_its),
+        };
+        match found {
+            Some(found) => self.sums[found].samples.merge(samples),
+            None => self.sums.push(Sum { sets, unit: unit.clone(), time, samples: samples.clone() }),
+        }
+        let found = found.unwrap_or(self.sums.len() - 1);
+        self.series[place.index].sum = found;
     }
 
     /// Adds what was counted in sets of dimensions.
     pub fn sum_up(&mut self) {
         let mut sums = std::mem::take(&mut self.sums);
-        for Sum { place, id, unit, time, samples } in sums.drain(..) {
-            let place = self.find(&*id, place).unwrap_or_else(|| self.begin(id));
-            self.add(place, &unit, time, samples);
+        for Sum { sets, unit, time, samples } in sums.drain(..) {
+            for set in sets {
+                if self.at(set).is_some() {
+                    self.add(set, &unit, time, samples.clone());
+                }
+            }
         }
         self.sums = sums;
     }
@@ -306,11 +248,9 @@ impl Store {
         let is_late = |last: i64| second < last && second.div_euclid(60) < last.div_euclid(60);
         let is_late = series.last().is_some_and(is_late);
         series.late += u64::from(is_late);
-        let point = series.points(unit).at(joined(second, self.aged));
-        if !point.is_empty() {
-            return point.merge(&samples);
+        if !series.points(unit).add(joined(second, self.aged), samples) {
+            return;
         }
-        *point = samples;
         self.points += 1;
         if series.len() > METRIC_POINTS_MAX {
             series.halve();
@@ -333,7 +273,11 @@ impl Store {
     }
 
     fn forget_oldest_metric(&mut self) {
-        let oldest = self.places.values().min_by_key(|place| self.series[**place].last()).copied();
+        // Sums know their sets by their places.
+        self.sum_up();
+        // One without a point was begun just now.
+        let heard_of = self.places.values().filter(|place| self.series[**place].len() > 0);
+        let oldest = heard_of.min_by_key(|place| self.series[**place].last()).copied();
         if let Some(oldest) = oldest {
             self.points -= self.series[oldest].len();
             self.forget(oldest);
@@ -516,7 +460,8 @@ mod tests {
         let names: Vec<Arc<MetricId>> = ["a", "b", "c", "d"].map(|name| Arc::new(id(name))).to_vec();
         let one = Samples::of_values([(1.0, 1.0)]);
         let set = |store: &mut Store, place: Place, set: &str, second: i64| {
-            store.counted(place, (0, ("D", set)), "Count".into(), at(second), &one);
+            let place = store.count_in(place, [Some(("D", set)), None, None], 0);
+            store.counted(place, &"Count".into(), at(second), &one);
         };
         // In the same order, in another, and by others who write the same.
         for (round, order) in (0..).zip([[0, 1, 2, 3], [0, 1, 2, 3], [3, 1, 0, 2], [2, 2, 1, 0]]) {
@@ -541,6 +486,29 @@ mod tests {
         }
         store.sum_up();
         assert_eq!(["a", "b", "c", "d", "low"].map(|name| sum(&store, name)), [2.0, 1.0, 2.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn a_measurement_counts_in_all_its_sets_even_where_they_take_the_places_of_others() {
+        let mut store = Store::default();
+        for number in 0..METRICS_MAX as i64 {
+            put(&mut store, &number.to_string(), NOW + number, 1.0);
+        }
+        let later = NOW + METRICS_MAX as i64;
+        let one = Samples::of_values([(1.0, 1.0)]);
+        for which in ["x", "y"] {
+            let place = store.measured(&Arc::new(id(which)), "Count", at(later), &one);
+            let place = store.count_in(place, [Some(("D", "low")), Some(("E", which)), Some(("F", "all"))], 0);
+            store.counted(place, &"Count".into(), at(later), &one);
+        }
+        store.sum_up();
+        let sum = |dimension: &str, value: &str| {
+            let id = MetricId::new("N", "M", vec![(dimension.to_owned(), value.to_owned())]);
+            store.statistic(&id, NOW..later + 60, Statistic::Sum)
+        };
+        assert_eq!([sum("D", "x"), sum("D", "y")], [Some(1.0); 2]);
+        assert_eq!([sum("D", "low"), sum("E", "x"), sum("E", "y"), sum("F", "all")], [2.0, 1.0, 1.0, 2.0].map(Some));
+        assert_eq!((store.series.len(), sum("D", "5"), sum("D", "6")), (METRICS_MAX, None, Some(1.0)));
     }
 
     #[test]
