@@ -188,21 +188,21 @@ pub fn describe_key_pairs(ec2: &Ec2, params: &Params) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::ec2::tests::Story;
+    use crate::region::simulated::Simulated;
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here";
 
     #[test]
     fn a_key_is_imported_once_shown_and_deleted() {
-        let mut story = Story::new();
+        let mut story = Simulated::with_shells_by_hand();
         let import =
             format!("KeyName=lab&PublicKeyMaterial={}", BASE64.encode(KEY).replace('+', "%2B").replace('=', "%3D"));
-        story.call("ImportKeyPair", &import);
-        assert_eq!(story.error("ImportKeyPair", &import), "InvalidKeyPair.Duplicate");
-        let shown = &story.call("DescribeKeyPairs", "KeyName.1=lab&IncludePublicKey=true").maps("keySet")[0];
+        story.ec2("ImportKeyPair", &import);
+        assert_eq!(story.ec2_error("ImportKeyPair", &import), "InvalidKeyPair.Duplicate");
+        let shown = &story.ec2("DescribeKeyPairs", "KeyName.1=lab&IncludePublicKey=true").maps("keySet")[0];
         assert_eq!((shown.text("keyType"), shown.text("publicKey")), (Some("ed25519"), Some(KEY)));
-        story.call("DeleteKeyPair", "KeyName=lab");
-        assert_eq!(story.error("DescribeKeyPairs", "KeyName.1=lab"), "InvalidKeyPair.NotFound");
-        assert_eq!(story.error("ImportKeyPair", "KeyName=lab&PublicKeyMaterial=bm9uZQ"), "InvalidKey.Format");
+        story.ec2("DeleteKeyPair", "KeyName=lab");
+        assert_eq!(story.ec2_error("DescribeKeyPairs", "KeyName.1=lab"), "InvalidKeyPair.NotFound");
+        assert_eq!(story.ec2_error("ImportKeyPair", "KeyName=lab&PublicKeyMaterial=bm9uZQ"), "InvalidKey.Format");
     }
 }

@@ -3,13 +3,14 @@
 //! `load → requests on the targets → CPU and request metrics → alarm → policy → launch → healthy target → load`. What the
 //! live region does with processes, sockets and a clock is here arithmetic: [`machines`] says how long an instance boots and
 //! what its application takes, [`load`] how many requests come. Everything between is the region's own code, so that what
-//! a story shows here is what the region does. A day takes milliseconds.
+//! a story shows here is what the region does. A day takes milliseconds. A story about one service alone plays the shells
+//! by hand instead ([`Simulated::with_shells_by_hand`]).
 
 pub mod load;
 pub mod machines;
 mod measuring;
 #[cfg(test)]
-mod setup;
+pub mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +73,10 @@ pub struct Simulated {
     pub gauges: Vec<Gauge>,
     /// Whether EC2's status checks are told, too: three more metrics of each instance.
     pub checks_status: bool,
+    /// Whether a story plays the shells by hand: then nothing happens in them by itself, and what the world wants of them
+    /// is only kept.
+    pub by_hand: bool,
+    pub outward: Vec<Signal>,
     machines: Machines,
     events: BTreeMap<(Timestamp, u64), Event>,
     count: u64,
@@ -97,6 +102,8 @@ impl Simulated {
             application: Application::default(),
             gauges: Vec::new(),
             checks_status: false,
+            by_hand: false,
+            outward: Vec::new(),
             machines: Machines::default(),
             events: BTreeMap::new(),
             count: 0,
@@ -223,6 +230,10 @@ impl Simulated {
 
     /// Does what the world wants of its shells.
     fn act(&mut self, outward: Vec<Signal>) {
+        if self.by_hand {
+            self.outward.extend(outward);
+            return;
+        }
         for signal in outward {
             match signal {
                 Signal::Boot(boot) => {

@@ -15,6 +15,11 @@ pub fn start() -> Timestamp {
 }
 
 impl Simulated {
+    /// A new region at [`start`], whose shells the story plays.
+    pub fn with_shells_by_hand() -> Self {
+        Self { by_hand: true, ..Self::new(World::new("us-east-1", 7), start()) }
+    }
+
     /// An empty region at [`start`], with a launch template `web`.
     pub fn empty(seed: u64) -> Self {
         let mut cloud = Self::new(World::new("us-east-1", seed), start());
@@ -106,6 +111,10 @@ impl Simulated {
 
     pub fn try_asg(&mut self, operation: &str, form: &str) -> Result<Params, ApiError> {
         self.try_call(Service::Autoscaling, operation, form)
+    }
+
+    pub fn try_ec2(&mut self, operation: &str, form: &str) -> Result<Params, ApiError> {
+        self.try_call(Service::Ec2, operation, form)
     }
 
     pub fn cloudwatch(&mut self, operation: &str, form: &str) -> Params {
