@@ -4,17 +4,11 @@ mod addresses;
 mod certificates;
 mod transforms;
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use crate::region::delays::Delays;
 use crate::region::signal::{ProbeOutcome, Signal};
+use crate::region::simulated::Simulated;
 use crate::region::wire::{Params, Request, Service, Value};
-use crate::region::world::World;
 use crate::stack::local::{Local, Profile};
-
-const START: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn fields(pairs: &[(&str, Value)]) -> Value {
     Value::Map(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
@@ -24,38 +18,25 @@ fn texts(texts: &[&str]) -> Value {
     Value::list(texts.iter().map(|text| Value::from(*text)))
 }
 
-/// A world, its default network, and a clock that the test moves.
+/// The default network, and a bench whose targets answer their health checks by hand.
 struct Cloud {
-    world: World,
-    now: Timestamp,
+    bench: Simulated,
     vpc: String,
     subnets: Vec<String>,
-    outward: Vec<Signal>,
 }
 
 impl Cloud {
     fn new() -> Self {
-        let mut cloud = Self {
-            world: World::new("us-east-1", 7),
-            now: START,
-            vpc: String::new(),
-            subnets: Vec::new(),
-            outward: Vec::new(),
-        };
-        let described = cloud.ask(Service::Ec2, "DescribeSubnets", &[]).unwrap();
-        for subnet in described.maps("subnetSet") {
-            cloud.vpc = subnet.text("vpcId").unwrap().to_owned();
-            cloud.subnets.push(subnet.text("subnetId").unwrap().to_owned());
-        }
-        cloud
+        let mut bench = Simulated::with_shells_by_hand();
+        let subnets = bench.subnets();
+        let vpc = bench.ec2("DescribeVpcs", "").maps("vpcSet")[0].text("vpcId").unwrap().to_owned();
+        Self { bench, vpc, subnets }
     }
 
     fn ask(&mut self, service: Service, operation: &str, pairs: &[(&str, Value)]) -> Result<Params, String> {
         let Value::Map(params) = fields(pairs) else { unreachable!() };
         let request = Request { service, operation: operation.to_owned(), params: Params(params) };
-        let (answer, signals) = self.world.call(self.now, &request);
-        self.outward.extend(signals);
-        match answer {
+        match self.bench.call(&request) {
             Ok(Value::Map(fields)) => Ok(Params(fields)),
             Ok(other) => panic!("{operation} answered {other:?}"),
             Err(error) => Err(error.code),
@@ -134,18 +115,11 @@ impl Cloud {
     }
 
     fn tell(&mut self, signal: Signal) {
-        let signals = self.world.signal(self.now, signal);
-        self.outward.extend(signals);
+        self.bench.signal(signal);
     }
 
-    fn wait(&mut self, seconds: u64) {
-        let until = self.now + Duration::from_secs(seconds);
-        while let Some(due) = self.world.next_deadline().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
-            let signals = self.world.advance(self.now);
-            self.outward.extend(signals);
-        }
-        self.now = until;
+    fn wait(&mut self, seconds: i64) {
+        self.bench.run(seconds);
     }
 
     fn register(&mut self, group: &str, instance: &str) -> Result<Params, String> {
@@ -168,9 +142,8 @@ impl Cloud {
     }
 
     fn probes(&mut self) -> usize {
-        let probes = self.outward.iter().filter(|signal| matches!(signal, Signal::Probe(_))).count();
-        self.outward.clear();
-        probes
+        let outward = std::mem::take(&mut self.bench.outward);
+        outward.iter().filter(|signal| matches!(signal, Signal::Probe(_))).count()
     }
 }
 
@@ -336,21 +309,21 @@ fn health_follows_use_checks_and_deregistration() {
 fn an_idle_target_is_shown_as_draining_to_the_end_of_its_delay_and_nobody_waits_for_it() {
     let mut cloud = Cloud::new();
     let local = Local { delays: Profile::Aws, ..Local::default() };
-    cloud.world = cloud.world.with_delays(Delays::of(local));
+    cloud.bench.world = cloud.bench.world.with_delays(Delays::of(local));
     let (arn, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
     let instance = cloud.instance();
     cloud.listener(&arn, "80", forward(&group)).unwrap();
     cloud.register(&group, &instance).unwrap();
     cloud.tell(Signal::DeregisterTargets { target_group: group.clone(), instances: vec![instance.clone()] });
     cloud.wait(10);
-    let drains = |cloud: &Cloud| cloud.world.services.elbv2.target_drains(&group, &instance);
-    let routed = |cloud: &Cloud| cloud.world.services.elbv2.routing().target_groups[0].targets.len();
+    let drains = |cloud: &Cloud| cloud.bench.world.services.elbv2.target_drains(&group, &instance);
+    let routed = |cloud: &Cloud| cloud.bench.world.services.elbv2.routing().target_groups[0].targets.len();
     assert_eq!((drains(&cloud), routed(&cloud)), (true, 1));
     cloud.tell(Signal::TargetIdle { target_group: group.clone(), instance: instance.clone(), port: 8080 });
     assert_eq!((drains(&cloud), routed(&cloud)), (false, 0));
-    let revision = cloud.world.services.elbv2.revision();
+    let revision = cloud.bench.world.services.elbv2.revision();
     cloud.tell(Signal::TargetIdle { target_group: group.clone(), instance: instance.clone(), port: 8080 });
-    assert_eq!(cloud.world.services.elbv2.revision(), revision, "it is known already");
+    assert_eq!(cloud.bench.world.services.elbv2.revision(), revision, "it is known already");
     cloud.wait(289);
     assert_eq!(cloud.health(&group), ("draining".to_owned(), "Target.DeregistrationInProgress".to_owned()));
     cloud.wait(1);
@@ -423,7 +396,7 @@ fn hosts_are_counted_for_each_target_group_and_zone_but_never_for_the_load_balan
     cloud.register(&group, &instance).unwrap();
     cloud.listener(&arn, "80", forward(&group)).unwrap();
     cloud.probed(&group, &instance, ProbeOutcome::Status(200));
-    let counts = cloud.world.services.elbv2.count_hosts();
+    let counts = cloud.bench.world.services.elbv2.count_hosts();
     let shown = counts.iter().map(|(metric, count)| {
         let names: Vec<&str> = metric.dimensions().iter().map(|(name, _)| name.as_str()).collect();
         (metric.name.as_str(), names.join(" "), *count)
@@ -473,7 +446,7 @@ fn the_routing_follows_attributes_beyond_their_defaults() {
     let mut cloud = Cloud::new();
     let (balancer, group) = (cloud.load_balancer("lab"), cloud.target_group("light"));
     cloud.listener(&balancer, "80", forward(&group)).unwrap();
-    let settings = |cloud: &Cloud| (*cloud.world.services.elbv2.routing().listeners[0].settings).clone();
+    let settings = |cloud: &Cloud| (*cloud.bench.world.services.elbv2.routing().listeners[0].settings).clone();
     let seconds = std::time::Duration::from_secs;
     let before = settings(&cloud);
     assert_eq!((before.idle_timeout, before.client_keep_alive), (seconds(60), seconds(3600)));
@@ -499,7 +472,7 @@ fn the_routing_follows_attributes_beyond_their_defaults() {
     set(&mut cloud, balancers, "LoadBalancerArn", &balancer, "routing.http.drop_invalid_header_fields.enabled", "true");
     assert!(settings(&cloud).drop_invalid_headers);
 
-    let routes = |cloud: &Cloud| cloud.world.services.elbv2.routing().target_groups[0].clone();
+    let routes = |cloud: &Cloud| cloud.bench.world.services.elbv2.routing().target_groups[0].clone();
     let groups = "ModifyTargetGroupAttributes";
     assert_eq!((routes(&cloud).algorithm, routes(&cloud).stickiness), (Algorithm::RoundRobin, None));
     set(&mut cloud, groups, "TargetGroupArn", &group, "stickiness.lb_cookie.duration_seconds", "9");
@@ -544,7 +517,7 @@ fn a_group_fails_open_below_its_minimum_and_not_at_it() {
         cloud
             .elb("ModifyTargetGroupAttributes", &[("TargetGroupArn", Value::from(&*group)), ("Attributes", list)])
             .unwrap();
-        cloud.world.services.elbv2.routing().target_groups[0].fails_open
+        cloud.bench.world.services.elbv2.routing().target_groups[0].fails_open
     };
     // Two of four are healthy.
     assert_eq!([fails_open("1", "off"), fails_open("2", "off"), fails_open("3", "off")], [false, false, true]);

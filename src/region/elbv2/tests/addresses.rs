@@ -6,7 +6,7 @@ use super::*;
 fn an_address_of_an_instance_is_a_target_and_stays_one_when_the_instance_is_gone() {
     let mut cloud = Cloud::new();
     let instance = cloud.instance();
-    let address = cloud.world.services.ec2.instance_facts(&instance).unwrap().address.to_string();
+    let address = cloud.bench.world.services.ec2.instance_facts(&instance).unwrap().address.to_string();
     let by_instance = cloud.target_group("light");
     let vpc = {
         let shown = cloud.elb("DescribeTargetGroups", &[("TargetGroupArns", texts(&[&by_instance]))]).unwrap();
@@ -31,7 +31,7 @@ fn an_address_of_an_instance_is_a_target_and_stays_one_when_the_instance_is_gone
     cloud.wait(1);
     cloud.probed(&group, &address, ProbeOutcome::Status(200));
     assert_eq!(cloud.health(&group).0, "healthy");
-    let route = cloud.world.services.elbv2.routing().target_groups[0].targets[0].clone();
+    let route = cloud.bench.world.services.elbv2.routing().target_groups[0].targets[0].clone();
     assert_eq!(route.address.ip().to_string(), address);
     cloud.ask(Service::Ec2, "TerminateInstances", &[("InstanceId", texts(&[&instance]))]).unwrap();
     cloud.tell(Signal::ProcessEnded { instance });

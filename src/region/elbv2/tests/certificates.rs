@@ -26,7 +26,7 @@ fn an_https_listener_has_a_certificate_and_is_served_over_tls() {
     );
     assert_eq!(listener.maps("Certificates")[0].text("CertificateArn"), Some(certificate));
     let secure = |cloud: &Cloud| {
-        cloud.world.services.elbv2.routing().listeners.iter().map(|it| it.settings.secure).collect::<Vec<_>>()
+        cloud.bench.world.services.elbv2.routing().listeners.iter().map(|it| it.settings.secure).collect::<Vec<_>>()
     };
     assert_eq!(secure(&cloud), [true]);
     let arn = listener.text("ListenerArn").unwrap().to_owned();
