@@ -50,7 +50,5 @@ mod tests;
 pub mod tracking;
 pub mod warm_pool;
 mod wire;
-#[cfg(test)]
-mod world_tests;
 
 pub use calls::OPERATIONS;

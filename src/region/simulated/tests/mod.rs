@@ -4,6 +4,7 @@ mod alarms;
 mod anomalies;
 mod composite;
 mod examples;
+mod groups;
 mod hooks;
 mod launch;
 mod loops;
