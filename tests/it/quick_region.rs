@@ -1,6 +1,8 @@
 //! The embedded region without its processes: its whole control plane, with instances that run, serve and end at once.
 //!
-//! What takes a real region seconds and a process each is here a signal that is answered as soon as it is given.
+//! What takes a real region seconds and a process each is here a signal that is answered as soon as it is given. The library's
+//! tests have a bench on simulated time (`src/region/simulated`); this region is one that the program reaches as it reaches
+//! AWS: over HTTP, through the SDK, driven by the clock, with faults of the network between them.
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -1,4 +1,7 @@
 //! The model through its operations and signals, with time passed in.
+//!
+//! It stands alone here, not in the bench of `region::simulated`: what an alarm tells Auto Scaling each minute is what these
+//! stories look at, and in a world Auto Scaling takes it and leaves no trace of it where the policy does nothing.
 
 use jiff::{SignedDuration, Timestamp};
 
