@@ -87,7 +87,7 @@ pub struct World {
     #[serde(skip)]
     deadlines: [Deadline; 4],
     /// How often EC2 or Auto Scaling may have changed; 0 before the first time.
-    #[serde(skip)]
+    #[serde(default)]
     revision: u64,
     region: String,
     /// Whether somebody has called: a region has the name that its first caller signed for.
