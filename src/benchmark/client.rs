@@ -1,4 +1,5 @@
-//! One HTTP/1.1 connection that sends requests one after the other and checks every answer.
+//! One user's requests, one after the other, on an HTTP/1.1 connection of its own or an HTTP/2 connection that it shares.
+//! Every answer is checked.
 //!
 //! The hot path: a request is built once, written with one call; the answer is parsed in place in a buffer that lives
 //! as long as the connection; nothing is allocated for a request. The buffer is small until a large answer comes, so that
@@ -7,27 +8,23 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::framing::{self, Body, Chunks, HEAD_BYTES_MAX, Heads};
+use super::framing::{self, BODY_BYTES_KEPT, BODY_BYTES_MAX, Body, Chunks, HEAD_BYTES_MAX, Heads};
+use super::http2::{self, Connection, Connections};
 use super::interval::{Failure, Reply};
+use super::plan::TargetPlan;
 use super::redirect;
 use super::request::{Request, Server};
 use super::scenario::Expect;
-use super::stream::{self, Stream};
+use super::stream::{self, Effort, Stream};
 use crate::clock;
-use crate::platform::processes;
 
-/// A larger body ends the request as a protocol error.
-const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// How much of a body is looked at for the instance id and the expected text.
-const BODY_BYTES_KEPT: usize = 64 * 1024;
 /// Head and a small body arrive in one read.
 const BUFFER_BYTES_MIN: usize = 2 * 1024;
 const BUFFER_BYTES: usize = 2 * HEAD_BYTES_MAX;
@@ -61,9 +58,16 @@ impl Client {
         Self { wire: Wire::new(server, turn), watchdog, timeout_min }
     }
 
+    /// As the target's requests are to be sent; on one of these connections where that is in HTTP/2.
+    pub fn of(target: &TargetPlan, turn: usize, connections: &Connections) -> Self {
+        let mut client = Self::new(&target.server, target.timeout_min, turn);
+        client.wire.shared = target.http2.then(|| connections.join(turn));
+        client
+    }
+
     /// Sends one request at `sent`, which is now, and reads its whole answer. `row` is that of the scenario's data.
     pub async fn send(&mut self, request: &Request, row: Option<&[String]>, sent: Instant) -> Reply<'_> {
-        (self.wire.opened, self.wire.retried) = (0, false);
+        (self.wire.effort.opened, self.wire.effort.retried) = (0, false);
         let outcome = {
             let mut exchange = std::pin::pin!(self.wire.exchange(request, row));
             loop {
@@ -96,7 +100,7 @@ impl Client {
 
     /// Why the last connection could not be opened.
     pub fn trouble(&self) -> Option<&str> {
-        self.wire.trouble.as_deref()
+        self.wire.effort.trouble.as_deref()
     }
 
     fn checked(&self, answer: Answer, expect: &Expect) -> Reply<'_> {
@@ -140,10 +144,10 @@ struct Wire {
     /// The request of a row.
     written: Vec<u8>,
     /// Of the request under way.
-    opened: u32,
-    retried: bool,
+    effort: Effort,
     turn: usize,
-    trouble: Option<String>,
+    /// In place of `stream`.
+    shared: Option<Rc<Connection>>,
 }
 
 impl Wire {
@@ -156,15 +160,14 @@ impl Wire {
             heads: Heads::default(),
             body: Vec::new(),
             written: Vec::new(),
-            opened: 0,
-            retried: false,
+            effort: Effort::default(),
             turn,
-            trouble: None,
+            shared: None,
         }
     }
 
     fn reply(&self) -> Reply<'static> {
-        Reply { opened: self.opened, retried: self.retried, ..Reply::default() }
+        Reply { opened: self.effort.opened, retried: self.effort.retried, ..Reply::default() }
     }
 
     async fn exchange(&mut self, request: &Request, row: Option<&[String]>) -> Result<Answer, Failure> {
@@ -195,18 +198,16 @@ impl Wire {
     }
 
     async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
+        if let Some(connection) = &self.shared {
+            let connection = connection.clone();
+            return Box::pin(self.ask_on(&connection, ask)).await;
+        }
         self.drop_stale();
         loop {
             if self.stream.is_none() {
                 self.connect().await.map_err(|error| {
-                    self.trouble = Some(error.to_string());
-                    if processes::is_exhausted(&error) {
-                        Failure::Exhausted
-                    } else if stream::is_tls(&error) {
-                        Failure::Tls
-                    } else {
-                        Failure::Connect
-                    }
+                    self.effort.trouble = Some(error.to_string());
+                    stream::failure(&error)
                 })?;
             }
             let mut stream = self.stream.take().expect("connected above");
@@ -214,7 +215,7 @@ impl Wire {
                 Ok(filled) => return self.answer(stream, filled, ask).await,
                 // Nothing of an answer came: the request may be sent again on a fresh connection (RFC 9112, section
                 // 9.3.1), once. The server may have died with it, so it is counted.
-                Err(_) if self.reused && ask.is_idempotent => self.retried = true,
+                Err(_) if self.reused && ask.is_idempotent => self.effort.retried = true,
                 Err(_) => return Err(Failure::Reset),
             }
         }
@@ -228,23 +229,28 @@ impl Wire {
     }
 
     async fn connect(&mut self) -> io::Result<()> {
-        let host = self.server.host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, self.server.port)).await?.collect();
-        let mut outcome = Err(io::ErrorKind::NotFound.into());
-        for offset in 0..addresses.len() {
-            match TcpStream::connect(addresses[(self.turn + offset) % addresses.len()]).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    let stream = if self.server.tls { Stream::tls(stream, host).await? } else { Stream::Plain(stream) };
-                    self.opened += 1;
-                    self.reused = false;
-                    self.stream = Some(stream);
-                    return Ok(());
-                }
-                Err(error) => outcome = Err(error),
-            }
-        }
-        outcome
+        let stream = stream::connect(&self.server, self.turn).await?;
+        let host = self.server.host_name();
+        let stream = if self.server.tls { Stream::tls(stream, host).await? } else { Stream::Plain(stream) };
+        self.effort.opened += 1;
+        self.reused = false;
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    /// In HTTP/2. What is kept of the head is in the buffer, as it is in HTTP/1.1.
+    async fn ask_on(&mut self, connection: &Connection, ask: Ask<'_>) -> Result<Answer, Failure> {
+        let Self { server, effort, buffer, body, .. } = self;
+        let asked = http2::Ask { server, bytes: ask.bytes, is_idempotent: ask.is_idempotent };
+        let answer = connection.ask(asked, effort, body).await?;
+        buffer.clear();
+        let mut keep = |value: &[u8]| {
+            buffer.extend_from_slice(value);
+            buffer.len() - value.len()..buffer.len()
+        };
+        let instance = answer.instance.map(|value| keep(value.as_bytes()));
+        let location = answer.location.map(|value| keep(value.as_bytes()));
+        Ok(Answer { status: answer.status, instance, location, body: None })
     }
 
     /// Sends the request and waits for the first bytes of the answer.

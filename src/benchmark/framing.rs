@@ -9,9 +9,13 @@ use super::interval::Failure;
 
 /// Longer heads end the request as a protocol error.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A larger body ends the request as a failure of its own.
+pub const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How much of a body is looked at for the instance id and the expected text.
+pub const BODY_BYTES_KEPT: usize = 64 * 1024;
 const HEADERS_MAX: usize = 64;
 /// The header in which the sample applications name their instance.
-const INSTANCE_HEADER: &str = "x-instance-id";
+pub const INSTANCE_HEADER: &str = "x-instance-id";
 
 /// How the body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub enum Failure {
     Status,
     /// Not the body that the scenario expects.
     Body,
-    /// Not HTTP/1.1.
+    /// Not HTTP/1.1, or not HTTP/2 where that was demanded.
     Protocol,
     /// This machine has no port or file left for another connection.
     Exhausted,

@@ -3,7 +3,7 @@
 //! Arrivals → workers → intervals → one record. `run.rs` is the whole of it; `setup.rs` proves that the stack stands.
 //! `scenario.rs` (read by `language/`) says what to send, `arrivals.rs` when, `plan.rs` and `request.rs` make it ready.
 //! `access_log.rs` reads a log that is replayed, `data.rs` and `template.rs` put rows of a CSV file into requests.
-//! `worker.rs` carries it with `client.rs` (a connection; `stream.rs` its bytes, `redirect.rs` where an answer leads) and
+//! `worker.rs` carries it with `client.rs` (a connection; `stream.rs` its bytes, `http2.rs` those that are shared, `redirect.rs` where an answer leads) and
 //! `pool.rs` (the connections of an open load) and counts into
 //! `interval.rs` by the rows of `grid.rs`; `load.rs` starts the workers, `locust` has Locust's carry the same load; `load_engine.rs` is the choice. `course.rs` is how far
 //! a load has come, `watched.rs` what its watcher makes of it; `collector.rs` and `timeline.rs` put intervals together, with
@@ -31,6 +31,7 @@ pub mod framing;
 pub mod grid;
 pub mod group;
 mod happened;
+pub mod http2;
 pub mod interval;
 pub mod judge;
 pub mod language;
@@ -59,6 +60,8 @@ pub mod watch;
 pub mod watched;
 pub mod worker;
 
+#[cfg(test)]
+mod http2_tests;
 #[cfg(test)]
 mod sending_tests;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arrivals::Random;
 use super::data::Table;
 use super::grid::Grid;
+use super::http2;
 use super::request::{Manner, Request, Server, joined};
 use super::scenario::{Flow, Scenario};
 use crate::clock::speed;
@@ -43,6 +44,8 @@ pub struct TargetPlan {
     /// The number of its first endpoint.
     pub first_endpoint: u16,
     pub timeout_min: Duration,
+    /// Its requests are sent in HTTP/2.
+    pub http2: bool,
 }
 
 impl TargetPlan {
@@ -114,11 +117,15 @@ impl Plan {
             let requests =
                 mix.chain(replayed).map(|(path, choice, manner)| Request::new(&server, &path, choice, manner));
             let requests: Vec<Request> = requests.collect();
+            if scenario.http2 {
+                check_http2(target, &server, scenario.keep_alive, &requests)?;
+            }
             let first_endpoint = plans.len() * names.len();
             plans.push(TargetPlan {
                 target: target.clone(),
                 timeout_min: requests.iter().map(|request| request.timeout).min().unwrap_or_default(),
                 requests,
+                http2: scenario.http2,
                 names: names.clone(),
                 weights: scenario.requests.iter().map(|choice| choice.weight).collect(),
                 data,
@@ -146,6 +153,28 @@ impl Plan {
     /// Of all flows, in one repetition.
     pub fn phases(&self) -> usize {
         self.flows.iter().map(|flow| flow.phases.len()).sum()
+    }
+}
+
+/// Whether requests can go to a target in HTTP/2.
+fn check_http2(target: &Target, server: &Server, keep_alive: bool, requests: &[Request]) -> Result<(), Problem> {
+    let refused = |why: String| Problem::usage("Not to be loaded in HTTP/2", format!("{}: {why}", target.url));
+    if !server.tls {
+        let why = "only servers of TLS offer HTTP/2 (ALPN)".to_owned();
+        return Err(refused(why).hint("load an https:// URL, or use HTTP/1.1"));
+    }
+    if !keep_alive {
+        let why = "its connections carry many requests, and here each is to have its own".to_owned();
+        return Err(refused(why).hint("leave `keep_alive` out, or use HTTP/1.1"));
+    }
+    // One with columns is written anew for each row; its names and values are checked by the language.
+    match requests.iter().find(|request| request.template.is_none() && http2::request(&request.bytes).is_none()) {
+        None => Ok(()),
+        Some(request) => {
+            let line = String::from_utf8_lossy(&request.bytes);
+            let line = line.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+            Err(refused(format!("`{line}` cannot be said in HTTP/2")).hint("percent-encode what is in its path"))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::client::Client;
 use super::count::Counts;
+use super::http2::Connections;
 use super::plan::TargetPlan;
 use crate::clock;
 
@@ -35,6 +36,8 @@ pub struct Pool<'a> {
     counts: &'a Counts,
     target: &'a TargetPlan,
     connections_max: usize,
+    /// Those that are shared, in HTTP/2.
+    shared: &'a Connections,
     connections: Cell<usize>,
     idle: RefCell<Vec<Rc<Slot>>>,
     waiting: RefCell<VecDeque<Job>>,
@@ -52,11 +55,12 @@ struct Slot {
 }
 
 impl<'a> Pool<'a> {
-    pub fn new(counts: &'a Counts, target: &'a TargetPlan, connections_max: usize) -> Self {
+    pub fn new(counts: &'a Counts, target: &'a TargetPlan, connections_max: usize, shared: &'a Connections) -> Self {
         Self {
             counts,
             target,
             connections_max: connections_max.max(1),
+            shared,
             connections: Cell::new(0),
             idle: RefCell::default(),
             waiting: RefCell::default(),
@@ -112,7 +116,7 @@ impl<'a> Pool<'a> {
     }
 
     async fn connection(&self, first: Job, turn: usize) {
-        let mut client = Client::new(&self.target.server, self.target.timeout_min, turn);
+        let mut client = Client::of(self.target, turn, self.shared);
         let slot = Rc::new(Slot::default());
         let mut next = Some(first);
         while let Some(job) = next {

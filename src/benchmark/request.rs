@@ -51,6 +51,11 @@ impl Server {
         Ok((Self { host: host.to_owned(), port, tls }, path))
     }
 
+    /// Without the brackets of an IPv6 address.
+    pub fn host_name(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// As the `Host` header has it.
     pub fn authority(&self) -> String {
         let usual = if self.tls { 443 } else { 80 };

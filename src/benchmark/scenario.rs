@@ -26,6 +26,8 @@ pub struct Scenario {
     /// What `${csv.COLUMN}` stands for.
     pub data: Option<Arc<Table>>,
     pub keep_alive: bool,
+    /// Requests are sent in HTTP/2, which servers of TLS offer.
+    pub http2: bool,
     /// How many redirects a request follows.
     pub redirects: u32,
     /// Requests that were due before this are sent and not counted.

@@ -1,6 +1,7 @@
 //! The bytes of a connection: plain, or in TLS with the certificates that this machine trusts (`SSL_CERT_FILE` names others).
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -13,18 +14,51 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::interval::Failure;
+use super::request::Server;
+use crate::platform::processes;
+
+/// HTTP/2's name in ALPN.
+const HTTP2: &[u8] = b"h2";
+
 pub enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What a request took besides its own time.
+#[derive(Debug, Default)]
+pub struct Effort {
+    /// Connections opened for it.
+    pub opened: u32,
+    /// It was sent again after its connection broke.
+    pub retried: bool,
+    /// Why the last connection could not be opened.
+    pub trouble: Option<String>,
+}
+
+/// A connection to one of the host's addresses; `turn` says which is tried first.
+///
+/// # Errors
+/// Those of the last address that was tried.
+pub async fn connect(server: &Server, turn: usize) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((server.host_name(), server.port)).await?.collect();
+    let mut outcome = Err(io::ErrorKind::NotFound.into());
+    for offset in 0..addresses.len() {
+        outcome = TcpStream::connect(addresses[(turn + offset) % addresses.len()]).await;
+        if let Ok(stream) = &outcome {
+            stream.set_nodelay(true)?;
+            break;
+        }
+    }
+    outcome
+}
+
 impl Stream {
     /// # Errors
-    /// One that [`is_tls`] knows, where no trust comes about.
+    /// One that [`failure`] knows, where no trust comes about.
     pub async fn tls(stream: TcpStream, host: &str) -> io::Result<Self> {
-        let unusable = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| unusable(error.to_string()))?;
-        connector().connect(name, stream).await.map(|stream| Self::Tls(Box::new(stream)))
+        tls(&connectors().0, stream, host).await.map(|stream| Self::Tls(Box::new(stream)))
     }
 
     /// Whether something is there to be read though nothing was asked: an end, as a rule.
@@ -38,23 +72,52 @@ impl Stream {
     }
 }
 
-/// Whether a connection failed because of TLS, and not of the network.
-pub fn is_tls(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::InvalidData
+/// TLS for HTTP/2.
+///
+/// # Errors
+/// One that [`failure`] knows, where no trust comes about or the server does not speak HTTP/2.
+pub async fn tls_http2(stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
+    let stream = tls(&connectors().1, stream, host).await?;
+    if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
+        return Ok(stream);
+    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "the server offers no HTTP/2"))
 }
 
-fn connector() -> TlsConnector {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
+async fn tls(connector: &TlsConnector, stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
+    let unusable = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| unusable(error.to_string()))?;
+    connector.connect(name, stream).await
+}
+
+/// What a connection that could not be opened counts as.
+pub fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        _ if processes::is_exhausted(error) => Failure::Exhausted,
+        io::ErrorKind::InvalidData => Failure::Tls,
+        io::ErrorKind::Unsupported => Failure::Protocol,
+        _ => Failure::Connect,
+    }
+}
+
+/// For HTTP/1.1, and for HTTP/2.
+fn connectors() -> &'static (TlsConnector, TlsConnector) {
+    static CONNECTORS: OnceLock<(TlsConnector, TlsConnector)> = OnceLock::new();
+    CONNECTORS.get_or_init(|| {
         let mut roots = RootCertStore::empty();
         // Certificates that cannot be read are trusted by nobody: the handshake says so.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        #[cfg(test)]
+        roots.add(super::http2_tests::authority().certificate.clone()).expect("a certificate");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.expect("ring has the suites of TLS 1.2 and 1.3");
-        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
-    });
-    TlsConnector::from(config.clone())
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        let mut http2 = config.clone();
+        // A server without HTTP/2 is to say so, not to break off.
+        http2.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+        (TlsConnector::from(Arc::new(config)), TlsConnector::from(Arc::new(http2)))
+    })
 }
 
 impl AsyncRead for Stream {

@@ -23,7 +23,7 @@ use crate::result::record::LatencyKind;
 
 /// Keeps what it is told.
 #[derive(Default)]
-struct Kept(Mutex<Vec<Event>>);
+pub struct Kept(Mutex<Vec<Event>>);
 
 impl Sink for Kept {
     fn event(&self, event: Event) {
@@ -41,6 +41,7 @@ pub fn scenario(loads: Vec<Load>) -> Scenario {
         data: None,
         redirects: 0,
         keep_alive: true,
+        http2: false,
         warm_up: Duration::ZERO,
         connections_max: 1000,
         repeat: 1,

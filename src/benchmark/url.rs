@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::control::Control;
+use super::http2::Connections;
 use super::interval::Failure;
 use super::judge;
 use super::load_engine::LoadEngine;
@@ -60,7 +61,7 @@ pub async fn run(bench: UrlBench<'_>) -> Result<RunResult, Problem> {
 /// One request of the mix; whatever answers may be loaded.
 async fn ask(plan: &Plan, url: &str) -> Result<(), Problem> {
     let target = &plan.targets[0];
-    let mut client = Client::new(&target.server, target.timeout_min, 0);
+    let mut client = Client::of(target, 0, &Connections::default());
     let request = &target.requests[0];
     let reply = client.send(request, target.row(0), clock::instant()).await;
     let Some(failure) = reply.failure.filter(|_| reply.status.is_none()) else { return Ok(()) };
@@ -69,6 +70,7 @@ async fn ask(plan: &Plan, url: &str) -> Result<(), Problem> {
         Failure::Tls => format!("no TLS: {}", client.trouble().unwrap_or("the handshake failed")),
         Failure::Timeout => format!("no answer within {} s", target.timeout_min.as_secs_f64()),
         Failure::Reset => "the connection broke before an answer".to_owned(),
+        Failure::Protocol if target.http2 => client.trouble().unwrap_or("what it answers is not HTTP/2").to_owned(),
         Failure::Protocol => "what it answers is not HTTP/1.1".to_owned(),
         Failure::Size => "its answer is larger than 64 MiB, more than is read of one".to_owned(),
         failure => failure.name().to_owned(),

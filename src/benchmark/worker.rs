@@ -18,6 +18,7 @@ use super::client::Client;
 use super::control::Control;
 use super::count::Counts;
 use super::course::{Course, Mark, WorkerEnd};
+use super::http2::Connections;
 use super::interval::Interval;
 use super::plan::TargetPlan;
 use super::pool::{Job, Pool};
@@ -148,7 +149,8 @@ async fn flow(shared: &Shared, worker: &Worker, number: usize, gate: usize) {
     // Single users of several flows are spread over the workers.
     let place = (number + plan.workers - gate % plan.workers) % plan.workers;
     let connections_max = (plan.connections_max as usize).div_ceil(plan.workers);
-    let pool = Pool::new(&worker.counts, target, connections_max);
+    let shared_connections = Connections::default();
+    let pool = Pool::new(&worker.counts, target, connections_max, &shared_connections);
     let (place_in_course, gate) = (gate, &shared.gates[gate]);
     let phases = async {
         let mut users = Vec::new();
@@ -169,6 +171,7 @@ async fn flow(shared: &Shared, worker: &Worker, number: usize, gate: usize) {
             let part = Part {
                 worker,
                 target,
+                connections: &shared_connections,
                 number,
                 began,
                 place,
@@ -222,6 +225,8 @@ async fn flow(shared: &Shared, worker: &Worker, number: usize, gate: usize) {
 struct Part<'a> {
     worker: &'a Worker,
     target: &'a TargetPlan,
+    /// Those that its users share, in HTTP/2.
+    connections: &'a Connections,
     /// The phase's.
     number: u16,
     began: Instant,
@@ -277,7 +282,7 @@ impl Part<'_> {
         let share = (self.place..count).step_by(self.workers).count();
         while users.len() < share {
             let turn = self.place + users.len() * self.workers;
-            users.push(Client::new(&self.target.server, self.target.timeout_min, turn));
+            users.push(Client::of(self.target, turn, self.connections));
         }
         share
     }

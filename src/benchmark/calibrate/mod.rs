@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrivals::{Curve, Spacing};
 use super::client::Client;
 use super::group::Group;
+use super::http2::Connections;
 use super::judge;
 use super::load::{self, Target};
 use super::plan::Plan;
@@ -243,7 +244,7 @@ impl Bench<'_> {
     async fn first_answer(&self, instance: &str, asked: Timestamp) -> Result<Option<f64>, Problems> {
         let plan = Plan::new(self.wanted.scenario, std::slice::from_ref(&self.target), 1)?;
         let target = &plan.targets[0];
-        let mut client = Client::new(&target.server, target.timeout_min, 0);
+        let mut client = Client::of(target, 0, &Connections::default());
         let until = clock::instant() + ANSWERS_WITHIN;
         while clock::instant() < until && !self.wanted.cancel.is_cancelled() {
             let reply = client.send(&target.requests[0], target.row(0), clock::instant()).await;

@@ -65,6 +65,7 @@ fn left_out(scenario: &Scenario, tool: Tool) -> Vec<String> {
             notes.push(format!("{name}: {what}"));
         }
     };
+    note(scenario.http2 && tool == Tool::Locust, "it speaks HTTP/1.1, not HTTP/2");
     note(!scenario.warm_up.is_zero(), "there is no warm-up that is sent and not counted");
     note(scenario.repeat > 1 && tool != Tool::Locust, "it is done once; run the script as often as `repeat` says");
     note(!scenario.chaos.is_empty(), "chaos is left out");
@@ -187,6 +188,9 @@ fn oha(scenario: &Scenario, url: &str, notes: &mut Vec<String>) -> String {
     let _ = write!(common, " -r {}", scenario.redirects);
     if !scenario.keep_alive {
         common += " --disable-keepalive";
+    }
+    if scenario.http2 {
+        common += " --http2";
     }
     let target = quoted(&format!("{}{}", url.trim_end_matches('/'), choice.path));
     for phase in scenario.flows.iter().flat_map(|flow| &flow.phases) {

@@ -75,6 +75,12 @@ pub static SCENARIO: Object = Object {
         ),
         key("keep_alive", Kind::Flag, Default("true"), "Whether a connection carries more than one request."),
         key(
+            "protocol",
+            Kind::Choice(&["http1.1", "http2"]),
+            Default("http1.1"),
+            "HTTP/2 goes to targets of `https`; up to 100 users share a connection.",
+        ),
+        key(
             "connections",
             Kind::Integer { min: 1, max: CONNECTIONS_MAX },
             Default("10000"),
@@ -227,6 +233,7 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
         replayed: replayed.requests,
         redirects: fields.integer(key!(SCENARIO, "redirects")),
         keep_alive: fields.flag(key!(SCENARIO, "keep_alive")),
+        http2: http2(&fields, &mut problems),
         warm_up: fields.duration(key!(SCENARIO, "warm_up")),
         connections_max: fields.integer(key!(SCENARIO, "connections")),
         repeat: fields.integer(key!(SCENARIO, "repeat")),
@@ -240,6 +247,17 @@ pub fn parse(source: Arc<Source>, stem: &str, folder: &Path) -> Result<Scenario,
         return Err(problems);
     }
     Ok(scenario)
+}
+
+/// Whether requests are sent in HTTP/2, whose connections carry more than one.
+fn http2(fields: &Fields<'_>, problems: &mut Problems) -> bool {
+    let asked = fields.text(key!(SCENARIO, "protocol")) == "http2";
+    if asked && !fields.flag(key!(SCENARIO, "keep_alive")) {
+        let detail = "a connection of HTTP/2 carries many requests, but here each is to have its own".to_owned();
+        let problem = fields.problem("keep_alive", "Contradictory connections", detail);
+        problems.push(problem.hint("leave out `keep_alive`, or `protocol`"));
+    }
+    asked
 }
 
 fn targets(fields: &Fields<'_>) -> Vec<TargetChoice> {
@@ -384,6 +402,20 @@ mod tests {
         assert_eq!((scenario.name.as_str(), scenario.requests), ("load", vec![RequestChoice::default()]));
         assert!(scenario.targets.is_empty() && scenario.thresholds.is_empty() && scenario.keep_alive);
         assert_eq!((scenario.warm_up, scenario.connections_max), (Duration::ZERO, 10_000));
+    }
+
+    #[test]
+    fn http_2_is_asked_for_and_contradicts_a_connection_for_each_request() {
+        let phases = "phases: [{rate: 1/s, duration: 1s}]\n";
+        let of = |keys: &str| read(&format!("{keys}{phases}")).map(|scenario| scenario.http2);
+        assert_eq!(
+            ["", "protocol: http1.1\n", "protocol: http2\n"].map(|keys| of(keys).ok()),
+            [false, false, true].map(Some)
+        );
+        let problems = of("protocol: http2\nkeep_alive: false\n").expect_err("a contradiction");
+        assert_eq!(problems.0[0].summary, "Contradictory connections");
+        assert!(problems.0[0].place.is_some());
+        assert!(of("protocol: h2\n").is_err());
     }
 
     #[test]

@@ -269,6 +269,7 @@ fn notes(scenario: &Scenario) -> Vec<String> {
          not sent by the end of its phase is missing from what was demanded",
     );
     note(phases().any(|phase| matches!(phase.load, Load::Replay(_))), "logs are not replayed");
+    note(scenario.http2, "it speaks HTTP/1.1, not HTTP/2");
     let timeouts = || scenario.requests.iter().map(|request| request.timeout);
     note(timeouts().min() != timeouts().max(), "all requests have the longest of the time limits");
     note(

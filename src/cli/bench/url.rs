@@ -64,6 +64,9 @@ pub struct UrlArgs {
     /// A new connection for every request
     #[arg(long, requires = "url", help_heading = "A URL instead of a stack")]
     no_keep_alive: bool,
+    /// HTTP/2, which the server of an https:// URL must offer; up to 100 requests at once on a connection
+    #[arg(long, requires = "url", conflicts_with_all = ["no_keep_alive", "scenario"], help_heading = "A URL instead of a stack")]
+    http2: bool,
     /// Random instead of even arrivals
     #[arg(long, requires = "rate", help_heading = "A URL instead of a stack")]
     poisson: bool,
@@ -175,6 +178,7 @@ fn scenario(args: &UrlArgs) -> Result<Scenario, Problems> {
         data: None,
         redirects: args.redirects,
         keep_alive: !args.no_keep_alive,
+        http2: args.http2,
         warm_up: Duration::ZERO,
         connections_max: args.connections.unwrap_or(10_000),
         repeat: args.repeat,
