@@ -27,10 +27,10 @@ fn at_once(world: &mut Scripted, policies: &[&str]) {
             state: AlarmStateValue::Alarm,
             threshold: 70.0,
             datapoints: vec![75.0],
-            since: world.now,
+            since: world.bench.now,
         };
         let policy_arn = world.group().policies[*policy].arn.clone();
-        world.signal(Signal::AlarmAction { policy_arn, alarm });
+        world.bench.signal(Signal::AlarmAction { policy_arn, alarm });
     }
     world.run(0);
 }

@@ -27,7 +27,8 @@ const HALF: [(&str, &str); 3] = [
 fn mixed(desired: &str) -> Scripted {
     let mut world = Scripted::default();
     let sizes = [("MinSize", "0"), ("MaxSize", "9"), ("DesiredCapacity", desired)];
-    let mut fields = params(&[("AutoScalingGroupName", "web"), ("VPCZoneIdentifier", "subnet-a")]);
+    let subnet = world.subnets(1);
+    let mut fields = params(&[("AutoScalingGroupName", "web"), ("VPCZoneIdentifier", &subnet)]);
     fields.0.extend(params(&sizes).0);
     fields.0.push(("MixedInstancesPolicy".to_owned(), policy(&["t3.large", "t3a.large"], &HALF)));
     world.call_with("CreateAutoScalingGroup", fields).unwrap();
@@ -39,7 +40,7 @@ fn mixed(desired: &str) -> Scripted {
 fn census(world: &Scripted) -> BTreeMap<String, usize> {
     let mut census = BTreeMap::new();
     for member in world.in_service() {
-        let facts = &world.facts.instances[&member.id];
+        let facts = world.bench.world.services.ec2.instance_facts(&member.id).unwrap();
         assert_eq!((&facts.instance_type, facts.spot), (&member.instance_type, member.spot), "as it was launched");
         *census.entry(format!("{}{}", member.instance_type, if member.spot { "*" } else { "" })).or_insert(0) += 1;
     }
@@ -119,10 +120,11 @@ fn an_update_changes_what_it_names_and_the_price_goes_with_an_empty_text() {
 #[test]
 fn a_group_has_a_template_or_a_policy_and_no_type_twice() {
     let mut world = Scripted::default();
+    let subnet = world.subnets(1);
     let mut create = |policy: Value, both: bool| {
         let mut fields = params(&[
             ("AutoScalingGroupName", "web"),
-            ("VPCZoneIdentifier", "subnet-a"),
+            ("VPCZoneIdentifier", &subnet),
             ("MinSize", "0"),
             ("MaxSize", "1"),
         ]);
@@ -166,10 +168,11 @@ fn a_weighted_group_counts_units_and_exceeds_them_by_less_than_an_instance() {
             Value::map().with("LaunchTemplateSpecification", template("1")).with("Overrides", Value::List(overrides));
         Value::map().with("LaunchTemplate", launch)
     };
+    let subnets = world.subnets(2);
     let create = |world: &mut Scripted, overrides: Vec<Value>| {
         let mut fields = params(&[
             ("AutoScalingGroupName", "web"),
-            ("VPCZoneIdentifier", "subnet-a,subnet-b"),
+            ("VPCZoneIdentifier", &subnets),
             ("MinSize", "0"),
             ("MaxSize", "20"),
             ("DesiredCapacity", "8"),

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::member::Lifecycle;
-use super::scripted::{Scripted, TARGET_GROUP, params, template};
+use super::scripted::{Scripted, params, template};
 use crate::region::signal::InstanceState;
 use crate::region::wire::Value;
 
@@ -81,7 +81,7 @@ fn perform(world: &mut Scripted, step: &Step) {
         }
         Step::MarkUnhealthy(index) => {
             if let Some(id) = nth(world, *index) {
-                world.target(TARGET_GROUP.to_owned(), id, "healthy", Some("unhealthy"));
+                world.bench.break_application(&id);
             }
             return;
         }
@@ -110,12 +110,12 @@ fn perform(world: &mut Scripted, step: &Step) {
         }
         Step::Resume => world.call("ResumeProcesses", &[]),
         Step::Refuse(refuse) => {
-            world.facts.refuses = refuse.then(|| "no capacity".to_owned());
+            world.refuses(*refuse);
             return;
         }
         Step::Alarm { outward, value } => {
             let kind = if *outward { "AlarmHigh" } else { "AlarmLow" };
-            let name = world.facts.alarms.keys().find(|name| name.contains(kind)).unwrap().clone();
+            let name = world.alarms().into_keys().find(|name| name.contains(kind)).unwrap();
             return world.alarm("cpu", &name, 50.0, *value);
         }
         Step::Refresh { min_healthy, max_healthy } => {
@@ -157,7 +157,7 @@ fn perform(world: &mut Scripted, step: &Step) {
 /// Instances that EC2 keeps running although the group does not know them.
 fn lost(world: &Scripted) -> Vec<String> {
     let lives = |state| matches!(state, InstanceState::Pending | InstanceState::Running);
-    let living = world.facts.instances.values().filter(|facts| lives(facts.state)).map(|facts| facts.id.clone());
+    let living = world.instances().into_iter().filter(|facts| lives(facts.state)).map(|facts| facts.id);
     living.filter(|id| world.group().member(id).is_none()).collect()
 }
 
@@ -179,18 +179,18 @@ proptest! {
         world.call_with("PutScalingPolicy", fields).unwrap();
 
         for step in &steps {
-            let (active, launched) = (world.group().active(), world.facts.launched.len());
+            let (active, launched) = (world.group().active(), world.bench.booted.len());
             perform(&mut world, step);
             let group = world.group();
             prop_assert!((group.settings.min..=group.settings.max).contains(&group.desired()), "{step:?}");
             prop_assert_eq!(lost(&world), Vec::<String>::new(), "{:?}", step);
-            if world.facts.launched.len() > launched {
+            if world.bench.booted.len() > launched {
                 // An instance refresh may go above the maximum by what MaxHealthyPercentage allows: a tenth, at least one.
                 prop_assert!(group.active() <= active.max(group.settings.max + 1), "{step:?}: {}", group.active());
             }
         }
 
-        world.facts.refuses = None;
+        world.refuses(false);
         world.call("ResumeProcesses", &[]).unwrap();
         // Protected instances stay for good, so the protection goes.
         let members = world.group().members.iter().filter(|member| !member.lifecycle.is_warmed());
@@ -209,7 +209,7 @@ proptest! {
         prop_assert!(group.active_refresh().is_none(), "{:?}", group.refreshes);
         prop_assert_eq!(lost(&world), Vec::<String>::new());
         prop_assert!(group.history.in_progress().is_none(), "{:?}", group.history.in_progress());
-        let registered = world.facts.targets.len();
-        prop_assert_eq!(registered, world.in_service().len(), "targets: {:?}", &world.facts.targets);
+        let targets = world.targets();
+        prop_assert_eq!(targets.len(), world.in_service().len(), "targets: {:?}", targets);
     }
 }

@@ -1,86 +1,74 @@
-//! A small world for tests: EC2 and the load balancer by script, time by hand.
+//! A group on the bench, its calls and answers as trees: for stories of Auto Scaling alone.
 //!
-//! Instances run [`BOOT_SECONDS`] after their launch, targets turn healthy [`HEALTHY_SECONDS`] after they are registered, drain
-//! for [`DRAIN_SECONDS`], and terminated instances are gone after [`END_SECONDS`].
+//! Instances run [`BOOT_SECONDS`] after their launch and serve [`START_SECONDS`] later, targets drain for [`DRAIN_SECONDS`], and
+//! terminated instances are gone after [`END_SECONDS`]. EC2, the load balancer and CloudWatch are the region's own.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-
-use jiff::{SignedDuration, Timestamp};
 
 use super::group::Group;
 use super::member::Member;
 use super::model::Autoscaling;
-use crate::region::addresses::Addresses;
-use crate::region::context::Context;
-use crate::region::facts::{
-    Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts,
-};
-use crate::region::ids::Ids;
-use crate::region::signal::{AlarmState, AlarmStateValue, InstanceState, Launch, Signal, TargetState};
-use crate::region::wire::{Answer, ApiError, Params, Request, Service, Value};
+use crate::region::facts::InstanceFacts;
+use crate::region::signal::{AlarmState, AlarmStateValue, Signal};
+use crate::region::simulated::Simulated;
+use crate::region::simulated::machines::Application;
+use crate::region::simulated::setup::{IMAGE, escaped};
+use crate::region::wire::{Answer, Params, Request, Service, Value};
 
 pub const BOOT_SECONDS: i64 = 10;
-pub const HEALTHY_SECONDS: i64 = 5;
+pub const START_SECONDS: i64 = 5;
 pub const DRAIN_SECONDS: i64 = 20;
 pub const END_SECONDS: i64 = 3;
-/// More steps than any story needs: beyond, something keeps waking itself.
-const STEPS_MAX: usize = 50_000;
-
-pub const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/web/1";
-
-#[derive(Debug)]
-enum Event {
-    Running(String),
-    Gone(String),
-    Stopped(String),
-    Healthy(String, String),
-    Drained(String, String),
-}
-
-#[derive(Debug, Default)]
-pub struct Neighbours {
-    pub instances: BTreeMap<String, InstanceFacts>,
-    /// Health states by target group and instance.
-    pub targets: BTreeMap<(String, String), String>,
-    /// New targets stay unhealthy.
-    pub broken: bool,
-    /// Launches fail with this message.
-    pub refuses: Option<String>,
-    /// Launches so far, by zone.
-    pub launched: Vec<String>,
-    pub alarms: BTreeMap<String, Params>,
-    pub measurements: usize,
-}
+/// An application that starts for so long never serves.
+const NEVER_SECONDS: i64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub struct Scripted {
-    pub now: Timestamp,
-    pub service: Autoscaling,
-    pub facts: Neighbours,
-    ids: Ids,
-    addresses: Addresses,
-    events: BTreeMap<(Timestamp, usize), Event>,
-    count: usize,
+    pub bench: Simulated,
+    pub target_group: String,
 }
 
 impl Default for Scripted {
     fn default() -> Self {
-        Self {
-            now: "2026-01-01T00:00:00Z".parse().unwrap(),
-            service: Autoscaling::default(),
-            facts: Neighbours::default(),
-            ids: Ids::with_seed(7),
-            addresses: Addresses::in_block(0),
-            events: BTreeMap::new(),
-            count: 0,
-        }
+        let mut bench = Simulated::empty(7);
+        bench.application = Application {
+            boot_seconds: BOOT_SECONDS,
+            start_seconds: START_SECONDS,
+            end_seconds: END_SECONDS,
+            drain_seconds: DRAIN_SECONDS,
+            ..Application::default()
+        };
+        bench.ec2("CreateKeyPair", "KeyName=lab&KeyType=ed25519");
+        let data = format!(
+            "LaunchTemplateName=lab&LaunchTemplateData.ImageId={IMAGE}&LaunchTemplateData.InstanceType=t3.micro\
+             &LaunchTemplateData.KeyName=lab"
+        );
+        bench.ec2("CreateLaunchTemplate", &data);
+        let second = "LaunchTemplateName=lab&SourceVersion=1&LaunchTemplateData.InstanceType=t3.micro";
+        bench.ec2("CreateLaunchTemplateVersion", second);
+        let target_group = bench.balance();
+        let checks = format!(
+            "TargetGroupArn={}&HealthCheckIntervalSeconds=5&HealthCheckTimeoutSeconds=2",
+            escaped(&target_group)
+        );
+        bench.elb("ModifyTargetGroup", &checks);
+        let delay = format!(
+            "TargetGroupArn={}&Attributes.member.1.Key=deregistration_delay.timeout_seconds&Attributes.member.1.Value={DRAIN_SECONDS}",
+            escaped(&target_group)
+        );
+        bench.elb("ModifyTargetGroupAttributes", &delay);
+        Self { bench, target_group }
     }
 }
 
 /// Parameters from pairs; every value is text, as in a form.
 pub fn params(fields: &[(&str, &str)]) -> Params {
     Params(fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect())
+}
+
+/// `LaunchTemplate` with that version.
+pub fn template(version: &str) -> Value {
+    Value::map().with("LaunchTemplateName", Value::from("lab")).with("Version", Value::from(version))
 }
 
 impl Scripted {
@@ -93,13 +81,19 @@ impl Scripted {
     }
 
     pub fn create(&mut self, extra: &[(&str, &str)], behind_target_group: bool) {
-        let mut fields = params(&[("AutoScalingGroupName", "web"), ("VPCZoneIdentifier", "subnet-a,subnet-b")]);
+        let subnets = self.subnets(2);
+        let mut fields = params(&[("AutoScalingGroupName", "web"), ("VPCZoneIdentifier", &subnets)]);
         fields.0.push(("LaunchTemplate".to_owned(), template("1")));
         if behind_target_group {
-            fields.0.push(("TargetGroupARNs".to_owned(), Value::list([TARGET_GROUP.into()])));
+            fields.0.push(("TargetGroupARNs".to_owned(), Value::list([self.target_group.as_str().into()])));
         }
         fields.0.extend(params(extra).0);
         self.call_with("CreateAutoScalingGroup", fields).unwrap();
+    }
+
+    /// So many of the default subnets, each in a zone of its own.
+    pub fn subnets(&mut self, count: usize) -> String {
+        self.bench.subnets()[..count].join(",")
     }
 
     pub fn call(&mut self, operation: &str, fields: &[(&str, &str)]) -> Answer {
@@ -109,15 +103,7 @@ impl Scripted {
     }
 
     pub fn call_with(&mut self, operation: &str, params: Params) -> Answer {
-        let request = Request { service: Service::Autoscaling, operation: operation.to_owned(), params };
-        let mut signals = Vec::new();
-        let answer = self.with(&mut signals, |service, cx| service.call(cx, &request));
-        self.route(signals);
-        answer
-    }
-
-    pub fn signal(&mut self, signal: Signal) {
-        self.route(vec![signal]);
+        self.bench.call(&Request { service: Service::Autoscaling, operation: operation.to_owned(), params })
     }
 
     /// An alarm of that name calls the policy.
@@ -128,38 +114,23 @@ impl Scripted {
             state: AlarmStateValue::Alarm,
             threshold,
             datapoints: vec![value],
-            since: self.now,
+            since: self.bench.now,
         };
-        self.signal(Signal::AlarmAction { policy_arn, alarm });
+        self.bench.signal(Signal::AlarmAction { policy_arn, alarm });
         self.run(0);
     }
 
     /// Lets time pass.
     pub fn run(&mut self, seconds: i64) {
-        let end = self.now + SignedDuration::from_secs(seconds);
-        for _ in 0..STEPS_MAX {
-            let event = self.events.keys().next().map(|(time, _)| *time);
-            let Some(next) =
-                [event, self.service.next_deadline()].into_iter().flatten().min().filter(|next| *next <= end)
-            else {
-                self.now = end;
-                return;
-            };
-            self.now = self.now.max(next);
-            if event.is_some_and(|time| time <= self.now) {
-                let (_, event) = self.events.pop_first().unwrap();
-                self.happen(event);
-            } else {
-                let mut signals = Vec::new();
-                self.with(&mut signals, |service, cx| service.advance(cx));
-                self.route(signals);
-            }
-        }
-        panic!("the group does not come to rest: next {:?} at {}", self.service.next_deadline(), self.now);
+        self.bench.run(seconds);
+    }
+
+    pub fn service(&self) -> &Autoscaling {
+        &self.bench.world.services.autoscaling
     }
 
     pub fn group(&self) -> &Group {
-        &self.service.groups["web"]
+        self.bench.group()
     }
 
     pub fn in_service(&self) -> Vec<Member> {
@@ -168,248 +139,62 @@ impl Scripted {
 
     /// `(description, cause, status)` of every activity, oldest first, with ids and times replaced.
     pub fn history(&self) -> Vec<(String, String, &'static str)> {
-        let mut all: Vec<_> = self.group().history.newest_first().collect();
-        all.reverse();
-        let clean = |text: &str| {
-            let text = regex::Regex::new(r"i-[0-9a-f]+").unwrap().replace_all(text, "i-X").into_owned();
-            regex::Regex::new(r"\d{4}-\d\d-\d\dT[\d:]+Z").unwrap().replace_all(&text, "T").into_owned()
-        };
-        all.iter().map(|entry| (clean(&entry.description), clean(&entry.cause), entry.status.code())).collect()
+        self.bench.activities()
     }
 
     /// The instance is terminated behind the group's back.
     pub fn kill(&mut self, instance: &str) {
-        self.terminate(instance);
+        // Some are gone for so long that EC2 does not know them any more.
+        drop(self.bench.try_ec2("TerminateInstances", &format!("InstanceId.1={instance}")));
     }
 
-    fn with<R>(&mut self, signals: &mut Vec<Signal>, run: impl FnOnce(&mut Autoscaling, &mut Context) -> R) -> R {
-        let mut cx = Context {
-            now: self.now,
-            region: "us-east-1",
-            delays: crate::region::delays::Delays::default(),
-            facts: &self.facts,
-            ids: &mut self.ids,
-            addresses: &mut self.addresses,
-            signals,
-        };
-        run(&mut self.service, &mut cx)
+    /// What EC2 knows of every instance.
+    pub fn instances(&self) -> Vec<InstanceFacts> {
+        self.bench.world.services.ec2.instances_facts()
     }
 
-    fn after(&mut self, seconds: i64, event: Event) {
-        self.count += 1;
-        self.events.insert((self.now + SignedDuration::from_secs(seconds), self.count), event);
+    /// The state of each registered or draining target, by instance.
+    pub fn targets(&mut self) -> BTreeMap<String, String> {
+        let form = format!("TargetGroupArn={}", escaped(&self.target_group));
+        let all = self.bench.elb("DescribeTargetHealth", &form).maps("TargetHealthDescriptions");
+        let text = |target: &Params, part: &str, field: &str| target.map(part).unwrap().text(field).unwrap().to_owned();
+        all.iter().map(|it| (text(it, "Target", "Id"), text(it, "TargetHealth", "State"))).collect()
     }
 
-    fn happen(&mut self, event: Event) {
-        match event {
-            Event::Running(instance) => self.state(&instance, InstanceState::Pending, InstanceState::Running),
-            Event::Gone(instance) => self.state(&instance, InstanceState::ShuttingDown, InstanceState::Terminated),
-            Event::Stopped(instance) => self.state(&instance, InstanceState::Stopping, InstanceState::Stopped),
-            Event::Healthy(target_group, instance) => self.target(target_group, instance, "initial", Some("healthy")),
-            Event::Drained(target_group, instance) => self.target(target_group, instance, "draining", None),
+    /// Whether applications never serve in instances that start from now on.
+    pub fn breaks(&mut self, breaks: bool) {
+        self.bench.application.start_seconds = if breaks { NEVER_SECONDS } else { START_SECONDS };
+    }
+
+    /// Whether launches fail from now on: the key pair of the template is gone.
+    pub fn refuses(&mut self, refuses: bool) {
+        self.bench.ec2("DeleteKeyPair", "KeyName=lab");
+        if !refuses {
+            self.bench.ec2("CreateKeyPair", "KeyName=lab&KeyType=ed25519");
         }
     }
 
-    fn state(&mut self, instance: &str, from: InstanceState, to: InstanceState) {
-        let facts = self.facts.instances.get_mut(instance).unwrap();
-        if facts.state == from {
-            facts.state = to;
-            self.signal(Signal::InstanceState { instance: instance.to_owned(), state: to });
+    /// The alarms by name.
+    pub fn alarms(&mut self) -> BTreeMap<String, Params> {
+        let alarms = self.bench.cloudwatch("DescribeAlarms", "").maps("MetricAlarms");
+        alarms.into_iter().map(|alarm| (alarm.text("AlarmName").unwrap().to_owned(), alarm)).collect()
+    }
+
+    /// How many samples of its own metrics the group has measured so far.
+    pub fn measured(&mut self) -> f64 {
+        let metrics = self.bench.cloudwatch("ListMetrics", "Namespace=AWS%2FAutoScaling").maps("Metrics");
+        let end = self.bench.now + jiff::SignedDuration::from_mins(1);
+        let mut samples = 0.0;
+        for metric in metrics {
+            let form = format!(
+                "Namespace=AWS%2FAutoScaling&MetricName={}&Dimensions.member.1.Name=AutoScalingGroupName\
+                 &Dimensions.member.1.Value=web&StartTime=2026-01-01T00:00:00Z&EndTime={end}&Period=60\
+                 &Statistics.member.1=SampleCount",
+                metric.text("MetricName").unwrap()
+            );
+            let points = self.bench.cloudwatch("GetMetricStatistics", &form).maps("Datapoints");
+            samples += points.iter().filter_map(|point| point.float("SampleCount").unwrap()).sum::<f64>();
         }
-    }
-
-    /// Moves a target from one state to another; `None` is not registered any more.
-    pub fn target(&mut self, target_group: String, instance: String, from: &str, to: Option<&str>) {
-        let key = (target_group.clone(), instance.clone());
-        if self.facts.targets.get(&key).is_none_or(|state| state != from) {
-            return;
-        }
-        match to {
-            Some(state) => self.facts.targets.insert(key, state.to_owned()),
-            None => self.facts.targets.remove(&key),
-        };
-        let health = TargetState { state: to.unwrap_or("unused").to_owned().into(), reason: None, description: None };
-        self.signal(Signal::TargetHealth { target_group, instance, health });
-    }
-
-    fn terminate(&mut self, instance: &str) {
-        let Some(facts) = self.facts.instances.get_mut(instance) else { return };
-        if !matches!(facts.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
-            facts.state = InstanceState::ShuttingDown;
-            self.after(END_SECONDS, Event::Gone(instance.to_owned()));
-            self.signal(Signal::InstanceState { instance: instance.to_owned(), state: InstanceState::ShuttingDown });
-        }
-    }
-
-    fn launch(&mut self, group: String, activity: String, launch: &Launch) -> Signal {
-        if let Some(message) = self.facts.refuses.clone() {
-            return Signal::LaunchFailed { group, activity, code: "InsufficientInstanceCapacity".to_owned(), message };
-        }
-        let instance = self.ids.resource("i");
-        let zone = self.facts.subnet(&launch.subnet).unwrap().zone;
-        self.facts.launched.push(zone.clone());
-        let facts = InstanceFacts {
-            id: instance.clone(),
-            reason: None,
-            state: InstanceState::Pending,
-            instance_type: launch.instance_type.clone().unwrap_or_else(|| "t3.micro".to_owned()),
-            spot: launch.spot,
-            image: "ami-1".to_owned(),
-            address: Ipv4Addr::new(127, 31, 0, 10),
-            subnet: launch.subnet.clone(),
-            vpc: "vpc-1".to_owned(),
-            zone,
-            launched: self.now,
-            impaired_since: None,
-            tags: launch.tags.clone(),
-        };
-        self.facts.instances.insert(instance.clone(), facts);
-        self.after(BOOT_SECONDS, Event::Running(instance.clone()));
-        Signal::InstanceLaunched { group, activity, instance }
-    }
-
-    fn route(&mut self, signals: Vec<Signal>) {
-        let mut queue = std::collections::VecDeque::from(signals);
-        while let Some(signal) = queue.pop_front() {
-            match &signal {
-                Signal::LaunchInstance { group, activity, launch } => {
-                    queue.push_back(self.launch(group.clone(), activity.clone(), launch));
-                }
-                Signal::TerminateInstance { instance } => self.terminate(&instance.clone()),
-                Signal::StopInstance { instance } => {
-                    self.after(END_SECONDS, Event::Stopped(instance.clone()));
-                    self.state(instance, InstanceState::Running, InstanceState::Stopping);
-                }
-                Signal::StartInstance { instance } => {
-                    self.after(BOOT_SECONDS, Event::Running(instance.clone()));
-                    self.state(instance, InstanceState::Stopped, InstanceState::Pending);
-                }
-                Signal::RegisterTargets { target_group, instances } => {
-                    for instance in instances {
-                        let state = if self.facts.broken { "unhealthy" } else { "initial" };
-                        self.facts.targets.insert((target_group.clone(), instance.clone()), state.to_owned());
-                        self.after(HEALTHY_SECONDS, Event::Healthy(target_group.clone(), instance.clone()));
-                    }
-                }
-                Signal::DeregisterTargets { target_group, instances } => {
-                    for instance in instances {
-                        let key = (target_group.clone(), instance.clone());
-                        if let Some(state) = self.facts.targets.get_mut(&key) {
-                            "draining".clone_into(state);
-                            self.after(DRAIN_SECONDS, Event::Drained(target_group.clone(), instance.clone()));
-                        }
-                    }
-                }
-                Signal::PutAlarm { params } => {
-                    let name = params.text("AlarmName").unwrap().to_owned();
-                    self.facts.alarms.insert(name, params.clone());
-                }
-                Signal::DeleteAlarms { names } => names.iter().for_each(|name| drop(self.facts.alarms.remove(name))),
-                Signal::Measurements(measurements) => self.facts.measurements += measurements.len(),
-                _ => {}
-            }
-            let mut answers = Vec::new();
-            self.with(&mut answers, |service, cx| service.signal(cx, &signal));
-            queue.extend(answers);
-        }
-    }
-}
-
-/// `LaunchTemplate` with that version.
-pub fn template(version: &str) -> Value {
-    Value::map().with("LaunchTemplateId", Value::from("lt-1")).with("Version", Value::from(version))
-}
-
-impl Facts for Neighbours {
-    fn revision(&self) -> u64 {
-        0
-    }
-    fn instance(&self, id: &str) -> Option<InstanceFacts> {
-        self.instances.get(id).cloned()
-    }
-    fn instances(&self) -> Vec<InstanceFacts> {
-        self.instances.values().cloned().collect()
-    }
-    fn is_monitored_in_detail(&self, _id: &str) -> bool {
-        true
-    }
-    fn subnet(&self, id: &str) -> Option<SubnetFacts> {
-        let zone = id.strip_prefix("subnet-")?;
-        let facts =
-            |zone: &str| SubnetFacts { id: id.to_owned(), vpc: "vpc-1".to_owned(), zone: format!("us-east-1{zone}") };
-        ["a", "b"].contains(&zone).then(|| facts(zone))
-    }
-    fn default_subnet(&self, _zone: &str) -> Option<SubnetFacts> {
-        None
-    }
-    fn tagged(&self, _region: &str) -> Vec<(String, BTreeMap<String, String>)> {
-        Vec::new()
-    }
-    fn vpc_exists(&self, id: &str) -> bool {
-        id == "vpc-1"
-    }
-    fn security_group_exists(&self, _id: &str) -> bool {
-        false
-    }
-    fn launch_template(&self, id_or_name: &str, version: &str) -> Option<LaunchTemplateFacts> {
-        let version = match version {
-            "$Default" => 1,
-            "$Latest" => 2,
-            number => number.parse().ok().filter(|number| [1, 2].contains(number))?,
-        };
-        ["lt-1", "web"].contains(&id_or_name).then(|| LaunchTemplateFacts {
-            id: "lt-1".to_owned(),
-            name: "web".to_owned(),
-            version,
-            instance_type: Some("t3.micro".to_owned()),
-            image: Some("ami-1".to_owned()),
-            tags: BTreeMap::new(),
-        })
-    }
-    fn target_group(&self, arn: &str) -> Option<TargetGroupFacts> {
-        (arn == TARGET_GROUP).then(|| TargetGroupFacts {
-            arn: arn.to_owned(),
-            port: 8080,
-            full_name: "targetgroup/web/1".to_owned(),
-            load_balancers: vec!["app/web/1".to_owned()],
-            targets: Vec::new(),
-            by_address: false,
-        })
-    }
-    fn target_health(&self, target_group: &str, instance: &str) -> Option<TargetState> {
-        let state = self.targets.get(&(target_group.to_owned(), instance.to_owned()))?;
-        Some(TargetState { state: state.clone().into(), reason: None, description: None })
-    }
-    fn target_drains(&self, target_group: &str, instance: &str) -> bool {
-        self.target_health(target_group, instance).is_some_and(|health| health.state == "draining")
-    }
-    fn load_balancer_nodes(&self) -> Vec<LoadBalancerNode> {
-        Vec::new()
-    }
-    fn security_groups_of_load_balancers(&self) -> Vec<String> {
-        Vec::new()
-    }
-    fn group_that_counts(&self, _instance: &str, _now: Timestamp) -> Option<&str> {
-        None
-    }
-    fn kind_of_instance(&self, _id: &str) -> Option<(&str, &str)> {
-        None
-    }
-    fn metric_history(
-        &self,
-        _queries: &[Params],
-        _range: &std::ops::Range<i64>,
-        _now: Timestamp,
-    ) -> Result<BTreeMap<i64, f64>, ApiError> {
-        Ok(BTreeMap::new())
-    }
-    fn check_alarm(&self, _params: &Params) -> Result<(), ApiError> {
-        Ok(())
-    }
-    fn is_in_alarm(&self, _name: &str) -> bool {
-        false
-    }
-    fn alarms_of_policy(&self, _policy_arn: &str) -> Vec<String> {
-        Vec::new()
+        samples
     }
 }

@@ -1,7 +1,9 @@
-//! Stories of a group in a scripted world.
+//! Stories of a group.
 
-use super::scripted::{Scripted, TARGET_GROUP, params, template};
-use crate::region::signal::Signal;
+use std::collections::BTreeMap;
+
+use super::scripted::{Scripted, params, template};
+use crate::region::signal::{InstanceState, Signal};
 use crate::region::wire::Value;
 
 fn code(answer: crate::region::wire::Answer) -> String {
@@ -10,12 +12,12 @@ fn code(answer: crate::region::wire::Answer) -> String {
 
 #[test]
 fn a_group_launches_into_its_zones_registers_and_says_why() {
-    let world = Scripted::with_group(&[("MinSize", "1"), ("MaxSize", "8"), ("DesiredCapacity", "4")]);
-    let mut zones = world.facts.launched.clone();
-    zones.sort();
-    assert_eq!(zones, ["us-east-1a", "us-east-1a", "us-east-1b", "us-east-1b"]);
+    let mut world = Scripted::with_group(&[("MinSize", "1"), ("MaxSize", "8"), ("DesiredCapacity", "4")]);
+    let mut zones: BTreeMap<String, u32> = BTreeMap::new();
+    world.instances().into_iter().for_each(|facts| *zones.entry(facts.zone).or_default() += 1);
+    assert_eq!(zones.into_values().collect::<Vec<_>>(), [2, 2]);
     assert_eq!(world.in_service().len(), 4);
-    assert_eq!(world.facts.targets.values().filter(|state| *state == "healthy").count(), 4);
+    assert_eq!(world.targets().values().filter(|state| *state == "healthy").count(), 4);
     let (description, cause, status) = &world.history()[0];
     assert_eq!(description, "Launching a new EC2 instance: i-X");
     assert_eq!(
@@ -72,7 +74,7 @@ fn an_unhealthy_target_is_replaced_after_the_grace_period_and_only_with_elb_chec
     for (kind, replaced) in [("EC2", false), ("ELB", true)] {
         let mut world = Scripted::with_group(&[grace.as_slice(), &[("HealthCheckType", kind)]].concat());
         let victim = world.in_service()[0].id.clone();
-        world.target(TARGET_GROUP.to_owned(), victim.clone(), "healthy", Some("unhealthy"));
+        world.bench.break_application(&victim);
         world.run(30);
         assert!(world.group().member(&victim).is_some_and(|member| member.is_in_service()), "in grace");
         world.run(120);
@@ -91,31 +93,33 @@ fn an_unhealthy_target_is_replaced_after_the_grace_period_and_only_with_elb_chec
 fn an_unhealthy_group_is_replaced_one_by_one() {
     let mut world = Scripted::with_group(&[("MinSize", "4"), ("MaxSize", "4"), ("HealthCheckType", "ELB")]);
     for member in world.in_service() {
-        world.target(TARGET_GROUP.to_owned(), member.id, "healthy", Some("unhealthy"));
+        world.bench.break_application(&member.id);
     }
-    world.run(3);
-    let serving = world.in_service().len();
-    assert_eq!(serving, 3, "one at a time");
-    world.run(300);
+    let mut fewest = 4;
+    for _ in 0..400 {
+        world.run(1);
+        fewest = fewest.min(world.in_service().len());
+    }
+    assert_eq!(fewest, 3, "one at a time");
     assert_eq!(world.in_service().len(), 4);
     assert!(world.in_service().iter().all(|member| member.unhealthy_cause.is_none()));
-    assert_eq!(world.facts.launched.len(), 8);
+    assert_eq!(world.bench.booted.len(), 8);
 }
 
 #[test]
 fn a_failed_launch_backs_off_and_goes_on_when_there_is_capacity() {
     let mut world = Scripted::default();
-    world.facts.refuses = Some("We currently do not have sufficient t3.micro capacity".to_owned());
+    world.refuses(true);
     world.create(&[("MinSize", "1"), ("MaxSize", "1")], false);
     world.run(60);
     let failures = world.history();
     assert_eq!(failures.len(), 4, "at 0, 5, 15 and 35 seconds");
     assert_eq!(
         failures[0].0,
-        "Launching a new EC2 instance.  Status Reason: We currently do not have sufficient t3.micro capacity.  Launching EC2 instance failed."
+        "Launching a new EC2 instance.  Status Reason: The key pair 'lab' does not exist.  Launching EC2 instance failed."
     );
     assert_eq!(failures[0].2, "Failed");
-    world.facts.refuses = None;
+    world.refuses(false);
     world.run(60);
     assert_eq!(world.in_service().len(), 1);
 }
@@ -129,7 +133,7 @@ fn a_group_with_instances_cannot_be_deleted_without_force() {
     assert_eq!(code(world.call("DeleteAutoScalingGroup", &[])), "ScalingActivityInProgress");
     world.run(60);
     world.call("DeleteAutoScalingGroup", &[]).unwrap();
-    assert!(world.service.groups.is_empty());
+    assert!(world.service().groups.is_empty());
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_forced_delete_shows_its_progress_and_leaves_only_activities() {
     assert!(world.group().deleting);
     assert_eq!(code(world.call("SetDesiredCapacity", &[("DesiredCapacity", "2")])), "ScalingActivityInProgress");
     world.run(10);
-    assert!(world.service.groups.is_empty());
+    assert!(world.service().groups.is_empty());
     let answer = world.call("DescribeScalingActivities", &[("IncludeDeletedGroups", "true")]).unwrap();
     let Value::Map(fields) = answer else { panic!("a map") };
     let Value::List(activities) = &fields[0].1 else { panic!("a list") };
@@ -214,11 +218,11 @@ fn suspended_processes_do_nothing_until_they_are_resumed() {
 #[test]
 fn a_back_off_that_ends_while_launches_are_suspended_wakes_nobody_again() {
     let mut world = Scripted::default();
-    world.facts.refuses = Some("no capacity".to_owned());
+    world.refuses(true);
     world.create(&[("MinSize", "1"), ("MaxSize", "1")], false);
     world.call("SuspendProcesses", &[]).unwrap();
     world.run(60);
-    assert_eq!(world.service.next_deadline(), None);
+    assert_eq!(world.service().next_deadline(), None);
     assert_eq!(world.history().len(), 1);
 }
 
@@ -265,13 +269,13 @@ fn a_scheduled_action_runs_in_its_time_zone_and_is_listed_with_its_next_run() {
 #[test]
 fn group_metrics_are_measured_while_they_are_collected() {
     let mut world = Scripted::with_group(&[("MinSize", "1"), ("MaxSize", "5")]);
-    assert_eq!(world.facts.measurements, 0);
+    assert_eq!(world.measured(), 0.0);
     world.call("EnableMetricsCollection", &[("Granularity", "1Minute")]).unwrap();
     world.run(60);
-    assert_eq!(world.facts.measurements, 2 * 13, "once a minute, both ends included");
+    assert_eq!(world.measured(), 26.0, "once a minute, both ends included");
     world.call("DisableMetricsCollection", &[]).unwrap();
     world.run(60);
-    assert_eq!(world.facts.measurements, 2 * 13);
+    assert_eq!(world.measured(), 26.0);
 }
 
 #[test]
@@ -343,7 +347,7 @@ fn a_cancelled_refresh_ends_although_an_instance_is_missing() {
 #[test]
 fn a_refresh_whose_instances_stay_unhealthy_rolls_back_after_an_hour() {
     let mut world = Scripted::with_group(&[("MinSize", "2"), ("MaxSize", "2"), ("HealthCheckType", "ELB")]);
-    world.facts.broken = true;
+    world.breaks(true);
     let mut fields = params(&[("AutoScalingGroupName", "web")]);
     fields.0.push(("Preferences".to_owned(), Value::map().with("AutoRollback", Value::from("true"))));
     fields.0.push(("DesiredConfiguration".to_owned(), Value::map().with("LaunchTemplate", template("2"))));
@@ -352,7 +356,7 @@ fn a_refresh_whose_instances_stay_unhealthy_rolls_back_after_an_hour() {
     assert_eq!(world.group().refreshes[0].status.name(), "InProgress");
     world.run(300);
     assert_eq!(world.group().refreshes[0].status.name(), "RollbackInProgress");
-    world.facts.broken = false;
+    world.breaks(false);
     world.run(600);
     assert_eq!(world.group().refreshes[0].status.name(), "RollbackSuccessful");
     let versions: Vec<String> = world.in_service().into_iter().map(|member| member.template.unwrap().version).collect();
@@ -363,14 +367,15 @@ fn a_refresh_whose_instances_stay_unhealthy_rolls_back_after_an_hour() {
 fn an_instance_launched_for_a_group_that_is_gone_is_terminated() {
     let mut world = Scripted::with_group(&[("MinSize", "1"), ("MaxSize", "1")]);
     let instance = world.in_service()[0].id.clone();
-    world.service.groups.clear();
-    world.signal(Signal::InstanceLaunched {
+    world.bench.world.services.autoscaling.groups.clear();
+    world.bench.signal(Signal::InstanceLaunched {
         group: "web".to_owned(),
         activity: "a".to_owned(),
         instance: instance.clone(),
     });
     world.run(10);
-    assert_eq!(world.facts.instances[&instance].state, crate::region::signal::InstanceState::Terminated);
+    let facts = world.bench.world.services.ec2.instance_facts(&instance);
+    assert_eq!(facts.map(|facts| facts.state), Some(InstanceState::Terminated));
 }
 
 // ---- policies ----
@@ -390,8 +395,8 @@ pub(super) fn tracking(world: &mut Scripted, name: &str, target: &str, extra: &[
 pub(super) fn call_alarm(world: &mut Scripted, policy: &str, kind: &str, value: f64) {
     let arn = world.group().policies[policy].arn.clone();
     let owned = |alarm: &&crate::region::wire::Params| alarm.text("AlarmDescription").unwrap().contains(&arn);
-    let alarm = world.facts.alarms.values().filter(owned).find(|alarm| alarm.text("AlarmName").unwrap().contains(kind));
-    let alarm = alarm.unwrap().clone();
+    let alarms = world.alarms();
+    let alarm = alarms.values().filter(owned).find(|alarm| alarm.text("AlarmName").unwrap().contains(kind)).unwrap();
     let threshold = alarm.float("Threshold").unwrap().unwrap();
     world.alarm(policy, alarm.text("AlarmName").unwrap(), threshold, value);
 }
@@ -404,7 +409,7 @@ fn target_tracking_scales_out_in_proportion_and_waits_for_the_warm_up() {
     let mut world = Scripted::with_group(&SCALED);
     world.run(60);
     tracking(&mut world, "cpu", "50", &[]);
-    assert_eq!(world.facts.alarms.len(), 2);
+    assert_eq!(world.alarms().len(), 2);
     call_alarm(&mut world, "cpu", "AlarmHigh", 90.0);
     assert_eq!(world.group().desired(), 4);
     let cause = world.history().last().unwrap().1.clone();
@@ -463,11 +468,11 @@ fn a_policy_without_scale_in_has_no_low_alarm_and_deleting_it_takes_its_alarms()
         params(&[("AutoScalingGroupName", "web"), ("PolicyName", "cpu"), ("PolicyType", "TargetTrackingScaling")]);
     fields.0.push(("TargetTrackingConfiguration".to_owned(), configuration));
     world.call_with("PutScalingPolicy", fields).unwrap();
-    assert_eq!(world.facts.alarms.len(), 1);
+    assert_eq!(world.alarms().len(), 1);
     tracking(&mut world, "cpu", "60", &[]);
-    assert_eq!(world.facts.alarms.len(), 2, "replaced, not added to");
+    assert_eq!(world.alarms().len(), 2, "replaced, not added to");
     world.call("DeletePolicy", &[("PolicyName", "cpu")]).unwrap();
-    assert!(world.facts.alarms.is_empty());
+    assert!(world.alarms().is_empty());
 }
 
 fn step_policy(world: &mut Scripted) {
@@ -578,18 +583,18 @@ fn a_day_of_alarms_schedules_and_deaths_keeps_its_bounds() {
 fn terminations_in_ec2_and_detached_target_groups_leave_no_trace() {
     let mut world = Scripted::with_group(&[("MinSize", "2"), ("MaxSize", "2")]);
     let mut fields = params(&[("AutoScalingGroupName", "web")]);
-    fields.0.push(("TargetGroupARNs".to_owned(), Value::list([TARGET_GROUP.into()])));
+    fields.0.push(("TargetGroupARNs".to_owned(), Value::list([world.target_group.as_str().into()])));
     world.call_with("DetachLoadBalancerTargetGroups", fields.clone()).unwrap();
     world.run(60);
-    assert!(world.facts.targets.is_empty());
+    assert!(world.targets().is_empty());
     world.call_with("AttachLoadBalancerTargetGroups", fields).unwrap();
     world.run(60);
-    assert_eq!(world.facts.targets.len(), 2);
+    assert_eq!(world.targets().len(), 2);
     for member in world.in_service() {
         world.kill(&member.id);
     }
     world.run(120);
-    assert_eq!(world.facts.targets.len(), 2);
+    assert_eq!(world.targets().len(), 2);
     let serving: Vec<String> = world.in_service().into_iter().map(|member| member.id).collect();
-    assert!(world.facts.targets.keys().all(|(_, instance)| serving.contains(instance)));
+    assert!(world.targets().keys().all(|instance| serving.contains(instance)));
 }

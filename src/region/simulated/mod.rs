@@ -14,7 +14,7 @@ pub mod setup;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -77,6 +77,8 @@ pub struct Simulated {
     /// is only kept.
     pub by_hand: bool,
     pub outward: Vec<Signal>,
+    /// Every instance that was ever switched on.
+    pub booted: BTreeSet<String>,
     machines: Machines,
     events: BTreeMap<(Timestamp, u64), Event>,
     count: u64,
@@ -104,6 +106,7 @@ impl Simulated {
             checks_status: false,
             by_hand: false,
             outward: Vec::new(),
+            booted: BTreeSet::new(),
             machines: Machines::default(),
             events: BTreeMap::new(),
             count: 0,
@@ -237,6 +240,7 @@ impl Simulated {
         for signal in outward {
             match signal {
                 Signal::Boot(boot) => {
+                    self.booted.insert(boot.instance.clone());
                     self.machines.all.insert(boot.instance.clone(), Machine::new(&boot.instance));
                     self.after(self.application.boot_seconds, Event::Booted(boot.instance));
                 }
