@@ -172,6 +172,17 @@ mod tests {
         ticks.iter().map(|tick| tick.label.as_str()).collect()
     }
 
+    fn labels_of(scale: Scale) -> Vec<String> {
+        scale.ticks.into_iter().map(|tick| tick.label).collect()
+    }
+
+    /// Digits up to 9999, at most three decimals, and no zero with a sign.
+    #[test]
+    fn a_value_on_its_own_has_the_prefix_that_fits_it() {
+        let shown = [0.0, -0.0004, 0.25, 1234.5, 9999.0, 10_000.0, 1e6, 2.5e9, -3e12].map(value);
+        assert_eq!(shown, ["0", "0", "0.25", "1234.5", "9999", "10k", "1M", "2.5G", "-3T"]);
+    }
+
     #[test]
     fn a_scale_is_widened_to_whole_steps() {
         let scale = scale(0.0, 47.0, (None, None), 5.0);
@@ -184,6 +195,12 @@ mod tests {
         assert_eq!(labels(&scale(0.0, 25_000.0, (None, None), 5.0).ticks), ["0", "5k", "10k", "15k", "20k", "25k"]);
         assert_eq!(labels(&scale(0.0, 0.2, (None, None), 4.0).ticks), ["0", "0.05", "0.10", "0.15", "0.20"]);
         assert_eq!(labels(&scale(0.0, 1e6, (None, None), 4.0).ticks), ["0", "0.25M", "0.50M", "0.75M", "1.00M"]);
+        let of_step = |high, count| labels_of(scale(0.0, high, (None, Some(high)), count));
+        assert_eq!(of_step(9999.0, 2.0), ["0", "5000"]);
+        assert_eq!(of_step(10_000.0, 2.0), ["0", "5k", "10k"]);
+        assert_eq!(of_step(1000.0, 4.0), ["0", "250", "500", "750", "1000"]);
+        assert_eq!(of_step(10.0, 4.0), ["0", "5", "10"], "no steps of 2.5");
+        assert_eq!(labels_of(scale(-20.0, 20.0, (None, None), 4.0)), ["-20", "-10", "0", "10", "20"]);
         assert_eq!(labels(&scale(0.0, 4e-5, (None, None), 2.0).ticks), ["0", "2e-5", "4e-5"]);
     }
 
@@ -195,6 +212,13 @@ mod tests {
         assert!(constant.min < constant.max);
         let reversed = scale(0.0, 1.0, (Some(10.0), Some(1.0)), 4.0);
         assert!(reversed.min < reversed.max);
+        // Room is a tenth of the value, or 1 about zero, and made on a side that is free.
+        let ends = |low: f64, fixed| (scale(low, low, fixed, 4.0).min, scale(low, low, fixed, 4.0).max);
+        assert_eq!(ends(50.0, (Some(50.0), None)), (50.0, 56.0));
+        assert_eq!(ends(50.0, (None, Some(50.0))), (44.0, 50.0));
+        assert_eq!(ends(50.0, (Some(50.0), Some(50.0))), (50.0, 55.0));
+        assert_eq!(ends(0.0, (None, Some(0.0))), (-1.0, 0.0));
+        assert_eq!(ends(-50.0, (Some(-50.0), Some(-50.0))), (-50.0, -45.0));
     }
 
     #[test]

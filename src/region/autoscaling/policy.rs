@@ -265,6 +265,26 @@ mod tests {
     }
 
     #[test]
+    fn an_aggregation_is_named_as_aws_names_it() {
+        let names = ["Average", "Minimum", "Maximum", "Sum"].map(Aggregation::parse);
+        let known = [Aggregation::Average, Aggregation::Minimum, Aggregation::Maximum].map(Some);
+        assert_eq!(names[..3], known);
+        assert_eq!(names[3], None);
+    }
+
+    /// 20 step adjustments of a policy (EC2 Auto Scaling user guide, "Quotas").
+    #[test]
+    fn a_policy_has_twenty_steps_at_most() {
+        let steps = |count: i32| {
+            let bound = |number: i32| (number < count).then(|| f64::from(number));
+            (0..count).map(|number| step(Some(f64::from(number)), bound(number + 1), 1)).collect::<Vec<_>>()
+        };
+        assert_eq!(check_steps(&steps(20)), Ok(()));
+        assert!(check_steps(&steps(21)).is_err());
+        assert!(check_steps(&[step(Some(5.0), Some(5.0), 1), step(Some(5.0), None, 2)]).is_err(), "an empty step");
+    }
+
+    #[test]
     fn bounds_are_inclusive_on_the_side_of_the_threshold() {
         let out = [step(Some(0.0), Some(10.0), 1), step(Some(10.0), None, 2)];
         assert_eq!(amount_for(&out, 50.0, 50.0), Some(1));

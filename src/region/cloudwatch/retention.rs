@@ -39,3 +39,67 @@ pub fn first_period(start: i64, period: i64, now: Timestamp) -> i64 {
     };
     start.div_euclid(step) * step
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 28 November 2026, 11:23:47 UTC: on no boundary.
+    const NOW: i64 = 1_795_865_027;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW).expect("a time")
+    }
+
+    /// "Start time less than 15 days ago - Round down to the nearest whole minute. Start time between 15 and 63 days ago -
+    /// Round down to the nearest 5-minute clock interval. Start time greater than 63 days ago - Round down to the nearest
+    /// 1-hour clock interval." With a period of 5, 10 or 30 seconds "rounded down to the nearest time that corresponds to even
+    /// 5-, 10- or 30-second divisions of a minute" (API reference, GetMetricData, `StartTime`).
+    #[test]
+    fn the_first_period_begins_at_a_whole_step_that_grows_with_the_age() {
+        assert_eq!(now().to_string(), "2026-11-28T11:23:47Z");
+        for (age, period, into_the_step) in [
+            (0, 1, 0),
+            (0, 5, 2),
+            (0, 10, 7),
+            (0, 30, 17),
+            (0, 60, 47),
+            (0, 300, 47),
+            (15 * DAY, 60, 47),
+            (15 * DAY + 1, 60, 3 * 60 + 46),
+            (16 * DAY, 86_400, 3 * 60 + 47),
+            (63 * DAY, 60, 3 * 60 + 47),
+            (63 * DAY + 1, 60, 23 * 60 + 46),
+            (400 * DAY, 10, 7),
+        ] {
+            let start = NOW - age;
+            assert_eq!(start - first_period(start, period, now()), into_the_step, "{age} s ago, period {period}");
+        }
+    }
+
+    /// "Data points with a period of less than 60 seconds are available for 3 hours", of 60 for 15 days, of 300 for 63 days, of
+    /// 3,600 for 455 days (API reference, GetMetricStatistics).
+    #[test]
+    fn fine_data_can_be_asked_for_as_long_as_aws_keeps_it() {
+        let kept = [(1, 3 * HOUR), (5, 3 * HOUR), (30, 3 * HOUR), (60, 15 * DAY), (120, 15 * DAY), (300, 63 * DAY)];
+        for (period, kept) in kept.into_iter().chain([(900, 63 * DAY), (3600, 455 * DAY), (86_400, 455 * DAY)]) {
+            assert_eq!(NOW - available_from(now(), period), kept, "period {period}");
+        }
+    }
+
+    #[test]
+    fn a_late_point_stands_where_those_of_its_age_do() {
+        for (age, into_the_step) in [
+            (3 * HOUR, 0),
+            (3 * HOUR + 1, 46),
+            (15 * DAY, 47),
+            (15 * DAY + 1, 3 * 60 + 46),
+            (63 * DAY, 3 * 60 + 47),
+            (63 * DAY + 1, 23 * 60 + 46),
+            (456 * DAY, 23 * 60 + 47),
+        ] {
+            let second = NOW - age;
+            assert_eq!(second - joined(second, NOW), into_the_step, "{age} s old");
+        }
+    }
+}
