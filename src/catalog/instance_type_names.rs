@@ -102,6 +102,30 @@ mod tests {
     }
 
     #[test]
+    fn a_size_is_a_word_or_two_and_more_times_the_extra_large_one() {
+        for size in [
+            "nano",
+            "micro",
+            "small",
+            "medium",
+            "large",
+            "xlarge",
+            "2xlarge",
+            "224xlarge",
+            "metal",
+            "metal-2xl",
+            "metal-48xl",
+        ] {
+            assert!(is_size(size), "{size}");
+        }
+        for size in
+            ["", "larg", "0xlarge", "1xlarge", "1000xlarge", "xxlarge", "metal-", "metal-1xl", "metal-xl", "2large"]
+        {
+            assert!(!is_size(size), "{size}");
+        }
+    }
+
+    #[test]
     fn a_slip_of_the_pen_is_wrong_and_what_was_meant_is_near() {
         let slips = [
             ("t3.mircro", "t3.micro"),
