@@ -176,4 +176,6 @@ pub enum Legend {
 }
 
 #[cfg(test)]
+pub(crate) mod reference_tests;
+#[cfg(test)]
 mod tests;

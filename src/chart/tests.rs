@@ -64,6 +64,14 @@ fn a_pie_goes_round_from_the_top_clockwise() {
     assert!(right - left > 100.0, "{right} {left}");
 }
 
+/// The largest picture fits at the scale of screens with two pixels for one of CSS.
+#[test]
+fn the_largest_picture_is_whole_at_twice_its_size() {
+    let strip = svg(&Chart { width: SIZE_MAX, height: 1, ..example() });
+    let (width, height, _) = decoded(&output::rendered(&strip, 2.0).unwrap());
+    assert_eq!((width, height), (2 * SIZE_MAX, 2));
+}
+
 #[test]
 fn the_themes_have_their_backgrounds() {
     for theme in [Theme::Light, Theme::Dark] {
@@ -119,7 +127,7 @@ fn hostile_numbers_do_not_stop_the_drawing() {
 #[test]
 fn colours_are_read_as_css_writes_them() {
     assert_eq!(Color::parse("#1F77b4"), Some(Color(0x1f, 0x77, 0xb4)));
-    assert_eq!(Color::parse("#fa0"), Some(Color(0xff, 0xaa, 0x00)));
+    assert_eq!(Color::parse("#fa3"), Some(Color(0xff, 0xaa, 0x33)));
     for wrong in ["fa0", "#ffff", "#gggggg", "", "#é1"] {
         assert_eq!(Color::parse(wrong), None);
     }
