@@ -15,7 +15,6 @@ use super::elbv2::model::Elbv2;
 use super::facts::{Facts, InstanceFacts, LaunchTemplateFacts, LoadBalancerNode, SubnetFacts, TargetGroupFacts};
 use super::signal::TargetState;
 use super::wire::{ApiError, Params};
-use super::world::Services;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Neighbours<'a> {
@@ -25,20 +24,6 @@ pub struct Neighbours<'a> {
     pub cloudwatch: Option<&'a Cloudwatch>,
     /// [`Facts::revision`]
     pub revision: u64,
-}
-
-impl<'a> Neighbours<'a> {
-    /// All services, for what is none's own.
-    pub fn all(services: &'a Services, revision: u64) -> Self {
-        let Services { ec2, elbv2, autoscaling, cloudwatch } = services;
-        Self {
-            ec2: Some(ec2),
-            elbv2: Some(elbv2),
-            autoscaling: Some(autoscaling),
-            cloudwatch: Some(cloudwatch),
-            revision,
-        }
-    }
 }
 
 impl Facts for Neighbours<'_> {

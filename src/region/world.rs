@@ -34,6 +34,20 @@ pub struct Services {
     pub cloudwatch: Cloudwatch,
 }
 
+impl Services {
+    /// All of them, to be asked for what is none's own.
+    fn all(&self) -> Neighbours<'_> {
+        let Self { ec2, elbv2, autoscaling, cloudwatch } = self;
+        Neighbours {
+            ec2: Some(ec2),
+            elbv2: Some(elbv2),
+            autoscaling: Some(autoscaling),
+            cloudwatch: Some(cloudwatch),
+            ..Neighbours::default()
+        }
+    }
+}
+
 /// A service's model, and where it is.
 trait Model {
     /// Its place among the deadlines.
@@ -285,7 +299,7 @@ impl World {
             now,
             region: &self.region,
             delays: self.delays,
-            facts: &Neighbours::all(&self.services, self.revision),
+            facts: &Neighbours { revision: self.revision, ..self.services.all() },
             ids: &mut self.ids,
             addresses: &mut self.addresses,
             signals,
