@@ -101,10 +101,16 @@ impl<'a> Gone<'a> {
 
 /// Whether AWS deletes this by deleting something that it belongs to.
 fn deleted_with_another(gone: &Gone<'_>, node: &Node) -> bool {
+    deleted_with(gone, node).next().is_some()
+}
+
+/// By the deletion of what AWS deletes this.
+fn deleted_with<'a>(gone: &'a Gone<'a>, node: &'a Node) -> impl Iterator<Item = &'a Address> {
     let fields = node.observed.iter().flat_map(|observed| observed.fields.iter());
     let held = fields.flat_map(|(_, value)| value.references().into_iter().map(|it| (it, value.is_replaced())));
-    let gone = held.filter(|held| gone.0.contains(held)).filter_map(|(address, _)| gone.1.get(address));
-    gone.into_iter().any(|kind| node.resource.deleted_with().contains(kind))
+    let deletes =
+        |address: &Address| gone.1.get(address).is_some_and(|kind| node.resource.deleted_with().contains(kind));
+    held.filter(move |held| gone.0.contains(held) && deletes(held.0)).map(|(address, _)| address)
 }
 
 /// Clusters that something leads to which others take over, with the node that does: a route that turns to another
@@ -136,11 +142,19 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
     }
     let first: BTreeMap<usize, usize> = steps.iter().enumerate().rev().map(|(index, it)| (it.node, index)).collect();
     let mut leading = BTreeMap::<&str, Vec<usize>>::new();
+    let steps_at = |address: &Address| at.get(address).into_iter().flatten().copied();
+    // A rule of a listener that is replaced leads where it did as long as the old listener is there.
+    let gone = Gone::of(nodes);
+    let ends = |node: &Node| -> Vec<usize> {
+        let with = deleted_with(&gone, node).filter(|_| node.change.action == Action::Replace);
+        with.flat_map(steps_at).filter(|end| steps[*end].phase == Phase::Delete).collect()
+    };
     for (cluster, node) in handed_over(nodes) {
-        leading.entry(cluster).or_default().extend(first.get(&node));
+        let leading = leading.entry(cluster).or_default();
+        leading.extend(first.get(&node));
+        leading.extend(ends(&nodes[node]));
     }
     let mut before = vec![Vec::new(); steps.len()];
-    let steps_at = |address: &Address| at.get(address).into_iter().flatten().copied();
     for (index, step) in steps.iter().enumerate() {
         let node = &nodes[step.node];
         if step.phase == Phase::Apply {
@@ -173,6 +187,7 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
         for held in node.holds().chain(node.needs()).flat_map(steps_at) {
             if steps[held].phase == Phase::Delete && held != index && steps[held].node != step.node {
                 before[held].push(index);
+                before[held].extend(ends(node).into_iter().filter(|end| *end != held));
             }
         }
     }
@@ -389,6 +404,21 @@ mod tests {
         assert!(precedes(&nodes, (group, Apply), (listener, Apply)));
         assert!(precedes(&nodes, ("cluster.fleet.rule", Apply), (listener, Delete)));
         assert!(precedes(&nodes, (listener, Delete), (group, Delete)));
+    }
+
+    #[test]
+    fn what_the_old_listeners_rules_lead_to_goes_after_it() {
+        use Phase::Delete;
+        let listener = ("load_balancer.listener", Delete);
+        let text = BASE.replace("{port: 80,", "{port: 8000,");
+        let nodes = between(BASE, &text.replace("port: 8080", "port: 9000").replace("port: 8081", "port: 9001"));
+        for address in ["cluster.fleet.target_attachment", "cluster.fleet.target_group", "cluster.group.target_group"] {
+            assert!(precedes(&nodes, listener, (address, Delete)), "{address}");
+        }
+        let nodes = between(BASE, &text.replace("fleet:", "ships:"));
+        for address in ["cluster.fleet.target_attachment", "cluster.fleet.target_group", "cluster.fleet.instances"] {
+            assert!(precedes(&nodes, listener, (address, Delete)), "{address}");
+        }
     }
 
     #[test]
