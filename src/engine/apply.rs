@@ -146,7 +146,8 @@ fn edges(nodes: &[Node], steps: &[Step]) -> Vec<Vec<usize>> {
     // A rule of a listener that is replaced leads where it did as long as the old listener is there.
     let gone = Gone::of(nodes);
     let ends = |node: &Node| -> Vec<usize> {
-        let with = deleted_with(&gone, node).filter(|_| node.change.action == Action::Replace);
+        let has_no_end_of_its_own = node.change.action == Action::Replace && !node.resource.prunes();
+        let with = deleted_with(&gone, node).filter(|_| has_no_end_of_its_own);
         with.flat_map(steps_at).filter(|end| steps[*end].phase == Phase::Delete).collect()
     };
     for (cluster, node) in handed_over(nodes) {
@@ -404,6 +405,34 @@ mod tests {
         assert!(precedes(&nodes, (group, Apply), (listener, Apply)));
         assert!(precedes(&nodes, ("cluster.fleet.rule", Apply), (listener, Delete)));
         assert!(precedes(&nodes, (listener, Delete), (group, Delete)));
+    }
+
+    #[test]
+    fn no_steps_wait_for_each_other() {
+        let edits = [
+            ("{port: 80,", "{port: 8000,"),
+            ("port: 8080", "port: 9000"),
+            ("port: 8081", "port: 9001"),
+            ("fleet:", "ships:"),
+            ("group:", "crew:"),
+        ];
+        for chosen in 0..1_u32 << edits.len() {
+            let own = edits.iter().enumerate().filter(|(number, _)| chosen >> number & 1 == 1);
+            let text = own.fold(BASE.to_owned(), |text, (_, (from, to))| text.replace(from, to));
+            let nodes = between(BASE, &text);
+            let before = edges(&nodes, &steps(&nodes));
+            let mut schedule = Schedule::new(&before, usize::MAX);
+            let mut done = 0;
+            loop {
+                let ready = schedule.start();
+                if ready.is_empty() {
+                    break;
+                }
+                done += ready.len();
+                ready.into_iter().for_each(|step| schedule.done(step));
+            }
+            assert_eq!(done, before.len(), "a circle after {text}");
+        }
     }
 
     #[test]
