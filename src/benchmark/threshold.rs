@@ -387,6 +387,16 @@ mod tests {
     }
 
     #[test]
+    fn the_figures_of_a_part_are_its_own() {
+        let part = |counts, seconds| Figures::of_part(&target(), counts, seconds, None);
+        let figures = part((200, 3), Some(10.0));
+        // 3 of 200, and 197 right answers in ten seconds.
+        assert_eq!((figures.error_percent, figures.rate), (Some(1.5), Some(19.7)));
+        assert_eq!((part((0, 0), Some(10.0)).error_percent, part((0, 0), Some(10.0)).rate), (None, Some(0.0)));
+        assert_eq!((part((5, 0), Some(0.0)).rate, part((5, 0), None).rate), (None, None));
+    }
+
+    #[test]
     fn a_threshold_may_end_the_run_once_there_is_something_to_judge() {
         let seconds = Duration::from_secs;
         let threshold = |text: &str| text.parse::<Threshold>().expect("a threshold").aborting(seconds(5));

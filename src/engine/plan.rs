@@ -60,3 +60,34 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::address::Address;
+
+    #[test]
+    fn a_plan_is_empty_where_nothing_changes() {
+        let change = |action| Change {
+            address: Address::parse("load_balancer"),
+            kind: "load_balancer".to_owned(),
+            action,
+            reason: String::new(),
+            fields: Vec::new(),
+        };
+        assert!(Summary::of(&[]).is_empty() && Summary::of(&[change(Action::Unchanged)]).is_empty());
+        for action in [Action::Create, Action::Update, Action::Replace, Action::Delete] {
+            assert!(!Summary::of(&[change(Action::Unchanged), change(action)]).is_empty(), "{action:?}");
+        }
+        let [create, update, replace, delete, unchanged] = [1, 2, 3, 4, 5];
+        let each = [
+            (Action::Create, create),
+            (Action::Update, update),
+            (Action::Replace, replace),
+            (Action::Delete, delete),
+            (Action::Unchanged, unchanged),
+        ];
+        let changes: Vec<Change> = each.into_iter().flat_map(|(action, count)| vec![change(action); count]).collect();
+        assert_eq!(Summary::of(&changes), Summary { create, update, replace, delete, unchanged });
+    }
+}

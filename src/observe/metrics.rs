@@ -158,6 +158,97 @@ fn sorted(found: Vec<(For, Vec<Point>)>) -> Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::state::{InstanceState, LoadBalancerState, TargetState};
+    use crate::resource::status::{ClusterKind, InstanceStatus, LoadBalancerStatus, TargetGroupStatus};
+
+    fn cluster(name: &str, group: Option<&str>, instances: &[&str]) -> ClusterStatus {
+        let instance = |id: &&str| InstanceStatus {
+            id: (*id).to_owned(),
+            az: "us-east-1a".to_owned(),
+            state: InstanceState::Running,
+            health: TargetState::Healthy,
+            reason: None,
+            address: None,
+            processor: None,
+        };
+        ClusterStatus {
+            name: name.to_owned(),
+            kind: ClusterKind::Fixed,
+            instance_type: "t2.large".to_owned(),
+            min: 1,
+            max: 1,
+            desired: 1,
+            group: group.map(str::to_owned),
+            target_group: Some(TargetGroupStatus { arn: String::new(), full_name: format!("targetgroup/{name}/1") }),
+            instances: instances.iter().map(instance).collect(),
+        }
+    }
+
+    /// Metric, statistic, period and dimensions of a query.
+    fn words(query: &MetricDataQuery) -> String {
+        let stat = query.metric_stat().expect("a metric");
+        let metric = stat.metric().expect("a metric");
+        let dimension =
+            |one: &Dimension| format!("{}={}", one.name().unwrap_or_default(), one.value().unwrap_or_default());
+        let dimensions = metric.dimensions().iter().map(dimension).collect::<Vec<_>>().join(",");
+        let names = (metric.namespace().unwrap_or_default(), metric.metric_name().unwrap_or_default());
+        format!(
+            "{}/{} {} {} {dimensions}",
+            names.0,
+            names.1,
+            stat.stat().unwrap_or_default(),
+            stat.period().unwrap_or_default()
+        )
+    }
+
+    /// Names, statistics and dimensions are those of the guides ("CloudWatch metrics for your Application Load Balancer", "List
+    /// the available CloudWatch metrics for your instances").
+    #[test]
+    fn each_cluster_and_each_alarm_is_asked_for_by_its_own_dimensions() {
+        let load_balancer = LoadBalancerStatus {
+            dns_name: String::new(),
+            state: LoadBalancerState::Active,
+            arn: String::new(),
+            full_name: "app/lb/1".to_owned(),
+        };
+        let mut status = Status {
+            stack: "web".to_owned(),
+            provider: "aws".to_owned(),
+            url: None,
+            load_balancer: Some(load_balancer),
+            stopped: false,
+            down_after: None,
+            clusters: vec![cluster("fixed", None, &["i-1", "i-2"]), cluster("scaled", Some("g"), &["i-3"])],
+        };
+        let queue = Dimension::builder().name("Queue").value("q").build();
+        let alarm = MetricAlarm::builder().alarm_name("a").namespace("App").metric_name("Depth").period(30);
+        let alarm = alarm.extended_statistic("p90").dimensions(queue).build();
+        let math = MetricAlarm::builder().alarm_name("math").build();
+        let (owners, asked) = queries(&status, &[alarm, math]);
+        let asked: Vec<String> = asked.iter().map(words).collect();
+        assert_eq!(owners.len(), asked.len());
+        let of = |owner: &For| {
+            owners
+                .iter()
+                .zip(&asked)
+                .filter(|(own, _)| *own == owner)
+                .map(|(_, words)| words.as_str())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(&For::LoadBalancer), ["AWS/ApplicationELB/HTTPCode_ELB_5XX_Count Sum 60 LoadBalancer=app/lb/1"]);
+        let fixed = |figure| of(&For::Cluster("fixed".to_owned(), figure));
+        let both = "TargetGroup=targetgroup/fixed/1,LoadBalancer=app/lb/1";
+        assert_eq!(fixed(Figure::P95), [format!("AWS/ApplicationELB/TargetResponseTime p95 60 {both}")]);
+        assert_eq!(fixed(Figure::Healthy), [format!("AWS/ApplicationELB/HealthyHostCount Minimum 60 {both}")]);
+        let cpu = |dimension: &str| format!("AWS/EC2/CPUUtilization Average 60 {dimension}");
+        assert_eq!(fixed(Figure::Cpu), [cpu("InstanceId=i-1"), cpu("InstanceId=i-2")]);
+        assert_eq!(of(&For::Cluster("scaled".to_owned(), Figure::Cpu)), [cpu("AutoScalingGroupName=g")]);
+        assert_eq!(of(&For::Alarm("a".to_owned())), ["App/Depth p90 30 Queue=q"]);
+        assert_eq!(of(&For::Alarm("math".to_owned())), [""; 0], "it has queries of its own");
+        assert_eq!(asked.len(), 1 + 2 * TARGET_GROUP.len() + 3 + 1);
+        status.load_balancer = None;
+        assert_eq!(queries(&status, &[]).0.len(), 3, "without a load balancer, processors only");
+    }
 
     #[test]
     fn the_cpu_of_fixed_instances_is_the_mean_of_its_instances_and_times_are_milliseconds() {

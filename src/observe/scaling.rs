@@ -295,6 +295,34 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_the_other_way_or_beyond_is_of_no_decision() {
+        let hand = format!(
+            "At {} a user request explicitly set group desired capacity changing the desired capacity from 2 to 4.  At {} an \
+             instance was started in response to a difference between desired and actual capacity, increasing the capacity \
+             from 2 to 3.",
+            at(0),
+            at(1)
+        );
+        let step = |way: &str, from: u32, to: u32| {
+            format!(
+                "At {} an instance was started in response to a difference between desired and actual capacity, {way} the \
+                 capacity from {from} to {to}.",
+                at(20)
+            )
+        };
+        for (way, from, to, told) in
+            [("increasing", 3, 4, 1), ("increasing", 4, 5, 2), ("increasing", 1, 2, 2), ("shrinking", 4, 3, 2)]
+        {
+            let rest = step(way, from, to);
+            let both = [
+                activity("a", 1, Some(10), "Launching a new", &hand),
+                activity("b", 20, Some(30), "Launching a new", &rest),
+            ];
+            assert_eq!(events(&both, &Turns::new(), &[]).len(), told, "{way} from {from} to {to}");
+        }
+    }
+
+    #[test]
     fn what_failed_its_health_check_is_told_with_its_replacement() {
         let failed = "At 2026-11-21T10:00:00Z an instance was taken out of service in response to an ELB system health check failure.";
         let launch = "At 2026-11-21T10:00:10Z an instance was launched in response to an unhealthy instance needing to be replaced.";

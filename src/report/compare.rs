@@ -291,4 +291,135 @@ mod tests {
             ("5.00 ms".into(), "–".into(), "–".into())
         );
     }
+
+    /// Every figure has a value of its own, so that none can stand for another.
+    fn measured() -> TargetResult {
+        let latency = Latency {
+            mean: 1.0,
+            p50: 2.0,
+            p90: 3.0,
+            p95: 4.0,
+            p99: 5.0,
+            p999: 6.0,
+            max: 12_000.0,
+            ..Latency::default()
+        };
+        TargetResult {
+            name: "light".into(),
+            requests: 400,
+            errors: 2,
+            rate: 1000.0,
+            latency_ms: Some(latency),
+            latency_all_ms: Some(Latency { p50: 7.0, ..latency }),
+            instances: [("i-1".into(), 300), ("i-2".into(), 100)].into(),
+            ..TargetResult::default()
+        }
+    }
+
+    #[test]
+    fn each_row_shows_its_own_figure_in_its_own_unit() {
+        let before = measured();
+        let latency = before.latency_ms.map(|latency| Latency { p50: 1.0, p90: 6.0, max: 900.0, ..latency });
+        let after = TargetResult { requests: 300, errors: 0, rate: 1500.0, latency_ms: latency, ..measured() };
+        let shown = |row: &Row| (row.figure, row.value(row.before), row.value(row.after), row.change());
+        let shown: Vec<_> = rows(&before, &after).iter().map(shown).collect();
+        let expected = [
+            ("errors", "0.5 %", "0 %", "−100.0 %"),
+            ("requests", "400", "300", "−25.0 %"),
+            ("rate", "1,000/s", "1,500/s", "+50.0 %"),
+            ("mean", "1.00 ms", "1.00 ms", "+0.0 %"),
+            ("p50", "2.00 ms", "1.00 ms", "−50.0 %"),
+            ("p90", "3.00 ms", "6.00 ms", "+100.0 %"),
+            ("p99", "5.00 ms", "5.00 ms", "+0.0 %"),
+            ("max", "12.0 s", "900 ms", "−92.5 %"),
+            ("p50, wrong answers too", "7.00 ms", "7.00 ms", "+0.0 %"),
+        ];
+        let expected = expected
+            .map(|(figure, before, after, change)| (figure, before.to_owned(), after.to_owned(), change.to_owned()));
+        assert_eq!(shown[..expected.len()], expected);
+        let evenness = rows(&before, &before).pop().expect("the last row");
+        // Fair were 200 each, and each is half of that away from it.
+        assert_eq!((evenness.figure, evenness.value(evenness.after)), ("evenness", "50 %".into()));
+        // Of right answers only there is no second median.
+        let plain = TargetResult { latency_all_ms: None, ..measured() };
+        assert!(rows(&plain, &plain).iter().all(|row| row.figure != "p50, wrong answers too"));
+        // Where one of the runs has both, the other's answers were all right.
+        let mixed = rows(&plain, &before);
+        let all = mixed.iter().find(|row| row.figure == "p50, wrong answers too").expect("a row");
+        assert_eq!((all.before, all.after), (Some(2.0), Some(7.0)));
+    }
+
+    #[test]
+    fn what_the_cloud_did_and_cost_is_of_the_target_and_the_run() {
+        use crate::result::record::{Cloud, CloudEvent, Cost};
+        let event = |cluster: &str, what: &str| CloudEvent {
+            at: 1.0,
+            cluster: cluster.into(),
+            what: what.into(),
+            cause: String::new(),
+            status: String::new(),
+        };
+        let run = |events: Vec<CloudEvent>, dollars: f64| RunResult {
+            cloud: Some(Cloud { events, ..Cloud::default() }),
+            cost: Some(Cost {
+                hourly_min: 8.0,
+                hourly_max: 9.0,
+                run_min: 0.0,
+                run_max: dollars,
+                source: String::new(),
+                parts: Vec::new(),
+            }),
+            ..RunResult::empty("web", jiff::Timestamp::UNIX_EPOCH)
+        };
+        let (launching, ending) = ("Launching a new EC2 instance: i-1", "Terminating EC2 instance: i-2");
+        let before = run(vec![event("light", launching), event("heavy", launching)], 0.25);
+        let after = run(vec![event("light", ending), event("light", ending), event("heavy", ending)], 0.5);
+        let rows = compare_target((&before, &measured()), (&after, &measured())).rows;
+        let shown = |figure: &str| {
+            let row = rows.iter().find(|row| row.figure == figure).expect(figure);
+            (row.value(row.before), row.value(row.after), row.change())
+        };
+        let of = |before: &str, after: &str, change: &str| (before.to_owned(), after.to_owned(), change.to_owned());
+        assert_eq!(shown("launched"), of("1", "0", "−100.0 %"));
+        assert_eq!(shown("ended"), of("0", "2", "–"));
+        assert_eq!(shown("cost of the run"), of("$0.2500", "$0.5000", "+100.0 %"));
+        assert!(rows.iter().all(|row| row.figure != "instance-hours"), "not measured in either");
+    }
+
+    #[test]
+    fn what_makes_two_runs_no_pair_is_noted() {
+        let run = |name: &str, provider: &str, scenario: &str, targets: &[&str]| RunResult {
+            run: name.into(),
+            provider: provider.into(),
+            scenario: scenario.into(),
+            targets: targets
+                .iter()
+                .map(|name| TargetResult { name: (*name).into(), ..TargetResult::default() })
+                .collect(),
+            ..RunResult::empty("web", jiff::Timestamp::UNIX_EPOCH)
+        };
+        let notes = |before: &RunResult, after: &RunResult| compare(before, after).notes;
+        let first = run("first", "local", "spike", &["light", "heavy"]);
+        assert_eq!(notes(&first, &run("second", "local", "spike", &["heavy", "light"])), Vec::<String>::new());
+        let second = run("second", "aws", "ramp", &["light", "other"]);
+        assert_eq!(
+            notes(&first, &second),
+            [
+                "The scenarios differ: spike and ramp.",
+                "The providers differ: local and aws.",
+                "Only first loads heavy.",
+                "Only second loads other.",
+            ]
+        );
+        let comparison = compare(&first, &second);
+        assert_eq!((comparison.before.as_str(), comparison.after.as_str()), ("first", "second"));
+        let target = &comparison.targets;
+        assert_eq!(target.len(), 1, "one is in both");
+        assert!(
+            target[0]
+                .sentence
+                .ends_with("One run each, and runs differ among themselves: `repeat: 5` before drawing a conclusion.")
+        );
+        assert!(target[0].sentence.starts_with(char::is_uppercase), "{}", target[0].sentence);
+    }
 }

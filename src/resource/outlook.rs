@@ -274,6 +274,26 @@ mod tests {
     }
 
     #[test]
+    fn a_resource_acts_where_there_is_something_to_do_with_it() {
+        let change = |kind: &str, action| Change {
+            address: Address::in_cluster("a", kind),
+            kind: kind.to_owned(),
+            action,
+            reason: String::new(),
+            fields: Vec::new(),
+        };
+        let changes =
+            [change("rule", Action::Unchanged), change("instances", Action::Update), change("rule", Action::Delete)];
+        let changes: Vec<&Change> = changes.iter().collect();
+        let (part, running) = (Address::cluster_itself("a"), Running::default());
+        let view = PartView { part: &part, stack: None, running: &running, changes: &changes };
+        let acting = |kind| view.acting(kind).map(|change| (change.kind.as_str(), change.action));
+        assert_eq!(acting("instances"), Some(("instances", Action::Update)));
+        assert_eq!(acting("rule"), Some(("rule", Action::Delete)), "not the one that stays");
+        assert_eq!(acting("target_group"), None);
+    }
+
+    #[test]
     fn of_many_names_the_first_is_told() {
         assert_eq!(listed(&["a", "b", "c"]), "a, b, c");
         assert_eq!(listed(&["a", "b", "c", "d"]), "a and 3 others");

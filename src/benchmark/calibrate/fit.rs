@@ -167,6 +167,31 @@ mod tests {
         (1..=to).map(point).collect()
     }
 
+    /// Neither parameter is below zero: the other is then fitted alone, by least squares, calculated here by hand.
+    #[test]
+    fn a_parameter_that_would_be_negative_is_zero_and_the_other_is_fitted_alone() {
+        let of = |losses: [(u32, f64); 2]| {
+            let point = |(n, loss): (u32, f64)| {
+                let value = 100.0 * f64::from(n) / (1.0 + loss);
+                ScalePoint { instances: n, rate: Estimate { value, interval: None } }
+            };
+            let fitted = speed_up(&[point((1, 0.0)), point(losses[0]), point(losses[1])]).expect("points");
+            [fitted.single, fitted.contention, fitted.coherency]
+        };
+        let close = |found: [f64; 3], expected: [f64; 3]| {
+            assert!(
+                found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-9),
+                "{found:?} {expected:?}"
+            );
+        };
+        // Exactly solved: contention -0.08, coherency 0.045. Alone: (2 · 0.01 + 12 · 0.3) / (2² + 12²).
+        close(of([(2, 0.01), (4, 0.3)]), [100.0, 0.0, 3.62 / 148.0]);
+        // Exactly solved: contention 0.1333, coherency -0.0167. Alone: (1 · 0.1 + 3 · 0.2) / (1² + 3²).
+        close(of([(2, 0.1), (4, 0.2)]), [100.0, 0.07, 0.0]);
+        // c + 2k = 0.1 and 3c + 12k = 0.42.
+        close(of([(2, 0.1), (4, 0.42)]), [100.0, 0.06, 0.02]);
+    }
+
     #[test]
     fn the_fitted_law_is_the_one_that_made_the_points() {
         let law = SpeedUp { single: 100.0, contention: 0.05, coherency: 0.002 };

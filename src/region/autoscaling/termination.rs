@@ -179,6 +179,21 @@ mod tests {
         assert_eq!(chosen(&members, &[TerminationPolicy::Default], 4_700), "late", "early began a new hour");
     }
 
+    /// "Determine whether any of the instances use the oldest launch template", by the version's number (user guide, "Termination
+    /// policies"); another template than the group's is older than all.
+    #[test]
+    fn versions_are_numbers_and_other_templates_are_the_oldest() {
+        let oldest = [TerminationPolicy::OldestLaunchTemplate, TerminationPolicy::NewestInstance];
+        let members = [member("two", "a", 0, "2"), member("ten", "a", 90, "10")];
+        assert_eq!(chosen(&members, &oldest, 100), "two");
+        let mut another = member("another", "a", 0, "11");
+        another.template = Some(Template { id: "lt-2".to_owned(), ..template("11") });
+        let mut none = member("none", "a", 1, "1");
+        none.template = None;
+        assert_eq!(chosen(&[member("one", "a", 90, "1"), another], &oldest, 100), "another");
+        assert_eq!(chosen(&[member("one", "a", 90, "1"), none], &oldest, 100), "none");
+    }
+
     #[test]
     fn policies_are_asked_in_order() {
         let members = [member("x", "a", 5, "1"), member("y", "a", 5, "2"), member("z", "a", 9, "1")];

@@ -159,3 +159,45 @@ fn what_is_no_widget_is_refused() {
     let error = image(&Store::default(), &json!({"width": 0, "height": 0})).unwrap_err();
     assert!(error.message.contains("there are 2 validation errors"), "{}", error.message);
 }
+
+/// All that a widget says of its looks is in the chart (API reference, GetMetricWidgetImage, "Metric Widget: Structure and
+/// Syntax").
+#[test]
+fn what_a_widget_says_of_its_looks_is_in_the_chart() {
+    use crate::chart::{Color, HorizontalFill, Kind, Legend, Theme, VerticalFill};
+    let chart = |mut own: Json| {
+        own["metrics"] =
+            json!([["N", "M", {"color": "#ff00ff"}], ["N", "O", {"yAxis": "right"}], ["N", "P", {"visible": false}]]);
+        let (widget, wrong) = read(&own);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        widget_chart::chart(&Store::default(), &Anomalies::default(), &widget, Reading::of_alarm(now())).unwrap()
+    };
+    let rich = chart(json!({
+        "title": "A title", "width": 700, "height": 350, "theme": "dark", "view": "timeSeries", "stacked": true,
+        "start": "-PT2H", "end": "-PT1H", "timezone": "+0100", "legend": {"position": "right"},
+        "yAxis": {"left": {"min": 1, "max": 9, "label": "left", "showUnits": false}, "right": {"min": -5, "label": "right", "showUnits": false}},
+        "annotations": {
+            "horizontal": [{"value": 5, "label": "limit", "fill": "above", "color": "#00ff00", "yAxis": "right"}],
+            "vertical": [{"value": "2026-11-21T08:30:00.000Z", "label": "deployed", "fill": "after"}],
+        },
+    }));
+    assert_eq!((rich.title.as_str(), rich.width, rich.height, rich.theme), ("A title", 700, 350, Theme::Dark));
+    assert_eq!((rich.kind, rich.stacked, rich.legend), (Kind::Along, true, Legend::Right));
+    let times = ["2026-11-21T08:00:00Z", "2026-11-21T09:00:00Z"].map(|time| time.parse().unwrap());
+    assert_eq!(([rich.x.start, rich.x.end], rich.x.offset.seconds()), (times, 3600));
+    let axes = [&rich.left, &rich.right].map(|axis| (axis.label.as_str(), axis.min, axis.max));
+    assert_eq!(axes, [("left", Some(1.0), Some(9.0)), ("right", Some(-5.0), None)]);
+    let series: Vec<_> = rich.series.iter().map(|series| (series.side, series.color)).collect();
+    assert_eq!(series, [(Side::Left, Some(Color(255, 0, 255))), (Side::Right, None)]);
+    let horizontal = &rich.horizontal[0];
+    assert_eq!((horizontal.value, horizontal.side, horizontal.fill), (5.0, Side::Right, HorizontalFill::Above));
+    assert_eq!((horizontal.label.as_str(), horizontal.color), ("limit", Some(Color(0, 255, 0))));
+    let (vertical, half_past_eight) = (&rich.vertical[0], times[0].as_second() + 1800);
+    assert_eq!(
+        (vertical.at, vertical.label.as_str(), vertical.fill),
+        (half_past_eight as f64, "deployed", VerticalFill::After)
+    );
+    for (view, kind) in [("pie", Kind::Pie), ("bar", Kind::Bars), ("timeSeries", Kind::Along)] {
+        assert_eq!(chart(json!({"view": view})).kind, kind, "{view}");
+    }
+}

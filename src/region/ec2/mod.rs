@@ -25,6 +25,8 @@ mod tags;
 mod volumes;
 
 #[cfg(test)]
+mod filter_tests;
+#[cfg(test)]
 mod network_tests;
 #[cfg(test)]
 mod parameter_tests;

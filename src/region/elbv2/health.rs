@@ -337,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_leaves_already_keeps_the_end_of_its_delay() {
+        let seconds = Duration::from_secs;
+        let mut health = usable();
+        assert_eq!(after(&mut health, &[200]), "healthy");
+        assert!(health.drain(START, seconds(10)));
+        assert!(health.drain(START + seconds(5), seconds(10)) && health.is_draining(), "asked for again");
+        assert!(!health.drained(START + Duration::from_millis(9_999)) && health.drained(START + seconds(10)));
+        assert!(!Health::default().drain(START, seconds(10)), "nothing uses it, so it is gone at once");
+    }
+
+    #[test]
     fn the_next_probe_comes_after_the_interval_or_up_to_a_tenth_earlier() {
         let mut health = usable();
         after(&mut health, &[200]);

@@ -198,4 +198,23 @@ mod tests {
         assert!(!unmonitored(Some(options(Optional, 1, Disabled))), "it takes nothing of a template");
         assert!(!unmonitored(None));
     }
+
+    #[test]
+    fn instances_with_other_security_groups_than_the_stacks_are_astray() {
+        use HttpTokensState::Required;
+        use InstanceMetadataTagsState::Enabled;
+
+        use crate::cloud::tags::{self, Tags};
+        let mut cloud = Snapshot::empty("web");
+        cloud.note_tags("sg-ours", tags::of("web", &security_group::INSTANCES, "x", &Tags::new()));
+        let astray = |groups: &[&str]| {
+            let group = |id: &&str| aws_sdk_ec2::types::GroupIdentifier::builder().group_id(*id).build();
+            let instance = Instance::builder().metadata_options(options(Required, METADATA_HOPS, Enabled));
+            let groups = groups.iter().map(group).collect();
+            Settings::of(&instance.set_security_groups(Some(groups)).build(), &cloud).astray
+        };
+        assert!(!astray(&[]), "the endpoint does not tell");
+        assert!(!astray(&["sg-ours"]));
+        assert!(astray(&["sg-theirs"]) && astray(&["sg-ours", "sg-theirs"]));
+    }
 }

@@ -13,6 +13,8 @@ mod policies;
 mod refreshes;
 mod schedules;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod warm_pools;
 
 use super::model::Autoscaling;
