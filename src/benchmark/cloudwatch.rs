@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -17,13 +16,11 @@ use super::metrics::{self, CHARTS, CPU, Chart, Coverage, MetricsTarget, PERIOD, 
 use super::samples::{self, Sample};
 use crate::aws::error::CallError;
 use crate::clock;
+use crate::cloud::metric_data::{self, QUERIES_MAX};
 use crate::resource::event::{Event, Sink};
 use crate::result::figures;
 use crate::result::record::{Images, MetricImage, Metrics};
 
-/// Queries of one GetMetricData call, as CloudWatch bounds them.
-const QUERIES_MAX: usize = 500;
-const PAGES_MAX: usize = 20;
 /// Under CloudWatch's 20 calls a second.
 const IMAGES_AT_ONCE: usize = 4;
 /// Clusters with images of their own; all are in the combined ones.
@@ -223,23 +220,8 @@ fn count(coverage: &mut Coverage, result: &MetricDataResult, window: Window) {
 }
 
 async fn data(client: &Client, queries: &[MetricDataQuery], window: Window) -> Result<Vec<MetricDataResult>, String> {
-    let mut results = Vec::new();
-    let mut token = None;
-    for _ in 0..PAGES_MAX {
-        let call = client
-            .get_metric_data()
-            .set_metric_data_queries(Some(queries.to_vec()))
-            .start_time(DateTime::from_secs(window.start.as_second()))
-            .end_time(DateTime::from_secs(window.end.as_second()))
-            .set_next_token(token.take());
-        let page = call.send().await.map_err(|error| why(&error, "cloudwatch:GetMetricData"))?;
-        token = page.next_token;
-        results.extend(page.metric_data_results.unwrap_or_default());
-        if token.is_none() {
-            break;
-        }
-    }
-    Ok(results)
+    let results = metric_data::data(client, "the run", queries, (window.start, window.end)).await;
+    results.map_err(|problem| shortened(&problem.detail))
 }
 
 /// The images of a run, with the widget of each.
@@ -295,6 +277,8 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+
+    use aws_sdk_cloudwatch::primitives::DateTime;
     use std::sync::Mutex;
 
     use super::*;

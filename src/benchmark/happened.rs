@@ -43,7 +43,7 @@ impl Happened {
 
     /// Puts it into the record of a run that began at `started` and took so long; pure.
     pub fn put(&self, cloud: &mut Cloud, started: Timestamp, elapsed: f64) {
-        let since = |at: Timestamp| (at.duration_since(started).as_secs_f64() * 1000.0).round() / 1000.0;
+        let since = |at: Timestamp| to_the_millisecond(at.duration_since(started).as_secs_f64());
         let event = |activity: &Activity| CloudEvent {
             at: since(activity.started).max(0.0),
             cluster: activity.cluster.clone(),
@@ -67,7 +67,7 @@ pub async fn put_signals(cloud: &mut Cloud, engine: &Engine, (started, ended): (
 }
 
 fn signal(signal: &Signal, started: Timestamp) -> record::Signal {
-    let since = |second: i64| ((second as f64 - started.as_duration().as_secs_f64()) * 1000.0).round() / 1000.0;
+    let since = |second: i64| to_the_millisecond(second as f64 - started.as_duration().as_secs_f64());
     let threshold = |threshold: &Threshold| record::Threshold {
         label: threshold.label.clone(),
         comparison: threshold.comparison.sign().to_owned(),
@@ -81,6 +81,11 @@ fn signal(signal: &Signal, started: Timestamp) -> record::Signal {
         points: signal.points.iter().map(|(at, value)| (since(*at), *value)).collect(),
         thresholds: signal.thresholds.iter().map(threshold).collect(),
     }
+}
+
+/// Seconds as the record has them.
+fn to_the_millisecond(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 fn or_missing<T: Default>(answer: Result<T, Problem>, what: &str, missing: &mut Vec<String>) -> T {

@@ -1,13 +1,15 @@
 //! What CloudWatch has measured, as GetMetricData answers it.
 
+use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Metric, MetricAlarm, MetricDataQuery, MetricDataResult};
 use jiff::Timestamp;
 
-use crate::aws::clients::Clients;
 use crate::aws::error::CallError as _;
 use crate::problem::Problem;
 
+/// Queries of one call, as CloudWatch bounds them.
+pub const QUERIES_MAX: usize = 500;
 const PAGES_MAX: usize = 20;
 
 /// The answers to queries between two times, page by page: one query may have several. `what` they are about is named where a
@@ -16,7 +18,7 @@ const PAGES_MAX: usize = 20;
 /// # Errors
 /// The first call that fails.
 pub async fn data(
-    clients: &Clients,
+    client: &Client,
     what: &str,
     queries: &[MetricDataQuery],
     (from, to): (Timestamp, Timestamp),
@@ -24,8 +26,7 @@ pub async fn data(
     let mut results = Vec::new();
     let mut token = None;
     for _ in 0..PAGES_MAX {
-        let call = clients
-            .cloudwatch
+        let call = client
             .get_metric_data()
             .set_metric_data_queries(Some(queries.to_vec()))
             .start_time(DateTime::from_secs(from.as_second()))
@@ -62,14 +63,14 @@ pub fn of_alarm(alarm: &MetricAlarm) -> Option<(Metric, &str, i32)> {
 /// # Errors
 /// A call that fails.
 pub async fn of_math(
-    clients: &Clients,
+    client: &Client,
     what: &str,
     alarm: &MetricAlarm,
     window: (Timestamp, Timestamp),
 ) -> Result<Vec<MetricDataResult>, Problem> {
     let returned = alarm.metrics().iter().find(|query| query.return_data() != Some(false));
     let returned = returned.and_then(|query| query.id()).unwrap_or_default();
-    let mut results = data(clients, what, alarm.metrics(), window).await?;
+    let mut results = data(client, what, alarm.metrics(), window).await?;
     results.retain(|result| result.id() == Some(returned));
     Ok(results)
 }

@@ -91,9 +91,9 @@ async fn points(
         Some((metric, statistic, period)) => {
             let stat = MetricStat::builder().metric(metric).period(period).stat(statistic).build();
             let query = MetricDataQuery::builder().id("signal").metric_stat(stat).return_data(true).build();
-            metric_data::data(clients, WHAT, &[query], window).await?
+            metric_data::data(&clients.cloudwatch, WHAT, &[query], window).await?
         }
-        None => metric_data::of_math(clients, WHAT, alarm, window).await?,
+        None => metric_data::of_math(&clients.cloudwatch, WHAT, alarm, window).await?,
     };
     let mut points: Vec<(i64, f64)> = results.iter().flat_map(metric_data::points).collect();
     points.sort_by_key(|(at, _)| *at);

@@ -12,14 +12,12 @@ use jiff::Timestamp;
 use super::observation::{Figure, Metrics};
 use super::series::Point;
 use crate::aws::clients::Clients;
-use crate::cloud::metric_data::{self, data};
+use crate::cloud::metric_data::{self, QUERIES_MAX, data};
 use crate::problem::Problem;
 use crate::resource::status::{ClusterStatus, Status};
 
 /// Seconds: the finest that load balancers publish.
 pub const PERIOD: i64 = 60;
-/// Queries of one GetMetricData call, as CloudWatch bounds them.
-const QUERIES_MAX: usize = 500;
 /// Fixed instances have no common metric: of larger clusters so many are asked for their CPU.
 const INSTANCES_MAX: usize = 20;
 const MILLISECONDS: f64 = 1000.0;
@@ -45,7 +43,7 @@ pub async fn read(
     let (owners, queries) = queries(status, alarms);
     let mut found: Vec<(For, Vec<Point>)> = Vec::new();
     for (owners, queries) in owners.chunks(QUERIES_MAX).zip(queries.chunks(QUERIES_MAX)) {
-        for result in data(clients, &status.stack, queries, (from, to)).await? {
+        for result in data(&clients.cloudwatch, &status.stack, queries, (from, to)).await? {
             let index = result.id().and_then(|id| id.strip_prefix('q')).and_then(|index| index.parse::<usize>().ok());
             if let Some(owner) = index.and_then(|index| owners.get(index % QUERIES_MAX)) {
                 found.push((owner.clone(), points(&result)));
@@ -54,7 +52,7 @@ pub async fn read(
     }
     for alarm in alarms.iter().filter(|alarm| !alarm.metrics().is_empty()) {
         let name = alarm.alarm_name().unwrap_or_default().to_owned();
-        let math = metric_data::of_math(clients, &status.stack, alarm, (from, to)).await?;
+        let math = metric_data::of_math(&clients.cloudwatch, &status.stack, alarm, (from, to)).await?;
         found.extend(math.iter().map(|result| (For::Alarm(name.clone()), points(result))));
     }
     Ok(sorted(found))
