@@ -277,9 +277,9 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::Mutex;
 
     use aws_sdk_cloudwatch::primitives::DateTime;
-    use std::sync::Mutex;
 
     use super::*;
     use crate::aws::clients::Clients;
